@@ -1,0 +1,13 @@
+"""POST /api/alerts: the webhook. A payload comes in, its alerts go to Defender, the sender learns what became."""
+
+import azure.functions as func
+
+from shared import app, reply
+
+
+def main(req: func.HttpRequest) -> func.HttpResponse:
+    """Receive one delivery and answer with what became of it (DESIGN: HTTP contract)."""
+    answer = reply.guarded(lambda: app.gateway().receive(req.get_body(), req.params, reply.origin(req.url)))
+    return func.HttpResponse(
+        answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type
+    )

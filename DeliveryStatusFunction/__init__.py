@@ -1,0 +1,14 @@
+"""GET /api/deliveries/{id}: what became of a delivery. Its random id is the key."""
+
+import azure.functions as func
+
+from shared import app, reply
+
+
+def main(req: func.HttpRequest) -> func.HttpResponse:
+    """Answer 202 until all alerts of the delivery have ended, then what the POST would have said."""
+    delivery = req.route_params.get("id", "")
+    answer = reply.guarded(lambda: app.gateway().status(delivery, reply.origin(req.url)))
+    return func.HttpResponse(
+        answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type
+    )

@@ -1,0 +1,44 @@
+# One command per habit; `make` alone lists them. Each target's line of help is the comment behind it.
+
+# Any Python from 3.11 on: make test PYTHON=python3.12
+PYTHON ?= python3
+# What else to tell the tool: make test ARGS="-k window", make start ARGS="--hosts 2"
+ARGS ?=
+
+RUN := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo start test lint format hooks clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Set up .venv and .tools (the others do it by themselves)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is missing or older than Python 3.11. Install one, or name it: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+		exit 1; }
+	@$(PYTHON) dev/setup.py
+
+demo: setup ## Run the main job for real, on this machine, and check it; ends by itself
+	@$(RUN) -m dev.demo $(ARGS)
+
+start: setup ## Run the same stack and keep it up, with a ready curl line; Ctrl-C ends it
+	@$(RUN) -m dev.start $(ARGS)
+
+test: setup ## Run every test
+	@$(RUN) -m pytest $(ARGS)
+
+lint: setup ## Check style and types: ruff, mypy
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+
+format: setup ## Write the code in the house style
+	@$(RUN) -m ruff format .
+	@$(RUN) -m ruff check --fix .
+
+hooks: setup ## Let git run the checks before each commit and push
+	@$(RUN) -m pre_commit install --hook-type pre-commit --hook-type pre-push
+
+clean: ## Remove what setup made
+	rm -rf .venv .tools

@@ -1,0 +1,65 @@
+"""The strict judge of the window: how many calls may arrive in any rolling window, and which were too many.
+
+A window is half open, `[t, t + window)`: two arrivals exactly `window` seconds apart are not in the same one.
+
+Every arrival counts, the refused ones too. Defender says only that calling too soon gives 429 again, not what
+a refused call does to the quota; we take the reading that is harder on the caller. So the rule is short: an
+arrival is one too many when the one `calls` places before it came less than `window` seconds earlier. And
+`violations` can check the judge from the log alone.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class Judge:
+    """Judges arrivals one by one, as they come. Not thread-safe: the caller holds a lock.
+
+    `calls` may arrive in any `window` seconds.
+    """
+
+    def __init__(self, calls: int, window: float) -> None:
+        if calls < 1 or window <= 0:
+            raise ValueError(f"calls and window must be positive, not {calls} and {window}")
+        self.calls = calls
+        self.window = window
+        self._latest: deque[float] = deque(maxlen=calls)
+
+    def arrive(self, at: float) -> float | None:
+        """Count an arrival at `at` (seconds of any steady clock, never before the arrival judged last).
+
+        Return None if it may pass, else the seconds after `at` when the next one may, if none comes before.
+        """
+        latest = self._latest
+        if latest and at < latest[-1]:
+            raise ValueError(f"an arrival at {at} cannot follow one at {latest[-1]}")
+        passes = len(latest) < self.calls or at - latest[0] >= self.window
+        latest.append(at)
+        return None if passes else latest[0] + self.window - at
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A window `[start, start + window)` that holds `count` arrivals; the one at `excess` is one too many."""
+
+    start: float
+    excess: float
+    count: int
+
+
+def violations(arrivals: Iterable[float], calls: int, window: float) -> list[Violation]:
+    """Scan a whole log, in any order, for every rolling window that holds more than `calls` arrivals.
+
+    A window that holds too many can be moved to the right until it starts at an arrival without losing one:
+    so the windows that start at arrivals are all that need a look. Each arrival too many gives one violation.
+    """
+    times = sorted(arrivals)
+    found = []
+    end = 0
+    for index, start in enumerate(times):
+        while end < len(times) and times[end] - start < window:  # a difference, as the judge takes it
+            end += 1
+        if end - index > calls:
+            found.append(Violation(start, times[index + calls], end - index))
+    return found

@@ -1,0 +1,95 @@
+"""What the demo shows: one line for each alert or refusal, and on a terminal two bars that move."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+_COLUMNS = {
+    "sender": 19,
+    "became": 9,
+    "ms": 5,
+    "window": 6,
+    "severity": 8,
+    "title": 24,
+    "Defender's alert": 0,
+}
+_COLOURS = {
+    "created": "green",
+    "merged": "green",
+    "known": "green",
+    "not found": "red",
+    "failed": "red",
+    "refused": "magenta",
+    "full": "yellow",
+    "waiting": "yellow",
+}
+
+
+class Screen:
+    """A terminal, or a file: then without colours and bars. `limit` is the window's number of calls."""
+
+    def __init__(self, limit: int, deliveries: int) -> None:
+        console = Console(highlight=False)
+        self._console = console
+        self._limit = limit
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f} of {task.total:.0f}  {task.fields[note]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._deliveries = self._progress.add_task("Deliveries", total=deliveries, note="")
+        self._window = self._progress.add_task("The window", total=limit, note="")
+
+    def __enter__(self) -> Self:
+        """Show the bars."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bars away; the lines stay."""
+        self._progress.stop()
+
+    def say(self, text: str, style: str = "") -> None:
+        """Show a sentence."""
+        self._console.print(Text(text, style), soft_wrap=True)
+
+    def head(self) -> None:
+        """Name the columns of the lines to come."""
+        self._row(list(_COLUMNS), ["dim"] * len(_COLUMNS))
+
+    def line(
+        self, sender: str, became: str, *, seconds: float, used: int, severity: str, title: str, told: str
+    ) -> None:
+        """Show what became of one alert (or of a delivery that gave none), after `seconds`."""
+        cells = [sender, became, f"{seconds * 1000:.0f}", f"{used}/{self._limit}", severity, title, told]
+        self._row(cells, ["", _COLOURS.get(became, "red"), "dim", "yellow", "", "", ""])
+        self.window(used)
+
+    def problem(self, text: str) -> None:
+        """Show a mismatch."""
+        self.say(f"  MISMATCH {text}", "bold red")
+
+    def delivered(self) -> None:
+        """Move the bar of the deliveries on by one."""
+        self._progress.advance(self._deliveries)
+
+    def window(self, used: int, note: str = "") -> None:
+        """Show how many calls the window holds now."""
+        self._progress.update(self._window, completed=used, note=note)
+
+    def _row(self, cells: list[str], styles: list[str]) -> None:
+        row = Text()
+        for cell, style, width in zip(cells, styles, _COLUMNS.values(), strict=True):
+            column = Text(" ".join(cell.split()), style)
+            column.truncate(width or len(column), overflow="ellipsis", pad=True)
+            row.append_text(column).append(" ")
+        row.rstrip()
+        self._console.print(row, soft_wrap=True)

@@ -1,0 +1,81 @@
+"""`make start`: the stack, up until Ctrl-C, with what one needs to talk to it."""
+
+import argparse
+import json
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+
+from dev import samples
+from dev.child import ChildError
+from dev.stack import Stack
+
+
+def curl(stack: Stack) -> str:
+    """Return the line that creates an alert, ready to paste."""
+    alert = samples.eight_fields(samples.event(1), "Encoded PowerShell", "High")
+    key = next(iter(stack.keys.values()))
+    return shlex.join(
+        [
+            *("curl", "-i", f"{stack.hosts[0].url}/api/alerts"),
+            *("-H", f"x-functions-key: {key}"),
+            *("-H", "content-type: application/json"),
+            *("-d", json.dumps(alert)),
+        ]
+    )
+
+
+def core_tools(settings: Mapping[str, str]) -> str:
+    """Return the lines that run Core Tools against the same Azurite and simulator, ready to paste.
+
+    The table goes into `AlertStorage`: in `AzureWebJobsStorage` Core Tools would look for blobs too.
+    """
+    told = {"FUNCTIONS_WORKER_RUNTIME": "python", **settings}
+    told["AlertStorage"] = told.pop("AzureWebJobsStorage")
+    named = " ".join(f"{name}={shlex.quote(value)}" for name, value in told.items())
+    return f". .venv/bin/activate\n{named} func start"
+
+
+def banner(stack: Stack, *, has_core_tools: bool) -> str:
+    """Return what a person at the terminal needs to know."""
+    hosts = "\n".join(f"  webhook     {host.url}/api/alerts" for host in stack.hosts)
+    text = f"""
+{hosts}
+  health      {stack.hosts[0].url}/api/health
+  Defender    {stack.simulator_url}/_simulator/log      every call it saw; also …/alerts, …/switches
+  table       {stack.azurite.url}
+  logs        {stack.logs}
+
+Create an alert (the same one again is merged, as in Defender):
+
+{curl(stack)}
+"""
+    if has_core_tools:
+        text += f"\nWith Core Tools, on the same table and Defender:\n\n{core_tools(stack.settings)}\n"
+    return text + "\nCtrl-C ends it all."
+
+
+def main() -> None:
+    """Keep the stack up until Ctrl-C. Exits 1 if it does not start, or if a part of it ends by itself."""
+    parser = argparse.ArgumentParser(prog="make start", description=main.__doc__)
+    parser.add_argument("--hosts", type=int, default=1, help="instances of the app (default %(default)s)")
+    parser.add_argument("--calls", type=int, default=15, help="calls a window (default %(default)s)")
+    parser.add_argument("--window", type=float, default=60.0, help="seconds (default %(default)s)")
+    options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
+    print("Starting Azurite, the Defender simulator with its token endpoint, and the app …", flush=True)
+    try:
+        with Stack(hosts=options.hosts, calls=options.calls, window=options.window) as stack:
+            print(banner(stack, has_core_tools=shutil.which("func") is not None), flush=True)
+            stack.watch()
+    except ChildError as error:
+        sys.exit(f"make start: {error}")
+    except KeyboardInterrupt:
+        print("\nStopped.")
+
+
+if __name__ == "__main__":
+    main()

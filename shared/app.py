@@ -1,0 +1,89 @@
+"""The gateway of this process, put together from its settings and the real edges at the first use."""
+
+import concurrent.futures
+import functools
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from shared import identity, ledger, mapping, settings, storage, window
+from shared.defender import Defender
+from shared.direct import Direct
+from shared.dispatch import Clocks, Dispatch
+from shared.gateway import Gateway
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+_T = TypeVar("_T")
+
+
+class Threads:
+    """Calls run in threads of their own, so that they go on when their webhook has answered."""
+
+    def __init__(self, most: int) -> None:
+        self._pool = concurrent.futures.ThreadPoolExecutor(most, thread_name_prefix="call")
+
+    def submit(self, run: Callable[[], _T]) -> "Future[_T]":
+        """Start something."""
+        return self._pool.submit(run)
+
+    def wait(self, futures: Iterable["Future[_T]"], seconds: float, *, everyone: bool = False) -> None:
+        """Wait until one of them (or everyone) is done, at most so many seconds."""
+        when = concurrent.futures.ALL_COMPLETED if everyone else concurrent.futures.FIRST_COMPLETED
+        concurrent.futures.wait(list(futures), max(0.0, seconds), return_when=when)
+
+
+@functools.cache
+def gateway() -> Gateway:
+    """Return the gateway of this process. Raise `SettingsError` that names every wrong setting."""
+    return assemble(settings.current(), workers=_worker_threads())
+
+
+def assemble(found: Settings, *, workers: int) -> Gateway:
+    """Put a gateway together. At most half of the worker threads may wait for Defender at once."""
+    policy = window.Policy(
+        calls=found.rate_limit_calls,
+        window=found.rate_limit_window_seconds,
+        margin=found.rate_limit_margin_seconds,
+        deadline=found.defender_timeout_seconds,
+    )
+    clocks = Clocks(time.monotonic, time.time, time.sleep)
+    permits = max(1, workers // 2)
+    make = functools.partial(
+        Dispatch,
+        defender=Defender(found.defender_api_url, deadline=found.defender_timeout_seconds),
+        tokens=identity.TokenSource(found.defender_token_scope, environ=os.environ),
+        policy=policy,
+        rules=ledger.Rules(found.not_found_retry_minutes, found.give_up_hours),
+        clocks=clocks,
+        workers=Threads(permits + policy.calls),
+        chance=random.Random(),  # noqa: S311 - spreads hosts, hides nothing
+    )
+    table = storage.AzureTable(
+        found.storage,
+        name=found.alerts_table,
+        partition=found.rate_limit_scope,
+        credential=functools.partial(identity.credential, os.environ, found.storage.client_id),
+    )
+    dispatcher = make(table=table)
+    started = time.time() - time.monotonic()
+    memory = storage.MemoryTable(clock=lambda: started + time.monotonic())
+    return Gateway(
+        settings=found,
+        mappings=mapping.load(found.mappings_path),
+        dispatcher=dispatcher,
+        direct=Direct(make(table=memory), dispatcher, time.monotonic),
+        clocks=clocks,
+        permits=threading.BoundedSemaphore(permits),
+    )
+
+
+def _worker_threads() -> int:
+    """Return how many threads the Functions worker runs synchronous functions in."""
+    asked = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+    return int(asked) if asked.isdigit() and int(asked) > 0 else min(32, (os.cpu_count() or 1) + 4)

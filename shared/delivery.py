@@ -1,0 +1,207 @@
+"""The answer: one shape for one or many alerts, and the HTTP status it goes with (DESIGN: HTTP contract)."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from shared import defender, reply, window
+from shared.ledger import Delivery, Entry
+from shared.mapping import Mapped, Outcome, Refused
+from shared.problems import UnmappedError, WebhookError
+from shared.reply import Reply
+
+Status = Literal["created", "waiting", "partial", "failed", "ignored", "valid"]
+PORTAL = "https://security.microsoft.com/alerts/"
+_MAX_POLL_SECONDS = 60
+
+
+class FailedError(WebhookError):
+    """Every alert of a delivery has ended, and none was created."""
+
+    status = 422
+    slug = "failed"
+    title = "No alert was created"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One alert as told to a sender: the entry, and what concerns this delivery only."""
+
+    entry: Entry
+    duplicate: bool = False
+    notes: Sequence[str] = ()
+
+
+def refusals(refused: Iterable[Refused]) -> tuple[Mapping[str, Any], ...]:
+    """Return the `refused` member of a delivery."""
+    return tuple(
+        {"event": one.event, "problems": [problem.render() for problem in one.problems]} for one in refused
+    )
+
+
+def unmapped(outcome: Outcome) -> UnmappedError:
+    """Return the error for a payload of which no event could be mapped."""
+    return UnmappedError(
+        "No event of this payload could be turned into an alert; `refused` names every problem of every event.",
+        extensions={
+            "source": outcome.source,
+            "alerts": [],
+            "refused": list(refusals(outcome.refused)),
+        },
+    )
+
+
+def ignored(outcome: Outcome) -> Reply:
+    """Answer a payload that says that nothing is to be raised, in its sender's own way if it has one."""
+    if outcome.reply is not None:
+        return reply.of(200, outcome.reply)
+    return reply.of(200, _document(None, outcome.source, "ignored", [], (), reason=outcome.ignored))
+
+
+def valid(outcome: Outcome) -> Reply:
+    """Answer a dry run."""
+    alerts = [_mapped(mapped) for mapped in outcome.alerts]
+    return reply.of(200, _document(None, outcome.source, "valid", alerts, refusals(outcome.refused)))
+
+
+def answer(
+    delivery: Delivery, told: Sequence[Told], view: window.View | None, *, now: float, origin: str
+) -> Reply:
+    """Answer with what became of a delivery until now: the same for the POST and for whoever asks later.
+
+    `view` is the window if it was looked at, for `waitingFor`; `now` the server's UTC seconds; `origin` the scheme
+    and host that `Location` begins with.
+    """
+    status = _status(told, delivery.refused)
+    document = _document(
+        delivery.id,
+        delivery.source,
+        status,
+        [_told(one, view, now) for one in told],
+        delivery.refused,
+    )
+    if status == "waiting":
+        seconds = _poll_seconds(told, view, now)
+        location = f"{origin}/api/deliveries/{delivery.id}"
+        return reply.of(202, document, Location=location, Retry_After=str(seconds))
+    if status == "failed":
+        error = FailedError(
+            "Every alert of this delivery has ended and none was created; `error` of each says why.",
+            extensions={name: value for name, value in document.items() if name != "status"}
+            | {"state": "failed"},
+        )
+        return reply.of_error(error)
+    return reply.of(200, document)
+
+
+def _status(told: Sequence[Told], refused: Sequence[object]) -> Status:
+    states = [one.entry.state for one in told]
+    if any(not one.entry.has_ended for one in told):
+        return "waiting"
+    if "created" not in states:
+        return "failed"
+    return "created" if set(states) == {"created"} and not refused else "partial"
+
+
+def _poll_seconds(told: Sequence[Told], view: window.View | None, now: float) -> int:
+    """Return whole seconds, 1 to 60, until something may have changed for the first that waits."""
+    waits = [
+        max(0.0, one.entry.next_attempt - now) if one.entry.next_attempt else _slot_seconds(one, view)
+        for one in told
+        if not one.entry.has_ended
+    ]
+    return max(1, math.ceil(min(_MAX_POLL_SECONDS, *waits)))
+
+
+def _slot_seconds(one: Told, view: window.View | None) -> float:
+    if one.entry.state == "sending" or view is None:
+        return 2.0
+    return view.opens_in + 1.0
+
+
+def _document(
+    delivery_id: str | None,
+    source: str | None,
+    status: Status,
+    alerts: list[dict[str, Any]],
+    refused: Sequence[Mapping[str, Any]],
+    *,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "id": delivery_id,
+        "source": source,
+        "status": status,
+        "reason": reason,
+        "alerts": alerts,
+        "refused": list(refused),
+    }
+
+
+def _mapped(mapped: Mapped) -> dict[str, Any]:
+    return {
+        "id": mapped.alert.id,
+        "status": "valid",
+        "duplicate": False,
+        "merged": False,
+        "attempts": 0,
+        "nextAttempt": None,
+        "waitingFor": None,
+        "request": mapped.alert.body(),
+        "alert": None,
+        "portalUrl": None,
+        "error": None,
+        "notes": list(mapped.notes),
+    }
+
+
+def _told(one: Told, view: window.View | None, now: float) -> dict[str, Any]:
+    entry = one.entry
+    return {
+        "id": entry.alert.id,
+        "status": "waiting" if entry.state == "sending" else entry.state,
+        "duplicate": one.duplicate,
+        "merged": entry.merged,
+        "attempts": entry.attempts,
+        "nextAttempt": utc(entry.next_attempt),
+        "waitingFor": _waiting_for(entry, view, now),
+        "request": entry.alert.body(),
+        "alert": dict(entry.created) if entry.created else None,
+        "portalUrl": PORTAL + str(entry.created["id"]) if entry.created else None,
+        "error": _error(entry),
+        "notes": [*entry.notes, *one.notes],
+    }
+
+
+def _waiting_for(entry: Entry, view: window.View | None, now: float) -> dict[str, Any] | None:
+    if entry.has_ended:
+        return None
+    if entry.state == "sending":
+        return {"what": "answer", "reason": "Defender is being called", "until": None}
+    if entry.next_attempt and entry.next_attempt > now:
+        return {"what": "retry", "reason": _reason(entry), "until": utc(entry.next_attempt)}
+    if view and view.pause and view.paused:
+        until = None if view.pause.by_operator else utc(view.pause.ends)
+        return {"what": "pause", "reason": view.pause.reason, "until": until}
+    reason = "Defender takes 15 calls a minute; the alert waits for its turn"
+    return {"what": "slot", "reason": reason, "until": utc(now + view.opens_in) if view else None}
+
+
+def _reason(entry: Entry) -> str:
+    error = entry.error or {}
+    return f"the last answer was {error.get('status') or error.get('code') or 'none'}"
+
+
+def _error(entry: Entry) -> dict[str, Any] | None:
+    if not entry.error:
+        return None
+    return {**entry.error, "hint": defender.hint(entry.error)}
+
+
+def utc(seconds: float | None) -> str | None:
+    """Return a time (UTC seconds) as ISO 8601 with whole seconds, rounded up."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(math.ceil(seconds), UTC).isoformat().replace("+00:00", "Z")

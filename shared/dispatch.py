@@ -1,0 +1,353 @@
+"""From a waiting alert to its answer: take a slot, call, settle; and the loop that does so for the backlog.
+
+    look ── take (1 transaction: slot, alert) ── call ── settle (1 transaction: outcome, slot)
+
+Nothing is called without a committed take. Whatever comes after it reaches the table: writing the outcome is
+tried until the lease ends, and from then on the lease itself brings the alert back.
+"""
+
+import functools
+import math
+import random
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from shared import journal, ledger, window
+from shared.defender import Answer
+from shared.ledger import Entry, Waiting
+from shared.problems import StorageOut
+from shared.storage import Conflict, Operation, Refused, Row, Table
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+_T = TypeVar("_T")
+_RETRY_SECONDS = 1.0
+_CONFLICT_SECONDS = 0.05
+_MAX_LATER = 500
+
+
+class Caller(Protocol):
+    """Makes the call to Defender; see `shared.defender.Defender`."""
+
+    def create_alert(self, body: Mapping[str, str], token: str) -> Answer:
+        """Make one call; never raise for anything the network does."""
+
+
+class Tokens(Protocol):
+    """Has a token at hand; see `shared.identity.TokenSource`."""
+
+    def token(self, *, timeout: float) -> str:
+        """Return a token, or raise `TokenError` if none comes in `timeout` seconds."""
+
+
+class Workers(Protocol):
+    """Runs calls side by side."""
+
+    def submit(self, run: Callable[[], _T]) -> "Future[_T]":
+        """Start something."""
+
+    def wait(self, futures: Iterable["Future[_T]"], seconds: float, *, everyone: bool = False) -> None:
+        """Wait until one of them (or everyone) is done, at most so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The clocks of one host and its way to let time pass, in seconds."""
+
+    monotonic: Callable[[], float]
+    wall: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The window and the most urgent of the backlog, as one query saw them."""
+
+    view: window.View
+    waiting: tuple[Waiting, ...]
+
+    @property
+    def takes(self) -> int:
+        """How many takes it allows: one where the first is to be a pause's probe."""
+        return min(len(self.view.open), len(self.waiting), 1 if self.view.pause else len(self.view.open))
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A committed take: the entry as held, the ETag of its waiting row, the slot, the probe it may be."""
+
+    entry: Entry
+    etag: str
+    slot: window.Held
+    probe: window.Probe | None
+    start: window.Start
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of one take, and when its slot opens again (server's UTC seconds)."""
+
+    entry: Entry
+    slot: str
+    opens: float
+    was_probe: bool
+
+
+Flights = dict["Future[Finished]", Sending]
+"""Calls under way, each with its take."""
+
+
+class Dispatch:
+    """Sends alerts through the window. Thread-safe; everything outside is passed in."""
+
+    def __init__(
+        self,
+        *,
+        table: Table,
+        defender: Caller,
+        tokens: Tokens,
+        policy: window.Policy,
+        rules: ledger.Rules,
+        clocks: Clocks,
+        workers: Workers,
+        chance: random.Random,
+    ) -> None:
+        self.table = table
+        self.policy = policy
+        self._defender = defender
+        self._tokens = tokens
+        self._rules = rules
+        self._clocks = clocks
+        self._workers = workers
+        self._chance = chance
+        self._barred_until = float(
+            "-inf"
+        )  # monotonic: after direct calls this host takes nothing for a window
+
+    def token(self, seconds: float = 6.0) -> str:
+        """Return a token, so that it is at hand before a take. Raise `TokenError` if none comes in time."""
+        return self._tokens.token(timeout=seconds)
+
+    def look(self, *, later: bool = False) -> Look:
+        """See slots, pause and the head of the backlog in one query; with `later` also what came due again."""
+        head = self.policy.calls * 2 + 1
+        start = ledger.LATER if later else window.FIRST_KEY
+        rows = self.table.query(start, ledger.TODO_END, limit=head + (_MAX_LATER if later else 0))
+        if later and len(rows) > _MAX_LATER and not any(row.key.startswith(window.FIRST_KEY) for row in rows):
+            rows += self.table.query(window.FIRST_KEY, ledger.TODO_END, limit=head)
+        now = self.table.now()
+        slots = [row for row in rows if row.key.startswith(window.FIRST_KEY)]
+        return Look(window.look(slots, now, self.policy), tuple(ledger.backlog(rows, now)))
+
+    def may_take(self) -> bool:
+        """Tell whether this host may take slots: for a window after a direct call it may not."""
+        return self._clocks.monotonic() >= self._barred_until
+
+    def bar(self) -> None:
+        """Take no slot for one window from now on: this host has called Defender past the shared window."""
+        self._barred_until = self._clocks.monotonic() + self.policy.rest
+
+    def choose(self, slots: Sequence[window.Slot]) -> window.Slot:
+        """Pick one of the open slots at random."""
+        return self._chance.choice(slots)
+
+    def take(
+        self,
+        view: window.View,
+        slot: window.Slot,
+        entry: Entry,
+        write: Callable[[Entry], Sequence[Operation]],
+    ) -> Sending:
+        """Commit a take of this slot for this entry, with the rows that `write` makes of the entry as held.
+
+        Raise `Conflict` when somebody else was first, `StorageOut` when nobody knows.
+        """
+        attempt = secrets.token_hex(8)
+        held = ledger.take(entry, attempt, now=view.now, lease=self.policy.lease)
+        operations = [*write(held), window.take(slot, attempt, self.policy)]
+        if view.pause:
+            operations.append(window.probe(view.pause, attempt, self.policy))
+        start = window.Start.now(self._clocks.monotonic, self._clocks.wall)
+        etags = self.table.commit(operations)
+        probe = window.Probe(view.pause.step, etags[window.PAUSE_KEY]) if view.pause else None
+        journal.step("taken", entry=held, slot=slot.key, probe=probe is not None)
+        return Sending(held, etags[held.waits], window.Held(slot.key, attempt, etags[slot.key]), probe, start)
+
+    def finish(self, sending: Sending, token: str) -> Finished:
+        """Call Defender for a committed take, and write down what it said."""
+        if not sending.start.is_fresh():
+            return self._settle(sending, ledger.put_back(sending.entry), None)
+        answer = self._defender.create_alert(sending.entry.alert.body(), token)
+        journal.step("answered", entry=sending.entry, answer=answer)
+        after = ledger.settle(sending.entry, answer, now=self.table.now(), rules=self._rules)
+        return self._settle(sending, after, answer)
+
+    def start(self, look: Look, token: str) -> Flights:
+        """Take open slots for the most urgent alerts of a look, and start their calls.
+
+        Of k open slots and the k most urgent alerts both are picked at random, so that hosts that look at the
+        same moment seldom want the same; whoever meets a conflict looks again. Fewer flights than `look.takes`
+        mean such a conflict.
+        """
+        slots = self._chance.sample(look.view.open, look.takes)
+        alerts = self._chance.sample(look.waiting[: look.takes], look.takes)
+        flights: Flights = {}
+        for slot, waiting in zip(slots, alerts, strict=True):
+            try:
+                sending = self.take(look.view, slot, waiting.entry, functools.partial(_hold, waiting))
+            except Conflict:
+                break
+            flights |= self.launch(sending, token)
+        return flights
+
+    def launch(self, sending: Sending, token: str) -> Flights:
+        """Start the call of a committed take on a worker."""
+        return {self._workers.submit(functools.partial(self.finish, sending, token)): sending}
+
+    def wait(self, flights: Flights, seconds: float) -> None:
+        """Wait until all these calls have ended, at most so many seconds."""
+        self._workers.wait(flights, seconds, everyone=True)
+
+    def drain(self, until: float) -> None:
+        """Send the backlog until it is empty or the time is spent: `until`, in monotonic seconds. The timer's loop.
+
+        Raise `TokenError` or `StorageOut`; calls that were started go on and end.
+        """
+        flights: Flights = {}
+        later = True
+        while self._clocks.monotonic() < until:
+            look = self.look(later=later)
+            later = False
+            started: Flights = {}
+            if look.takes and self.may_take():
+                started = self.start(look, self.token())
+                flights |= started
+                if len(started) < look.takes:
+                    self._clocks.sleep(self._chance.uniform(0, _CONFLICT_SECONDS))
+                    continue
+            if len(look.waiting) > len(started):
+                taken = {sending.slot.key for sending in started.values()}
+                self._wait_for_a_slot(look.view, taken, flights, until)
+            elif flights:
+                self.wait(flights, until - self._clocks.monotonic())
+            else:
+                return
+            flights = {flight: sending for flight, sending in flights.items() if not flight.done()}
+        self.wait(flights, until - self._clocks.monotonic())
+
+    def _wait_for_a_slot(self, view: window.View, taken: set[str], flights: Flights, until: float) -> None:
+        """Wait until a slot opens: by time, or by a call that ends a pause or was never sent."""
+        opens = [slot.opens for slot in view.slots if slot.key not in taken]
+        pause = view.pause.ends if view.pause and view.paused else float("-inf")
+        if not self.may_take():
+            opens, pause = [], self.table.now() + self._barred_until - self._clocks.monotonic()
+        flying = set(flights)
+        while (left := until - self._clocks.monotonic()) > 0:
+            done = {future for future in flying if future.done()}
+            flying -= done
+            for finished in (future.result() for future in done):
+                if finished.was_probe or finished.opens <= self.table.now():
+                    return
+                opens.append(finished.opens)
+            wait = (
+                max(min(opens, default=pause if math.isfinite(pause) else math.inf), pause) - self.table.now()
+            )
+            if wait <= 0:
+                return
+            wait = max(0.001, min(wait, left))
+            if flying:
+                self._workers.wait(flying, wait)
+            else:
+                self._clocks.sleep(wait)
+
+    def _settle(self, sending: Sending, after: Entry, answer: Answer | None) -> Finished:
+        """Write an outcome and return the slot; `answer` is None when no call was made."""
+        unused = answer is None or not answer.sent
+        extras: list[Operation] = []
+        opens = self.table.now() + self.policy.lease
+        if unused or (answer and answer.answered):
+            extras.append(window.give_back(sending.slot, self.policy, sent=not unused))
+            opens = self.table.now() + (0.0 if unused else self.policy.rest)
+        pause = self._pause(sending, answer)
+        if pause:
+            extras.append(pause)
+        written = self._record(sending, after, extras)
+        if written is not None:
+            journal.step("settled", entry=written)
+        return Finished(written or sending.entry, sending.slot.key, opens, sending.probe is not None)
+
+    def _pause(self, sending: Sending, answer: Answer | None) -> Operation | None:
+        if answer is None or answer.kind != "unavailable":
+            if sending.probe is None:
+                return None
+            if answer is not None:
+                return window.end_pause(sending.probe)
+            return window.let_go(sending.probe, "the call did not start in time")
+        reason, seconds = window.trouble(answer, self.policy)
+        if sending.probe:
+            return window.renew_pause(sending.probe, reason, seconds)
+        try:
+            rows = self.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0", limit=1)
+        except StorageOut:
+            return None
+        pause = window.read_pause(rows[0], self.policy) if rows else None
+        return window.start_pause(pause, reason, seconds, self.table.now())
+
+    def _record(self, sending: Sending, after: Entry, extras: Sequence[Operation]) -> Entry | None:
+        """Write an outcome; the table may be out, the lease may be over. Return the entry as it then stands.
+
+        None when the table stayed out until the lease was over: the lease brings the alert back.
+        """
+        end = sending.start.at[0] + self.policy.lease
+        while self._clocks.monotonic() < end:
+            try:
+                return self._write(sending, after, extras)
+            except Conflict:
+                continue  # somebody changed the alert between our look and our write: look again
+            except Refused as error:
+                journal.problem("outcome refused", error)
+                if after == ledger.without_answer(after):
+                    return None
+                after = ledger.without_answer(after)
+            except StorageOut as error:
+                journal.problem("outcome not written yet", error)
+                self._clocks.sleep(_RETRY_SECONDS)
+        return None
+
+    def _write(self, sending: Sending, after: Entry, extras: Sequence[Operation]) -> Entry:
+        core = ledger.move(sending.entry, after, waiting=sending.etag)
+        try:
+            self.table.commit([*core, *extras])
+        except Conflict:
+            # The slot or the pause may belong to somebody else by now: that must not take the outcome along.
+            for extra in extras:
+                self._attempt([extra])
+        else:
+            return after
+        if extras and self._attempt(core):
+            return after
+        row = self._alert_row(after.alert.id)
+        current = ledger.read(row) if row else after
+        if row is None or after.state != "created" or current.state == "created":
+            return current  # ours landed unseen, or another attempt has it
+        self.table.commit(ledger.move(current, after, alert=row.etag))  # created wins over any other state
+        return after
+
+    def _attempt(self, operations: Sequence[Operation]) -> bool:
+        try:
+            self.table.commit(operations)
+        except Conflict:
+            return False
+        return True
+
+    def _alert_row(self, alert_id: str) -> Row | None:
+        key = ledger.alert_key(alert_id)
+        rows = self.table.query(key, key + "\0", limit=1)
+        return rows[0] if rows else None
+
+
+def _hold(waiting: Waiting, held: Entry) -> list[Operation]:
+    return ledger.move(waiting.entry, held, waiting=waiting.etag)

@@ -1,0 +1,110 @@
+"""The event's time, as `CreateAlertByReference` wants it: a key, not a moment.
+
+Advanced hunting writes UTC with zero to seven fractional digits, `2018-08-03T16:45:21.7115183Z`. Such text
+goes through as it is. Other forms are converted in integers, never through a float or a `datetime`'s six
+digits, and only where no digit is lost.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+ACCEPTED = (
+    "UTC ISO 8601 as advanced hunting shows it (2018-08-03T16:45:21.7115183Z, up to seven fractional digits),"
+    " the same with an offset, or epoch seconds, milliseconds, microseconds or nanoseconds"
+)
+
+_DIGITS = 7
+_TICKS = 10**_DIGITS  # Defender's unit: 100 ns
+_UTC_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?Z", re.ASCII)
+_ISO = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)(?:[Tt]| {1,2})(?P<clock>\d\d:\d\d:\d\d)(?:[.,](?P<fraction>\d{1,30}))?"
+    r" ?(?P<zone>[Zz]|UTC|GMT|(?P<sign>[+-])(?P<hours>\d\d)(?:[:.]?(?P<minutes>\d\d))?)?",
+    re.ASCII,
+)
+_NUMBER = re.compile(r"\d{1,30}(?:\.\d{0,30})?(?:[eE]\+?\d{1,2})?", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_YEARS = (946_684_800, 4_102_444_800)  # 2000 to 2100: their seconds, ms, µs and ns never overlap
+_UNITS = (("seconds", 0), ("milliseconds", 3), ("microseconds", 6), ("nanoseconds", 9))
+_COARSE = 10**4  # ticks in a millisecond
+
+
+@dataclass(frozen=True, slots=True)
+class EventTime:
+    """A time in Defender's form. `note` if converted, `truncated` if it certainly lost digits before."""
+
+    text: str
+    note: str | None = None
+    truncated: bool = False
+
+
+def read(value: str) -> EventTime:
+    """Return the time in Defender's form. Raises `ValueError` with the reason, if there is no exact one."""
+    text = value.strip()
+    if _NUMBER.fullmatch(text):
+        return _from_epoch(text)
+    found = _ISO.fullmatch(text)
+    if not found:
+        raise ValueError("is no time we can read exactly")
+    try:
+        moment = datetime.fromisoformat(f"{found['date']}T{found['clock']}")
+    except ValueError:
+        raise ValueError("is no date and time that exists") from None
+    if moment == datetime.min:  # noqa: DTZ901  # compared with a time that is naive too
+        raise ValueError("is a placeholder for 'no time'")
+    if _UTC_ISO.fullmatch(text):
+        return EventTime(text)
+    fraction, cut = _seven(found["fraction"] or "")
+    try:
+        moment -= _offset(found)
+    except OverflowError:
+        raise ValueError("is no date and time that exists") from None
+    result = moment.isoformat() + (f".{fraction}" if fraction else "") + "Z"
+    zone = "" if found["zone"] else ", taken as UTC because it names no zone"
+    return EventTime(result, f"{text} became {result}{cut}{zone}")
+
+
+def _offset(found: re.Match[str]) -> timedelta:
+    if not found["sign"]:
+        return timedelta()
+    hours, minutes = int(found["hours"]), int(found["minutes"] or 0)
+    if hours > 18 or minutes > 59:  # noqa: PLR2004  # ISO 8601; no zone is further from UTC
+        raise ValueError("has an offset from UTC that does not exist")
+    offset = timedelta(hours=hours, minutes=minutes)
+    return offset if found["sign"] == "+" else -offset
+
+
+def _seven(fraction: str) -> tuple[str, str]:
+    kept, rest = fraction[:_DIGITS], fraction[_DIGITS:]
+    if rest.strip("0"):
+        raise ValueError(
+            f"has {len(fraction)} fractional digits; Defender keeps {_DIGITS} and the others are not zero,"
+            " so this is not the time of the event as advanced hunting shows it"
+        )
+    return kept, f" ({len(rest)} zeros cut)" if rest else ""
+
+
+def _from_epoch(text: str) -> EventTime:
+    number = Fraction(Decimal(text))
+    for unit, power in _UNITS:
+        scale = 10**power
+        if not _YEARS[0] * scale <= number < _YEARS[1] * scale:
+            continue
+        ticks = number * _TICKS / scale
+        if ticks.denominator != 1:
+            raise ValueError(
+                f"is epoch {unit} finer than 100 ns; Defender keeps {_DIGITS} fractional digits, so this is"
+                " not the time of the event as advanced hunting shows it"
+            )
+        seconds, rest = divmod(ticks.numerator, _TICKS)
+        fraction = f"{rest:0{_DIGITS}}".rstrip("0")
+        moment = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
+        result = moment + (f".{fraction}" if fraction else "") + "Z"
+        note = f"{text} (epoch {unit}) became {result}"
+        coarse = power <= 3 and rest % _COARSE == 0  # noqa: PLR2004  # milliseconds
+        if coarse:
+            note += f"; Defender's times have up to {_DIGITS} fractional digits, this one was probably cut"
+        return EventTime(result, note, truncated=coarse)
+    raise ValueError("is a number, but no epoch time between the years 2000 and 2100")

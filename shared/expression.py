@@ -1,0 +1,230 @@
+"""JMESPath, with what mapping files need beyond it. Pure, and bounded in length and work.
+
+Numbers are text (`payload.Number`), so that no digit is lost: comparisons take them as numbers, functions as
+strings; `to_number(x)` where arithmetic is wanted. An expression that fails (a wrong type, say) is null.
+
+Beyond JMESPath's own functions:
+    root()                    the document the event is from
+    has(object, 'a', 'b')     true if all these keys are there, whatever their values
+    json(text)                the JSON value in a string, or null; what is no string stays as it is
+    nest(object)              {"a.b": 1} as {"a": {"b": 1}}, beside what was there
+    pairs(array, 'k', 'v')    [{"k": "x", "v": 1}] as {"x": 1}; different values of one name as an array
+    rows(table)               {"columns": [{"name": "x"}], "rows": [[1]]} as [{"x": 1}]; also a list of tables
+    pick(object, 'machineId') the value under the first of a field's known names (tables/keys.json)
+    record(a, b, …)           the object among these, or in arrays of them, that carries the most of device
+                              id, time and report id
+    format('{} on {}', a, b)  text with its gaps filled; null if one of the values is empty
+    split(text, '|')          the parts of a text, trimmed; null if it is none
+    lines(a, b, …)            the texts that are not empty, one a line; null if there is none
+"""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from jmespath import exceptions, functions, parser
+from jmespath.functions import signature
+from jmespath.visitor import Options, TreeInterpreter
+
+from shared import payload, shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_LENGTH = 4_000
+"""Characters of one expression."""
+STEPS = 100_000
+STEPS_PER_EVENT = 4_000
+"""What a delivery may cost, in nodes of expressions visited and the like: a million take about a second."""
+
+_CALL = 5  # steps of a function call: arguments are checked
+_CHEAP = frozenset({"format", "has", "json", "lines", "not_null", "pick", "record", "root", "type"})
+_MAX_TEXT = 4_096
+_ANY: Any = {"types": []}
+_TEXT: Any = {"types": ["string"]}
+_REST: Any = {"types": [], "variadic": True}
+
+
+class TooManySteps(Exception):
+    """The expressions would cost more than a delivery may."""
+
+
+class Budget:
+    """The steps that are left for a delivery of up to `events` events."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, events: int) -> None:
+        self._left = STEPS + STEPS_PER_EVENT * events
+
+    def spend(self, steps: int = 1) -> None:
+        """Count work. Raises `TooManySteps`."""
+        self._left -= steps
+        if self._left < 0:
+            raise TooManySteps
+
+
+class Expression:
+    """A JMESPath expression, compiled when it is first used. `text` is how it was written."""
+
+    __slots__ = ("_tree", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._tree: Any = None
+
+    def compile(self) -> Any:
+        """Return the syntax tree. Raises `ValueError` with what is wrong."""
+        if self._tree is None:
+            if len(self.text) > MAX_LENGTH:
+                raise ValueError(f"an expression has at most {MAX_LENGTH:,} characters")
+            try:
+                tree = parser.Parser().parse(self.text).parsed
+                unknown = sorted(_called(tree) - set(_Functions.FUNCTION_TABLE))
+            except exceptions.JMESPathError as error:
+                raise ValueError(" ".join(str(error).split())) from None
+            except RecursionError:
+                raise ValueError("the expression is nested too deeply") from None
+            if unknown:
+                raise ValueError(f"there is no function {unknown[0]}()")
+            self._tree = tree
+        return self._tree
+
+
+class Evaluation:
+    """Evaluates expressions on one document. What one of them parsed, the next one finds."""
+
+    def __init__(self, root: Any, *, budget: Budget) -> None:
+        self._interpreter = _Interpreter(_Functions(root, budget), budget)
+
+    def value(self, expression: Expression, of: Any) -> Any:
+        """Return what the expression gives; null if it fails. Raises `TooManySteps`."""
+        try:
+            return self._interpreter.visit(expression.compile(), of)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+            return None
+
+    def holds(self, expression: Expression, of: Any) -> bool:
+        """Say whether the expression gives anything but null, false, "", [] and {}."""
+        value = self.value(expression, of)
+        return value is not None and value is not False and value not in ("", [], {})
+
+
+class _Interpreter(TreeInterpreter):
+    def __init__(self, functions: "_Functions", budget: Budget) -> None:
+        super().__init__(Options(custom_functions=functions))
+        self._spend = budget.spend
+        self._methods: dict[str, Callable[[Any, Any], Any]] = {}
+
+    def visit(self, node: Any, value: Any = None, *_: Any, **__: Any) -> Any:
+        self._spend()
+        kind = node["type"]
+        method = self._methods.get(kind)
+        if method is None:
+            method = self._methods[kind] = getattr(self, "visit_" + kind)
+        return method(node, value)
+
+    def visit_comparator(self, node: Any, value: Any) -> Any:
+        left, right = (self.visit(child, value) for child in node["children"])
+        operator = node["value"]
+        compare = self.COMPARATOR_FUNC[operator]
+        if _is_number(left) and _is_number(right):
+            return compare(Decimal(str(left)), Decimal(str(right)))
+        if operator in ("eq", "ne"):
+            return compare(left, right)
+        return compare(left, right) if isinstance(left, str) and isinstance(right, str) else None
+
+
+class _Functions(functions.Functions):
+    def __init__(self, root: Any, budget: Budget) -> None:
+        self._root = root
+        self._spend = budget.spend
+        self._parsed: dict[str, Any] = {}
+
+    def call_function(self, function_name: str, resolved_args: Any) -> Any:
+        self._spend(_CALL)
+        # Work that is not seen as nodes: by the size of what is read to its end, and what that costs in C.
+        for value in () if function_name in _CHEAP else resolved_args:
+            if isinstance(value, list | dict):
+                self._spend(len(value) >> 3)
+            elif isinstance(value, str):
+                self._spend(len(value) >> 10)
+        return super().call_function(function_name, resolved_args)
+
+    # JMESPath goes by the names of types, without their bases. To it, a Number is a string.
+    def _convert_to_jmespath_type(self, name: str) -> Any:
+        known = "str" if name == payload.Number.__name__ else name
+        return super()._convert_to_jmespath_type(known)  # type: ignore[misc]  # the stubs leave it out
+
+    def _get_allowed_pytypes(self, types: list[str]) -> Any:
+        known = super()._get_allowed_pytypes(types)  # type: ignore[misc]  # the stubs leave it out
+        return _with_number(known[0]), [_with_number(names) for names in known[1]]
+
+    @signature()
+    def _func_root(self) -> Any:
+        return self._root
+
+    @signature(_ANY, _REST)
+    def _func_has(self, where: Any, *keys: Any) -> Any:
+        return isinstance(where, dict) and all(isinstance(key, str) and key in where for key in keys)
+
+    @signature(_ANY)
+    def _func_json(self, text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        if text not in self._parsed:
+            self._spend(len(text) >> 4)
+            self._parsed[text] = payload.parse(text)
+        return self._parsed[text]
+
+    @signature(_ANY)
+    def _func_nest(self, flat: Any) -> Any:
+        self._spend(len(flat))
+        return shapes.nest(flat) if isinstance(flat, dict) else None
+
+    @signature(_ANY, _TEXT, _TEXT)
+    def _func_pairs(self, items: Any, key: str, value: str) -> Any:
+        return shapes.pairs(items, key, value)
+
+    @signature(_ANY)
+    def _func_rows(self, table: Any) -> Any:
+        found = shapes.rows(table)
+        self._spend(sum(map(len, found or ())) >> 3)
+        return found
+
+    @signature(_ANY, _TEXT)
+    def _func_pick(self, where: Any, field: str) -> Any:
+        return shapes.pick(where, field)
+
+    @signature(_REST)
+    def _func_record(self, *candidates: Any) -> Any:
+        return shapes.record(candidates)
+
+    @signature(_TEXT, _REST)
+    def _func_format(self, template: str, *values: Any) -> Any:
+        texts = [shapes.text(value, _MAX_TEXT) for value in values]
+        if not all(texts):
+            return None
+        start, *pieces = template.split("{}")
+        return start + "".join(text + piece for text, piece in zip(texts, pieces, strict=False))
+
+    @signature(_ANY, _TEXT)
+    def _func_split(self, text: Any, separator: str) -> Any:
+        return [part.strip() for part in text.split(separator)] if isinstance(text, str) else None
+
+    @signature(_REST)
+    def _func_lines(self, *values: Any) -> Any:
+        texts = (shapes.text(value, _MAX_TEXT) for value in values)
+        return "\n".join(text for text in texts if text) or None
+
+
+def _with_number(names: Any) -> tuple[str, ...]:
+    return (*names, payload.Number.__name__) if "str" in names else tuple(names)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, payload.Number | int | float) and not isinstance(value, bool)
+
+
+def _called(tree: Any) -> set[str]:
+    found = {tree["value"]} if tree["type"] == "function_expression" else set()
+    return found.union(*(_called(child) for child in tree["children"] if isinstance(child, dict)))

@@ -1,0 +1,326 @@
+"""The use cases of the webhook: receive, status, dispatch, health. Here the whole way of an alert is known.
+
+receive:  read ─ map ─ check ─ look ─┬─ a slot, nothing more urgent ─ commit and take ─ call ─ settle ─ 200
+                                     └─ else ─ commit as waiting ─ send what the window allows ─ 200 / 202
+dispatch: look ─ take ─ call ─ settle, while there is a backlog and time
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from shared import delivery, journal, ledger, mapping, payload, reply, retention, window
+from shared.alert import FIELDS
+from shared.delivery import Told
+from shared.ledger import Delivery, Entry
+from shared.problems import NotFound, PayloadError, PayloadTooLarge, StorageOut, TokenError, WebhookError
+from shared.storage import MAX_OPERATIONS, Conflict, Operation
+
+if TYPE_CHECKING:
+    from shared.direct import Direct
+    from shared.dispatch import Clocks, Dispatch, Flights, Look
+    from shared.mapping import Mapped, Outcome
+    from shared.reply import Reply
+    from shared.settings import Settings
+
+DEFAULTS = ("severity", "category", "title", "description", "recommendedAction")
+TICK_SECONDS = 55.0
+OVERDUE_SECONDS = 300.0
+_TRANSACTION_BYTES = 3_500_000
+_TRIES = 3
+_KNOWN_FULL_SECONDS = 5.0
+_TOKEN_SECONDS = 5.0
+
+
+class Permits(Protocol):
+    """How many webhooks may wait for Defender at once; a semaphore."""
+
+    def acquire(self, *, blocking: bool) -> bool:
+        """Take a permit if there is one."""
+
+    def release(self) -> None:
+        """Return it."""
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The use cases, with the parts they need. Thread-safe."""
+
+    settings: "Settings"
+    mappings: mapping.Mappings
+    dispatcher: "Dispatch"
+    direct: "Direct"
+    clocks: "Clocks"
+    permits: Permits
+    _full: window.View | None = None  # the window as last seen full: for some seconds a look would find it so
+    _purge: retention.Schedule = dataclasses.field(default_factory=retention.Schedule)
+
+    def receive(self, body: bytes, query: Mapping[str, str], origin: str) -> "Reply":
+        """Turn one POST into alerts; answer with what became of them within `INLINE_SECONDS`.
+
+        `query` are the URL's parameters; `origin` is the scheme and host under which the caller reached us.
+        """
+        until = self.clocks.monotonic() + self.settings.inline_seconds
+        try:
+            outcome = self._map(body, query)
+            if outcome.ignored is not None:
+                return delivery.ignored(outcome)
+            if not outcome.alerts:
+                raise delivery.unmapped(outcome)
+        except WebhookError as error:
+            if not _is_dry(query):
+                self._keep(body, query, error)
+            raise
+        if _is_dry(query):
+            return delivery.valid(outcome)
+        try:
+            return self._accept(outcome, self.settings.public_base_url or origin, until)
+        except StorageOut as error:
+            journal.problem("table out, sending directly", error)
+            return self.direct.send(outcome, until)
+
+    def status(self, delivery_id: str, origin: str) -> "Reply":
+        """Answer what became of a delivery: 202 until all its alerts have ended, then what the POST would have said."""
+        key = ledger.delivery_key(delivery_id)
+        rows = self.dispatcher.table.query(key, key + "\0", limit=1) if "'" not in delivery_id else []
+        if not rows:
+            raise NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
+        found = ledger.read_delivery(rows[0])
+        entries = self._entries(found.alerts)
+        told = [
+            Told(entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
+            for alert in found.alerts
+            if alert in entries
+        ]
+        view = None
+        if any(not one.entry.has_ended for one in told):
+            view = self.dispatcher.look().view
+        now = self.dispatcher.table.now()
+        return delivery.answer(found, told, view, now=now, origin=self.settings.public_base_url or origin)
+
+    def dispatch(self) -> None:
+        """Send the backlog, for up to 55 s; what the timer runs. Then clear away what is past its retention."""
+        until = self.clocks.monotonic() + TICK_SECONDS
+        try:
+            self.dispatcher.drain(until)
+            self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
+        except WebhookError as error:
+            journal.problem("dispatch stopped", error)
+
+    def health(self) -> "Reply":
+        """Pass or fail, without detail: the table answers, and nothing waits while it could be sent."""
+        try:
+            look = self.dispatcher.look()
+        except WebhookError:
+            return _health(503, "fail")
+        overdue = any(look.view.now - waiting.entry.accepted > OVERDUE_SECONDS for waiting in look.waiting)
+        return _health(503, "fail") if overdue and look.view.open else _health(200, "pass")
+
+    def _map(self, body: bytes, query: Mapping[str, str]) -> "Outcome":
+        documents = payload.read(body, max_bytes=self.settings.max_payload_bytes)
+        return self.mappings.apply(
+            documents,
+            source=query.get("source"),
+            defaults={name: query[name] for name in DEFAULTS if query.get(name)},
+            max_alerts=self.settings.max_alerts_per_delivery,
+        )
+
+    def _keep(self, body: bytes, query: Mapping[str, str], error: WebhookError) -> None:
+        """Keep a refused payload for the operator; the refusal is answered even if that fails."""
+        if isinstance(error, PayloadTooLarge) or not body.strip():
+            return
+        if isinstance(error, PayloadError) and b"\0" in body:
+            return  # no text
+        try:
+            now = self.dispatcher.table.now()
+            kept = ledger.Refusal(
+                id=ledger.refusal_id(now),
+                at=now,
+                source=str(error.extensions.get("source") or query.get("source") or ""),
+                status=error.status,
+                detail=error.detail,
+                refused=tuple(error.extensions.get("refused", ())),
+                query={name: value for name, value in query.items() if name != "code"},
+                payload=body,
+                bytes=len(body),
+            )
+            self.dispatcher.table.commit([ledger.insert_refusal(kept)])
+            journal.step("refused", source=kept.source, refusal=kept.id, status=kept.status)
+        except WebhookError as failure:
+            journal.problem("refused payload not kept", failure)
+
+    def _accept(self, outcome: "Outcome", origin: str, until: float) -> "Reply":
+        now = self.dispatcher.table.now()
+        delivery_id = ledger.delivery_id(now)
+        entries = {mapped.alert.id: _entry(mapped, outcome, delivery_id, now) for mapped in outcome.alerts}
+        accepted = Delivery(
+            id=delivery_id,
+            source=outcome.source,
+            accepted=now,
+            alerts=tuple(entries),
+            refused=delivery.refusals(outcome.refused),
+        )
+        view = self._known_full(now)
+        told: list[Told] | None = None
+        if view is None and self.permits.acquire(blocking=False):
+            try:
+                token = self.dispatcher.token(min(_TOKEN_SECONDS, until - self.clocks.monotonic()))
+                look = self._look()
+                view = look.view
+                if len(entries) == 1:
+                    told = self._straight(accepted, next(iter(entries.values())), look, token, until)
+                if told is None:
+                    told, accepted = self._write_down(accepted, entries)
+                    if view.open:
+                        told = self._send(told, token, until)
+            except TokenError as error:
+                journal.problem("no token", error)
+            finally:
+                self.permits.release()
+        if told is None:
+            told, accepted = self._write_down(accepted, entries)
+        return delivery.answer(accepted, told, view, now=self.dispatcher.table.now(), origin=origin)
+
+    def _look(self) -> "Look":
+        look = self.dispatcher.look()
+        self._full = None if look.view.open else look.view
+        return look
+
+    def _known_full(self, now: float) -> window.View | None:
+        """Return the window if it was seen full so lately that it still is: that saves the look."""
+        full = self._full
+        if full is None or now > full.now + min(full.opens_in, _KNOWN_FULL_SECONDS):
+            return None
+        return dataclasses.replace(full, now=now)
+
+    def _straight(
+        self, accepted: Delivery, entry: Entry, look: "Look", token: str, until: float
+    ) -> list[Told] | None:
+        """Accept and take in one transaction, if a slot is open and nothing more urgent waits. None: it was not so."""
+        for _ in range(_TRIES):
+            more_urgent = look.waiting and look.waiting[0].entry.due <= entry.due
+            if not look.view.open or more_urgent or not self.dispatcher.may_take():
+                return None
+            slot = self.dispatcher.choose(look.view.open)
+            try:
+                sending = self.dispatcher.take(
+                    look.view,
+                    slot,
+                    entry,
+                    lambda held: [*ledger.insert(held), ledger.insert_delivery(accepted)],
+                )
+            except Conflict:
+                if self._entries([entry.alert.id]):
+                    return None  # known already
+                look = self._look()
+                continue
+            (flight,) = flights = self.dispatcher.launch(sending, token)
+            self.dispatcher.wait(flights, until - self.clocks.monotonic())
+            return [Told(flight.result().entry if flight.done() else sending.entry)]
+        return None
+
+    def _write_down(self, accepted: Delivery, entries: Mapping[str, Entry]) -> tuple[list[Told], Delivery]:
+        """Commit a delivery and its alerts as waiting; what is known already is reported as it stands."""
+        new = dict(entries)
+        known: dict[str, Entry] = {}
+        done: set[str] = set()
+        for _ in range(_TRIES * len(entries) + 1):
+            batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
+            operations: list[Operation] = [operation for entry in batch for operation in ledger.insert(entry)]
+            if last:
+                notes = {alert: _differences(entries[alert], entry) for alert, entry in known.items()}
+                accepted = dataclasses.replace(accepted, duplicates=tuple(known), notes=notes)
+                operations.append(ledger.insert_delivery(accepted))
+            try:
+                self.dispatcher.table.commit(operations)
+            except Conflict:
+                found = self._entries([entry.alert.id for entry in batch])
+                known |= found
+                new = {alert: entry for alert, entry in new.items() if alert not in found}
+                continue
+            done |= {entry.alert.id for entry in batch}
+            if last:
+                break
+        else:
+            raise StorageOut("The alerts could not be written down; try again.", retry_after=5)
+        for entry in new.values():
+            journal.step("accepted", entry=entry)
+        told = [
+            Told(known[alert], duplicate=True, notes=accepted.notes[alert])
+            if alert in known
+            else Told(new[alert])
+            for alert in accepted.alerts
+        ]
+        return told, accepted
+
+    def _send(self, told: list[Told], token: str, until: float) -> list[Told]:
+        """Send what the window allows, most urgent first, whosever it is; return what became of ours."""
+        flights: Flights = {}
+        for _ in range(_TRIES):
+            look = self._look()
+            if not look.takes or not self.dispatcher.may_take():
+                break
+            started = self.dispatcher.start(look, token)
+            flights |= started
+            if len(started) == look.takes and len(started) == len(look.waiting):
+                break
+        self.dispatcher.wait(flights, until - self.clocks.monotonic())
+        sent = {
+            sending.entry.alert.id: flight.result().entry if flight.done() else sending.entry
+            for flight, sending in flights.items()
+        }
+        return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told]
+
+    def _entries(self, alerts: Sequence[str]) -> dict[str, Entry]:
+        found = {}
+        for alert in alerts:
+            key = ledger.alert_key(alert)
+            for row in self.dispatcher.table.query(key, key + "\0", limit=1):
+                found[alert] = ledger.read(row)
+        return found
+
+
+def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float) -> Entry:
+    return ledger.accept(
+        mapped.alert,
+        source=outcome.source or "",
+        delivery=delivery_id,
+        now=now,
+        notes=mapped.notes,
+        truncated=mapped.time_truncated,
+    )
+
+
+def _batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
+    """Return as many entries as fit one transaction, and whether these are the last, so the delivery fits as well."""
+    batch: list[Entry] = []
+    size = operations = 0
+    for entry in entries:
+        written = ledger.insert(entry)
+        size += ledger.size(written)
+        operations += len(written)
+        if batch and (operations >= MAX_OPERATIONS or size > _TRANSACTION_BYTES):
+            return batch, False
+        batch.append(entry)
+    return batch, True
+
+
+def _differences(sent: Entry, known: Entry) -> tuple[str, ...]:
+    """Return what an equal alert says differently: it was not sent again."""
+    ours, theirs = sent.alert.body(), known.alert.body()
+    return tuple(
+        f"{name}: {ours[name][:80]!r} differs from {theirs[name][:80]!r} of the same alert sent before; not sent again"
+        for name in FIELDS
+        if ours[name] != theirs[name]
+    )
+
+
+def _is_dry(query: Mapping[str, str]) -> bool:
+    return query.get("dryRun", "").lower() == "true"
+
+
+def _health(status: int, word: str) -> "Reply":
+    return reply.of(
+        status, {"status": word}, content_type="application/health+json", Cache_Control="no-store"
+    )

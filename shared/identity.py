@@ -1,0 +1,216 @@
+"""The managed identity: the credential the platform offers, and the token that opens Defender.
+
+Nobody waits longer than they said. One thread asks for a token; all who need one wait for it, each until
+their own time-out. A token near its end is renewed while it is still handed out:
+
+    token() ─┬─ 5 minutes or more are left ──────────────── the one that is held
+             ├─ a minute or more is left ── ask ─────────── the one that is held
+             └─ else ────────────────────── ask ── wait ─── the new one, or TokenError
+
+No token is asked for before the first alert needs one: the platform keeps a managed identity's token for up
+to 24 hours and cannot be made to renew it, so one fetched before the role was granted would be useless for
+a day.
+
+What Azure's SDK does by itself (azure-identity 1.27 and azure-core 1.41, from their source): 3 retries, 0,
+1.6 and 3.2 s apart or as far as a `Retry-After` says, with time-outs of 300 s for connecting and for every
+read. Here: no retry, 2 s to connect and 5 s of silence, so that a webhook whose table needs a token still
+answers in time. MSAL beneath it remembers a 429 or 5xx for 5 s, and keeps a token until 5 minutes before
+its end.
+
+Their logs are kept short of secrets. azure-core redacts query values and headers, and leaves bodies out. But
+azure-identity logs a failure as a warning, with up to 2,048 characters of an answer it could not decode, which
+may hold a token; so does MSAL at DEBUG. `credential` therefore lets only errors of the one and INFO of the
+other through; TokenError tells what went wrong, without the answer.
+"""
+
+import base64
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from shared import problems
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken, TokenCredential
+    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+
+THREAD_NAME = "token"
+_CONNECT_SECONDS = 2
+_SILENCE_SECONDS = 5  # for those who wait for the credential itself, as the table's client does
+_PATIENCE_SECONDS = 30  # for a request nobody waits for: a slow endpoint's token serves the next alert
+_WAIT_SECONDS = 6
+_RENEW_SECONDS = 300  # before that, MSAL gives out the same token again
+_USABLE_SECONDS = 60  # a call ends before its token does
+_SAID_CHARACTERS = 300
+_PLATFORM = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT")  # App Service and Functions, and others of Azure
+_TOKEN_CHARACTERS = frozenset(map(chr, range(0x21, 0x7F)))
+_SECRET = re.compile(r"[\w.~+/=-]{40,}")  # a token or a part of one; a GUID has 36 characters
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says of itself; never the token. None or empty where it does not say."""
+
+    audience: str | None
+    roles: tuple[str, ...]
+    application: str | None
+    tenant: str | None
+    expires: datetime
+
+
+class TokenSource:
+    """Gives out tokens for `scope`, the same one until shortly before its end. Thread-safe.
+
+    `credential` is made from `environ` at the first need if none is given. `now`: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        scope: str,
+        *,
+        environ: Mapping[str, str],
+        credential: "TokenCredential | None" = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._scope = scope
+        self._environ = environ
+        self._credential = credential
+        self._now = now
+        self._lock = threading.Lock()
+        self._held: AccessToken | None = None
+        self._claims: Claims | None = None
+        self._asked: Future[str] | None = None
+        self._asked_at = 0.0
+
+    def token(self, *, timeout: float = _WAIT_SECONDS) -> str:
+        """Return a token good for a minute at least. Raise TokenError if none comes in `timeout` seconds."""
+        with self._lock:
+            held, left = "", 0.0
+            if self._held:
+                held, left = self._held.token, self._held.expires_on - self._now()
+            if left >= _RENEW_SECONDS:
+                return held
+            asked = self._ask()
+            if left >= _USABLE_SECONDS:
+                return held
+        try:
+            return asked.result(timeout)
+        except problems.TokenError as error:
+            raise problems.TokenError(error.detail) from None  # an error of its own for each caller
+        except TimeoutError:
+            raise problems.TokenError(
+                f"The identity gave no token for {self._scope} in {timeout:g} s. "
+                "If this goes on, restart the app and see whether its identity is still there."
+            ) from None
+
+    def last(self) -> Claims | None:
+        """Return what the last token says of itself, or None when there was none yet. Asks nobody."""
+        with self._lock:
+            return self._claims
+
+    def close(self) -> None:
+        """Close the credential's connections."""
+        if close := getattr(self._credential, "close", None):
+            close()
+
+    def _ask(self) -> "Future[str]":
+        """Return the request under way, or start one. One that has hung for long is left to itself."""
+        now = time.monotonic()
+        if self._asked is None or self._asked.done() or now - self._asked_at > _PATIENCE_SECONDS:
+            self._asked, self._asked_at = Future(), now
+            worker = threading.Thread(target=self._work, args=(self._asked,), name=THREAD_NAME, daemon=True)
+            try:
+                worker.start()
+            except RuntimeError as error:  # out of threads, or the process is ending
+                self._asked.set_exception(problems.TokenError(self._explain(error)))
+        return self._asked
+
+    def _work(self, asked: "Future[str]") -> None:
+        try:
+            if self._credential is None:
+                client_id = self._environ.get("AZURE_CLIENT_ID")
+                self._credential = credential(self._environ, client_id, silence=_PATIENCE_SECONDS)
+            held = self._credential.get_token(self._scope)
+            if not held.token or set(held.token) - _TOKEN_CHARACTERS:
+                raise ValueError  # no HTTP header can carry it  # noqa: TRY301  told like all the others
+            claims = _claims(held)
+        except Exception as error:  # noqa: BLE001  the SDK promises no set of errors
+            asked.set_exception(problems.TokenError(self._explain(error)))
+            return
+        with self._lock:
+            self._held, self._claims = held, claims
+        asked.set_result(held.token)
+
+    def _explain(self, error: Exception) -> str:
+        said = " ".join(str(getattr(error, "message", "") or type(error).__name__).split())
+        said = _SECRET.sub("…", said)[:_SAID_CHARACTERS]
+        if not _is_on_platform(self._environ):
+            to_do = "Enable the app's managed identity; on a developer's machine, sign in with `az login`."
+        elif client_id := self._environ.get("AZURE_CLIENT_ID"):
+            to_do = f"Assign the identity whose client id is {client_id} (AZURE_CLIENT_ID) to the app."
+        else:
+            to_do = (
+                "Enable the app's system-assigned identity, or name a user-assigned one by AZURE_CLIENT_ID."
+            )
+        return f"The identity gave no token for {self._scope} (DEFENDER_TOKEN_SCOPE). {to_do} It said: {said}"
+
+
+def credential(
+    environ: Mapping[str, str], client_id: str | None, *, silence: float = _SILENCE_SECONDS
+) -> "ManagedIdentityCredential | DefaultAzureCredential":
+    """Return the managed identity where the platform offers one (by `environ`), else a developer's sign-in.
+
+    `client_id` names a user-assigned identity. The endpoint may be silent for `silence` seconds. Nothing is
+    asked for yet. The SDK reads the endpoint's address from the process's own environment.
+    """
+    from azure.identity import (  # noqa: PLC0415  slow to import, so at the first need
+        DefaultAzureCredential,
+        ManagedIdentityCredential,
+    )
+
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)
+    logging.getLogger("msal").setLevel(logging.INFO)
+    limits: dict[str, Any] = {
+        "retry_total": 0,
+        "connection_timeout": _CONNECT_SECONDS,
+        "read_timeout": silence,
+    }
+    if _is_on_platform(environ):
+        # The endpoint is on this machine: a proxy meant for others must not see the request.
+        return ManagedIdentityCredential(client_id=client_id or None, use_env_settings=False, **limits)
+    if client_id:
+        limits["managed_identity_client_id"] = client_id
+    return DefaultAzureCredential(**limits)
+
+
+def _is_on_platform(environ: Mapping[str, str]) -> bool:
+    return any(environ.get(name) for name in _PLATFORM)
+
+
+def _claims(held: "AccessToken") -> Claims:
+    """Decode the token's middle part (RFC 7519). Its signature is Defender's business."""
+    try:
+        middle = held.token.split(".")[1]
+        said = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+    except (IndexError, ValueError):
+        said = None
+    said = said if isinstance(said, dict) else {}
+    roles = said.get("roles")
+    return Claims(
+        audience=_text(said.get("aud")),
+        roles=tuple(map(str, roles)) if isinstance(roles, list) else (),
+        application=_text(said.get("appid") or said.get("azp")),
+        tenant=_text(said.get("tid")),
+        expires=datetime.fromtimestamp(held.expires_on, UTC),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,504 @@
+"""What was accepted, refused, and what became of it; the backlog and its order.
+
+An alert that has not ended has exactly one waiting row. Whoever changes an alert removes that row by its ETag
+in the same transaction, so the waiting row is the lock; where there is none, the alert row's own ETag is.
+
+    accepted ──► todo-{due} ──take──► later-{lease's end} ──answer──► (none)           created | failed
+                     ▲                     │    ▲                                      failed-{ended}
+                     │                     │    └── a holder that died: taken again when the lease is over
+                     ├── 429 ──────────────┤
+                     └── take ── later-{retry's time} ◄── 404, 5xx, no answer
+"""
+
+import dataclasses
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from shared.alert import FIELDS, Alert
+from shared.defender import Answer
+from shared.storage import Delete, Insert, Operation, Replace, Row, Value
+
+State = Literal["waiting", "sending", "created", "failed", "discarded"]
+WaitingFor = Literal["slot", "retry", "answer"]
+
+DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 15 * 60.0, "Low": 60 * 60.0}
+UNAVAILABLE_MINUTES = (1.0, 4.0, 16.0, 60.0)
+TODO, TODO_END = "todo-", "todo."
+LATER, LATER_END = "later-", "later."
+FAILED, FAILED_END = "failed-", "failed."
+REFUSED, REFUSED_END = "kept-", "kept."
+DELIVERY, DELIVERY_END = "delivery-", "delivery."
+ALERT, ALERT_END = "alert-", "alert."
+REFUSED_BYTES = 60 * 1024
+REFUSED_ROWS = 1_000
+_KEPT_TRIES = 4  # first and last so many
+_TEXT_UNITS = 32_000  # a property holds 32,768 UTF-16 units
+_TOO_MANY_REQUESTS = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How often and how long an alert is tried again. Minutes and hours as their names say."""
+
+    not_found_retry_minutes: tuple[float, ...] = (1.0, 5.0, 15.0)
+    give_up_hours: float = 48.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An alert and what became of it. Times are the server's, in UTC seconds.
+
+    `accepted` is its last acceptance or replay; `waits` is the key of its waiting row, empty once it has ended;
+    `not_found` and `unavailable` count such answers since then; `next_attempt` is set while it waits for a retry.
+    """
+
+    alert: Alert
+    state: State
+    source: str
+    delivery: str
+    accepted: float
+    due: float
+    waits: str
+    time_truncated: bool = False
+    notes: tuple[str, ...] = ()
+    attempt: str = ""
+    attempts: int = 0
+    tries: tuple[Mapping[str, Any], ...] = ()
+    not_found: int = 0
+    unavailable: int = 0
+    next_attempt: float | None = None
+    ended: float | None = None
+    error: Mapping[str, Any] | None = None
+    created: Mapping[str, Any] | None = None
+    merged: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more happens to it by itself."""
+        return not self.waits
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entry together with its waiting row's ETag: what a take needs."""
+
+    entry: Entry
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One POST: the ids of its alerts in the order of its events, and what was refused of it."""
+
+    id: str
+    source: str | None
+    accepted: float
+    alerts: tuple[str, ...]
+    notes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    duplicates: tuple[str, ...] = ()
+    refused: tuple[Mapping[str, Any], ...] = ()
+
+
+# Keys
+
+
+def stamp(seconds: float) -> str:
+    """Return a time (UTC seconds) in the sortable form that keys use."""
+    return f"{max(seconds, 0.0):014.3f}"
+
+
+def alert_key(alert_id: str) -> str:
+    """Return the key of an alert's row."""
+    return f"{ALERT}{alert_id}"
+
+
+def delivery_key(delivery_id: str) -> str:
+    """Return the key of a delivery's row."""
+    return f"{DELIVERY}{delivery_id}"
+
+
+def delivery_id(now: float) -> str:
+    """Return a new delivery's id: sortable accept time and 128 random bits. Knowing it is the right to see it."""
+    return f"{delivery_time(now)}-{secrets.token_hex(16)}"
+
+
+def delivery_time(seconds: float) -> str:
+    """Return the beginning of the ids of deliveries accepted at a time (UTC seconds)."""
+    return f"{int(max(seconds, 0.0) * 1000):013d}"
+
+
+def _todo(entry: Entry) -> str:
+    return f"{TODO}{stamp(entry.due)}-{entry.alert.id}"
+
+
+def _later(at: float, entry: Entry) -> str:
+    return f"{LATER}{stamp(at)}-{entry.alert.id}"
+
+
+def failed_key(entry: Entry) -> str:
+    """Return the key under which a failed entry is listed."""
+    return f"{FAILED}{stamp(entry.ended or 0.0)}-{entry.alert.id}"
+
+
+def later_before(now: float) -> str:
+    """Return the key before which every `later-` row is due."""
+    return LATER + stamp(now)
+
+
+# What happens to an entry
+
+
+def accept(
+    alert: Alert,
+    *,
+    source: str,
+    delivery: str,
+    now: float,
+    notes: Sequence[str] = (),
+    truncated: bool = False,
+) -> Entry:
+    """Return a new entry, waiting for a slot in the order of its severity: urgent first, and nobody starves."""
+    due = now + DUE_SECONDS[alert.severity]
+    entry = Entry(
+        alert=alert,
+        state="waiting",
+        source=source,
+        delivery=delivery,
+        accepted=now,
+        due=due,
+        waits="",
+        time_truncated=truncated,
+        notes=tuple(notes),
+    )
+    return replace(entry, waits=_todo(entry))
+
+
+def take(entry: Entry, attempt: str, *, now: float, lease: float) -> Entry:
+    """Return the entry as held by one call; what a dead holder leaves comes back when the lease is over."""
+    return replace(
+        entry,
+        state="sending",
+        attempt=attempt,
+        attempts=entry.attempts + 1,
+        next_attempt=None,
+        waits=_later(now + lease, entry),
+    )
+
+
+def put_back(entry: Entry) -> Entry:
+    """Return the entry after a take that led to no call: as if nothing had happened."""
+    back = replace(entry, state="waiting", attempt="", attempts=entry.attempts - 1)
+    return replace(back, waits=_todo(back))
+
+
+def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
+    """Return the entry after an answer (DESIGN: What Defender says, and what we do)."""
+    settled = replace(
+        entry,
+        tries=_kept([*entry.tries, _try(entry, answer, now)]),
+        error=answer.error,
+        next_attempt=None,
+    )
+    if answer.kind == "created":
+        return replace(
+            settled,
+            state="created",
+            created=answer.alert,
+            merged=answer.merged,
+            error=None,
+            waits="",
+            ended=now,
+        )
+    if answer.kind == "rejected":
+        return _fail(settled, now)
+    if answer.kind == "not_found":
+        return _not_found(settled, now, rules)
+    return _unavailable(settled, answer, now, rules)
+
+
+def _not_found(entry: Entry, now: float, rules: Rules) -> Entry:
+    """The event may not be searchable yet; a time known to be truncated never will be."""
+    minutes = rules.not_found_retry_minutes
+    if entry.time_truncated or entry.not_found >= len(minutes):
+        return _fail(entry, now)
+    return _retry(replace(entry, not_found=entry.not_found + 1), now + minutes[entry.not_found] * 60)
+
+
+def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entry:
+    """Defender said nothing about the alert. It waits, so that the next alert probes, and keeps its place."""
+    if now - entry.accepted >= rules.give_up_hours * 3600:
+        return _fail(entry, now)
+    if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone
+        return replace(entry, state="waiting", waits=_todo(entry))
+    minutes = UNAVAILABLE_MINUTES[min(entry.unavailable, len(UNAVAILABLE_MINUTES) - 1)]
+    return _retry(replace(entry, unavailable=entry.unavailable + 1), now + minutes * 60)
+
+
+def replay(entry: Entry, *, now: float) -> Entry:
+    """Return a failed or discarded entry as accepted anew; its tries stay for the record."""
+    again = replace(
+        entry,
+        state="waiting",
+        accepted=now,
+        due=now + DUE_SECONDS[entry.alert.severity],
+        attempt="",
+        not_found=0,
+        unavailable=0,
+        next_attempt=None,
+        ended=None,
+    )
+    return replace(again, waits=_todo(again))
+
+
+def discard(entry: Entry, *, now: float) -> Entry:
+    """Return a waiting entry as discarded by the operator."""
+    return replace(entry, state="discarded", waits="", next_attempt=None, ended=now)
+
+
+def _fail(entry: Entry, now: float) -> Entry:
+    return replace(entry, state="failed", waits="", ended=now)
+
+
+def _retry(entry: Entry, at: float) -> Entry:
+    return replace(entry, state="waiting", next_attempt=at, waits=_later(at, entry))
+
+
+def _try(entry: Entry, answer: Answer, now: float) -> dict[str, Any]:
+    error = answer.error or {}
+    return {
+        "number": entry.attempts,
+        "at": round(now, 3),
+        "answer": answer.kind,
+        "status": answer.status,
+        "code": error.get("code"),
+        "message": str(error.get("message") or "")[:300] or None,
+        "target": error.get("target"),
+        "seconds": round(answer.seconds, 3),
+    }
+
+
+def _kept(tries: list[dict[str, Any] | Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    if len(tries) <= 2 * _KEPT_TRIES:
+        return tuple(tries)
+    return (*tries[:_KEPT_TRIES], *tries[-_KEPT_TRIES:])
+
+
+# Operations
+
+
+def insert(entry: Entry) -> list[Operation]:
+    """Return the operations that write a new entry and its waiting row. A conflict: it is known already."""
+    values = _values(entry)
+    return [Insert(alert_key(entry.alert.id), values), Insert(entry.waits, values)]
+
+
+def move(
+    before: Entry, after: Entry, *, waiting: str | None = None, alert: str | None = None
+) -> list[Operation]:
+    """Return the operations that turn one state of an entry into the next.
+
+    The lock is the ETag of its waiting row (`waiting`), or that of its alert row (`alert`).
+    """
+    if waiting is None and alert is None:
+        raise ValueError("a move needs the ETag of the waiting row or of the alert row")
+    values = _values(after)
+    operations: list[Operation] = [Replace(alert_key(after.alert.id), values, alert or "*")]
+    if before.waits:
+        operations.append(Delete(before.waits, waiting or "*"))
+    if after.waits:
+        operations.append(Insert(after.waits, values))
+    if before.state == "failed":
+        operations.append(Delete(failed_key(before), "*"))
+    if after.state == "failed":
+        operations.append(Insert(failed_key(after), values))
+    return operations
+
+
+def insert_delivery(delivery: Delivery) -> Operation:
+    """Return the operation that writes a delivery."""
+    values: dict[str, Value] = {
+        "source": delivery.source or "",
+        "accepted": delivery.accepted,
+        "alerts": ",".join(delivery.alerts),
+        "duplicates": ",".join(delivery.duplicates),
+        "notes": _fitting(delivery.notes),
+        "refused": _fitting_list(delivery.refused),
+    }
+    return Insert(delivery_key(delivery.id), values)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A payload that gave no alert, kept with its reasons: most SIEMs show nobody our answer.
+
+    `payload` is its first 60 KiB; `query` the parameters it came with, without the key.
+    """
+
+    id: str
+    at: float
+    source: str
+    status: int
+    detail: str
+    refused: tuple[Mapping[str, Any], ...]
+    query: Mapping[str, str]
+    payload: bytes
+    bytes: int
+
+
+def refusal_id(now: float) -> str:
+    """Return a new refusal's id, sortable by its time."""
+    return f"{stamp(now)}-{secrets.token_hex(8)}"
+
+
+def insert_refusal(refusal: Refusal) -> Operation:
+    """Return the operation that keeps a refused payload."""
+    values: dict[str, Value] = {
+        "at": refusal.at,
+        "source": refusal.source,
+        "status": refusal.status,
+        "detail": refusal.detail[:1000],
+        "refused": _fitting_list(refusal.refused),
+        "query": _fitting(refusal.query),
+        "payload": refusal.payload[:REFUSED_BYTES],
+        "bytes": refusal.bytes,
+    }
+    return Insert(f"{REFUSED}{refusal.id}", values)
+
+
+def read_refusal(row: Row) -> Refusal:
+    """Read a refused payload from its row."""
+    values = row.values
+    return Refusal(
+        id=row.key.removeprefix(REFUSED),
+        at=float(values["at"]),
+        source=values["source"],
+        status=values["status"],
+        detail=values["detail"],
+        refused=tuple(json.loads(values["refused"])),
+        query=json.loads(values["query"]),
+        payload=values["payload"],
+        bytes=values["bytes"],
+    )
+
+
+def without_answer(entry: Entry) -> Entry:
+    """Return the entry without Defender's own text, for a table that refuses it."""
+    kept = {"id": entry.created["id"]} if entry.created else None
+    error = {"status": entry.error.get("status")} if entry.error else None
+    return replace(entry, created=kept, error=error, tries=())
+
+
+# Rows
+
+
+def read(row: Row) -> Entry:
+    """Read an entry from an alert's row, or from its waiting or failed row: all hold the same."""
+    values = row.values
+    return Entry(
+        alert=Alert.from_body({name: values[name] for name in FIELDS}),
+        state=values["state"],
+        source=values["source"],
+        delivery=values["delivery"],
+        accepted=float(values["accepted"]),
+        due=float(values["due"]),
+        waits=values["waits"],
+        time_truncated=values["timeTruncated"],
+        notes=tuple(json.loads(values["notes"])),
+        attempt=values["attempt"],
+        attempts=values["attempts"],
+        tries=tuple(json.loads(values["tries"])),
+        not_found=values["notFound"],
+        unavailable=values["unavailable"],
+        next_attempt=_time(values["nextAttempt"]),
+        ended=_time(values["ended"]),
+        error=json.loads(values["error"]),
+        created=json.loads(values["created"]),
+        merged=values["merged"],
+    )
+
+
+def read_delivery(row: Row) -> Delivery:
+    """Read a delivery from its row."""
+    values = row.values
+    return Delivery(
+        id=row.key.removeprefix(DELIVERY),
+        source=values["source"] or None,
+        accepted=float(values["accepted"]),
+        alerts=_split(values["alerts"]),
+        notes={name: tuple(notes) for name, notes in json.loads(values["notes"]).items()},
+        duplicates=_split(values["duplicates"]),
+        refused=tuple(json.loads(values["refused"])),
+    )
+
+
+def backlog(rows: Iterable[Row], now: float) -> list[Waiting]:
+    """Return what may be taken, most urgent first: the `todo-` rows, and the `later-` rows whose time has come."""
+    due = later_before(now)
+    found = [
+        Waiting(read(row), row.etag)
+        for row in rows
+        if row.key.startswith(TODO) or (row.key.startswith(LATER) and row.key < due)
+    ]
+    return sorted(found, key=lambda waiting: (waiting.entry.due, waiting.entry.alert.id))
+
+
+def size(operations: Iterable[Operation]) -> int:
+    """Return about how many bytes operations take in a transaction: each row's JSON and its part's headers."""
+    return sum(
+        700 + len(json.dumps(operation.values)) if not isinstance(operation, Delete) else 500
+        for operation in operations
+    )
+
+
+def _values(entry: Entry) -> dict[str, Value]:
+    return {
+        **entry.alert.body(),
+        "state": entry.state,
+        "source": entry.source,
+        "delivery": entry.delivery,
+        "accepted": entry.accepted,
+        "due": entry.due,
+        "waits": entry.waits,
+        "timeTruncated": entry.time_truncated,
+        "notes": _fitting_list(entry.notes),
+        "attempt": entry.attempt,
+        "attempts": entry.attempts,
+        "tries": _fitting_list(entry.tries),
+        "notFound": entry.not_found,
+        "unavailable": entry.unavailable,
+        "nextAttempt": entry.next_attempt or 0.0,
+        "ended": entry.ended or 0.0,
+        "error": _fitting(entry.error),
+        "created": _fitting(entry.created),
+        "merged": entry.merged,
+    }
+
+
+def _fitting(value: Mapping[str, Any] | None) -> str:
+    """Return an object as JSON that fits a property: if need be without its longest members."""
+    text = json.dumps(value)  # ASCII: a character is a UTF-16 unit
+    if len(text) <= _TEXT_UNITS or value is None:
+        return text
+    kept = dict(value)
+    while len(text := json.dumps(kept)) > _TEXT_UNITS:
+        del kept[max(kept, key=lambda name: len(json.dumps(kept[name])))]
+    return text
+
+
+def _fitting_list(values: Sequence[Any]) -> str:
+    """Return a list as JSON that fits a property: if need be without its last items."""
+    kept = list(values)
+    while len(text := json.dumps(kept)) > _TEXT_UNITS:
+        kept = kept[: len(kept) // 2]
+    return text
+
+
+def _time(value: float) -> float | None:
+    return float(value) or None
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(text.split(",")) if text else ()

@@ -1,0 +1,349 @@
+"""Payload → alerts, by the mapping files (`mapping_file.py` says what is in them).
+
+A delivery's documents are opened first: a string that holds JSON is that JSON, an envelope is what its
+`unwrap` gives, and an array that nobody recognises as a whole is its elements. An opened document goes to the
+source the sender named, else to the one of the highest `priority` whose `when` holds (the user's own before
+ours, then by name). Its mapping splits it into events and says where each field stands.
+
+    documents ── open ──┬─ ignore: nothing is to be raised
+                        └─ events ──┬─ skip
+                                    └─ fields ── query string ── otherwise ── check ──┬─ Mapped
+                                                                                      └─ Refused
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from shared import alert, expression, mapping_file, problems, shapes, vocabulary
+from shared.alert import Alert
+from shared.expression import Evaluation, Expression
+from shared.mapping_file import Candidate, Source
+from shared.payload import Number
+from shared.problems import Problem
+
+_MAX_LEVELS = 8  # envelopes, arrays and JSON in strings around a document
+_MAX_FOOTER = 1_000  # UTF-16 units of the description
+_JSON = Expression("json(@)")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """One event that became an alert. `event` counts from 0 over the delivery.
+
+    `time_truncated`: its time certainly lost digits on its way, so a 404 will stay one. `origins` names, for
+    each field, the expression or the parameter its value came from.
+    """
+
+    event: int
+    alert: Alert
+    notes: tuple[str, ...] = ()
+    time_truncated: bool = False
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One event that cannot become an alert, with everything that is wrong with it."""
+
+    event: int
+    problems: tuple[Problem, ...]
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a delivery becomes.
+
+    `ignored` says why nothing is to be raised, `reply` is the body its sender then expects. `steps` say, for
+    people, how the payload was opened and recognised.
+    """
+
+    source: str | None
+    alerts: tuple[Mapped, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    ignored: str | None = None
+    reply: dict[str, Any] | None = None
+    steps: tuple[str, ...] = ()
+
+
+class Mappings:
+    """The mappings in use. `broken` lists what of the user's own could not be read."""
+
+    def __init__(self, sources: Mapping[str, Source], broken: Sequence[Problem] = ()) -> None:
+        self.sources = dict(sources)
+        self.broken = list(broken)
+        self._by_priority = sorted(sources.values(), key=lambda one: (-one.priority, one.ours, one.name))
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the sources, sorted; envelopes are none."""
+        return tuple(sorted(source.name for source in self._by_priority if not source.unwrap))
+
+    def apply(
+        self, documents: list[Any], *, source: str | None, defaults: Mapping[str, str], max_alerts: int
+    ) -> Outcome:
+        """Turn the documents of a delivery into alerts, refusals, or the reason why nothing is to be raised.
+
+        `defaults` are values by the API's names that fill what the payload left empty. Raises `RequestError`
+        for an unknown source, `PayloadTooLarge` for more than `max_alerts` events or too much work.
+        """
+        named = self._named(source) if source else None
+        run = _Run(self, defaults, max_alerts)
+        try:
+            for document in documents:
+                run.open(document, named, _MAX_LEVELS)
+        except expression.TooManySteps:
+            raise problems.PayloadTooLarge(
+                "The body is too large to be mapped in a moment. Send fewer or smaller events at a time."
+            ) from None
+        return run.outcome(named)
+
+    def recognise(self, document: Any, named: Source | None, evaluation: Evaluation) -> Source | None:
+        """Return the mapping for a document, or None. A named one gives way only to an envelope around it."""
+        if not isinstance(document, dict | list):
+            return None
+        for source in (named, *self._by_priority) if named else self._by_priority:
+            eligible = source is named or source.unwrap or not named
+            if source and eligible and source.when and evaluation.holds(source.when, document):
+                return source
+        return None
+
+    def _named(self, name: str) -> Source:
+        found = self.sources.get(name.strip().lower())
+        if found is None:
+            raise problems.RequestError(
+                f"There is no mapping for the source {alert.shown(name)}. Leave source out to have the"
+                f" payload recognised, or name one of {', '.join(self.names())}."
+            )
+        return found
+
+
+def load(folder: Path | None = None) -> Mappings:
+    """Read our mappings and the user's own in `folder`, which win by name.
+
+    What cannot be read of the user's is reported in `Mappings.broken`; it raises nothing.
+    """
+    return Mappings(*mapping_file.read_all(folder))
+
+
+class _Run:
+    """One delivery on its way through the mappings."""
+
+    def __init__(self, mappings: Mappings, defaults: Mapping[str, str], max_alerts: int) -> None:
+        self._mappings = mappings
+        self._defaults = defaults
+        self._max_alerts = max_alerts
+        self._budget = expression.Budget(max_alerts)
+        self._events = 0
+        self._sources: dict[str, None] = {}
+        self._steps: dict[str, None] = {}
+        self._alerts: list[Mapped] = []
+        self._refused: list[Refused] = []
+        self._ignored: list[str] = []
+        self._reply: dict[str, Any] | None = None
+
+    def outcome(self, named: Source | None) -> Outcome:
+        nothing = not self._alerts and not self._refused
+        return Outcome(
+            "+".join(self._sources) or (named.name if named else None),
+            tuple(self._alerts),
+            tuple(self._refused),
+            (self._ignored or ["The payload carries no event."])[0] if nothing else None,
+            self._reply if nothing else None,
+            tuple(self._steps),
+        )
+
+    def open(self, document: Any, named: Source | None, levels: int) -> None:
+        """Find what is inside a document, `levels` deep, and map it."""
+        evaluation = Evaluation(document, budget=self._budget)
+        inside: Any = None
+        source = None
+        if isinstance(document, str) and not isinstance(document, Number):
+            inside = [evaluation.value(_JSON, document)]
+            inside = inside if isinstance(inside[0], dict | list | str) else None
+        else:
+            source = self._mappings.recognise(document, named, evaluation)
+            if source and source.unwrap and not self._ignores(source, document, evaluation):
+                self._steps[f"opened: {source.title}"] = None
+                inside = evaluation.value(source.unwrap, document)
+                inside = inside if isinstance(inside, list) else [inside]
+            elif source and source.unwrap:
+                return
+            elif source is None and isinstance(document, list):
+                inside = document
+        if inside is None or not levels:
+            self._map(document, source or named, evaluation)
+            return
+        for one in inside:
+            self.open(one, None if source and source is named else named, levels - 1)
+
+    def _map(self, document: Any, source: Source | None, evaluation: Evaluation) -> None:
+        if source is None or source.unwrap or not isinstance(document, dict | list):
+            self._refused.append(Refused(self._next(), (self._unknown(document),)))
+            return
+        self._steps[f"read as {source.name}: {source.title}"] = None
+        self._sources[source.name] = None
+        if self._ignores(source, document, evaluation):
+            return
+        events = evaluation.value(source.events, document) if source.events else document
+        for event in events if isinstance(events, list) else [events]:
+            number = self._next()
+            skipped = next((rule.text for rule in source.skip if evaluation.holds(rule.when, event)), None)
+            if skipped:
+                self._ignored.append(skipped)
+            else:
+                self._add(_Draft(source, event, evaluation, self._defaults), number)
+
+    def _add(self, draft: "_Draft", number: int) -> None:
+        outcome = draft.checked(number)
+        if isinstance(outcome, Mapped):
+            self._alerts.append(outcome)
+        else:
+            self._refused.append(outcome)
+
+    def _ignores(self, source: Source, document: Any, evaluation: Evaluation) -> bool:
+        for rule in source.ignore:
+            if evaluation.holds(rule.when, document):
+                self._next()
+                self._sources[source.name] = None
+                self._ignored.append(rule.text)
+                reply = evaluation.value(rule.reply, document) if rule.reply else None
+                self._reply = self._reply or (reply if isinstance(reply, dict) else None)
+                return True
+        return False
+
+    def _next(self) -> int:
+        """Return the number of the next event. Raises `PayloadTooLarge` if it is one too many."""
+        if self._events >= self._max_alerts:
+            raise problems.PayloadTooLarge(
+                f"The body carries more than {self._max_alerts:,} events (MAX_ALERTS_PER_DELIVERY)."
+                " Send fewer at a time."
+            )
+        self._events += 1
+        return self._events - 1
+
+    def _unknown(self, document: Any) -> Problem:
+        what = (
+            "is of no source we know"
+            if isinstance(document, dict)
+            else f"{alert.shown(document)} is no event"
+        )
+        return Problem(
+            "payload",
+            f"{what}. Send an object with {', '.join(alert.FIELDS)}, or one of a known source"
+            f" ({', '.join(self._mappings.names())}).",
+        )
+
+
+class _Draft:
+    """The values of one event's fields, and where each came from."""
+
+    def __init__(
+        self, source: Source, event: Any, evaluation: Evaluation, defaults: Mapping[str, str]
+    ) -> None:
+        self._source = source
+        self._event = event
+        self._evaluation = evaluation
+        self._values: dict[str, object] = {}
+        self._origins: dict[str, str] = {}
+        self._notes: list[str] = []
+        self._problems: list[Problem] = []
+        self._footer: list[str] = []
+        self._truncated = False
+        for name in alert.FIELDS:
+            if self._take(name, source.fields.get(name, ())):
+                continue
+            if not shapes.empty(defaults.get(name)):
+                self._set(name, defaults[name], "the request's parameter")
+            elif self._take(name, source.otherwise.get(name, ())) and name in ("severity", "category"):
+                self._notes.append(f"{name}: the payload names none, so {self._values[name]}")
+
+    def checked(self, number: int) -> Mapped | Refused:
+        """Return the alert, or everything that keeps the event from being one."""
+        rules = [rule for rule in self._source.refuse if self._evaluation.holds(rule.when, self._event)]
+        self._problems[:0] = [Problem(rule.field, rule.text) for rule in rules]
+        self._describe()
+        checked = alert.check(self._values)
+        told = {problem.field for problem in self._problems}
+        for problem in checked.problems:
+            if problem.field not in told:
+                self._problems.append(self._located(problem))
+        if checked.alert and not self._problems:
+            notes = dict.fromkeys((*self._notes, *checked.notes))
+            truncated = self._truncated or checked.time_truncated
+            return Mapped(number, checked.alert, tuple(notes), truncated, self._origins)
+        if self._source.remedy and not rules and any(key not in self._values for key in shapes.KEYS):
+            self._problems.append(Problem("remedy", self._source.remedy))
+        return Refused(number, tuple(self._problems), self._origins)
+
+    def _take(self, name: str, candidates: Sequence[Candidate]) -> bool:
+        for candidate in candidates:
+            value = shapes.single(self._evaluation.value(candidate.expression, self._event))
+            if shapes.empty(value) or (name == "severity" and not self._severe(value, candidate.scale)):
+                continue
+            self._set(name, value, candidate.expression.text, candidate.scale)
+            self._truncated |= candidate.truncated
+            if candidate.note:
+                self._notes.append(f"{name}: {candidate.note}")
+            return True
+        return False
+
+    def _severe(self, value: object, scale: str | None) -> bool:
+        """Say whether a value is a severity, or ours to refuse because there is no other place to look."""
+        if not isinstance(value, str) or not self._source.otherwise.get("severity"):
+            return True
+        try:
+            vocabulary.severity(value, scale)
+        except ValueError as reason:
+            self._notes.append(f"severity: {alert.shown(value)} {reason}")
+            return False
+        return True
+
+    def _set(self, name: str, value: object, origin: str, scale: str | None = None) -> None:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = Number(value)  # a count or a length, made by a function
+        if isinstance(value, list) and all(isinstance(one, str) for one in value) and name != "category":
+            if name in (*shapes.KEYS, "severity"):
+                shown = ", ".join(map(alert.shown, value[:5]))
+                self._problems.append(Problem(name, f"has {len(value)} different values, not one: {shown}."))
+            else:
+                value = shapes.text(value, alert.MAX_LENGTHS[name])
+        self._origins[name] = origin
+        self._values[name] = value
+        if name in ("severity", "category"):
+            self._translate(name, value, scale)
+
+    def _translate(self, name: str, value: object, scale: str | None) -> None:
+        """Put Defender's word in place of the source's; what we do not know stays, for the check to tell."""
+        try:
+            if name == "severity" and isinstance(value, str):
+                word = vocabulary.severity(value, scale)
+            elif name == "category" and isinstance(value, str):
+                word = vocabulary.category([value])
+            elif name == "category" and isinstance(value, list):
+                word = vocabulary.category([one for one in value if isinstance(one, str)])
+            else:
+                return
+        except ValueError:
+            return
+        self._values[name] = word.text
+        if word.note:
+            self._notes.append(f"{name}: {word.note}")
+        if word.changed:
+            self._footer.append(f"{name.capitalize()} at the source: {word.source}")
+
+    def _describe(self) -> None:
+        """Add to the description what the source's own words were, and the way back to it."""
+        description = self._values.get("description")
+        lines = (self._evaluation.value(line, self._event) for line in self._source.footer)
+        self._footer += [text for text in (shapes.text(line, _MAX_FOOTER) for line in lines) if text]
+        if not isinstance(description, str) or not self._footer:
+            return
+        footer = alert.cut("\n".join(self._footer), _MAX_FOOTER)
+        room = alert.MAX_LENGTHS["description"] - alert.units(footer) - 2
+        self._values["description"] = f"{alert.cut(description.strip(), room)}\n\n{footer}"
+
+    def _located(self, problem: Problem) -> Problem:
+        where = self._source.missing.get(problem.field)
+        return replace(problem, detail=f"{problem.detail} {where}") if where else problem

@@ -1,0 +1,266 @@
+"""The bytes of a delivery, read as JSON without losing a digit.
+
+A body is UTF-8 (with or without BOM) and holds one JSON value, several in a row, one a line (NDJSON), or a
+form (`application/x-www-form-urlencoded`) with such text in its field `json` or `payload`. The content type
+is not asked: senders get it wrong.
+
+Strict about what could change a meaning (encodings, NaN, keys that are there twice with different values),
+tolerant of what cannot: a comma too many before `]`, `}` or the end, as template loops leave it, and raw
+control characters inside strings.
+"""
+
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+from shared import problems
+
+MAX_DEPTH = 64
+"""Levels of objects and arrays inside each other. Real payloads stay below 20."""
+
+MAX_DOCUMENTS = 10_000
+"""JSON values in a row in one body."""
+
+_FORM_FIELDS = ("json", "payload")
+_FORM = re.compile(r"\s*(?:(?!(?:json|payload)=)[^\s={}\[\]\"<&]+=[^\s&]*&)*+(?:json|payload)=")
+_GAP = re.compile(r"[ \t\r\n\x1e]*+,?[ \t\r\n\x1e]*+")
+# A string is matched to its end even where it has none, so that no character is looked at twice.
+_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.?)*+(?:"|\Z))|,(?=\s*[\]}])', re.DOTALL)
+_CONSTANT = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|(-?Infinity|NaN)', re.DOTALL)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_POWERSHELL = (
+    "Windows PowerShell 5.1 posts text this way: pass the body as "
+    "([Text.Encoding]::UTF8.GetBytes($json)) and the content type 'application/json; charset=utf-8'"
+)
+_SIGNATURES = (
+    (b"\x1f\x8b", "is compressed with gzip. Send it uncompressed"),
+    (b"PK\x03\x04", "is a zip file. Send the JSON itself"),
+    (b"\xff\xfe\x00\x00", "is UTF-32. Send it as UTF-8"),
+    (b"\x00\x00\xfe\xff", "is UTF-32. Send it as UTF-8"),
+    (b"\xff\xfe", f"is UTF-16 (little endian). Send it as UTF-8. {_POWERSHELL}"),
+    (b"\xfe\xff", "is UTF-16 (big endian). Send it as UTF-8"),
+)
+_OPENINGS = (
+    ("--", "looks like multipart/form-data. Send the JSON itself as the body"),
+    ("CEF:", "is a CEF line. Send the event as a JSON object"),
+    ("LEEF:", "is a LEEF line. Send the event as a JSON object"),
+    ("<", "looks like XML, HTML or syslog. Send the event as a JSON object"),
+    ("'", "starts with an apostrophe. JSON strings and keys stand in double quotes"),
+)
+
+
+class Number(str):
+    """A JSON number exactly as it was written: `Number("20776.0")`.
+
+    It is a `str`, because a float has 53 bits and a report id 64. Text that came in quotes is a plain `str`.
+    """
+
+    __slots__ = ()
+
+
+def read(body: bytes, *, max_bytes: int) -> list[Any]:
+    """Return the documents of a body: dict, list, str, `Number`, bool or None, in their order; at least one.
+
+    Raises `PayloadTooLarge` above `max_bytes`, and `PayloadError` with what was found, where, and what to do.
+    """
+    if len(body) > max_bytes:
+        raise problems.PayloadTooLarge(
+            f"The body has {len(body):,} bytes; at most {max_bytes:,} are taken (MAX_PAYLOAD_BYTES)."
+            " Send fewer events at a time."
+        )
+    text = _decoded(body)
+    if not text.strip():
+        raise problems.PayloadError("The body is empty. Send the event as a JSON object.")
+    if _FORM.match(text):
+        text = _form_field(text)
+    return _documents(text)
+
+
+def parse(text: str) -> Any:
+    """Return the JSON value inside a string of a payload, or None if it holds no single valid one."""
+    try:
+        value, end = _DECODER.raw_decode(text, _GAP.match(text).end())  # type: ignore[union-attr]  # matches ""
+        _refuse_too_deep([value])
+    except (ValueError, RecursionError, _NotANumberError, problems.PayloadError):
+        return None
+    return None if text[end:].strip() else value
+
+
+def _decoded(body: bytes) -> str:
+    for signature, what in _SIGNATURES:
+        if body.startswith(signature):
+            raise problems.PayloadError(f"The body {what}.")
+    head = body[:4]
+    if b"\x00" in head[:2]:  # JSON starts with an ASCII character: a NUL beside it is the other half
+        raise problems.PayloadError(
+            "The body is UTF-16 or UTF-32 without a byte order mark. Send it as UTF-8."
+        )
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = _position(body[: error.start].decode("utf-8-sig", "replace"))
+        if error.reason == "unexpected end of data":
+            raise problems.PayloadError(
+                f"The body ends in the middle of a character, at {where}: it was cut off. Send it whole."
+            ) from None
+        raise problems.PayloadError(
+            f"The body is not UTF-8: byte 0x{body[error.start]:02X} at {where} looks like Windows-1252 or"
+            f" Latin-1. Send it as UTF-8. {_POWERSHELL}."
+        ) from None
+
+
+def _form_field(text: str) -> str:
+    try:
+        fields = parse_qsl(text.strip(), errors="strict", max_num_fields=100)
+    except UnicodeDecodeError:
+        raise problems.PayloadError("The form is not percent-encoded UTF-8. Send it as UTF-8.") from None
+    except ValueError:
+        raise problems.PayloadError("The form has more than 100 fields. Send one named json.") from None
+    for name, value in fields:
+        if name in _FORM_FIELDS and value.strip():
+            return value
+    raise problems.PayloadError("The form's field json (or payload) is empty. Put the event there as JSON.")
+
+
+def _documents(text: str) -> list[Any]:
+    try:
+        documents = _decode_all(text)
+    except json.JSONDecodeError as error:
+        mended = _TRAILING_COMMA.sub(lambda found: found.group(1) or "", text)
+        try:
+            documents = _decode_all(mended)
+        except json.JSONDecodeError:
+            raise problems.PayloadError(_explained(text, error)) from None
+        except RecursionError:
+            raise _too_deep() from None
+    except RecursionError:
+        raise _too_deep() from None
+    _refuse_too_deep(documents)
+    if _SURROGATE.search(text):
+        _refuse_half_pairs(documents)
+    return documents
+
+
+def _decode_all(text: str) -> list[Any]:
+    documents: list[Any] = []
+    at = len(text) - len(text.lstrip(" \t\r\n\x1e"))
+    start = at
+    while at < len(text):
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except _NotANumberError as error:
+            where = next((m.start() for m in _CONSTANT.finditer(text) if m.group(1)), at)
+            raise problems.PayloadError(
+                f"{error} at {_position(text[:where])} is not JSON. Send null, or the number as text."
+            ) from None
+        documents.append(value)
+        if len(documents) > MAX_DOCUMENTS:
+            raise problems.PayloadTooLarge(
+                f"The body holds more than {MAX_DOCUMENTS:,} JSON values in a row. Send fewer at a time."
+            )
+        if len(documents) > 1 and not isinstance(value, dict | list):
+            raise json.JSONDecodeError("Extra data", text, start)
+        at = start = _GAP.match(text, end).end()  # type: ignore[union-attr]  # matches the empty string too
+    return documents
+
+
+def _explained(text: str, error: json.JSONDecodeError) -> str:
+    opening = text.lstrip()
+    for start, what in _OPENINGS:
+        if opening.startswith(start):
+            return f"The body {what}."
+    where = f"line {error.lineno}, column {error.colno}"
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+        return (
+            f"The body ends in the middle of the JSON, at {where}: it was cut off. Send it whole; some SIEMs"
+            " cut long fields, and an unescaped quotation mark looks the same."
+        )
+    return (
+        f"The body is not JSON: {error.msg} at {where}, near {_shown(text[error.pos : error.pos + 20])}."
+        ' Quotation marks and backslashes inside text are written \\" and \\\\.'
+    )
+
+
+def _refuse_too_deep(value: Any) -> None:
+    """Raise `PayloadError` if more than `MAX_DEPTH` objects and arrays are inside each other."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) in (dict, list)
+        ]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _refuse_half_pairs(value: Any) -> None:
+    """Raise `PayloadError` for half a surrogate pair: JSON can write it, UTF-8 and the table cannot."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        key, item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend((key, name) for name in item)
+            waiting.extend(item.items())
+        elif isinstance(item, list):
+            waiting.extend((key, inner) for inner in item)
+        elif isinstance(item, str) and not _encodable(item):
+            raise problems.PayloadError(
+                f"Near the key {_shown(key)} stands half a surrogate pair (\\ud800 to \\udfff): its text was"
+                " cut in the middle of a character, an emoji for instance. Cut it elsewhere or leave it out."
+            )
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _too_deep() -> problems.PayloadError:
+    return problems.PayloadError(
+        f"The JSON is nested more than {MAX_DEPTH} levels deep. Send the event flat."
+    )
+
+
+def _position(before: str) -> str:
+    return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
+
+
+def _shown(text: str) -> str:
+    short = text if len(text) <= 40 else text[:40] + "…"  # noqa: PLR2004  # enough to recognise it
+    return json.dumps(short, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+class _NotANumberError(Exception):
+    """NaN and Infinity, which Python's decoder would take."""
+
+
+def _no_constant(constant: str) -> Any:
+    raise _NotANumberError(constant)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        for key, value in pairs:
+            # Numbers are compared as they were written, and never with text: 1 is not "1".
+            if (type(value), value) != (type(found[key]), found[key]):
+                raise problems.PayloadError(
+                    f"The key {_shown(key)} is there twice with different values. Send it once."
+                )
+    return found
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=Number,
+    parse_float=Number,
+    parse_constant=_no_constant,
+    object_pairs_hook=_object,
+    strict=False,
+)

@@ -1,0 +1,53 @@
+"""What a function sends back, without Azure: status, headers, body. Errors leave as problem documents."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from shared.problems import CONTENT_TYPE as PROBLEM
+from shared.problems import WebhookError
+
+JSON = "application/json"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer. `body` is JSON text; `headers` without the content type."""
+
+    status: int
+    body: str = ""
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def of(status: int, document: Any, *, content_type: str = JSON, **headers: str) -> Reply:
+    """Return a JSON answer; header names are given with underscores for hyphens."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, json.dumps(document, ensure_ascii=False), content_type, named)
+
+
+def of_error(error: WebhookError, *, status: int | None = None) -> Reply:
+    """Return the problem document of an error; `status` replaces its own where a sender needs another."""
+    retry = {} if error.retry_after is None else {"Retry_After": str(error.retry_after)}
+    return of(status or error.status, error.document(status), content_type=PROBLEM, **retry)
+
+
+def origin(url: str) -> str:
+    """Return the scheme and host of an absolute URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def guarded(use_case: Callable[[], Reply]) -> Reply:
+    """Run a use case; whatever goes wrong becomes a problem document without any internals."""
+    try:
+        return use_case()
+    except WebhookError as error:
+        return of_error(error)
+    except Exception:  # noqa: BLE001 - the last line of defence: nothing internal may reach the sender
+        _log.exception("unexpected error")
+        return of_error(WebhookError("An unexpected error; the log of the function app has it. Try again."))

@@ -1,0 +1,185 @@
+"""Every setting, read once from the environment, checked, frozen.
+
+A secret is never in the repr. What each setting means stands in `local.settings.sample.json` and the README.
+"""
+
+import functools
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from shared.problems import Problem, SettingsError
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_STORAGE_PREFIXES = ("AlertStorage", "AzureWebJobsStorage")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where the table is: either a connection string, or an endpoint that an identity opens."""
+
+    connection_string: str | None = field(default=None, repr=False)
+    endpoint: str | None = None
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the app was told. Seconds are floats, bytes are whole numbers; defaults as in DESIGN.md."""
+
+    storage: StorageSettings = StorageSettings()
+    client_id: str | None = None
+    defender_api_url: str = "https://api.securitycenter.windows.com"
+    defender_token_scope: str = "https://api.securitycenter.windows.com/.default"  # noqa: S105 - a scope
+    defender_timeout_seconds: float = 30.0
+    rate_limit_calls: int = 15
+    rate_limit_window_seconds: float = 60.0
+    rate_limit_margin_seconds: float = 0.25
+    rate_limit_scope: str = "default"
+    alerts_table: str = "DefenderAlerts"
+    inline_seconds: float = 8.0
+    not_found_retry_minutes: tuple[float, ...] = (1.0, 5.0, 15.0)
+    give_up_hours: float = 48.0
+    retention_days: float = 30.0
+    max_payload_bytes: int = 1_048_576
+    max_alerts_per_delivery: int = 100
+    mappings_path: Path | None = None
+    public_base_url: str | None = None
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Read and check the settings. Raise `SettingsError` that names every wrong one."""
+    return _Reader(environ).settings()
+
+
+@functools.cache
+def current() -> Settings:
+    """Return the settings of this process, read from its environment at the first call."""
+    return read(os.environ)
+
+
+class _Reader:
+    """Reads one environment, collecting problems instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._problems: list[Problem] = []
+
+    def settings(self) -> Settings:
+        default = Settings()
+        found = Settings(
+            storage=self._storage(),
+            client_id=self._text("AZURE_CLIENT_ID", None),
+            defender_api_url=self._url("DEFENDER_API_URL", default.defender_api_url),
+            defender_token_scope=self._text("DEFENDER_TOKEN_SCOPE", default.defender_token_scope),
+            defender_timeout_seconds=self._seconds("DEFENDER_TIMEOUT_SECONDS", 30.0, 1, 200),
+            rate_limit_calls=self._whole("RATE_LIMIT_CALLS", 15, 1, 15),
+            rate_limit_window_seconds=self._seconds("RATE_LIMIT_WINDOW_SECONDS", 60.0, 0.5, 3600),
+            rate_limit_margin_seconds=self._seconds("RATE_LIMIT_MARGIN_SECONDS", 0.25, 0, 60),
+            rate_limit_scope=self._matching(
+                "RATE_LIMIT_SCOPE", "default", r"[A-Za-z0-9-]{1,63}", "1 to 63 letters, digits or hyphens"
+            ),
+            alerts_table=self._matching(
+                "ALERTS_TABLE",
+                default.alerts_table,
+                r"[A-Za-z][A-Za-z0-9]{2,62}",
+                "3 to 63 letters and digits, a letter first",
+            ),
+            inline_seconds=self._seconds("INLINE_SECONDS", 8.0, 0, 100),
+            not_found_retry_minutes=self._minutes("NOT_FOUND_RETRY_MINUTES", "1,5,15"),
+            give_up_hours=self._seconds("GIVE_UP_HOURS", 48.0, 0.01, 24 * 365),
+            retention_days=self._seconds("RETENTION_DAYS", 30.0, 0.01, 3650),
+            max_payload_bytes=self._whole("MAX_PAYLOAD_BYTES", 1_048_576, 1_024, 100 * 1_048_576),
+            max_alerts_per_delivery=self._whole("MAX_ALERTS_PER_DELIVERY", 100, 1, 1_000),
+            mappings_path=self._folder("MAPPINGS_PATH"),
+            public_base_url=self._base_url("PUBLIC_BASE_URL"),
+        )
+        if found.retention_days * 24 <= found.give_up_hours:
+            self._wrong(
+                "RETENTION_DAYS", f"{found.retention_days:g} days do not exceed GIVE_UP_HOURS; raise it"
+            )
+        if self._problems:
+            raise SettingsError(self._problems)
+        return found
+
+    def _wrong(self, name: str, detail: str) -> None:
+        self._problems.append(Problem(name, detail))
+
+    def _text(self, name: str, default: _T) -> str | _T:
+        return self._environ.get(name, "").strip() or default
+
+    def _number(self, name: str, convert: Callable[[str], _T], default: _T, low: float, high: float) -> _T:
+        text = self._text(name, None)
+        if text is None:
+            return default
+        try:
+            value = convert(text)
+        except ValueError:
+            self._wrong(name, f"{text!r} is no number")
+            return default
+        if not low <= value <= high:  # type: ignore[operator]  # int or float by construction
+            self._wrong(name, f"{text} is outside {low:g} to {high:g}")
+        return value
+
+    def _seconds(self, name: str, default: float, low: float, high: float) -> float:
+        return self._number(name, float, default, low, high)
+
+    def _whole(self, name: str, default: int, low: int, high: int) -> int:
+        return self._number(name, int, default, low, high)
+
+    def _matching(self, name: str, default: str, pattern: str, accepted: str) -> str:
+        text = self._text(name, default)
+        if not re.fullmatch(pattern, text):
+            self._wrong(name, f"{text!r} found; accepted: {accepted}")
+        return text
+
+    def _minutes(self, name: str, default: str) -> tuple[float, ...]:
+        # Set but empty means something here: a 404 fails at once.
+        text = self._environ.get(name, default)
+        try:
+            minutes = tuple(float(part) for part in text.split(",") if part.strip())
+        except ValueError:
+            minutes = (-1.0,)
+        if not all(0 < minute <= 24 * 60 for minute in minutes):
+            self._wrong(name, f"{text!r} found; accepted: minutes from above 0 to 1440, separated by commas")
+        return minutes
+
+    def _folder(self, name: str) -> Path | None:
+        text = self._text(name, None)
+        return Path(text) if text else None
+
+    def _url(self, name: str, default: str) -> str:
+        """Return an origin a token may be sent to: `https`, or `http` to loopback."""
+        text = self._text(name, default).rstrip("/")
+        parts = urlsplit(text)
+        loopback = parts.hostname in _LOOPBACK
+        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
+            self._wrong(name, f"{text!r} found; a token is sent only to an https URL, or to loopback")
+        return text
+
+    def _base_url(self, name: str) -> str | None:
+        text = self._text(name, None)
+        if text is None:
+            return None
+        if urlsplit(text).scheme not in ("http", "https"):
+            self._wrong(name, f"{text!r} found; accepted: an absolute http or https URL")
+        return text.rstrip("/")
+
+    def _storage(self) -> StorageSettings:
+        for prefix in _STORAGE_PREFIXES:
+            connection_string = self._text(prefix, None)
+            if connection_string:
+                return StorageSettings(connection_string=connection_string)
+            account = self._text(f"{prefix}__accountName", None)
+            endpoint = self._text(f"{prefix}__tableServiceUri", None) or (
+                f"https://{account}.table.core.windows.net" if account else None
+            )
+            if endpoint:
+                return StorageSettings(endpoint=endpoint, client_id=self._text(f"{prefix}__clientId", None))
+        # Not fatal here: mapping, dry runs and answers need no table, and storage says it is missing.
+        return StorageSettings()

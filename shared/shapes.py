@@ -1,0 +1,171 @@
+"""The shapes in which products hide an event's fields, and how to look into them.
+
+Plain functions on JSON values (numbers as `payload.Number`); each is linear in what it is given. Mapping
+files reach them as functions of their expressions, see `expression.py`.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from shared import event_time
+
+KEYS = ("machineId", "eventTime", "reportId")
+"""The three fields that together name an event."""
+
+_TABLE = Path(__file__).parent / "mappings" / "tables" / "keys.json"
+_NOT_A_WORD = re.compile(r"[^0-9a-z]+")
+_MAX_TOLERANT = 1_000  # keys of an object in which names are also sought in any case; real ones have 200
+_MAX_NAME = 100
+_MAX_PARTS = 16
+
+
+def empty(value: object) -> bool:
+    """Say whether a value is as good as none: null, blank text, an empty list or object."""
+    return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
+
+
+def pick(where: Any, field: str) -> Any:
+    """Return the first value that is not empty under one of the field's known names, or None.
+
+    The names as `tables/keys.json` writes them come first, then the same in any case and punctuation.
+    """
+    if not isinstance(where, dict):
+        return None
+    names, words = _names(field)
+    for name in names:
+        if not empty(where.get(name)):
+            return where[name]
+    if len(where) <= _MAX_TOLERANT:
+        for name, value in where.items():
+            if _word(name) in words and not empty(value):
+                return value
+    return None
+
+
+def record(candidates: tuple[Any, ...]) -> Any:
+    """Return the object that carries the most of the three keys, the first of equals; None if there is none.
+
+    If another one is the same event with more digits in its time, that one: the original beside its copy.
+    """
+    flat = (one for item in candidates for one in (item if isinstance(item, list) else [item]))
+    objects = [one for one in flat if isinstance(one, dict) and one]
+    keys = [tuple(pick(candidate, field) for field in KEYS) for candidate in objects]
+    if not objects:
+        return None
+    best = max(range(len(objects)), key=lambda index: sum(not empty(value) for value in keys[index]))
+    for index, (machine_id, time, report_id) in enumerate(keys):
+        if (machine_id, report_id) == (keys[best][0], keys[best][2]) and _more_exact(time, keys[best][1]):
+            best = index
+    return objects[best]
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `{"a.b": 1}` as `{"a.b": 1, "a": {"b": 1}}`. What was there already stays as it is."""
+    nested: dict[str, Any] = dict(flat)
+    ours = {id(nested)}
+    for key, value in flat.items():
+        *path, last = key.split(".", _MAX_PARTS)
+        inside = nested
+        for part in path:
+            if part not in inside:
+                inside[part] = {}
+                ours.add(id(inside[part]))
+            inside = inside[part]
+            if id(inside) not in ours:
+                break
+        else:
+            if path:
+                inside.setdefault(last, value)
+    return nested
+
+
+def pairs(items: Any, key: str, value: str) -> dict[str, Any] | None:
+    """Return `[{key: "x", value: 1}]` as `{"x": 1}`. A name that is there twice gets a list of its values."""
+    if not isinstance(items, list):
+        return None
+    found: dict[str, list[Any]] = {}
+    for item in items:
+        if isinstance(item, dict) and isinstance(item.get(key), str) and not empty(item.get(value)):
+            found.setdefault(item[key], []).append(item[value])
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def rows(table: Any) -> list[dict[str, Any]] | None:
+    """Return the rows of `{"columns": [{"name": "x"}], "rows": [[1]]}`, or of a list of such, as objects."""
+    if isinstance(table, list):
+        return [row for one in table for row in _rows_of(one) or ()]
+    return _rows_of(table)
+
+
+def single(value: Any) -> Any:
+    """Return the value of an array that holds one, once or several times; else the different ones, a list."""
+    if not isinstance(value, list):
+        return value
+    different = list(_different(value))
+    return single(different[0]) if len(different) == 1 else different
+
+
+def text(value: Any, limit: int) -> str:
+    """Return a value as it may stand within a text, at most `limit` characters; "" for none and objects."""
+    if isinstance(value, str):
+        return value[:limit].strip()
+    if isinstance(value, list):
+        return ", ".join(one for one in (text(item, limit) for item in value[:100]) if one)[:limit]
+    if value is None or isinstance(value, dict):
+        return ""
+    return json.dumps(value)
+
+
+def _rows_of(table: Any) -> list[dict[str, Any]] | None:
+    if not isinstance(table, dict):
+        return None
+    columns, lines = _either(table, "columns"), _either(table, "rows")
+    if not isinstance(columns, list) or not isinstance(lines, list):
+        return None
+    names = [_either(column, "name") if isinstance(column, dict) else column for column in columns]
+    if not all(isinstance(name, str) for name in names):
+        return None
+    return [dict(zip(names, line, strict=False)) for line in lines if isinstance(line, list)]
+
+
+def _different(values: list[Any]) -> Iterator[Any]:
+    seen: set[str] = set()
+    for value in values:
+        known = value.strip() if isinstance(value, str) else json.dumps(value)
+        if not empty(value) and known not in seen:
+            seen.add(known)
+            yield value
+
+
+def _more_exact(time: Any, than: Any) -> bool:
+    if not isinstance(time, str) or not isinstance(than, str):
+        return False
+    try:
+        longer, shorter = (event_time.read(value).text.rstrip("Z") for value in (time, than))
+    except ValueError:
+        return False
+    return len(longer) > len(shorter) and longer.startswith(shorter)
+
+
+def _either(where: Mapping[str, Any], name: str) -> Any:
+    return where.get(name, where.get(name.capitalize()))
+
+
+def _word(name: str) -> str:
+    return _NOT_A_WORD.sub("", name.lower()) if len(name) <= _MAX_NAME else ""
+
+
+@functools.cache
+def _names(field: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    names = tuple(_keys()[field])
+    return names, frozenset(map(_word, names))
+
+
+@functools.cache
+def _keys() -> dict[str, list[str]]:
+    keys: dict[str, list[str]] = json.loads(_TABLE.read_text(encoding="utf-8"))
+    return keys

@@ -1,0 +1,129 @@
+"""Other products' words for severity and category, turned into Defender's.
+
+The words and scales are data, `mappings/tables/severity.json` and `category.json`: `words` mean the same,
+`nearest` come closest. Case, spaces and punctuation do not count.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+SEVERITIES = ("Low", "Medium", "High")
+CATEGORIES = (
+    "General",
+    "CommandAndControl",
+    "Collection",
+    "CredentialAccess",
+    "DefenseEvasion",
+    "Discovery",
+    "Exfiltration",
+    "Exploit",
+    "Execution",
+    "InitialAccess",
+    "LateralMovement",
+    "Malware",
+    "Persistence",
+    "PrivilegeEscalation",
+    "Ransomware",
+    "SuspiciousActivity",
+)
+NO_EQUAL = "SuspiciousActivity"
+"""The category of what has no equal among Defender's."""
+
+_TABLES = Path(__file__).parent / "mappings" / "tables"
+_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
+_NOT_A_WORD = re.compile(r"[^0-9a-z]+")
+_MAX_WORD = 100
+_MAX_PARTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Defender's word. `source` is what came, if that was another; `changed` if it meant something else."""
+
+    text: str
+    source: str | None = None
+    changed: bool = False
+
+    @property
+    def note(self) -> str | None:
+        """What a reader should know, or None."""
+        return f"{self.source} became {self.text}" if self.source else None
+
+
+def scales() -> tuple[str, ...]:
+    """Return the names of the known scales of severity, the worst value last: `0-10`, `4-0`."""
+    return tuple(_table("severity")["scales"])
+
+
+def severity(value: str, scale: str | None = None) -> Word:
+    """Return Defender's severity. `scale` is the one a bare number stands on.
+
+    Raises `ValueError` with the reason if the value is neither a word we know nor on the scale.
+    """
+    text = value.strip()
+    if _NUMBER.fullmatch(text):
+        if scale is None:
+            raise ValueError("is a number, and nothing says on which scale")
+        for limit, known in _table("severity")["scales"][scale]:
+            if Decimal(text) <= limit:
+                return Word(known, f"{text} on the scale {scale}", changed=True)
+        raise ValueError(f"is beyond the scale {scale}")
+    word = _known("severity", text)
+    if word is None:
+        raise ValueError("is no severity we know")
+    return word
+
+
+def category(values: list[str]) -> Word:
+    """Return Defender's category of the first value that has one. A value may hold several, with commas.
+
+    Raises `ValueError` if there is no word among them.
+    """
+    parts = [part for value in values[:_MAX_PARTS] for part in _parts(value)]
+    if not parts:
+        raise ValueError("names no category")
+    several = ", ".join(parts)[:_MAX_WORD]
+    for part in parts:
+        if word := _known("category", part):
+            return word if len(parts) == 1 else Word(word.text, several, changed=True)
+    return Word(NO_EQUAL, several, changed=True)
+
+
+def _known(table: str, text: str) -> Word | None:
+    word = _plain(text) if len(text) <= _MAX_WORD else ""
+    for known, names in _names(table, "words").items():
+        if word in names:
+            return Word(known, None if text == known or word == known.lower() else text)
+    for known, names in _names(table, "nearest").items():
+        if word in names:
+            return Word(known, text, changed=True)
+    return None
+
+
+def _parts(value: str) -> Iterator[str]:
+    parts = [part.strip() for part in re.split(r"[,;]", value, maxsplit=_MAX_PARTS)]
+    yield from (part for part in parts if _plain(part))
+
+
+def _plain(text: str) -> str:
+    return _NOT_A_WORD.sub("", text.lower())
+
+
+@functools.cache
+def _names(table: str, part: str) -> dict[str, frozenset[str]]:
+    return {
+        known: frozenset(filter(None, map(_plain, (*names, *((known,) if part == "words" else ())))))
+        for known, names in _table(table)[part].items()
+    }
+
+
+@functools.cache
+def _table(name: str) -> dict[str, Any]:
+    table: dict[str, Any] = json.loads((_TABLES / f"{name}.json").read_text(encoding="utf-8"))
+    return table

@@ -1,0 +1,246 @@
+"""Slots and pauses: may Defender be called now, and if not, when.
+
+Defender takes 15 calls in any rolling minute, for all instances together. A slot is a row that is `closed`
+for so many seconds from its own server-assigned `Timestamp`; a call needs a slot. No client's clock matters.
+
+    take                      arrives at Defender            give back
+     │◄──── deadline + window at the most ────►│               │
+     ├─ closed = lease ─────────────────────────────────────────────────────────────►
+     │                                                         ├─ closed = window + margin ─────►
+     now ≥ Timestamp + closed: the slot is open again, and the next call in it is at least a window away
+
+    lease = deadline + window + window + margin: an answer that never comes closes the slot so long, and a
+    holder that died is the same case.
+
+A pause is one more such row: a time in which nobody calls. Once it is over, the first take closes it again for
+its own lease: that call is the probe, and all others wait for what it brings.
+
+    failure ── 5 s ── probe fails ── 10 s ── probe fails ── 20 s … 60 s ── probe answered: all go on
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from shared.defender import Answer
+from shared.storage import Delete, Insert, Operation, Replace, Row, Value
+
+START_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 5.0
+PROBE_SECONDS = 60.0
+ACCESS_PAUSE_SECONDS = 60.0
+_TOO_MANY_REQUESTS = 429
+_NO_ACCESS = (401, 403)
+FIRST_KEY = "slot-"
+END_KEY = "slot."
+PAUSE_KEY = "slot-pause"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How many calls (`calls`) Defender takes in how many seconds, and how long one call may last."""
+
+    calls: int = 15
+    window: float = 60.0
+    margin: float = 0.25
+    deadline: float = 30.0
+
+    @property
+    def lease(self) -> float:
+        """Seconds for which a taken slot stays closed when no answer is ever written."""
+        return self.deadline + 2 * self.window + self.margin
+
+    @property
+    def rest(self) -> float:
+        """Seconds for which a slot stays closed after its call was answered."""
+        return self.window + self.margin
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One place of the window; opens at that server's time (UTC seconds). `etag` is None until first used."""
+
+    key: str
+    opens: float
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A time in which nobody calls, until `ends` (server's UTC seconds; infinite: until the operator resumes)."""
+
+    ends: float
+    reason: str
+    step: int
+    etag: str
+
+    @property
+    def by_operator(self) -> bool:
+        """Whether it lasts until the operator resumes."""
+        return math.isinf(self.ends)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The window as one look saw it, at `now` (a lower bound of the server's time, UTC seconds)."""
+
+    slots: tuple[Slot, ...]
+    now: float
+    pause: Pause | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether a pause holds now. One that is over asks the next take to be its probe."""
+        return self.pause is not None and self.now < self.pause.ends
+
+    @property
+    def open(self) -> tuple[Slot, ...]:
+        """The slots that may be taken; none in a pause."""
+        return () if self.paused else self.resting
+
+    @property
+    def resting(self) -> tuple[Slot, ...]:
+        """The slots that are not closed, pause or not."""
+        return tuple(slot for slot in self.slots if self.now >= slot.opens)
+
+    @property
+    def opens_in(self) -> float:
+        """Seconds until a slot may be taken; 0 when one may be now, infinite in the operator's pause."""
+        opens = min(slot.opens for slot in self.slots)
+        return max(0.0, opens - self.now, self.pause.ends - self.now if self.pause else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The moment before a take was sent. Its call starts within 5 s of it, or the slot goes back unused.
+
+    A suspended machine's monotonic clock stands still, a wall clock can be set: what moved more counts.
+    """
+
+    monotonic: Callable[[], float]
+    wall: Callable[[], float]
+    at: tuple[float, float]
+
+    @classmethod
+    def now(cls, monotonic: Callable[[], float], wall: Callable[[], float]) -> "Start":
+        """Remember this moment by both clocks (seconds)."""
+        return cls(monotonic, wall, (monotonic(), wall()))
+
+    def is_fresh(self) -> bool:
+        """Tell whether the call may still start."""
+        return max(self.monotonic() - self.at[0], self.wall() - self.at[1]) <= START_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A slot that a committed take holds."""
+
+    key: str
+    attempt: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The pause's row as held by the one call that probes; `step` is the pause's step before it."""
+
+    step: int
+    etag: str
+
+
+def look(rows: Sequence[Row], now: float, policy: Policy) -> View:
+    """Read the window from its rows. A row that is missing is a slot that was never used."""
+    known = {row.key: row for row in rows}
+    slots = []
+    for number in range(policy.calls):
+        key = f"{FIRST_KEY}{number:02}"
+        row = known.get(key)
+        slots.append(Slot(key, -math.inf, None) if row is None else Slot(key, _opens(row, policy), row.etag))
+    pause = known.get(PAUSE_KEY)
+    return View(tuple(slots), now, None if pause is None else read_pause(pause, policy))
+
+
+def read_pause(row: Row, policy: Policy) -> Pause:
+    """Read the pause's row."""
+    ends = math.inf if row.values.get("operator") else _opens(row, policy)
+    return Pause(ends, str(row.values.get("reason", "")), int(row.values.get("step", 1)), row.etag)
+
+
+def take(slot: Slot, attempt: str, policy: Policy) -> Operation:
+    """Return the operation that takes an open slot for one call; `attempt` is the call's random id."""
+    values: dict[str, Value] = {"closed": policy.lease, "attempt": attempt}
+    return Insert(slot.key, values) if slot.etag is None else Replace(slot.key, values, slot.etag)
+
+
+def give_back(held: Held, policy: Policy, *, sent: bool = True) -> Operation:
+    """Return the operation that gives a slot back after an answer, or at once if no byte was sent.
+
+    No answer to a request that was sent: give nothing back, the lease stands.
+    """
+    return Replace(held.key, {"closed": policy.rest if sent else 0.0, "attempt": held.attempt}, held.etag)
+
+
+def probe(pause: Pause, attempt: str, policy: Policy) -> Operation:
+    """Return the operation by which a take becomes the probe of a pause that is over."""
+    values: dict[str, Value] = {
+        "closed": policy.lease,
+        "reason": pause.reason,
+        "step": pause.step,
+        "attempt": attempt,
+    }
+    return Replace(PAUSE_KEY, values, pause.etag)
+
+
+def end_pause(held: Probe | Pause) -> Operation:
+    """Return the operation that ends a pause: its probe was answered, or the operator resumed."""
+    return Delete(PAUSE_KEY, held.etag)
+
+
+def renew_pause(held: Probe, reason: str, seconds: float) -> Operation:
+    """Return the operation of a probe that failed: the next step, twice as long, up to a minute.
+
+    `seconds` is what this failure asks for at least.
+    """
+    step = held.step + 1
+    closed = max(seconds, min(PROBE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (step - 1)))
+    return Replace(PAUSE_KEY, {"closed": closed, "reason": reason, "step": step}, held.etag)
+
+
+def let_go(held: Probe, reason: str) -> Operation:
+    """Return the operation of a probe that made no call: the pause is over as before, and the next take probes."""
+    return Replace(PAUSE_KEY, {"closed": 0.0, "reason": reason, "step": held.step}, held.etag)
+
+
+def trouble(answer: Answer, policy: Policy) -> tuple[str, float]:
+    """Return why an unavailable answer pauses everyone, and for how many seconds at least."""
+    error = answer.error or {}
+    reason = " ".join(str(part) for part in (answer.status, error.get("code"), error.get("message")) if part)
+    if answer.status == _TOO_MANY_REQUESTS:
+        return reason[:300], answer.retry_after or policy.window
+    if answer.status in _NO_ACCESS:
+        return reason[:300], ACCESS_PAUSE_SECONDS
+    return reason[:300], FIRST_PAUSE_SECONDS
+
+
+def start_pause(pause: Pause | None, reason: str, seconds: float, now: float) -> Operation | None:
+    """Return the operation of a failure that is no probe: it starts a pause, or may only lengthen one.
+
+    So fifteen failures at once are one step. None where the pause lasts long enough as it is.
+    """
+    if pause is None:
+        return Insert(PAUSE_KEY, {"closed": seconds, "reason": reason, "step": 1})
+    if now + seconds <= pause.ends + FIRST_PAUSE_SECONDS:
+        return None  # a second's difference is not worth a write each
+    return Replace(PAUSE_KEY, {"closed": seconds, "reason": reason, "step": pause.step}, pause.etag)
+
+
+def operator_pause(pause: Pause | None, reason: str) -> Operation:
+    """Return the operation by which the operator pauses, until resumed."""
+    values: dict[str, Value] = {"closed": 0.0, "operator": True, "reason": reason, "step": 1}
+    return Insert(PAUSE_KEY, values) if pause is None else Replace(PAUSE_KEY, values, pause.etag)
+
+
+def _opens(row: Row, policy: Policy) -> float:
+    closed = row.values.get("closed")
+    # A row that none of us can have written is closed like one that was just taken.
+    return row.timestamp + (float(closed) if isinstance(closed, int | float) else policy.lease)

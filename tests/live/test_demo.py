@@ -1,0 +1,71 @@
+"""`make demo` and `make start` as a person runs them, with the window shortened."""
+
+import re
+import shlex
+import signal
+import subprocess
+
+import pytest
+import requests
+
+from dev import child, setup
+
+
+def run(module: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a module of ours as `make` does, without a terminal."""
+    return subprocess.Popen(  # noqa: S603 - our own module
+        child.python(module, *arguments),
+        cwd=setup.ROOT,
+        env=child.environment({}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_the_demo_ends_by_itself_and_every_line_agrees_with_defenders_log() -> None:
+    """Every sender's payload becomes what it should; a full window, a refusal and a merge are shown."""
+    with run("dev.demo", "--window", "10") as demo:
+        told, _ = demo.communicate(timeout=300)
+    assert demo.returncode == 0, told
+    assert "MISMATCH" not in told
+    assert "Every line agrees with Defender's log." in told
+    assert "At most 15 calls in any 10 s" in told
+    for sender, became in [
+        ("Logic Apps", "created"),
+        ("Power Automate", "created"),
+        ("Defender streaming", "not found"),
+        ("Advanced hunting", "created"),
+        ("Splunk, columns", "created"),
+        ("Splunk, dotted", "created"),
+        ("Splunk, _raw", "created"),
+        ("Splunk, count only", "refused"),
+        ("Logic Apps", r"(?:merged|known)"),
+        ("Logic Apps", r"(?:full|waiting)"),
+    ]:
+        assert re.search(rf"^{sender} +{became} ", told, re.MULTILINE), (sender, became)
+
+
+def test_start_stays_up_until_it_is_ended_and_prints_a_line_that_creates_an_alert() -> None:
+    """The printed curl line works as it stands; Ctrl-C ends the stack, with every server of it."""
+    with run("dev.start") as start:
+        try:
+            assert start.stdout
+            line = next(line for line in start.stdout if line.startswith("curl "))
+            words = shlex.split(line)
+            headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
+            url, data = next(word for word in words if word.startswith("http")), words[-1]
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.post(url, data=data.encode(), headers=headers, timeout=60)
+            assert answer.status_code == 200, answer.text
+            assert start.poll() is None
+        finally:
+            start.send_signal(signal.SIGINT)
+        rest = start.stdout.read()
+        assert start.wait(60) == 0, rest
+        with requests.Session() as session:
+            session.trust_env = False
+            with pytest.raises(requests.ConnectionError):
+                session.get(url, timeout=10)

@@ -1,0 +1,434 @@
+"""The eight fields: what passes untouched, what is converted exactly, and what is refused with its reason."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import alert
+from shared.alert import Alert
+from shared.payload import Number
+
+GOOD: dict[str, object] = {
+    "machineId": "a823b898bd0e783dad3c4012b9930e03139a06bf",
+    "eventTime": "2018-08-03T16:45:21.7115183Z",
+    "reportId": "20776",
+    "severity": "Low",
+    "category": "Exploit",
+    "title": "A title",
+    "description": "A description",
+    "recommendedAction": "An action",
+}
+FRACTIONS = st.from_regex(r"(\.[0-9]{1,7})?", fullmatch=True)
+TIMES = st.datetimes(datetime(1970, 1, 2), datetime(2099, 1, 1)).map(  # noqa: DTZ001  # naive on purpose
+    lambda time: time.replace(microsecond=0)
+)
+
+
+def checked(**values: object) -> Alert:
+    """Check a good alert with some values changed; it must pass."""
+    result = alert.check(GOOD | values)
+    assert result.problems == ()
+    assert result.alert is not None
+    return result.alert
+
+
+def problem(**values: object) -> str:
+    """Check a good alert with one value changed; it must be refused for that field alone."""
+    result = alert.check(GOOD | values)
+    assert result.alert is None
+    [(field, found)] = [(problem.field, problem.detail) for problem in result.problems]
+    assert [field] == list(values)
+    return found
+
+
+def note(**values: object) -> str:
+    """Check a good alert with some values changed; it must pass with notes."""
+    result = alert.check(GOOD | values)
+    assert result.alert is not None
+    return "\n".join(result.notes)
+
+
+def test_a_good_alert_passes_untouched() -> None:
+    """What Defender would take is sent as it came, in the documented order, without a note."""
+    result = alert.check(GOOD)
+    assert result.alert is not None
+    assert result.alert.body() == GOOD
+    assert list(result.alert.body()) == list(alert.FIELDS)
+    assert result.notes == ()
+    assert Alert.from_body(result.alert.body()) == result.alert
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    """Nothing stops at the first problem: eight bad fields give eight problems, in the order of the fields."""
+    for bad in ({}, dict.fromkeys(alert.FIELDS, True), {field: {"a": 1} for field in alert.FIELDS}):
+        result = alert.check(bad)
+        assert result.alert is None
+        assert [problem.field for problem in result.problems] == list(alert.FIELDS)
+        assert all("Accepted: " in problem.detail for problem in result.problems)
+
+
+@pytest.mark.parametrize("field", alert.FIELDS)
+@pytest.mark.parametrize("value", [None, "", "  ", [], {}, False, True, ["a"], {"a": 1}])
+def test_what_is_no_text_is_refused(field: str, value: object) -> None:
+    """Nulls, blanks, booleans, arrays and objects are a problem of that field."""
+    assert problem(**{field: value})
+
+
+@given(st.dictionaries(st.sampled_from(alert.FIELDS), st.text() | st.booleans() | st.text().map(Number)))
+def test_any_values_are_an_alert_or_problems(values: dict[str, object]) -> None:
+    """Whatever the values, the check ends; what it says can be sent, and what it took it takes again as is."""
+    result = alert.check(GOOD | values)
+    assert bool(result.problems) != (result.alert is not None)
+    for found in (*result.notes, *(problem.detail for problem in result.problems)):
+        assert found.encode()
+    if result.alert:
+        assert json.dumps(result.alert.body(), ensure_ascii=False).encode()
+        assert alert.check(result.alert.body()).alert == result.alert
+
+
+def test_the_id_names_event_and_title_and_nothing_else() -> None:
+    """Equal machine, time, report and title give one id of 32 hex digits; other fields do not count."""
+    one = checked()
+    assert len(one.id) == 32
+    assert int(one.id, 16)
+    assert (
+        checked(severity="High", description="other", recommendedAction="other", category="Malware").id
+        == one.id
+    )
+    others = [
+        checked(machineId="b" * 40),
+        checked(eventTime="2018-08-03T16:45:21.7115184Z"),
+        checked(reportId="20777"),
+        checked(title="Another"),
+    ]
+    assert len({one.id, *(other.id for other in others)}) == 5
+
+
+def test_the_id_has_no_ambiguous_border() -> None:
+    """No two different alerts share an id because one field's end looks like another's start."""
+    one, other = checked(), checked()
+    shifted = Alert.from_body({**one.body(), "reportId": "20776 A", "title": "title"})
+    assert Alert.from_body({**other.body(), "reportId": "20776", "title": "A title"}).id != shifted.id
+
+
+# ── eventTime ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(TIMES, FRACTIONS)
+def test_utc_iso_passes_untouched(time: datetime, fraction: str) -> None:
+    """UTC ISO 8601 with zero to seven fractional digits is a key and goes through as the text it is."""
+    text = f"{time.isoformat()}{fraction}Z"
+    assert checked(eventTime=text).event_time == text
+
+
+@given(
+    TIMES,
+    FRACTIONS,
+    st.integers(-14 * 60, 14 * 60),
+    st.sampled_from(["T", " "]),
+    st.sampled_from([":", "", "."]),
+)
+def test_offsets_become_utc_without_losing_a_digit(
+    time: datetime, fraction: str, minutes: int, between: str, colon: str
+) -> None:
+    """+05:30, +0530 and +05.30 are taken off; the fraction stays as it is."""
+    sign = "-" if minutes < 0 else "+"
+    zone = f"{sign}{abs(minutes) // 60:02}{colon}{abs(minutes) % 60:02}"
+    local = (time + timedelta(minutes=minutes)).isoformat(between)
+    result = alert.check(GOOD | {"eventTime": f"{local}{fraction}{zone}"})
+    assert result.alert is not None
+    assert result.alert.event_time == f"{time.isoformat()}{fraction}Z"
+    assert result.notes[0].startswith("eventTime: ")
+
+
+@given(TIMES.filter(lambda time: time.year >= 2000), st.integers(0, 9_999_999), st.booleans())
+def test_epochs_are_converted_exactly(time: datetime, ticks: int, as_number: bool) -> None:
+    """Seconds, ms, µs and ns since 1970, as number or text, give the same time to the last digit."""
+    seconds = int(time.replace(tzinfo=UTC).timestamp())
+    total = seconds * 10**7 + ticks
+    fraction = f".{ticks:07}".rstrip("0").rstrip(".")
+    for power in (0, 3, 6, 9):
+        whole, rest = divmod(total * 100, 10 ** (9 - power))
+        written = f"{whole}.{rest:0{9 - power}}" if rest else str(whole)
+        value = Number(written) if as_number else written
+        assert checked(eventTime=value).event_time == f"{time.isoformat()}{fraction}Z"
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("2018-08-03 16:45:21.7115183", "2018-08-03T16:45:21.7115183Z"),
+        ("2018-08-03T16:45:21.7115183+00:00", "2018-08-03T16:45:21.7115183Z"),
+        ("2025-04-11 20:51:04.058183200", "2025-04-11T20:51:04.0581832Z"),
+        ("2025-02-04T21:41:42.853014+01.00", "2025-02-04T20:41:42.853014Z"),
+        ("2023-03-10 04:47:22.632009+00:00", "2023-03-10T04:47:22.632009Z"),
+        ("2025-02-10T11:50:16.000+05:30", "2025-02-10T06:20:16.000Z"),
+        ("2021-10-13T09:51:03,157-07", "2021-10-13T16:51:03.157Z"),
+        ("2021-12-31T23:30:00.5-0100", "2022-01-01T00:30:00.5Z"),
+        ("2018-08-03t16:45:21z", "2018-08-03T16:45:21Z"),
+        ("2018-08-03 16:45:21 UTC", "2018-08-03T16:45:21Z"),
+        (" 2018-08-03T16:45:21Z ", "2018-08-03T16:45:21Z"),
+        (Number("1.657198004612E12"), "2022-07-07T12:46:44.612Z"),
+        (Number("1657198004.6123456"), "2022-07-07T12:46:44.6123456Z"),
+    ],
+)
+def test_other_forms_of_time(written: str, sent: str) -> None:
+    """Forms that real products print, and what Defender gets."""
+    assert checked(eventTime=written).event_time == sent
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("2025-04-11T20:51:04.058183201Z", "9 fractional digits"),
+        (Number("1657198004612345601"), "finer than 100 ns"),
+        ("2018-02-30T00:00:00Z", "that exists"),
+        ("2018-08-03T24:00:00Z", "that exists"),
+        ("2018-08-03T16:45:60Z", "that exists"),
+        ("0001-01-01T00:00:00Z", "no time"),
+        ("0001-01-01T00:00:01+05:00", "that exists"),
+        ("2018-08-03T16:45:21+99:00", "offset"),
+        ("8/3/2018 4:45:21 PM", "no time we can read exactly"),
+        ("2018-08-03", "no time we can read exactly"),
+        ("2018-08-03T16:45Z", "no time we can read exactly"),
+        ("٢٠١٨-08-03T16:45:21Z", "no time we can read exactly"),
+        ("2018-08-03T16:45:21Z\n2018", "no time we can read exactly"),
+        (Number("20776"), "between the years 2000 and 2100"),
+        (Number("639199803770463714"), "between the years 2000 and 2100"),
+        ("none", "no time we can read exactly"),
+    ],
+)
+def test_times_that_are_no_exact_time_are_refused(written: str, said: str) -> None:
+    """What would have to be guessed, or does not exist, is refused with the reason."""
+    assert said in problem(eventTime=written)
+
+
+def test_a_time_without_a_zone_is_utc_with_a_note() -> None:
+    """Defender's own times are UTC; a copy that lost the Z is taken as such, and that is said."""
+    assert "taken as UTC" in note(eventTime="2018-08-03T16:45:21.7115183")
+
+
+@pytest.mark.parametrize(
+    ("written", "truncated"),
+    [
+        (Number("1657198004"), True),
+        ("1657198004612", True),
+        ("1657198004.612", True),
+        ("1657198004612.5", False),
+        ("1657198004612345", False),
+        ("2018-08-03T16:45:21Z", False),
+        ("2018-08-03T16:45:21.711Z", False),
+    ],
+)
+def test_epoch_seconds_and_milliseconds_count_as_truncated(written: str, truncated: bool) -> None:
+    """Epochs of a millisecond or coarser were printed by somebody who cut; ISO text may be Defender's own."""
+    result = alert.check(GOOD | {"eventTime": written})
+    assert result.alert is not None
+    assert result.time_truncated is truncated
+
+
+# ── reportId ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(st.integers(0, 2**63 - 1), st.sampled_from([str, Number]))
+def test_report_ids_are_exact(number: int, kind: type[str]) -> None:
+    """Every 64-bit number goes through digit by digit, as number or as text."""
+    assert checked(reportId=kind(number)).report_id == str(number)
+
+
+@given(st.integers(1, 2**63 - 1), st.integers(0, 25))
+def test_exponents_and_decimals_are_exact_or_refused(number: int, power: int) -> None:
+    """A whole number in another notation becomes its digits, with a note that shows both."""
+    written = f"{Decimal(number).scaleb(-power):E}".replace("E+0", "") if power else f"{number}.0"
+    written = f"{number / Decimal(10) ** power:f}E+{power}" if power else written
+    result = alert.check(GOOD | {"reportId": Number(written)})
+    assert result.alert is not None
+    assert result.alert.report_id == str(number)
+    assert f"{written} became {number}" in "\n".join(result.notes)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [("20776.0", "20776"), ("1.2345E+10", "12345000000"), ("0020776", "20776"), ("0", "0")],
+)
+def test_forms_of_report_ids(written: str, sent: str) -> None:
+    """Forms that SIEM exports have, and what Defender gets."""
+    assert checked(reportId=written).report_id == sent
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("1.5", "no whole number"),
+        ("1E-5", "no whole number"),
+        ("-1", "negative"),
+        (str(2**63), "64-bit"),
+        ("1e99", "64-bit"),
+        ("1e999999999", "no whole number"),
+        ("9" * 1000, "no whole number"),
+        ("20,776", "no whole number"),
+        ("0x10", "no whole number"),
+        ("٢٠", "no whole number"),
+        ("NaN", "no whole number"),
+        ("True", "no whole number"),
+        ("9b2f7f3e-6b1c-4d6e-8f5a-0c1d2e3f4a5b", "email"),
+        ("9b2f7f3e-6b1c-4d6e-8f5a-0c1d2e3f4a5b-1-2", "no whole number"),
+    ],
+)
+def test_report_ids_that_are_no_report_id_are_refused(written: str, said: str) -> None:
+    """What is no 64-bit whole number is refused, never rounded."""
+    assert said in problem(reportId=written)
+
+
+@pytest.mark.parametrize(
+    ("number", "rounded"),
+    [
+        (20776, False),
+        (2**53, False),
+        (9007199254740993, False),
+        (9007199254740994, True),
+        (639199803770463714, False),
+        (639199803770463700, True),
+    ],
+)
+def test_a_rounded_report_id_is_noted(number: int, rounded: bool) -> None:
+    """Above 2^53, a number that is equal to its own shortest floating-point text was probably rounded."""
+    assert ("probably rounded on the way" in note(reportId=Number(number))) is rounded
+
+
+# ── machineId ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_device_id_in_capitals_is_lowered_with_a_note() -> None:
+    """Defender's device ids are lower-case; capitals are a SIEM's doing."""
+    assert checked(machineId="A823B898BD0E783DAD3C4012B9930E03139A06BF").machine_id == GOOD["machineId"]
+    assert "lower-case" in note(machineId="A823B898BD0E783DAD3C4012B9930E03139A06BF")
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("4fa5dd22-930c-5893-8805-e82ef7775c64", "Entra"),
+        ("{4FA5DD22-930C-5893-8805-E82EF7775C64}", "Entra"),
+        ("0123456789abcdef0123456789abcdef", "another product"),
+        ("a" * 64, "64 hex digits"),
+        ("DESKTOP-1", "not the device id"),
+        ("a" * 39 + "g", "not the device id"),
+        (Number("1"), "1 hex digits"),
+    ],
+)
+def test_device_ids_of_others_are_explained(written: str, said: str) -> None:
+    """An id of Entra or of another product is refused with what it is."""
+    assert said in problem(machineId=written)
+
+
+# ── severity and category ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("written", "sent", "noted"),
+    [
+        ("High", "High", False),
+        ("hIGH", "High", False),
+        ("moderate", "Medium", True),
+        ("Informational", "Low", True),
+        ("critical", "High", True),
+        ("Very High", "High", True),
+        ("Sev2", "Medium", True),
+    ],
+)
+def test_severities(written: str, sent: str, noted: bool) -> None:
+    """Words in any case and spacing become one of three; a note says if it was another word."""
+    assert checked(severity=written).severity == sent
+    assert bool(note(severity=written)) is noted
+
+
+@pytest.mark.parametrize("written", ["7", "7.5", "weird", "high" + " " * 200 + "x", "-1"])
+def test_unknown_severities_are_refused(written: str) -> None:
+    """A number on no known scale and a word nobody knows are told, with the three that are accepted."""
+    assert "Low, Medium, High" in problem(severity=written)
+
+
+@pytest.mark.parametrize("category", alert.CATEGORIES)
+def test_categories_by_name(category: str) -> None:
+    """Defender's own names pass, in any case and spacing."""
+    spaced = "".join(f" {letter}" if letter.isupper() else letter for letter in category).strip()
+    for written in (category, spaced, spaced.lower(), spaced.replace(" ", "_"), category.upper()):
+        assert checked(category=written).category == category
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("command & control", "CommandAndControl"),
+        ("TA0006", "CredentialAccess"),
+        ("Unheard, Initial Access", "InitialAccess"),
+        ("Impact", "SuspiciousActivity"),
+        ("credential theft", "CredentialAccess"),
+    ],
+)
+def test_other_categories(written: str, sent: str) -> None:
+    """Tactics and other words find their equal; without one it is SuspiciousActivity. A note says so."""
+    assert checked(category=written).category == sent
+    assert f"became {sent}" in note(category=written)
+
+
+# ── texts ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(st.sampled_from(list(alert.MAX_LENGTHS)), st.text(min_size=200, max_size=500), st.integers(1, 30))
+def test_long_texts_are_cut_to_fit(field: str, text: str, times: int) -> None:
+    """A text never exceeds its limit in UTF-16 units; what was cut ends in an ellipsis and is noted."""
+    result = alert.check(GOOD | {field: text * times})
+    if result.alert:
+        sent = result.alert.body()[field]
+        assert 0 < alert.units(sent) <= alert.MAX_LENGTHS[field]
+        assert any("cut from" in note for note in result.notes) == sent.endswith("…") or "…" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "kept"),
+    [
+        ("abcdef", 6, "abcdef"),
+        ("abcdefg", 6, "abcde…"),
+        ("abcd efg", 6, "abcd…"),
+        ("abc😀😀", 6, "abc😀…"),
+        ("abcd😀😀", 6, "abcd…"),
+        ("abcde\u0301fg", 6, "abcd…"),
+        ("ab👩\u200d💻cd", 6, "ab…"),
+        ("a" + "\u0301" * 100, 50, "a" + "\u0301" * 16 + "…"),
+    ],
+)
+def test_texts_are_cut_between_characters(text: str, limit: int, kept: str) -> None:
+    """No surrogate pair, accent or joined emoji is cut in half; a pathological one is cut nevertheless."""
+    assert alert.cut(text, limit) == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("  a \t b\r\nc  ", "a b c"),
+        ("a\x00b\x1fc\x7fd\x85e", "a b c d e"),
+        ("\ufeffa\uffff", "a"),
+        ("a\ud83d", "a\ufffd"),
+        (Number("4688"), "4688"),
+    ],
+)
+def test_titles_are_one_clean_line(written: str, sent: str) -> None:
+    """A title has no control character, no half character and no line break."""
+    assert checked(title=written).title == sent
+
+
+def test_descriptions_keep_their_lines() -> None:
+    """Line breaks of any kind stay as line feeds, tabs stay, control characters go."""
+    assert checked(description="\r\na\r\nb\rc\td\x00\n").description == "a\nb\nc\td"
+
+
+@pytest.mark.parametrize("text", ["\x00", "\x07 \ufeff"])
+def test_texts_without_a_printable_character_are_refused(text: str) -> None:
+    """Control characters alone are no text."""
+    assert "no printable character" in problem(title=text)

@@ -1,0 +1,153 @@
+"""The demo's claims: a line that does not agree with Defender's log is found, whatever is wrong with it."""
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dev.audit import Audit, Expected, fullest
+from dev.samples import event
+from dev.start import core_tools
+
+EVENT = event(1)
+REQUEST = {
+    "machineId": EVENT.machine_id,
+    "eventTime": EVENT.event_time,
+    "reportId": EVENT.report_id,
+    "title": "A title",
+}
+DEFENDERS = {
+    "da1_1": {
+        "id": "da1_1",
+        "machineId": EVENT.machine_id,
+        "title": "A title",
+        "severity": "High",
+        "category": "Execution",
+    }
+}
+
+
+def answered(**changes: Any) -> dict[str, Any]:
+    """Return an alert as an answer has it: created, unless changed."""
+    return {
+        "status": "created",
+        "merged": False,
+        "duplicate": False,
+        "request": REQUEST,
+        "alert": DEFENDERS["da1_1"],
+        "portalUrl": "https://security.microsoft.com/alerts/da1_1",
+        "error": None,
+        **changes,
+    }
+
+
+def arrived(**changes: Any) -> dict[str, Any]:
+    """Return an arrival as the simulator's log has it: created, unless changed."""
+    return {
+        **REQUEST,
+        "sequence": 0,
+        "status": 200,
+        "alertId": "da1_1",
+        "merged": False,
+        "overLimit": False,
+        **changes,
+    }
+
+
+MISSED = {"status": 404, "code": "ResourceNotFound", "message": "not found", "target": "t"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "alert", "log"),
+    [
+        ("created", answered(), [arrived()]),
+        ("merged", answered(merged=True), [arrived(merged=True)]),
+        ("repeated", answered(merged=True), [arrived(merged=True)]),
+        ("repeated", answered(duplicate=True), []),
+        (
+            "not found",
+            answered(status="failed", alert=None, portalUrl=None, error=MISSED),
+            [arrived(status=404, alertId=None)],
+        ),
+    ],
+)
+def test_an_answer_that_agrees_with_the_log_is_accounted_for(
+    outcome: Any, alert: dict[str, Any], log: list[dict[str, Any]]
+) -> None:
+    """What happened as it should leaves nothing to report and no call unexplained."""
+    audit = Audit()
+    assert audit.compare([Expected(EVENT, outcome)], [alert], log, DEFENDERS) == []
+    assert audit.unaccounted(log) == []
+    assert audit.calls == len(log)
+
+
+@pytest.mark.parametrize(
+    ("alerts", "log"),
+    [
+        ([], []),
+        ([answered()], []),
+        ([answered(), answered()], [arrived()]),
+        ([answered()], [arrived(), arrived(sequence=1)]),
+        ([answered()], [arrived(reportId="1")]),
+        ([answered()], [arrived(eventTime=EVENT.event_time[:-2] + "Z")]),
+        ([answered()], [arrived(title="Another")]),
+        ([answered()], [arrived(alertId="da2_2")]),
+        ([answered()], [arrived(merged=True)]),
+        ([answered(merged=True)], [arrived(merged=True)]),
+        ([answered(duplicate=True)], [arrived()]),
+        ([answered(portalUrl="https://security.microsoft.com/alerts/da2_2")], [arrived()]),
+        ([answered(alert={**DEFENDERS["da1_1"], "severity": "Low"})], [arrived()]),
+        ([answered(alert={**DEFENDERS["da1_1"], "id": "da3_3"})], [arrived(alertId="da3_3")]),
+        ([answered(request={**REQUEST, "reportId": "1"})], [arrived()]),
+        ([answered(status="failed", alert=None, error=MISSED)], [arrived()]),
+    ],
+)
+def test_an_answer_that_differs_from_the_log_is_reported(
+    alerts: list[dict[str, Any]], log: list[dict[str, Any]]
+) -> None:
+    """A missing, second, foreign, merged or differing alert or call is a mismatch."""
+    assert Audit().compare([Expected(EVENT)], alerts, log, DEFENDERS)
+
+
+@pytest.mark.parametrize("arrival", [arrived(sequence=7), arrived(overLimit=True)])
+def test_a_call_nobody_told_of_or_one_too_many_is_reported(arrival: dict[str, Any]) -> None:
+    """The whole log must be explained by answers, and hold no call over the limit."""
+    audit = Audit()
+    audit.compare([Expected(EVENT)], [answered()], [arrived()], DEFENDERS)
+    assert audit.unaccounted([arrival])
+
+
+@pytest.mark.parametrize(
+    ("times", "most"),
+    [([], 0), ([3.0], 1), ([0.0, 5.0, 9.9], 3), ([0.0, 5.0, 10.0], 2), ([10.0, 0.0, 10.1, 10.2, 19.9], 4)],
+)
+def test_the_fullest_window_is_found(times: list[float], most: int) -> None:
+    """Windows are half open: two calls exactly one window apart are not in the same one."""
+    assert fullest(times, 10.0) == most
+
+
+def test_events_differ_and_stay_the_same() -> None:
+    """An event's number names it: equal numbers give equal events, others differ in every part."""
+
+    def parts(part: Callable[[int], str]) -> set[str]:
+        return {part(number) for number in range(200)}
+
+    assert event(3) == event(3)
+    assert len(parts(lambda number: event(number).machine_id)) == 200
+    assert len(parts(lambda number: event(number).event_time)) == 200
+    assert len(parts(lambda number: event(number).report_id)) == 200
+
+
+def test_core_tools_get_every_setting_of_the_stack() -> None:
+    """The printed lines carry the stack's settings, safe for a shell; the table has a setting of its own."""
+    settings = {"AzureWebJobsStorage": "AccountKey=a b;", "DEFENDER_API_URL": "http://127.0.0.1:1"}
+    activate, start = core_tools(settings).splitlines()
+    assert activate == ". .venv/bin/activate"
+    assert shlex.split(start) == [
+        "FUNCTIONS_WORKER_RUNTIME=python",
+        "DEFENDER_API_URL=http://127.0.0.1:1",
+        "AlertStorage=AccountKey=a b;",
+        "func",
+        "start",
+    ]

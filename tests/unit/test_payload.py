@@ -1,0 +1,169 @@
+"""Bytes become documents without losing a digit, or a refusal that says what to do."""
+
+import gzip
+import json
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import payload, problems
+from shared.payload import Number
+
+MAX_BYTES = 1_048_576
+EVENT = {"machineId": "a", "list": [1, {"deep": None}], "text": "é😀"}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def read(body: bytes) -> list[Any]:
+    """Read a body with the usual limit."""
+    return payload.read(body, max_bytes=MAX_BYTES)
+
+
+def as_json(value: Any) -> Any:
+    """Turn what we read back into what Python's own decoder would have given."""
+    if isinstance(value, Number):
+        return json.loads(value)
+    if isinstance(value, dict):
+        return {name: as_json(inner) for name, inner in value.items()}
+    return [as_json(inner) for inner in value] if isinstance(value, list) else value
+
+
+@given(st.binary() | st.text().map(str.encode) | st.text(alphabet='{}[]":,1e.-\\u NaN&=json').map(str.encode))
+def test_any_bytes_are_documents_or_a_payload_error(body: bytes) -> None:
+    """Whatever is posted, reading it gives documents or a `PayloadError` with a reason, nothing else."""
+    try:
+        documents = read(body)
+    except problems.PayloadError as error:
+        told = error.detail
+    else:
+        told = f"{len(documents)} documents" if documents else ""
+    assert told.encode()
+
+
+@given(JSON, st.booleans(), st.booleans())
+def test_any_json_is_read_as_it_is(value: Any, ascii_only: bool, bom: bool) -> None:
+    """Valid JSON gives the value that any decoder gives, escaped or not, with BOM or without."""
+    body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8-sig" if bom else "utf-8")
+    [document] = read(body)
+    assert as_json(document) == value
+
+
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?", fullmatch=True))
+def test_numbers_keep_every_digit(number: str) -> None:
+    """A number is the text it was written as, and can be told from text in quotes."""
+    [document] = read(f'{{"number": {number}, "text": "{number}"}}'.encode())
+    assert document == {"number": number, "text": number}
+    assert type(document["number"]) is Number
+    assert type(document["text"]) is str
+
+
+@pytest.mark.parametrize("gap", ["", "\n", "\r\n", " ,\n", "\x1e"])
+def test_several_documents_in_one_body(gap: str) -> None:
+    """Objects in a row, one a line, or with commas between and after them are as many documents."""
+    body = gap.join(['{"a": 1}', '[{"b": 2}]', '{"c": 3}', ""])
+    assert as_json(read(body.encode())) == [{"a": 1}, [{"b": 2}], {"c": 3}]
+
+
+@pytest.mark.parametrize("body", ["[1, 2, ]", '{"a": [1, 2,],}', '{"a": ",]"},'])
+def test_a_comma_too_many_is_forgiven(body: str) -> None:
+    """A comma before a closing bracket or the end, as template loops leave it, is no reason to refuse."""
+    assert read(body.encode())
+
+
+def test_a_mended_comma_leaves_text_alone() -> None:
+    """Mending commas does not touch what only looks like one inside a string."""
+    assert read(b'{"a": ",]", "b": "\\",}",}') == [{"a": ",]", "b": '",}'}]
+
+
+@pytest.mark.parametrize("field", ["json", "payload"])
+@pytest.mark.parametrize("around", ["{}", "code=1&{}", "{}&channel=%23soc", "a=b&c=&{}"])
+def test_a_form_field_is_the_body(field: str, around: str) -> None:
+    """A form's field json or payload is read, whatever fields stand beside it."""
+    form = around.format(f"{field}={quote_plus(json.dumps(EVENT))}")
+    assert as_json(read(form.encode())) == [EVENT]
+
+
+def test_equal_duplicates_are_one_key() -> None:
+    """A key that is there twice with the same value is no contradiction."""
+    assert read(b'{"a": {"b": 1}, "a": {"b": 1}}') == [{"a": {"b": "1"}}]
+
+
+def test_raw_control_characters_in_strings_are_taken() -> None:
+    """A line break that a template put into a string unescaped is read as what was meant."""
+    assert read(b'{"a": "one\ntwo\tthree"}') == [{"a": "one\ntwo\tthree"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "empty"),
+        (b" \r\n", "empty"),
+        (b"\xef\xbb\xbf", "empty"),
+        (b"json=", "empty"),
+        (b'{"a": 1', "cut off"),
+        (b'{"a": "text', "cut off"),
+        (b'{"a": [1, 2', "cut off"),
+        (b'{"a": "\xc3', "cut off"),
+        (b'{"a" 1}', "line 1, column 6"),
+        (b'{\n"a": 1,\n"b": x}', "line 3, column 6"),
+        (b"{'a': 1}", "double quotes"),
+        (b"'a'", "double quotes"),
+        (b"hello", "not JSON"),
+        (b"1 2", "not JSON"),
+        (b'{"a": 1, "a": 2}', '"a" is there twice'),
+        (b'{"x": [{"a": 1, "a": "1"}]}', '"a" is there twice'),
+        (b'{"text": "NaN",\n"value": NaN}', "NaN at line 2, column 10"),
+        (b"[-Infinity]", "-Infinity at line 1"),
+        (b'{"a": "\\ud83d"}', 'Near the key "a"'),
+        (b'{"\\udead": 1}', "surrogate"),
+        (b"[" * 65 + b"]" * 65, "64 levels"),
+        (b"[" * 100_000, "64 levels"),
+        (b'{"a":' * 100_000, "64 levels"),
+        ('{"a": "é"}'.encode("latin-1"), "0xE9 at line 1, column 8 looks like Windows-1252"),
+        ('{"a": "€"}'.encode("cp1252"), "PowerShell"),
+        ('{"a": "é"}'.encode("utf-16"), "UTF-16"),
+        ('{"a": "é"}'.encode("utf-16-le"), "UTF-16"),
+        ('{"a": "é"}'.encode("utf-16-be"), "UTF-16"),
+        ('{"a": "é"}'.encode("utf-32"), "UTF-32"),
+        (b"json=%7B%22a%22%3A%22%E9%22%7D", "UTF-8"),
+        (gzip.compress(b"{}"), "gzip"),
+        (b"<alert/>", "XML"),
+        (b"<14>Nov 23 host app: text", "syslog"),
+        (b"CEF:0|Vendor|Product|1|1|Name|5|", "CEF"),
+        (b'--x\r\nContent-Disposition: form-data; name="json"\r\n\r\n{}\r\n--x--', "multipart"),
+    ],
+)
+def test_what_is_no_json_is_told(body: bytes, said: str) -> None:
+    """A body that cannot be read says what it is, where, or what to do."""
+    with pytest.raises(problems.PayloadError) as refused:
+        read(body)
+    assert said in refused.value.detail
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("body", [b" " * (MAX_BYTES + 1), b"{}" * (payload.MAX_DOCUMENTS + 1)])
+def test_too_much_is_413(body: bytes) -> None:
+    """A byte or a document above the limit is refused as too large."""
+    with pytest.raises(problems.PayloadTooLarge):
+        read(body)
+
+
+def test_depth_is_bounded_exactly() -> None:
+    """64 levels are read, whatever stands on the stack; a whole emoji written as escapes is no half."""
+    assert read(b"[" * 64 + b'"\\ud83d\\ude00"' + b"]" * 64)
+
+
+@given(JSON)
+def test_json_in_strings_is_parsed_the_same_way(value: Any) -> None:
+    """`parse` gives the value inside a string, or None where there is no single valid one."""
+    text = json.dumps(value)
+    assert as_json(payload.parse(text)) == value
+    assert payload.parse(text + " x") is None
+    assert payload.parse("") is None
