@@ -1,4 +1,4 @@
-"""`make demo`: the main job for real, on this machine, in about eighty seconds.
+"""`make demo`: the main job for real, on this machine, in about ninety seconds.
 
 Several senders post what they really send to two hosts of the app, which share one window. Every line shown
 is taken from an answer and held against the simulator's own log; a mismatch is shown, and the exit code is 1.
@@ -145,7 +145,7 @@ class Demo:
         self._play(one_of_each())
         say("A search with many hits takes what is left of the window; the next two find it full.", "bold")
         late = self._play(fill(CALLS - self._used()))
-        say("Both try again when they were told to.", "bold")
+        say("Both come back when they were told to.", "bold")
         for delivery, answer, posted in late:
             self._settle(delivery, answer, posted)
         self._wait(started + MERGED_SECONDS)

@@ -507,7 +507,7 @@ def main() -> None:
                 json.dumps({"url": host.url, "functions": [each.name for each in host.functions]}), flush=True
             )
             while not asked_to_end:
-                time.sleep(0.1)  # and look: a wait without end is not woken by a signal another thread got
+                time.sleep(0.1)  # not an Event: one set in a signal handler can deadlock with its own wait
     except LoadError:
         log.exception("The functions cannot be loaded")
         sys.exit(1)

@@ -45,6 +45,8 @@ def main() -> None:
             once(AZURITE / ".ready", NODE, _AZURITE_NEEDS, _install_azurite)
     except SetupError as error:
         sys.exit(f"make setup: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nmake setup: stopped; the next run goes on from here.")
 
 
 def once(stamp: Path, product: Path, needs: Iterable[str], install: Callable[[], None]) -> None:

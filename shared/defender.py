@@ -147,10 +147,13 @@ class Defender:
             session.prepare_request(Request("POST", self._url, headers, data=payload)),
             stream=True,
             timeout=call.left(),
-            verify=session.verify,  # type: ignore[arg-type]  # None means what True does
+            verify=session.verify is None or session.verify,
             cert=session.cert,
         )
         with response:
+            if response.status_code < HTTPStatus.OK:
+                # http.client takes a 103 for the answer, and would give the real one to the next call.
+                raise OSError(None, f"HTTP {response.status_code} and no answer")
             call.arrived(response.status_code, response.headers)
             raw = response.raw.read(_ANSWER_BYTES + 1, decode_content=True)
         # A test server or proxy that echoes the request must not make us store the token.
@@ -228,8 +231,10 @@ class _Call:
                 return self._answer
             self._shut = True
             if self._wire:
+                # Wakes the worker. Should it have given the connection back in this very moment, the next
+                # call may lose it: rare, and told as it is.
                 with suppress(OSError):  # the other side was faster
-                    self._wire.shutdown(socket.SHUT_RDWR)  # wakes the worker
+                    self._wire.shutdown(socket.SHUT_RDWR)
             self._let_go()
             return self.failed(TimeoutError())
 
@@ -247,19 +252,24 @@ class _Call:
         if said:
             return self._made(kind, error=said)
         if status // 100 == _REDIRECT:
-            return self._failed("Redirect", f"HTTP {status}: a redirect, which a token never follows.")
-        return self._failed("NotDefender", f"HTTP {status}, but not in the form of Defender's answers.")
+            return self._failed(
+                "Redirect", f"HTTP {status}: a token follows no redirect, see DEFENDER_API_URL."
+            )
+        return self._failed(
+            "NotDefender", f"HTTP {status}, but not in Defender's form: see DEFENDER_API_URL."
+        )
 
     def failed(self, error: Exception) -> Answer:
         """Return the Answer for a call that `error` ended. Its text is not shown: it may hold the token."""
-        while deeper := error.__cause__ or error.__context__:
-            error = deeper  # type: ignore[assignment]  # no BaseException causes an Exception here
-        where = _WHILE[self._stage]
-        if isinstance(error, TimeoutError):
-            return self._failed("Timeout", f"No answer from Defender in {self._deadline:g} s: ended {where}.")
-        reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+        cause: BaseException = error
+        while deeper := cause.__cause__ or cause.__context__:
+            cause = deeper
+        where = f"(while {_WHILE[self._stage]})"
+        if isinstance(cause, TimeoutError):
+            return self._failed("Timeout", f"No answer from Defender within {self._deadline:g} s {where}.")
+        reason = (cause.strerror if isinstance(cause, OSError) else None) or type(cause).__name__
         code = "NoConnection" if self._stage < _SENT else "ConnectionLost"
-        return self._failed(code, f"No answer from Defender: {_cut(reason, _WORD_CHARACTERS)}, {where}.")
+        return self._failed(code, f"No answer from Defender: {_cut(reason, _WORD_CHARACTERS)} {where}.")
 
     def _failed(self, code: str, message: str) -> Answer:
         error = {"status": self._status, "code": code, "message": message, "target": None}
@@ -511,6 +521,6 @@ def hint(error: Mapping[str, Any]) -> str:
     if by_code:
         return by_code
     status = error.get("status")
-    if isinstance(status, int) and _CALLERS_ERROR == status // 100:
+    if isinstance(status, int) and status // 100 == _CALLERS_ERROR:
         return _HINTS.get(status, _HINTS[400])
     return "Nothing to do: it is tried again. If it goes on, see the service health of Microsoft Defender."

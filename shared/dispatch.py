@@ -27,6 +27,7 @@ _T = TypeVar("_T")
 _RETRY_SECONDS = 1.0
 _CONFLICT_SECONDS = 0.05
 _MAX_LATER = 500
+_WAITING = (ledger.TODO, ledger.LATER)
 
 
 class Caller(Protocol):
@@ -64,10 +65,16 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The window and the most urgent of the backlog, as one query saw them."""
+    """The window and the most urgent of the backlog, as one query saw them.
+
+    `seen` counts the waiting rows it met, due or not, and `oldest` is the earliest acceptance among them (UTC
+    seconds).
+    """
 
     view: window.View
     waiting: tuple[Waiting, ...]
+    seen: int = 0
+    oldest: float | None = None
 
     @property
     def takes(self) -> int:
@@ -140,7 +147,13 @@ class Dispatch:
             rows += self.table.query(window.FIRST_KEY, ledger.TODO_END, limit=head)
         now = self.table.now()
         slots = [row for row in rows if row.key.startswith(window.FIRST_KEY)]
-        return Look(window.look(slots, now, self.policy), tuple(ledger.backlog(rows, now)))
+        accepted = [float(row.values["accepted"]) for row in rows if row.key.startswith(_WAITING)]
+        return Look(
+            view=window.look(slots, now, self.policy),
+            waiting=tuple(ledger.backlog(rows, now)),
+            seen=len(accepted),
+            oldest=min(accepted, default=None),
+        )
 
     def may_take(self) -> bool:
         """Tell whether this host may take slots: for a window after a direct call it may not."""
@@ -220,6 +233,8 @@ class Dispatch:
         later = True
         while self._clocks.monotonic() < until:
             look = self.look(later=later)
+            if later:
+                _log_tick(look)
             later = False
             started: Flights = {}
             if look.takes and self.may_take():
@@ -351,3 +366,14 @@ class Dispatch:
 
 def _hold(waiting: Waiting, held: Entry) -> list[Operation]:
     return ledger.move(waiting.entry, held, waiting=waiting.etag)
+
+
+def _log_tick(look: Look) -> None:
+    now = look.view.now
+    journal.step(
+        "tick",
+        waiting=look.seen,
+        oldestSeconds=None if look.oldest is None else round(now - look.oldest),
+        open=len(look.view.resting),
+        paused=look.view.paused,
+    )

@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 
 ACCEPTED = (
     "UTC ISO 8601 as advanced hunting shows it (2018-08-03T16:45:21.7115183Z, up to seven fractional digits),"
@@ -87,18 +86,18 @@ def _seven(fraction: str) -> tuple[str, str]:
 
 
 def _from_epoch(text: str) -> EventTime:
-    number = Fraction(Decimal(text))
+    number = Decimal(text)
     for unit, power in _UNITS:
         scale = 10**power
         if not _YEARS[0] * scale <= number < _YEARS[1] * scale:
             continue
-        ticks = number * _TICKS / scale
-        if ticks.denominator != 1:
+        ticks = _whole(number, _DIGITS - power)
+        if ticks is None:
             raise ValueError(
                 f"is epoch {unit} finer than 100 ns; Defender keeps {_DIGITS} fractional digits, so this is"
                 " not the time of the event as advanced hunting shows it"
             )
-        seconds, rest = divmod(ticks.numerator, _TICKS)
+        seconds, rest = divmod(ticks, _TICKS)
         fraction = f"{rest:0{_DIGITS}}".rstrip("0")
         moment = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
         result = moment + (f".{fraction}" if fraction else "") + "Z"
@@ -108,3 +107,14 @@ def _from_epoch(text: str) -> EventTime:
             note += f"; Defender's times have up to {_DIGITS} fractional digits, this one was probably cut"
         return EventTime(result, note, truncated=coarse)
     raise ValueError("is a number, but no epoch time between the years 2000 and 2100")
+
+
+def _whole(number: Decimal, power: int) -> int | None:
+    """Return a number that is not negative, times ten to a power, or None if that is no whole number."""
+    _, digits, exponent = number.as_tuple()
+    shift = int(exponent) + power
+    whole = int("".join(map(str, digits)))
+    if shift >= 0:
+        return whole * int(10**shift)
+    whole, rest = divmod(whole, int(10**-shift))
+    return None if rest else whole

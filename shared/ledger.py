@@ -220,7 +220,7 @@ def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
 
 
 def _not_found(entry: Entry, now: float, rules: Rules) -> Entry:
-    """The event may not be searchable yet; a time known to be truncated never will be."""
+    """Try again later, as the event may not be searchable yet; one with a truncated time never will be."""
     minutes = rules.not_found_retry_minutes
     if entry.time_truncated or entry.not_found >= len(minutes):
         return _fail(entry, now)

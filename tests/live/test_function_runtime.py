@@ -48,7 +48,7 @@ def runtime() -> str:
     requirements = ROOT / "requirements.txt"
     stamp, wanted = TOOLS / "stamp", hashlib.sha256(requirements.read_bytes()).hexdigest()
     python = str(TOOLS / "bin" / "python")
-    if not stamp.is_file() or stamp.read_text() != wanted:
+    if not (Path(python).exists() and stamp.is_file() and stamp.read_text() == wanted):
         base = find_python()
         if base is None:
             pytest.skip("no Python 3.13 on PATH or in pyenv, and Microsoft's runtime needs one")
@@ -124,10 +124,13 @@ def test_the_runtime_tells_good_functions_from_bad_ones(runtime: str, tmp_path: 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_function_loads_and_answers(answers: dict[str, dict[str, Any]], function: str) -> None:
-    """No function raises: whatever is wrong becomes an answer, never a 500. Nothing is configured here."""
+    """No function raises. Nothing is configured here, and a 500 may say that and nothing else."""
     answer = answers[function]
     assert answer["error"] is None
-    assert answer.get("status") != "500", answer["body"]
+    if answer.get("status") == "500":
+        problem = json.loads(answer["body"])
+        assert problem["type"].endswith(":settings"), problem
+        assert "AzureWebJobsStorage" in problem["detail"]
 
 
 def test_a_dry_run_is_valid(answers: dict[str, dict[str, Any]]) -> None:

@@ -751,6 +751,23 @@ def test_a_lost_call_leaves_the_next_one_alone() -> None:
         assert caller.create_alert(BODY, TOKEN).alert == CREATED
 
 
+def test_an_answer_goes_to_its_own_call() -> None:
+    """An interim answer (103) is none, and the answer that follows it is not taken for the next call's."""
+
+    def serve(peer: Peer) -> None:
+        for number in itertools.count():
+            if not peer.read():
+                return
+            peer.sock.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" if server.connections == 1 else b"")
+            peer.sock.sendall(http(200, {"id": f"{server.connections}-{number}"}))
+
+    with Server(serve) as server, client(server.url) as caller:
+        first, second = (caller.create_alert(BODY, TOKEN) for _ in range(2))
+    assert first.error is not None
+    assert (first.kind, first.error["code"], first.answered) == ("unavailable", "ConnectionLost", False)
+    assert second.alert == {"id": "2-0"}
+
+
 def test_many_threads_share_one_defender() -> None:
     """32 calls at once get each its own answer, and no call opens more than one connection."""
     everybody = threading.Barrier(32)

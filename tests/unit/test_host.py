@@ -661,6 +661,12 @@ def test_a_function_the_platform_would_not_run_ends_the_start(
     assert sys.path == path
 
 
+def test_a_folder_that_is_no_function_app_ends_the_start(tmp_path: Path) -> None:
+    """Without host.json there is nothing to serve."""
+    with pytest.raises(LoadError, match="FileNotFoundError"), Host(tmp_path):
+        pass
+
+
 def test_a_setting_in_a_schedule_is_resolved(app: App) -> None:
     """`%EVERY%` stands for the setting's value."""
     app.add("Tick", timer_trigger("%EVERY%"), TICK)
