@@ -6,8 +6,13 @@ from shared import app, reply
 
 
 def main(req: func.HttpRequest) -> func.HttpResponse:
-    """Receive one delivery and answer with what became of it (DESIGN: HTTP contract)."""
-    answer = reply.guarded(lambda: app.gateway().receive(req.get_body(), req.params, reply.origin(req.url)))
+    """Receive one delivery and answer with what became of it (README: Answers)."""
+    if req.method == "OPTIONS":
+        answer = reply.handshake(req.headers.get("WebHook-Request-Origin"))
+    else:
+        answer = reply.guarded(
+            lambda: app.gateway().receive(req.get_body(), req.params, reply.origin(req.url))
+        )
     return func.HttpResponse(
         answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type
     )

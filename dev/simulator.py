@@ -824,9 +824,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         audience=options.audience,
         identities=options.client_id or [token_endpoint.USER_ASSIGNED_CLIENT_ID],
     )
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Blocked for every thread and waited for: a handler could interrupt a lock that it then waits for itself.
+    signals = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         simulator = Simulator(
             options.calls,
@@ -843,7 +843,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with simulator:
         ready = {"url": simulator.url, "pid": os.getpid(), "environment": simulator.environment}
         print(json.dumps(ready), flush=True)
-        stop.wait()
+        signal.sigwait(signals)
 
 
 if __name__ == "__main__":

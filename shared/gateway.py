@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 DEFAULTS = ("severity", "category", "title", "description", "recommendedAction")
+_PARAMETERS = {name.lower(): name for name in (*DEFAULTS, "source", "dryRun")}
 TICK_SECONDS = 55.0
 OVERDUE_SECONDS = 300.0
 _TRANSACTION_BYTES = 3_500_000
@@ -62,6 +63,7 @@ class Gateway:
         `query` are the URL's parameters; `origin` is the scheme and host under which the caller reached us.
         """
         until = self.clocks.monotonic() + self.settings.inline_seconds
+        query = {_PARAMETERS.get(name.lower(), name): value for name, value in query.items()}
         try:
             outcome = self._map(body, query)
             if outcome.ignored is not None:
@@ -105,7 +107,7 @@ class Gateway:
         try:
             self.dispatcher.drain(until)
             self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
-        except WebhookError as error:
+        except (StorageOut, TokenError) as error:
             journal.problem("dispatch stopped", error)
 
     def health(self) -> "Reply":

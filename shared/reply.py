@@ -36,6 +36,15 @@ def of_error(error: WebhookError, *, status: int | None = None) -> Reply:
     return of(status or error.status, error.document(status), content_type=PROBLEM, **retry)
 
 
+def handshake(origin: str | None) -> Reply:
+    """Answer the `OPTIONS` by which CloudEvents senders ask whether they may post here, and how often.
+
+    Source: CloudEvents 1.0, HTTP 1.1 Web Hooks for Event Delivery, section 4. We queue, so any rate will do.
+    """
+    allowed = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"} if origin else {}
+    return Reply(200, headers={"Allow": "POST, OPTIONS", **allowed})
+
+
 def origin(url: str) -> str:
     """Return the scheme and host of an absolute URL."""
     parts = urlsplit(url)
