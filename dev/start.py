@@ -30,9 +30,15 @@ def curl(stack: Stack) -> str:
 def core_tools(settings: Mapping[str, str]) -> str:
     """Return the lines that run Core Tools against the same Azurite and simulator, ready to paste.
 
-    The table goes into `AlertStorage`: in `AzureWebJobsStorage` Core Tools would look for blobs too.
+    The table goes into `AlertStorage`: in `AzureWebJobsStorage` Core Tools would look for blobs too, which our
+    Azurite does not serve. A timer needs them, so it stays off there; ours sends the backlog of the same table.
     """
-    told = {"FUNCTIONS_WORKER_RUNTIME": "python", **settings}
+    told = {
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "AzureWebJobs__DispatchAlertsFunction__Disabled": "true",
+        "AzureWebJobsSecretStorageType": "files",
+        **settings,
+    }
     told["AlertStorage"] = told.pop("AzureWebJobsStorage")
     named = " ".join(f"{name}={shlex.quote(value)}" for name, value in told.items())
     return f". .venv/bin/activate\n{named} func start"
@@ -48,7 +54,7 @@ def banner(stack: Stack, *, has_core_tools: bool) -> str:
   table       {stack.azurite.url}
   logs        {stack.logs}
 
-Create an alert (the same one again is merged, as in Defender):
+Create an alert (the same one again is answered as a duplicate, and costs no call):
 
 {curl(stack)}
 """

@@ -12,7 +12,7 @@ from shared import delivery, journal, ledger
 from shared.delivery import Told
 from shared.ledger import Delivery, Entry
 from shared.problems import StorageOut
-from shared.storage import Delete
+from shared.storage import Conflict, Delete
 
 if TYPE_CHECKING:
     from shared.dispatch import Dispatch
@@ -64,7 +64,10 @@ class Direct:
         )
         if not look.view.open:
             return Told(entry)
-        sending = self._own.take(look.view, self._own.choose(look.view.open), entry, ledger.insert)
+        try:
+            sending = self._own.take(look.view, self._own.choose(look.view.open), entry, ledger.insert)
+        except Conflict:  # another thread has this slot, or this very alert
+            return Told(entry)
         self.calls += 1
         self._shared.bar()
         journal.step("direct call", entry=sending.entry)

@@ -57,10 +57,11 @@ class Gateway:
     _full: window.View | None = None  # the window as last seen full: for some seconds a look would find it so
     _purge: retention.Schedule = dataclasses.field(default_factory=retention.Schedule)
 
-    def receive(self, body: bytes, query: Mapping[str, str], origin: str) -> "Reply":
+    def receive(self, body: bytes, query: Mapping[str, str], origin: str, *, keep: bool = True) -> "Reply":
         """Turn one POST into alerts; answer with what became of them within `INLINE_SECONDS`.
 
         `query` are the URL's parameters; `origin` is the scheme and host under which the caller reached us.
+        `keep` is false for a payload that is kept already, should it be refused.
         """
         until = self.clocks.monotonic() + self.settings.inline_seconds
         query = {_PARAMETERS.get(name.lower(), name): value for name, value in query.items()}
@@ -71,7 +72,7 @@ class Gateway:
             if not outcome.alerts:
                 raise delivery.unmapped(outcome)
         except WebhookError as error:
-            if not _is_dry(query):
+            if keep and not _is_dry(query):
                 self._keep(body, query, error)
             raise
         if _is_dry(query):
@@ -85,7 +86,7 @@ class Gateway:
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery: 202 until all its alerts have ended, then what the POST would have said."""
         key = ledger.delivery_key(delivery_id)
-        rows = self.dispatcher.table.query(key, key + "\0", limit=1) if "'" not in delivery_id else []
+        rows = self.dispatcher.table.query(key, key + "\0", limit=1)
         if not rows:
             raise NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
         found = ledger.read_delivery(rows[0])
@@ -217,6 +218,7 @@ class Gateway:
                     return None  # known already
                 look = self._look()
                 continue
+            journal.step("accepted", entry=entry)
             (flight,) = flights = self.dispatcher.launch(sending, token)
             self.dispatcher.wait(flights, until - self.clocks.monotonic())
             return [Told(flight.result().entry if flight.done() else sending.entry)]
@@ -258,15 +260,19 @@ class Gateway:
 
     def _send(self, told: list[Told], token: str, until: float) -> list[Told]:
         """Send what the window allows, most urgent first, whosever it is; return what became of ours."""
+        ours = {one.entry.alert.id for one in told}
         flights: Flights = {}
-        for _ in range(_TRIES):
-            look = self._look()
-            if not look.takes or not self.dispatcher.may_take():
-                break
-            started = self.dispatcher.start(look, token)
-            flights |= started
-            if len(started) == look.takes and len(started) == len(look.waiting):
-                break
+        try:
+            for _ in range(_TRIES):
+                look = self._look()
+                if not look.takes or not self.dispatcher.may_take():
+                    break
+                started = self.dispatcher.start(look, token)
+                flights |= {flight: one for flight, one in started.items() if one.entry.alert.id in ours}
+                if len(started) == look.takes == len(look.waiting):
+                    break
+        except StorageOut as error:
+            journal.problem("accepted, not sent yet", error)
         self.dispatcher.wait(flights, until - self.clocks.monotonic())
         sent = {
             sending.entry.alert.id: flight.result().entry if flight.done() else sending.entry

@@ -211,7 +211,7 @@ class AzureTable:
     ) -> list[Row]:
         self.requests += 1
         pages = client.query_entities(
-            f"PartitionKey eq '{self._partition}' and RowKey ge '{start}' and RowKey lt '{end}'",
+            f"PartitionKey eq '{self._partition}' and RowKey ge {_quoted(start)} and RowKey lt {_quoted(end)}",
             results_per_page=min(limit or 1000, 1000),
             select=["RowKey", "Timestamp"] if keys_only else None,
             raw_response_hook=self._see_date,
@@ -291,16 +291,12 @@ class AzureTable:
 
         # At INFO the SDK would log every request of ours.
         logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
-        transport = RequestsTransport()
+        # Given to the client instead, the time-outs would be without effect: it has a transport already.
+        transport = RequestsTransport(connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
         transport.open()
         for adapter in transport.session.adapters.values():
             adapter.init_poolmanager(_POOL_SIZE, _POOL_SIZE)
-        options: dict[str, Any] = {
-            "transport": transport,
-            "retry_total": 0,
-            "connection_timeout": CONNECT_SECONDS,
-            "read_timeout": READ_SECONDS,
-        }
+        options: dict[str, Any] = {"transport": transport, "retry_total": 0}
         settings = self._settings
         try:
             if settings.connection_string:
@@ -350,6 +346,11 @@ class AzureTable:
         except AzureError:
             return True  # the second try tells
         return True
+
+
+def _quoted(key: str) -> str:
+    """Return a key as a literal of the query language; a path of a request may hold anything."""
+    return "'" + key.replace("'", "''") + "'"
 
 
 def _if_match(etag: str) -> dict[str, Any]:
