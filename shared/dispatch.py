@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _RETRY_SECONDS = 1.0
 _CONFLICT_SECONDS = 0.05
+_LOOK_SECONDS = 5.0
 _MAX_LATER = 500
 _WAITING = (ledger.TODO, ledger.LATER)
 
@@ -142,9 +143,12 @@ class Dispatch:
         """See slots, pause and the head of the backlog in one query; with `later` also what came due again."""
         head = self.policy.calls * 2 + 1
         start = ledger.LATER if later else window.FIRST_KEY
-        rows = self.table.query(start, ledger.TODO_END, limit=head + (_MAX_LATER if later else 0))
-        if later and len(rows) > _MAX_LATER and not any(row.key.startswith(window.FIRST_KEY) for row in rows):
-            rows += self.table.query(window.FIRST_KEY, ledger.TODO_END, limit=head)
+        limit = head + (_MAX_LATER if later else 0)
+        rows = self.table.query(start, ledger.TODO_END, limit=limit)
+        beyond = sum(row.key >= window.FIRST_KEY for row in rows)
+        if len(rows) == limit and beyond < head:
+            # So many wait for a time that the window may be cut off, and what is cut off would look open.
+            rows = rows[: limit - beyond] + self.table.query(window.FIRST_KEY, ledger.TODO_END, limit=head)
         now = self.table.now()
         slots = [row for row in rows if row.key.startswith(window.FIRST_KEY)]
         accepted = [float(row.values["accepted"]) for row in rows if row.key.startswith(_WAITING)]
@@ -198,17 +202,19 @@ class Dispatch:
         after = ledger.settle(sending.entry, answer, now=self.table.now(), rules=self._rules)
         return self._settle(sending, after, answer)
 
-    def start(self, look: Look, token: str) -> Flights:
+    def start(self, look: Look, token: str, until: float = math.inf) -> Flights:
         """Take open slots for the most urgent alerts of a look, and start their calls.
 
         Of k open slots and the k most urgent alerts both are picked at random, so that hosts that look at the
         same moment seldom want the same; whoever meets a conflict looks again. Fewer flights than `look.takes`
-        mean such a conflict.
+        mean such a conflict, or that it is `until` (monotonic seconds) already: a table may be slow.
         """
         slots = self._chance.sample(look.view.open, look.takes)
         alerts = self._chance.sample(look.waiting[: look.takes], look.takes)
         flights: Flights = {}
         for slot, waiting in zip(slots, alerts, strict=True):
+            if self._clocks.monotonic() >= until:
+                break
             try:
                 sending = self.take(look.view, slot, waiting.entry, functools.partial(_hold, waiting))
             except Conflict:
@@ -230,28 +236,33 @@ class Dispatch:
         Raise `TokenError` or `StorageOut`; calls that were started go on and end.
         """
         flights: Flights = {}
-        later = True
+        first = later = True
         while self._clocks.monotonic() < until:
             look = self.look(later=later)
-            if later:
+            if first:
                 _log_tick(look)
-            later = False
+            # What came due again and finds no slot is seen by the next look as well; the rest by the next tick.
+            first, later = False, any(one.entry.waits.startswith(ledger.LATER) for one in look.waiting)
             started: Flights = {}
             if look.takes and self.may_take():
-                started = self.start(look, self.token())
+                started = self.start(look, self.token(), until)
                 flights |= started
                 if len(started) < look.takes:
                     self._clocks.sleep(self._chance.uniform(0, _CONFLICT_SECONDS))
                     continue
             if len(look.waiting) > len(started):
                 taken = {sending.slot.key for sending in started.values()}
-                self._wait_for_a_slot(look.view, taken, flights, until)
+                self._wait_for_a_slot(look.view, taken, flights, min(until, self._look_again()))
             elif flights:
-                self.wait(flights, until - self._clocks.monotonic())
+                self.wait(flights, min(until, self._look_again()) - self._clocks.monotonic())
             else:
                 return
             flights = {flight: sending for flight, sending in flights.items() if not flight.done()}
         self.wait(flights, until - self._clocks.monotonic())
+
+    def _look_again(self) -> float:
+        """Return when to look again in any case (monotonic seconds): other hosts end pauses and accept alerts."""
+        return self._clocks.monotonic() + _LOOK_SECONDS
 
     def _wait_for_a_slot(self, view: window.View, taken: set[str], flights: Flights, until: float) -> None:
         """Wait until a slot opens: by time, or by a call that ends a pause or was never sent."""
@@ -291,7 +302,8 @@ class Dispatch:
             extras.append(pause)
         written = self._record(sending, after, extras)
         if written is not None:
-            journal.step("settled", entry=written)
+            age = None if written.ended is None else round(written.ended - written.accepted, 1)
+            journal.step("settled", entry=written, ageSeconds=age)
         return Finished(written or sending.entry, sending.slot.key, opens, sending.probe is not None)
 
     def _pause(self, sending: Sending, answer: Answer | None) -> Operation | None:

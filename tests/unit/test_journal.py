@@ -1,0 +1,91 @@
+"""The log: one JSON object a line, nothing secret in it, and the documented KQL reads only what is there."""
+
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev import kql
+from dev.samples import eight_fields, event
+from dev.virtual import App, Defender, Fault, Host, World, said
+from shared import retention
+from shared.operations import Operator, handle
+
+DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
+SECRET_TITLE = "A title that no log may show"
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """Let one alert meet each thing that can happen to it, and give the log's lines."""
+    caplog.set_level(logging.INFO, logger="defender-alert-webhook")
+    world = World(1)
+    answers = iter(
+        [
+            said(200),
+            said(400),
+            said(404),
+            said(503),
+            *[said(200)] * 20,
+        ]
+    )
+    defender = Defender(world, lambda _before, _body: next(answers))
+    host = Host(world, arrive=defender)
+    app = App.on(host)
+    for number in range(4):
+        app.post(eight_fields(event(number), f"{SECRET_TITLE} {number}", "High"))
+        world.run()
+    app.post({"nothing": "of use"})
+    world.run()
+    for _ in range(3):
+        app.tick()
+        world.run(120)
+    operator = Operator(app.gateway, lambda: None)
+    for path in ("pause?reason=test", "resume", "alerts/replay?status=failed", "discard?title=x"):
+        name = path.partition("?")[0]
+        host.ask(lambda name=name, path=path: handle(operator, "POST", name, f"https://x/{path}"))  # type: ignore[misc]  # bound now
+        world.run()
+    host.script = lambda request: Fault("lost") if request.kind != "call" else None
+    app.post(eight_fields(event(9), f"{SECRET_TITLE} 9", "High"))
+    world.run()
+    host.script = None
+    world.at(world.now + 40 * 86_400, lambda: host.spawn(lambda: retention.purge(host, 30 * 86_400)))
+    world.run()
+    return [
+        json.loads(record.getMessage())
+        for record in caplog.records
+        if record.name == "defender-alert-webhook"
+    ]
+
+
+def test_every_line_is_an_object_that_names_its_step(lines: list[dict[str, Any]]) -> None:
+    """Each documented step was seen, and no undocumented one."""
+    documented = set(
+        re.findall(r"^\| `([a-z ]+)` \|", DOCS.read_text("utf-8").partition("## Logs")[2], re.MULTILINE)
+    )
+    seen = {line["step"] for line in lines if "error" not in line}
+    assert seen == documented
+
+
+def test_no_line_holds_payload_or_token(lines: list[dict[str, Any]]) -> None:
+    """Neither what a payload says nor a token reaches the log."""
+    text = json.dumps(lines)
+    assert SECRET_TITLE not in text
+    assert event(1).machine_id not in text
+    assert "of use" not in text
+    assert "Bearer" not in text
+
+
+def test_the_documented_queries_read_only_what_the_log_holds(lines: list[dict[str, Any]]) -> None:
+    """Every KQL of the operator's page parses, and names only fields and steps that were seen here."""
+    queries = re.findall(r"```kusto\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    assert len(queries) >= 5
+    fields = {name for line in lines for name in line}
+    steps = {line["step"] for line in lines}
+    for query, checked in zip(queries, kql.check(queries), strict=True):
+        assert checked.errors == (), query
+        assert checked.fields <= fields, query
+        assert checked.steps <= steps, query
