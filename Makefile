@@ -8,7 +8,7 @@ ARGS ?=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo start test lint format hooks clean
+.PHONY: help setup demo start map approve test bench lint format hooks package clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +25,18 @@ demo: setup ## Run the main job for real, on this machine, and check it; ends by
 start: setup ## Run the same stack and keep it up, with a ready curl line; Ctrl-C ends it
 	@$(RUN) -m dev.start $(ARGS)
 
+map: setup ## Show what a payload becomes, and why: make map FILE=payload.json [SOURCE=splunk]
+	@$(RUN) -m dev.map $(FILE) $(if $(SOURCE),source=$(SOURCE)) $(ARGS)
+
+approve: setup ## Review what the payloads in tests/mappings become: make approve [ARGS="--all splunk"]
+	@$(RUN) -m dev.approve $(ARGS)
+
 test: setup ## Run every test
 	@$(RUN) -m pytest $(ARGS)
+
+bench: setup ## Measure against floors: make bench [BENCH=quick] [ONLY="straight waiting"]
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@$(RUN) -m bench $(if $(filter quick,$(BENCH)),--quick) $(ONLY)
 
 lint: setup ## Check style and types: ruff, mypy
 	@$(RUN) -m ruff check .
@@ -39,6 +49,9 @@ format: setup ## Write the code in the house style
 
 hooks: setup ## Let git run the checks before each commit and push
 	@$(RUN) -m pre_commit install --hook-type pre-commit --hook-type pre-push
+
+package: setup ## Build the packages that Azure installs, into dist/ [ARGS="--python 3.12"]
+	@$(RUN) -m dev.package $(ARGS)
 
 clean: ## Remove what setup made
 	rm -rf .venv .tools

@@ -4,10 +4,22 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
-Fault = Literal["lose_request", "swallow_answer", "hang"]
+Fault = Literal["lose_request", "swallow_answer", "hang", "late", "slow"]
+Moment = Literal["request", "answer"]
+Watch = Callable[[Moment, bytes], Fault | None]
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """The request that a connection is at, its fault, and whether an answer has begun to come."""
+
+    request: bytes
+    fault: Fault | None
+    answered: threading.Event
 
 
 class Proxy:
@@ -16,17 +28,30 @@ class Proxy:
     lose_request    the request never reaches the server, the client's connection closes
     swallow_answer  the server gets the request and answers, the client's connection closes without a byte
     hang            the server gets the request, the client gets nothing until the proxy stops
+    late            the server gets the request `seconds` later, whether or not the client still waits
+    slow            the server gets the request at once, the client its answer `seconds` later
+
+    `watch` sees every whole request before it is passed on, and again when its answer begins to come; it may
+    take its time, and may answer with a fault: `lose_request` or `late` of a request, `swallow_answer` or
+    `hang` of an answer.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, *, watch: Watch | None = None, seconds: float = 1.0) -> None:
         self._target = target
+        self._watch = watch
+        self._seconds = seconds
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
+        self._stopping = threading.Event()
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.hit = 0  # faults that happened
+
+    def through(self, connection_string: str) -> str:
+        """Return a connection string that leads to the same server by way of this proxy."""
+        return connection_string.replace(f":{self._target}/", f":{self.port}/")
 
     def lose(self, fault: Fault, times: int = 1) -> None:
         """Let the next `times` requests meet this fault."""
@@ -45,6 +70,7 @@ class Proxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stopping.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -77,41 +103,73 @@ class Proxy:
         with client, server:
             with self._lock:
                 self._sockets |= {client, server}
-            fault_of: list[Fault | None] = [None]
-            pump = threading.Thread(target=self._answers, args=(server, client, fault_of), daemon=True)
+            exchange = _Exchange(b"", None, threading.Event())
+            pump = threading.Thread(target=self._answers, args=(server, client, exchange), daemon=True)
             pump.start()
-            self._requests(client, server, fault_of)
+            self._requests(client, server, exchange)
             pump.join()
             with self._lock:
                 self._sockets -= {client, server}
 
-    def _requests(self, client: socket.socket, server: socket.socket, fault_of: list[Fault | None]) -> None:
+    def _requests(self, client: socket.socket, server: socket.socket, exchange: _Exchange) -> None:
+        data = b""
         with contextlib.suppress(OSError):
-            while data := client.recv(1 << 16):
-                if data.split(b" ", 1)[0] in (b"GET", b"POST", b"PUT", b"DELETE", b"MERGE", b"PATCH"):
-                    fault_of[0] = self._next()
-                if fault_of[0] == "lose_request":
+            while piece := client.recv(1 << 16):
+                data += piece
+                if not _is_whole(data):
+                    continue
+                exchange.request, data = data, b""
+                exchange.answered.clear()
+                exchange.fault = self._next("request", exchange.request)
+                if exchange.fault == "lose_request":
                     break
-                server.sendall(data)
+                if exchange.fault == "late":
+                    self._stopping.wait(self._seconds)
+                server.sendall(exchange.request)
+                if exchange.fault == "late":
+                    exchange.answered.wait()  # a client that has gone must not take its request along
         _shut(server)
         _shut(client)
 
-    def _answers(self, server: socket.socket, client: socket.socket, fault_of: list[Fault | None]) -> None:
+    def _answers(self, server: socket.socket, client: socket.socket, exchange: _Exchange) -> None:
         with contextlib.suppress(OSError):
             while data := server.recv(1 << 16):
-                if fault_of[0] == "swallow_answer":
+                if not exchange.answered.is_set():
+                    exchange.fault = self._verdict("answer", exchange.request) or exchange.fault
+                    if exchange.fault == "slow":
+                        self._stopping.wait(self._seconds)
+                    exchange.answered.set()
+                if exchange.fault == "swallow_answer":
                     break
-                if fault_of[0] != "hang":
+                if exchange.fault != "hang":
                     client.sendall(data)
-        _shut(client)
+        exchange.answered.set()
+        if exchange.fault != "hang":  # whoever waits for this one shall wait, though the server hangs up
+            _shut(client)
         _shut(server)
 
-    def _next(self) -> Fault | None:
+    def _next(self, moment: Moment, request: bytes) -> Fault | None:
+        fault = self._verdict(moment, request)
         with self._lock:
-            if not self._faults:
-                return None
+            if fault or not self._faults:
+                return fault
             self.hit += 1
             return self._faults.pop(0)
+
+    def _verdict(self, moment: Moment, request: bytes) -> Fault | None:
+        fault = self._watch(moment, request) if self._watch else None
+        with self._lock:
+            self.hit += fault is not None
+        return fault
+
+
+def _is_whole(data: bytes) -> bool:
+    """Say whether all of a request has come: its head, and the body that the head tells of."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    length = next(
+        (line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0"
+    )
+    return bool(end) and len(body) >= int(length.partition(b":")[2])
 
 
 def _shut(sock: socket.socket) -> None:

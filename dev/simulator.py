@@ -35,6 +35,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
+from fnmatch import fnmatchcase
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
@@ -79,6 +80,8 @@ _FAULT_STATUS = {
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What goes wrong: with the next `times` answers (None: all), a `fraction`, or those about a `title`.
+
+    `title` is a pattern as of file names: `Drill*` strikes every title that begins so.
 
     ```
     kind        the caller meets
@@ -126,7 +129,7 @@ class Fault:
 
     def strikes(self, on: str, title: str | None) -> bool:
         """Tell whether this fault is for such a call, leaving `times` and `fraction` aside."""
-        return self.on == on and (self.title is None or self.title == title)
+        return self.on == on and (self.title is None or fnmatchcase(title or "", self.title))
 
 
 @dataclass(frozen=True, slots=True)

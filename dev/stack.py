@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,8 +27,14 @@ import requests
 from dev import setup, token_endpoint
 from dev.azurite import Azurite
 from dev.child import Child, python
+from dev.host import MASTER_KEY
 
 _ANSWER_SECONDS = 120
+_ACCEPTED = 202
+_FOLLOW_SECONDS = 120
+_FOLLOW_POLL_SECONDS = 0.2  # sooner than Retry-After says: nobody here has time
+_LOG_SECONDS = 60
+_LOG_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +49,11 @@ class Stack:
     """What `make start` shows, for tests and the demo too.
 
     `calls` in `window` seconds bind both the app and the simulator's judge. `settings` are added to the
-    app's; `keys` are function keys by name (default: one, `default`). `azurite` is used if given (and left
-    running), else one with its data in memory, or in the folder `location`. `known_events` is `all` or
-    `registered`: whether Defender knows every event, or those made known to the simulator (`POST events`).
+    app's; `keys` are function keys by name (default: one, `default`), beside the master key. `azurite` is
+    used if given (and left running), else one with its data in memory, or in the folder `location`.
+    `known_events` is `all` or `registered`: whether Defender knows every event, or those made known to the
+    simulator (`POST events`).
+    `program` is the module that a host runs, `defender` are further arguments of the simulator.
     """
 
     def __init__(
@@ -60,10 +68,13 @@ class Stack:
         location: Path | None = None,
         known_events: str = "all",
         root: Path = setup.ROOT,
+        program: str = "dev.host",
+        defender: Sequence[str] = (),
     ) -> None:
         self.azurite = azurite or Azurite(location)
         self.hosts: list[Host] = []
         self.keys = dict(keys or {"default": secrets.token_urlsafe(24)})
+        self.keys.setdefault(MASTER_KEY, secrets.token_urlsafe(24))
         self.settings: dict[str, str] = {}
         self.simulator_url = ""
         self.logs = Path()
@@ -73,6 +84,8 @@ class Stack:
         self._limit = (calls, window)
         self._known_events = known_events
         self._root = root
+        self._program = program
+        self._defender = defender
         self._numbers = itertools.count(1)
         self._wire = requests.Session()
         self._wire.trust_env = False  # a proxy of the shell has no business on loopback
@@ -92,9 +105,9 @@ class Stack:
         """Stop hosts, Azurite and simulator, in this order. After an error the logs stay."""
         self._cleanup.__exit__(kind, error, trace)
 
-    def start_host(self, **settings: str) -> Host:
-        """Start one more host, with further settings of its own, and wait until it is healthy."""
-        return self._await_host(self._launch_host(settings))
+    def start_host(self, *arguments: str, **settings: str) -> Host:
+        """Start one more host, with further arguments and settings of its own, and wait until it is healthy."""
+        return self._await_host(self._launch_host(settings, arguments))
 
     def kill(self, host: Host) -> None:
         """End a host as a crash would: at once, in whatever it was doing."""
@@ -139,6 +152,49 @@ class Stack:
         url = path if path.startswith("http") else (host or self.hosts[0]).url + path
         return self._wire.get(url, timeout=_ANSWER_SECONDS, allow_redirects=False)
 
+    def operate(self, method: str, path: str, *, host: Host | None = None) -> requests.Response:
+        """Do what an operator does: ask `operations/{path}` of `host` (default: the first one)."""
+        return self._wire.request(
+            method,
+            f"{(host or self.hosts[0]).url}/api/operations/{path}",
+            headers={"x-functions-key": next(iter(self.keys.values()))},
+            timeout=_ANSWER_SECONDS,
+        )
+
+    def follow(self, location: str) -> list[requests.Response]:
+        """Ask for a delivery as Logic Apps and Power Automate do, until the answer is no 202; return all answers.
+
+        `TimeoutError` after two minutes.
+        """
+        answers = [self.get(location)]
+        end = time.monotonic() + _FOLLOW_SECONDS
+        while answers[-1].status_code == _ACCEPTED:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{location} has not ended: {answers[-1].text}")
+            time.sleep(_FOLLOW_POLL_SECONDS)
+            answers.append(self.get(location))
+        return answers
+
+    def dispatch(self, host: Host | None = None) -> None:
+        """Let the timer of a host (default: the first one) tick now; it goes on after this has returned."""
+        answer = self._wire.post(
+            f"{(host or self.hosts[0]).url}/admin/functions/DispatchAlertsFunction",
+            json={},
+            headers={"x-functions-key": self.keys[MASTER_KEY]},
+            timeout=_ANSWER_SECONDS,
+        )
+        answer.raise_for_status()
+
+    def wait_for(self, condition: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+        """Wait until the simulator's log fulfils `condition`, and return it. `TimeoutError` after a minute."""
+        end = time.monotonic() + _LOG_SECONDS
+        while not condition(log := self.simulator("GET", "log")):
+            if time.monotonic() > end:
+                raise TimeoutError(f"Defender has seen {len(log)} calls, and not what was waited for")
+            time.sleep(_LOG_POLL_SECONDS)
+        found: list[dict[str, Any]] = log
+        return found
+
     def simulator(self, method: str, name: str, body: Any = None) -> Any:
         """Ask the simulator's own endpoint `/_simulator/{name}` (see dev/simulator.py); return its JSON."""
         answer = self._wire.request(
@@ -154,7 +210,7 @@ class Stack:
         calls, window = str(self._limit[0]), f"{self._limit[1]:g}"
         limit = ("--calls", calls, "--window", window)
         simulator = Child(
-            python("dev.simulator", *limit, "--known-events", self._known_events),
+            python("dev.simulator", *limit, "--known-events", self._known_events, *self._defender),
             log=self.logs / "simulator.log",
         )
         self._cleanup.callback(simulator.stop)
@@ -173,10 +229,10 @@ class Stack:
         for process in [self._launch_host({}) for _ in range(self._first_hosts)]:
             self._await_host(process)
 
-    def _launch_host(self, settings: Mapping[str, str]) -> Child:
+    def _launch_host(self, settings: Mapping[str, str], arguments: Sequence[str] = ()) -> Child:
         keys = (part for name, key in self.keys.items() for part in ("--key", f"{name}={key}"))
         process = Child(
-            python("dev.host", "--root", str(self._root), "--port", "0", *keys),
+            python(self._program, "--root", str(self._root), "--port", "0", *keys, *arguments),
             log=self.logs / f"host-{next(self._numbers)}.log",
             settings={**self.settings, **settings},
         )

@@ -4,33 +4,55 @@ The real code blocks (on the table, on Defender, on sleep); here every such edge
 that runs one greenlet at a time and moves the clock to the next thing that happens. So minutes of many hosts
 take milliseconds, and the same seed always tells the same story.
 
-    World  ── the one true time; the table's server and Defender live by it
-    Host   ── a function host: its own wall clock (wrong), monotonic clock, table client, Defender client
+    World     ── the one true time; the table's server and Defender live by it
+    Defender  ── answers as a test says, and remembers every call
+    Host      ── a function host: its own wall clock (wrong), monotonic clock, table client, Defender client
+
+What goes wrong is a matter of chance (`Faults`), or said request by request (`Host.script`). What happens next
+of all that could is the oldest, or what `World.pick` says.
 """
 
 import functools
 import heapq
 import itertools
+import json
+import math
 import random
+import re
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from shared import ledger, mapping, window
+from shared import defender, ledger, mapping, reply, window
 from shared.defender import Answer
 from shared.direct import Direct
 from shared.dispatch import Clocks, Dispatch
 from shared.gateway import Gateway
-from shared.problems import StorageOut
+from shared.problems import StorageOut, TokenError
+from shared.reply import Reply
 from shared.settings import Settings
-from shared.storage import Conflict, MemoryTable, Operation, Row, ServerClock
+from shared.storage import (
+    MAX_OPERATIONS,
+    Conflict,
+    Delete,
+    Insert,
+    MemoryTable,
+    Operation,
+    Refused,
+    Row,
+    ServerClock,
+)
 
 _T = TypeVar("_T")
 EPOCH = 1_790_000_000.0
+ORIGIN = "https://app.example"
+_NO_KEY = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
+_TABLE_SECONDS = 4.0  # two tries that nobody answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +75,132 @@ class Faults:
     answer_delay: tuple[float, float] = (0.01, 0.5)
 
 
+AT_ONCE = Faults(table_delay=(0, 0), call_delay=(0, 0), answer_delay=(0, 0))
+"""A network that takes no time: what happens at the same moment is for `World.pick` to order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong with one request.
+
+    ```
+    lost       it never arrives; nobody answers
+    late       it arrives `seconds` later; nobody answers
+    swallowed  it arrives; nobody answers
+    unsent     of a call: not a byte left this machine
+    crash      the host dies before it arrives
+    crashed    the host dies as soon as it has arrived
+    freeze     the host stands still for `seconds` before it arrives
+    frozen     the host stands still for `seconds` before it sees the answer
+    ```
+    """
+
+    what: Literal["lost", "late", "swallowed", "unsent", "crash", "crashed", "freeze", "frozen"]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a host asks for: of the table a query of `start` to `end` or a commit, of Defender a call."""
+
+    host: "Host"
+    kind: Literal["query", "commit", "call"]
+    start: str = ""
+    end: str = ""
+    operations: Sequence[Operation] = ()
+    body: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class StrictTable(MemoryTable):
+    """A table in memory that keeps Azure Table Storage's limits (its data model page): whatever breaks one is refused.
+
+    32,768 UTF-16 units a string, 64 KiB a binary, 32 bits an integer; 1 MiB an entity; no / # ? or control
+    character in a key; 100 operations and 4 MiB a transaction. `largest` is the largest one seen, in bytes;
+    `writes` counts all.
+    """
+
+    largest: int = 0
+    writes: int = 0
+    _keys: list[str] = field(default_factory=list)
+
+    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
+        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
+        del keys_only
+        first, last = bisect_left(self._keys, start), bisect_left(self._keys, end)
+        return [self._rows[key] for key in self._keys[first:last][:limit]]
+
+    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
+        """Write all or nothing; raise `Refused` where a limit is broken."""
+        if not 0 < len(operations) <= MAX_OPERATIONS:
+            raise Refused(f"{len(operations)} operations")
+        size = 0
+        for operation in operations:
+            if _NO_KEY.search(operation.key):
+                raise Refused(f"the key {operation.key!r}")
+            size += 600  # the headers of its part
+            if not isinstance(operation, Delete):
+                size += _check_entity(operation.values)
+        if size > 4 * 1024 * 1024:
+            raise Refused(f"a transaction of {size} bytes")
+        etags = super().commit(operations)
+        for operation in operations:
+            at = bisect_left(self._keys, operation.key)
+            if isinstance(operation, Delete):
+                del self._keys[at]
+            elif isinstance(operation, Insert):
+                self._keys.insert(at, operation.key)
+        self.largest = max(self.largest, size)
+        self.writes += 1
+        return etags
+
+
+def _check_entity(values: Mapping[str, Any]) -> int:
+    """Return the bytes of an entity as the SDK sends it: ASCII JSON."""
+    total = sent = 0
+    for name, value in values.items():
+        if isinstance(value, str):
+            size = 2 * len(value) if value.isascii() else len(value.encode("utf-16-le"))
+            sent += len(value) + 20 if value.isascii() else len(json.dumps(value))
+        elif isinstance(value, bytes):
+            size = len(value)
+            sent += size * 4 // 3
+        elif isinstance(value, float):
+            size = 8
+        elif isinstance(value, int) and -(2**31) <= value < 2**31:
+            size = 4
+        else:
+            raise Refused(f"{name} is {value!r}")
+        if size > 64 * 1024:
+            raise Refused(f"{name} has {size} bytes")
+        total += size + 2 * len(name) + 8
+        sent += len(name) + 30
+    if total > 1024 * 1024 - 4096:
+        raise Refused(f"an entity of {total} bytes")
+    return sent
+
+
 class _Line(greenlet):
     """A line of execution, and the host it runs on."""
 
     host: "Host | None" = None
 
 
+@dataclass(slots=True, order=True)
+class _Event:
+    time: float
+    order: int
+    action: Callable[[], None] = field(compare=False)
+    line: "_Line | None" = field(compare=False)
+    edge: bool = field(compare=False)
+    cancelled: bool = field(default=False, compare=False)
+
+
 @dataclass(eq=False)
 class _Waiter:
     ready: Callable[[], bool]
     resume: Callable[[], None]
+    line: _Line
     woken: bool = False
 
     def wake(self) -> None:
@@ -72,32 +210,50 @@ class _Waiter:
 
 
 class World:
-    """True time in UTC seconds, a queue of what happens next, and one table."""
+    """True time in UTC seconds, a queue of what happens next, and one table.
 
-    def __init__(self, seed: int = 0) -> None:
+    An edge is where lines of execution meet: a request arrives. `pick` chooses among the `n` edges that could be
+    next: it gets `n` and whether the first of them is of the line that was at the last, and returns an index.
+    Without it the oldest is next. `watch` is called after everything that happened.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        pick: Callable[[int, bool], int] | None = None,
+        watch: Callable[[], None] | None = None,
+    ) -> None:
         self.now = EPOCH
         self.random = random.Random(seed)
-        self.table = MemoryTable(clock=lambda: self.now)
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self.table = StrictTable(clock=lambda: self.now)
+        self._pick = pick
+        self._watch = watch
+        self._queue: list[_Event] = []
         self._order = itertools.count()
         self._waiters: list[_Waiter] = []
         self._scheduler = getcurrent()
+        self._ran: _Line | None = None
 
-    def at(self, time: float, action: Callable[[], None]) -> None:
+    def at(
+        self, time: float, action: Callable[[], None], line: "_Line | None" = None, *, edge: bool = False
+    ) -> _Event:
         """Let something happen at a time; what is due at the same time happens in order of asking."""
-        heapq.heappush(self._queue, (max(time, self.now), next(self._order), action))
+        event = _Event(max(time, self.now), next(self._order), action, line, edge)
+        heapq.heappush(self._queue, event)
+        return event
 
     def spawn(self, run: Callable[[], Any], host: "Host | None" = None) -> None:
         """Start a line of execution, on a host or outside of all."""
         # When it ends it must fall back to the scheduler, not to the line that started it.
         line = _Line(run, self._scheduler)
         line.host = host
-        self.at(self.now, lambda: self._resume(line))
+        self.at(self.now, lambda: self._resume(line), line)
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, *, edge: bool = False) -> None:
         """Let time pass for the current line of execution."""
         line = cast("_Line", getcurrent())
-        self.at(self.now + seconds, lambda: self._resume(line))
+        self.at(self.now + seconds, lambda: self._resume(line), line, edge=edge)
         self._switch()
 
     def wait(self, ready: Callable[[], bool], seconds: float) -> None:
@@ -105,27 +261,65 @@ class World:
         if ready() or seconds <= 0:
             return
         line = cast("_Line", getcurrent())
-        waiter = _Waiter(ready, lambda: self._resume(line))
+        waiter = _Waiter(ready, lambda: self._resume(line), line)
         self._waiters.append(waiter)
-        self.at(self.now + seconds, waiter.wake)
+        timeout = self.at(self.now + seconds, waiter.wake, line)
         self._switch()
+        timeout.cancelled = True
         self._waiters.remove(waiter)
 
     def notify(self) -> None:
         """Wake whoever waits for something that is ready now."""
         for waiter in self._waiters:
             if waiter.ready():
-                self.at(self.now, waiter.wake)
+                self.at(self.now, waiter.wake, waiter.line)
 
     def run(self, seconds: float = float("inf")) -> None:
         """Let everything happen that happens within so many seconds, and come back."""
         end = self.now + seconds
         self._scheduler = getcurrent()
-        while self._queue and self._queue[0][0] <= end:
-            self.now, _, action = heapq.heappop(self._queue)
-            action()
+        while self._queue and self._queue[0].time <= end:
+            event = self._next()
+            if event.cancelled:
+                continue
+            self.now = max(self.now, event.time)
+            if event.edge:
+                self._ran = event.line
+            event.action()
+            if self._watch:
+                self._watch()
         if end != float("inf"):
             self.now = end
+
+    def finish(self, future: "Future[_T]", seconds: float = 600.0) -> _T:
+        """Let everything happen until something is done, at most so many seconds, and return its result."""
+        end = self.now + seconds
+        while not future.done() and self._queue and self._queue[0].time <= end:
+            self.run(max(0.0, self._queue[0].time - self.now))
+        return future.result(0)
+
+    def _next(self) -> _Event:
+        if self._pick is None or len(self._queue) == 1:
+            return heapq.heappop(self._queue)
+        now = max(self.now, self._queue[0].time)
+        ready: list[_Event] = []
+        while self._queue and self._queue[0].time <= now:
+            event = heapq.heappop(self._queue)
+            if event.cancelled or not event.edge:
+                ready, others = [event], ready  # concerns nobody else: no choice
+                break
+            ready.append(event)
+        else:
+            others = []
+        if len(ready) > 1:
+            goes_on = next((event for event in ready if event.line and event.line is self._ran), None)
+            if goes_on:
+                ready.remove(goes_on)
+                ready.insert(0, goes_on)
+            ready.insert(0, ready.pop(self._pick(len(ready), goes_on is not None)))
+        for other in (*ready[1:], *others):
+            heapq.heappush(self._queue, other)
+        return ready[0]
 
     def _switch(self) -> None:
         if getcurrent() is self._scheduler:
@@ -135,25 +329,85 @@ class World:
     def _resume(self, line: _Line) -> None:
         host = line.host
         if host is not None and self.now < host.frozen_until:
-            self.at(host.frozen_until, lambda: self._resume(line))
+            self.at(host.frozen_until, lambda: self._resume(line), line)
         elif host is None or not host.dead:
             line.switch()
         elif line:  # started, and its host has died since
             line.throw(GreenletExit)
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One call as Defender saw it: when (true time, UTC seconds), and its body."""
+
+    at: float
+    body: Mapping[str, str]
+
+
+@dataclass
+class Defender:
+    """Answers each call with what `says` returns for it (None: never), and remembers all of them.
+
+    `says` gets how often this alert was called before, and its body. Without it every alert is created.
+    """
+
+    world: World
+    says: Callable[[int, Mapping[str, str]], Answer | None] = lambda _, __: said(200)
+    arrivals: list[Arrival] = field(default_factory=list)
+
+    def __call__(self, body: Mapping[str, str]) -> Answer | None:
+        """Take one call."""
+        before = len(self.calls(body["title"]))
+        self.arrivals.append(Arrival(self.world.now, body))
+        return self.says(before, body)
+
+    def calls(self, title: str) -> list[Arrival]:
+        """Return the calls for alerts of this title."""
+        return [arrival for arrival in self.arrivals if arrival.body["title"] == title]
+
+
+def said(status: int, *, retry_after: float | None = None, raw: bytes | None = None) -> Answer:
+    """Return what Defender's client makes of an answer; `raw` is its body, else one in Defender's form."""
+    if raw is None:
+        created = {"id": f"da{status}", "status": "New"}
+        error = {"error": {"code": f"Code{status}", "message": f"It is {status}.", "target": "43f4cb08"}}
+        raw = json.dumps(created if status < 300 else error).encode()  # noqa: PLR2004 - HTTP's classes
+    kind, document = defender.judge(status, raw)
+    error = document if kind != "created" and document else None
+    if kind == "unavailable" and not document:
+        error = {"status": status, "code": "NotDefender", "message": "foreign", "target": None}
+    return Answer(
+        kind=kind,
+        status=status,
+        alert=document if kind == "created" else None,
+        merged=False,
+        error=error,
+        retry_after=retry_after,
+        sent=True,
+        answered=True,
+        seconds=0.5,
+    )
+
+
 @dataclass
 class Host:
-    """One function host. Its wall clock is `wall_error` seconds off; `dead` hosts never go on."""
+    """One function host. Its wall clock is `wall_error` seconds off; `dead` hosts never go on.
+
+    `script` says for every request what goes wrong with it, if anything; `tokens` whether the identity gives one.
+    `queries` and `commits` count requests to the table.
+    """
 
     world: World
     faults: Faults = field(default_factory=Faults)
     wall_error: float = 0.0
-    arrive: Callable[[Mapping[str, str]], Answer] | None = None
+    arrive: Callable[[Mapping[str, str]], Answer | None] | None = None
     dead: bool = False
     deadline: float = 30.0
     frozen_until: float = 0.0
-    requests: int = 0
+    script: Callable[[Request], Fault | None] | None = None
+    tokens: bool = True
+    queries: int = 0
+    commits: int = 0
     _suspended: float = 0.0
 
     def __post_init__(self) -> None:
@@ -178,7 +432,7 @@ class Host:
         """Return a lower bound of the server's time."""
         now = self._clock.now()
         if now is None:
-            self.query("slot-", "slot-\0")
+            self.query("slot-", "slot-\0", limit=1)
             now = self._clock.now()
         if now is None:
             raise StorageOut("no answer yet")
@@ -186,34 +440,35 @@ class Host:
 
     def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
         """Read from the world's table, over its network."""
-        self.requests += 1
-        self._travel()
-        if self._chance(self.faults.table_lost):
+        self.queries += 1
+        fault = self._table_fault(Request(self, "query", start, end))
+        if fault and fault.what == "lost":
             self._no_answer()
         rows = self.world.table.query(start, end, limit=limit, keys_only=keys_only)
-        seen = max([row.timestamp for row in rows], default=self.world.now - 1.0)
-        self._travel()
-        self._stand_still()
+        date = math.floor(self.world.now) - 1.0  # the answer's `Date`, as the real client takes it
+        seen = max([date, *(row.timestamp for row in rows)])
+        self._freeze_if(fault, "frozen")
+        self._come_back()
         self._clock.observe(seen)
         return rows
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
         """Write to the world's table, over its network."""
-        self.requests += 1
-        faults = self.faults
-        self._travel()
-        if self._chance(faults.table_lost):
-            self._no_answer()
-        if self._chance(faults.table_late):
-            late = self.world.random.uniform(0, faults.table_late_seconds)
-            self.world.at(self.world.now + late, lambda: self._land(operations))
+        self.commits += 1
+        fault = self._table_fault(Request(self, "commit", operations=operations))
+        if fault and fault.what == "late":
+            self.world.at(self.world.now + fault.seconds, lambda: self._land(operations), edge=True)
+        if fault and fault.what in ("late", "lost"):
             self._no_answer()
         seen = self.world.now
-        etags = self.world.table.commit(operations)
-        if self._chance(faults.table_swallowed):
-            self._no_answer()
-        self._travel()
-        self._stand_still()
+        try:
+            etags = self.world.table.commit(operations)
+        finally:
+            if fault and fault.what == "swallowed":
+                self._no_answer()
+            self._die_if(fault, "crashed")
+        self._freeze_if(fault, "frozen")
+        self._come_back()
         self._clock.observe(seen)
         return etags
 
@@ -225,8 +480,11 @@ class Host:
 
     # The identity's token, for the dispatch
 
-    def token(self, *, timeout: float) -> str:  # noqa: ARG002 - as the real one
-        """Return a token, at hand."""
+    def token(self, *, timeout: float) -> str:
+        """Return a token, at hand, or wait in vain for one."""
+        if not self.tokens:
+            self.world.sleep(max(0.0, timeout))
+            raise TokenError("the token endpoint does not answer", retry_after=5)
         return "token"
 
     # Workers, for the dispatch
@@ -257,28 +515,43 @@ class Host:
         """Call Defender over a network that may be slow, refuse, or swallow the answer."""
         if self.arrive is None:
             raise RuntimeError("no Defender in this world")
-        faults = self.faults
-        if self._chance(faults.call_unsent):
+        fault = self._call_fault(Request(self, "call", body=body))
+        self._die_if(fault, "crash")
+        if fault and fault.what == "unsent":
             return _nothing(sent=False)
-        delay = self.world.random.uniform(*faults.call_delay)
-        if self._chance(faults.call_slow):
-            delay = self.world.random.uniform(0, faults.call_slow_seconds)
-        arrived: list[Answer] = []
-        arrive = self.arrive
-
-        def arrival() -> None:
-            arrived.append(arrive(body))
-            self.world.notify()
-
-        self.world.at(self.world.now + delay, arrival)
+        delay = self.world.random.uniform(*self.faults.call_delay)
+        if fault and fault.what == "late":
+            delay = fault.seconds
+        if not fault or fault.what != "lost":
+            arrived = self._call(body, delay)
+        else:
+            arrived = []
         self.world.wait(lambda: bool(arrived), self.deadline)
-        if not arrived or self._chance(faults.answer_lost):
+        self._die_if(fault, "crashed")
+        if not arrived or (fault and fault.what == "swallowed"):
             return _nothing(sent=True)
-        self.world.sleep(self.world.random.uniform(*faults.answer_delay))
+        self.world.sleep(self.world.random.uniform(*self.faults.answer_delay))
         self._stand_still()
         return arrived[0]
 
-    def gateway(self, settings: Settings) -> Gateway:
+    def _call(self, body: Mapping[str, str], delay: float) -> list[Answer]:
+        """Let a call arrive after `delay` seconds; return the list that its answer will be in."""
+        answers: list[Answer] = []
+        arrive = self.arrive
+
+        def arrival() -> None:
+            answer = arrive(body) if arrive else None
+            if answer:
+                answers.append(answer)
+                self.world.notify()
+
+        line = cast("_Line", getcurrent())
+        self.world.at(self.world.now + delay, arrival, line, edge=True)
+        return answers
+
+    # The app on this host
+
+    def gateway(self, settings: Settings, mappings: mapping.Mappings | None = None) -> Gateway:
         """Put the real gateway together with the edges of this host."""
         policy = window.Policy(
             calls=settings.rate_limit_calls,
@@ -298,21 +571,63 @@ class Host:
             chance=self.world.random,
         )
         dispatcher = make(table=self)
-        memory = MemoryTable(clock=lambda: EPOCH + self.monotonic())
+        memory = StrictTable(clock=lambda: EPOCH + self.monotonic())
         return Gateway(
             settings=settings,
-            mappings=_mappings(),
+            mappings=mappings or _mappings(),
             dispatcher=dispatcher,
             direct=Direct(make(table=memory), dispatcher, self.monotonic),
             clocks=clocks,
             permits=threading.BoundedSemaphore(8),
         )
 
-    def _travel(self) -> None:
-        self.world.sleep(self.world.random.uniform(*self.faults.table_delay))
-        if self._chance(self.faults.crash):
+    def ask(self, use_case: Callable[[], Reply]) -> "Future[Reply]":
+        """Run a use case as its function does; errors become answers."""
+        return self.submit(lambda: reply.guarded(use_case))
+
+    def _table_fault(self, request: Request) -> Fault | None:
+        self.world.sleep(self.world.random.uniform(*self.faults.table_delay), edge=True)
+        faults = self.faults
+        fault = self.script(request) if self.script else None
+        if self._chance(faults.crash):
+            fault = Fault("crash")
+        elif self._chance(faults.table_lost):
+            fault = Fault("lost")
+        elif request.kind == "commit" and self._chance(faults.table_late):
+            fault = Fault("late", self.world.random.uniform(0, faults.table_late_seconds))
+        elif request.kind == "commit" and self._chance(faults.table_swallowed):
+            fault = Fault("swallowed")
+        self._die_if(fault, "crash")
+        self._freeze_if(fault, "freeze")
+        return fault
+
+    def _call_fault(self, request: Request) -> Fault | None:
+        faults = self.faults
+        if self.script and (fault := self.script(request)):
+            return fault
+        if self._chance(faults.call_unsent):
+            return Fault("unsent")
+        if self._chance(faults.answer_lost):
+            return Fault("swallowed")
+        if self._chance(faults.call_slow):
+            return Fault("late", self.world.random.uniform(0, faults.call_slow_seconds))
+        return None
+
+    def _come_back(self) -> None:
+        if self.faults.table_delay[1]:
+            self.world.sleep(self.world.random.uniform(*self.faults.table_delay))
+            self._die_if(Fault("crash") if self._chance(self.faults.crash) else None, "crash")
+            self._stand_still()
+
+    def _die_if(self, fault: Fault | None, what: str) -> None:
+        if fault and fault.what == what:
             self.dead = True
             raise GreenletExit
+
+    def _freeze_if(self, fault: Fault | None, what: str) -> None:
+        if fault and fault.what == what:
+            self.frozen_until = self.world.now + fault.seconds
+            self.world.sleep(0)
 
     def _stand_still(self) -> None:
         if self._chance(self.faults.freeze):
@@ -323,11 +638,51 @@ class Host:
             self.world.sleep(0)
 
     def _no_answer(self) -> None:
-        self.world.sleep(4.0)
-        raise StorageOut("no answer")
+        self.world.sleep(_TABLE_SECONDS)
+        raise StorageOut("no answer", retry_after=5)
 
     def _chance(self, chance: float) -> bool:
         return chance > 0 and self.world.random.random() < chance
+
+
+@dataclass
+class App:
+    """The app on one host, and what its callers do."""
+
+    host: Host
+    gateway: Gateway
+
+    @classmethod
+    def on(cls, host: Host, settings: Settings | None = None, mappings: mapping.Mappings | None = None) -> "App":
+        """Start the app on a host."""
+        return cls(host, host.gateway(settings or Settings(), mappings))
+
+    def post(self, payload: Any, **query: str) -> "Future[Reply]":
+        """Post a payload to the webhook."""
+        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        return self.host.ask(lambda: self.gateway.receive(body, query, ORIGIN))
+
+    def status(self, delivery: str) -> "Future[Reply]":
+        """Ask what became of a delivery."""
+        return self.host.ask(lambda: self.gateway.status(delivery, ORIGIN))
+
+    def health(self) -> "Future[Reply]":
+        """Ask for its health."""
+        return self.host.ask(self.gateway.health)
+
+    def tick(self) -> "Future[None]":
+        """Let the timer fire once."""
+        return self.host.submit(self.gateway.dispatch)
+
+    def timer(self, every: float = 30.0) -> None:
+        """Let the timer fire as the platform does: never before the last run has ended."""
+
+        def line() -> None:
+            while True:
+                self.gateway.dispatch()
+                self.host.world.sleep(every - (self.host.world.now - EPOCH) % every)
+
+        self.host.spawn(line)
 
 
 @functools.cache
@@ -336,14 +691,68 @@ def _mappings() -> mapping.Mappings:
 
 
 def _nothing(*, sent: bool) -> Answer:
+    code = "Timeout" if sent else "NoConnection"
     return Answer(
         kind="unavailable",
         status=None,
         alert=None,
         merged=False,
-        error=None,
+        error={"status": None, "code": code, "message": "No answer from Defender.", "target": None},
         retry_after=None,
         sent=sent,
         answered=False,
-        seconds=0.0,
+        seconds=30.0 if sent else 0.0,
     )
+
+
+def unsound(table: MemoryTable) -> list[str]:
+    """Return what is wrong with a table's rows, if anything: the ledger's own promises, over every row.
+
+    An alert that has not ended has exactly one waiting row, which says the same as the alert's; one that has
+    ended has none. Exactly the failed have a row in the failed list. A delivery's alerts exist.
+    """
+    rows = {row.key: row for row in table.query("", "~")}
+    entries = {key: ledger.read(row) for key, row in rows.items() if key.startswith(ledger.ALERT)}
+    wrong = []
+    expected = set(entries)
+    for key, entry in entries.items():
+        if key != ledger.alert_key(entry.alert.id):
+            wrong.append(f"{key} holds {entry.alert.id}")
+        wrong += [f"{key}: {problem}" for problem in _contradictions(entry)]
+        beside = [entry.waits] if entry.waits else []
+        beside += [ledger.failed_key(entry)] if entry.state == "failed" else []
+        for other in beside:
+            expected.add(other)
+            if other not in rows:
+                wrong.append(f"{key} is {entry.state}, but there is no {other}")
+            elif rows[other].values != rows[key].values:
+                wrong.append(f"{other} says something else than {key}")
+    for key, row in rows.items():
+        if key.startswith(ledger.DELIVERY):
+            lost = [
+                alert for alert in ledger.read_delivery(row).alerts if ledger.alert_key(alert) not in entries
+            ]
+            wrong += [f"{key} names {alert}, which is not there" for alert in lost]
+        elif key.startswith((window.FIRST_KEY, ledger.REFUSED)):
+            continue
+        elif key not in expected:
+            wrong.append(f"{key} belongs to no alert")
+    return wrong
+
+
+def _contradictions(entry: ledger.Entry) -> list[str]:
+    ended = entry.state in ("created", "failed", "discarded")
+    wrong = []
+    if ended != entry.has_ended or ended != (entry.ended is not None):
+        wrong.append(f"{entry.state}, waits for {entry.waits!r}, ended {entry.ended}")
+    if entry.state == "sending" and not entry.waits.startswith(ledger.LATER):
+        wrong.append(f"sending, but waits as {entry.waits}")
+    if entry.waits.startswith(ledger.LATER) != (
+        entry.state == "sending" or (entry.state == "waiting" and entry.next_attempt is not None)
+    ):
+        wrong.append(f"{entry.state}, next attempt {entry.next_attempt}, waits as {entry.waits}")
+    if (entry.created is not None) != (entry.state == "created"):
+        wrong.append(f"{entry.state} with Defender's alert {entry.created}")
+    if entry.state == "failed" and not entry.error:
+        wrong.append("failed without a reason")
+    return wrong

@@ -124,6 +124,14 @@ def check(values: Mapping[str, object]) -> Checked:
     return Checked(alert, (), notes, found["eventTime"].truncated)
 
 
+def canonical(field: str, value: str) -> str | None:
+    """Return a value of a field as it would be sent, or None if it cannot be one."""
+    try:
+        return _READERS[field](value).text
+    except ValueError:
+        return None
+
+
 def shown(value: object) -> str:
     """Return a value as it may stand in an answer or a log: short, one line, printable."""
     if isinstance(value, dict):

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from shared import identity, ledger, mapping, settings, storage, window
+from shared import identity, journal, ledger, mapping, settings, storage, window
 from shared.defender import Defender
 from shared.direct import Direct
 from shared.dispatch import Clocks, Dispatch
 from shared.gateway import Gateway
+from shared.operations import Operator
+from shared.problems import SettingsError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,8 +46,24 @@ def gateway() -> Gateway:
     return assemble(settings.current(), workers=_worker_threads())
 
 
-def assemble(found: Settings, *, workers: int) -> Gateway:
-    """Put a gateway together. At most half of the worker threads may wait for Defender at once."""
+@functools.cache
+def operator() -> Operator:
+    """Return what the operator works with in this process. Raise `SettingsError` as `gateway` does."""
+    served = gateway()
+    return Operator(served, tokens(served.settings.defender_token_scope).last)
+
+
+@functools.cache
+def tokens(scope: str) -> identity.TokenSource:
+    """Return this process's one source of tokens for a scope."""
+    return identity.TokenSource(scope, environ=os.environ)
+
+
+def assemble(found: Settings, *, workers: int, rules: ledger.Rules | None = None) -> Gateway:
+    """Put a gateway together. At most half of the worker threads may wait for Defender at once.
+
+    `rules` replaces those of the settings: a rehearsal of failures cannot wait for minutes.
+    """
     policy = window.Policy(
         calls=found.rate_limit_calls,
         window=found.rate_limit_window_seconds,
@@ -57,9 +75,9 @@ def assemble(found: Settings, *, workers: int) -> Gateway:
     make = functools.partial(
         Dispatch,
         defender=Defender(found.defender_api_url, deadline=found.defender_timeout_seconds),
-        tokens=identity.TokenSource(found.defender_token_scope, environ=os.environ),
+        tokens=tokens(found.defender_token_scope),
         policy=policy,
-        rules=ledger.Rules(found.not_found_retry_minutes, found.give_up_hours),
+        rules=rules or ledger.Rules(found.not_found_retry_minutes, found.give_up_hours),
         clocks=clocks,
         workers=Threads(permits + policy.calls),
         chance=random.Random(),  # noqa: S311 - spreads hosts, hides nothing
@@ -73,9 +91,12 @@ def assemble(found: Settings, *, workers: int) -> Gateway:
     dispatcher = make(table=table)
     started = time.time() - time.monotonic()
     memory = storage.MemoryTable(clock=lambda: started + time.monotonic())
+    mappings = mapping.load(found.mappings_path)
+    for broken in mappings.broken:
+        journal.problem("mapping broken, ours of that name is used if there is one", SettingsError([broken]))
     return Gateway(
         settings=found,
-        mappings=mapping.load(found.mappings_path),
+        mappings=mappings,
         dispatcher=dispatcher,
         direct=Direct(make(table=memory), dispatcher, time.monotonic),
         clocks=clocks,

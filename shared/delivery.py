@@ -47,9 +47,11 @@ def unmapped(outcome: Outcome) -> UnmappedError:
         "No event of this payload could be turned into an alert; `refused` names every problem of every event.",
         extensions={
             "source": outcome.source,
+            "steps": list(outcome.steps),
             "alerts": [],
             "refused": list(refusals(outcome.refused)),
         },
+        status=outcome.refusal,
     )
 
 
@@ -61,22 +63,29 @@ def ignored(outcome: Outcome) -> Reply:
 
 
 def valid(outcome: Outcome) -> Reply:
-    """Answer a dry run."""
+    """Answer a dry run: `steps` say how the payload was recognised, `origins` where each field came from."""
     alerts = [_mapped(mapped) for mapped in outcome.alerts]
-    return reply.of(200, _document(None, outcome.source, "valid", alerts, refusals(outcome.refused)))
+    document = _document(None, outcome.source, "valid", alerts, refusals(outcome.refused))
+    return reply.of(200, document | {"steps": list(outcome.steps)})
 
 
 def answer(
-    delivery: Delivery, told: Sequence[Told], view: window.View | None, *, now: float, origin: str
+    delivery: Delivery,
+    told: Sequence[Told],
+    view: window.View | None,
+    *,
+    now: float,
+    origin: str,
+    refusal: int | None = None,
 ) -> Reply:
     """Answer with what became of a delivery until now: the same for the POST and for whoever asks later.
 
     `view` is the window if it was looked at, for `waitingFor`; `now` the server's UTC seconds; `origin` the scheme
-    and host that `Location` begins with.
+    and host that `Location` begins with. `refusal` is the status of a failure, where the sender would repeat a 422.
     """
     status = _status(told, delivery.refused)
     document = _document(
-        delivery.id,
+        delivery.id or None,
         delivery.source,
         status,
         [_told(one, view, now) for one in told],
@@ -91,6 +100,7 @@ def answer(
             "Every alert of this delivery has ended and none was created; `error` of each says why.",
             extensions={name: value for name, value in document.items() if name != "status"}
             | {"state": "failed"},
+            status=refusal,
         )
         return reply.of_error(error)
     return reply.of(200, document)
@@ -154,6 +164,7 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
         "portalUrl": None,
         "error": None,
         "notes": list(mapped.notes),
+        "origins": dict(mapped.origins),
     }
 
 

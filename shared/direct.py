@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from shared import delivery, journal, ledger
 from shared.delivery import Told
 from shared.ledger import Delivery, Entry
-from shared.problems import StorageOut
+from shared.problems import StorageOut, TokenError
 from shared.storage import Conflict, Delete
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ class Direct:
         Raise `StorageOut`, and so 503, when one of them did not reach its end: the sender tries again.
         """
         self._forget()
-        token = self._own.token(max(0.0, until - self._monotonic()))
+        try:
+            token = self._own.token(max(0.0, until - self._monotonic()))
+        except TokenError as error:
+            raise StorageOut(f"The table is out. {error.detail}", retry_after=10) from None
         entries = {mapped.alert.id: mapped for mapped in outcome.alerts}
         told = [self._send_one(mapped, outcome, token, until) for mapped in entries.values()]
         if not all(one.entry.has_ended for one in told):
@@ -52,7 +55,7 @@ class Direct:
         unwritten = Delivery(
             "", outcome.source, 0.0, tuple(entries), refused=delivery.refusals(outcome.refused)
         )
-        return delivery.answer(unwritten, told, None, now=0.0, origin="")
+        return delivery.answer(unwritten, told, None, now=0.0, origin="", refusal=outcome.refusal)
 
     def _send_one(self, mapped: "Mapped", outcome: "Outcome", token: str, until: float) -> Told:
         known = self._known(mapped.alert.id)

@@ -154,7 +154,7 @@ class Dispatch:
         accepted = [float(row.values["accepted"]) for row in rows if row.key.startswith(_WAITING)]
         return Look(
             view=window.look(slots, now, self.policy),
-            waiting=tuple(ledger.backlog(rows, now)),
+            waiting=tuple(ledger.backlog(rows, now, head)),
             seen=len(accepted),
             oldest=min(accepted, default=None),
         )

@@ -1,23 +1,28 @@
 """One event's fields: found where its mapping says, filled from the request's parameters, checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared import alert, shapes, vocabulary
+from shared import alert, hunting, shapes, sightings, title, vocabulary
 from shared.expression import Evaluation
 from shared.mapping_file import Candidate, Source
 from shared.payload import Number
 from shared.problems import Problem
 
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
+_MAX_NAME = 255
+_PARAMETER = "the request's parameter"
 
 
 class Draft:
-    """The values of one event's fields. `origins` names the expression or parameter each came from."""
+    """The values of one event's fields. `origins` names the expression, place or parameter each came from.
+
+    `around` is where keys are looked for that the mapping does not find: the document, if it has this one event.
+    """
 
     def __init__(
-        self, source: Source, event: Any, evaluation: Evaluation, defaults: Mapping[str, str]
+        self, source: Source, event: Any, evaluation: Evaluation, defaults: Mapping[str, str], around: Any
     ) -> None:
         self._source = source
         self._event = event
@@ -32,19 +37,22 @@ class Draft:
             if self._take(name, source.fields.get(name, ())):
                 continue
             if not shapes.empty(defaults.get(name)):
-                self._set(name, defaults[name], "the request's parameter")
+                self._set(name, defaults[name], _PARAMETER)
             elif self._take(name, source.otherwise.get(name, ())) and name in ("severity", "category"):
                 self._notes.append(f"{name}: the payload names none, so {self._values[name]}")
+        self._seen = None if all(name in self._values for name in shapes.KEYS) else evaluation.look(around)
+        if self._seen and len(self._seen.events) == 1:
+            self._take_seen(self._seen.events[0]["found"])
 
     def checked(self) -> alert.Checked:
         """Return the alert, or everything that keeps the event from being one, and the notes of both."""
-        rules = [rule for rule in self._source.refuse if self._evaluation.holds(rule.when, self._event)]
-        self._problems[:0] = [Problem(rule.field, rule.text) for rule in rules]
+        refused = list(self._refused())
+        self._problems[:0] = refused
         self._describe()
         checked = alert.check(self._values)
         told = {problem.field for problem in self._problems}
         found = [*self._problems, *(self._located(one) for one in checked.problems if one.field not in told)]
-        if self._source.remedy and not rules and any(key not in self._values for key in shapes.KEYS):
+        if self._source.remedy and not refused and any(key not in self._values for key in shapes.KEYS):
             found.append(Problem("remedy", self._source.remedy))
         return alert.Checked(
             None if found else checked.alert,
@@ -53,17 +61,47 @@ class Draft:
             self._truncated or checked.time_truncated,
         )
 
+    def _refused(self) -> Iterator[Problem]:
+        """Yield why the event cannot be raised, whatever its values: by the mapping's rules, or by its table."""
+        told = set()
+        for rule in self._source.refuse:
+            if self._evaluation.holds(rule.when, self._event):
+                found = self._evaluation.value(rule.found, self._event) if rule.found else None
+                told.add(rule.field)
+                yield Problem(rule.field, f"{shapes.text(found, _MAX_FOOTER)} {rule.text}".strip())
+        table = hunting.table(self._event)
+        reason = hunting.refusal(table) if table else None
+        if reason and "reportId" not in told:
+            yield Problem("reportId", reason)
+
     def _take(self, name: str, candidates: Sequence[Candidate]) -> bool:
         for candidate in candidates:
             value = shapes.single(self._evaluation.value(candidate.expression, self._event))
             if shapes.empty(value) or (name == "severity" and not self._severe(value, candidate.scale)):
                 continue
-            self._set(name, value, candidate.expression.text, candidate.scale)
+            place = self._evaluation.value(candidate.at, self._event) if candidate.at else None
+            origin = place if isinstance(place, str) else candidate.expression.text
+            self._set(name, value, origin, candidate.scale)
             self._truncated |= candidate.truncated
             if candidate.note:
                 self._notes.append(f"{name}: {candidate.note}")
             return True
         return False
+
+    def _take_seen(self, found: Mapping[str, Any]) -> None:
+        """Take the keys that stand elsewhere, if all that is known of the event agrees."""
+        differ = found["differ"]
+        told = {problem.field for problem in self._problems}
+        new = [name for name in shapes.KEYS if name not in self._values and (name in found or name in differ)]
+        if not new or not all(
+            sightings.agree(name, str(self._values[name]), found[name])
+            for name in shapes.KEYS
+            if name in self._values and name in found
+        ):
+            return
+        self._problems += [Problem(name, text) for name, text in differ.items() if name not in told]
+        for name in new if not differ else ():
+            self._set(name, found[name], found["at"][name])
 
     def _severe(self, value: object, scale: str | None) -> bool:
         """Say whether a value is a severity, or ours to refuse because there is no other place to look."""
@@ -85,10 +123,20 @@ class Draft:
                 self._problems.append(Problem(name, f"has {len(value)} different values, not one: {shown}."))
             else:
                 value = shapes.text(value, alert.MAX_LENGTHS[name])
+        if name == "title" and isinstance(value, str) and origin != _PARAMETER and not self._source.exact:
+            value = self._tidied(value)
         self.origins[name] = origin
         self._values[name] = value
         if name in ("severity", "category"):
             self._translate(name, value, scale)
+
+    def _tidied(self, text: str) -> str:
+        tidy = title.tidy(text)
+        if tidy != text.strip():
+            self._notes.append(
+                f"title: {alert.shown(text)} became {alert.shown(tidy)}, so that equal alerts merge"
+            )
+        return tidy
 
     def _translate(self, name: str, value: object, scale: str | None) -> None:
         """Put Defender's word in place of the source's; what we do not know stays, for the check to tell."""
@@ -110,10 +158,11 @@ class Draft:
             self._footer.append(f"{name.capitalize()} at the source: {word.source}")
 
     def _describe(self) -> None:
-        """Add to the description what the source's own words were, and the way back to it."""
+        """Add to the description what the source's own words were, when and where it was, and the way back."""
         description = self._values.get("description")
         lines = (self._evaluation.value(line, self._event) for line in self._source.footer)
-        self._footer += [text for text in (shapes.text(line, _MAX_FOOTER) for line in lines) if text]
+        texts = [text for text in (shapes.text(line, _MAX_FOOTER) for line in lines) if text]
+        self._footer += [*self._event_line(texts), *texts]
         if not isinstance(description, str) or not self._footer:
             return
         footer = alert.cut("\n".join(self._footer), _MAX_FOOTER)
@@ -123,6 +172,20 @@ class Draft:
             self._notes.append(f"description: cut from {alert.units(text):,} to {room:,} characters")
         self._values["description"] = f"{alert.cut(text, room)}\n\n{footer}"
 
+    def _event_line(self, footer: Sequence[str]) -> list[str]:
+        """Say when and where the event was, unless the description does already."""
+        time, machine = (self._values.get(name) for name in ("eventTime", "machineId"))
+        texts = [str(self._values.get("description")), *footer]
+        if self._source.exact or not isinstance(time, str) or any(time in text for text in texts):
+            return []
+        device = shapes.text(shapes.pick(self._event, "DeviceName"), _MAX_NAME) or machine
+        return [f"Event: {time} on {device}"]
+
     def _located(self, problem: Problem) -> Problem:
+        """Add to a problem what was found in the field's place, and where this source could carry it."""
+        alike = self._seen.lookalikes.get(problem.field, ()) if self._seen else ()
         where = self._source.missing.get(problem.field)
-        return replace(problem, detail=f"{problem.detail} {where}") if where else problem
+        said = [problem.detail]
+        if problem.field not in self._values:
+            said += [f"Not it: {one}." for one in alike]
+        return replace(problem, detail=" ".join([*said, where] if where else said))

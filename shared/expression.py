@@ -6,26 +6,44 @@ strings; `to_number(x)` where arithmetic is wanted. An expression that fails (a 
 Beyond JMESPath's own functions:
     root()                    the document the event is from
     has(object, 'a', 'b')     true if all these keys are there, whatever their values
+    has_any(object, 'a', 'b') true if one of these keys is there
     json(text)                the JSON value in a string, or null; what is no string stays as it is
     nest(object)              {"a.b": 1} as {"a": {"b": 1}}, beside what was there
     pairs(array, 'k', 'v')    [{"k": "x", "v": 1}] as {"x": 1}; different values of one name as an array
     rows(table)               {"columns": [{"name": "x"}], "rows": [[1]]} as [{"x": 1}]; also a list of tables
-    pick(object, 'machineId') the value under the first of a field's known names (tables/keys.json)
+    zip(object)               {"a": [1, 2], "b": "x"} as [{"a": 1, "b": "x"}, {"a": 2, "b": "x"}]; arrays of
+                              different length stay as they are, in one object
+    fields(text)              'a=1, b="x y"' as {"a": "1", "b": "x y"}; also the extensions of CEF and LEEF
+    embedded(text)            the first JSON object within a text, a log line's, say; null if none
+    pick(object, 'a', 'b')    the first value that is not empty under these names in any case and punctuation;
+                              machineId, eventTime and reportId mean all known names (tables/keys.json)
     record(a, b, …)           the object among these, or in arrays of them, that carries the most of device
                               id, time and report id
     format('{} on {}', a, b)  text with its gaps filled; null if one of the values is empty
     split(text, '|')          the parts of a text, trimmed; null if it is none
     lines(a, b, …)            the texts that are not empty, one a line; null if there is none
+    lower(text)               the text in small letters; null if it is none
+    base64(text)              the text that is encoded so; null if it is none
+    unquote(text)             the text without URL encoding: %20 and + become blanks
+    labelled(object)          {"cs1Label": "x", "cs1": 1} as {"x": 1}: CEF's custom fields, in any spelling
+    unpack(text)              "DeviceId|ReportId|Timestamp" as an object with these three keys, null if it has not three
+                              parts; an array of such as an array
+    find(value)               the events anywhere in a value, at least one, as `sightings.py` tells: each with the
+                              entries of its row, and `found`: {machineId, eventTime, reportId, title, description,
+                              recommendedAction, severity, category, device, link, at: {…}, differ: {…}}
 """
 
+import base64
+import binascii
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 from jmespath import exceptions, functions, parser
 from jmespath.functions import signature
 from jmespath.visitor import Options, TreeInterpreter
 
-from shared import payload, shapes
+from shared import payload, shapes, sightings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +55,9 @@ STEPS_PER_EVENT = 4_000
 """What a delivery may cost, in nodes of expressions visited and the like: a million take about a second."""
 
 _CALL = 5  # steps of a function call: arguments are checked
-_CHEAP = frozenset({"format", "has", "json", "lines", "not_null", "pick", "record", "root", "type"})
+_CHEAP = frozenset(
+    {"format", "has", "has_any", "json", "lines", "not_null", "pick", "record", "root", "type"}
+)
 _MAX_TEXT = 4_096
 _ANY: Any = {"types": []}
 _TEXT: Any = {"types": ["string"]}
@@ -94,6 +114,7 @@ class Evaluation:
     """Evaluates expressions on one document. What one of them parsed, the next one finds."""
 
     def __init__(self, root: Any, *, budget: Budget) -> None:
+        self._spend = budget.spend
         self._interpreter = _Interpreter(_Functions(root, budget), budget)
 
     def value(self, expression: Expression, of: Any) -> Any:
@@ -107,6 +128,10 @@ class Evaluation:
         """Say whether the expression gives anything but null, false, "", [] and {}."""
         value = self.value(expression, of)
         return value is not None and value is not False and value not in ("", [], {})
+
+    def look(self, at: Any) -> sightings.Seen:
+        """Look for the keys of an event wherever they stand. Raises `TooManySteps`."""
+        return sightings.look(at, self._spend)
 
 
 class _Interpreter(TreeInterpreter):
@@ -167,6 +192,10 @@ class _Functions(functions.Functions):
     def _func_has(self, where: Any, *keys: Any) -> Any:
         return isinstance(where, dict) and all(isinstance(key, str) and key in where for key in keys)
 
+    @signature(_ANY, _REST)
+    def _func_has_any(self, where: Any, *keys: Any) -> Any:
+        return isinstance(where, dict) and any(isinstance(key, str) and key in where for key in keys)
+
     @signature(_ANY)
     def _func_json(self, text: Any) -> Any:
         if not isinstance(text, str):
@@ -191,9 +220,34 @@ class _Functions(functions.Functions):
         self._spend(sum(map(len, found or ())) >> 3)
         return found
 
-    @signature(_ANY, _TEXT)
-    def _func_pick(self, where: Any, field: str) -> Any:
-        return shapes.pick(where, field)
+    @signature(_ANY)
+    def _func_zip(self, columns: Any) -> Any:
+        if not isinstance(columns, dict):
+            return None
+        self._spend(sum(len(value) for value in columns.values() if isinstance(value, list)))
+        return shapes.zipped(columns)
+
+    @signature(_ANY)
+    def _func_fields(self, text: Any) -> Any:
+        if not isinstance(text, str):
+            return None
+        self._spend(len(text) >> 6)
+        return shapes.assigned(text)
+
+    @signature(_ANY)
+    def _func_embedded(self, text: Any) -> Any:
+        if not isinstance(text, str) or "{" not in text:
+            return None
+        self._spend(len(text) >> 4)
+        return payload.embedded(text)
+
+    @signature(_ANY, _REST)
+    def _func_pick(self, where: Any, *names: Any) -> Any:
+        if not isinstance(where, dict):
+            return None
+        self._spend(len(where) * len(names) >> 3)
+        found = (shapes.pick(where, name) for name in names)
+        return next((value for value in found if not shapes.empty(value)), None)
 
     @signature(_REST)
     def _func_record(self, *candidates: Any) -> Any:
@@ -215,6 +269,35 @@ class _Functions(functions.Functions):
     def _func_lines(self, *values: Any) -> Any:
         texts = (shapes.text(value, _MAX_TEXT) for value in values)
         return "\n".join(text for text in texts if text) or None
+
+    @signature(_ANY)
+    def _func_lower(self, text: Any) -> Any:
+        return text.lower() if isinstance(text, str) else None
+
+    @signature(_ANY)
+    def _func_base64(self, text: Any) -> Any:
+        try:
+            return (
+                base64.b64decode(text, validate=True).decode("utf-8-sig") if isinstance(text, str) else None
+            )
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+
+    @signature(_ANY)
+    def _func_unquote(self, text: Any) -> Any:
+        return unquote_plus(text) if isinstance(text, str) else None
+
+    @signature(_ANY)
+    def _func_labelled(self, where: Any) -> Any:
+        return shapes.labelled(where) if isinstance(where, dict) else None
+
+    @signature(_ANY)
+    def _func_unpack(self, packed: Any) -> Any:
+        return shapes.unpack(packed)
+
+    @signature(_ANY)
+    def _func_find(self, value: Any) -> Any:
+        return sightings.look(value, self._spend).events
 
 
 def _with_number(names: Any) -> tuple[str, ...]:

@@ -183,7 +183,8 @@ class Gateway:
                 self.permits.release()
         if told is None:
             told, accepted = self._write_down(accepted, entries)
-        return delivery.answer(accepted, told, view, now=self.dispatcher.table.now(), origin=origin)
+        now = self.dispatcher.table.now()
+        return delivery.answer(accepted, told, view, now=now, origin=origin, refusal=outcome.refusal)
 
     def _look(self) -> "Look":
         look = self.dispatcher.look()
@@ -265,9 +266,9 @@ class Gateway:
         try:
             for _ in range(_TRIES):
                 look = self._look()
-                if not look.takes or not self.dispatcher.may_take():
+                if not look.takes or not self.dispatcher.may_take() or self.clocks.monotonic() >= until:
                     break
-                started = self.dispatcher.start(look, token)
+                started = self.dispatcher.start(look, token, until)
                 flights |= {flight: one for flight, one in started.items() if one.entry.alert.id in ours}
                 if len(started) == look.takes == len(look.waiting):
                     break

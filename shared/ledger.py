@@ -25,9 +25,9 @@ State = Literal["waiting", "sending", "created", "failed", "discarded"]
 WaitingFor = Literal["slot", "retry", "answer"]
 
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 15 * 60.0, "Low": 60 * 60.0}
-UNAVAILABLE_MINUTES = (1.0, 4.0, 16.0, 60.0)
 TODO, TODO_END = "todo-", "todo."
 LATER, LATER_END = "later-", "later."
+WAITING = ((TODO, TODO_END), (LATER, LATER_END))  # in the order in which an alert moves
 FAILED, FAILED_END = "failed-", "failed."
 REFUSED, REFUSED_END = "kept-", "kept."
 DELIVERY, DELIVERY_END = "delivery-", "delivery."
@@ -41,10 +41,14 @@ _TOO_MANY_REQUESTS = 429
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How often and how long an alert is tried again. Minutes and hours as their names say."""
+    """How often and how long an alert is tried again. Minutes and hours as their names say.
+
+    `unavailable_minutes`: after the first such answer, the second …; the last holds for all that follow.
+    """
 
     not_found_retry_minutes: tuple[float, ...] = (1.0, 5.0, 15.0)
     give_up_hours: float = 48.0
+    unavailable_minutes: tuple[float, ...] = (1.0, 4.0, 16.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +237,7 @@ def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entr
         return _fail(entry, now)
     if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone
         return replace(entry, state="waiting", waits=_todo(entry))
-    minutes = UNAVAILABLE_MINUTES[min(entry.unavailable, len(UNAVAILABLE_MINUTES) - 1)]
+    minutes = rules.unavailable_minutes[min(entry.unavailable, len(rules.unavailable_minutes) - 1)]
     return _retry(replace(entry, unavailable=entry.unavailable + 1), now + minutes * 60)
 
 
@@ -434,15 +438,16 @@ def read_delivery(row: Row) -> Delivery:
     )
 
 
-def backlog(rows: Iterable[Row], now: float) -> list[Waiting]:
-    """Return what may be taken, most urgent first: the `todo-` rows, and the `later-` rows whose time has come."""
+def backlog(rows: Iterable[Row], now: float, most: int) -> list[Waiting]:
+    """Return what may be taken, `most` at most and the most urgent first: `todo-` rows, and `later-` rows come due."""
     due = later_before(now)
     found = [
-        Waiting(read(row), row.etag)
+        row
         for row in rows
         if row.key.startswith(TODO) or (row.key.startswith(LATER) and row.key < due)
     ]
-    return sorted(found, key=lambda waiting: (waiting.entry.due, waiting.entry.alert.id))
+    found.sort(key=lambda row: (row.values["due"], row.key.rpartition("-")[2]))
+    return [Waiting(read(row), row.etag) for row in found[:most]]
 
 
 def size(operations: Iterable[Operation]) -> int:

@@ -24,7 +24,7 @@ from shared.mapping_file import Source
 from shared.payload import Number
 from shared.problems import Problem
 
-_MAX_LEVELS = 8  # envelopes, arrays and JSON in strings around a document
+_MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
 _JSON = Expression("json(@)")
 
 
@@ -57,7 +57,8 @@ class Outcome:
     """What a delivery becomes.
 
     `ignored` says why nothing is to be raised, `reply` is the body its sender then expects. `steps` say, for
-    people, how the payload was opened and recognised.
+    people, how the payload was opened and recognised. `refusal` is the HTTP status of a refusal where the sender
+    would repeat a 422 (Event Grid, CloudEvents).
     """
 
     source: str | None
@@ -66,6 +67,7 @@ class Outcome:
     ignored: str | None = None
     reply: dict[str, Any] | None = None
     steps: tuple[str, ...] = ()
+    refusal: int | None = None
 
 
 class Mappings:
@@ -100,13 +102,15 @@ class Mappings:
             ) from None
         return run.outcome(named)
 
-    def recognise(self, document: Any, named: Source | None, evaluation: Evaluation) -> Source | None:
+    def recognise(
+        self, document: Any, named: Source | None, evaluation: Evaluation, *, envelopes: bool
+    ) -> Source | None:
         """Return the mapping for a document, or None. A named one gives way only to an envelope around it."""
         if not isinstance(document, dict | list):
             return None
         for source in (named, *self._by_priority) if named else self._by_priority:
-            eligible = source is named or source.unwrap or not named
-            if source and eligible and source.when and evaluation.holds(source.when, document):
+            eligible = envelopes if source.unwrap else source is named or not named
+            if eligible and source.when and evaluation.holds(source.when, document):
                 return source
         return None
 
@@ -143,6 +147,7 @@ class _Run:
         self._refused: list[Refused] = []
         self._ignored: list[str] = []
         self._reply: dict[str, Any] | None = None
+        self._refusal: int | None = None
 
     def outcome(self, named: Source | None) -> Outcome:
         nothing = not self._alerts and not self._refused
@@ -153,6 +158,7 @@ class _Run:
             (self._ignored or ["The payload carries no event."])[0] if nothing else None,
             self._reply if nothing else None,
             tuple(self._steps),
+            self._refusal,
         )
 
     def open(self, document: Any, named: Source | None, levels: int) -> None:
@@ -164,11 +170,11 @@ class _Run:
             inside = [evaluation.value(_JSON, document)]
             inside = inside if isinstance(inside[0], dict | list | str) else None
         else:
-            source = self._mappings.recognise(document, named, evaluation)
+            source = self._mappings.recognise(document, named, evaluation, envelopes=bool(levels))
             if source and source.unwrap and not self._ignores(source, document, evaluation):
                 self._steps[f"opened: {source.title}"] = None
-                inside = evaluation.value(source.unwrap, document)
-                inside = inside if isinstance(inside, list) else [inside]
+                self._refusal = self._refusal or source.refusal
+                inside = [evaluation.value(source.unwrap, document)]
             elif source and source.unwrap:
                 return
             elif source is None and isinstance(document, list):
@@ -188,13 +194,15 @@ class _Run:
         if self._ignores(source, document, evaluation):
             return
         events = evaluation.value(source.events, document) if source.events else document
-        for event in events if isinstance(events, list) else [events]:
+        events = events if isinstance(events, list) else [events]
+        for event in events:
             number = self._next()
             skipped = next((rule.text for rule in source.skip if evaluation.holds(rule.when, event)), None)
             if skipped:
                 self._ignored.append(skipped)
             else:
-                self._add(number, Draft(source, event, evaluation, self._defaults))
+                around = document if len(events) == 1 else event
+                self._add(number, Draft(source, event, evaluation, self._defaults, around))
 
     def _add(self, number: int, draft: Draft) -> None:
         checked = draft.checked()

@@ -8,12 +8,16 @@ may be arrays of lines. All entries but `title` are optional:
     priority   0 to 100, 50 without; where several recognise a payload, the highest wins
     when       expression on a document: is it ours? Without it the source must be named, or extended
     unwrap     expression: what is inside this envelope, one document or an array of them
+    refusal    400 on an envelope: the status of a refusal, where its sender would repeat a 422
+    exact      true: texts are the sender's own words for Defender; nothing is taken off or added
     events     expression: the events of a document; without it the document is the event
     ignore     [{when, reason, reply}] on a document: nothing is to be raised; `reply` is an expression
     skip       [{when, reason}] on an event: nothing is to be raised for it
-    refuse     [{when, field, detail}] on an event: it cannot be raised
-    fields     {field: [expression or {from, scale, truncated, note}]} on an event: the first that is not
-               empty; `scale` is that of a number as severity, `truncated` says that a time lost digits here
+    refuse     [{when, field, detail, found}] on an event: it cannot be raised; `found` is an expression, and what
+               it gives is told before the detail
+    fields     {field: [expression or {from, scale, truncated, note, at}]} on an event: the first that is not
+               empty; `scale` is that of a number as severity, `truncated` says that a time lost digits here,
+               `at` is an expression that says where it stood
     otherwise  the same, for what neither the payload nor the request's parameters say
     footer     [expression] on an event: last lines of the description
     missing    {field: text}: where this source could carry the field
@@ -41,6 +45,7 @@ class Candidate:
     scale: str | None = None
     truncated: bool = False
     note: str | None = None
+    at: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Rule:
     text: str
     field: str = "payload"
     reply: Expression | None = None
+    found: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class Source:
     priority: int = 50
     when: Expression | None = None
     unwrap: Expression | None = None
+    refusal: int | None = None
+    exact: bool = False
     events: Expression | None = None
     ignore: tuple[Rule, ...] = ()
     skip: tuple[Rule, ...] = ()
@@ -78,9 +86,10 @@ class Source:
         """Return every expression of the file, with those it extends."""
         yield from filter(None, (self.when, self.unwrap, self.events, *self.footer))
         for rule in (*self.ignore, *self.skip, *self.refuse):
-            yield from filter(None, (rule.when, rule.reply))
+            yield from filter(None, (rule.when, rule.reply, rule.found))
         for candidates in (*self.fields.values(), *self.otherwise.values()):
-            yield from (candidate.expression for candidate in candidates)
+            for candidate in candidates:
+                yield from filter(None, (candidate.expression, candidate.at))
 
 
 def read_all(folder: Path | None) -> tuple[dict[str, Source], list[Problem]]:
@@ -89,10 +98,10 @@ def read_all(folder: Path | None) -> tuple[dict[str, Source], list[Problem]]:
     Where a file of the user's is broken, ours of that name stays. Raises `ValueError` if one of ours
     is broken.
     """
-    found = {path.stem: read(path, ours=True) for path in sorted(_OURS.glob("*.json"))}
+    found = {path.stem: read(path, ours=True) for path in _files(_OURS)}
     broken: list[Problem] = []
     try:
-        theirs = sorted(path for path in folder.iterdir() if path.suffix == ".json") if folder else []
+        theirs = _files(folder) if folder else []
     except OSError as error:
         theirs = []
         broken.append(Problem("MAPPINGS_PATH", f"{folder} cannot be read: {error.strerror}"))
@@ -104,6 +113,15 @@ def read_all(folder: Path | None) -> tuple[dict[str, Source], list[Problem]]:
         except (OSError, ValueError, RecursionError) as error:
             broken.append(Problem(path.name, str(error)))
     return {name: _extended(source, found) for name, source in found.items()}, broken
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the mapping files of a folder; a copy of their schema is none."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() == ".json" and not path.stem.lower().endswith(".schema")
+    )
 
 
 def read(path: Path, *, ours: bool) -> Source:
@@ -139,6 +157,7 @@ def _extended(source: Source, sources: Mapping[str, Source]) -> Source:
         footer=source.footer + base.footer,
         missing={**base.missing, **source.missing},
         remedy=source.remedy or base.remedy,
+        exact=source.exact or base.exact,
     )
 
 
@@ -201,6 +220,16 @@ class _Reader:
             self._fail(where, "must be a whole number from 0 to 100")
         return value
 
+    def status(self, value: Any, where: str) -> int:
+        if value != 400:  # noqa: PLR2004  # Bad Request
+            self._fail(where, "must be 400")
+        return int(value)
+
+    def flag(self, value: Any, where: str) -> bool:
+        if not isinstance(value, bool):
+            self._fail(where, "must be true or false")
+        return value
+
     def expression(self, value: Any, where: str) -> Expression:
         expression = Expression(self.text(value, where))
         if self._check:
@@ -215,17 +244,18 @@ class _Reader:
 
     def rules(self, value: Any, where: str) -> tuple[Rule, ...]:
         said = "detail" if where == "refuse" else "reason"
-        more = {"refuse": {"field"}, "ignore": {"reply"}}.get(where, set())
+        more = {"refuse": {"field", "found"}, "ignore": {"reply"}}.get(where, set())
         return tuple(self._rule(entry, where, said, more) for entry in self._list(value, where))
 
     def _rule(self, entry: Any, where: str, said: str, more: set[str]) -> Rule:
         self._object(entry, where, {"when", said} | more, {"when", said})
         rule = Rule(self.expression(entry["when"], where), self.text(entry[said], where))
-        if "field" in entry:
-            if entry["field"] not in alert.FIELDS:
-                self._fail(where, f"field must be one of {', '.join(alert.FIELDS)}", entry["field"])
-            rule = replace(rule, field=entry["field"])
-        return replace(rule, reply=self.expression(entry["reply"], where)) if "reply" in entry else rule
+        if entry.get("field", alert.FIELDS[0]) not in alert.FIELDS:
+            self._fail(where, f"field must be one of {', '.join(alert.FIELDS)}", entry["field"])
+        rule = replace(rule, field=entry.get("field", rule.field))
+        if "reply" in entry:
+            return replace(rule, reply=self.expression(entry["reply"], where))
+        return replace(rule, found=self.expression(entry["found"], where)) if "found" in entry else rule
 
     def candidates(self, value: Any, where: str) -> dict[str, tuple[Candidate, ...]]:
         entries = self._object(value, where, set(alert.FIELDS), set())
@@ -239,15 +269,16 @@ class _Reader:
     def _candidate(self, place: Any, where: str) -> Candidate:
         if isinstance(place, str):
             return Candidate(self.expression(place, where))
-        self._object(place, where, {"from", "scale", "truncated", "note"}, {"from"})
+        self._object(place, where, {"from", "scale", "truncated", "note", "at"}, {"from"})
         scale = place.get("scale")
         if scale is not None and scale not in vocabulary.scales():
             self._fail(where, f"scale must be one of {', '.join(vocabulary.scales())}", scale)
         return Candidate(
             self.expression(place["from"], where),
             scale,
-            bool(place.get("truncated")),
+            self.flag(place.get("truncated", False), where),
             self.text(place["note"], where) if "note" in place else None,
+            self.expression(place["at"], where) if "at" in place else None,
         )
 
     def texts(self, value: Any, where: str) -> dict[str, str]:
@@ -261,6 +292,8 @@ _ENTRIES: Mapping[str, Any] = {
     "priority": _Reader.number,
     "when": _Reader.expression,
     "unwrap": _Reader.expression,
+    "refusal": _Reader.status,
+    "exact": _Reader.flag,
     "events": _Reader.expression,
     "ignore": _Reader.rules,
     "skip": _Reader.rules,

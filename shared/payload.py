@@ -22,6 +22,8 @@ MAX_DEPTH = 64
 MAX_DOCUMENTS = 10_000
 """JSON values in a row in one body."""
 
+_TRIES = 3  # braces of a text that may begin its JSON
+
 _FORM_FIELDS = ("json", "payload")
 _FORM = re.compile(r"\s*(?:(?!(?:json|payload)=)[^\s={}\[\]\"<&]+=[^\s&]*&)*+(?:json|payload)=")
 _GAP = re.compile(r"[ \t\r\n\x1e]*+,?[ \t\r\n\x1e]*+")
@@ -85,6 +87,22 @@ def parse(text: str) -> Any:
     except (ValueError, RecursionError, _NotANumberError, problems.PayloadError):
         return None
     return None if text[end:].strip() else value
+
+
+def embedded(text: str) -> Any:
+    """Return the first JSON object that stands somewhere in a text, or None: a log line's, say."""
+    at = text.find("{")
+    for _ in range(_TRIES):
+        if at < 0:
+            break
+        try:
+            value, _end = _DECODER.raw_decode(text, at)
+            _refuse_too_deep([value])
+        except (ValueError, RecursionError, _NotANumberError, problems.PayloadError):
+            at = text.find("{", at + 1)
+        else:
+            return value
+    return None
 
 
 def _decoded(body: bytes) -> str:

@@ -35,10 +35,11 @@ class WebhookError(Exception):
     """An error that knows its HTTP status, its problem type and what the reader can do about it.
 
     `detail` is shown to the sender: never put a token, a key, a connection string or a stack trace in it.
-    `extensions` are further members of the problem document; `retry_after` is in whole seconds.
+    `extensions` are further members of the problem document; `retry_after` is in whole seconds. `status` replaces
+    the HTTP status of its kind, where a sender would do the wrong thing with that.
     """
 
-    status: ClassVar[int] = 500
+    status: int = 500
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something went wrong on our side"
 
@@ -48,8 +49,10 @@ class WebhookError(Exception):
         *,
         extensions: Mapping[str, Any] | None = None,
         retry_after: int | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(detail)
+        self.status = status or self.status
         self.detail = detail
         self.extensions = dict(extensions or {})
         self.retry_after = retry_after

@@ -4,23 +4,37 @@ Plain functions on JSON values (numbers as `payload.Number`); each is linear in 
 files reach them as functions of their expressions, see `expression.py`.
 """
 
-import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from shared import event_time
+from shared import event_time, names
 
 KEYS = ("machineId", "eventTime", "reportId")
 """The three fields that together name an event."""
 
-_TABLE = Path(__file__).parent / "mappings" / "tables" / "keys.json"
-_NOT_A_WORD = re.compile(r"[^0-9a-z]+")
 _MAX_TOLERANT = 1_000  # keys of an object in which names are also sought in any case; real ones have 200
-_MAX_NAME = 100
 _MAX_PARTS = 16
+_PACKED = ("DeviceId", "ReportId", "Timestamp")
+_NAMES_OF_NAMES = (
+    "key",
+    "name",
+    "field",
+    "label",
+    "k",
+    "fieldname",
+    "columnname",
+    "attribute",
+    "property",
+    "title",
+)
+_NAMES_OF_VALUES = ("value", "values", "v", "val", "fieldvalue", "columnvalue", "content")
+_MAX_PAIR_SIZE = 5  # a pair has a name, a value, and little else
+_MAX_ASSIGNED = 1_000
+_ASSIGNMENT = re.compile(r"(?:^|(?<=[\s,;|^]))([A-Za-z_@][\w.@-]{0,99})=", re.ASCII)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"(?=$|[\s,;|^])', re.DOTALL)
+_ESCAPED = re.compile(r'\\(["=|])')
 
 
 def empty(value: object) -> bool:
@@ -31,17 +45,18 @@ def empty(value: object) -> bool:
 def pick(where: Any, field: str) -> Any:
     """Return the first value that is not empty under one of the field's known names, or None.
 
-    The names as `tables/keys.json` writes them come first, then the same in any case and punctuation.
+    The names as `tables/keys.json` writes them come first, then the same in any case and punctuation. A field
+    that is not in that table has the one name.
     """
     if not isinstance(where, dict):
         return None
-    names, words = _names(field)
-    for name in names:
+    known, words = names.of_key(field)
+    for name in known:
         if not empty(where.get(name)):
             return where[name]
     if len(where) <= _MAX_TOLERANT:
         for name, value in where.items():
-            if _word(name) in words and not empty(value):
+            if names.word(name) in words and not empty(value):
                 return value
     return None
 
@@ -94,6 +109,83 @@ def pairs(items: Any, key: str, value: str) -> dict[str, Any] | None:
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
+def zipped(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return `{"a": [1, 2], "b": "x"}` as `[{"a": 1, "b": "x"}, {"a": 2, "b": "x"}]`.
+
+    Arrays of different length belong together in no way we could know: they stay, in one object.
+    """
+    lengths = {len(value) for value in columns.values() if isinstance(value, list)}
+    if len(lengths) != 1:
+        return [dict(columns)]
+    return [
+        {name: value[at] if isinstance(value, list) else value for name, value in columns.items()}
+        for at in range(lengths.pop())
+    ]
+
+
+def assigned(text: str) -> dict[str, Any]:
+    """Return `a=1, b="x y"` as `{"a": "1", "b": "x y"}`. A name that is there twice gets a list of its values.
+
+    An unquoted value goes on to the next name, as in the extensions of CEF and LEEF.
+    """
+    found: dict[str, list[str]] = {}
+    name = _ASSIGNMENT.search(text)
+    for _ in range(_MAX_ASSIGNED):
+        if not name:
+            break
+        quoted = _QUOTED.match(text, name.end())
+        following = _ASSIGNMENT.search(text, quoted.end() if quoted else name.end())
+        value = quoted[1] if quoted else text[name.end() : following.start() if following else len(text)]
+        if value := _ESCAPED.sub(r"\1", value.strip(" \t\r\n,;|^")):
+            found.setdefault(name[1], []).append(value)
+        name = following
+    return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+
+
+def named(items: list[Any]) -> dict[str, Any] | None:
+    """Return `[{"key": "x", "value": 1}]` or `[["x", 1]]` as `{"x": 1}`, whatever its keys are called.
+
+    None if the array's first element is no such pair.
+    """
+    first = items[0] if items else None
+    if isinstance(first, list) and len(first) == 2 and isinstance(first[0], str):  # noqa: PLR2004  # a pair
+        two = [item for item in items if isinstance(item, list) and len(item) == 2]  # noqa: PLR2004
+        found = pairs([{"k": item[0], "v": item[1]} for item in two], "k", "v")
+    elif isinstance(first, dict) and 1 < len(first) <= _MAX_PAIR_SIZE:
+        spelled = {name.lower(): name for name in first}
+        key = next(
+            (spelled[name] for name in _NAMES_OF_NAMES if isinstance(first.get(spelled.get(name, "")), str)),
+            None,
+        )
+        value = next((spelled[name] for name in _NAMES_OF_VALUES if name in spelled), None)
+        found = pairs(items, key, value) if key and value else None
+    else:
+        return None
+    return {name: _bare(value) for name, value in found.items()} if found else None
+
+
+def labelled(where: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `{"cs1Label": "x", "cs1": 1}` as `{"x": 1}`: the custom fields of CEF, in any spelling."""
+    found: dict[str, Any] = {}
+    for name, label in where.items():
+        if name[-5:] in ("Label", "label", "LABEL") and isinstance(label, str):
+            value = where.get(name[:-5].rstrip("_. "))
+            if not empty(value):
+                found.setdefault(label.strip(), value)
+    return found
+
+
+def unpack(packed: Any) -> Any:
+    """Return `"DeviceId|ReportId|Timestamp"` as an object with these keys; of an array, an array of them.
+
+    A text that has not these three parts gives null.
+    """
+    if isinstance(packed, list):
+        return [one for one in map(unpack, packed) if one]
+    parts = [part.strip() for part in packed.split("|", len(_PACKED))] if isinstance(packed, str) else []
+    return dict(zip(_PACKED, parts, strict=True)) if len(parts) == len(_PACKED) and all(parts) else None
+
+
 def rows(table: Any) -> list[dict[str, Any]] | None:
     """Return the rows of `{"columns": [{"name": "x"}], "rows": [[1]]}`, or of a list of such, as objects."""
     if isinstance(table, list):
@@ -132,6 +224,14 @@ def _rows_of(table: Any) -> list[dict[str, Any]] | None:
     return [dict(zip(names, line, strict=False)) for line in lines if isinstance(line, list)]
 
 
+def _bare(value: Any) -> Any:
+    """Return the value of OpenTelemetry's and DynamoDB's `{"stringValue": "x"}`."""
+    if isinstance(value, dict) and len(value) == 1:
+        [(name, inner)] = value.items()
+        return inner if name.lower().endswith("value") else value
+    return value
+
+
 def _different(values: list[Any]) -> Iterator[Any]:
     seen: set[str] = set()
     for value in values:
@@ -153,19 +253,3 @@ def _more_exact(time: Any, than: Any) -> bool:
 
 def _either(where: Mapping[str, Any], name: str) -> Any:
     return where.get(name, where.get(name.capitalize()))
-
-
-def _word(name: str) -> str:
-    return _NOT_A_WORD.sub("", name.lower()) if len(name) <= _MAX_NAME else ""
-
-
-@functools.cache
-def _names(field: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    names = tuple(_keys()[field])
-    return names, frozenset(map(_word, names))
-
-
-@functools.cache
-def _keys() -> dict[str, list[str]]:
-    keys: dict[str, list[str]] = json.loads(_TABLE.read_text(encoding="utf-8"))
-    return keys

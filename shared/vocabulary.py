@@ -1,7 +1,8 @@
 """Other products' words for severity and category, turned into Defender's.
 
 The words and scales are data, `mappings/tables/severity.json` and `category.json`: `words` mean the same,
-`nearest` come closest. Case, spaces and punctuation do not count.
+`nearest` come closest. Case, spaces and punctuation do not count. `techniques.json` are the tactics and techniques
+of MITRE ATT&CK for enterprises; a technique that serves several tactics stands under its most usual one.
 """
 
 import functools
@@ -38,6 +39,11 @@ NO_EQUAL = "SuspiciousActivity"
 _TABLES = Path(__file__).parent / "mappings" / "tables"
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 _NOT_A_WORD = re.compile(r"[^0-9a-z]+")
+_ATTACK_ID = re.compile(r"(?<![0-9a-z])(TA\d{4}|T\d{4}(?:\.\d{3})?)(?!\d)", re.IGNORECASE)
+_SEPARATORS = {
+    "severity": re.compile(r"[^0-9A-Za-z]+"),
+    "category": re.compile(r"[.:/|()\[\]#]+|\s-\s"),
+}
 _MAX_WORD = 100
 _MAX_PARTS = 50
 
@@ -74,7 +80,7 @@ def severity(value: str, scale: str | None = None) -> Word:
             if Decimal(text) <= limit:
                 return Word(known, f"{text} on the scale {scale}", changed=True)
         raise ValueError(f"is beyond the scale {scale}")
-    word = _known("severity", text)
+    word = _known("severity", text) or _among("severity", text)
     if word is None:
         raise ValueError("is no severity we know")
     return word
@@ -90,9 +96,29 @@ def category(values: list[str]) -> Word:
         raise ValueError("names no category")
     several = ", ".join(parts)[:_MAX_WORD]
     for part in parts:
-        if word := _known("category", part):
+        word = _known("category", part) or _technique(part) or _among("category", part)
+        if word and (word.text != NO_EQUAL or not word.changed):
             return word if len(parts) == 1 else Word(word.text, several, changed=True)
     return Word(NO_EQUAL, several, changed=True)
+
+
+def _technique(text: str) -> Word | None:
+    """Return the category of a text that names a tactic or technique of ATT&CK by its id, or by its name."""
+    found = _ATTACK_ID.search(text) if len(text) <= _MAX_WORD else None
+    names = [found[1], found[1].partition(".")[0]] if found else [text]
+    for name in names:
+        tactic = _techniques().get(_plain(name))
+        word = _known("category", name) or (_known("category", tactic) if tactic else None)
+        if word:
+            return Word(word.text, text, changed=True)
+    return None
+
+
+def _among(table: str, text: str) -> Word | None:
+    """Return the only word we know among those of a text: of `SEVERITY_HIGH`, `3 - High` or `attack.execution`."""
+    parts = _SEPARATORS[table].split(text, maxsplit=_MAX_PARTS) if len(text) <= _MAX_WORD else []
+    found = {word.text: word for part in parts if _plain(part) and (word := _known(table, part))}
+    return Word(next(iter(found)), text, changed=True) if len(found) == 1 else None
 
 
 def _known(table: str, text: str) -> Word | None:
@@ -121,6 +147,17 @@ def _names(table: str, part: str) -> dict[str, frozenset[str]]:
         known: frozenset(filter(None, map(_plain, (*names, *((known,) if part == "words" else ())))))
         for known, names in _table(table)[part].items()
     }
+
+
+@functools.cache
+def _techniques() -> dict[str, str]:
+    """Return the tactics of techniques, by id and by name."""
+    found: dict[str, str] = {}
+    for tactic, techniques in _table("techniques").items():
+        for technique, name in techniques.items():
+            found[_plain(technique)] = tactic
+            found.setdefault(_plain(name), tactic)
+    return found
 
 
 @functools.cache

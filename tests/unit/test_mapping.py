@@ -182,7 +182,7 @@ def test_defaults_say_that_they_are_defaults() -> None:
     named = only(apply(RECORD, severity="critical", category="TA0002", title="T", description="D"))
     assert named.notes == ("severity: critical became High", "category: TA0002 became Execution")
     assert (named.alert.severity, named.alert.category, named.alert.title) == ("High", "Execution", "T")
-    assert named.alert.description == "D\n\nSeverity at the source: critical"
+    assert named.alert.description.startswith("D\n\nSeverity at the source: critical\nEvent: ")
     assert named.origins["title"] == "the request's parameter"
 
 
@@ -263,7 +263,7 @@ def test_events_are_counted_over_the_whole_delivery() -> None:
         json.dumps([BODY, {"nothing": 1}])
         + json.dumps({"records": [RECORD, 5, {**RECORD, "properties": {}}]})
     )
-    assert outcome.source == "defender+defender-streaming"
+    assert outcome.source == "defender+generic+defender-streaming"
     assert [mapped.event for mapped in outcome.alerts] == [0, 2]
     assert [one.event for one in outcome.refused] == [1, 3, 4]
 
@@ -277,9 +277,18 @@ def test_a_payload_without_an_event_is_ignored(nothing: Any) -> None:
     assert not outcome.refused
 
 
-@pytest.mark.parametrize("strange", [{}, {"a": 1}, 5, '"text"', True, None, [5, {}], {"body": 5}, [[[]], {}]])
-def test_what_nobody_knows_is_refused_with_the_sources_that_are_known(strange: Any) -> None:
-    """A payload of no source is refused; the answer names the fields and the sources."""
+@pytest.mark.parametrize("strange", [{}, {"a": 1}, {"a": {"b": [{"c": None}]}}, [[[]], {}]])
+def test_an_unknown_payload_without_the_keys_is_told_all_three_and_the_remedy(strange: Any) -> None:
+    """What carries no key is refused with the query that fetches them."""
+    outcome = apply(strange)
+    assert outcome.source == "generic"
+    assert set(refused(outcome)) == {"machineId", "eventTime", "reportId", "remedy"}
+    assert "ReportId = tostring(ReportId), Timestamp = tostring(Timestamp)" in refused(outcome)["remedy"]
+
+
+@pytest.mark.parametrize("strange", [5, '"text"', True, None, [5, 6], [[5]]])
+def test_what_is_no_event_is_refused_with_the_sources_that_are_known(strange: Any) -> None:
+    """A payload that is not even an object is refused; the answer names the fields and the sources."""
     outcome = apply(strange)
     assert outcome.source is None
     assert all("defender, defender-" in one.problems[0].detail for one in outcome.refused)

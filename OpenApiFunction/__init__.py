@@ -1,0 +1,15 @@
+"""GET /api/openapi.json: the definition of the whole HTTP contract."""
+
+import azure.functions as func
+
+from shared import openapi, reply, settings
+
+
+def main(req: func.HttpRequest) -> func.HttpResponse:
+    """Answer with the OpenAPI document, with the address under which callers reach us."""
+    answer = reply.guarded(
+        lambda: openapi.answer(settings.current().public_base_url or reply.origin(req.url))
+    )
+    return func.HttpResponse(
+        answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type
+    )

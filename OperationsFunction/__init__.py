@@ -1,0 +1,16 @@
+"""GET, POST /api/operations/…: list, inspect, replay, discard, pause, resume, status. For the operator."""
+
+import azure.functions as func
+
+from shared import app, operations, reply
+
+
+def main(req: func.HttpRequest) -> func.HttpResponse:
+    """Do what the operator asks; ready requests are in ops.http."""
+    path = req.route_params.get("rest", "")
+    # The URL, not `req.params`: an empty parameter does not arrive there, and `discard?source=a&title=` would
+    # be `discard?source=a`.
+    answer = reply.guarded(lambda: operations.handle(app.operator(), req.method, path, req.url))
+    return func.HttpResponse(
+        answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type
+    )

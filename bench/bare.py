@@ -1,0 +1,154 @@
+"""The floor: the same rows and the same call, bare, with the same SDKs and nothing of ours around them.
+
+What is sent is made before the clock runs, from the same code that the app uses, so that both sides send the
+same properties, sizes and operations. What is timed is `TableClient`, `requests.Session`, and passing on ETags.
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from azure.core import MatchConditions
+from azure.core.pipeline.transport import RequestsTransport
+from azure.data.tables import TableClient
+
+from shared import ledger, window
+from shared.alert import Alert
+from shared.defender import Answer
+from shared.ledger import Delivery, Entry
+from shared.storage import Delete, Insert, Operation, Replace, Value
+
+MARK = "0123456789abcdef"
+_LOOK_ROWS = 2 * 15 + 1
+_CONNECTIONS = 64
+
+
+def accepted(fields: Mapping[str, str], now: float) -> tuple[Entry, Delivery]:
+    """Return the entry and the delivery that the app would make of one alert of eight fields."""
+    alert = Alert.from_body(fields)
+    delivery = ledger.delivery_id(now)
+    entry = ledger.accept(alert, source="defender", delivery=delivery, now=now)
+    return entry, Delivery(delivery, "defender", now, (alert.id,))
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """One table and one partition of it, and Defender, reached with the SDKs alone."""
+
+    table: TableClient
+    session: requests.Session
+    url: str
+    token: str
+    partition: str
+    policy: window.Policy
+
+    @classmethod
+    def open(
+        cls, connection: str, name: str, *, url: str, token: str, partition: str, policy: window.Policy
+    ) -> "Floor":
+        """Open it as lean as the SDKs allow: no retries, nothing looked up in the environment."""
+        transport = RequestsTransport()
+        transport.open()
+        for adapter in transport.session.adapters.values():  # a connection for each thread of a burst
+            adapter.init_poolmanager(_CONNECTIONS, _CONNECTIONS)
+        table = TableClient.from_connection_string(connection, name, transport=transport, retry_total=0)
+        session = requests.Session()
+        session.trust_env = False
+        return cls(table, session, f"{url}/api/alerts/CreateAlertByReference", token, partition, policy)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.table.close()
+        self.session.close()
+
+    def look(self) -> list[Any]:
+        """Query the window and the head of the backlog: the same filter, the same page."""
+        start, end = window.FIRST_KEY, ledger.TODO_END
+        found = self.table.query_entities(
+            f"PartitionKey eq '{self.partition}' and RowKey ge '{start}' and RowKey lt '{end}'",
+            results_per_page=_LOOK_ROWS,
+        )
+        return list(itertools.islice(found, _LOOK_ROWS))  # no further page
+
+    def fill(self, closed: float) -> None:
+        """Write the fifteen slots, closed for so many seconds."""
+        values: dict[str, Value] = {"closed": closed, "attempt": MARK}
+        slots = (f"{window.FIRST_KEY}{number:02}" for number in range(self.policy.calls))
+        self.table.submit_transaction(self.batch(Insert(key, values) for key in slots))
+
+    def batch(self, operations: Iterable[Operation]) -> list[Any]:
+        """Return operations in the SDK's form."""
+        return [self._entry(operation) for operation in operations]
+
+    def call(self, payload: bytes) -> dict[str, Any]:
+        """Post one alert to Defender; return its alert object."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        answered = self.session.post(self.url, data=payload, headers=headers, timeout=30)
+        answered.raise_for_status()
+        created: dict[str, Any] = answered.json()
+        return created
+
+    def straight(self, entry: Entry, delivery: Delivery, created: dict[str, Any]) -> Callable[[], None]:
+        """Prepare one alert's straight way; the result runs it: query, transaction, call, transaction.
+
+        `created` is an alert object of Defender's, for an outcome of the size that ours writes.
+        """
+        held = ledger.take(entry, MARK, now=entry.accepted, lease=self.policy.lease)
+        answer = Answer("created", 200, created, False, None, None, True, True, 0.01)
+        ended = ledger.settle(held, answer, now=entry.accepted, rules=ledger.Rules())
+        slot = f"{window.FIRST_KEY}00"
+        take = self.batch(
+            [
+                *ledger.insert(held),
+                ledger.insert_delivery(delivery),
+                Replace(slot, {"closed": self.policy.lease, "attempt": MARK}, "?"),
+            ]
+        )
+        settle = self.batch(
+            [
+                *ledger.move(held, ended, waiting="?"),
+                Replace(slot, {"closed": self.policy.rest, "attempt": MARK}, "?"),
+            ]
+        )
+        payload = json.dumps(entry.alert.body()).encode()
+
+        def run() -> None:
+            rows = self.look()
+            take[-1][-1]["etag"] = rows[0].metadata["etag"]
+            written = self.table.submit_transaction(take)
+            self.call(payload)
+            settle[1][-1]["etag"] = written[1]["etag"]
+            settle[-1][-1]["etag"] = written[-1]["etag"]
+            self.table.submit_transaction(settle)
+
+        return run
+
+    def waiting(self, entry: Entry, delivery: Delivery, *, look: bool) -> Callable[[], None]:
+        """Prepare one alert's way into the backlog; the result runs it: (query,) transaction."""
+        batch = self.batch([*ledger.insert(entry), ledger.insert_delivery(delivery)])
+
+        def run() -> None:
+            if look:
+                self.look()
+            self.table.submit_transaction(batch)
+
+        return run
+
+    def _entry(self, operation: Operation) -> Any:
+        entity = {"PartitionKey": self.partition, "RowKey": operation.key}
+        match operation:
+            case Insert(values=values):
+                return "create", {**entity, **values, "mark": MARK}
+            case Replace(values=values, etag=etag):
+                return "update", {**entity, **values, "mark": MARK}, {"mode": "replace", **_if(etag)}
+            case Delete(etag=etag):
+                return "delete", entity, _if(etag)
+            case _:
+                raise ValueError(operation)
+
+
+def _if(etag: str) -> dict[str, Any]:
+    return {} if etag == "*" else {"etag": etag, "match_condition": MatchConditions.IfNotModified}

@@ -1,0 +1,169 @@
+"""A burst: 64 senders post single-alert deliveries to 4 hosts while the window is full, as fast as they can.
+
+The floor commits the same transactions bare, from 4 processes of 16 threads each, without any HTTP server in
+between: so what the local host costs counts against us.
+"""
+
+import http.client
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+from urllib.parse import urlsplit
+
+from bench.figure import Figure, Goal, Report
+from bench.ground import BenchError, Form, inside
+from dev import samples
+from dev.stack import Stack
+
+HOSTS, SENDERS = 4, 64
+THREADS = SENDERS // HOSTS
+_ACCEPTED = 202
+_READY_SECONDS = 12.0  # until every process is up
+
+
+def measure(form: Form) -> Report:
+    """Measure floor and burst by turns, three times each."""
+    deliveries = form.pick(2000, 192)
+    rounds = form.pick(3, 1)
+    floors, ours, lost = [], [], 0
+    for _ in range(rounds):
+        floors.append(_floor(deliveries))
+        rate, missing = _burst(deliveries)
+        ours.append(rate)
+        lost += missing
+    return Report(
+        (
+            Figure(
+                f"burst of {deliveries:,}, accepted",
+                median(ours),
+                "/s",
+                median(floors),
+                Goal("at least", 0.85, of_floor=True),
+                f"{SENDERS} senders, {HOSTS} hosts, median of {rounds}, every answer 202",
+            ),
+            Figure("deliveries lost in the burst", lost, goal=Goal("at most", 0)),
+        ),
+        {"floor": floors, "ours": ours},
+    )
+
+
+def _burst(deliveries: int) -> tuple[float, int]:
+    """Return deliveries accepted a second, and how many alerts are missing from the table afterwards."""
+    settings = {"PYTHON_THREADPOOL_THREAD_COUNT": str(THREADS)}
+    with Stack(hosts=HOSTS, window=3600.0, settings=settings) as stack:
+        _fill(stack)
+        key = stack.keys["default"]
+        began = threading.Barrier(SENDERS)
+        numbers = iter(range(deliveries))
+        spans: list[tuple[float, float]] = []
+
+        def send(sender: int) -> None:
+            address = urlsplit(stack.hosts[sender % HOSTS].url).netloc
+            wire = http.client.HTTPConnection(address, timeout=120)
+            post = _poster(wire, key)
+            post(_body(sender, "warm-up"))
+            began.wait()
+            start = time.monotonic()
+            for number in _shared(numbers):
+                post(_body(number, "burst"))
+            spans.append((start, time.monotonic()))
+            wire.close()
+
+        with ThreadPoolExecutor(SENDERS) as pool:
+            list(pool.map(send, range(SENDERS)))
+        seconds = max(end for _, end in spans) - min(start for start, _ in spans)
+        return deliveries / seconds, deliveries - _written(stack)
+
+
+def _floor(deliveries: int) -> float:
+    """Return transactions a second from as many processes and threads, bare."""
+    with Stack(hosts=0, window=3600.0) as stack, ThreadPoolExecutor(HOSTS) as pool:
+        inside(__name__, "table", "0", "0", settings=stack.settings)
+        at = time.monotonic() + _READY_SECONDS  # all begin together
+        spans = pool.map(
+            lambda number: inside(
+                __name__, f"floor-{number}", str(deliveries // HOSTS), str(at), settings=stack.settings
+            ),
+            range(HOSTS),
+        )
+        ends = [float(end) for end in spans]
+    return deliveries / (max(ends) - at)
+
+
+def _poster(wire: http.client.HTTPConnection, key: str) -> Callable[[bytes], None]:
+    headers = {"content-type": "application/json", "x-functions-key": key}
+
+    def post(body: bytes) -> None:
+        wire.request("POST", "/api/alerts", body, headers)
+        answer = wire.getresponse()
+        said = answer.read()
+        if answer.status != _ACCEPTED:
+            raise BenchError(f"not accepted: {answer.status} {said!r}")
+
+    return post
+
+
+def _shared(numbers: Iterator[int]) -> Iterator[int]:
+    while (number := next(numbers, None)) is not None:
+        yield number
+
+
+def _body(number: int, side: str) -> bytes:
+    of = samples.event(number, device=f"{side}-{number}.contoso.example")
+    return json.dumps(samples.eight_fields(of, "Encoded PowerShell")).encode()
+
+
+def _fill(stack: Stack) -> None:
+    """Use the window up, so that everything that follows waits."""
+    full = [samples.eight_fields(samples.event(number), "Encoded PowerShell") for number in range(15)]
+    stack.post(full).raise_for_status()
+
+
+def _written(stack: Stack) -> int:
+    """Return how many alerts of the burst the table holds."""
+    from azure.data.tables import TableClient  # noqa: PLC0415 - here only
+
+    expected = "Encoded PowerShell, on burst-"
+    connection = stack.settings["AzureWebJobsStorage"]
+    with TableClient.from_connection_string(connection, "DefenderAlerts") as table:
+        rows = table.query_entities("RowKey ge 'alert-' and RowKey lt 'alert.'", select=["description"])
+        return sum(row["description"].startswith(expected) for row in rows)
+
+
+def main(partition: str, transactions: int, at: float) -> float:
+    """Commit so many transactions bare from 16 threads, beginning at a time; return when the last had ended."""
+    from bench.bare import Floor, accepted  # noqa: PLC0415 - in this process only
+    from shared import app, settings  # noqa: PLC0415 - as above
+
+    found = settings.current()
+    if not transactions:
+        app.gateway().dispatcher.look()  # makes the table
+        return 0.0
+    floor = Floor.open(
+        found.storage.connection_string or "",
+        found.alerts_table,
+        url=found.defender_api_url,
+        token="none",  # noqa: S106 - nothing is called
+        partition="floor",
+        policy=app.gateway().dispatcher.policy,
+    )
+    runs = [
+        floor.waiting(*accepted(json.loads(_body(number, partition)), time.time()), look=False)
+        for number in range(transactions + THREADS)
+    ]
+    work = iter(range(THREADS, len(runs)))
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda number: runs[number](), range(THREADS)))  # connections
+        if time.monotonic() > at:
+            raise BenchError("a process of the floor was not up in time")
+        time.sleep(at - time.monotonic())
+        list(pool.map(lambda _: [runs[number]() for number in _shared(work)], range(THREADS)))
+    return time.monotonic()
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))))

@@ -1,0 +1,126 @@
+"""A figure: what was measured, the floor of the same run, the goal, and whether it is met."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bench.plot import Plot
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+Compare = Literal["at most", "at least"]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a figure has to reach. `of_floor`: `bound` is a multiple of the floor, else a value of its own."""
+
+    compare: Compare
+    bound: float
+    of_floor: bool = False
+
+    def met(self, ours: float, floor: float | None) -> bool:
+        """Tell whether the goal is met; without the floor it asks for, it is not."""
+        if self.of_floor and not floor:
+            return False
+        value = ours / floor if self.of_floor and floor else ours
+        return value <= self.bound if self.compare == "at most" else value >= self.bound
+
+    def __str__(self) -> str:
+        sign = "≤" if self.compare == "at most" else "≥"
+        return f"{sign} {self.bound:.2f} {TIMES}" if self.of_floor else f"{sign} {self.bound:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table. Without a goal it is there to be read; a figure that was `skipped` has no value."""
+
+    name: str
+    ours: float
+    unit: str = ""
+    floor: float | None = None
+    goal: Goal | None = None
+    note: str = ""
+    skipped: bool = False
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours in floors, or None where there is no floor."""
+        return self.ours / self.floor if self.floor and not self.skipped else None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is met; None where there is none to judge."""
+        return None if self.goal is None or self.skipped else self.goal.met(self.ours, self.floor)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one benchmark found: figures for the table, data for the record, plots by name."""
+
+    figures: tuple[Figure, ...]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    plots: Mapping[str, Plot] = field(default_factory=dict)
+
+
+def skipped(name: str, why: str) -> Figure:
+    """Return the line of a figure that this machine cannot measure."""
+    return Figure(name, 0.0, note=f"skipped: {why}", skipped=True)
+
+
+def quantile(values: Iterable[float], part: float) -> float:
+    """Return the smallest value that at least `part` (0 to 1) of the values do not exceed."""
+    ordered = sorted(values)
+    if not ordered:
+        raise ValueError("no value, no quantile")
+    rank = -int(-len(ordered) * part // 1)  # rounded up
+    return ordered[min(len(ordered), max(1, rank)) - 1]
+
+
+def of_runs(runs: Sequence[Sequence[float]], part: float) -> float:
+    """Return the median of the runs' own quantiles: one disturbed run of five does not count."""
+    return statistics.median(quantile(run, part) for run in runs)
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Return the figures as aligned text: figure, floor, ours, ratio, goal, met or not, note."""
+    head = ("figure", "floor", "ours", "ratio", "goal", "", "")
+    lines: list[tuple[str, ...]] = [head, *(_cells(figure) for figure in figures)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column in _NUMBERS else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+_NUMBERS = (1, 2, 3)
+
+
+def markdown(figures: Sequence[Figure]) -> str:
+    """Return the same table in Markdown."""
+    rows: list[tuple[str, ...]] = [("figure", "floor", "ours", "ratio", "goal", "met", "note"), ("---",) * 7]
+    rows += [_cells(figure) for figure in figures]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    met = {None: "", True: "met", False: "MISSED"}[figure.met]
+    return (
+        figure.name,
+        "" if figure.floor is None else _number(figure.floor, figure.unit),
+        "" if figure.skipped else _number(figure.ours, figure.unit),
+        "" if figure.ratio is None else f"{figure.ratio:.3f}",
+        "" if figure.goal is None else str(figure.goal),
+        met,
+        figure.note,
+    )
+
+
+def _number(value: float, unit: str) -> str:
+    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004 - four digits are enough
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return f"{text} {unit}".rstrip()

@@ -1,0 +1,47 @@
+"""What a benchmark stands on: the form of the run, and code of ours run in a process of its own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from dev import setup
+from dev.child import environment
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The full form, or the short one: fewer rounds and shorter windows, to see that everything runs."""
+
+    quick: bool = False
+
+    def pick(self, full: _T, short: _T) -> _T:
+        """Return one of the two, by the form."""
+        return short if self.quick else full
+
+
+class BenchError(Exception):
+    """A benchmark could not be run, or what it measured was not what it meant to measure."""
+
+
+def inside(module: str, *arguments: str, settings: Mapping[str, str]) -> Any:
+    """Run a module of ours in a process with these settings as its whole environment; return its JSON.
+
+    So the app under measure reads its settings as it does in Azure, and no run inherits another one's memory.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=setup.ROOT,
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchError(f"{module} ended with exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
+    return json.loads(done.stdout)

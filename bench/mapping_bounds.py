@@ -1,0 +1,216 @@
+"""What the worst payloads cost: none of a megabyte may take a second of CPU or 100 MiB, whatever is in it.
+
+Each payload is read and mapped in a process of its own, after a usual one, so that nothing but the payload is
+measured. The other figure: of a hundred events each costs no more than of ten, for every kind of container.
+
+    python -m bench.mapping_bounds                  all of them
+    python -m bench.mapping_bounds "empty arrays"   one, as JSON: seconds of CPU, MiB, and what became of it
+"""
+
+import functools
+import gc
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bench.figure import Figure, Goal, Report
+from bench.ground import Form, inside
+from dev import samples
+from shared import mapping, payload
+from shared.problems import WebhookError
+
+BYTES = 1_048_576
+EVENTS = 100
+_SECONDS, _MEBIBYTES, _LINEAR = 1.0, 100.0, 1.25
+_FEW, _MANY = 10, 100
+_RECORD = samples.streaming_record(samples.event(1))
+_ROW = _RECORD["properties"]
+_NAMES = (
+    "alerts results Results records events value data rows result backlog hits entities evidence Entities samples items"
+).split()
+
+
+def pathological() -> Mapping[str, str]:
+    """Return payloads made to cost much, none longer than `BYTES`; some are the worst of what SIEMs send."""
+    row = json.dumps(_ROW)
+    named = json.dumps({"DeviceId": "a" * 40, "ReportId": 1, "Timestamp": "2026-01-01T00:00:00Z"})
+    made = {
+        "empty arrays": _filled("[", "[],", "[]]"),
+        "empty objects": _filled('{"results": [', "{},", "{}]}"),
+        "numbers": _filled('{"a": [', "1,", "1]}"),
+        "numbers as keys": _counted('{"schema": 1, ', '"%d":1,', '"x": 1}'),
+        "one key again and again": _filled('{"DeviceId": 1,', '"":1,', '"x": 1}'),
+        "dotted keys": _counted('{"sid": 1, "result": {', '"a.b%d.c.d": 1,', '"x": 1}}'),
+        "nested as far as it goes": _filled("[", "[" * 60 + "]" * 60 + ",", "1]"),
+        "nested too far": "[" * BYTES,
+        "objects in objects": _filled("[", '{"a":' * 30 + "{}" + "}" * 30 + ",", "1]"),
+        "rows beside the keys": _counted('{"DeviceId": 1, "Timestamp": 2, ', '"%d": {"ReportId": 1},', '"x": 1}'),
+        "device ids": _counted("[0", ',{"x": {"DeviceId": "%040x"}}', "]", parts=12_000, around='{"a": %s}'),
+        "events of one array": _counted("[", named.replace("1,", "%d,", 1) + ",", "0]", around='{"a": %s, "b": 1}'),
+        "times of one event": _counted('{"ReportId": 1, "a": [0', ',{"Timestamp": %d}', "]}", first=1_700_000_000),
+        "look-alikes": _filled('{"a": [', '{"time": 1, "AgentId": 2, "DeviceName": "x", "id": 3},', '0], "b": 1}'),
+        "key/value list": _counted('{"a": [', '{"key": "k%d", "value": "v"},', '{"key": "ReportId", "value": 1}], "b": 1}'),
+        "a table": _filled('{"tables": [{"columns": ["DeviceId", "x"], "rows": [', '["a", "b"],', "[]]}]}"),
+        "a wide table": _table(),
+        "JSON in strings": json.dumps({"a": json.dumps({"b": json.dumps({"c": [row] * 300})})})[:BYTES],
+        "JSON encoded again and again": _encoded(row),
+        "braces": json.dumps({"message": "ReportId " + "{" * 900_000}),
+        "quotes": json.dumps({"message": "ReportId=" + '"' * 450_000}),
+        "assignments": json.dumps({"_raw": "ReportId=1 " + "a=1 " * 200_000, "sourcetype": "x", "_time": "1"}),
+        "a long text": json.dumps({**_ROW, "title": "x " * 500_000}),
+        "a long text of emoji": json.dumps({**_ROW, "title": "\N{FAMILY}" * 250_000}, ensure_ascii=False),
+        "a long name": json.dumps({"n" * 500_000: _ROW, "m" * 500_000: {"a": 1}}),
+        "many documents": "{}\n" * 10_000,
+        "a hundred events": json.dumps([{**_ROW, "x": "y" * 9_500}] * EVENTS),
+        "a hundred records": json.dumps({"records": [{**_RECORD, "x": ["y"] * 1_800}] * EVENTS}),
+        "a hundred unknown events": json.dumps([{"id": number, "x": ["y"] * 1_900} for number in range(EVENTS)]),
+        "bodies in bodies": json.dumps({"body": [{"body": [{"body": [{"body": []}] * 20}] * 20}] * 20}),
+    }
+    for name in _NAMES:
+        made[f"{name} of an unknown payload"] = _filled(f'{{"{name}": [', '{"a": 1, "b": {"c": 2}},', '{}], "x": 1}')
+    return {name: text[:BYTES] for name, text in made.items()}
+
+
+def containers() -> Mapping[str, Callable[[int], str]]:
+    """Return makers of payloads with so many events, by what holds these."""
+    return {
+        "array": lambda events: json.dumps(_rows(events)),
+        "lines": lambda events: "\n".join(map(json.dumps, _rows(events))),
+        "records": lambda events: json.dumps({"records": [{**_RECORD, "properties": row} for row in _rows(events)]}),
+        "hunting": lambda events: json.dumps({"Schema": [], "Results": _rows(events)}),
+        "unknown": lambda events: json.dumps({"list": [{"of": {"it": row}} for row in _rows(events)], "x": 1}),
+        "refused": lambda events: json.dumps([{"number": number} for number in range(events)]),
+    }
+
+
+def measure(form: Form) -> Report:
+    """Measure each payload, and how the cost grows with the number of events."""
+    names = list(pathological())
+    found = {name: inside("bench.mapping_bounds", name, settings={}) for name in names[:: form.pick(1, 8)]}
+    slowest = max(found, key=lambda name: float(found[name]["seconds"]))
+    largest = max(found, key=lambda name: float(found[name]["mebibytes"]))
+    growths = {name: _growth(make, form.pick(20, 4)) for name, make in containers().items()}
+    worst = max(growths, key=lambda name: growths[name])
+    return Report(
+        (
+            Figure(
+                "mapping, CPU of the worst megabyte",
+                found[slowest]["seconds"],
+                "s",
+                goal=Goal("at most", _SECONDS),
+                note=f"{slowest}; {len(found)} tried",
+            ),
+            Figure(
+                "mapping, memory of the worst megabyte",
+                found[largest]["mebibytes"],
+                "MiB",
+                goal=Goal("at most", _MEBIBYTES),
+                note=largest,
+            ),
+            Figure(
+                f"mapping, an event of {_MANY} to one of {_FEW}",
+                growths[worst],
+                goal=Goal("at most", _LINEAR),
+                note=f"the worst container: {worst}",
+            ),
+        ),
+        {"payloads": found, "growths": growths},
+    )
+
+
+def cost(name: str) -> dict[str, Any]:
+    """Return what one payload costs this process, and what became of it."""
+    run = functools.partial(_became, mapping.load())
+    body = pathological()[name].encode()
+    for usual in (json.dumps(_RECORD), json.dumps([{"x": 1}]), json.dumps({"a": {"b": _ROW}, "c": 1})):
+        run(usual.encode())
+    gc.collect()
+    held, began = _peak(), time.process_time()
+    became = run(body)
+    seconds = time.process_time() - began
+    return {"seconds": round(seconds, 3), "mebibytes": round(_peak() - held, 1), "became": became, "bytes": len(body)}
+
+
+def _became(mappings: mapping.Mappings, body: bytes) -> str:
+    try:
+        documents = payload.read(body, max_bytes=len(body))
+        outcome = mappings.apply(documents, source=None, defaults={}, max_alerts=EVENTS)
+    except WebhookError as error:
+        return f"{error.status}: {error.detail}"
+    return f"{outcome.source}: {len(outcome.alerts)} mapped, {len(outcome.refused)} refused"
+
+
+def _growth(make: Callable[[int], str], rounds: int) -> float:
+    """Return what an event costs among many, in what it costs among few."""
+    run = functools.partial(_became, mapping.load())
+    fastest = {}
+    for events in (_FEW, _MANY):
+        body = make(events).encode()
+        run(body)
+        fastest[events] = min(_seconds(run, body) for _ in range(rounds))
+    return (fastest[_MANY] / _MANY) / (fastest[_FEW] / _FEW)
+
+
+def _seconds(run: Callable[[bytes], str], body: bytes) -> float:
+    began = time.process_time()
+    run(body)
+    return time.process_time() - began
+
+
+def _peak() -> float:
+    """Return the most memory this process has held so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _rows(events: int) -> list[dict[str, Any]]:
+    return [{**_ROW, "ReportId": number} for number in range(1, events + 1)]
+
+
+def _filled(start: str, part: str, end: str) -> str:
+    return start + part * ((BYTES - len(start) - len(end)) // len(part)) + end
+
+
+def _counted(start: str, part: str, end: str, *, parts: int = 10**9, around: str = "%s", first: int = 0) -> str:
+    room = BYTES - len(start) - len(end) - len(around)
+    made: list[str] = []
+    for number in range(first, first + parts):
+        made.append(part % number)
+        room -= len(made[-1])
+        if room < 0:
+            made.pop()
+            break
+    return around % (start + "".join(made) + end)
+
+
+def _table() -> str:
+    columns = [{"name": f"c{number}"} for number in range(2_000)]
+    rows = [["v"] * 2_000] * 80
+    return json.dumps({"tables": [{"columns": columns, "rows": rows}]})
+
+
+def _encoded(text: str) -> str:
+    while len(encoded := json.dumps({"a": text})) < BYTES:
+        text = encoded
+    return text
+
+
+def main() -> None:
+    """Measure one payload and print JSON, or all of them and print a table."""
+    if len(sys.argv) > 1:
+        print(json.dumps(cost(sys.argv[1])))
+        return
+    report = measure(Form(quick=bool(os.environ.get("BENCH"))))
+    for name, found in report.data["payloads"].items():
+        print(f"{found['seconds']:7.3f} s {found['mebibytes']:6.1f} MiB  {name}: {found['became'][:90]}")
+    for name, growth in report.data["growths"].items():
+        print(f"{growth:7.2f} of a hundred to ten: {name}")
+    sys.exit(any(figure.met is False for figure in report.figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What stays of a run: under `docs/benchmarks/`, one JSON file a benchmark, its plots, and the table of all."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bench.figure import Figure, Goal, Report, markdown
+from bench.plot import draw
+from dev import setup
+
+FOLDER = setup.ROOT / "docs" / "benchmarks"
+_PACKAGES = ("azure-core", "azure-data-tables", "azure-functions", "azure-identity", "jmespath", "requests")
+
+
+def machine() -> dict[str, Any]:
+    """Describe this machine, as far as it matters for the figures."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "python": platform.python_version(),
+        "node": _node(),
+        "packages": {name: metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def described(found: Mapping[str, Any], at: str) -> str:
+    """Return the machine in one line, for plots and tables."""
+    return (
+        f"{found['processor']}, {found['cores']} cores, {found['system']}, Python {found['python']}, "
+        f"Node {found['node']}, Azurite and simulator on the same machine, {at[:10]}"
+    )
+
+
+def write(name: str, report: Report, found: Mapping[str, Any], folder: Path = FOLDER) -> None:
+    """Keep what a benchmark found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    document = {
+        "measured": at,
+        "machine": found,
+        "figures": [asdict(figure) for figure in report.figures],
+        "data": report.data,
+    }
+    (folder / f"{name}.json").write_text(json.dumps(document, default=list) + "\n")
+    for title, plot in report.plots.items():
+        (folder / f"{title}.svg").write_text(draw(plot, described(found, at)))
+
+
+def write_table(names: list[str], folder: Path = FOLDER) -> None:
+    """Write the table of all that is on record, in the order of `names`."""
+    parts = ["# Results\n\nWritten by `make bench`; [what each figure means](../benchmarks.md).\n"]
+    figures: list[Figure] = []
+    said = ""
+    for name in names:
+        path = folder / f"{name}.json"
+        if not path.exists():
+            continue
+        document = json.loads(path.read_text())
+        line = described(document["machine"], document["measured"])
+        if line != said and figures:
+            parts.append(f"{said}\n\n{markdown(figures)}\n")
+            figures = []
+        said = line
+        figures += [read(figure) for figure in document["figures"]]
+    parts.append(f"{said}\n\n{markdown(figures)}\n")
+    (folder / "results.md").write_text("\n".join(parts))
+
+
+def read(document: Mapping[str, Any]) -> Figure:
+    """Read a figure from its JSON."""
+    goal = document["goal"]
+    return Figure(**{**document, "goal": Goal(**goal) if goal else None})
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _node() -> str:
+    if not shutil.which(setup.NODE):
+        return "none"
+    asked = subprocess.run([setup.NODE, "--version"], capture_output=True, text=True, check=False)
+    return asked.stdout.strip().lstrip("v")

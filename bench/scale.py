@@ -1,0 +1,142 @@
+"""Scale by simulation: 1 to 200 hosts that run the real dispatcher in virtual time on one saturated backlog.
+
+Every host's timer ticks on its own, although the platform runs a timer once for all instances: so this is the
+worst case of many that want the same slots. Defender takes 1 s, the table answers within 5 to 50 ms.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.figure import Figure, Goal, Report
+from bench.ground import Form
+from bench.plot import Line, Plot
+from bench.quota import bound, use
+from bench.table_operations import created
+from dev import samples
+from dev.judge import violations
+from dev.virtual import Faults, Host, World
+from shared import ledger
+from shared.alert import Alert
+from shared.defender import Answer
+from shared.settings import Settings
+from shared.storage import Conflict, Operation
+
+WINDOW, MARGIN, LATENCY, CALLS = 60.0, 0.25, 1.0, 15
+_TABLE = (0.0025, 0.025)  # each way
+_TICK = 30.0
+
+
+@dataclass
+class _CountingHost(Host):
+    """A virtual host that counts the takes it lost to somebody else."""
+
+    lost: int = 0
+
+    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
+        try:
+            return super().commit(operations)
+        except Conflict:
+            self.lost += 1
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What one number of hosts came to."""
+
+    hosts: int
+    use: float
+    violations: int
+    conflicts_per_call: float
+    operations_per_minute: float
+
+
+def measure(form: Form) -> Report:
+    """Simulate five windows for each number of hosts."""
+    sizes = form.pick((1, 2, 5, 10, 20, 50, 100, 200), (1, 10))
+    cases = [simulate(hosts, windows=form.pick(5, 4)) for hosts in sizes]
+    most = bound(WINDOW, MARGIN, LATENCY)
+    worst = min(cases, key=lambda case: case.use)
+    figures = (
+        Figure(
+            f"simulated quota use, {sizes[0]} to {sizes[-1]} hosts, worst",
+            worst.use * 100,
+            "%",
+            most * 100,
+            Goal("at least", 0.98, of_floor=True),
+            f"with {worst.hosts} hosts; the floor is the design's bound",
+        ),
+        Figure(
+            "simulated calls over the limit",
+            sum(case.violations for case in cases),
+            goal=Goal("at most", 0),
+            note=f"{len(cases)} sizes of {form.pick(5, 4)} windows",
+        ),
+        Figure(
+            f"simulated conflicts a call, {sizes[-1]} hosts",
+            cases[-1].conflicts_per_call,
+            note=f"{cases[-1].operations_per_minute:,.0f} table operations a minute",
+        ),
+    )
+    return Report(figures, {"cases": [_data(case) for case in cases]}, _plots(cases))
+
+
+def simulate(hosts: int, *, windows: int, seed: int = 1) -> Case:
+    """Run so many hosts until the backlog has been sent for so many windows after the first."""
+    world = World(seed)
+    arrivals: list[float] = []
+    half = LATENCY / 2
+
+    def arrive(body: Mapping[str, str]) -> Answer:
+        arrivals.append(world.now)
+        return created(body)
+
+    faults = Faults(table_delay=_TABLE, call_delay=(half, half), answer_delay=(half, half))
+    alerts = CALLS * (windows + 3)
+    for number in range(alerts):
+        body = samples.eight_fields(samples.event(number), "Encoded PowerShell")
+        entry = ledger.accept(
+            Alert.from_body(body), source="defender", delivery="bench", now=world.now + number * 0.001
+        )
+        world.table.commit(ledger.insert(entry))
+    fleet = [
+        _CountingHost(world, faults, wall_error=world.random.uniform(-3600, 3600), arrive=arrive)
+        for _ in range(hosts)
+    ]
+    end = world.now + (windows + 1) * (WINDOW + MARGIN + LATENCY)
+    for host in fleet:
+        host.spawn(lambda host=host: _tick(host, end))  # type: ignore[misc]  # bound early on purpose
+    began = world.now
+    world.run(end - began)
+    counted = arrivals[: CALLS * (windows + 1)]
+    minutes = (end - began) / 60
+    return Case(
+        hosts,
+        use(counted, CALLS, WINDOW),
+        len(violations(arrivals, CALLS, WINDOW)),
+        sum(host.lost for host in fleet) / len(arrivals),
+        sum(host.queries + host.commits for host in fleet) / minutes,
+    )
+
+
+def _tick(host: Host, end: float) -> None:
+    gateway = host.gateway(Settings())
+    host.world.sleep(host.world.random.uniform(0, 1.0))
+    while host.world.now < end:
+        due = host.world.now + _TICK
+        gateway.dispatch()
+        host.world.sleep(max(0.0, due - host.world.now))
+
+
+def _data(case: Case) -> dict[str, Any]:
+    return {name: getattr(case, name) for name in Case.__slots__}
+
+
+def _plots(cases: Sequence[Case]) -> dict[str, Plot]:
+    def over(name: str) -> Plot:
+        label = name.replace("_per_", " a ").replace("_", " ")
+        points = [(case.hosts, getattr(case, name)) for case in cases]
+        return Plot("All hosts together", "hosts", label, (Line(label, points, dots=True),), log_x=True)
+
+    return {"scale-conflicts": over("conflicts_per_call"), "scale-operations": over("operations_per_minute")}

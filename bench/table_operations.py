@@ -1,0 +1,111 @@
+"""Table operations for each created alert, and of an idle host: counted, in virtual time, with the real code."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bench.figure import Figure, Goal, Report
+from bench.ground import BenchError, Form
+from dev import samples
+from dev.virtual import Faults, Host, World
+from shared.defender import Answer
+from shared.gateway import Gateway
+from shared.settings import Settings
+
+_ORIGIN = "http://127.0.0.1"
+_STRAIGHT, _WAITING = 15, 60
+_HOUR = 3600.0
+_TICK = 30.0
+_OK, _ACCEPTED = 200, 202
+
+
+def measure(form: Form) -> Report:  # noqa: ARG001 - virtual time is short in any form
+    """Send 15 alerts straight through, 60 through the backlog, and stand idle for an hour."""
+    world = World()
+    host = Host(world, Faults(call_delay=(0.1, 0.1), answer_delay=(0.1, 0.1)), arrive=created)
+    gateway = host.gateway(Settings())
+    counts: dict[str, tuple[int, int]] = {}  # queries and transactions
+
+    def step(name: str, run: Any) -> None:
+        queries, commits = host.queries, host.commits
+        run()
+        counts[name] = (host.queries - queries, host.commits - commits)
+
+    def story() -> None:
+        gateway.dispatcher.table.now()  # the first answer of a host's life tells it the server's time
+        step("straight", lambda: _post(gateway, range(_STRAIGHT), _OK))
+        step("accept", lambda: _post(gateway, range(_STRAIGHT, _STRAIGHT + _WAITING), _ACCEPTED))
+        step("dispatch", lambda: _drain(gateway, host, _WAITING))
+        world.sleep(120.0)
+        step("idle", lambda: _idle(gateway, host))
+
+    host.spawn(story)
+    world.run()
+    if "idle" not in counts:
+        raise BenchError("the story did not come to its end")
+    straight, accept, dispatch, idle = (counts[name] for name in ("straight", "accept", "dispatch", "idle"))
+    return Report(
+        (
+            Figure(
+                "table operations an alert, straight",
+                sum(straight) / _STRAIGHT,
+                goal=Goal("at most", 3),
+                note=f"{_STRAIGHT} alerts, counted",
+            ),
+            Figure(
+                "table operations an alert, accept",
+                sum(accept) / _WAITING,
+                goal=Goal("at most", 2),
+                note=f"{_WAITING} alerts; one where the window is known to be full",
+            ),
+            Figure(
+                "table operations an alert, dispatch",
+                dispatch[1] / _WAITING,
+                goal=Goal("at most", 2),
+                note="its take and its outcome; looks stand in the next line",
+            ),
+            Figure(
+                "looks for each batch of 15 sent",
+                dispatch[0] / (_WAITING / 15),
+                note=f"with them {sum(dispatch) / _WAITING:.2f} operations an alert",
+            ),
+            Figure(
+                "table operations of an idle hour",
+                sum(idle),
+                goal=Goal("at most", 120),
+                note="clearing away asks twice more every six hours",
+            ),
+        ),
+        {"queries and transactions": counts},
+    )
+
+
+def created(body: Mapping[str, str]) -> Answer:
+    """Answer as Defender does when all is well."""
+    alert = {"id": f"da{body['machineId'][:8]}"}
+    return Answer("created", 200, alert, False, None, None, True, True, 0.2)
+
+
+def _post(gateway: Gateway, numbers: range, status: int) -> None:
+    for number in numbers:
+        fields = samples.eight_fields(samples.event(number), "Encoded PowerShell", "High")
+        reply = gateway.receive(json.dumps(fields).encode(), {}, _ORIGIN)
+        if reply.status != status:
+            raise BenchError(f"alert {number} was answered {reply.status}, not {status}")
+
+
+def _drain(gateway: Gateway, host: Host, expected: int) -> None:
+    """Tick until the whole backlog is sent. A tick that finds nothing is no dispatch, so it does not count."""
+    while len(host.world.table.query("todo-", "todo.")) + len(host.world.table.query("later-", "later.")):
+        gateway.dispatch()
+    ended = sum(row.values["state"] == "created" for row in host.world.table.query("alert-", "alert."))
+    if ended != _STRAIGHT + expected:
+        raise BenchError(f"{ended} alerts were created, not {_STRAIGHT + expected}")
+
+
+def _idle(gateway: Gateway, host: Host) -> None:
+    end = host.world.now + _HOUR
+    while host.world.now < end:
+        due = host.world.now + _TICK
+        gateway.dispatch()
+        host.world.sleep(max(0.0, due - host.world.now))

@@ -1,0 +1,157 @@
+"""Approved pairs: what each payload in `tests/mappings/` becomes, kept beside it for people to review.
+
+    tests/mappings/{source}/{name}.payload.json     what a product posts; any other suffix is taken as raw bytes
+    tests/mappings/{source}/{name}.query.json       optional: the query parameters, {"source": "splunk"}
+    tests/mappings/{source}/{name}.approved.json    what it becomes; written by this command, never by hand
+
+    make approve                       show every difference, and ask before anything is written
+    make approve ARGS="splunk"         only pairs whose path contains one of these words
+    make approve ARGS="--all splunk"   show and write without asking; review it with `git diff`
+
+Without a terminal and without --all nothing is written; the exit code then says whether all is approved.
+`tests/unit/test_approved.py` holds every pair, and that each mapping has one that is accepted and one that is
+refused. A mapping that has no place for one of the three keys needs the refused one only, an envelope one that
+it opens. So: write the payload, run `make approve ARGS=<source>`, and read what it says as a reviewer would.
+"""
+
+import argparse
+import difflib
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.syntax import Syntax
+
+from shared import alert, mapping, payload
+from shared.mapping import Mappings
+from shared.problems import WebhookError
+
+PAIRS = Path(__file__).resolve().parent.parent / "tests" / "mappings"
+MAX_BYTES = 1_048_576
+MAX_ALERTS = 100
+_APPROVED = ".approved.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One payload and what is approved of it. `approved` need not exist yet."""
+
+    payload: Path
+    query: Mapping[str, str]
+    approved: Path
+
+    @property
+    def name(self) -> str:
+        """The path of the pair below `tests/mappings/`: `splunk/first-row`."""
+        return f"{self.payload.parent.name}/{self.approved.name.removesuffix(_APPROVED)}"
+
+    def expected(self) -> str:
+        """Return the approved text, "" if there is none yet."""
+        return self.approved.read_text("utf-8") if self.approved.exists() else ""
+
+
+def pairs(folder: Path = PAIRS) -> Iterator[Pair]:
+    """Yield the pairs of a folder in the order of their paths."""
+    for path in sorted(folder.glob("*/*.payload.*")):
+        start = path.with_name(path.name[: path.name.index(".payload.")])
+        query = start.with_name(start.name + ".query.json")
+        parameters = json.loads(query.read_text("utf-8")) if query.exists() else {}
+        yield Pair(path, parameters, start.with_name(start.name + _APPROVED))
+
+
+def orphans(folder: Path = PAIRS) -> list[Path]:
+    """Return what is approved, or asked, of a payload that is not there."""
+    known = {pair.approved for pair in pairs(folder)}
+    return [
+        path
+        for path in sorted(folder.glob("*/*"))
+        if ".payload." not in path.name
+        and path.with_name(path.name.replace(".query.json", _APPROVED)) not in known
+    ]
+
+
+def became(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
+    """Return what a delivery becomes, as JSON with a stable order; a refusal of the whole body as `error`."""
+    try:
+        outcome = mappings.apply(
+            payload.read(body, max_bytes=MAX_BYTES),
+            source=query.get("source"),
+            defaults={name: value for name, value in query.items() if name in alert.FIELDS},
+            max_alerts=MAX_ALERTS,
+        )
+    except WebhookError as error:
+        return {"error": {"status": error.status, "detail": error.detail}}
+    found: dict[str, Any] = {"source": outcome.source, "steps": list(outcome.steps)}
+    if outcome.ignored is not None:
+        found |= {"ignored": outcome.ignored, "reply": outcome.reply}
+    if outcome.alerts:
+        found["alerts"] = [
+            {
+                "event": mapped.event,
+                "body": mapped.alert.body(),
+                "notes": list(mapped.notes),
+                **({"timeTruncated": True} if mapped.time_truncated else {}),
+            }
+            for mapped in outcome.alerts
+        ]
+    if outcome.refused:
+        found["refused"] = [
+            {
+                "event": one.event,
+                "problems": [f"{problem.field}: {problem.detail}" for problem in one.problems],
+            }
+            for one in outcome.refused
+        ]
+    return found
+
+
+def text(pair: Pair, mappings: Mappings) -> str:
+    """Return what a pair's payload becomes, as its approved file would say it."""
+    outcome = became(pair.payload.read_bytes(), pair.query, mappings)
+    return json.dumps(outcome, indent=2, ensure_ascii=False) + "\n"
+
+
+def review(found: Sequence[Pair], mappings: Mappings, console: Console, *, write_all: bool) -> int:
+    """Show every difference; write what is agreed to. Return how many stay unapproved."""
+    left = 0
+    for pair in found:
+        old, new = pair.expected(), text(pair, mappings)
+        if old == new:
+            continue
+        console.rule(f"{pair.name}: {'changed' if old else 'new'}", align="left")
+        lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "approved", "now", lineterm="", n=2)
+        console.print(Syntax("\n".join(lines), "diff", word_wrap=True, background_color="default"))
+        asked = write_all or (console.is_terminal and sys.stdin.isatty() and _agreed(console))
+        if asked:
+            pair.approved.write_text(new, encoding="utf-8")
+        else:
+            left += 1
+    return left
+
+
+def _agreed(console: Console) -> bool:
+    return console.input("Approve? \\[y/N] ").strip().lower() == "y"
+
+
+def main() -> None:
+    """Review the pairs. Exits 1 if some stay unapproved, or belong to no payload."""
+    parser = argparse.ArgumentParser(prog="make approve", description="Review what payloads become.")
+    parser.add_argument("words", nargs="*", help="only pairs whose path contains one of these")
+    parser.add_argument("--all", action="store_true", help="write every difference without asking")
+    asked = parser.parse_args()
+    console = Console(highlight=False)
+    found = [pair for pair in pairs() if not asked.words or any(word in pair.name for word in asked.words)]
+    left = review(found, mapping.load(), console, write_all=asked.all)
+    lost = orphans()
+    for path in lost:
+        console.print(f"{path.parent.name}/{path.name}: its payload is gone; delete it", style="red")
+    console.print(f"{len(found)} pairs, {left} not approved")
+    sys.exit(1 if left or lost else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""A host of the campaign: the local host, with a wall clock of its own and retries after seconds.
+
+python -m dev.chaos.host --wall-offset 18000 --retry-seconds 2 …     further arguments as for dev.host
+"""
+
+import argparse
+import functools
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.gateway import Gateway
+
+_WORKER_THREADS = 16
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT, as `dev.host` does."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--wall-offset", type=float, default=0.0, help="seconds that the wall clock is ahead")
+    parser.add_argument("--retry-seconds", type=float, default=2.0, help="after an unavailable answer")
+    given, sys.argv[1:] = parser.parse_known_args()
+    true_time = time.time
+    # Before anything of ours is imported: whoever asks for the time by whatever name gets this host's.
+    time.time = lambda: true_time() + given.wall_offset
+
+    from dev import host  # noqa: PLC0415 - after the clock was set
+    from shared import app, ledger, settings  # noqa: PLC0415 - after the clock was set
+
+    @functools.cache
+    def gateway() -> "Gateway":
+        """Return the gateway of this process, as `shared.app` puts it together but for its patience."""
+        found = settings.current()
+        rules = ledger.Rules(
+            found.not_found_retry_minutes,
+            found.give_up_hours,
+            unavailable_minutes=(given.retry_seconds / 60,),
+        )
+        return app.assemble(found, workers=_WORKER_THREADS, rules=rules)
+
+    app.gateway = gateway
+    host.main()
+
+
+if __name__ == "__main__":
+    main()

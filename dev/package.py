@@ -1,0 +1,136 @@
+"""Builds what Azure installs, into `dist/`: the source package, and one that is ready to run.
+
+    python -m dev.package --python 3.13
+
+`source.zip` is for a remote build: Azure installs the dependencies. `defender-alert-webhook-3.13.zip` carries them
+for Linux on x86-64 and the Python chosen, under `.python_packages/lib/site-packages`, where the Functions worker
+looks. Both leave out what `.funcignore` names, and both are the same bytes whenever they are built of the same
+files: sorted, without times, without what depends on the machine.
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from pathspec import GitIgnoreSpec
+
+from dev import setup
+
+PYTHONS = ("3.13", "3.12")  # what infra/azuredeploy.json offers; the first is its default
+SITE_PACKAGES = ".python_packages/lib/site-packages"
+SOURCE = "source.zip"
+
+_PLATFORM = "manylinux2014_x86_64"
+_NOTHING_OLDER = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can name
+_OF_THIS_MACHINE = ("bin", "__pycache__", "RECORD")  # start scripts, byte code, and the hashes of both
+
+
+class PackageError(Exception):
+    """A package that would not run. The text says what is missing and what to do."""
+
+
+def main() -> None:
+    """Build both packages and say what they are."""
+    parser = argparse.ArgumentParser(description="Build the packages that Azure installs, into dist/.")
+    parser.add_argument(
+        "--python", choices=PYTHONS, default=PYTHONS[0], help="the Python of the function app"
+    )
+    parser.add_argument("--into", type=Path, default=setup.ROOT / "dist", metavar="FOLDER")
+    given = parser.parse_args()
+    given.into.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory() as dependencies:
+            install(given.python, Path(dependencies))
+            built = [build_source(given.into), build_ready(given.python, Path(dependencies), given.into)]
+    except PackageError as error:
+        sys.exit(f"make package: {error}")
+    for path in built:
+        size, digest = path.stat().st_size / 1_000_000, hashlib.sha256(path.read_bytes()).hexdigest()
+        print(f"{path}\n  {size:.1f} MB, sha256 {digest}")
+
+
+def source_files(root: Path = setup.ROOT) -> list[str]:
+    """Return the app's files, relative to `root` and sorted: all but what its `.funcignore` names."""
+    ignored = GitIgnoreSpec.from_lines((root / ".funcignore").read_text().splitlines())
+    found: list[str] = []
+    for folder, folders, files in os.walk(root):
+        here = Path(folder).relative_to(root)
+        folders[:] = [name for name in folders if not ignored.match_file((here / name).as_posix() + "/")]
+        found += [
+            path for path in ((here / name).as_posix() for name in files) if not ignored.match_file(path)
+        ]
+    return sorted(found)
+
+
+def install(version: str, folder: Path, *, requirements: Path = setup.ROOT / "requirements.txt") -> None:
+    """Install the app's dependencies for Linux and that Python into `folder`. Raise `PackageError`."""
+    only = ("--only-binary=:all:", "--platform", _PLATFORM, "--implementation", "cp", "--no-compile")
+    quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
+    where = ("--python-version", version, "--target", str(folder), "-r", str(requirements))
+    done = subprocess.run([sys.executable, "-m", "pip", "install", *quiet, *only, *where], check=False)
+    if done.returncode:
+        raise PackageError(f"pip found no set of dependencies for Python {version}; its own words are above")
+    if missing := sorted(_missing(version, folder)):
+        raise PackageError(
+            f"on Python {version} these would be missing: {', '.join(missing)}. pip decides by the Python it "
+            f"runs on: build with that one, make package PYTHON=python{version}"
+        )
+
+
+def build_source(into: Path, *, root: Path = setup.ROOT) -> Path:
+    """Write the package for a remote build and return its path."""
+    return _write(into / SOURCE, {name: root / name for name in source_files(root)})
+
+
+def build_ready(version: str, dependencies: Path, into: Path, *, root: Path = setup.ROOT) -> Path:
+    """Write the ready-to-run package, `dependencies` being installed for `version`, and return its path."""
+    files = {name: root / name for name in source_files(root)}
+    for name in _portable(dependencies):
+        files[f"{SITE_PACKAGES}/{name}"] = dependencies / name
+    return _write(into / f"defender-alert-webhook-{version}.zip", files)
+
+
+def _portable(dependencies: Path) -> Iterator[str]:
+    for path in dependencies.rglob("*"):
+        name = path.relative_to(dependencies)
+        if path.is_file() and not set(name.parts) & set(_OF_THIS_MACHINE):
+            yield name.as_posix()
+
+
+def _missing(version: str, folder: Path) -> Iterable[str]:
+    """Find what the installed packages need on that Python and Linux, and is not there."""
+    installed = {canonicalize_name(each.name): each for each in metadata.distributions(path=[str(folder)])}
+    target = {name: str(value) for name, value in default_environment().items()}
+    target |= {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+    target |= {"platform_machine": "x86_64", "extra": ""}
+    target |= {"python_version": version, "python_full_version": f"{version}.0"}
+    for each in installed.values():
+        for need in map(Requirement, each.requires or ()):
+            wanted = need.marker is None or need.marker.evaluate(target)
+            if wanted and canonicalize_name(need.name) not in installed:
+                yield f"{need.name} (for {each.name})"
+
+
+def _write(target: Path, files: Mapping[str, Path]) -> Path:
+    with zipfile.ZipFile(target, "w") as package:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, _NOTHING_OLDER)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, whatever this is built on
+            entry.external_attr = 0o100644 << 16
+            package.writestr(entry, files[name].read_bytes(), compresslevel=9)
+    return target
+
+
+if __name__ == "__main__":
+    main()

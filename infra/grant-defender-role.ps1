@@ -1,0 +1,120 @@
+<#
+.SYNOPSIS
+Gives the app's identity the right to create alerts in Microsoft Defender for Endpoint.
+
+.DESCRIPTION
+Assigns the application role Alert.ReadWrite.All of the enterprise application WindowsDefenderATP. Run it as often as
+you like: what is granted already stays as it is. Needs the modules Microsoft.Graph.Authentication and
+Microsoft.Graph.Applications, and somebody who may grant application roles.
+
+.PARAMETER Identity
+The identity's client id (the deployment's output identityClientId) or its object id.
+
+.PARAMETER TenantId
+The tenant, if not the one you sign in to by default.
+
+.PARAMETER Environment
+The cloud: Global, USGov (GCC High) or USGovDoD.
+
+.EXAMPLE
+./infra/grant-defender-role.ps1 -Identity 00000000-1111-2222-3333-444444444444
+#>
+[CmdletBinding()]
+param(
+    [Parameter(Mandatory)]
+    [guid] $Identity,
+
+    [string] $TenantId,
+
+    [ValidateSet('Global', 'USGov', 'USGovDoD')]
+    [string] $Environment = 'Global'
+)
+
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+
+$defenderApp = 'fc780465-2017-40d4-a0c5-307022471b92'
+$defenderName = 'WindowsDefenderATP'
+$role = 'Alert.ReadWrite.All'
+
+foreach ($module in 'Microsoft.Graph.Authentication', 'Microsoft.Graph.Applications') {
+    if (-not (Get-Module -ListAvailable -Name $module)) {
+        throw "The module $module is not installed here. Run: Install-Module $module -Scope CurrentUser"
+    }
+}
+
+$signIn = @{
+    Scopes      = 'AppRoleAssignment.ReadWrite.All', 'Application.Read.All'
+    Environment = $Environment
+    NoWelcome   = $true
+}
+if ($TenantId) {
+    $signIn.TenantId = $TenantId
+}
+Connect-MgGraph @signIn
+$tenant = (Get-MgContext).TenantId
+
+$caution = 'If the app has called Defender before, the platform may give out its older token, without the role, ' +
+    'for up to 24 hours; it cannot be made to renew it. GET /api/operations/status?refresh=true of the app says ' +
+    'how it stands.'
+
+try {
+    $defender = Get-MgServicePrincipal -Filter "appId eq '$defenderApp'" -Property @('Id', 'AppRoles')
+    if (-not $defender) {
+        throw ("The tenant $tenant has no enterprise application $defenderName ($defenderApp): it comes with " +
+            'Defender for Endpoint. Sign in to the tenant your devices report to (-TenantId), or open ' +
+            'https://security.microsoft.com once, and run this again. Nothing was changed.')
+    }
+
+    $appRole = $defender.AppRoles | Where-Object {
+        $_.Value -eq $role -and $_.IsEnabled -and $_.AllowedMemberTypes -contains 'Application'
+    }
+    if (-not $appRole) {
+        throw "$defenderName offers no application role named $role in the tenant $tenant. Nothing was changed."
+    }
+
+    # A client id is as good as an object id here: people have the one or the other at hand.
+    $principal = Get-MgServicePrincipal -Filter "appId eq '$Identity'" -Property Id
+    if (-not $principal) {
+        $principal = Get-MgServicePrincipal -Filter "id eq '$Identity'" -Property Id
+    }
+    if (-not $principal) {
+        throw ("The tenant $tenant has no identity with the client id or object id $Identity. If it is new, wait a " +
+            'minute. The deployment shows it as its output identityClientId. Nothing was changed.')
+    }
+
+    $granted = Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId $principal.Id -All | Where-Object {
+        $_.AppRoleId -eq $appRole.Id -and $_.ResourceId -eq $defender.Id
+    }
+    if ($granted) {
+        "The identity $Identity has the role $role of $defenderName already. Nothing was changed."
+        $caution
+        return
+    }
+
+    $assignment = @{
+        ServicePrincipalId = $principal.Id
+        PrincipalId        = $principal.Id
+        ResourceId         = $defender.Id
+        AppRoleId          = $appRole.Id
+    }
+    New-MgServicePrincipalAppRoleAssignment @assignment | Out-Null
+    "Granted: the identity $Identity (object $($principal.Id)) now has the role $role of $defenderName in the " +
+        "tenant $tenant."
+    $caution
+}
+catch {
+    $said = $_.Exception.Message
+    if ($said -match 'already exists') {
+        "The identity $Identity has the role $role of $defenderName already. Nothing was changed."
+        $caution
+        return
+    }
+    if ($said -match 'Authorization_RequestDenied|Insufficient privileges|Forbidden') {
+        throw ("You may not do this in the tenant ${tenant}: granting a role takes AppRoleAssignment.ReadWrite.All " +
+            'and Application.Read.All, which the directory roles Privileged Role Administrator and Global ' +
+            'Administrator have. Nothing was changed. Ask somebody who has one of them to run: ' +
+            "./infra/grant-defender-role.ps1 -Identity $Identity -TenantId $tenant")
+    }
+    throw
+}

@@ -1,0 +1,83 @@
+"""How things stand: window, pause, backlog, failures, token; what the operator looks at first."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared import ledger, page
+from shared.delivery import utc
+from shared.identity import Claims
+from shared.ledger import Entry
+from shared.storage import Table
+from shared.window import Pause, Policy, View
+
+
+def window(view: View, policy: Policy) -> dict[str, Any]:
+    """Return the window: its quota, how much of it is used, and when the next slot opens.
+
+    `used` counts the closed slots: calls under way, answered within the window, or whose answer is not known.
+    """
+    never = view.pause is not None and view.pause.by_operator
+    return {
+        "calls": policy.calls,
+        "seconds": policy.window,
+        "used": len(view.slots) - len(view.resting),
+        "open": len(view.open),
+        "nextOpens": None if never else utc(view.now + view.opens_in),
+    }
+
+
+def pause(found: Pause | None, now: float) -> dict[str, Any] | None:
+    """Return a pause as it stands. One that `holds` no longer ends with the next call, its probe."""
+    if found is None:
+        return None
+    return {
+        "reason": found.reason,
+        "until": None if found.by_operator else utc(found.ends),
+        "byOperator": found.by_operator,
+        "holds": now < found.ends,
+    }
+
+
+def backlog(table: Table, now: float) -> dict[str, Any]:
+    """Return how many alerts wait, by severity, with the age of the oldest since its acceptance, in seconds.
+
+    Where the backlog is longer than what one request reads, `atLeast` says so.
+    """
+    found = page.read(table, ledger.WAITING, ledger.read, top=page.ROWS)
+    waiting = [entry for entry in found.items if entry.state == "waiting"]
+    return {
+        "waiting": len(waiting),
+        "sending": len(found.items) - len(waiting),
+        "atLeast": found.continuation is not None,
+        "bySeverity": {
+            severity: _group([entry for entry in waiting if entry.alert.severity == severity], now)
+            for severity in ledger.DUE_SECONDS
+        },
+    }
+
+
+def failed(table: Table) -> dict[str, Any]:
+    """Return how many alerts have failed; `atLeast` where there are more than one request counts."""
+    keys = table.query(ledger.FAILED, ledger.FAILED_END, limit=page.ROWS + 1, keys_only=True)
+    return {"count": min(len(keys), page.ROWS), "atLeast": len(keys) > page.ROWS}
+
+
+def token(claims: Claims | None) -> dict[str, Any] | None:
+    """Return what the last token says of itself, or None when there was none yet."""
+    if claims is None:
+        return None
+    return {
+        "audience": claims.audience,
+        "roles": list(claims.roles),
+        "application": claims.application,
+        "tenant": claims.tenant,
+        "expires": utc(claims.expires.timestamp()),
+    }
+
+
+def _group(entries: Sequence[Entry], now: float) -> dict[str, Any]:
+    oldest = min((entry.accepted for entry in entries), default=None)
+    return {
+        "count": len(entries),
+        "oldestSeconds": None if oldest is None else max(0, round(now - oldest)),
+    }

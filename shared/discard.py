@@ -1,0 +1,63 @@
+"""The stop button: alerts that wait are discarded, and nothing that is being sent is touched."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared import ledger, page
+from shared.ledger import Entry, Waiting
+from shared.page import Page
+from shared.storage import Conflict, Row, Table
+
+MOST = 200
+"""How many are discarded at a time."""
+ROWS = 5_000
+"""How many rows are read for them, and again as many to count what remains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """What a portion did and left. `sending` cannot be called back; `at_least`: there is more than was counted."""
+
+    discarded: int
+    remaining: int
+    sending: int
+    at_least: bool
+    continuation: str | None
+
+
+def portion(
+    table: Table, matches: Callable[[Entry], bool], continuation: str | None, *, rows: int = ROWS
+) -> Discarded:
+    """Discard the next waiting alerts that match. Raise `RequestError` for a wrong continuation.
+
+    What was taken or moved between look and write stays, and counts as remaining: another round finds it as it
+    stands by then.
+    """
+
+    def pick(row: Row) -> Waiting | None:
+        entry = ledger.read(row)
+        return Waiting(entry, row.etag) if matches(entry) else None
+
+    def read(top: int, at: str | None) -> Page[Waiting]:
+        return page.read(table, ledger.WAITING, pick, top=top, continuation=at, rows=rows)
+
+    found = read(MOST, continuation)
+    rest: Page[Waiting] = read(rows, found.continuation) if found.continuation else Page((), None)
+    discarded = sum(_discard(table, one) for one in found.items if one.entry.state == "waiting")
+    states = [one.entry.state for one in (*found.items, *rest.items)]
+    return Discarded(
+        discarded=discarded,
+        remaining=states.count("waiting") - discarded,
+        sending=states.count("sending"),
+        at_least=rest.continuation is not None,
+        continuation=found.continuation,
+    )
+
+
+def _discard(table: Table, waiting: Waiting) -> bool:
+    after = ledger.discard(waiting.entry, now=table.now())
+    try:
+        table.commit(ledger.move(waiting.entry, after, waiting=waiting.etag))
+    except Conflict:
+        return False
+    return True

@@ -1,0 +1,48 @@
+"""The tables of Defender's advanced hunting, and which of them hold no event that an alert can refer to.
+
+The tables are data, `mappings/tables/hunting.json`: a reason, and the beginnings of the names it holds for.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_TABLE = Path(__file__).parent / "mappings" / "tables" / "hunting.json"
+_PREFIX = "AdvancedHunting-"
+_PLACES = ("Table", "TableName", "category", "Category", "Type", "SourceTable")
+
+
+def table(row: Any) -> str | None:
+    """Return the table that a row, or the record around it, names; None if it names none."""
+    if isinstance(row, Mapping):
+        for place in _PLACES:
+            name = row.get(place)
+            if isinstance(name, str) and (found := _named().fullmatch(name.strip())):
+                return found[1] or found[2]
+    return None
+
+
+def refusal(name: str) -> str | None:
+    """Return why no alert can refer to a row of a table, or None if nothing speaks against it."""
+    reasons = ((reason, start) for reason, starts in _reasons().items() for start in starts)
+    return next((reason for reason, start in reasons if name.startswith(start)), None)
+
+
+@functools.cache
+def _named() -> re.Pattern[str]:
+    starts = "|".join(sorted(start for starts in _reasons().values() for start in starts))
+    ends = (
+        "Events|Info|EventsBeta|InfoBeta|Entities|Evidence|Nodes|Edges|Inventory|Vulnerabilities|Assessment"
+    )
+    return re.compile(
+        rf"(?:{_PREFIX})?((?:Device|{starts})[A-Z]?\w{{0,60}}(?:{ends}))|{_PREFIX}(\w{{1,60}})", re.ASCII
+    )
+
+
+@functools.cache
+def _reasons() -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = json.loads(_TABLE.read_text(encoding="utf-8"))
+    return reasons

@@ -1,0 +1,244 @@
+"""The operator's room, `/api/operations/…`: see what became of alerts; replay, discard, pause, resume.
+
+    GET   alerts           POST  alerts/replay        GET  refused           POST  pause
+    GET   alerts/{id}      POST  alerts/{id}/replay   GET  refused/{id}      POST  resume
+    GET   status           POST  discard              POST refused/{id}/replay
+
+Every change is a POST and one line in the log. A request does a bounded portion and says what remains; where there
+is a `continuation`, the same request with it goes on. Doing the same twice does no harm.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from shared import condition, discard, journal, listing, parameters, permission, replay, reply, window
+from shared.alert import cut
+from shared.delivery import utc
+from shared.gateway import Gateway
+from shared.identity import Claims
+from shared.parameters import Parameters
+from shared.problems import NotFound, RequestError, StorageOut, TokenError, WebhookError
+from shared.replay import NotNow
+from shared.reply import Reply
+from shared.storage import Conflict, Delete, Operation, Table
+
+_DEFAULT_TOP = 50
+_REASON_UNITS = 300
+_TRIES = 5
+
+
+class NoOperation(NotFound):
+    """There is no such path below `operations/`."""
+
+    slug = "no-operation"
+    title = "There is no such operation"
+
+
+class WrongMethod(WebhookError):
+    """The path is right, the method is not; `Allow` names it."""
+
+    status = 405
+    slug = "wrong-method"
+    title = "The method is not allowed here"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What the operator works with: the use cases, and what the last token of this host says of itself."""
+
+    gateway: Gateway
+    last_token: Callable[[], Claims | None]
+
+    @property
+    def table(self) -> Table:
+        """The one table."""
+        return self.gateway.dispatcher.table
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked: the id in the path if there is one, the parameters, the scheme and host that were reached."""
+
+    id: str
+    asked: Parameters
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    method: str
+    run: Callable[[Operator, Request], Any]
+    accepted: tuple[str, ...] = ()
+
+
+def handle(operator: Operator, method: str, path: str, url: str) -> Reply:
+    """Do what `method` asks of `path`, which is below `operations/`; `url` is the whole, with its parameters.
+
+    Raise `RequestError`, `NotFound`, `NotNow` or `StorageOut`.
+    """
+    parts = path.strip("/").lower().split("/")
+    for template, route in _ROUTES.items():
+        names = template.split("/")
+        if len(names) != len(parts) or any(
+            name not in ("{id}", part) for name, part in zip(names, parts, strict=True)
+        ):
+            continue
+        if method != route.method:
+            error = WrongMethod(f"operations/{template} takes {route.method}, not {method}.")
+            return dataclasses.replace(reply.of_error(error), headers={"Allow": route.method})
+        named = parts[names.index("{id}")] if "{id}" in names else ""
+        asked = parameters.read(url, route.accepted)
+        done = route.run(operator, Request(named, asked, reply.origin(url)))
+        return done if isinstance(done, Reply) else reply.of(200, done, Cache_Control="no-store")
+    raise NoOperation(f"There is no operations/{path[:60]}; there are {', '.join(_ROUTES)}.")
+
+
+def _alerts(operator: Operator, request: Request) -> dict[str, Any]:
+    return listing.alerts(operator.gateway.dispatcher, request.asked)
+
+
+def _alert(operator: Operator, request: Request) -> dict[str, Any]:
+    return listing.alert(operator.gateway.dispatcher, listing.entry(operator.table, request.id)[0])
+
+
+def _replay(operator: Operator, request: Request) -> dict[str, Any]:
+    again = replay.alert(operator.table, request.id)
+    journal.step("operator", entry=again, operation="replay")
+    return listing.alert(operator.gateway.dispatcher, again)
+
+
+def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
+    if request.asked.word("status", ["failed"]) is None:
+        raise RequestError("status: missing; accepted: failed. Discarded alerts are replayed one by one.")
+    replayed = replay.failed(operator.table, request.asked.whole("top", _DEFAULT_TOP, listing.MOST))
+    left = condition.failed(operator.table)
+    journal.step("operator", operation="replay failed", replayed=replayed, remaining=left["count"])
+    return {"replayed": replayed, "remaining": left["count"], "atLeast": left["atLeast"]}
+
+
+def _discard(operator: Operator, request: Request) -> dict[str, Any]:
+    asked = request.asked
+    if asked.text("source") is None and asked.text("title") is None:
+        raise RequestError("source, title: both missing; accepted: one or both, exactly as in the alerts.")
+    done = discard.portion(operator.table, listing.matching(asked), asked.text("continuation"))
+    journal.step("operator", operation="discard", discarded=done.discarded, remaining=done.remaining)
+    return {
+        "discarded": done.discarded,
+        "remaining": done.remaining,
+        "sending": done.sending,
+        "atLeast": done.at_least,
+        "continuation": done.continuation,
+    }
+
+
+def _refusals(operator: Operator, request: Request) -> dict[str, Any]:
+    return listing.refusals(operator.table, request.asked)
+
+
+def _refusal(operator: Operator, request: Request) -> dict[str, Any]:
+    return listing.refusal(listing.kept(operator.table, request.id)[0])
+
+
+def _replay_refusal(operator: Operator, request: Request) -> Reply:
+    """Receive a kept payload again, with its parameters, and answer as the webhook does."""
+    kept, row = listing.kept(operator.table, request.id)
+    if kept.bytes > len(kept.payload):
+        raise NotNow(
+            f"Of {kept.bytes:,} bytes only the first {len(kept.payload):,} were kept: have it sent again.",
+            extensions={"bytes": kept.bytes, "kept": len(kept.payload)},
+        )
+    try:
+        answer = operator.gateway.receive(kept.payload, kept.query, request.origin, keep=False)
+    except WebhookError as error:
+        answer = reply.of_error(error)
+    journal.step("operator", operation="replay refused", refusal=kept.id, status=answer.status)
+    if answer.status // 100 == 2:  # noqa: PLR2004 - HTTP's class of success
+        try:
+            _commit(operator.table, [Delete(row.key, row.etag)])
+        except StorageOut as error:  # its alerts are accepted, and that is what the answer is about
+            journal.problem("replayed payload not removed", error, refusal=kept.id)
+    return answer
+
+
+def _pause(operator: Operator, request: Request) -> dict[str, Any]:
+    reason = cut(request.asked.text("reason") or "paused by the operator", _REASON_UNITS)
+    for _ in range(_TRIES):
+        view = operator.gateway.dispatcher.look().view
+        held = view.pause
+        if held and held.by_operator and (held.reason == reason or not request.asked.text("reason")):
+            journal.step("operator", operation="pause", reason=held.reason)
+            return {"pause": condition.pause(held, view.now)}
+        _commit(operator.table, [window.operator_pause(held, reason)])
+    raise _busy()
+
+
+def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: ARG001 - as every use case
+    """End the operator's pause. One that Defender asked for stays: calling sooner would lengthen it."""
+    for _ in range(_TRIES):
+        view = operator.gateway.dispatcher.look().view
+        held = view.pause
+        if held is None or not held.by_operator:
+            journal.step("operator", operation="resume")
+            return {"pause": condition.pause(held, view.now)}
+        _commit(operator.table, [window.end_pause(held)])
+    raise _busy()
+
+
+def _status(operator: Operator, request: Request) -> dict[str, Any]:
+    """Say how things stand. `tokenProblem`: why no token came, or what is wrong with the one that did."""
+    gateway = operator.gateway
+    problem = None
+    if request.asked.word("refresh", ["true", "false"]) == "true":
+        try:
+            gateway.dispatcher.token()
+        except TokenError as error:
+            problem = error.detail
+    claims, settings = operator.last_token(), gateway.settings
+    view = gateway.dispatcher.look().view
+    return {
+        "now": utc(view.now),
+        "window": condition.window(view, gateway.dispatcher.policy),
+        "pause": condition.pause(view.pause, view.now),
+        "backlog": condition.backlog(operator.table, view.now),
+        "failed": condition.failed(operator.table),
+        "token": condition.token(claims),
+        "tokenProblem": problem
+        or permission.wrong(
+            claims,
+            api_url=settings.defender_api_url,
+            scope=settings.defender_token_scope,
+            client_id=settings.client_id,
+            now=datetime.fromtimestamp(view.now, UTC),
+        ),
+    }
+
+
+def _commit(table: Table, operations: Sequence[Operation]) -> bool:
+    """Write; tell whether nobody else was first."""
+    try:
+        table.commit(operations)
+    except Conflict:
+        return False
+    return True
+
+
+def _busy() -> StorageOut:
+    return StorageOut("Others keep changing this at the same moment; try again.", retry_after=1)
+
+
+_ROUTES = {
+    "alerts": _Route("GET", _alerts, listing.ALERTS),
+    "alerts/replay": _Route("POST", _replay_failed, ("status", "top")),
+    "alerts/{id}": _Route("GET", _alert),
+    "alerts/{id}/replay": _Route("POST", _replay),
+    "refused": _Route("GET", _refusals, listing.REFUSALS),
+    "refused/{id}": _Route("GET", _refusal),
+    "refused/{id}/replay": _Route("POST", _replay_refusal),
+    "pause": _Route("POST", _pause, ("reason",)),
+    "resume": _Route("POST", _resume),
+    "discard": _Route("POST", _discard, ("source", "title", "continuation")),
+    "status": _Route("GET", _status, ("refresh",)),
+}

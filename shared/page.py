@@ -1,0 +1,86 @@
+"""A long list in pages: bounded work for each, and a continuation that says where the next begins.
+
+A continuation is the key of the last row looked at, so whatever is written or removed between two pages, a row
+that stays is on exactly one of them, and the pages come to an end.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from shared import parameters
+from shared.storage import Row, Table
+
+_T = TypeVar("_T")
+Range = tuple[str, str]
+ROWS = 1_000
+"""How many rows are read for a page at most."""
+_KEY = re.compile(r"[a-z]+-[0-9a-f.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[_T]):
+    """What was found, in key order, and where to go on; None at the end. An empty page need not be the last."""
+
+    items: tuple[_T, ...]
+    continuation: str | None
+
+
+def read(
+    table: Table,
+    ranges: Sequence[Range],
+    pick: Callable[[Row], _T | None],
+    *,
+    top: int,
+    continuation: str | None = None,
+    rows: int = ROWS,
+) -> Page[_T]:
+    """Return up to `top` of what `pick` makes of the rows of these ranges, one range after the other.
+
+    At most `rows` rows are read. Raise `RequestError` for a continuation that is not of these ranges.
+    """
+    items: list[_T] = []
+    start = _position(continuation, ranges) if continuation else ranges[0][0]
+    left = rows
+    for first, end in ranges[_range_of(start, ranges) :]:
+        at = start if first <= start < end else first
+        while left:
+            limit = min(left, max(top + 1, rows // 4))
+            found = table.query(at + "\0", end, limit=limit)
+            left -= len(found)
+            for row in found:
+                at = row.key
+                item = pick(row)
+                if item is not None:
+                    items.append(item)
+                if len(items) == top:
+                    return Page(tuple(items), _opaque(at))
+            if len(found) < limit:
+                break
+        else:
+            return Page(tuple(items), _opaque(at))
+    return Page(tuple(items), None)
+
+
+def _opaque(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _position(continuation: str, ranges: Sequence[Range]) -> str:
+    try:
+        key = base64.b64decode(continuation + "=" * (-len(continuation) % 4), b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        key = ""
+    if not _KEY.fullmatch(key) or _range_of(key, ranges) == len(ranges):
+        raise parameters.wrong(
+            "continuation", continuation, "that of the answer before, with otherwise the same parameters"
+        )
+    return key
+
+
+def _range_of(key: str, ranges: Sequence[Range]) -> int:
+    """Return the number of the range that holds a key; one past the last if none does."""
+    return next((number for number, (first, end) in enumerate(ranges) if first <= key < end), len(ranges))

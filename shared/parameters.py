@@ -1,0 +1,83 @@
+"""The parameters of an operator's URL, read strictly: one that is misspelt or empty must not widen a discard.
+
+Read from the URL itself, because the Functions host leaves out empty parameters and joins repeated ones by
+commas. The function key (`code`, `clientId`) is the host's business.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit
+
+from shared.alert import shown
+from shared.problems import Problem, RequestError
+
+_HOSTS_OWN = ("code", "clientid")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The parameters of one request by their names, each there once and not empty.
+
+    Every reader raises `RequestError` that names the parameter, what was found, and what is accepted.
+    """
+
+    values: dict[str, str] = field(default_factory=dict)
+
+    def text(self, name: str) -> str | None:
+        """Return a text as it came."""
+        return self.values.get(name)
+
+    def word(self, name: str, accepted: Sequence[str]) -> str | None:
+        """Return one of the accepted words."""
+        found = self.values.get(name)
+        if found is not None and found not in accepted:
+            raise wrong(name, found, " | ".join(accepted))
+        return found
+
+    def whole(self, name: str, default: int, most: int) -> int:
+        """Return a whole number from 1 to `most`."""
+        found = self.values.get(name)
+        if found is None:
+            return default
+        if not (
+            found.isascii() and found.isdigit() and len(found) <= len(str(most)) and 0 < int(found) <= most
+        ):
+            raise wrong(name, found, f"a whole number from 1 to {most}")
+        return int(found)
+
+    def time(self, name: str) -> float | None:
+        """Return an ISO 8601 time in UTC seconds; one without an offset is UTC."""
+        found = self.values.get(name)
+        if found is None:
+            return None
+        try:
+            at = datetime.fromisoformat(found)
+            return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            raise wrong(name, found, "a time in UTC as in 2026-03-04T05:06:07Z") from None
+
+
+def read(url: str, accepted: Sequence[str]) -> Parameters:
+    """Read a URL's parameters, their names in any case. Raise `RequestError` for one that is not accepted."""
+    names = {name.lower(): name for name in accepted}
+    values: dict[str, str] = {}
+    for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+        if name.lower() in _HOSTS_OWN:
+            continue
+        known = names.get(name.lower())
+        if known is None:
+            raise wrong(name, value, f"here only {', '.join(accepted)}" if accepted else "no parameter here")
+        if known in values:
+            raise wrong(known, f"{values[known]} and {value}", "one value")
+        if not value.strip():
+            raise wrong(known, value, "a value that is not empty, or no such parameter at all")
+        values[known] = value
+    return Parameters(values)
+
+
+def wrong(name: str, found: str, accepted: str) -> RequestError:
+    """Return the error for a parameter with a value that is not accepted."""
+    detail = f"{shown(found)} found; accepted: {accepted}."
+    name = name[:60]
+    return RequestError(f"{name}: {detail}", extensions={"problems": [Problem(name, detail).render()]})

@@ -1,0 +1,82 @@
+"""What is wrong with the last token, in one sentence: the truth about permission.
+
+Defender answers 401 or 403 without saying which of these it was. The token says it, and so do the settings.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from shared.delivery import utc
+from shared.identity import Claims
+
+ROLE = "Alert.ReadWrite.All"
+APPLICATION = "fc780465-2017-40d4-a0c5-307022471b92"
+"""WindowsDefenderATP, the application whose API this is; a token's audience may be its id as well."""
+GRANT = "infra/grant-defender-role.sh {application}"
+SCOPE = "https://api.securitycenter.windows.com/.default"
+
+_CLOUDS = {
+    ".microsoft.us": "the US Government cloud",
+    ".microsoft.com": "the public cloud",
+    ".windows.com": "the public cloud",
+}
+_AUDIENCES = (
+    ".securitycenter.windows.com",
+    ".securitycenter.microsoft.com",
+    ".security.microsoft.com",
+    ".securitycenter.microsoft.us",
+    ".security.microsoft.us",
+)
+
+
+def wrong(
+    claims: Claims | None, *, api_url: str, scope: str, client_id: str | None, now: datetime
+) -> str | None:
+    """Return what keeps Defender from accepting this token, and what to do about it; None if nothing is known.
+
+    `api_url`, `scope` and `client_id` are the settings DEFENDER_API_URL, DEFENDER_TOKEN_SCOPE and AZURE_CLIENT_ID.
+    Without claims, because no token was asked for yet, only the settings are looked at.
+    """
+    theirs, ours = _cloud(api_url), _cloud(scope)
+    if theirs and ours and theirs != ours:
+        return (
+            f"DEFENDER_API_URL is of {theirs} and DEFENDER_TOKEN_SCOPE of {ours}:"
+            " set both for the cloud the devices are in."
+        )
+    return None if claims is None else next(_wrong(claims, client_id, now), None)
+
+
+def _wrong(claims: Claims, client_id: str | None, now: datetime) -> Iterator[str]:
+    """Yield what is wrong with a token, what explains the rest first."""
+    application, until = claims.application, utc(claims.expires.timestamp())
+    if claims.audience is None:
+        yield "The token says nothing that can be read, so whom it is for and what it allows is not known."
+    elif not _is_defenders(claims.audience):
+        yield (
+            f"The token's audience is {claims.audience}, which is not Defender:"
+            f" set DEFENDER_TOKEN_SCOPE to {SCOPE} (public cloud), or to your cloud's."
+        )
+    if client_id and application and application.lower() != client_id.lower():
+        yield (
+            f"The token is of the application {application}, and AZURE_CLIENT_ID chooses {client_id}:"
+            " assign that identity to the app, or correct the setting, and restart the app."
+        )
+    if claims.expires <= now:
+        yield f"The token expired at {until}: the next alert asks for a new one, and so does ?refresh=true."
+    if ROLE not in claims.roles:
+        command = GRANT.format(application=application or "<client id of the app's identity>")
+        yield (
+            f"The token lacks the role {ROLE} (it has {', '.join(claims.roles) or 'none'}): run {command}."
+            f" If it was granted since, the platform may give out this token until {until}."
+        )
+
+
+def _cloud(url: str) -> str | None:
+    host = urlsplit(url).hostname or ""
+    return next((cloud for end, cloud in _CLOUDS.items() if host.endswith(end)), None)
+
+
+def _is_defenders(audience: str) -> bool:
+    host = urlsplit(audience).hostname or ""
+    return audience.lower() == APPLICATION or f".{host}".endswith(_AUDIENCES)

@@ -1,0 +1,49 @@
+"""Trying again by hand: alerts that failed or were discarded."""
+
+import contextlib
+
+from shared import ledger, listing
+from shared.ledger import Entry
+from shared.problems import NotFound, StorageOut, WebhookError
+from shared.storage import Conflict, Table
+
+_TRIES = 5
+
+
+class NotNow(WebhookError):
+    """What is asked for does not fit how things stand."""
+
+    status = 409
+    slug = "not-now"
+    title = "This cannot be done as things stand"
+
+
+def alert(table: Table, alert_id: str) -> Entry:
+    """Let a failed or discarded alert wait anew, in the order of its severity; return it as it then stands.
+
+    Raise `NotFound`, and `NotNow` in any other state: a second post of the same finds it waiting.
+    """
+    for _ in range(_TRIES):
+        entry, etag = listing.entry(table, alert_id)
+        if entry.state not in ("failed", "discarded"):
+            raise NotNow(
+                f"The alert is {entry.state}; only one that is failed or discarded can be replayed.",
+                extensions={"state": entry.state},
+            )
+        again = ledger.replay(entry, now=table.now())
+        try:
+            table.commit(ledger.move(entry, again, alert=etag))
+        except Conflict:
+            continue  # somebody changed it between our look and our write
+        return again
+    raise StorageOut("Others keep changing this alert at the same moment; try again.", retry_after=1)
+
+
+def failed(table: Table, top: int) -> int:
+    """Replay up to `top` failed alerts, those that failed first; return how many."""
+    replayed = 0
+    for row in table.query(ledger.FAILED, ledger.FAILED_END, limit=top):
+        with contextlib.suppress(NotFound, NotNow):  # somebody else was first
+            alert(table, ledger.read(row).alert.id)
+            replayed += 1
+    return replayed

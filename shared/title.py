@@ -1,0 +1,54 @@
+"""An alert's title: the rule's name, without what changes from one alert to the next.
+
+Defender merges alerts on device and title, and our own check for duplicates compares titles: a time or a number in
+it would keep both from working. Only what stands at an end is left out, and never so much that no name remains.
+"""
+
+import re
+
+_DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
+_CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d{1,9})?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))?"
+_GUID = r"\{?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?"
+_WORD = r"(?i:incident|alert|case|ticket|offense|notable)"
+_CHANGING = "|".join(
+    (
+        rf"{_DATE}(?:[T ,]{{1,2}}{_CLOCK})?",
+        _CLOCK,
+        _GUID,
+        r"[0-9a-f]{32,64}",
+        r"\d{9,20}",
+        r"#\d{1,20}",
+        rf"{_WORD}(?: ?(?i:id|number))?[ :#-]{{1,2}}\d{{1,20}}",
+        r"(?i:id)[ :#=-]{1,2}[\w-]{4,64}",
+    )
+)
+_END = re.compile(rf"(?:^|[\s(\[|:,;-])(?:{_CHANGING})[)\]]?$", re.ASCII)
+_START = re.compile(
+    rf"^(?:\[(?:{_CHANGING}|\d{{1,20}})\]|{_WORD}(?: ?(?i:id|number))?[ :]{{0,2}}#?\d{{1,20}} ?[:|-]|#\d{{1,20}}[ :-])"
+    r" *",
+    re.ASCII,
+)
+_LOOSE = re.compile(r"(?:^|\s)(?:at|on|from|of|since)$", re.IGNORECASE)
+_SEPARATORS = " \t\n,;:|@([-\u2013\u2014"
+_NAME = re.compile(r"[^\W\d_]{3}")
+_TAIL = 120
+_MOST = 4
+_LONGEST = 1_000  # characters; what is longer is no rule's name
+
+
+def tidy(text: str) -> str:
+    """Return a title without times, ids and numbers at its ends; as it was where no name would remain."""
+    if len(text) > _LONGEST:
+        return text
+    kept = text.strip()
+    for _ in range(_MOST):
+        found = _END.search(kept, max(0, len(kept) - _TAIL))
+        if not found:
+            break
+        shorter = kept[: found.start()].rstrip(_SEPARATORS)
+        shorter = _LOOSE.sub("", shorter).rstrip(_SEPARATORS)
+        if not _NAME.search(shorter):
+            return kept
+        kept = shorter
+    shorter = _START.sub("", kept)
+    return shorter if _NAME.search(shorter) else kept

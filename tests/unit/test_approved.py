@@ -1,0 +1,46 @@
+"""Approved pairs: each real payload in `tests/mappings/` becomes what a person approved (`make approve`)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from dev import approve
+from dev.approve import Pair
+from shared import mapping
+from shared.shapes import KEYS
+
+OURS = mapping.load()
+PAIRS = list(approve.pairs())
+
+
+def _approved(name: str) -> list[dict[str, Any]]:
+    """Return what is approved in the folder of a source."""
+    return [json.loads(pair.expected()) for pair in PAIRS if pair.payload.parent.name == name]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=[pair.name for pair in PAIRS])
+def test_the_payload_becomes_what_is_approved(pair: Pair) -> None:
+    """What differs is either a mistake or to be reviewed and approved."""
+    assert json.loads(approve.text(pair, OURS)) == json.loads(pair.expected() or "null")
+
+
+def test_nothing_is_approved_of_payloads_that_are_gone() -> None:
+    """A renamed payload takes its approved file along."""
+    assert approve.orphans() == []
+
+
+@pytest.mark.parametrize("name", OURS.names())
+def test_every_source_has_a_refused_pair_and_an_accepted_one(name: str) -> None:
+    """Both ends of a mapping are held, unless it has no place for one of the three keys."""
+    found = [one for one in _approved(name) if name in str(one.get("source")).split("+")]
+    assert any(one.get("refused") for one in found), f"tests/mappings/{name}/ has no refused pair"
+    if all(OURS.sources[name].fields.get(key) for key in KEYS):
+        assert any(one.get("alerts") for one in found), f"tests/mappings/{name}/ has no accepted pair"
+
+
+@pytest.mark.parametrize("name", sorted(name for name, one in OURS.sources.items() if one.unwrap))
+def test_every_envelope_is_opened_by_a_pair(name: str) -> None:
+    """An envelope's own folder shows how it is opened."""
+    opened = f"opened: {OURS.sources[name].title}"
+    assert any(opened in one.get("steps", ()) for one in _approved(name)), f"tests/mappings/{name}/"

@@ -1,0 +1,191 @@
+"""The benchmarks' arithmetic: quantiles, goals, quota use, the table, the plots. No times."""
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from bench import __main__, mapping_cost, memory, quota, record, scale, table_operations
+from bench.figure import TIMES, Figure, Goal, Report, markdown, of_runs, quantile, skipped, table
+from bench.ground import Form
+from bench.plot import Line, Plot, draw, ticks
+
+AT_MOST = Goal("at most", 1.1, of_floor=True)
+AT_LEAST = Goal("at least", 0.85, of_floor=True)
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"), [(0.0, 1.0), (0.25, 1.0), (0.26, 2.0), (0.5, 2.0), (0.99, 4.0), (1.0, 4.0)]
+)
+def test_a_quantile_is_a_value_that_was_measured(part: float, expected: float) -> None:
+    """It is the smallest that so many do not exceed; nothing is interpolated."""
+    assert quantile([4.0, 2.0, 1.0, 3.0], part) == expected
+
+
+def test_no_value_has_no_quantile() -> None:
+    """An empty measurement is an error, not a zero that meets every goal."""
+    with pytest.raises(ValueError, match="no value"):
+        quantile([], 0.5)
+
+
+def test_one_disturbed_run_of_five_does_not_count() -> None:
+    """The figure is the median of the runs' own quantiles."""
+    calm = [1.0] * 99 + [2.0]
+    assert of_runs([calm, calm, [9.0] * 100, calm, calm], 0.99) == 1.0
+    assert of_runs([[5.0], [1.0], [3.0]], 0.5) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("goal", "ours", "floor", "met"),
+    [
+        (AT_MOST, 11.0, 10.0, True),
+        (AT_MOST, 11.1, 10.0, False),
+        (AT_LEAST, 85.0, 100.0, True),
+        (AT_LEAST, 84.9, 100.0, False),
+        (Goal("at most", 0), 0.0, None, True),
+        (Goal("at most", 0), 1.0, None, False),
+    ],
+)
+def test_a_goal_is_met_or_not(goal: Goal, ours: float, floor: float | None, met: bool) -> None:
+    """A bound is a multiple of the floor, or a value of its own; reaching it is enough."""
+    assert Figure("f", ours, floor=floor, goal=goal).met is met
+
+
+def test_without_its_floor_a_goal_is_missed() -> None:
+    """A floor that was not measured cannot be met by accident."""
+    assert Figure("f", 1.0, goal=AT_MOST).met is False
+    assert Figure("f", 1.0, floor=0.0, goal=AT_LEAST).met is False
+
+
+def test_what_was_skipped_is_neither_met_nor_missed() -> None:
+    """The table says why, and shows no number."""
+    figure = skipped("against limits", "no redis-server on PATH")
+    assert figure.met is None
+    assert figure.ratio is None
+    assert table([figure]).splitlines()[1].split("  ")[0] == "against limits"
+    assert "skipped: no redis-server on PATH" in table([figure])
+
+
+def test_the_table_shows_every_figure_with_its_floor_and_verdict() -> None:
+    """Figure, floor, ours, ratio, goal, met or not: one line each, in order."""
+    figures = [
+        Figure("straight, p50", 10.5, "ms", 10.0, AT_MOST),
+        Figure("burst", 8.0, "/s", 10.0, AT_LEAST, "4 hosts"),
+    ]
+    first, second = (line.split() for line in table(figures).splitlines()[1:])
+    assert first == ["straight,", "p50", "10", "ms", "10.5", "ms", "1.050", "≤", "1.10", TIMES, "met"]
+    assert second[-3:] == ["MISSED", "4", "hosts"]
+    assert (
+        markdown(figures).splitlines()[-1]
+        == f"| burst | 10 /s | 8 /s | 0.800 | ≥ 0.85 {TIMES} | MISSED | 4 hosts |"
+    )
+
+
+@pytest.mark.parametrize(("latency", "expected"), [(0.1, 0.99420), (1.0, 0.97959), (5.0, 0.91954)])
+def test_the_bound_of_the_design(latency: float, expected: float) -> None:
+    """A slot is used once in window + margin + latency; a limiter without a margin comes a little further."""
+    assert quota.bound(60.0, 0.25, latency) == pytest.approx(expected, abs=1e-5)
+    assert quota.ceiling(60.0, latency) == pytest.approx(60 / (60 + latency))
+
+
+def test_quota_use_does_not_count_the_first_window_of_calls() -> None:
+    """Fifteen at once, then fifteen every 60 s is all that Defender allows; every 61 s is a sixtieth less."""
+    full = [60.0 * minute for minute in range(5) for _ in range(15)]
+    slow = [61.0 * minute for minute in range(5) for _ in range(15)]
+    steady = [4.0 * number for number in range(100)]
+    assert quota.use(full, 15, 60.0) == pytest.approx(1.0)
+    assert quota.use(reversed(slow), 15, 60.0) == pytest.approx(60 / 61)
+    assert quota.use(steady, 15, 60.0) == pytest.approx(1.0)
+
+
+def test_quota_use_needs_more_than_a_windows_calls() -> None:
+    """Fifteen calls say nothing about the use of a quota."""
+    with pytest.raises(ValueError, match="too few"):
+        quota.use([0.0] * 15, 15, 60.0)
+
+
+def test_a_hosts_memory_is_read_from_its_status() -> None:
+    """What the process holds itself counts, not what it shares with others."""
+    status = "Name:\tpython\nVmRSS:\t  60000 kB\nRssAnon:\t   40000 kB\nRssFile:\t   20000 kB\n"
+    assert memory.resident(status) == 40_000 * 1024
+
+
+def test_simulated_hosts_stay_within_the_limit_and_near_the_bound() -> None:
+    """The simulation behind the scale figure is deterministic, and its judge sees calls at all."""
+    case = scale.simulate(3, windows=1)
+    assert case == scale.simulate(3, windows=1)
+    assert case.violations == 0
+    assert 0.9 < case.use <= quota.ceiling(60.0, 1.0)
+    assert case.conflicts_per_call > 0
+
+
+def test_table_operations_are_counted() -> None:
+    """Three for an alert that goes straight through: look, take, outcome."""
+    figures = {figure.name: figure for figure in table_operations.measure(Form()).figures}
+    assert figures["table operations an alert, straight"].ours == 3.0
+    assert all(figure.met is not False for figure in figures.values())
+
+
+def test_a_frozen_ratio_stays_frozen(tmp_path: Path) -> None:
+    """The first measurement is the goal of later ones; a kind that is new gets its own."""
+    path = tmp_path / "frozen.json"
+    mapping_cost.freeze(path, {"splunk": 100.0})
+    mapping_cost.freeze(path, {"splunk": 50.0, "sentinel": 70.04})
+    assert mapping_cost.read(path) == {"splunk": 100.0, "sentinel": 70.0}
+
+
+def test_a_record_can_be_read_back(tmp_path: Path) -> None:
+    """What was written is what the table of all results shows, with the machine it was measured on."""
+    figure = Figure("burst", 8.0, "/s", 10.0, AT_LEAST, "4 hosts")
+    machine = {"processor": "some", "cores": 2, "system": "Linux 6", "python": "3.11.7", "node": "20"}
+    plot = Plot("t", "x", "y", [Line("ours", [(1.0, 1.0)])])
+    record.write("burst", Report((figure,), {"runs": [1]}, {"burst": plot}), machine, tmp_path)
+    record.write_table(["burst", "never measured"], tmp_path)
+    document = json.loads((tmp_path / "burst.json").read_text())
+    assert [record.read(one) for one in document["figures"]] == [figure]
+    assert markdown([figure]) in (tmp_path / "results.md").read_text()
+    assert "some, 2 cores, Linux 6, Python 3.11.7" in (tmp_path / "burst.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 6, [0, 1, 2, 3, 4, 5, 6]),
+        (0, 100, [0, 20, 40, 60, 80, 100]),
+        (0.91, 1.0, [0.9, 0.92, 0.94, 0.96, 0.98, 1.0]),
+    ],
+)
+def test_ticks_are_round_numbers_around_the_values(low: float, high: float, expected: list[float]) -> None:
+    """Steps of 1, 2 or 5 times a power of ten, from below the lowest to above the highest."""
+    assert ticks(low, high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("log_x", [False, True])
+def test_a_plot_is_well_formed_and_within_its_frame(log_x: bool) -> None:
+    """Every line and dot is drawn inside the picture; names are escaped."""
+    lines = [
+        Line("ours & theirs", [(1, 2.0), (10, 30.0), (200, 5.0)], dots=True),
+        Line("bound", [(1, 31.0), (200, 31.0)], dashed=True),
+    ]
+    root = ET.fromstring(draw(Plot("Title", "hosts", "%", lines, log_x=log_x), "a machine"))  # noqa: S314 - ours
+    name = "{http://www.w3.org/2000/svg}"
+    dots = root.findall(f"{name}circle")
+    assert len(dots) == 3
+    assert all(0 <= float(dot.get("cx", -1)) <= 720 and 0 <= float(dot.get("cy", -1)) <= 400 for dot in dots)
+    texts = [text.text for text in root.findall(f"{name}text")]
+    assert {"Title", "hosts", "%", "ours & theirs", "bound", "a machine"} <= set(texts)
+
+
+def test_every_benchmark_can_be_asked_for_by_name() -> None:
+    """Each name is a module with `measure`; what runs alone does not run beside others."""
+    names = __main__.present()
+    assert {"straight", "waiting", "burst", "quota", "rival", "import_time", "memory", "scale"} <= set(names)
+    assert not set(__main__.ALONE) & set(__main__.SIDE_BY_SIDE)
+
+
+def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that does not exist ends the run before anything is measured, and the known ones are told."""
+    with pytest.raises(SystemExit):
+        __main__.main(["nonsense"])
+    assert "there is no nonsense; there are quota" in capsys.readouterr().err

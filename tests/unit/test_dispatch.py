@@ -1,0 +1,611 @@
+"""The dispatcher and the window's pauses: the real code on many hosts, in virtual time."""
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dev import samples
+from dev.judge import violations
+from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, said, unsound
+from shared import alert, ledger, window
+from shared.settings import Settings
+from shared.storage import Insert, Replace
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from shared.defender import Answer
+    from shared.reply import Reply
+
+POLICY = window.Policy()
+QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
+
+
+@pytest.fixture(autouse=True)
+def _no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """An outage logs a line a second; nobody reads them here."""
+    caplog.set_level(logging.CRITICAL, "defender-alert-webhook")
+
+
+def _entry(world: World, event: int, severity: str, *, ago: float = 0.0) -> ledger.Entry:
+    values = samples.eight_fields(samples.event(event), f"Rule {event}", severity)
+    made = alert.check(values).alert
+    assert made
+    return ledger.accept(made, source="defender", delivery="before", now=world.now - ago)
+
+
+def _backlog(world: World, events: range, severity: str = "High", *, ago: float = 0.0) -> None:
+    """Let alerts wait for a slot, accepted one millisecond after the other."""
+    for number, event in enumerate(events):
+        entry = _entry(world, event, severity, ago=ago - number / 1000)
+        world.table.commit(ledger.insert(entry))
+
+
+def _apps(world: World, defender: Defender, hosts: int, settings: Settings | None = None) -> list[App]:
+    return [App.on(Host(world, QUICK, arrive=defender), settings) for _ in range(hosts)]
+
+
+def _alerts(world: World) -> list[ledger.Entry]:
+    return [ledger.read(row) for row in world.table.query(ledger.ALERT, ledger.ALERT_END)]
+
+
+def _states(world: World) -> set[str]:
+    return {entry.state for entry in _alerts(world)}
+
+
+def _titles(defender: Defender) -> list[str]:
+    return [arrival.body["title"] for arrival in defender.arrivals]
+
+
+def _times(defender: Defender) -> list[float]:
+    return [arrival.at for arrival in defender.arrivals]
+
+
+def _pause(world: World) -> window.Pause | None:
+    rows = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
+    return window.read_pause(rows[0], POLICY) if rows else None
+
+
+# The order of the backlog
+
+
+def test_the_most_urgent_goes_first() -> None:
+    """With one slot, alerts go in the order of acceptance + 0 High, 15 min Medium, 60 min Low: High overtakes."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(2), "Low", ago=50 * 60)  # due in 10 min
+    _backlog(world, range(2, 4), "Medium", ago=60)  # due in 14 min
+    _backlog(world, range(4, 6), "High")  # due now
+    _backlog(world, range(6, 8), "Low", ago=70 * 60)  # due since 10 min
+    (app,) = _apps(world, defender, 1, Settings(rate_limit_calls=1))
+    app.timer()
+    world.run(9 * 62)
+    assert _titles(defender) == [f"Rule {event}" for event in (6, 7, 4, 5, 0, 1, 2, 3)]
+
+
+def test_nobody_starves() -> None:
+    """While High alerts take every slot, a Medium is sent once 15 minutes are over, and a Low once 60 are."""
+    world = World()
+    defender = Defender(world)
+    (app,) = _apps(world, defender, 1, Settings(rate_limit_calls=1))
+    app.timer()
+    _backlog(world, range(1), "Low")
+    _backlog(world, range(1, 2), "Medium")
+    for minute in range(70):
+        world.at(world.now + minute * 60, lambda event=minute: _backlog(world, range(100 + event, 101 + event)))
+    began = world.now
+    world.run(80 * 60)
+    (medium,), (low,) = defender.calls("Rule 1"), defender.calls("Rule 0")
+    assert 15 <= (medium.at - began) / 60 <= 17
+    assert 60 <= (low.at - began) / 60 <= 65
+
+
+@pytest.mark.parametrize("answer", [said(500), None], ids=["500", "time-out"])
+def test_an_alert_that_always_fails_stops_nobody(answer: "Answer | None") -> None:
+    """All others are created while one always meets a 500 or a time-out; it is given up in the end, with its reason."""
+    world = World()
+
+    def says(_number: int, body: Mapping[str, str]) -> "Answer | None":
+        return answer if body["title"] == "Rule 0" else said(200)
+
+    defender = Defender(world, says)
+    _backlog(world, range(60))
+    app, other = _apps(world, defender, 2, Settings(give_up_hours=3.0))
+    app.timer()
+    other.timer()
+    world.run(10 * 60)
+    assert [entry.state for entry in _alerts(world)].count("created") == 59
+    world.run(4 * 3600)
+    (failed,) = [entry for entry in _alerts(world) if entry.state == "failed"]
+    assert failed.alert.title == "Rule 0"
+    assert failed.error
+    # At once, after 1, 4, 16 and then every 60 minutes; the first failure after three hours is the last.
+    assert failed.attempts == len(defender.calls("Rule 0")) == 7
+    assert unsound(world.table) == []
+
+
+# The timer
+
+
+def test_the_backlog_is_drained_as_fast_as_the_window_allows() -> None:
+    """Two dispatchers empty a backlog of 100: every alert is called once, 15 a minute, and never more."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(100))
+    for app in _apps(world, defender, 2):
+        app.timer()
+    world.run(6 * 61 + 30)
+    assert _states(world) == {"created"}
+    assert len(defender.arrivals) == len(set(_titles(defender))) == 100
+    assert violations(_times(defender), 15, 60.0) == []
+
+
+def test_fifteen_calls_are_in_flight_at_once() -> None:
+    """While Defender is slow, one dispatcher has up to 15 calls under way, and no more."""
+    world = World()
+    under_way: list[int] = [0]
+    most = 0
+
+    def says(_number: int, _body: Mapping[str, str]) -> "Answer":
+        nonlocal most
+        under_way[0] += 1
+        most = max(most, under_way[0])
+        world.at(world.now + 20.0, lambda: under_way.__setitem__(0, under_way[0] - 1))
+        return said(200)
+
+    host = Host(world, Faults(call_delay=(0.1, 0.1), answer_delay=(20.0, 20.0)), arrive=Defender(world, says))
+    _backlog(world, range(30))
+    App.on(host).tick()
+    world.run(55)
+    assert most == 15
+
+
+def test_it_wakes_when_the_next_slot_opens() -> None:
+    """On a faultless network every take arrives within 250 ms of its slot's opening, and never before."""
+    world = World()
+    defender = Defender(world)
+    late: list[float] = []
+
+    def watch(request: Request) -> None:
+        for operation in request.operations:
+            if isinstance(operation, Replace) and operation.values.get("closed") == POLICY.lease:
+                (row,) = world.table.query(operation.key, operation.key + "\0")
+                late.append(world.now - window.look([row], world.now, POLICY).slots[0].opens)
+
+    host = Host(world, QUICK, arrive=defender, script=watch)
+    app = App.on(host, Settings(rate_limit_calls=1))
+    _backlog(world, range(40))
+    while len(late) < 30:
+        world.finish(app.tick())
+    waited_for = [seconds for seconds in late if seconds < 4.0]  # the others opened between two ticks
+    assert len(waited_for) >= 25
+    assert 0.0 <= min(waited_for)
+    assert max(waited_for) <= 0.25
+
+
+def test_it_stops_in_time() -> None:
+    """With an endless backlog and a Defender that hangs, a tick ends after 55 s, give or take a request."""
+    world = World()
+    defender = Defender(world, lambda _number, _body: None)
+    _backlog(world, range(100))
+    (app,) = _apps(world, defender, 1)
+    began = world.now
+    world.finish(app.tick())
+    assert 54.0 <= world.now - began <= 56.0
+
+
+def test_an_idle_tick_is_one_query() -> None:
+    """Where nothing waits, a tick asks the table once and writes nothing."""
+    world = World()
+    (app,) = _apps(world, Defender(world), 1)
+    for _ in range(3):
+        app.host.queries = app.host.commits = 0
+        world.finish(app.tick())
+        assert (app.host.queries, app.host.commits) == (1, 0)
+        world.run(30)
+
+
+def test_what_a_dead_holder_left_is_taken_back() -> None:
+    """An alert whose host died during its call is called again once the lease is over, by any dispatcher."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(1))
+    dying, living = _apps(world, defender, 2)
+    dying.host.script = lambda request: Fault("crashed") if request.kind == "call" else None
+    dying.tick()
+    world.run(1)
+    assert _states(world) == {"sending"}
+    living.timer()
+    world.run(POLICY.lease + 31)
+    assert _states(world) == {"created"}
+    assert POLICY.lease <= defender.arrivals[1].at - defender.arrivals[0].at
+    assert unsound(world.table) == []
+
+
+def test_all_that_came_due_again_is_sent_in_one_tick() -> None:
+    """Alerts whose retry is due are backlog: a tick goes on with them as slots open, most urgent first."""
+    world = World()
+    defender = Defender(world)
+    for event in range(6):
+        entry = _entry(world, event, "High", ago=100 - event)
+        held = ledger.take(entry, "attempt", now=world.now - 90, lease=POLICY.lease)
+        retry = ledger.settle(held, said(404), now=world.now - 70 - event, rules=ledger.Rules())
+        world.table.commit(ledger.insert(retry))
+    _backlog(world, range(6, 8), "Low")
+    host = Host(world, QUICK, arrive=defender)
+    app = App.on(host, Settings(rate_limit_calls=2, rate_limit_window_seconds=10.0))
+    world.finish(app.tick())
+    assert [sorted(_titles(defender)[at : at + 2]) for at in range(0, 8, 2)] == [
+        ["Rule 0", "Rule 1"],
+        ["Rule 2", "Rule 3"],
+        ["Rule 4", "Rule 5"],
+        ["Rule 6", "Rule 7"],
+    ]
+
+
+@pytest.mark.parametrize("retries", [490, 515, 516, 520, 530, 531, 600])
+def test_a_pause_is_seen_behind_any_number_of_retries(retries: int) -> None:
+    """However many alerts wait for a time, the look of the timer sees pause, every slot and the head of the rest."""
+    world = World()
+    (app,) = _apps(world, Defender(world), 1)
+    world.table.commit(
+        [window.take(slot, "attempt", POLICY) for slot in window.look([], world.now, POLICY).slots]
+    )
+    world.table.commit([window.operator_pause(None, "stop")])
+    for event in range(retries):
+        held = ledger.take(_entry(world, event, "High"), "attempt", now=world.now, lease=POLICY.lease)
+        world.table.commit(ledger.insert(held))
+    _backlog(world, range(1000, 1020))
+    look = world.finish(app.host.submit(lambda: app.gateway.dispatcher.look(later=True)))
+    assert look.view.pause
+    assert look.view.resting == ()
+    assert len(look.waiting) >= 15
+
+
+def test_it_notices_what_other_hosts_do() -> None:
+    """A dispatcher that waits for another host's probe goes on within seconds of its answer, not at its lease's end."""
+    world = World()
+    defender = Defender(world)
+    operation = window.start_pause(None, "500", 5.0, world.now)
+    assert operation
+    world.table.commit([operation])
+    world.run(6)
+    prober, waiting = _apps(world, defender, 2)
+    probe = prober.post(samples.eight_fields(samples.event(1), "The probe", "High"))
+    world.run(0.15)
+    _backlog(world, range(100, 110))
+    tick = waiting.tick()
+    world.finish(probe)
+    answered = world.now
+    world.finish(tick)
+    assert len(defender.arrivals) == 11
+    assert all(at - answered < 6.0 for at in _times(defender)[1:])
+
+
+def test_two_dispatchers_share_the_window_without_harm() -> None:
+    """Six dispatchers that want the same alerts at the same moment call each of them once, however often they clash."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(45))
+    for app in _apps(world, defender, 6):
+        app.timer()
+    world.run(200)
+    assert sorted(_titles(defender)) == sorted(f"Rule {event}" for event in range(45))
+    assert unsound(world.table) == []
+
+
+# Pauses
+
+
+def _steady(world: World, apps: list[App]) -> None:
+    """Let an alert arrive every four seconds, at one host after the other, for ever; timers run on all."""
+    for app in apps:
+        app.timer()
+
+    def arrive(number: int) -> None:
+        payload = samples.eight_fields(samples.event(number), f"Rule {number}", "High")
+        apps[number % len(apps)].post(payload)
+        world.at(world.now + 4.1, lambda: arrive(number + 1))
+
+    world.at(world.now, lambda: arrive(1000))
+
+
+def test_an_outage_of_ten_minutes_costs_fifteen_calls() -> None:
+    """Six hosts with a steady stream: while Defender answers 500 for ten minutes, all together call 15 times at most."""
+    for seed in range(2):
+        world = World(seed)
+        outage = world.now + 300.0
+        defender = Defender(
+            world, lambda _n, _b, o=outage, w=world: said(500 if o <= w.now < o + 600 else 200)
+        )
+        _steady(world, _apps(world, defender, 6))
+        world.run(960)
+        calls = [at - outage for at in _times(defender) if outage <= at < outage + 600]
+        assert 10 <= len(calls) <= 15, calls
+        assert violations(_times(defender), 15, 60.0) == []
+
+
+@pytest.mark.parametrize("answer", [said(500), None], ids=["500", "time-out"])
+def test_fifteen_failures_at_once_are_one_step(answer: "Answer | None") -> None:
+    """A burst of 15 calls that all fail starts one pause of five seconds; from then on there is one call at a time."""
+    world = World()
+    outage = world.now + 600.0
+    defender = Defender(world, lambda _number, _body: answer if world.now < outage else said(200))
+    _backlog(world, range(200))
+    for app in _apps(world, defender, 6):
+        app.timer()
+    while not _pause(world):
+        world.run(0.01)
+    found = _pause(world)
+    assert found
+    assert found.step == 1
+    assert found.ends - world.now <= 5.0
+    in_flight = len(defender.arrivals)
+    assert 1 <= in_flight <= 15
+    world.run(outage - world.now)
+    assert len(defender.arrivals) - 15 <= 13
+    alone = _times(defender)[15:]
+    assert min(later - earlier for earlier, later in zip(alone, alone[1:], strict=False)) >= 9.0
+    world.run(20 * 60)
+    assert _states(world) == {"created"}
+
+
+def test_a_probe_that_dies_is_replaced() -> None:
+    """If the one host that probes dies in its call, the next take after its lease is the probe."""
+    world = World()
+    defender = Defender(world)
+    operation = window.start_pause(None, "500", 5.0, world.now)
+    assert operation
+    world.table.commit([operation])
+    _backlog(world, range(20))
+    dying, living = _apps(world, defender, 2)
+    dying.host.script = lambda request: Fault("crashed") if request.kind == "call" else None
+    world.run(6)
+    dying.tick()
+    world.run(1)
+    living.timer()
+    world.run(POLICY.lease + 120)
+    first, second, *others = _times(defender)
+    assert POLICY.lease <= second - first <= POLICY.lease + 31
+    assert min(others) > second
+    assert _states(world) == {"created"}
+    assert _pause(world) is None
+
+
+@pytest.mark.parametrize(("named", "waited"), [(37.0, 37.0), (None, 60.0), (600.0, 600.0)])
+def test_a_429_is_respected_by_all(named: float | None, waited: float) -> None:
+    """After a 429 nobody calls for its Retry-After, or for a window if it names none; the alert keeps its place."""
+    world = World()
+    defender = Defender(
+        world, lambda _n, _b: said(200) if len(defender.arrivals) > 1 else said(429, retry_after=named)
+    )
+    _backlog(world, range(5))
+    apps = _apps(world, defender, 3, Settings(rate_limit_calls=1, rate_limit_window_seconds=10.0))
+    if named is None:
+        waited = 10.0
+    for app in apps:
+        app.timer()
+    world.run(waited + 31.0)
+    first, second, *_ = defender.arrivals
+    assert waited <= second.at - first.at <= waited + 10.0 + 31.0
+    assert first.body == second.body
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_no_access_pauses_a_minute(status: int) -> None:
+    """After a 401 or 403 nobody calls for a minute, again and again, until access is there."""
+    world = World()
+    granted = world.now + 300
+    defender = Defender(world, lambda _n, _b: said(status if world.now < granted else 200))
+    for app in _apps(world, defender, 3):
+        app.timer()
+    _backlog(world, range(1, 2))
+    world.run(5)
+    _backlog(world, range(2, 30))
+    world.run(295)
+    times = _times(defender)
+    assert 4 <= len(times) <= 5
+    assert min(later - earlier for earlier, later in zip(times, times[1:], strict=False)) >= 60.0
+    world.run(900)
+    assert _states(world) == {"created"}
+
+
+def test_the_operators_pause_lasts_until_resumed() -> None:
+    """Nobody calls and nobody probes in the operator's pause, not after hours; seconds after it ends all go on."""
+    world = World()
+    defender = Defender(world)
+    world.table.commit([window.operator_pause(None, "a bad rule")])
+    _backlog(world, range(10))
+    for app in _apps(world, defender, 2):
+        app.timer()
+    world.run(3600)
+    assert defender.arrivals == []
+    found = _pause(world)
+    assert found
+    assert found.by_operator
+    world.table.commit([window.end_pause(found)])
+    world.run(12)
+    assert len(defender.arrivals) == 10
+
+
+def test_a_probes_answer_does_not_end_the_operators_pause() -> None:
+    """Where the operator pauses while a probe is under way, its success ends nothing."""
+    world = World()
+    defender = Defender(world)
+    operation = window.start_pause(None, "500", 0.0, world.now)
+    assert operation
+    world.table.commit([operation])
+    _backlog(world, range(10))
+    (app,) = _apps(world, defender, 1)
+    app.timer()
+    while not defender.arrivals:
+        world.run(0.01)
+    world.table.commit([window.operator_pause(_pause(world), "stop")])
+    world.run(600)
+    assert len(defender.arrivals) == 1
+    assert [entry.state for entry in _alerts(world)].count("created") == 1
+
+
+def test_other_answers_only_lengthen_a_pause() -> None:
+    """A late failure of a call from before cannot shorten a 429's pause; a late 429 lengthens a short one, as one step."""
+    now = 1000.0
+    short, long = window.Pause(now + 5.0, "500", 3, "e"), window.Pause(now + 600.0, "429", 1, "e")
+    assert window.start_pause(long, "500", 5.0, now) is None
+    assert window.start_pause(window.Pause(math.inf, "stop", 1, "e"), "429", 600.0, now) is None
+    lengthened = window.start_pause(short, "429", 60.0, now)
+    assert isinstance(lengthened, Replace)
+    assert (lengthened.values["closed"], lengthened.values["step"], lengthened.etag) == (60.0, 3, "e")
+    assert isinstance(window.start_pause(None, "500", 5.0, now), Insert)
+
+
+def test_a_probe_that_made_no_call_leaves_the_pause_as_it_was() -> None:
+    """A probe whose host froze before its call gives slot and pause back; the next take probes, at the same step."""
+    world = World()
+    defender = Defender(world)
+    operation = window.start_pause(None, "500", 5.0, world.now)
+    assert operation
+    world.table.commit([operation])
+    _backlog(world, range(1))
+    (app,) = _apps(world, defender, 1)
+    frozen = iter([Fault("frozen", 20.0)])
+    app.host.script = lambda request: next(frozen, None) if request.kind == "commit" else None
+    world.run(6)
+    app.timer()
+    world.run(23)
+    assert [(entry.state, entry.attempts) for entry in _alerts(world)] in (
+        [("waiting", 0)],
+        [("created", 1)],
+        [("sending", 1)],
+    )
+    world.run(60)
+    assert [(entry.state, entry.attempts) for entry in _alerts(world)] == [("created", 1)]
+    assert len(defender.arrivals) == 1
+    assert _pause(world) is None
+
+
+# Outcomes reach the table
+
+
+def test_an_outcome_is_written_however_long_the_table_is_out() -> None:
+    """A table that fails between answer and commit is tried until the lease ends: no second call."""
+    world = World()
+    defender = Defender(world)
+    out = [False]
+    _backlog(world, range(1))
+    (app,) = _apps(world, defender, 1)
+    app.host.script = lambda request: Fault("lost") if out[0] and request.kind != "call" else None
+    app.tick()
+    while not defender.arrivals:
+        world.run(0.01)
+    out[0] = True
+    world.run(120)
+    assert _states(world) == {"sending"}
+    out[0] = False
+    world.run(10)
+    assert _states(world) == {"created"}
+    app.timer()
+    world.run(300)
+    assert len(defender.arrivals) == 1
+
+
+def test_a_late_created_wins_over_any_other_state() -> None:
+    """A created that is written after the lease ended and others tried again still becomes the alert's state."""
+    world = World()
+    defender = Defender(world, lambda number, _body: said(200 if not number else 500))
+    _backlog(world, range(1))
+    slow, quick = _apps(world, defender, 2)
+    frozen = iter([None, Fault("freeze", 400.0)])
+    slow.host.script = lambda request: next(frozen, None) if request.kind == "commit" else None
+    slow.tick()
+    world.run(POLICY.lease)
+    quick.timer()
+    world.run(100)
+    (entry,) = _alerts(world)
+    assert entry.state == "waiting"
+    assert entry.error
+    world.run(300)
+    (entry,) = _alerts(world)
+    assert entry.state == "created"
+    assert entry.error is None
+    assert unsound(world.table) == []
+
+
+def test_a_call_that_could_not_start_soon_is_not_made() -> None:
+    """A host that stood still between take and call gives the slot back unused, and the alert its place."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(1))
+    (app,) = _apps(world, defender, 1)
+    frozen = iter([Fault("frozen", 6.0)])
+    app.host.script = lambda request: next(frozen, None) if request.kind == "commit" else None
+    before = _alerts(world)
+    app.tick()
+    world.run(6.03)
+    while _states(world) == {"sending"}:
+        world.run(0.005)
+    assert defender.arrivals == []
+    assert _alerts(world) == before
+    slots = world.table.query(window.FIRST_KEY, window.END_KEY)
+    assert [row.values["closed"] for row in slots] == [0.0]
+    world.run(60)
+    assert _states(world) == {"created"}
+
+
+def test_a_refused_connection_gives_the_slot_back() -> None:
+    """Where not a byte was sent the slot opens at once, and the alert waits its minute."""
+    world = World()
+    _backlog(world, range(1))
+    (app,) = _apps(world, Defender(world), 1)
+    unsent = iter([Fault("unsent")])
+    app.host.script = lambda request: next(unsent, None) if request.kind == "call" else None
+    app.tick()
+    world.run(5)
+    slots = world.table.query(window.FIRST_KEY, window.END_KEY)
+    assert [row.values["closed"] for row in slots if row.key != window.PAUSE_KEY] == [0.0]
+    (entry,) = _alerts(world)
+    assert entry.state == "waiting"
+    assert entry.next_attempt
+    assert entry.error
+    assert entry.error["code"] == "NoConnection"
+
+
+def test_a_token_that_does_not_come_pauses_nobody_else() -> None:
+    """A host whose token endpoint is out takes no slot; another one sends the backlog meanwhile."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(10))
+    without, other = _apps(world, defender, 2)
+    without.host.tokens = False
+    without.timer()
+    world.run(40)
+    assert world.table.query(window.FIRST_KEY, window.END_KEY) == []
+    assert {entry.attempts for entry in _alerts(world)} == {0}
+    other.timer()
+    world.run(40)
+    assert _states(world) == {"created"}
+    assert _pause(world) is None
+
+
+# The dead timer
+
+
+def test_webhooks_send_the_backlog_where_the_timer_is_dead() -> None:
+    """Without any timer, deliveries that find open slots send what waits, most urgent first, besides their own."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(30))
+    apps = _apps(world, defender, 2)
+    replies: list[Future[Reply]] = []
+    for number in range(12):
+        payload = samples.eight_fields(samples.event(500 + number), f"New {number}", "Low")
+        replies.append(apps[number % 2].post(payload))
+        world.run(30)
+    assert all(reply.done() for reply in replies)
+    assert {json.loads(reply.result().body)["status"] for reply in replies} <= {"waiting", "created"}
+    assert [entry.state for entry in _alerts(world)].count("created") >= 40
+    assert all(f"Rule {event}" in _titles(defender) for event in range(30))
+    assert violations(_times(defender), 15, 60.0) == []

@@ -1,0 +1,802 @@
+"""The webhook's use cases from end to end: the real code on hosts in a virtual world."""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dev import samples
+from dev.virtual import EPOCH, ORIGIN, App, Defender, Fault, Faults, Host, Request, World, said, unsound
+from shared import alert, ledger, window
+from shared.settings import Settings
+from shared.storage import Insert, Operation, Refused
+
+if TYPE_CHECKING:
+    from shared.defender import Answer
+    from shared.reply import Reply
+
+QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
+POLICY = window.Policy()
+
+
+@pytest.fixture(autouse=True)
+def _no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Faults are logged; nobody reads them here."""
+    caplog.set_level(logging.CRITICAL, "defender-alert-webhook")
+
+
+def _payload(event: int, title: str | None = None, severity: str = "High") -> dict[str, Any]:
+    return samples.eight_fields(samples.event(event), title or f"Rule {event}", severity)
+
+
+def _app(world: World, defender: Defender, settings: Settings | None = None) -> App:
+    """Start the app on a host that has seen the table before."""
+    app = App.on(Host(world, QUICK, arrive=defender), settings)
+    world.finish(app.health())
+    app.host.queries = app.host.commits = 0
+    return app
+
+
+def _told(reply: "Reply") -> dict[str, Any]:
+    """Return an answer's document, checked for what every delivery has."""
+    document: dict[str, Any] = json.loads(reply.body)
+    if reply.status in (200, 202):
+        assert set(document) == {"id", "source", "status", "reason", "alerts", "refused"}
+    if reply.status == 202:
+        assert reply.headers["Location"] == f"{ORIGIN}/api/deliveries/{document['id']}"
+        assert 1 <= int(reply.headers["Retry-After"]) <= 60
+    return document
+
+
+def _alerts(world: World) -> list[ledger.Entry]:
+    return [ledger.read(row) for row in world.table.query(ledger.ALERT, ledger.ALERT_END)]
+
+
+def _fill_window(world: World) -> None:
+    """Close every slot as a call that was just answered does."""
+    slots = window.look(world.table.query(window.FIRST_KEY, window.END_KEY), world.now, POLICY).slots
+    world.table.commit([window.take(slot, "other", dataclasses.replace(POLICY, deadline=0)) for slot in slots])
+
+
+def _backlog(world: World, event: int, severity: str, *, ago: float = 0.0) -> None:
+    made = alert.check(_payload(event, severity=severity)).alert
+    assert made
+    entry = ledger.accept(made, source="defender", delivery="before", now=world.now - ago)
+    world.table.commit(ledger.insert(entry))
+
+
+# Requests to the table
+
+
+def test_the_straight_path_is_one_query_and_two_transactions() -> None:
+    """An alert that finds an open slot costs one look, one take, one call, one outcome; answered 200 with it."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    reply = world.finish(app.post(_payload(1)))
+    assert (app.host.queries, app.host.commits, len(defender.arrivals)) == (1, 2, 1)
+    document = _told(reply)
+    assert reply.status == 200
+    assert document["status"] == "created"
+    (told,) = document["alerts"]
+    assert told["portalUrl"] == "https://security.microsoft.com/alerts/da200"
+    assert (told["attempts"], told["duplicate"], told["error"], told["waitingFor"]) == (1, False, None, None)
+    assert told["request"] == defender.arrivals[0].body
+
+
+def test_the_waiting_path_is_one_query_and_one_transaction() -> None:
+    """An alert that finds the window full costs one look and one commit; answered 202 at once."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    _fill_window(world)
+    began = world.now
+    reply = world.finish(app.post(_payload(1)))
+    assert (app.host.queries, app.host.commits, defender.arrivals) == (1, 1, [])
+    assert world.now - began < 0.2
+    assert reply.status == 202
+    assert _told(reply)["status"] == "waiting"
+
+
+def test_while_the_window_is_known_to_be_full_it_is_one_transaction() -> None:
+    """Seconds after a look found the window full, an alert costs one commit and no look."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    world.finish(app.post(_payload(1)))
+    app.host.queries = app.host.commits = 0
+    reply = world.finish(app.post(_payload(2)))
+    assert (app.host.queries, app.host.commits) == (0, 1)
+    assert reply.status == 202
+    assert _told(reply)["alerts"][0]["waitingFor"]["what"] == "slot"
+
+
+def test_what_was_seen_full_is_looked_at_again_when_it_opens() -> None:
+    """A window that was seen full is used as soon as a slot opens, by the webhook itself."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    _fill_window(world)
+    world.run(118)  # the slots of `_fill_window` open 120.25 s after their take
+    world.finish(app.post(_payload(1)))
+    world.run(2.3)
+    reply = world.finish(app.post(_payload(2)))
+    assert reply.status == 202  # the older one goes first, and then this one
+    world.run(5)
+    assert [entry.state for entry in _alerts(world)] == ["created", "created"]
+
+
+# Accepted means durable
+
+
+def test_a_202_is_durable() -> None:
+    """At the moment of a 202 the delivery and its alert are in the table, even if the host dies right then."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    _fill_window(world)
+    reply = world.finish(app.post(_payload(1)))
+    app.host.dead = True
+    other = _app(world, defender)
+    other.timer()
+    world.run(150)
+    later = world.finish(other.status(_told(reply)["id"]))
+    assert later.status == 200
+    assert len(defender.arrivals) == 1
+
+
+def test_a_host_that_dies_in_the_call_loses_nothing() -> None:
+    """A delivery whose host dies before it is answered, but after the take, is sent again after the lease."""
+    world = World()
+    defender = Defender(world)
+    app, other = _app(world, defender), _app(world, defender)
+    app.host.script = lambda request: Fault("crash") if request.kind == "call" else None
+    posted = app.post(_payload(1))
+    world.run(10)
+    assert not posted.done()
+    other.timer()
+    world.run(POLICY.lease + 31)
+    assert [entry.state for entry in _alerts(world)] == ["created"]
+
+
+def _commits(app: App) -> list[list[Operation]]:
+    """Return a list that collects every transaction of a host from now on."""
+    seen: list[list[Operation]] = []
+
+    def note(request: Request) -> None:
+        if request.kind == "commit":
+            seen.append(list(request.operations))
+
+    app.host.script = note
+    return seen
+
+
+def test_a_hundred_alerts_are_committed_whole() -> None:
+    """A delivery of 100 alerts is written in transactions of at most 100 operations, the delivery's row last."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    commits = _commits(app)
+    reply = world.finish(app.post([_payload(event) for event in range(100)]))
+    document = _told(reply)
+    assert reply.status == 202
+    assert len(document["alerts"]) == len(_alerts(world)) == 100
+    assert len(commits) == 3
+    rows = [operation.key for commit in commits for operation in commit if isinstance(operation, Insert)]
+    assert rows[-1] == ledger.delivery_key(document["id"])
+    assert len(rows) == 201
+    assert unsound(world.table) == []
+
+
+def test_large_alerts_are_split_by_bytes() -> None:
+    """A delivery whose texts fill transactions is split so that none exceeds 4 MiB, and is committed whole."""
+    world = World()
+    app = _app(world, Defender(world), Settings(max_payload_bytes=20_000_000))
+    _fill_window(world)
+    commits = _commits(app)
+    long = {"description": "😀" * 20_000, "recommendedAction": "🚑" * 20_000}
+    reply = world.finish(app.post([_payload(event) | long for event in range(100)]))
+    assert reply.status == 202
+    assert len(_alerts(world)) == 100
+    assert len(commits) > 3
+    assert 2_000_000 < world.table.largest < 4 * 1024 * 1024
+    notes = _told(reply)["alerts"][0]["notes"]
+    assert any("cut from 40,000" in note for note in notes)
+
+
+def test_if_one_transaction_fails_the_next_try_completes_the_rest() -> None:
+    """A failure after the first transaction is a 503; the sender's next try adds what is missing, calls nothing twice."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    _fill_window(world)
+    faults = iter([None, Fault("lost")])
+    app.host.script = lambda request: next(faults, None) if request.kind == "commit" else None
+    payload = [_payload(event) for event in range(100)]
+    reply = world.finish(app.post(payload))
+    assert reply.status == 503
+    assert int(reply.headers["Retry-After"]) >= 1
+    assert len(_alerts(world)) == 49
+    world.run(10)
+    assert defender.arrivals == []
+    app.timer()
+    reply = world.finish(app.post(payload))
+    document = _told(reply)
+    assert reply.status == 202
+    assert len(_alerts(world)) == 100
+    assert [one["duplicate"] for one in document["alerts"]].count(True) == 49
+    world.run(12 * 60)
+    assert sorted(call.body["title"] for call in defender.arrivals) == sorted(
+        f"Rule {event}" for event in range(100)
+    )
+    assert world.finish(app.status(document["id"])).status == 200
+
+
+def test_a_failure_after_acceptance_is_no_failure() -> None:
+    """Where the table fails after the commit, the answer is 202, and nothing is sent past the table."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    committed = []
+
+    def script(request: Request) -> Fault | None:
+        if request.kind == "commit":
+            committed.append(request)
+            return None
+        return Fault("lost") if committed and request.start == window.FIRST_KEY else None
+
+    app.host.script = script
+    reply = world.finish(app.post([_payload(1), _payload(2)]))
+    assert reply.status == 202
+    assert defender.arrivals == []
+    assert len(_alerts(world)) == 2
+
+
+def test_no_text_makes_a_commit_impossible() -> None:
+    """20,000 emoji in, a huge alert object, thousands of members, a huge page of HTML back: it all fits."""
+    members = {f"m{number}": number for number in range(20_000)}
+    answers = {
+        "object": said(200, raw=json.dumps({"id": "da1", "evidence": ["x" * 100] * 9_000}).encode()),
+        "members": said(200, raw=json.dumps({"id": "da1", **members}).encode()),
+        "emoji": said(200, raw=json.dumps({"id": "da1", "title": "😀" * 50_000}, ensure_ascii=False).encode()),
+        "html": said(502, raw=b"<html>" + b"<p>" * 300_000),
+        "error": said(400, raw=json.dumps({"error": {"code": "x" * 90_000, "message": "😀" * 90_000}}).encode()),
+    }
+    world = World()
+    defender = Defender(world, lambda _number, body: answers[body["title"]])
+    app = _app(world, defender)
+    for event, title in enumerate(answers):
+        long = {"description": "😀" * 20_000, "recommendedAction": "é" * 20_000}
+        reply = world.finish(app.post(_payload(event, title) | long))
+        world.run(120)
+        told = _told(world.finish(app.status(_told(reply)["id"])))["alerts"][0]
+        if title in ("object", "members", "emoji"):
+            assert reply.status == 200
+            assert told["alert"]["id"] == "da1"
+        else:
+            assert told["status"] == ("waiting" if title == "html" else "failed")
+            assert told["error"]["status"] == (502 if title == "html" else 400)
+    assert unsound(world.table) == []
+
+
+def test_an_outcome_the_table_refuses_is_written_without_its_text() -> None:
+    """Where the table refuses an outcome for what it says, it is written again without Defender's text."""
+    world = World()
+    defender = Defender(world, lambda _n, _b: said(200, raw=b'{"id": "da1", "title": "BROKEN"}'))
+    app = _app(world, defender)
+
+    def refuse(request: Request) -> None:
+        if any("BROKEN" in str(getattr(operation, "values", "")) for operation in request.operations):
+            raise Refused("400 InvalidInput")
+
+    app.host.script = refuse
+    reply = world.finish(app.post(_payload(1)))
+    assert reply.status == 200
+    assert _told(reply)["alerts"][0]["alert"] == {"id": "da1"}
+    assert [entry.state for entry in _alerts(world)] == ["created"]
+
+
+def test_a_table_that_refuses_everything_loses_no_alert() -> None:
+    """Where the identity may not use the table (403), alerts go to Defender directly; health says fail."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+
+    def refuse(_request: Request) -> None:
+        raise Refused("403 AuthorizationPermissionMismatch")
+
+    app.host.script = refuse
+    reply = world.finish(app.post(_payload(1)))
+    assert reply.status == 200
+    assert _told(reply)["id"] is None
+    assert len(defender.arrivals) == 1
+    assert world.finish(app.health()).status == 503
+    world.finish(app.tick())
+
+
+# Order
+
+
+def test_a_new_alert_does_not_overtake_an_older_more_urgent_one() -> None:
+    """With one open slot the older, more urgent alert takes it, though the newer one's webhook found it."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender, Settings(rate_limit_calls=1))
+    _backlog(world, 1, "High", ago=5)
+    reply = world.finish(app.post(_payload(2, severity="High")))
+    assert reply.status == 202
+    world.run(5)
+    assert [call.body["title"] for call in defender.arrivals] == ["Rule 1"]
+
+
+def test_a_new_high_overtakes_older_low_ones() -> None:
+    """With one open slot a new High goes straight through, past Low and Medium ones that wait."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender, Settings(rate_limit_calls=1))
+    _backlog(world, 1, "Low", ago=5)
+    _backlog(world, 2, "Medium", ago=5)
+    reply = world.finish(app.post(_payload(3, severity="High")))
+    assert reply.status == 200
+    assert [call.body["title"] for call in defender.arrivals] == ["Rule 3"]
+
+
+def test_several_alerts_go_at_once_while_slots_are_open() -> None:
+    """A delivery of five is sent side by side and answered 200 in the time of one call."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    began = world.now
+    reply = world.finish(app.post([_payload(event) for event in range(5)]))
+    assert reply.status == 200
+    assert _told(reply)["status"] == "created"
+    assert len(defender.arrivals) == 5
+    assert world.now - began < 1.0
+
+
+# The same alert twice
+
+
+def test_a_created_alert_is_told_as_a_duplicate() -> None:
+    """Sent again after it was created: 200, the same alert of Defender's, `duplicate: true`, no call."""
+    world = World()
+    defender = Defender(world)
+    app, other = _app(world, defender), _app(world, defender)
+    first = _told(world.finish(app.post(_payload(1))))
+    reply = world.finish(other.post(_payload(1)))
+    second = _told(reply)
+    assert reply.status == 200
+    assert second["alerts"][0] == first["alerts"][0] | {"duplicate": True}
+    assert second["id"] != first["id"]
+    assert len(defender.arrivals) == 1
+    assert unsound(world.table) == []
+
+
+def test_a_waiting_alert_is_told_as_a_duplicate() -> None:
+    """Sent again while it waits: 202 with a delivery of its own, `duplicate: true`; one call in the end."""
+    world = World()
+    defender = Defender(world)
+    app, other = _app(world, defender), _app(world, defender)
+    _fill_window(world)
+    first = _told(world.finish(app.post(_payload(1))))
+    reply = world.finish(other.post(_payload(1)))
+    second = _told(reply)
+    assert reply.status == 202
+    assert second["alerts"][0]["duplicate"] is True
+    assert second["alerts"][0]["waitingFor"]["what"] == "slot"
+    app.timer()
+    world.run(150)
+    assert len(defender.arrivals) == 1
+    ends = [_told(world.finish(app.status(one["id"]))) for one in (first, second)]
+    assert [end["status"] for end in ends] == ["created", "created"]
+    assert [end["alerts"][0]["duplicate"] for end in ends] == [False, True]
+
+
+def test_an_alert_that_is_being_sent_is_told_as_a_duplicate() -> None:
+    """Sent again while Defender is being called: 202, `waitingFor` an answer, `duplicate: true`; one call."""
+    world = World()
+    defender = Defender(world)
+    app, other = _app(world, defender), _app(world, defender)
+    app.host.faults = dataclasses.replace(QUICK, answer_delay=(5.0, 5.0))
+    first = app.post(_payload(1))
+    world.run(1)
+    reply = world.finish(other.post(_payload(1)))
+    assert reply.status == 202
+    (told,) = _told(reply)["alerts"]
+    assert told["duplicate"] is True
+    assert told["waitingFor"]["what"] == "answer"
+    assert _told(world.finish(first))["status"] == "created"
+    assert world.finish(other.status(_told(reply)["id"])).status == 200
+    assert len(defender.arrivals) == 1
+
+
+def test_a_failed_alert_is_told_as_a_duplicate() -> None:
+    """Sent again after it failed: 422 with the same error, `duplicate: true`, and no call; only replay tries again."""
+    world = World()
+    defender = Defender(world, lambda _number, _body: said(400))
+    app, other = _app(world, defender), _app(world, defender)
+    first = world.finish(app.post(_payload(1)))
+    second = world.finish(other.post(_payload(1)))
+    assert (first.status, second.status) == (422, 422)
+    (told,) = _told(second)["alerts"]
+    assert told == _told(first)["alerts"][0] | {"duplicate": True}
+    assert told["error"]["code"] == "Code400"
+    assert len(defender.arrivals) == 1
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_the_same_alert_on_several_hosts_at_one_moment_is_one(seed: int) -> None:
+    """Four instances that receive the same alert together make one call; one of the answers is no duplicate."""
+    world = World(seed)
+    defender = Defender(world)
+    apps = [_app(world, defender) for _ in range(4)]
+    posted = [app.post(_payload(1)) for app in apps]
+    world.run(30)
+    told = [_told(post.result()) for post in posted]
+    assert [one["alerts"][0]["duplicate"] for one in told].count(False) == 1
+    assert len(defender.arrivals) == 1
+    assert {world.finish(apps[0].status(one["id"])).status for one in told} == {200}
+    assert unsound(world.table) == []
+
+
+def test_equal_alerts_of_one_delivery_are_one() -> None:
+    """The same event under the same title twice in one POST is one alert; what the second says else is in the notes."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    reply = world.finish(app.post([_payload(1, "T", "High"), _payload(1, "T", "Low"), _payload(2, "T")]))
+    document = _told(reply)
+    assert reply.status == 200
+    assert len(document["alerts"]) == len(defender.arrivals) == 2
+    (told,) = [one for one in document["alerts"] if one["request"]["reportId"] == samples.event(1).report_id]
+    assert told["request"]["severity"] == "High"
+    assert any("severity" in note and "Low" in note for note in told["notes"])
+
+
+def test_what_a_duplicate_says_else_is_in_its_notes() -> None:
+    """An equal alert with another severity is not sent again; its own delivery says what differs, for ever."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    first = _told(world.finish(app.post(_payload(1, "T", "High"))))
+    second = _told(world.finish(app.post(_payload(1, "T", "Low"))))
+    (note,) = second["alerts"][0]["notes"]
+    assert "severity" in note
+    assert _told(world.finish(app.status(second["id"])))["alerts"][0]["notes"] == [note]
+    assert _told(world.finish(app.status(first["id"])))["alerts"][0]["notes"] == []
+    assert len(defender.arrivals) == 1
+
+
+# What Defender says
+
+
+def test_a_404_is_tried_again_after_1_5_and_15_minutes() -> None:
+    """Each try takes a slot; meanwhile the status shows the 404 and the next attempt; after the last it has failed."""
+    world = World()
+    defender = Defender(world, lambda _number, _body: said(404))
+    app = _app(world, defender)
+    app.timer()
+    commits = _commits(app)
+    reply = world.finish(app.post(_payload(1)))
+    delivery = _told(reply)["id"]
+    for attempts, minutes in enumerate((1, 5, 15), 1):
+        assert reply.status == 202
+        (told,) = _told(reply)["alerts"]
+        assert (told["status"], told["attempts"]) == ("waiting", attempts)
+        assert told["waitingFor"]["what"] == "retry"
+        assert told["waitingFor"]["until"] == told["nextAttempt"]
+        assert told["error"]["status"] == 404
+        assert told["error"]["hint"]
+        world.run(minutes * 60 + 35)
+        reply = world.finish(app.status(delivery))
+    assert reply.status == 422
+    document = _told(reply)
+    assert document["state"] == "failed"
+    assert document["alerts"][0]["attempts"] == 4
+    times = [call.at for call in defender.arrivals]
+    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    assert [round(wait / 60) for wait in waits] == [1, 5, 15]
+    assert all(wait >= minutes * 60 for wait, minutes in zip(waits, (1, 5, 15), strict=True))
+    takes = [
+        operation
+        for commit in commits
+        for operation in commit
+        if operation.key.startswith("slot-") and getattr(operation, "values", {}).get("closed") == POLICY.lease
+    ]
+    assert len(takes) == 4
+
+
+def test_a_404_of_a_truncated_time_is_final() -> None:
+    """An event time that lost digits on its way cannot match: its 404 fails at once."""
+    world = World()
+    defender = Defender(world, lambda _number, _body: said(404))
+    app = _app(world, defender)
+    reply = world.finish(app.post(_payload(1) | {"eventTime": 1_772_600_705}))
+    assert reply.status == 422
+    assert _told(reply)["alerts"][0]["error"]["status"] == 404
+    assert len(defender.arrivals) == 1
+
+
+def test_without_retry_minutes_a_404_is_final() -> None:
+    """`NOT_FOUND_RETRY_MINUTES` empty: a 404 fails at once."""
+    world = World()
+    app = _app(
+        world, Defender(world, lambda _number, _body: said(404)), Settings(not_found_retry_minutes=())
+    )
+    assert world.finish(app.post(_payload(1))).status == 422
+
+
+def test_an_event_that_becomes_searchable_is_created() -> None:
+    """A 404 that turns into a success shows no error any more."""
+    world = World()
+    defender = Defender(world, lambda number, _body: said(404 if number < 2 else 200))
+    app = _app(world, defender)
+    app.timer()
+    reply = world.finish(app.post(_payload(1)))
+    world.run(8 * 60)
+    reply = world.finish(app.status(_told(reply)["id"]))
+    assert reply.status == 200
+    (told,) = _told(reply)["alerts"]
+    assert (told["status"], told["attempts"], told["error"], told["nextAttempt"]) == ("created", 3, None, None)
+
+
+def test_a_rejected_alert_is_kept_with_what_defender_said() -> None:
+    """A 400 is final: 422 with Defender's status, code, message and target and what to do; it stands in the failed list."""
+    world = World()
+    app = _app(world, Defender(world, lambda _number, _body: said(400)))
+    reply = world.finish(app.post(_payload(1)))
+    assert reply.status == 422
+    assert reply.content_type == "application/problem+json"
+    document = _told(reply)
+    assert document["type"].endswith(":failed")
+    assert document["alerts"][0]["error"] == {
+        "status": 400,
+        "code": "Code400",
+        "message": "It is 400.",
+        "target": "43f4cb08",
+        "hint": document["alerts"][0]["error"]["hint"],
+    }
+    assert "replay" in document["alerts"][0]["error"]["hint"]
+    (row,) = world.table.query(ledger.FAILED, ledger.FAILED_END)
+    assert ledger.read(row) == _alerts(world)[0]
+
+
+def test_a_delivery_with_created_and_failed_alerts_is_partial() -> None:
+    """Where one was created and one rejected: 200, `partial`, each with what became of it."""
+    world = World()
+    app = _app(world, Defender(world, lambda _n, body: said(400 if body["title"] == "bad" else 200)))
+    reply = world.finish(app.post([_payload(1), _payload(2, "bad"), {"title": "nothing else"}]))
+    document = _told(reply)
+    assert reply.status == 200
+    assert document["status"] == "partial"
+    assert [one["status"] for one in document["alerts"]] == ["created", "failed"]
+    assert document["refused"][0]["problems"]
+
+
+# Status
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    ["", "x", "0" * 46, "1790000000000-" + "0" * 32, "o'brien", "a/b", "%", "x" * 10_000, "\x00", "\ud800"],
+)
+def test_an_unknown_delivery_is_a_404(unknown: str) -> None:
+    """An id that nobody was given is a 404, whatever it is made of."""
+    world = World()
+    app = _app(world, Defender(world))
+    world.finish(app.post(_payload(1)))
+
+    def strict(request: Request) -> None:
+        if request.kind == "query" and (len(request.start) > 1000 or not request.start.isascii()):
+            raise Refused("414 or 400")
+
+    app.host.script = strict
+    assert world.finish(app.status(unknown)).status == 404
+
+
+def test_the_status_says_in_the_end_what_the_post_would_have_said() -> None:
+    """202 with `Location` and `Retry-After` until all have ended; then exactly the answer of a POST that waited."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    waiting = world.finish(app.post(_payload(1)))
+    app.timer()
+    asked = 0
+    delivery = _told(waiting)["id"]
+    while (reply := world.finish(app.status(delivery))).status == 202:
+        asked += 1
+        assert _told(reply)["status"] == "waiting"
+        world.run(int(reply.headers["Retry-After"]))
+    assert 2 <= asked <= 5
+    assert "Location" not in reply.headers
+    straight = _app(World(), Defender(World()))
+    direct = straight.host.world.finish(straight.post(_payload(1)))
+    assert _told(reply) == _told(direct) | {"id": delivery}
+
+
+def test_the_location_is_under_the_public_address_where_one_is_set() -> None:
+    """`PUBLIC_BASE_URL` is the beginning of `Location`, else the request's own origin is."""
+    world = World()
+    app = _app(world, Defender(world), Settings(public_base_url="https://alerts.contoso.example"))
+    _fill_window(world)
+    reply = world.finish(app.post(_payload(1)))
+    assert reply.headers["Location"].startswith("https://alerts.contoso.example/api/deliveries/")
+    again = world.finish(app.status(json.loads(reply.body)["id"]))
+    assert again.headers["Location"] == reply.headers["Location"]
+
+
+def test_waiting_for_a_slot_says_until_when() -> None:
+    """`waitingFor` a slot names the time at which one opens."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    opens = world.now + 2 * POLICY.window + POLICY.margin
+    (told,) = _told(world.finish(app.post(_payload(1))))["alerts"]
+    assert told["waitingFor"]["what"] == "slot"
+    assert told["waitingFor"]["until"] == _utc(opens)
+
+
+def test_waiting_for_a_pause_says_why_and_until_when() -> None:
+    """`waitingFor` a pause carries what Defender said and its end; the operator's has none."""
+    world = World()
+    defender = Defender(world, lambda _number, _body: said(429, retry_after=300.0))
+    app = _app(world, defender)
+    reply = world.finish(app.post(_payload(1)))
+    ended = world.now
+    delivery = _told(reply)["id"]
+    (told,) = _told(world.finish(app.status(delivery)))["alerts"]
+    assert told["waitingFor"]["what"] == "pause"
+    assert "429" in told["waitingFor"]["reason"]
+    assert _utc(ended + 298) <= told["waitingFor"]["until"] <= _utc(ended + 301)
+    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
+    world.table.commit([window.operator_pause(window.read_pause(row, POLICY), "a bad rule")])
+    (told,) = _told(world.finish(app.status(delivery)))["alerts"]
+    assert told["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
+
+
+def test_a_defender_that_hangs_does_not_hold_the_webhook() -> None:
+    """The POST answers within INLINE_SECONDS while the call goes on; `waitingFor` an answer; the outcome follows."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    app.host.faults = dataclasses.replace(QUICK, answer_delay=(20.0, 20.0))
+    began = world.now
+    reply = world.finish(app.post(_payload(1)))
+    assert 7.5 <= world.now - began <= 8.5
+    assert reply.status == 202
+    assert _told(reply)["alerts"][0]["waitingFor"]["what"] == "answer"
+    world.run(20)
+    assert world.finish(app.status(_told(reply)["id"])).status == 200
+    assert len(defender.arrivals) == 1
+
+
+def test_without_a_token_the_alert_waits() -> None:
+    """A token endpoint that is out takes no slot and loses nothing: 202 within INLINE_SECONDS."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    app.host.tokens = False
+    began = world.now
+    reply = world.finish(app.post(_payload(1)))
+    assert reply.status == 202
+    assert world.now - began <= 8.5
+    assert world.table.query(window.FIRST_KEY, window.END_KEY) == []
+    app.host.tokens = True
+    world.finish(app.tick())
+    assert world.finish(app.status(_told(reply)["id"])).status == 200
+
+
+def test_without_a_permit_the_alert_waits() -> None:
+    """With as many webhooks inside a Defender call as may be, the next takes the waiting path at once."""
+    world = World()
+    defender = Defender(world, lambda _number, _body: None)
+    app = _app(world, defender)
+    for event in range(8):
+        app.post(_payload(event))
+        world.run(0.5)
+    app.host.queries = app.host.commits = 0
+    began = world.now
+    reply = world.finish(app.post(_payload(100)))
+    assert reply.status == 202
+    assert (app.host.queries, app.host.commits) == (0, 1)
+    assert world.now - began < 0.1
+
+
+def test_a_dry_run_stores_and_calls_nothing() -> None:
+    """`dryRun=true` maps and checks only."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    reply = world.finish(app.post(_payload(1), dryRun="true"))
+    assert _told(reply)["status"] == "valid"
+    assert (app.host.queries, app.host.commits, defender.arrivals) == (0, 0, [])
+
+
+# Refused payloads
+
+
+def test_a_refused_payload_is_kept_with_its_reasons() -> None:
+    """A payload that gave no alert is answered 422 and kept: source, problems, parameters without the key, bytes."""
+    world = World()
+    app = _app(world, Defender(world))
+    body = json.dumps(_payload(1) | {"machineId": "no device"}).encode()
+    reply = world.finish(app.post(body, code="secret", title="A title"))
+    assert reply.status == 422
+    (row,) = world.table.query(ledger.REFUSED, ledger.REFUSED_END)
+    kept = ledger.read_refusal(row)
+    assert (kept.status, kept.payload, kept.bytes) == (422, body, len(body))
+    assert kept.query == {"title": "A title"}
+    assert kept.refused[0]["problems"][0]["field"] == "machineId"
+    assert "secret" not in str(row.values)
+
+
+def test_a_refusal_is_answered_even_if_it_cannot_be_kept() -> None:
+    """Where the table is out, a refused payload is still answered with its problems."""
+    world = World()
+    app = _app(world, Defender(world))
+    app.host.script = lambda _request: Fault("lost")
+    assert world.finish(app.post({"title": "nothing"})).status == 422
+
+
+# Health
+
+
+def test_health_passes_and_says_nothing_else() -> None:
+    """An idle app is healthy: 200, `application/health+json`, no detail, never cached."""
+    world = World()
+    app = _app(world, Defender(world))
+    reply = world.finish(app.health())
+    assert (reply.status, json.loads(reply.body)) == (200, {"status": "pass"})
+    assert reply.content_type == "application/health+json"
+
+
+def test_health_fails_while_the_table_is_out() -> None:
+    """No answer of the table: 503 fail; it passes again without a restart."""
+    world = World()
+    app = _app(world, Defender(world))
+    app.host.script = lambda _request: Fault("lost")
+    reply = world.finish(app.health())
+    assert (reply.status, json.loads(reply.body)) == (503, {"status": "fail"})
+    app.host.script = None
+    assert world.finish(app.health()).status == 200
+
+
+def test_health_fails_where_the_dispatcher_is_dead() -> None:
+    """An alert that waits over five minutes while slots are open and no pause holds: fail; in a pause it passes."""
+    world = World()
+    app = _app(world, Defender(world))
+    _backlog(world, 1, "Low")
+    world.run(290)
+    assert world.finish(app.health()).status == 200
+    world.run(20)
+    assert world.finish(app.health()).status == 503
+    world.table.commit([window.operator_pause(None, "stop")])
+    assert world.finish(app.health()).status == 200
+    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
+    world.table.commit([window.end_pause(window.read_pause(row, POLICY))])
+    _fill_window(world)
+    assert world.finish(app.health()).status == 200
+
+
+def test_health_passes_while_a_long_backlog_is_sent() -> None:
+    """A backlog of many minutes is no illness: asked at any moment, a site whose dispatcher works is healthy."""
+    world = World()
+    app, other = _app(world, Defender(world)), _app(world, Defender(world))
+    for event in range(150):
+        _backlog(world, event, "Low", ago=400)
+    app.timer()
+    asked = []
+    for _ in range(700):
+        world.run(0.9)
+        asked.append(world.finish(other.health()).status)
+    assert any(entry.state == "created" for entry in _alerts(world))
+    assert set(asked) == {200}
+
+
+def _utc(seconds: float) -> str:
+    from shared.delivery import utc  # noqa: PLC0415 - the form of times in answers
+
+    return str(utc(seconds))

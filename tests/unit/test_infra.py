@@ -1,0 +1,527 @@
+"""The infrastructure's files: that they hold together, and say what they promise. Nothing here compiles them."""
+
+import copy
+import itertools
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tree_sitter
+import tree_sitter_bicep
+import yaml
+
+from dev import arm, package
+from shared import permission, settings
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
+DOCUMENT = json.loads((INFRA / "azuredeploy.json").read_text("utf-8"))
+FORM = json.loads((INFRA / "createUiDefinition.json").read_text("utf-8"))["parameters"]
+BICEP = (INFRA / "main.bicep").read_text("utf-8")
+AZD = yaml.safe_load((ROOT / "azure.yaml").read_text("utf-8"))
+# Where this repository lives is not known to it: one line of the README holds this in its place.
+PLACEHOLDER = re.compile(r"OWNER(/|%2F)REPOSITORY")
+
+EVERYTHING = {"alertEmail": "soc@contoso.example", "packageUri": "https://soc.example/package.zip"}
+NOTHING = {"healthTest": False}
+ROLES = {  # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Microsoft.Storage/storageAccounts",  # Storage Blob Data Owner
+    "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Microsoft.Storage/storageAccounts",  # … Table Data Contributor
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Microsoft.Insights/components",  # Monitoring Metrics Publisher
+}
+NOT_ON_FLEX = {  # "Flex Consumption plan deprecations" in Microsoft's app settings reference
+    "alwaysOn",
+    "ftpsState",
+    "linuxFxVersion",
+    "use32BitWorkerProcess",
+    "ENABLE_ORYX_BUILD",
+    "FUNCTIONS_EXTENSION_VERSION",
+    "FUNCTIONS_WORKER_RUNTIME",
+    "SCM_DO_BUILD_DURING_DEPLOYMENT",
+    "WEBSITE_CONTENTSHARE",
+    "WEBSITE_RUN_FROM_PACKAGE",
+}
+
+
+def deployed(given: dict[str, Any] | None = None, **options: str) -> list[dict[str, Any]]:
+    """Return the resources that a deployment with these parameters makes."""
+    return arm.Template(DOCUMENT, given, **options).resources()
+
+
+def one(resources: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """Return the only resource of a type."""
+    (found,) = (each for each in resources if each["type"] == kind)
+    return found
+
+
+def before(resources: list[dict[str, Any]], resource_id: str) -> set[str]:
+    """Return the ids of all that is there before a resource is made."""
+    needs = {each["id"]: set(each.get("dependsOn", ())) for each in resources}
+    found: set[str] = set()
+    pending = [resource_id]
+    while pending:
+        new = needs.get(pending.pop(), set()) - found
+        found |= new
+        pending += new
+    return found
+
+
+def references(value: Any) -> set[str]:
+    """Return the ids of the resources whose run-time properties stand in a value."""
+    return {found for text in arm.strings(value) for found in re.findall(r"<([^>]+)>", text)}
+
+
+def setting(resources: list[dict[str, Any]], name: str) -> str:
+    """Return an app setting."""
+    found = one(resources, "Microsoft.Web/sites")["properties"]["siteConfig"]["appSettings"]
+    values: dict[str, str] = {each["name"]: each["value"] for each in found}
+    return values[name]
+
+
+def elements() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every element of the form with the expression that stands for its value."""
+    for element in FORM["basics"]:
+        yield f"basics('{element['name']}')", element
+    for step in FORM["steps"]:
+        for element in step["elements"]:
+            yield f"steps('{step['name']}').{element['name']}", element
+
+
+def nodes(kind: str) -> list[str]:
+    """Return the text of every node of a kind in main.bicep's syntax tree."""
+    tree = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bicep.language())).parse(BICEP.encode())
+    pending, found = [tree.root_node], []
+    while pending:
+        node = pending.pop(0)
+        pending += node.children
+        if node.type == kind and node.text:
+            found.append(node.text.decode())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("plain", "plain"),
+        ("[[not an expression]", "[not an expression]"),
+        ("[format('{{{0}}} it''s {1}', 'a', 2)]", "{a} it's 2"),
+        ("[variables('clouds')['Commercial'].api]", "https://api.securitycenter.windows.com"),
+        ("[if(empty(parameters('alertEmail')), createArray(), createArray('x'))]", []),
+        ("[reference(variables('siteId')).defaultHostName]", None),
+        ("[string(createObject('a', createArray(1, true())))]", arm.ExpressionError),
+        ("[variables('no such')]", arm.ExpressionError),
+        ("[parameters('no such')]", arm.ExpressionError),
+        ("[resourceId('Microsoft.Web/sites')]", arm.ExpressionError),
+        ("[concat('a',)]", arm.ExpressionError),
+        ("[variables('roles').noSuchRole]", arm.ExpressionError),
+    ],
+)
+def test_expressions_are_understood(expression: str, value: object) -> None:
+    """The reader evaluates what is right, and finds what is wrong: the tests below lean on it."""
+    template = arm.Template(DOCUMENT)
+    if value is arm.ExpressionError:
+        with pytest.raises(arm.ExpressionError):
+            template.value(expression)
+    elif value is None:
+        assert isinstance(template.value(expression), arm.Mark)
+    else:
+        assert template.value(expression) == value
+
+
+@pytest.mark.parametrize("kind", ["parameters", "variables"])
+def test_everything_declared_is_used_and_everything_used_declared(kind: str) -> None:
+    """No parameter or variable is left over, none is missing, and each is named by a literal."""
+    used = list(arm.calls(DOCUMENT, kind))
+    assert {name for (name,) in used} == set(DOCUMENT[kind])
+    assert all(isinstance(name, str) for (name,) in used)
+
+
+def test_every_parameter_explains_itself_and_has_a_default() -> None:
+    """A deployment needs no answer, and every question can be understood."""
+    for declared in DOCUMENT["parameters"].values():
+        assert declared["metadata"]["description"].endswith(".")
+        assert "defaultValue" in declared
+
+
+def test_every_expression_can_be_evaluated() -> None:
+    """Whatever is chosen, in public Azure and in Azure Government, every name and function is there."""
+    choices = {
+        name: declared.get("allowedValues", [False, True])
+        for name, declared in DOCUMENT["parameters"].items()
+        if "allowedValues" in declared or declared["type"] == "bool"
+    }
+    cases: tuple[dict[str, Any], ...] = (EVERYTHING, {"alwaysReadyInstances": 2})
+    for name, values in choices.items():
+        for value, more, cloud in itertools.product(values, cases, arm.CLOUDS):
+            template = arm.Template(DOCUMENT, {**more, name: value}, cloud=cloud)
+            assert len(template.resources()) > 10
+            assert template.value(DOCUMENT["outputs"])
+
+
+@pytest.mark.parametrize("given", [EVERYTHING, NOTHING, {}])
+def test_every_reference_is_to_something_deployed_before(given: dict[str, Any]) -> None:
+    """Nothing depends on what is not in the template, and properties are read of what is there by then."""
+    resources, declared = deployed(given), copy.deepcopy(DOCUMENT)
+    for each in declared["resources"]:
+        each.pop("condition", None)
+    known = {each["id"] for each in arm.Template(declared, given).resources()}
+    there = {each["id"] for each in resources}
+    assert len(there) == len(resources)
+    for each in resources:
+        assert set(each.get("dependsOn", ())) <= known
+        assert references({**each, "dependsOn": []}) <= before(resources, each["id"]) & there
+        ids = {text for text in arm.strings(each) if text.startswith(f"{arm.GROUP}/providers/")}
+        assert ids <= known
+        assert ids - set(each.get("dependsOn", ())) <= there
+    assert references(arm.Template(DOCUMENT, given).value(DOCUMENT["outputs"])) <= there
+
+
+def test_first_the_identity_then_its_roles_then_the_app() -> None:
+    """The app starts when its identity has its roles, so that its first tokens carry them; code comes last."""
+    resources = deployed(EVERYTHING)
+    app, code = one(resources, "Microsoft.Web/sites"), one(resources, "Microsoft.Web/sites/extensions")
+    roles = [each for each in resources if each["type"] == "Microsoft.Authorization/roleAssignments"]
+    identity = one(resources, "Microsoft.ManagedIdentity/userAssignedIdentities")
+    assert {identity["id"], *(each["id"] for each in roles)} <= before(resources, app["id"])
+    assert all(identity["id"] in before(resources, each["id"]) for each in roles)
+    assert app["id"] in before(resources, code["id"])
+    assert app["identity"] == {"type": "UserAssigned", "userAssignedIdentities": {identity["id"]: {}}}
+
+
+def test_the_identity_has_the_least_roles() -> None:
+    """Three roles, each on the one resource it is for, under names that are the same at every deployment."""
+    found = {}
+    for each in deployed():
+        if each["type"] == "Microsoft.Authorization/roleAssignments":
+            role = each["properties"]["roleDefinitionId"]
+            prefix = f"{arm.SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/"
+            found[role.removeprefix(prefix)] = each["scope"].rpartition("/")[0]
+            assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", each["name"])
+            assert each["properties"]["principalId"].endswith(">.principalId")
+            assert each["properties"]["principalType"] == "ServicePrincipal"
+    assert found == ROLES
+    names = [each["name"] for each in deployed() if "scope" in each]
+    assert len(set(names)) == len(names)
+
+
+def test_no_key_opens_anything() -> None:
+    """Storage and telemetry take the identity only; no expression lists keys; the package's address is secret."""
+    resources = deployed(EVERYTHING)
+    storage = one(resources, "Microsoft.Storage/storageAccounts")["properties"]
+    assert storage["allowSharedKeyAccess"] is False
+    assert storage["allowBlobPublicAccess"] is False
+    assert storage["supportsHttpsTrafficOnly"] is True
+    assert storage["minimumTlsVersion"] == "TLS1_2"
+    assert one(resources, "Microsoft.Insights/components")["properties"]["DisableLocalAuth"] is True
+    workspace = one(resources, "Microsoft.OperationalInsights/workspaces")["properties"]
+    assert workspace["features"]["disableLocalAuth"] is True
+    policy = one(resources, "Microsoft.Web/sites/basicPublishingCredentialsPolicies")
+    assert policy["properties"] == {"allow": False}
+    text = json.dumps(DOCUMENT)
+    assert "listKeys" not in text
+    assert "AccountKey" not in text
+    assert "SharedAccessSignature" not in text
+    assert DOCUMENT["parameters"]["packageUri"]["type"] == "securestring"
+    assert "packageUri" not in json.dumps(DOCUMENT["outputs"])
+
+
+def test_the_plan_is_flex_consumption() -> None:
+    """Linux, Python, its scale where Flex Consumption reads it, and nothing that it refuses."""
+    resources = deployed({"alwaysReadyInstances": 2, "httpConcurrency": 8})
+    plan, app = one(resources, "Microsoft.Web/serverfarms"), one(resources, "Microsoft.Web/sites")
+    assert (plan["sku"], plan["properties"]) == (
+        {"name": "FC1", "tier": "FlexConsumption"},
+        {"reserved": True},
+    )
+    config = app["properties"]["functionAppConfig"]
+    assert app["kind"] == "functionapp,linux"
+    assert app["properties"]["httpsOnly"] is True
+    assert app["properties"]["serverFarmId"] == plan["id"]
+    assert config["runtime"] == {"name": "python", "version": "3.13"}
+    assert config["scaleAndConcurrency"] == {
+        "instanceMemoryMB": 2048,
+        "maximumInstanceCount": 40,
+        "alwaysReady": [{"name": "http", "instanceCount": 2}],
+        "triggers": {"http": {"perInstanceConcurrency": 8}},
+    }
+    where = config["deployment"]["storage"]
+    assert where["type"] == "blobContainer"
+    assert where["value"].endswith(">.primaryEndpoints.blobapp-package")
+    assert where["authentication"]["type"] == "UserAssignedIdentity"
+    assert not NOT_ON_FLEX & set(arm.strings(app))
+    default = one(deployed(), "Microsoft.Web/sites")["properties"]["functionAppConfig"]
+    assert default["scaleAndConcurrency"]["alwaysReady"] == []
+    assert default["scaleAndConcurrency"]["triggers"] == {"http": {"perInstanceConcurrency": 16}}
+
+
+def test_the_host_opens_its_storage_by_identity() -> None:
+    """By account name in public Azure; elsewhere by endpoint, because the host knows one suffix only."""
+    public, government = deployed(), deployed(cloud="AzureUSGovernment")
+    account = one(public, "Microsoft.Storage/storageAccounts")["name"]
+    assert setting(public, "AzureWebJobsStorage__accountName") == account
+    with pytest.raises(KeyError):
+        setting(government, "AzureWebJobsStorage__accountName")
+    suffix = f"{account}.blob.core.usgovcloudapi.net"
+    assert setting(government, "AzureWebJobsStorage__blobServiceUri") == f"https://{suffix}"
+    for resources in (public, government):
+        assert setting(resources, "AzureWebJobsStorage__credential") == "managedidentity"
+        client = setting(resources, "AzureWebJobsStorage__clientId")
+        assert client == setting(resources, "AZURE_CLIENT_ID")
+        told = setting(resources, "APPLICATIONINSIGHTS_AUTHENTICATION_STRING")
+        assert told == f"ClientId={client};Authorization=AAD"
+
+
+@pytest.mark.parametrize("cloud", DOCUMENT["parameters"]["defenderCloud"]["allowedValues"])
+def test_each_defender_cloud_has_a_host_and_an_audience_that_fit(cloud: str) -> None:
+    """The app itself finds nothing wrong with the pair, and the docs tell the same pair."""
+    resources = deployed({"defenderCloud": cloud})
+    found = settings.read(
+        {name: setting(resources, name) for name in ("DEFENDER_API_URL", "DEFENDER_TOKEN_SCOPE")}
+    )
+    url, scope = found.defender_api_url, found.defender_token_scope
+    assert permission.wrong(None, api_url=url, scope=scope, client_id=None, now=datetime.now(UTC)) is None
+    assert scope.endswith("/.default")
+    near = re.sub(r"//(us|eu|uk|au|swa|ina)\.", "//eu.", url)
+    assert f"| `{near}` | `{scope}` |" in (ROOT / "docs" / "settings.md").read_text("utf-8")
+    own = {"defenderApiUrl": "https://api.example", "defenderTokenScope": "https://aud.example/.default"}
+    assert setting(deployed({"defenderCloud": cloud, **own}), "DEFENDER_API_URL") == "https://api.example"
+    assert (
+        setting(deployed({"defenderCloud": cloud, **own}), "DEFENDER_TOKEN_SCOPE")
+        == own["defenderTokenScope"]
+    )
+
+
+def test_the_clouds_are_those_of_the_list() -> None:
+    """Every cloud that can be chosen is defined, and none is defined that cannot be chosen."""
+    assert list(DOCUMENT["variables"]["clouds"]) == DOCUMENT["parameters"]["defenderCloud"]["allowedValues"]
+
+
+def test_code_is_installed_only_if_there_is_an_address() -> None:
+    """`onedeploy` fetches the package from packageUri, and builds it in Azure if asked to."""
+    assert not [each for each in deployed() if each["type"] == "Microsoft.Web/sites/extensions"]
+    for build in (False, True):
+        code = one(deployed({**EVERYTHING, "remoteBuild": build}), "Microsoft.Web/sites/extensions")
+        assert code["name"].endswith("/onedeploy")
+        assert code["properties"] == {"packageUri": EVERYTHING["packageUri"], "remoteBuild": build}
+
+
+def test_the_template_offers_what_can_be_packaged() -> None:
+    """Every Python of the template has a package, and the default is the same."""
+    declared = DOCUMENT["parameters"]["pythonVersion"]
+    assert tuple(declared["allowedValues"]) == package.PYTHONS
+    assert declared["defaultValue"] == package.PYTHONS[0]
+
+
+def test_alert_rules_tell_somebody_if_there_is_an_address() -> None:
+    """Failed alerts, a long wait, no permission and a failing health test: each tells the action group."""
+    resources = deployed(EVERYTHING)
+    group = one(resources, "Microsoft.Insights/actionGroups")
+    assert group["properties"]["emailReceivers"][0]["emailAddress"] == EVERYTHING["alertEmail"]
+    rules = [each for each in resources if each["type"] == "Microsoft.Insights/scheduledQueryRules"]
+    assert [rule["properties"]["actions"]["actionGroups"] for rule in rules] == [[group["id"]]] * 3
+    health = one(resources, "Microsoft.Insights/metricAlerts")
+    assert health["properties"]["actions"] == [{"actionGroupId": group["id"]}]
+    silent = deployed()
+    assert not [each for each in silent if each["type"] == "Microsoft.Insights/actionGroups"]
+    assert group["id"] not in json.dumps([{**each, "dependsOn": []} for each in silent])
+
+
+def test_the_rules_ask_what_they_are_named_for() -> None:
+    """Three rules over the log, each evaluated at least as often as its window is long."""
+    rules = {
+        each["name"].removeprefix(f"{app}-"): each["properties"]
+        for app in [one(deployed(), "Microsoft.Web/sites")["name"]]
+        for each in deployed({"oldestWaitingMinutes": 45})
+        if each["type"] == "Microsoft.Insights/scheduledQueryRules"
+    }
+    conditions = {name: rule["criteria"]["allOf"][0] for name, rule in rules.items()}
+    assert set(rules) == {"failed", "oldest-waiting", "no-permission"}
+    assert "line.state == 'failed'" in conditions["failed"]["query"]
+    assert "in (401, 403)" in conditions["no-permission"]["query"]
+    oldest = conditions["oldest-waiting"]
+    assert (oldest["threshold"], oldest["timeAggregation"]) == (45, "Maximum")
+    assert f"{oldest['metricMeasureColumn']} = " in oldest["query"]
+    assert all(rule["evaluationFrequency"] == rule["windowSize"] for rule in rules.values())
+    assert all(rule["enabled"] for rule in rules.values())
+
+
+def test_the_health_test_asks_the_health_function() -> None:
+    """The address is the one that HealthFunction serves; the test can be left out."""
+    resources = deployed()
+    test = one(resources, "Microsoft.Insights/webtests")
+    route = json.loads((ROOT / "HealthFunction" / "function.json").read_text("utf-8"))["bindings"][0]
+    assert route["authLevel"] == "anonymous"
+    assert test["properties"]["Request"]["RequestUrl"].endswith(f"/api/{route['route']}")
+    assert len({each["Id"] for each in test["properties"]["Locations"]}) == 3
+    alert = one(resources, "Microsoft.Insights/metricAlerts")["properties"]
+    assert alert["criteria"]["webTestId"] == test["id"]
+    assert alert["scopes"] == [test["id"], alert["criteria"]["componentId"]]
+    kinds = {each["type"] for each in deployed(NOTHING)}
+    assert not kinds & {"Microsoft.Insights/webtests", "Microsoft.Insights/metricAlerts"}
+
+
+def test_the_workbook_shows_quota_backlog_and_outcomes() -> None:
+    """What is deployed is the workbook as a JSON text, every query of it over the log of this app."""
+    resources = deployed({"rateLimitCalls": 7})
+    found = json.loads(one(resources, "Microsoft.Insights/workbooks")["properties"]["serializedData"])
+    shown = {each["name"]: each["content"] for each in found["items"]}
+    assert {"outcomes", "quota", "backlog", "oldest"} <= set(shown)
+    assert "allowed = 7" in shown["quota"]["query"]
+    queries = [content for content in shown.values() if "query" in content]
+    assert all(
+        content["query"].startswith("traces | where message startswith '{\"step\"'") for content in queries
+    )
+    assert all(content["timeContextFromParameter"] == "TimeRange" for content in queries)
+    assert found["fallbackResourceIds"] == [one(resources, "Microsoft.Insights/components")["id"]]
+
+
+def test_names_are_within_azures_limits() -> None:
+    """With the longest name allowed, everything that is named after the app still has a valid name."""
+    resources = deployed({**EVERYTHING, "appName": "a" * DOCUMENT["parameters"]["appName"]["maxLength"]})
+    limits = {
+        "Microsoft.Web/sites": 60,
+        "Microsoft.Web/serverfarms": 60,
+        "Microsoft.OperationalInsights/workspaces": 63,
+    }
+    assert all(len(each["name"]) <= limits.get(each["type"], 127) for each in resources)
+    assert re.fullmatch(r"[a-z0-9]{3,24}", one(resources, "Microsoft.Storage/storageAccounts")["name"])
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", each["apiVersion"]) for each in resources)
+    assert len(one(resources, "Microsoft.Insights/actionGroups")["properties"]["groupShortName"]) <= 12
+
+
+def test_the_form_fills_parameters_of_the_template() -> None:
+    """Every output of the form is a parameter, made of an element that exists; every element is used."""
+    assert set(FORM["outputs"]) <= set(DOCUMENT["parameters"])
+    text = " ".join(FORM["outputs"].values())
+    found = dict(elements())
+    silent = {"Microsoft.Common.TextBlock"}
+    for expression, element in found.items():
+        assert (expression in text) == (element["type"] not in silent)
+    used = re.findall(r"basics\('\w+'\)|steps\('\w+'\)\.\w+", text)
+    assert set(used) <= set(found)
+    assert len(used) == len(set(used))
+
+
+def test_the_form_offers_what_the_template_allows() -> None:
+    """Choices, limits and what is chosen at first are the template's own."""
+    found, checked = dict(elements()), 0
+    for name, output in FORM["outputs"].items():
+        declared = DOCUMENT["parameters"][name]
+        if output == "[location()]":
+            continue
+        (element,) = (found[each] for each in found if each in output)
+        if element["type"] == "Microsoft.Common.DropDown":
+            offered = {each["label"]: each["value"] for each in element["constraints"]["allowedValues"]}
+            assert [str(value) for value in declared["allowedValues"]] == list(offered.values())
+            assert offered[element["defaultValue"]] == str(declared["defaultValue"])
+            assert output.startswith("[int(") == (declared["type"] == "int")
+            checked += 1
+        else:
+            assert element["defaultValue"] == declared["defaultValue"]
+            assert element.get("min", 0) >= declared.get("minValue", 0)
+            assert element.get("max", 0) <= declared.get("maxValue", element.get("max", 0))
+            checked += 1
+    assert checked == len(FORM["outputs"]) - 1
+
+
+def test_the_form_accepts_its_own_defaults() -> None:
+    """What a text box holds at first is valid, and so is a good answer; a bad one is not."""
+    good = {
+        "alertEmail": "soc@contoso.example",
+        "packageUri": "https://x.example/a.zip?sig=b",
+        "retentionDays": "3650",
+    }
+    bad = {"alertEmail": "soc", "packageUri": "http://x.example/a.zip", "retentionDays": "2"}
+    boxes = {each["name"]: each for _, each in elements() if each["type"] == "Microsoft.Common.TextBox"}
+    assert set(boxes) == set(good)
+    for name, box in boxes.items():
+        rule = re.compile(box["constraints"]["regex"])
+        assert rule.search(box["defaultValue"])
+        assert rule.search(good[name])
+        assert not rule.search(bad[name])
+
+
+def test_main_bicep_is_bicep() -> None:
+    """It can be read to the end without an error."""
+    assert "module webhook 'azuredeploy.json'" in BICEP
+    assert nodes("ERROR") == []
+    assert len(nodes("parameter_declaration")) == 5
+
+
+def test_main_bicep_passes_what_the_template_takes() -> None:
+    """Its module's parameters and outputs are those of azuredeploy.json, and its defaults too."""
+    (module,) = nodes("module_declaration")
+    passed = re.findall(r"^    (\w+): \w+$", module, re.MULTILINE)
+    assert len(passed) == 5
+    assert set(passed) <= set(DOCUMENT["parameters"])
+    assert set(re.findall(r"webhook\.outputs\.(\w+)", BICEP)) <= set(DOCUMENT["outputs"])
+    for name, default in re.findall(r"^param (\w+) string = '(.*)'$", BICEP, re.MULTILINE):
+        assert DOCUMENT["parameters"][name]["defaultValue"] == default
+    given = json.loads((INFRA / "main.parameters.json").read_text("utf-8"))["parameters"]
+    assert list(given) == re.findall(r"^param (\w+) ", BICEP, re.MULTILINE)
+
+
+def test_azd_finds_what_it_deploys_to() -> None:
+    """The service is the tag of the app, the hooks run scripts that are there, with outputs of main.bicep."""
+    (service,) = AZD["services"]
+    assert one(deployed(), "Microsoft.Web/sites")["tags"] == {"azd-service-name": service}
+    assert AZD["services"][service] == {"project": ".", "language": "python", "host": "function"}
+    assert (ROOT / AZD["infra"]["path"] / f"{AZD['infra']['module']}.bicep").is_file()
+    outputs = set(re.findall(r"^output (\w+) ", BICEP, re.MULTILINE))
+    for hook in AZD["hooks"]["postprovision"].values():
+        script, *_ = hook["run"].split()
+        assert (ROOT / script).stat().st_mode & 0o111 or script.endswith(".ps1")
+        assert set(re.findall(r"\$(?:env:)?([A-Z_]+)", hook["run"])) <= outputs
+        assert hook["continueOnError"] is True
+
+
+def test_one_line_holds_the_address_of_this_repository() -> None:
+    """Nobody has to search where to put it: if anywhere, the placeholder stands in one line of the README."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],  # noqa: S607 - git of the PATH
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    files = [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+    assert INFRA / "azuredeploy.json" in files
+    found = [
+        (path.relative_to(ROOT).as_posix(), line)
+        for path in files
+        if path != Path(__file__)
+        for line in path.read_text("utf-8", errors="replace").splitlines()
+        if PLACEHOLDER.search(line)
+    ]
+    assert [path for path, _ in found] in ([], ["README.md"])
+
+
+def wrong_buttons(page: str) -> list[str]:
+    """Return the Deploy to Azure links of a page that do not open our template with its form."""
+    raw = r"https%3A%2F%2Fraw\.githubusercontent\.com%2F[\w.%-]+%2Finfra%2F"
+    right = rf"https://portal\.azure\.com/#create/Microsoft\.Template/uri/({raw})azuredeploy\.json"
+    right += r"/createUIDefinitionUri/\1createUiDefinition\.json"
+    return [
+        link
+        for link in re.findall(r"https://portal\.azure\.com/#create/[^\s)]+", page)
+        if not re.fullmatch(right, link)
+    ]
+
+
+def test_the_deploy_button_opens_the_template_with_its_form() -> None:
+    """The button in the README names both files where they are in the repository."""
+    where = "https%3A%2F%2Fraw.githubusercontent.com%2Fcontoso%2Fwebhook%2Fmain%2Finfra%2F"
+    start = "https://portal.azure.com/#create/Microsoft.Template/uri/"
+    right = f"{start}{where}azuredeploy.json/createUIDefinitionUri/{where}createUiDefinition.json"
+    wrong = [
+        right.replace("UiDef", "UIDef"),
+        right.replace("%2Finfra", "/infra", 1),
+        f"{start}{where}main.bicep",
+    ]
+    assert wrong_buttons(f"[button]({right}) and {' '.join(wrong)}") == wrong
+    assert wrong_buttons((ROOT / "README.md").read_text("utf-8")) == []

@@ -1,0 +1,320 @@
+"""A small model of the whole way, explored systematically: the real code, every interleaving and fault within bounds.
+
+A story is told again and again, each time with other choices: which host's request arrives next, and what goes wrong
+with it. A depth-first search makes every choice within two bounds: how often a line of execution is interrupted that
+could go on, and how many faults happen. After every step all rows of the table are held against the ledger's
+promises. `MODEL_BOUNDS=2,1` in the environment explores deeper than the tests usually do.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from dev import samples
+from dev.judge import violations
+from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, said, unsound
+from shared import alert, ledger, window
+from shared.mapping import Mapped, Mappings, Outcome
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Future
+
+    from shared.defender import Answer
+    from shared.gateway import Gateway
+    from shared.reply import Reply
+
+SETTINGS = Settings(rate_limit_calls=2)
+POLICY = window.Policy(calls=2)
+TABLE_FAULTS = (
+    Fault("crash"),
+    Fault("crashed"),
+    Fault("lost"),
+    Fault("swallowed"),
+    Fault("late"),  # when the others let it
+    Fault("late", 400.0),  # when every lease is over
+    Fault("freeze", 200.0),
+    Fault("frozen", 200.0),
+)
+FAULTS = {
+    "query": (Fault("crash"), Fault("lost"), Fault("frozen", 200.0)),
+    "commit": TABLE_FAULTS,
+    "call": (Fault("crash"), Fault("crashed"), Fault("unsent"), Fault("swallowed"), Fault("late", 80.0)),
+}
+ANSWERS = (said(500), said(404), said(429, retry_after=3.0), said(400))
+
+
+@dataclass
+class Explorer:
+    """Makes the choices of one story after another: every one within the bounds, each once."""
+
+    interruptions: int
+    faults: int
+    interrupted: int = 0
+    faulted: int = 0
+    quiet: bool = False
+    _path: list[list[int]] = field(default_factory=list)
+    _at: int = 0
+
+    def stories(self) -> Iterator[int]:
+        """Begin one story after the other; yield its number."""
+        number = 0
+        while True:
+            self._at = self.interrupted = self.faulted = 0
+            self.quiet = False
+            number += 1
+            yield number
+            while self._path and self._path[-1][0] + 1 == self._path[-1][1]:
+                self._path.pop()
+            if not self._path:
+                return
+            self._path[-1][0] += 1
+
+    def pick(self, ready: int, goes_on: bool) -> int:
+        """Choose whose request arrives next. To leave a line that could go on is an interruption; else it is free."""
+        if self.quiet or (goes_on and self.interrupted == self.interruptions):
+            return 0
+        chosen = self._choose(ready)
+        self.interrupted += bool(goes_on and chosen)
+        return chosen
+
+    def fault(self, request: Request) -> Fault | None:
+        """Choose what goes wrong with a request, if anything."""
+        kinds = FAULTS[request.kind]
+        chosen = self._go_wrong(len(kinds))
+        return kinds[chosen - 1] if chosen else None
+
+    def answer(self) -> "Answer":
+        """Choose what Defender says: that the alert is created, or else, which is a fault as well."""
+        chosen = self._go_wrong(len(ANSWERS))
+        return ANSWERS[chosen - 1] if chosen else said(200)
+
+    def _go_wrong(self, kinds: int) -> int:
+        if self.quiet or self.faulted == self.faults:
+            return 0
+        chosen = self._choose(kinds + 1)
+        self.faulted += bool(chosen)
+        return chosen
+
+    def _choose(self, options: int) -> int:
+        if self._at == len(self._path):
+            self._path.append([0, options])
+        chosen, known = self._path[self._at]
+        if known != options:
+            raise RuntimeError("the same choices told another story")
+        self._at += 1
+        return chosen
+
+
+@dataclass(frozen=True)
+class OneAlert:
+    """Mappings that make one known alert of whatever comes: what becomes of it is the story, not its mapping."""
+
+    alert: alert.Alert
+
+    def apply(
+        self, documents: list[object], *, source: str | None, defaults: "Mapping[str, str]", max_alerts: int
+    ) -> Outcome:
+        """Return the alert."""
+        return Outcome("defender", [Mapped(0, self.alert, (), False, {})], [], None)
+
+
+@dataclass
+class Story:
+    """One story: a world, the hosts in it, what was answered, and what must be true of it all."""
+
+    explorer: Explorer
+    world: World = field(init=False)
+    defender: Defender = field(init=False)
+    posts: list[tuple["Gateway", "Future[Reply]"]] = field(default_factory=list)
+    alerts: set[str] = field(default_factory=set)
+    _writes: int = 0
+
+    def __post_init__(self) -> None:
+        self.world = World(pick=self.explorer.pick, watch=self._step)
+        self.defender = Defender(self.world, lambda _number, _body: self.explorer.answer())
+
+    def host(self) -> Host:
+        """Return a new host."""
+        return Host(self.world, AT_ONCE, arrive=self.defender, script=self.explorer.fault)
+
+    def waiting(self, event: int, severity: str = "High") -> None:
+        """Let an alert wait for a slot from before the story's beginning."""
+        entry = self._entry(event, severity)
+        self.world.table.commit(ledger.insert(entry))
+
+    def left_behind(self, event: int) -> None:
+        """Let an alert have been taken by a host that died, so long ago that its lease is over."""
+        entry = self._entry(event, "High")
+        self.world.now -= POLICY.lease + 1
+        slot = window.look([], self.world.now, POLICY).slots[0]
+        held = ledger.take(entry, "dead", now=self.world.now, lease=POLICY.lease)
+        self.world.table.commit([*ledger.insert(held), window.take(slot, "dead", POLICY)])
+        self.world.now += POLICY.lease + 1
+
+    def pause_is_over(self) -> None:
+        """Let a pause have ended, so that the next call is its probe."""
+        operation = window.start_pause(None, "500", 5.0, self.world.now)
+        assert operation
+        self.world.now -= 6.0
+        self.world.table.commit([operation])
+        self.world.now += 6.0
+
+    def webhook(self, event: int, severity: str = "High") -> None:
+        """Let a host receive an alert."""
+        entry = self._entry(event, severity)
+        gateway = self.host().gateway(SETTINGS, cast("Mappings", OneAlert(entry.alert)))
+        host = cast("Host", gateway.dispatcher.table)
+        self.posts.append((gateway, host.ask(lambda: gateway.receive(b"{}", {}, ORIGIN))))
+
+    def dispatcher(self, *, after: float = 0.0) -> None:
+        """Let a host's timer fire, so many seconds after the story's beginning."""
+        host = self.host()
+        gateway = host.gateway(SETTINGS)
+        self.world.at(self.world.now + after, lambda: host.spawn(gateway.dispatch))
+
+    def tell(self) -> None:
+        """Let everything happen; then, without further faults, run the dispatcher until nothing waits; judge."""
+        self.world.run()
+        self.explorer.quiet = True
+        for _ in range(20):
+            if not self._waits():
+                break
+            self.dispatcher()
+            self.world.run()
+            self.world.now += 60.0
+        self._judge()
+
+    def _entry(self, event: int, severity: str) -> ledger.Entry:
+        values = samples.eight_fields(samples.event(event), f"Rule {event}", severity)
+        made = alert.check(values).alert
+        assert made
+        self.alerts.add(made.id)
+        return ledger.accept(made, source="defender", delivery="before", now=self.world.now)
+
+    def _step(self) -> None:
+        table = self.world.table
+        if table.writes != self._writes:
+            self._writes = table.writes
+            assert unsound(table) == []
+        self.world.now += 0.001
+
+    def _waits(self) -> list[str]:
+        table = self.world.table
+        rows = table.query(ledger.LATER, ledger.LATER_END) + table.query(ledger.TODO, ledger.TODO_END)
+        return [row.key for row in rows]
+
+    def _judge(self) -> None:
+        assert self._waits() == [], "an alert is stuck"
+        for alert_id in self.alerts:
+            calls = [call for call in self.defender.arrivals if _id(call.body) == alert_id]
+            assert len(calls) <= 1 + self.explorer.faulted, "a call without need"
+            assert calls or self.explorer.faulted, "an alert was never sent"
+        direct = sum(gateway.direct.calls for gateway, _ in self.posts)
+        if not direct:
+            times = [call.at for call in self.defender.arrivals]
+            assert violations(times, POLICY.calls, POLICY.window) == [], "a call too many"
+        for gateway, reply in self.posts:
+            assert reply.done() or self.explorer.faulted, "a webhook hangs"
+            if reply.done():
+                self._judge_reply(gateway, reply.result())
+
+    def _judge_reply(self, gateway: "Gateway", reply: "Reply") -> None:
+        assert reply.status in (200, 202) or self.explorer.faulted
+        if reply.status not in (200, 202):
+            return  # nothing was promised
+        document = json.loads(reply.body)
+        if document["id"] is None:
+            assert document["status"] == "created"
+            assert gateway.direct.calls
+            return
+        again = cast("Host", gateway.dispatcher.table).ask(lambda: gateway.status(document["id"], ORIGIN))
+        self.world.run()
+        if not again.done():  # that host has died since
+            assert self.explorer.faulted
+            return
+        became = json.loads(again.result().body)
+        assert again.result().status == (200 if became["alerts"][0]["status"] == "created" else 422)
+        assert became["alerts"][0]["error"] or again.result().status == 200
+
+
+def _id(body: "Mapping[str, str]") -> str:
+    return alert.Alert.from_body(body).id
+
+
+def _explore(scene: Callable[[Story], None], bounds: tuple[tuple[int, int], ...], fewest: int) -> None:
+    deeper = os.environ.get("MODEL_BOUNDS")
+    if deeper:
+        first, second = map(int, deeper.split(","))
+        bounds = ((first, second),)
+    told = 0
+    for interruptions, faults in bounds:
+        explorer = Explorer(interruptions, faults)
+        for _ in explorer.stories():
+            story = Story(explorer)
+            scene(story)
+            story.tell()
+            told += 1
+    print(f"{told} stories")  # noqa: T201 - for whoever runs it with -s
+    assert told >= fewest
+
+
+@pytest.fixture(autouse=True)
+def _no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands of stories full of faults would be logged, and kept for the report."""
+    caplog.set_level(logging.CRITICAL, "defender-alert-webhook")
+
+
+def _same_alert_on_two_hosts(story: Story) -> None:
+    story.webhook(1)
+    story.webhook(1)
+    story.dispatcher()
+    story.dispatcher()
+
+
+def _an_alert_waits(story: Story) -> None:
+    story.waiting(1)
+    story.webhook(1)
+    story.dispatcher()
+    story.dispatcher()
+
+
+def _a_holder_died(story: Story) -> None:
+    story.left_behind(1)
+    story.webhook(1)
+    story.dispatcher()
+    story.dispatcher()
+
+
+def _a_pause_is_over(story: Story) -> None:
+    story.waiting(1)
+    story.waiting(2)
+    story.pause_is_over()
+    story.webhook(3)
+    story.dispatcher()
+
+
+def test_one_alert_on_two_hosts_and_two_dispatchers() -> None:
+    """Two instances receive the same alert while two dispatchers run: one waiting row, one call, nothing stuck."""
+    _explore(_same_alert_on_two_hosts, ((1, 0), (0, 1)), 3000)
+
+
+def test_a_waiting_alert_arrives_again_while_two_dispatchers_want_it() -> None:
+    """An alert of the backlog is received again while two dispatchers want it: still one row and one call."""
+    _explore(_an_alert_waits, ((1, 0), (0, 1)), 3000)
+
+
+def test_what_a_dead_holder_left_comes_back_once() -> None:
+    """An alert whose holder died is taken back by one of two dispatchers, while it is received again."""
+    _explore(_a_holder_died, ((1, 0), (0, 1)), 3000)
+
+
+def test_a_pause_that_is_over_has_one_probe() -> None:
+    """Whoever is first after a pause probes; what it brings is for all, and a probe that dies is replaced."""
+    _explore(_a_pause_is_over, ((1, 0), (0, 1)), 3000)

@@ -1,0 +1,974 @@
+"""The operator's room: what it shows is what is there, and what it changes is what was asked for, once."""
+
+import functools
+import itertools
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dev.samples import eight_fields, event
+from dev.virtual import Defender, Fault, Faults, Host, Request, World, said, unsound
+from shared import discard, ledger, mapping, page, permission, window
+from shared.alert import Alert
+from shared.identity import Claims
+from shared.operations import Operator, handle
+from shared.reply import Reply
+from shared.settings import Settings
+from shared.storage import Delete, Merge, Row
+
+ORIGIN = "https://app.example"
+ROOT = Path(__file__).parents[2]
+KEY = "a-function-key-nobody-may-see"
+DEVICE = event(1).machine_id
+CLAIMS = Claims(
+    audience="https://api.securitycenter.windows.com",
+    roles=(permission.ROLE,),
+    application="a7c4e0d2-58b1-4c7e-8a39-d20f6b1e9c33",
+    tenant="5f3c1a52-0d5f-4c0c-9a5e-7a6f0f5b8a11",
+    expires=datetime(2100, 1, 1, tzinfo=UTC),
+)
+
+
+class Reader(Host):
+    """A host that counts the rows it reads, and remembers what it asked for."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.rows_read = 0
+        self.asked: set[str] = set()
+
+    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
+        """Read from the world's table."""
+        rows = super().query(start, end, limit=limit, keys_only=keys_only)
+        self.rows_read += len(rows)
+        self.asked.add(start)
+        return rows
+
+
+class Office:
+    """A host in a virtual world, and its operator."""
+
+    def __init__(self, seed: int = 0, *, claims: Claims | None = None, faults: Faults | None = None) -> None:
+        self.world = World(seed)
+        self.table = self.world.table
+        self.defender = Defender(self.world)
+        self.host = Reader(self.world, faults or Faults(), arrive=self.defender)
+        self.gateway = self.host.gateway(Settings())
+        self.operator = Operator(self.gateway, lambda: claims)
+
+    def start(self, method: str, path: str, **parameters: object) -> list[Reply]:
+        """Begin a request of the operator's; its answer is in the list once the world has run."""
+        url = f"{ORIGIN}/api/operations/{path}?{urlencode(parameters)}"
+        return self.begin(lambda: handle(self.operator, method, path, url))
+
+    def begin(self, use_case: Callable[[], Reply]) -> list[Reply]:
+        """Begin a use case on this host."""
+        answers: list[Reply] = []
+        self.host.ask(use_case).add_done_callback(lambda done: answers.append(done.result()))
+        return answers
+
+    def ask(self, method: str, path: str, **parameters: object) -> Reply:
+        """Ask for something, and let everything happen that follows from it."""
+        answers = self.start(method, path, **parameters)
+        self.world.run()
+        return answers[0]
+
+    def get(self, path: str, **parameters: object) -> Any:
+        """Return what the operator sees."""
+        answer = self.ask("GET", path, **parameters)
+        assert answer.status == 200, answer.body
+        return json.loads(answer.body)
+
+    def do(self, path: str, **parameters: object) -> Any:
+        """Change something; it must work."""
+        answer = self.ask("POST", path, **parameters)
+        assert answer.status == 200, answer.body
+        return json.loads(answer.body)
+
+    def pages(self, path: str, name: str, **parameters: object) -> Iterator[list[Any]]:
+        """Follow a list to its end."""
+        shown = self.get(path, **parameters)
+        while True:
+            yield shown[name]
+            if shown["continuation"] is None:
+                return
+            shown = self.get(path, **parameters, continuation=shown["continuation"])
+
+    def post(self, body: Any, **query: str) -> Reply:
+        """Send something to the webhook, as a SIEM does."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answers = self.begin(lambda: self.gateway.receive(raw, query, ORIGIN))
+        self.world.run()
+        return answers[0]
+
+    def tick(self, times: int = 1) -> None:
+        """Let the timer fire, one run after the other."""
+        for _ in range(times):
+            self.host.spawn(self.gateway.dispatch)
+            self.world.run()
+
+    def write(
+        self,
+        number: int,
+        state: str = "waiting",
+        *,
+        source: str = "splunk",
+        title: str = "A title",
+        age: float = 0,
+    ) -> str:
+        """Put an alert into the table as the ledger would, accepted `age` seconds ago; return its id."""
+        accepted = self.world.now - age
+        alert = Alert.from_body(eight_fields(event(number, device="pc-001.contoso.example"), title, "High"))
+        entry = ledger.accept(alert, source=source, delivery="0-0", now=accepted)
+        etags = self.table.commit(ledger.insert(entry))
+        taken = ledger.take(entry, "attempt", now=accepted, lease=150.0)
+        if state == "waiting":
+            return alert.id
+        if state == "sending":
+            after = taken
+        elif state == "discarded":
+            after = ledger.discard(entry, now=accepted + 1)
+        else:
+            answer = said(200 if state == "created" else 400)
+            after = ledger.settle(taken, answer, now=accepted + 1, rules=ledger.Rules())
+        self.table.commit(ledger.move(entry, after, waiting=etags[entry.waits]))
+        return alert.id
+
+    def entry(self, alert_id: str) -> ledger.Entry:
+        """Read an alert straight from the table."""
+        (row,) = self.table.query(ledger.alert_key(alert_id), ledger.alert_key(alert_id) + "~")
+        return ledger.read(row)
+
+    def states(self) -> Counter[str]:
+        """Count the alerts by their state, straight from the table."""
+        rows = self.table.query(ledger.ALERT, ledger.ALERT_END)
+        return Counter(ledger.read(row).state for row in rows)
+
+
+def body(number: int, title: str | None = None, severity: str = "High") -> dict[str, Any]:
+    """Return a payload in the API's own fields; the same number is the same event."""
+    return eight_fields(event(number), title or f"Alert {number}", severity)
+
+
+def problem(answer: Reply, status: int) -> dict[str, Any]:
+    """Return an answer's problem document, checked to be one."""
+    document: dict[str, Any] = json.loads(answer.body)
+    assert (answer.status, answer.content_type) == (status, "application/problem+json")
+    assert document["status"] == status
+    return document
+
+
+def utc(seconds: float) -> str:
+    """Return a time as the operator writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+# Routes and parameters
+
+
+@pytest.mark.parametrize(
+    "path", ["", "alert", "alerts/x/y", "alerts/x/replay/now", "refused/x/y", "pause/now"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_unknown_path_is_a_problem_that_lists_the_known_ones(method: str, path: str) -> None:
+    """404 with a problem document that names what there is."""
+    told = problem(Office().ask(method, path), 404)
+    assert told["type"].endswith(":no-operation")
+    assert "alerts/{id}/replay" in told["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "alerts", "GET"),
+        ("GET", "alerts/replay", "POST"),
+        ("POST", "alerts/0", "GET"),
+        ("GET", "alerts/0/replay", "POST"),
+        ("POST", "refused", "GET"),
+        ("POST", "refused/0", "GET"),
+        ("GET", "refused/0/replay", "POST"),
+        ("GET", "pause", "POST"),
+        ("GET", "resume", "POST"),
+        ("GET", "discard", "POST"),
+        ("POST", "status", "GET"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_one(method: str, path: str, allowed: str) -> None:
+    """405 with `Allow`; whatever changes something is a POST, so that no link or crawler does it."""
+    answer = Office().ask(method, path)
+    problem(answer, 405)
+    assert answer.headers["Allow"] == allowed
+
+
+def test_paths_and_names_of_parameters_are_read_in_any_case() -> None:
+    """As the routes of the Functions host and the parameters of the webhook."""
+    office = Office()
+    office.write(1)
+    assert len(office.get("Alerts/", STATUS="waiting", machineid=DEVICE.upper())["alerts"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "expected"),
+    [
+        ("GET", "alerts", "status=sent", ['status: "sent"', "waiting | created | failed | discarded"]),
+        ("GET", "alerts", "top=0", ['top: "0"', "1 to 200"]),
+        ("GET", "alerts", "top=201", ['top: "201"', "1 to 200"]),
+        ("GET", "alerts", "top=-1", ['top: "-1"', "1 to 200"]),
+        ("GET", "alerts", "top=\u0663", ['top: "\u0663"', "1 to 200"]),
+        ("GET", "alerts", "since=yesterday", ['since: "yesterday"', "2026-03-04T05:06:07Z"]),
+        (
+            "GET",
+            "alerts",
+            "since=2026-03-04T05:06:07+02:00",
+            ["since: ", "as in 2026-03-04T05:06:07Z"],
+        ),  # + is a space
+        ("GET", "alerts", "continuation=abc", ['continuation: "abc"', "the answer before"]),
+        ("GET", "alerts", "continuation=a2VwdC0", ["continuation: ", "the answer before"]),  # kept-
+        (
+            "GET",
+            "alerts",
+            "continuation=YWxlcnQtJyBvciAn",
+            ["continuation: ", "the answer before"],
+        ),  # a quote
+        ("GET", "alerts", "titel=x", ['titel: "x"', "status, machineId, title"]),
+        ("GET", "alerts", "title=a&title=b", ["title: ", "a and b", "one value"]),
+        ("GET", "refused", "status=failed", ["status: ", "source, since, top, continuation"]),
+        ("POST", "discard", "", ["source, title", "one or both"]),
+        ("POST", "discard", "source=splunk&title=", ['title: ""', "not empty"]),
+        ("POST", "discard", "source=splunk&titel=x", ['titel: "x"', "source, title, continuation"]),
+        ("POST", "alerts/replay", "", ["status: missing", "accepted: failed"]),
+        ("POST", "alerts/replay", "status=discarded", ['status: "discarded"', "accepted: failed"]),
+        ("POST", "resume", "now=true", ['now: "true"', "no parameter here"]),
+        ("GET", "status", "refresh=yes", ['refresh: "yes"', "true | false"]),
+    ],
+)
+def test_a_wrong_parameter_is_refused_and_changes_nothing(
+    method: str, path: str, query: str, expected: list[str]
+) -> None:
+    """400 names the parameter, what was found and what is accepted.
+
+    Also what is misspelt, empty or there twice: left out, it would widen what a discard takes.
+    """
+    office = Office()
+    office.write(1)
+    url = f"{ORIGIN}/api/operations/{path}?{query}"
+    answers = office.begin(lambda: handle(office.operator, method, path, url))
+    office.world.run()
+    told = problem(answers[0], 400)
+    assert all(part in told["detail"] for part in expected), told["detail"]
+    assert office.states() == {"waiting": 1}
+
+
+def test_the_function_key_in_the_url_is_the_hosts_business() -> None:
+    """`code` is no parameter of ours, and comes back in no answer."""
+    office = Office()
+    answer = office.ask("GET", "alerts", code=KEY, clientId="siem")
+    assert answer.status == 200
+    assert KEY not in answer.body
+    assert KEY not in office.ask("GET", "alerts", code=KEY, top="none").body
+
+
+def test_without_the_table_the_answer_says_so() -> None:
+    """503 with `Retry-After`, for a look as for a change."""
+    office = Office(faults=Faults(table_lost=1.0))
+    for method, path in [("GET", "status"), ("GET", "alerts"), ("POST", "pause"), ("POST", "resume")]:
+        answer = office.ask(method, path)
+        problem(answer, 503)
+        assert answer.headers["Retry-After"]
+
+
+def test_the_ready_requests_fit_the_routes() -> None:
+    """Each request of ops.http is understood, and each route is among them."""
+    text = (ROOT / "ops.http").read_text("utf-8")
+    variables = dict(re.findall(r"^@(\w+) = (.+)$", text, re.MULTILINE))
+    for name, value in variables.items():
+        text = text.replace("{{" + name + "}}", value)
+    requests = re.findall(r"^(GET|POST) (\S+)\nx-functions-key: (\S+)$", text, re.MULTILINE)
+    assert len(requests) == len(re.findall(r"^###", text, re.MULTILINE))
+    used = set()
+    for method, url, key in requests:
+        assert key == variables["key"]
+        path = urlsplit(url).path.removeprefix("/api/operations/")
+        answer = Office().ask(method, path, **dict(parse_qsl(urlsplit(url).query)))
+        assert answer.status in (200, 404), answer.body
+        assert "no-operation" not in answer.body
+        used.add(path.replace(variables["alert"], "{id}").replace(variables["refused"], "{id}"))
+    known = problem(Office().ask("GET", "nowhere"), 404)["detail"].partition("there are ")[2].rstrip(".")
+    assert used == set(known.split(", "))
+
+
+# Lists
+
+
+SOURCES = ("splunk", "sentinel")
+STATES = ("waiting", "sending", "created", "failed", "discarded")
+ALERTS = st.lists(
+    st.tuples(
+        st.sampled_from(STATES),
+        st.sampled_from(SOURCES),
+        st.sampled_from(["A title", "a title"]),
+        st.sampled_from([0, 100]),
+    ),
+    max_size=30,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    alerts=ALERTS,
+    status=st.sampled_from([None, "waiting", "created", "failed", "discarded"]),
+    source=st.sampled_from([None, *SOURCES]),
+    title=st.sampled_from([None, "A title"]),
+    recent=st.booleans(),
+    top=st.integers(1, 7),
+)
+def test_pages_show_each_alert_that_fits_once(
+    *,
+    alerts: list[tuple[str, str, str, float]],
+    status: str | None,
+    source: str | None,
+    title: str | None,
+    recent: bool,
+    top: int,
+) -> None:
+    """Whatever the filters and the size of a page: nothing missing, nothing twice, and an end."""
+    office = Office()
+    asked: dict[str, Any] = {"status": status, "source": source, "title": title}
+    asked |= {"since": utc(office.world.now - 50)} if recent else {}
+    asked = {name: value for name, value in asked.items() if value}
+    expected = set()
+    for number, (state, of, called, age) in enumerate(alerts):
+        alert_id = office.write(number, state, source=of, title=called, age=age)
+        shown = "waiting" if state == "sending" else state
+        if status in (None, shown) and source in (None, of) and title in (None, called):
+            expected |= set() if recent and age else {alert_id}
+    pages = list(office.pages("alerts", "alerts", **asked, top=top))
+    found = [one["id"] for shown_page in pages for one in shown_page]
+    assert sorted(found) == sorted(expected)
+    assert all(len(shown_page) <= top for shown_page in pages)
+    assert len(pages) <= len(expected) // top + 1
+
+
+@pytest.mark.parametrize("status", [None, "failed"])
+def test_what_stays_is_not_missed_while_others_come_and_go(status: str | None) -> None:
+    """A continuation is a place, not a count: rows written or removed between two pages move nothing."""
+    office = Office()
+    asked: dict[str, Any] = {"status": status} if status else {}
+    staying = {office.write(number, "failed", age=number) for number in range(20)}
+    going = [office.write(100 + number, "failed", age=number + 0.5) for number in range(20)]
+    found = []
+    for number, shown in enumerate(office.pages("alerts", "alerts", **asked, top=3)):
+        found += [one["id"] for one in shown]
+        office.write(200 + number, "failed", age=number)
+        if going:
+            office.do(f"alerts/{going.pop()}/replay")
+    assert [Counter(found)[alert_id] for alert_id in staying] == [1] * 20
+
+
+def test_a_page_is_bounded_work_however_long_the_list() -> None:
+    """At most 1,000 rows are read for a page, full or not; the one alert that fits is found all the same."""
+    office = Office()
+    for number in range(2_500):
+        office.write(number)
+    wanted = office.write(2_500, title="The one")
+    found = []
+    read = []
+    before = office.host.rows_read
+    for shown in office.pages("alerts", "alerts", title="The one"):
+        found += [one["id"] for one in shown]
+        read.append(office.host.rows_read - before)
+        before = office.host.rows_read
+    assert found == [wanted]
+    assert len(read) == 3
+    look = 2 * office.gateway.dispatcher.policy.calls + 1
+    assert max(read) <= page.ROWS + look
+
+
+def test_failed_and_waiting_come_in_an_order_that_means_something() -> None:
+    """Failed ones in the order in which they failed, waiting ones in that of their turn."""
+    office = Office()
+    ids = [office.write(number, "failed", age=50 - number) for number in range(5)]
+    assert [one["id"] for one in office.get("alerts", status="failed")["alerts"]] == ids
+    office.do("pause")
+    for number, severity in [(9, "Low"), (8, "Medium"), (7, "High")]:
+        office.post(body(10 + number, severity=severity))
+    waiting = office.get("alerts", status="waiting")["alerts"]
+    assert [one["request"]["severity"] for one in waiting] == ["High", "Medium", "Low"]
+
+
+def test_an_alert_is_shown_as_its_sender_sees_it_and_with_its_tries() -> None:
+    """The delivery's shape, and beside it source, delivery, times, and what Defender said each time."""
+    office = Office()
+    office.defender.says = lambda before, _: said(404 if before < 2 else 200)
+    told = json.loads(office.post(body(1)).body)
+    office.world.run(400)
+    office.tick()
+    office.world.run(400)
+    office.tick()
+    sent = told["alerts"][0]
+    shown = office.get(f"alerts/{sent['id']}")
+    assert set(sent) < set(shown)
+    assert (shown["status"], shown["attempts"], shown["alert"]["id"]) == ("created", 3, "da200")
+    assert (shown["source"], shown["delivery"], shown["request"]) == ("defender", told["id"], sent["request"])
+    assert shown["accepted"] < shown["ended"]
+    assert [(one["number"], one["answer"], one["status"]) for one in shown["tries"]] == [
+        (1, "not_found", 404),
+        (2, "not_found", 404),
+        (3, "created", 200),
+    ]
+    assert all(one["at"].endswith("Z") for one in shown["tries"])
+
+
+@pytest.mark.parametrize("path", ["alerts/{}", "refused/{}"])
+@pytest.mark.parametrize("unknown", ["0" * 32, "x", "0' or RowKey ge '", "%27", "0" * 5000])
+def test_an_unknown_id_is_404(path: str, unknown: str) -> None:
+    """Whatever stands in its place; nothing of it reaches the table's query language."""
+    office = Office()
+    for suffix, method in [("", "GET"), ("/replay", "POST")]:
+        told = problem(office.ask(method, path.format(unknown) + suffix), 404)
+        assert told["type"].endswith(":not-found")
+    assert office.host.asked <= {"alert-" + unknown, "kept-" + unknown}
+    assert not any("'" in key or "%" in key or len(key) > 100 for key in office.host.asked)
+
+
+# Replay
+
+
+def test_a_replayed_alert_is_created_by_the_dispatcher() -> None:
+    """Failed, mended, replayed: it waits again, goes through a slot, and its delivery says so."""
+    office = Office()
+    office.defender.says = lambda before, _: said(400 if before == 0 else 200)
+    told = json.loads(office.post(body(1)).body)
+    alert_id = told["alerts"][0]["id"]
+    assert told["alerts"][0]["status"] == "failed"
+    assert office.get("alerts", status="failed")["alerts"][0]["error"]["status"] == 400
+    again = office.do(f"alerts/{alert_id}/replay")
+    assert (again["status"], again["ended"]) == ("waiting", None)
+    assert unsound(office.table) == []
+    office.tick()
+    assert office.get(f"alerts/{alert_id}")["status"] == "created"
+    assert office.get("alerts", status="failed")["alerts"] == []
+    assert unsound(office.table) == []
+
+
+def test_a_discarded_alert_can_be_replayed() -> None:
+    """A discard is no deletion."""
+    office = Office()
+    alert_id = office.write(1)
+    office.do("discard", title="A title")
+    office.do(f"alerts/{alert_id}/replay")
+    office.tick()
+    assert office.states() == {"created": 1}
+
+
+@pytest.mark.parametrize("state", ["waiting", "sending", "created"])
+def test_only_what_ended_badly_can_be_replayed(state: str) -> None:
+    """409 says how it stands, and nothing changes."""
+    office = Office()
+    alert_id = office.write(1, state)
+    before = office.entry(alert_id)
+    told = problem(office.ask("POST", f"alerts/{alert_id}/replay"), 409)
+    assert told["state"] == state
+    assert office.entry(alert_id) == before
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_replay_posted_twice_at_once_is_one_replay(seed: int) -> None:
+    """Whoever comes second hears 409; Defender is called once."""
+    office = Office(seed)
+    alert_id = office.write(1, "failed")
+    answers = (
+        office.start("POST", f"alerts/{alert_id}/replay"),
+        office.start("POST", f"alerts/{alert_id}/replay"),
+    )
+    office.world.run()
+    assert sorted(answer.status for (answer,) in answers) == [200, 409]
+    assert unsound(office.table) == []
+    office.tick()
+    assert len(office.defender.arrivals) == 1
+
+
+def test_a_change_whose_answer_was_lost_can_be_asked_for_again() -> None:
+    """503 leaves open whether it landed; the second time it is found as it stands, and sent once."""
+    office = Office()
+    alert_id = office.write(1, "failed")
+    swallow = iter([Fault("swallowed")])
+    office.host.script = lambda request: next(swallow, None) if request.kind == "commit" else None
+    problem(office.ask("POST", f"alerts/{alert_id}/replay"), 503)
+    assert problem(office.ask("POST", f"alerts/{alert_id}/replay"), 409)["state"] == "waiting"
+    office.tick()
+    assert len(office.defender.arrivals) == 1
+
+
+def test_a_change_that_others_keep_overtaking_is_given_up() -> None:
+    """It looks again a few times, and then says 503 with `Retry-After`; nothing was changed by it."""
+    office = Office()
+    alert_id = office.write(1, "failed")
+    key = ledger.alert_key(alert_id)
+
+    def script(request: Request) -> None:
+        if request.kind == "commit":
+            office.table.commit([Merge(key, {}, "*")])
+
+    office.host.script = script
+    answer = office.ask("POST", f"alerts/{alert_id}/replay")
+    problem(answer, 503)
+    assert answer.headers["Retry-After"] == "1"
+    assert office.states() == {"failed": 1}
+
+
+def test_the_failed_are_replayed_in_portions_that_come_to_an_end() -> None:
+    """Each answer says how many were replayed and how many remain; discarded ones are left alone."""
+    office = Office()
+    for number in range(120):
+        office.write(number, "failed", age=number)
+    office.write(500, "discarded")
+    told = [office.do("alerts/replay", status="failed", top=top) for top in (50, 50, 50)]
+    assert [(one["replayed"], one["remaining"]) for one in told] == [(50, 70), (50, 20), (20, 0)]
+    assert not any(one["atLeast"] for one in told)
+    assert office.states() == {"waiting": 120, "discarded": 1}
+    assert unsound(office.table) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_portions_replayed_at_once_replay_each_alert_once(seed: int) -> None:
+    """Two operators at the same moment: together they replay what is there, no alert twice."""
+    office = Office(seed)
+    for number in range(30):
+        office.write(number, "failed", age=number)
+    answers = [office.start("POST", "alerts/replay", status="failed") for _ in range(2)]
+    office.world.run()
+    assert sum(json.loads(answer.body)["replayed"] for (answer,) in answers) == 30
+    assert office.states() == {"waiting": 30}
+    assert unsound(office.table) == []
+
+
+# Refused payloads
+
+ACME = {"acme": {"host": DEVICE, "when": "2026-03-04T05:06:07.1234567Z", "no": 7, "rule": "Beacon"}}
+ACME_MAPPING = {
+    "title": "Acme",
+    "when": "has(@, 'acme')",
+    "fields": {
+        "machineId": ["acme.host"],
+        "eventTime": ["acme.when"],
+        "reportId": ["acme.no"],
+        "title": ["acme.rule"],
+    },
+    "otherwise": {
+        "severity": ["'High'"],
+        "category": ["'Malware'"],
+        "description": ["'Acme saw it.'"],
+        "recommendedAction": ["'Look at it.'"],
+    },
+}
+
+
+def refuse(office: Office) -> str:
+    """Let a payload of a source without a mapping be refused; return the id under which it is kept."""
+    assert office.post(ACME, Code=KEY, severity="Low").status == 422
+    (kept,) = office.get("refused")["refused"]
+    return str(kept["id"])
+
+
+def mend(office: Office, folder: Path) -> None:
+    """Give the app a mapping for it, as a restart with `MAPPINGS_PATH` does."""
+    (folder / "acme.json").write_text(json.dumps(ACME_MAPPING))
+    mended = replace(office.gateway, mappings=mapping.load(folder))
+    office.operator = Operator(mended, office.operator.last_token)
+
+
+def test_a_refused_payload_is_listed_and_shown_with_its_reasons() -> None:
+    """The list has its size and not its text; one of them has both and every problem, and never a key."""
+    office = Office()
+    before = office.world.now
+    kept = refuse(office)
+    (listed,) = office.get("refused")["refused"]
+    assert listed["bytes"] == len(json.dumps(ACME))
+    assert listed["whole"]
+    assert "payload" not in listed
+    shown = office.get(f"refused/{kept}")
+    assert json.loads(shown["payload"]) == ACME
+    assert [one["event"] for one in shown["refused"]] == [0]
+    assert all(one["field"] and one["detail"] for one in shown["refused"][0]["problems"])
+    assert shown["query"] == {"severity": "Low"}
+    assert KEY not in json.dumps(shown)
+    assert office.get("refused", since=utc(before - 1))["refused"] == [listed]
+    assert office.get("refused", since=utc(office.world.now + 1))["refused"] == []
+    assert office.get("refused", source="splunk")["refused"] == []
+
+
+def test_refused_payloads_are_paged_and_filtered_by_source() -> None:
+    """Each one that fits is on one page, oldest first, and there is an end."""
+    office = Office()
+    for number in range(9):
+        assert office.post({"number": number}, source=("splunk", "defender")[number % 2]).status == 422
+    shown = list(office.pages("refused", "refused", source="splunk", top=2))
+    found = [one for one_page in shown for one in one_page]
+    assert len(found) == 5
+    assert {one["source"] for one in found} == {"splunk"}
+    assert [one["id"] for one in found] == sorted({one["id"] for one in found})
+
+
+def test_a_refused_payload_is_received_again_after_its_mapping_was_mended(tmp_path: Path) -> None:
+    """It becomes an alert with the parameters it came with, is answered as by the webhook, and is kept no more."""
+    office = Office()
+    kept = refuse(office)
+    mend(office, tmp_path)
+    answer = office.ask("POST", f"refused/{kept}/replay")
+    assert answer.status == 200, answer.body
+    (told,) = json.loads(answer.body)["alerts"]
+    assert (told["status"], told["request"]["severity"]) == ("created", "Low")
+    assert office.get("refused")["refused"] == []
+    problem(office.ask("POST", f"refused/{kept}/replay"), 404)
+    assert len(office.defender.arrivals) == 1
+
+
+def test_a_payload_that_is_refused_again_is_kept_once() -> None:
+    """The answer is the webhook's, and the row stays as it was."""
+    office = Office()
+    kept = refuse(office)
+    rows = office.table.query(ledger.REFUSED, ledger.REFUSED_END)
+    told = problem(office.ask("POST", f"refused/{kept}/replay"), 422)
+    assert told["refused"][0]["problems"]
+    assert office.table.query(ledger.REFUSED, ledger.REFUSED_END) == rows
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_payload_replayed_twice_at_once_is_one_alert(seed: int, tmp_path: Path) -> None:
+    """Both posts succeed or one finds it gone; Defender is called once."""
+    office = Office(seed)
+    kept = refuse(office)
+    mend(office, tmp_path)
+    answers = [office.start("POST", f"refused/{kept}/replay") for _ in range(2)]
+    office.world.run()
+    assert {answer.status for (answer,) in answers} <= {200, 202, 404}
+    office.tick()
+    assert office.states() == {"created": 1}
+    assert len(office.defender.arrivals) == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["removed by another", "table out"])
+def test_what_happens_to_the_kept_row_does_not_spoil_the_answer(meanwhile: str, tmp_path: Path) -> None:
+    """Once its alerts are accepted, the answer is about them: also if the row is gone, or cannot be removed."""
+    office = Office()
+    kept = refuse(office)
+    mend(office, tmp_path)
+
+    def script(request: Request) -> Fault | None:
+        if [operation.key for operation in request.operations] != [ledger.REFUSED + kept]:
+            return None
+        if meanwhile == "table out":
+            return Fault("lost")
+        office.table.commit([Delete(ledger.REFUSED + kept, "*")])
+        return None
+
+    office.host.script = script
+    assert office.ask("POST", f"refused/{kept}/replay").status == 200
+    left = office.table.query(ledger.REFUSED, ledger.REFUSED_END)
+    assert len(left) == (1 if meanwhile == "table out" else 0)
+
+
+def test_a_payload_that_was_not_kept_whole_is_not_replayed() -> None:
+    """409 says how much was kept, and that it has to be sent again."""
+    office = Office()
+    assert office.post({"acme": "x" * 70_000}).status == 422
+    (kept,) = office.get("refused")["refused"]
+    assert not kept["whole"]
+    told = problem(office.ask("POST", f"refused/{kept['id']}/replay"), 409)
+    assert (told["bytes"], told["kept"]) == (kept["bytes"], ledger.REFUSED_BYTES)
+    assert "sent again" in told["detail"]
+
+
+# Pause and resume
+
+
+def test_a_pause_stops_all_calls_and_resume_lets_them_go_on() -> None:
+    """Nothing that comes in or waits is sent while it holds, for hours; then everything is."""
+    office = Office()
+    assert office.do("pause", reason="a bad rule")["pause"]["reason"] == "a bad rule"
+    answers = [json.loads(office.post(body(number)).body) for number in range(20)]
+    office.world.run(3 * 3600)
+    office.tick(3)
+    assert office.defender.arrivals == []
+    waits = {answer["alerts"][0]["waitingFor"]["what"] for answer in answers}
+    assert waits == {"pause"}
+    shown = office.get("status")
+    assert shown["pause"] == {"reason": "a bad rule", "until": None, "byOperator": True, "holds": True}
+    assert (shown["window"]["open"], shown["window"]["nextOpens"]) == (0, None)
+    assert office.do("resume")["pause"] is None
+    office.tick(3)
+    assert office.states() == {"created": 20}
+
+
+def test_pausing_and_resuming_twice_is_the_same_as_once() -> None:
+    """A second pause changes at most its reason; a resume without a pause is none."""
+    office = Office()
+    assert office.do("resume") == {"pause": None}
+    first = office.do("pause", reason="one")
+    etag = office.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "~")[0].etag
+    assert office.do("pause", reason="one") == office.do("pause") == first
+    assert office.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "~")[0].etag == etag
+    assert office.do("pause", reason="two")["pause"]["reason"] == "two"
+    assert office.do("resume") == office.do("resume") == {"pause": None}
+
+
+def test_the_operators_pause_takes_the_place_of_defenders() -> None:
+    """One that would have ended by itself no longer does."""
+    office = Office()
+    office.defender.says = lambda *_: said(429, retry_after=40)
+    office.post(body(1))
+    assert office.do("pause")["pause"]["byOperator"]
+    office.world.run(3600)
+    office.tick()
+    assert len(office.defender.arrivals) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_pause_holds_against_what_defender_says_meanwhile(seed: int) -> None:
+    """Calls that fail or probe at the same moment neither end the operator's pause nor take its place."""
+    office = Office(seed)
+    office.defender.says = lambda *_: said(office.world.random.choice([200, 429, 500]))
+    posts = [json.dumps(body(number)).encode() for number in range(5)]
+    for raw in posts:
+        office.begin(functools.partial(office.gateway.receive, raw, {}, ORIGIN))
+    paused = office.start("POST", "pause")
+    office.world.run()
+    assert paused[0].status == 200
+    calls = len(office.defender.arrivals)
+    assert office.get("status")["pause"]["byOperator"]
+    office.world.run(3600)
+    office.tick(2)
+    assert len(office.defender.arrivals) == calls
+
+
+def test_resume_leaves_the_pause_that_defender_asked_for() -> None:
+    """Calling sooner would only lengthen it; the answer shows until when it holds."""
+    office = Office()
+    office.defender.says = lambda *_: said(429, retry_after=40)
+    office.post(body(1))
+    left = office.do("resume")["pause"]
+    assert (left["byOperator"], left["holds"]) == (False, True)
+    assert left["until"] > office.get("status")["now"]
+    assert left["reason"].startswith("429")
+
+
+# Discard
+
+
+def test_a_discard_takes_exactly_what_it_names() -> None:
+    """Source and title, capital by capital, both where both are given; nothing that has ended or is being sent."""
+    office = Office()
+    titles = ("A title", "a title", "A title ")
+    ids = {
+        (source, title, state): office.write(number, state, source=source, title=title)
+        for number, (source, title, state) in enumerate(itertools.product(SOURCES, titles, STATES))
+    }
+    told = office.do("discard", source="splunk", title="A title")
+    assert (told["discarded"], told["remaining"], told["sending"]) == (1, 0, 1)
+    assert told["continuation"] is None
+    for (source, title, state), alert_id in ids.items():
+        hit = (source, title, state) == ("splunk", "A title", "waiting")
+        assert office.entry(alert_id).state == ("discarded" if hit else state)
+    assert office.do("discard", source="sentinel")["discarded"] == 3
+    assert office.do("discard", title="a title")["discarded"] == 1
+    assert unsound(office.table) == []
+
+
+def test_a_discard_goes_in_portions_that_come_to_an_end() -> None:
+    """Each answer says how many were discarded and how many remain; what waits for a retry is among them."""
+    office = Office()
+    for number in range(450):
+        office.write(number, age=number % 7)
+    for number in range(450, 460):
+        office.write(number, title="Another")
+    told = [office.do("discard", title="A title") for _ in range(4)]
+    assert [(one["discarded"], one["remaining"]) for one in told] == [(200, 250), (200, 50), (50, 0), (0, 0)]
+    assert office.states() == {"waiting": 10, "discarded": 450}
+
+
+def test_a_discard_finds_its_alerts_however_far_back_they_wait() -> None:
+    """Where the backlog is longer than what one request reads, the continuation goes on, and comes to an end."""
+    office = Office()
+    for number in range(35):
+        office.write(number, age=1000 - number, title="Another")
+    wanted = office.write(100)
+    told: list[discard.Discarded] = []
+    continuation = None
+    while not told or continuation:
+        told.append(discard.portion(office.table, lambda one: one.alert.id == wanted, continuation, rows=10))
+        continuation = told[-1].continuation
+    assert [one.discarded for one in told] == [0, 0, 0, 1]
+    assert [one.remaining for one in told] == [0, 0, 1, 0]
+    assert [one.at_least for one in told] == [True, True, False, False]
+    assert office.states() == {"waiting": 35, "discarded": 1}
+
+
+def test_a_discard_that_looked_too_early_changes_nothing() -> None:
+    """Between look and write the alert was taken and put back, so what was read is old: another round finds it."""
+    office = Office()
+    alert_id = office.write(1)
+
+    def script(request: Request) -> None:
+        entry = office.entry(alert_id)
+        if request.kind == "commit" and not entry.tries:
+            taken = ledger.take(entry, "attempt", now=office.world.now, lease=150.0)
+            office.table.commit(ledger.move(entry, taken, alert="*"))
+            back = ledger.settle(taken, said(429), now=office.world.now, rules=ledger.Rules())
+            office.table.commit(ledger.move(taken, back, alert="*"))
+
+    office.host.script = script
+    told = office.do("discard", title="A title")
+    assert (told["discarded"], told["remaining"], told["continuation"]) == (0, 1, None)
+    assert (office.entry(alert_id).state, len(office.entry(alert_id).tries)) == ("waiting", 1)
+    assert office.do("discard", title="A title")["discarded"] == 1
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_discard_never_touches_one_that_is_being_sent(seed: int) -> None:
+    """Dispatcher and discard at the same time: each alert is either created by one call, or discarded by none."""
+    office = Office(seed)
+    office.do("pause")
+    office.post([body(number) for number in range(40)])
+    office.do("resume")
+    answers = []
+
+    def press() -> None:
+        for _ in range(3):
+            office.world.sleep(office.world.random.uniform(0, 2))
+            answers.append(office.start("POST", "discard", source="defender"))
+
+    office.host.spawn(office.gateway.dispatch)
+    office.world.spawn(press)
+    office.world.run()
+    discarded = sum(json.loads(answer.body)["discarded"] for (answer,) in answers)
+    office.tick(3)
+    called = Counter(arrival.body["title"] for arrival in office.defender.arrivals)
+    assert set(called.values()) <= {1}
+    states = office.states()
+    assert states == Counter(created=len(called), discarded=discarded)
+    assert len(called) + discarded == 40
+    assert 0 < discarded < 40
+    assert unsound(office.table) == []
+
+
+# Status
+
+
+def test_status_of_an_app_that_has_done_nothing_yet() -> None:
+    """All slots open, nothing waits, no token asked for."""
+    office = Office()
+    shown = office.get("status")
+    assert shown["window"] | {"nextOpens": ""} == {
+        "calls": 15,
+        "seconds": 60.0,
+        "used": 0,
+        "open": 15,
+        "nextOpens": "",
+    }
+    assert shown["pause"] is None
+    assert (shown["backlog"]["waiting"], shown["backlog"]["atLeast"]) == (0, False)
+    assert shown["backlog"]["bySeverity"]["High"] == {"count": 0, "oldestSeconds": None}
+    assert shown["failed"] == {"count": 0, "atLeast": False}
+    assert (shown["token"], shown["tokenProblem"]) == (None, None)
+
+
+def test_status_counts_the_window_and_the_backlog_as_they_are() -> None:
+    """Used slots, when the next opens, and the backlog by severity with the age of its oldest."""
+    office = Office()
+    for number in range(15):
+        assert office.post(body(number)).status == 200
+    for number, severity in enumerate(["Low", "High", "Low"]):
+        assert office.post(body(100 + number, severity=severity)).status == 202
+    office.write(200, "sending")
+    office.write(201, "failed")
+    office.world.run(20)
+    shown = office.get("status")
+    assert (shown["window"]["used"], shown["window"]["open"]) == (15, 0)
+    assert shown["now"] < shown["window"]["nextOpens"]
+    backlog = shown["backlog"]
+    assert (backlog["waiting"], backlog["sending"]) == (3, 1)
+    assert {name: group["count"] for name, group in backlog["bySeverity"].items()} == {
+        "High": 1,
+        "Medium": 0,
+        "Low": 2,
+    }
+    assert 20 <= backlog["bySeverity"]["Low"]["oldestSeconds"] <= 25
+    assert shown["failed"] == {"count": 1, "atLeast": False}
+    office.world.run(60)
+    assert office.get("status")["window"]["used"] == 0
+
+
+def test_status_says_where_it_stopped_counting() -> None:
+    """`atLeast` stands beside a count that is cut."""
+    office = Office()
+    for number in range(page.ROWS + 1):
+        office.write(number)
+        office.write(10_000 + number, "failed", age=number)
+    shown = office.get("status")
+    assert (shown["backlog"]["waiting"], shown["backlog"]["atLeast"]) == (page.ROWS, True)
+    assert shown["failed"] == {"count": page.ROWS, "atLeast": True}
+
+
+def test_status_shows_what_the_last_token_says_and_what_is_wrong_with_it() -> None:
+    """Claims, never the token; in one sentence what keeps Defender from accepting it."""
+    shown = Office(claims=CLAIMS).get("status")
+    assert shown["token"] == {
+        "audience": CLAIMS.audience,
+        "roles": [permission.ROLE],
+        "application": CLAIMS.application,
+        "tenant": CLAIMS.tenant,
+        "expires": "2100-01-01T00:00:00Z",
+    }
+    assert shown["tokenProblem"] is None
+    assert permission.ROLE in Office(claims=replace(CLAIMS, roles=())).get("status")["tokenProblem"]
+
+
+def test_status_asks_for_a_token_only_if_told_to() -> None:
+    """With `refresh=true` a token that does not come is told as text; without it nobody is asked."""
+    office = Office()
+    office.host.tokens = False
+    assert office.get("status", refresh="false")["tokenProblem"] is None
+    assert "token endpoint" in office.get("status", refresh="true")["tokenProblem"]
+
+
+# The log
+
+
+def test_each_change_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """One JSON object with step `operator` and what was done; a look is none. No payload, no key."""
+    office = Office()
+    failed = office.write(1, "failed", title="Secret title")
+    kept = refuse(office)
+    caplog.set_level(logging.INFO)
+    for path in ["alerts", f"alerts/{failed}", "refused", f"refused/{kept}", "status"]:
+        office.get(path)
+    assert caplog.messages == []
+    expected = {
+        f"alerts/{failed}/replay": {"operation": "replay", "alert": failed, "state": "waiting"},
+        "alerts/replay?status=failed": {"operation": "replay failed", "replayed": 0, "remaining": 0},
+        f"refused/{kept}/replay": {"operation": "replay refused", "refusal": kept, "status": 422},
+        "pause?reason=a bad rule": {"operation": "pause", "reason": "a bad rule"},
+        "discard?title=Secret title": {"operation": "discard", "discarded": 1, "remaining": 0},
+        "resume": {"operation": "resume"},
+    }
+    for request, fields in expected.items():
+        caplog.clear()
+        path, _, query = request.partition("?")
+        office.ask("POST", path, **dict(parse_qsl(query)), code=KEY)
+        (line,) = [json.loads(message) for message in caplog.messages]
+        assert line["step"] == "operator"
+        assert line | fields == line
+        assert KEY not in caplog.text
+        assert "Secret title" not in caplog.text
