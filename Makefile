@@ -8,7 +8,7 @@ ARGS ?=
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo start map approve test bench lint format hooks package clean
+.PHONY: help setup demo start map approve test chaos bench lint format hooks package clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ approve: setup ## Review what the payloads in tests/mappings become: make approv
 
 test: setup ## Run every test
 	@$(RUN) -m pytest $(ARGS)
+
+chaos: setup ## Let everything fail, one after the other, and see that nothing is lost (8 minutes) [ARGS="--only table"]
+	@$(RUN) -m dev.chaos $(ARGS)
 
 bench: setup ## Measure against floors: make bench [BENCH=quick] [ONLY="straight waiting"]
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt

@@ -30,15 +30,46 @@ _FEW, _MANY = 10, 100
 _RECORD = samples.streaming_record(samples.event(1))
 _ROW = _RECORD["properties"]
 _NAMES = (
-    "alerts results Results records events value data rows result backlog hits entities evidence Entities samples items"
-).split()
+    *(
+        "alerts",
+        "results",
+        "Results",
+        "records",
+        "events",
+        "value",
+        "data",
+        "rows",
+        "result",
+        "backlog",
+        "hits",
+    ),
+    *("entities", "evidence", "Entities", "samples", "items"),
+)
+_ANYTHING = '{"a": 1, "b": {"c": 2}},'
 
 
-def pathological() -> Mapping[str, str]:
-    """Return payloads made to cost much, none longer than `BYTES`; some are the worst of what SIEMs send."""
+def pathological() -> Mapping[str, Callable[[], str]]:
+    """Return makers of payloads that cost much, by what they are; some are the worst of what SIEMs send."""
     row = json.dumps(_ROW)
-    named = json.dumps({"DeviceId": "a" * 40, "ReportId": 1, "Timestamp": "2026-01-01T00:00:00Z"})
-    made = {
+    event = '{"DeviceId": "' + "a" * 40 + '", "ReportId": %d, "Timestamp": "2026-01-01T00:00:00Z"},'
+    pair = '{"key": "k%d", "value": "v"},'
+    texts: dict[str, Callable[[], Any]] = {
+        "JSON in strings": lambda: {"a": json.dumps({"b": json.dumps({"c": [row] * 200})})},
+        "braces": lambda: {"message": "ReportId " + "{" * 900_000},
+        "quotes": lambda: {"message": "ReportId=" + '"' * 450_000},
+        "assignments": lambda: {"_raw": "ReportId=1 " + "a=1 " * 200_000, "sourcetype": "x", "_time": "1"},
+        "a long text": lambda: {**_ROW, "title": "x " * 500_000},
+        "a long text of emoji": lambda: {**_ROW, "title": "\N{FAMILY}" * 80_000},
+        "a long name": lambda: {"n" * 500_000: _ROW, "m" * 500_000: {"a": 1}},
+        "a wide table": lambda: {
+            "tables": [{"columns": [f"c{n}" for n in range(2_000)], "rows": [["v"] * 2_000] * 80}]
+        },
+        "a hundred events": lambda: [{**_ROW, "x": "y" * 9_500}] * EVENTS,
+        "a hundred records": lambda: {"records": [{**_RECORD, "x": ["y"] * 1_800}] * EVENTS},
+        "a hundred unknown events": lambda: [{"id": number, "x": ["y"] * 1_900} for number in range(EVENTS)],
+        "bodies in bodies": lambda: {"body": [{"body": [{"body": [{"body": []}] * 20}] * 20}] * 20},
+    }
+    return {
         "empty arrays": _filled("[", "[],", "[]]"),
         "empty objects": _filled('{"results": [', "{},", "{}]}"),
         "numbers": _filled('{"a": [', "1,", "1]}"),
@@ -46,33 +77,27 @@ def pathological() -> Mapping[str, str]:
         "one key again and again": _filled('{"DeviceId": 1,', '"":1,', '"x": 1}'),
         "dotted keys": _counted('{"sid": 1, "result": {', '"a.b%d.c.d": 1,', '"x": 1}}'),
         "nested as far as it goes": _filled("[", "[" * 60 + "]" * 60 + ",", "1]"),
-        "nested too far": "[" * BYTES,
+        "nested too far": _filled("", "[", ""),
         "objects in objects": _filled("[", '{"a":' * 30 + "{}" + "}" * 30 + ",", "1]"),
-        "rows beside the keys": _counted('{"DeviceId": 1, "Timestamp": 2, ', '"%d": {"ReportId": 1},', '"x": 1}'),
-        "device ids": _counted("[0", ',{"x": {"DeviceId": "%040x"}}', "]", parts=12_000, around='{"a": %s}'),
-        "events of one array": _counted("[", named.replace("1,", "%d,", 1) + ",", "0]", around='{"a": %s, "b": 1}'),
-        "times of one event": _counted('{"ReportId": 1, "a": [0', ',{"Timestamp": %d}', "]}", first=1_700_000_000),
-        "look-alikes": _filled('{"a": [', '{"time": 1, "AgentId": 2, "DeviceName": "x", "id": 3},', '0], "b": 1}'),
-        "key/value list": _counted('{"a": [', '{"key": "k%d", "value": "v"},', '{"key": "ReportId", "value": 1}], "b": 1}'),
+        "rows beside the keys": _counted(
+            '{"DeviceId": 1, "Timestamp": 2, ', '"%d": {"ReportId": 1},', '"x": 1}'
+        ),
+        "device ids": _counted('{"a": [', '{"x": {"DeviceId": "%040x"}},', "0]}"),
+        "events of one array": _counted('{"b": 1, "a": [', event, "0]}"),
+        "times of one event": _counted('{"ReportId": 1, "a": [', '{"Timestamp": 17%08d},', "0]}"),
+        "look-alikes": _filled(
+            '{"a": [', '{"time": 1, "AgentId": 2, "DeviceName": "x", "id": 3},', '0], "b": 1}'
+        ),
+        "key/value list": _counted('{"a": [', pair, '{"key": "ReportId", "value": 1}], "b": 1}'),
         "a table": _filled('{"tables": [{"columns": ["DeviceId", "x"], "rows": [', '["a", "b"],', "[]]}]}"),
-        "a wide table": _table(),
-        "JSON in strings": json.dumps({"a": json.dumps({"b": json.dumps({"c": [row] * 300})})})[:BYTES],
-        "JSON encoded again and again": _encoded(row),
-        "braces": json.dumps({"message": "ReportId " + "{" * 900_000}),
-        "quotes": json.dumps({"message": "ReportId=" + '"' * 450_000}),
-        "assignments": json.dumps({"_raw": "ReportId=1 " + "a=1 " * 200_000, "sourcetype": "x", "_time": "1"}),
-        "a long text": json.dumps({**_ROW, "title": "x " * 500_000}),
-        "a long text of emoji": json.dumps({**_ROW, "title": "\N{FAMILY}" * 250_000}, ensure_ascii=False),
-        "a long name": json.dumps({"n" * 500_000: _ROW, "m" * 500_000: {"a": 1}}),
-        "many documents": "{}\n" * 10_000,
-        "a hundred events": json.dumps([{**_ROW, "x": "y" * 9_500}] * EVENTS),
-        "a hundred records": json.dumps({"records": [{**_RECORD, "x": ["y"] * 1_800}] * EVENTS}),
-        "a hundred unknown events": json.dumps([{"id": number, "x": ["y"] * 1_900} for number in range(EVENTS)]),
-        "bodies in bodies": json.dumps({"body": [{"body": [{"body": [{"body": []}] * 20}] * 20}] * 20}),
+        "many documents": lambda: "{}\n" * 10_000,
+        "JSON encoded again and again": lambda: _encoded(row),
+        **{name: lambda make=make: json.dumps(make()) for name, make in texts.items()},  # type: ignore[misc]  # bound early
+        **{
+            f"{name} of an unknown payload": _filled(f'{{"{name}": [', _ANYTHING, '{}], "x": 1}')
+            for name in _NAMES
+        },
     }
-    for name in _NAMES:
-        made[f"{name} of an unknown payload"] = _filled(f'{{"{name}": [', '{"a": 1, "b": {"c": 2}},', '{}], "x": 1}')
-    return {name: text[:BYTES] for name, text in made.items()}
 
 
 def containers() -> Mapping[str, Callable[[int], str]]:
@@ -80,9 +105,13 @@ def containers() -> Mapping[str, Callable[[int], str]]:
     return {
         "array": lambda events: json.dumps(_rows(events)),
         "lines": lambda events: "\n".join(map(json.dumps, _rows(events))),
-        "records": lambda events: json.dumps({"records": [{**_RECORD, "properties": row} for row in _rows(events)]}),
+        "records": lambda events: json.dumps(
+            {"records": [{**_RECORD, "properties": row} for row in _rows(events)]}
+        ),
         "hunting": lambda events: json.dumps({"Schema": [], "Results": _rows(events)}),
-        "unknown": lambda events: json.dumps({"list": [{"of": {"it": row}} for row in _rows(events)], "x": 1}),
+        "unknown": lambda events: json.dumps(
+            {"list": [{"of": {"it": row}} for row in _rows(events)], "x": 1}
+        ),
         "refused": lambda events: json.dumps([{"number": number} for number in range(events)]),
     }
 
@@ -125,14 +154,19 @@ def measure(form: Form) -> Report:
 def cost(name: str) -> dict[str, Any]:
     """Return what one payload costs this process, and what became of it."""
     run = functools.partial(_became, mapping.load())
-    body = pathological()[name].encode()
+    body = pathological()[name]().encode()
     for usual in (json.dumps(_RECORD), json.dumps([{"x": 1}]), json.dumps({"a": {"b": _ROW}, "c": 1})):
         run(usual.encode())
     gc.collect()
     held, began = _peak(), time.process_time()
     became = run(body)
     seconds = time.process_time() - began
-    return {"seconds": round(seconds, 3), "mebibytes": round(_peak() - held, 1), "became": became, "bytes": len(body)}
+    return {
+        "seconds": round(seconds, 3),
+        "mebibytes": round(_peak() - held, 1),
+        "became": became,
+        "bytes": len(body),
+    }
 
 
 def _became(mappings: mapping.Mappings, body: bytes) -> str:
@@ -171,26 +205,16 @@ def _rows(events: int) -> list[dict[str, Any]]:
     return [{**_ROW, "ReportId": number} for number in range(1, events + 1)]
 
 
-def _filled(start: str, part: str, end: str) -> str:
-    return start + part * ((BYTES - len(start) - len(end)) // len(part)) + end
+def _filled(start: str, part: str, end: str) -> Callable[[], str]:
+    return lambda: start + part * ((BYTES - len(start) - len(end)) // len(part)) + end
 
 
-def _counted(start: str, part: str, end: str, *, parts: int = 10**9, around: str = "%s", first: int = 0) -> str:
-    room = BYTES - len(start) - len(end) - len(around)
-    made: list[str] = []
-    for number in range(first, first + parts):
-        made.append(part % number)
-        room -= len(made[-1])
-        if room < 0:
-            made.pop()
-            break
-    return around % (start + "".join(made) + end)
+def _counted(start: str, part: str, end: str) -> Callable[[], str]:
+    def make() -> str:
+        longest = len(part % (BYTES // len(part)))
+        return start + "".join(part % number for number in range(BYTES // longest - 100)) + end
 
-
-def _table() -> str:
-    columns = [{"name": f"c{number}"} for number in range(2_000)]
-    rows = [["v"] * 2_000] * 80
-    return json.dumps({"tables": [{"columns": columns, "rows": rows}]})
+    return make
 
 
 def _encoded(text: str) -> str:

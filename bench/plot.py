@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _HEIGHT = 720, 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 44, 84
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 64, 84
 # Told apart by everybody, also in grey: Okabe and Ito's colours, dark ones first.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _TICKS = 6
+_CHARACTER = 7  # about as wide, in pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def draw(plot: Plot, footer: str = "") -> str:
     left, right = _widened(min(xs), max(xs))
     low, high = _widened(min(ys) if plot.low is None else plot.low, max(ys))
     y_ticks = ticks(low, high)
-    high = max(high, y_ticks[-1])
+    low, high = min(low, y_ticks[0]), max(high, y_ticks[-1])
 
     def at(x: float, y: float) -> tuple[float, float]:
         across = (_x(plot, x) - left) / (right - left)
@@ -68,6 +69,7 @@ def draw(plot: Plot, footer: str = "") -> str:
     parts.append(
         _text(0, 0, plot.y, "middle", f'transform="translate(18 {(_HEIGHT - 40) / 2:g}) rotate(-90)"')
     )
+    legend = _LEFT
     for number, line in enumerate(plot.lines):
         colour = _COLOURS[number % len(_COLOURS)]
         points = [at(x, y) for x, y in line.points]
@@ -76,9 +78,9 @@ def draw(plot: Plot, footer: str = "") -> str:
         parts.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
         if line.dots:
             parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>' for x, y in points]
-        at_x, at_y = _LEFT + 14, _TOP + 14 + 16 * number
-        parts.append(f'<path d="M{at_x} {at_y - 4}h18" stroke="{colour}" stroke-width="2"{dash}/>')
-        parts.append(_text(at_x + 24, at_y, line.name, "start"))
+        parts.append(f'<path d="M{legend} {_TOP - 20}h18" stroke="{colour}" stroke-width="2"{dash}/>')
+        parts.append(_text(legend + 24, _TOP - 16, line.name, "start"))
+        legend += 44 + _CHARACTER * len(line.name)
     parts += [_text(_LEFT, _HEIGHT - 10, footer, "start", 'fill="#666" font-size="10"'), "</svg>", ""]
     return "\n".join(parts)
 

@@ -73,13 +73,25 @@ def source_files(root: Path = setup.ROOT) -> list[str]:
 
 
 def install(version: str, folder: Path, *, requirements: Path = setup.ROOT / "requirements.txt") -> None:
-    """Install the app's dependencies for Linux and that Python into `folder`. Raise `PackageError`."""
-    only = ("--only-binary=:all:", "--platform", _PLATFORM, "--implementation", "cp", "--no-compile")
-    quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
-    where = ("--python-version", version, "--target", str(folder), "-r", str(requirements))
-    done = subprocess.run([sys.executable, "-m", "pip", "install", *quiet, *only, *where], check=False)
-    if done.returncode:
-        raise PackageError(f"pip found no set of dependencies for Python {version}; its own words are above")
+    """Install the app's dependencies for Linux and that Python into `folder`. Raise `PackageError`.
+
+    In two steps, because only `pip download` chooses by the target's Python; `pip install` would leave out what
+    the Python that runs it is too old for.
+    """
+    target = (
+        "--only-binary=:all:",
+        "--platform",
+        _PLATFORM,
+        "--implementation",
+        "cp",
+        "--python-version",
+        version,
+    )
+    with tempfile.TemporaryDirectory() as wheels:
+        _pip("download", *target, "--dest", wheels, "-r", str(requirements))
+        found = [str(path) for path in sorted(Path(wheels).iterdir())]
+        as_they_are = ("--no-index", "--no-deps", "--ignore-requires-python", "--no-compile")
+        _pip("install", *target, *as_they_are, "--target", str(folder), *found)
     if missing := sorted(_missing(version, folder)):
         raise PackageError(
             f"on Python {version} these would be missing: {', '.join(missing)}. pip decides by the Python it "
@@ -98,6 +110,13 @@ def build_ready(version: str, dependencies: Path, into: Path, *, root: Path = se
     for name in _portable(dependencies):
         files[f"{SITE_PACKAGES}/{name}"] = dependencies / name
     return _write(into / f"defender-alert-webhook-{version}.zip", files)
+
+
+def _pip(command: str, *arguments: str) -> None:
+    quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
+    done = subprocess.run([sys.executable, "-m", "pip", command, *quiet, *arguments], check=False)
+    if done.returncode:
+        raise PackageError(f"pip {command} failed (exit code {done.returncode}); its own words are above")
 
 
 def _portable(dependencies: Path) -> Iterator[str]:

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from dev import setup, token_endpoint
 from dev.azurite import Azurite
@@ -31,6 +32,7 @@ from dev.host import MASTER_KEY
 
 _ANSWER_SECONDS = 120
 _ACCEPTED = 202
+_SENDERS = 64  # that may post to a host at once and keep their connection
 _FOLLOW_SECONDS = 120
 _FOLLOW_POLL_SECONDS = 0.2  # sooner than Retry-After says: nobody here has time
 _LOG_SECONDS = 60
@@ -89,6 +91,7 @@ class Stack:
         self._numbers = itertools.count(1)
         self._wire = requests.Session()
         self._wire.trust_env = False  # a proxy of the shell has no business on loopback
+        self._wire.mount("http://", HTTPAdapter(pool_maxsize=_SENDERS))
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Self:

@@ -4,6 +4,7 @@ The same window and ledger code runs over a table in this process's memory. Each
 rejected count as ended and are remembered for an hour, anything else is unsent and the sender tries again.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from shared.problems import StorageOut, TokenError
 from shared.storage import Conflict, Delete
 
 if TYPE_CHECKING:
-    from shared.dispatch import Dispatch
+    from shared.dispatch import Dispatch, Flights
     from shared.mapping import Mapped, Outcome
     from shared.reply import Reply
 
@@ -45,39 +46,49 @@ class Direct:
             token = self._own.token(max(0.0, until - self._monotonic()))
         except TokenError as error:
             raise StorageOut(f"The table is out. {error.detail}", retry_after=10) from None
-        entries = {mapped.alert.id: mapped for mapped in outcome.alerts}
-        told = [self._send_one(mapped, outcome, token, until) for mapped in entries.values()]
-        if not all(one.entry.has_ended for one in told):
+        found: dict[str, Told | None] = {}
+        flights: Flights = {}
+        for mapped in outcome.alerts:
+            alert = mapped.alert.id
+            if alert in found:
+                continue  # equal alerts are one
+            known = self._known(alert)
+            found[alert] = Told(known, duplicate=True) if known else None
+            if known is None:
+                flights |= self._start(mapped, outcome, token)
+        self._own.wait(flights, until - self._monotonic())
+        for flight, sending in flights.items():
+            entry = flight.result().entry if flight.done() else sending.entry
+            found[entry.alert.id] = Told(entry)
+        told = [one for one in found.values() if one and one.entry.has_ended]
+        if len(told) < len(found):
             raise StorageOut(
                 "The table is out, and Defender could not be reached for every alert; try again.",
                 retry_after=10,
             )
         unwritten = Delivery(
-            "", outcome.source, 0.0, tuple(entries), refused=delivery.refusals(outcome.refused)
+            "", outcome.source, 0.0, tuple(found), refused=delivery.refusals(outcome.refused)
         )
         return delivery.answer(unwritten, told, None, now=0.0, origin="", refusal=outcome.refusal)
 
-    def _send_one(self, mapped: "Mapped", outcome: "Outcome", token: str, until: float) -> Told:
-        known = self._known(mapped.alert.id)
-        if known:
-            return Told(known, duplicate=True)
+    def _start(self, mapped: "Mapped", outcome: "Outcome", token: str) -> "Flights":
+        """Start the call for an alert, if this host's own window has an open slot."""
         look = self._own.look()
         entry = ledger.accept(
             mapped.alert, source=outcome.source or "", delivery="", now=look.view.now, notes=mapped.notes
         )
         if not look.view.open:
-            return Told(entry)
+            return {}
         try:
             sending = self._own.take(look.view, self._own.choose(look.view.open), entry, ledger.insert)
         except Conflict:  # another thread has this slot, or this very alert
-            return Told(entry)
+            return {}
         self.calls += 1
         self._shared.bar()
         journal.step("direct call", entry=sending.entry)
         (flight,) = flights = self._own.launch(sending, token)
         flight.add_done_callback(functools.partial(self._keep_if_ended, entry))
-        self._own.wait(flights, until - self._monotonic())
-        return Told(flight.result().entry if flight.done() else entry)
+        return flights
 
     def _known(self, alert_id: str) -> Entry | None:
         key = ledger.alert_key(alert_id)
@@ -97,4 +108,5 @@ class Direct:
             entry = ledger.read(row)
             if entry.ended is not None and entry.ended < now - REMEMBERED_SECONDS:
                 failed = [Delete(ledger.failed_key(entry), "*")] if entry.state == "failed" else []
-                self._own.table.commit([Delete(row.key, row.etag), *failed])
+                with contextlib.suppress(Conflict):  # another thread was first
+                    self._own.table.commit([Delete(row.key, row.etag), *failed])

@@ -195,7 +195,7 @@ class Dispatch:
 
     def finish(self, sending: Sending, token: str) -> Finished:
         """Call Defender for a committed take, and write down what it said."""
-        if not sending.start.is_fresh():
+        if not sending.start.is_fresh(self.policy):
             return self._settle(sending, ledger.put_back(sending.entry), None)
         answer = self._defender.create_alert(sending.entry.alert.body(), token)
         journal.step("answered", entry=sending.entry, answer=answer)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared import alert, hunting, shapes, sightings, title, vocabulary
+from shared import alert, grouping, hunting, names, shapes, title, vocabulary
 from shared.expression import Evaluation
 from shared.mapping_file import Candidate, Source
 from shared.payload import Number
@@ -92,9 +92,11 @@ class Draft:
         """Take the keys that stand elsewhere, if all that is known of the event agrees."""
         differ = found["differ"]
         told = {problem.field for problem in self._problems}
+        if names.is_anybodys(found["at"].get("eventTime", "")):
+            found = {name: value for name, value in found.items() if name != "eventTime"}
         new = [name for name in shapes.KEYS if name not in self._values and (name in found or name in differ)]
         if not new or not all(
-            sightings.agree(name, str(self._values[name]), found[name])
+            grouping.agree(name, str(self._values[name]), found[name])
             for name in shapes.KEYS
             if name in self._values and name in found
         ):

@@ -43,10 +43,10 @@ from jmespath import exceptions, functions, parser
 from jmespath.functions import signature
 from jmespath.visitor import Options, TreeInterpreter
 
-from shared import payload, shapes, sightings
+from shared import hallmark, payload, shapes, sightings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 MAX_LENGTH = 4_000
 """Characters of one expression."""
@@ -86,11 +86,12 @@ class Budget:
 class Expression:
     """A JMESPath expression, compiled when it is first used. `text` is how it was written."""
 
-    __slots__ = ("_tree", "text")
+    __slots__ = ("_hallmark", "_tree", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._tree: Any = None
+        self._hallmark: hallmark.Words = None
 
     def compile(self) -> Any:
         """Return the syntax tree. Raises `ValueError` with what is wrong."""
@@ -106,16 +107,22 @@ class Expression:
                 raise ValueError("the expression is nested too deeply") from None
             if unknown:
                 raise ValueError(f"there is no function {unknown[0]}()")
+            self._hallmark = hallmark.of(tree)
             self._tree = tree
         return self._tree
+
+    def may_hold(self, words: "Collection[str]") -> bool:
+        """Say whether it can hold for an object with keys of these words. Raises `ValueError` as `compile`."""
+        self.compile()
+        return self._hallmark is None or not self._hallmark.isdisjoint(words)
 
 
 class Evaluation:
     """Evaluates expressions on one document. What one of them parsed, the next one finds."""
 
     def __init__(self, root: Any, *, budget: Budget) -> None:
-        self._spend = budget.spend
-        self._interpreter = _Interpreter(_Functions(root, budget), budget)
+        self._functions = _Functions(root, budget)
+        self._interpreter = _Interpreter(self._functions, budget)
 
     def value(self, expression: Expression, of: Any) -> Any:
         """Return what the expression gives; null if it fails. Raises `TooManySteps`."""
@@ -131,7 +138,7 @@ class Evaluation:
 
     def look(self, at: Any) -> sightings.Seen:
         """Look for the keys of an event wherever they stand. Raises `TooManySteps`."""
-        return sightings.look(at, self._spend)
+        return self._functions.look(at)
 
 
 class _Interpreter(TreeInterpreter):
@@ -164,6 +171,14 @@ class _Functions(functions.Functions):
         self._root = root
         self._spend = budget.spend
         self._parsed: dict[str, Any] = {}
+        self._spelled: dict[int, tuple[Any, dict[str, Any]]] = {}  # by id(); what is kept here keeps its id
+        self._seen: dict[int, tuple[Any, sightings.Seen]] = {}  # the same
+
+    def look(self, at: Any) -> sightings.Seen:
+        """Return what is seen in a value; looked at once."""
+        if id(at) not in self._seen:
+            self._seen[id(at)] = at, sightings.look(at, self._spend)
+        return self._seen[id(at)][1]
 
     def call_function(self, function_name: str, resolved_args: Any) -> Any:
         self._spend(_CALL)
@@ -245,12 +260,18 @@ class _Functions(functions.Functions):
     def _func_pick(self, where: Any, *names: Any) -> Any:
         if not isinstance(where, dict):
             return None
-        self._spend(len(where) * len(names) >> 3)
-        found = (shapes.pick(where, name) for name in names)
+        if id(where) not in self._spelled:
+            self._spend(1 + (len(where) >> 1))
+            self._spelled[id(where)] = where, shapes.spelled(where)
+        tolerant = self._spelled[id(where)][1]
+        found = (shapes.pick(where, name, tolerant) for name in names)
         return next((value for value in found if not shapes.empty(value)), None)
 
     @signature(_REST)
     def _func_record(self, *candidates: Any) -> Any:
+        for candidate in candidates:
+            several = candidate if isinstance(candidate, list) else [candidate]
+            self._spend(sum(1 + (len(one) >> 1) for one in several if isinstance(one, dict)))
         return shapes.record(candidates)
 
     @signature(_TEXT, _REST)
@@ -297,7 +318,7 @@ class _Functions(functions.Functions):
 
     @signature(_ANY)
     def _func_find(self, value: Any) -> Any:
-        return sightings.look(value, self._spend).events
+        return self.look(value).events
 
 
 def _with_number(names: Any) -> tuple[str, ...]:

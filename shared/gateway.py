@@ -28,10 +28,19 @@ DEFAULTS = ("severity", "category", "title", "description", "recommendedAction")
 _PARAMETERS = {name.lower(): name for name in (*DEFAULTS, "source", "dryRun")}
 TICK_SECONDS = 55.0
 OVERDUE_SECONDS = 300.0
+IDLE_SECONDS = 90.0  # a working dispatcher leaves no slot open for longer: its timer, and a window after direct calls
 _TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
 _KNOWN_FULL_SECONDS = 5.0
 _TOKEN_SECONDS = 5.0
+
+
+class HalfAccepted(WebhookError):
+    """The table failed after the first transaction of several: what is missing comes with the sender's next try."""
+
+    status = 503
+    slug = "half-accepted"
+    title = "Not every alert could be written down"
 
 
 class Permits(Protocol):
@@ -85,10 +94,13 @@ class Gateway:
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery: 202 until all its alerts have ended, then what the POST would have said."""
+        unknown = NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
+        if not ledger.is_delivery_id(delivery_id):
+            raise unknown
         key = ledger.delivery_key(delivery_id)
         rows = self.dispatcher.table.query(key, key + "\0", limit=1)
         if not rows:
-            raise NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
+            raise unknown
         found = ledger.read_delivery(rows[0])
         entries = self._entries(found.alerts)
         told = [
@@ -96,6 +108,8 @@ class Gateway:
             for alert in found.alerts
             if alert in entries
         ]
+        if not told:  # duplicates of alerts whose own retention is over
+            raise unknown
         view = None
         if any(not one.entry.has_ended for one in told):
             view = self.dispatcher.look().view
@@ -118,7 +132,8 @@ class Gateway:
         except WebhookError:
             return _health(503, "fail")
         overdue = any(look.view.now - waiting.entry.accepted > OVERDUE_SECONDS for waiting in look.waiting)
-        return _health(503, "fail") if overdue and look.view.open else _health(200, "pass")
+        idle = look.view.now - look.view.opens > IDLE_SECONDS
+        return _health(503, "fail") if overdue and idle else _health(200, "pass")
 
     def _map(self, body: bytes, query: Mapping[str, str]) -> "Outcome":
         documents = payload.read(body, max_bytes=self.settings.max_payload_bytes)
@@ -156,7 +171,11 @@ class Gateway:
     def _accept(self, outcome: "Outcome", origin: str, until: float) -> "Reply":
         now = self.dispatcher.table.now()
         delivery_id = ledger.delivery_id(now)
-        entries = {mapped.alert.id: _entry(mapped, outcome, delivery_id, now) for mapped in outcome.alerts}
+        entries: dict[str, Entry] = {}
+        for entry in (_entry(mapped, outcome, delivery_id, now) for mapped in outcome.alerts):
+            first = entries.setdefault(entry.alert.id, entry)
+            notes = dict.fromkeys((*first.notes, *_differences(entry, first)))
+            entries[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
         accepted = Delivery(
             id=delivery_id,
             source=outcome.source,
@@ -244,6 +263,14 @@ class Gateway:
                 known |= found
                 new = {alert: entry for alert, entry in new.items() if alert not in found}
                 continue
+            except StorageOut as error:
+                if not done:
+                    raise
+                raise HalfAccepted(
+                    f"Only {len(done)} of {len(entries)} alerts could be written down; send the same again: these"
+                    " are then known, and the rest is added.",
+                    retry_after=5,
+                ) from error
             done |= {entry.alert.id for entry in batch}
             if last:
                 break

@@ -12,6 +12,7 @@ in the same transaction, so the waiting row is the lock; where there is none, th
 
 import dataclasses
 import json
+import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ REFUSED_ROWS = 1_000
 _KEPT_TRIES = 4  # first and last so many
 _TEXT_UNITS = 32_000  # a property holds 32,768 UTF-16 units
 _TOO_MANY_REQUESTS = 429
+_ID_LENGTH = 32  # of an alert's id
+_DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,11 @@ def delivery_key(delivery_id: str) -> str:
 def delivery_id(now: float) -> str:
     """Return a new delivery's id: sortable accept time and 128 random bits. Knowing it is the right to see it."""
     return f"{delivery_time(now)}-{secrets.token_hex(16)}"
+
+
+def is_delivery_id(text: str) -> bool:
+    """Tell whether a delivery may have this id: nothing else needs to be looked for."""
+    return bool(_DELIVERY_ID.fullmatch(text))
 
 
 def delivery_time(seconds: float) -> str:
@@ -310,9 +318,11 @@ def move(
         raise ValueError("a move needs the ETag of the waiting row or of the alert row")
     values = _values(after)
     operations: list[Operation] = [Replace(alert_key(after.alert.id), values, alert or "*")]
-    if before.waits:
+    if before.waits and before.waits == after.waits:  # a row may stand only once in a transaction
+        operations.append(Replace(after.waits, values, waiting or "*"))
+    elif before.waits:
         operations.append(Delete(before.waits, waiting or "*"))
-    if after.waits:
+    if after.waits and after.waits != before.waits:
         operations.append(Insert(after.waits, values))
     if before.state == "failed":
         operations.append(Delete(failed_key(before), "*"))
@@ -326,8 +336,8 @@ def insert_delivery(delivery: Delivery) -> Operation:
     values: dict[str, Value] = {
         "source": delivery.source or "",
         "accepted": delivery.accepted,
-        "alerts": ",".join(delivery.alerts),
-        "duplicates": ",".join(delivery.duplicates),
+        "alerts": "".join(delivery.alerts),  # of one length: a thousand fit a property
+        "duplicates": "".join(delivery.duplicates),
         "notes": _fitting(delivery.notes),
         "refused": _fitting_list(delivery.refused),
     }
@@ -487,10 +497,13 @@ def _fitting(value: Mapping[str, Any] | None) -> str:
     text = json.dumps(value)  # ASCII: a character is a UTF-16 unit
     if len(text) <= _TEXT_UNITS or value is None:
         return text
-    kept = dict(value)
-    while len(text := json.dumps(kept)) > _TEXT_UNITS:
-        del kept[max(kept, key=lambda name: len(json.dumps(kept[name])))]
-    return text
+    sizes = {name: len(json.dumps({name: member})) for name, member in value.items()}
+    left, kept = _TEXT_UNITS, set()
+    for name in sorted(sizes, key=lambda name: (name != "id", sizes[name])):
+        left -= sizes[name]
+        if left >= 0:
+            kept.add(name)
+    return json.dumps({name: member for name, member in value.items() if name in kept})
 
 
 def _fitting_list(values: Sequence[Any]) -> str:
@@ -506,4 +519,4 @@ def _time(value: float) -> float | None:
 
 
 def _split(text: str) -> tuple[str, ...]:
-    return tuple(text.split(",")) if text else ()
+    return tuple(text[at : at + _ID_LENGTH] for at in range(0, len(text), _ID_LENGTH))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared import alert, expression, mapping_file, problems
+from shared import alert, expression, mapping_file, names, problems
 from shared.alert import Alert
 from shared.draft import Draft
 from shared.expression import Evaluation, Expression
@@ -25,6 +25,7 @@ from shared.payload import Number
 from shared.problems import Problem
 
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
+_MAX_KEYS = 1_000  # real objects have up to 200
 _JSON = Expression("json(@)")
 
 
@@ -108,9 +109,12 @@ class Mappings:
         """Return the mapping for a document, or None. A named one gives way only to an envelope around it."""
         if not isinstance(document, dict | list):
             return None
+        words = _words(document)
         for source in (named, *self._by_priority) if named else self._by_priority:
             eligible = envelopes if source.unwrap else source is named or not named
-            if eligible and source.when and evaluation.holds(source.when, document):
+            if not eligible or not source.when or (words is not None and not source.when.may_hold(words)):
+                continue
+            if evaluation.holds(source.when, document):
                 return source
         return None
 
@@ -130,6 +134,12 @@ def load(folder: Path | None = None) -> Mappings:
     What cannot be read of the user's is reported in `Mappings.broken`; it raises nothing.
     """
     return Mappings(*mapping_file.read_all(folder))
+
+
+def _words(document: Any) -> set[str] | None:
+    """Return the words of an object's keys; None where there are too many to be worth it."""
+    keys = document if isinstance(document, dict) else ()
+    return set(map(names.word, keys)) if len(keys) <= _MAX_KEYS else None
 
 
 class _Run:

@@ -22,10 +22,11 @@ _MAX_NAME = 100
 class Meaning:
     """One thing a name may mean: a key of an event, a text about it, or what is easily taken for a key.
 
-    `rank` is 0 for the most telling name of a field; `reason` says what a look-alike is instead.
+    `rank` is 0 for the most telling name of a field; `reason` says what a look-alike is instead. A label names another
+    entry, `field`; rows are those of a table.
     """
 
-    kind: Literal["key", "text", "lookalike"]
+    kind: Literal["key", "text", "lookalike", "label", "rows"]
     field: str
     rank: int = 0
     reason: str = ""
@@ -44,8 +45,18 @@ def of_key(field: str) -> tuple[tuple[str, ...], frozenset[str]]:
     return names, frozenset(map(word, names))
 
 
+def is_anybodys(place: str) -> bool:
+    """Say whether a time stands under a name that every product uses for its own times: timestamp in small letters."""
+    name = place.rpartition(".")[2]
+    return name != "Timestamp" and word(name) in ("timestamp", "eventtimestamp")
+
+
 def meanings(parent: str, name: str, *, top: bool) -> tuple[Meaning, ...]:
     """Return what a name may mean inside an object that is itself called `parent` ("" if it has no name)."""
+    if name in ("rows", "Rows"):
+        return (Meaning("rows", name),)
+    if name[-5:].lower() == "label":
+        return (Meaning("label", name[:-5].rstrip("_. ")),)
     known, nested = _known()
     outer, _, last = name.rpartition(".")
     last = word(last)

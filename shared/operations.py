@@ -188,7 +188,10 @@ def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: AR
 
 
 def _status(operator: Operator, request: Request) -> dict[str, Any]:
-    """Say how things stand. `tokenProblem`: why no token came, or what is wrong with the one that did."""
+    """Say how things stand. `tokenProblem`: why no token came, or what is wrong with the one that did.
+
+    The token is that of the instance that answers; each has its own.
+    """
     gateway = operator.gateway
     problem = None
     if request.asked.word("refresh", ["true", "false"]) == "true":

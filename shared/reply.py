@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from shared.problems import CONTENT_TYPE as PROBLEM
 from shared.problems import WebhookError
 
 JSON = "application/json"
+_ORIGIN = re.compile(r"[A-Za-z0-9.*:/_-]{1,255}")  # a host name, as the specification asks; nothing else is echoed
 _log = logging.getLogger(__name__)
 
 
@@ -41,7 +43,8 @@ def handshake(origin: str | None) -> Reply:
 
     Source: CloudEvents 1.0, HTTP 1.1 Web Hooks for Event Delivery, section 4. We queue, so any rate will do.
     """
-    allowed = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"} if origin else {}
+    named = origin is not None and _ORIGIN.fullmatch(origin)
+    allowed = {"WebHook-Allowed-Origin": str(origin), "WebHook-Allowed-Rate": "*"} if named else {}
     return Reply(200, headers={"Allow": "POST, OPTIONS", **allowed})
 
 

@@ -6,65 +6,83 @@ from dataclasses import dataclass
 from shared import journal, ledger
 from shared.storage import MAX_OPERATIONS, Conflict, Delete, Operation, Row, Table
 
+FIRST_SECONDS = 600.0
 EVERY_SECONDS = 6 * 3600.0
 PIECE = 50
+PIECE_ALERTS = 200
 
 
 @dataclass(slots=True)
 class Schedule:
-    """When this host cleared away last. Not at its start: an idle tick of the dispatcher stays one query."""
+    """When this host clears away next, and from which row on.
+
+    Not at its start, for an idle tick of the dispatcher is one query; but soon, for a host may not live for hours.
+    """
 
     _next: float | None = None
+    _start: str = ledger.DELIVERY
 
     def run(self, table: Table, retention_days: float, monotonic: Callable[[], float]) -> None:
-        """Clear one piece away if it is time, and come back soon if there may be more."""
+        """Clear one piece away if it is time, and come back at once if there may be more."""
         now = monotonic()
         if self._next is None:
-            self._next = now + EVERY_SECONDS
+            self._next = now + FIRST_SECONDS
         if now < self._next:
             return
-        more = purge(table, retention_days * 86_400)
-        self._next = now + (0.0 if more else EVERY_SECONDS)
+        start = purge(table, retention_days * 86_400, self._start)
+        self._start = start or ledger.DELIVERY
+        self._next = now + (0.0 if start else EVERY_SECONDS)
 
 
-def purge(table: Table, seconds: float) -> bool:
-    """Delete up to a piece of deliveries, ended alerts and refused payloads older than `seconds`.
+def purge(table: Table, seconds: float, start: str = ledger.DELIVERY) -> str | None:
+    """Delete a piece of deliveries, ended alerts and refused payloads older than `seconds`.
 
-    Return whether there may be more. A delivery goes, and its alerts with it, when all of them ended that long ago.
+    `start` is the delivery's row to begin with. Return the one to go on with, or None when there is no more. A
+    delivery goes, its alerts with it, when all of them ended that long ago; else it is passed over.
     """
     before = table.now() - seconds
-    deliveries = table.query(ledger.DELIVERY, ledger.delivery_key(ledger.delivery_time(before)), limit=PIECE)
-    gone = sum(_delete(table, _delivery(table, row, before)) for row in deliveries)
+    deliveries = table.query(start, ledger.delivery_key(ledger.delivery_time(before)), limit=PIECE)
+    gone = alerts = 0
+    rest = deliveries[:]
+    while rest and alerts < PIECE_ALERTS:
+        row = rest.pop(0)
+        alerts += len(ledger.read_delivery(row).alerts)
+        gone += _delete(table, _delivery(table, row, before))
     refused = table.query(ledger.REFUSED, ledger.REFUSED_END, keys_only=True)
     surplus = len(refused) - ledger.REFUSED_ROWS
     old = [row for number, row in enumerate(refused) if number < surplus or row.timestamp < before]
-    gone += _delete(table, [Delete(row.key, "*") for row in old[:PIECE]])
+    gone += _delete(table, [[Delete(row.key, "*") for row in old[:PIECE]]])
     if gone:
         journal.step("purged", rows=gone)
-    return len(deliveries) == PIECE or len(old) > PIECE
+    if rest or len(deliveries) == PIECE:
+        return row.key + "\0"
+    return ledger.DELIVERY if len(old) > PIECE else None
 
 
-def _delivery(table: Table, row: Row, before: float) -> list[Operation]:
-    operations: list[Operation] = [Delete(row.key, row.etag)]
+def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
+    """Return the transactions that delete a delivery and its alerts, its own row last; none if it must stay."""
+    pieces: list[list[Operation]] = [[]]
     for alert in ledger.read_delivery(row).alerts:
         key = ledger.alert_key(alert)
         for found in table.query(key, key + "\0", limit=1):
             entry = ledger.read(found)
             if entry.ended is None or entry.ended > before:
                 return []
-            operations.append(Delete(key, found.etag))
+            if len(pieces[-1]) + 3 > MAX_OPERATIONS:  # an alert with its failed row, and the delivery
+                pieces.append([])
+            pieces[-1].append(Delete(key, found.etag))
             if entry.state == "failed":
-                operations.append(Delete(ledger.failed_key(entry), "*"))
-    return operations
+                pieces[-1].append(Delete(ledger.failed_key(entry), "*"))
+    pieces[-1].append(Delete(row.key, row.etag))
+    return pieces
 
 
-def _delete(table: Table, operations: list[Operation]) -> int:
+def _delete(table: Table, pieces: list[list[Operation]]) -> int:
     gone = 0
-    for start in range(0, len(operations), MAX_OPERATIONS):
-        piece = operations[start : start + MAX_OPERATIONS]
+    for piece in filter(None, pieces):
         try:
             table.commit(piece)
         except Conflict:
-            continue  # changed meanwhile: its time comes again
+            break  # changed meanwhile: its time comes again
         gone += len(piece)
     return gone

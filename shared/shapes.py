@@ -42,23 +42,31 @@ def empty(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
 
 
-def pick(where: Any, field: str) -> Any:
+def spelled(where: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of an object that are not empty, by their names without case and punctuation."""
+    found: dict[str, Any] = {}
+    if len(where) <= _MAX_TOLERANT:
+        for name, value in where.items():
+            if not empty(value):
+                found.setdefault(names.word(name), value)
+    found.pop("", None)
+    return found
+
+
+def pick(where: Any, field: str, tolerant: Mapping[str, Any] | None = None) -> Any:
     """Return the first value that is not empty under one of the field's known names, or None.
 
     The names as `tables/keys.json` writes them come first, then the same in any case and punctuation. A field
-    that is not in that table has the one name.
+    that is not in that table has the one name. `tolerant` is what `spelled` gives, if that is at hand.
     """
     if not isinstance(where, dict):
         return None
-    known, words = names.of_key(field)
+    known = names.of_key(field)[0]
     for name in known:
         if not empty(where.get(name)):
             return where[name]
-    if len(where) <= _MAX_TOLERANT:
-        for name, value in where.items():
-            if names.word(name) in words and not empty(value):
-                return value
-    return None
+    words = spelled(where) if tolerant is None else tolerant
+    return next((words[word] for word in map(names.word, known) if word in words), None)
 
 
 def record(candidates: tuple[Any, ...]) -> Any:
@@ -68,9 +76,9 @@ def record(candidates: tuple[Any, ...]) -> Any:
     """
     flat = (one for item in candidates for one in (item if isinstance(item, list) else [item]))
     objects = [one for one in flat if isinstance(one, dict) and one]
-    keys = [tuple(pick(candidate, field) for field in KEYS) for candidate in objects]
     if not objects:
         return None
+    keys = [_keys(one) for one in objects]
     best = max(range(len(objects)), key=lambda index: sum(not empty(value) for value in keys[index]))
     for index, (machine_id, time, report_id) in enumerate(keys):
         if (machine_id, report_id) == (keys[best][0], keys[best][2]) and _more_exact(time, keys[best][1]):
@@ -152,12 +160,12 @@ def named(items: list[Any]) -> dict[str, Any] | None:
         two = [item for item in items if isinstance(item, list) and len(item) == 2]  # noqa: PLR2004
         found = pairs([{"k": item[0], "v": item[1]} for item in two], "k", "v")
     elif isinstance(first, dict) and 1 < len(first) <= _MAX_PAIR_SIZE:
-        spelled = {name.lower(): name for name in first}
+        by = {name.lower(): name for name in first}
         key = next(
-            (spelled[name] for name in _NAMES_OF_NAMES if isinstance(first.get(spelled.get(name, "")), str)),
+            (by[name] for name in _NAMES_OF_NAMES if name in by and isinstance(first[by[name]], str)),
             None,
         )
-        value = next((spelled[name] for name in _NAMES_OF_VALUES if name in spelled), None)
+        value = next((by[name] for name in _NAMES_OF_VALUES if name in by), None)
         found = pairs(items, key, value) if key and value else None
     else:
         return None
@@ -210,6 +218,11 @@ def text(value: Any, limit: int) -> str:
     if value is None or isinstance(value, dict):
         return ""
     return json.dumps(value)
+
+
+def _keys(where: dict[str, Any]) -> tuple[Any, ...]:
+    tolerant = spelled(where)
+    return tuple(pick(where, field, tolerant) for field in KEYS)
 
 
 def _rows_of(table: Any) -> list[dict[str, Any]] | None:

@@ -2,22 +2,16 @@
 
 One walk over the payload, linear in its size: objects and arrays up to `MAX_LEVELS` inside each other, JSON in
 strings (`MAX_STRINGS` inside each other) and in log lines, key/value lists, tables of columns and rows, dotted
-keys, key=value text, and the packed form `DeviceId|ReportId|Timestamp`. Nothing is guessed:
-
-    an event     is what stands around one report id; elements of an array that have one each are events of
-                 their own, and share what stands outside of the array
-    agreement    equal values are one; of a time and its truncated copy the exact one is taken
-    own time     a time outside of an event that has its own is the envelope's, unless it is called Timestamp
-    conflict     any other difference is told, with both places
-
-The names that count are in `names.py`.
+keys, key=value text, and the packed form `DeviceId|ReportId|Timestamp`. The names that count are in `names.py`;
+what of it belongs to one event, says `grouping.py`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from shared import alert, hunting, names, payload, shapes, vocabulary
+from shared import alert, grouping, hunting, names, payload, shapes, vocabulary
+from shared.grouping import Group, Place, Sighting
 from shared.names import Meaning
 
 MAX_LEVELS = 20
@@ -25,43 +19,12 @@ MAX_LEVELS = 20
 MAX_STRINGS = 4
 """Decodings of JSON in strings inside each other: two levels, each encoded twice."""
 
-_MACHINE, _TIME, _REPORT = shapes.KEYS
 _OWN_TIME = "Timestamp"
 _MAX_VALUES = 20  # of an array under a known name
-_MAX_TEXTS = 8  # of one field, told of one event
 _MAX_TOLD = 3  # look-alikes of one key
-_MAX_PLACE = 120
 _MAX_TITLE = 300
-_CHECK = 4  # steps: a value is read
+_CHECK = 16  # steps: a value is read
 _SHORTEST = len('{"a":1}')
-
-Place = tuple[Any, str | int] | None
-"""A path as a linked list, so that it costs nothing until it is told: (the place around it, key or index)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A value under a known name. `own` if that is the name Defender itself gives it."""
-
-    value: str
-    place: Place
-    own: bool
-
-
-@dataclass(slots=True)
-class Group:
-    """What seems to belong together: valid values of the keys by their canonical form, and texts by rank."""
-
-    keys: dict[str, dict[str, Sighting]] = field(default_factory=dict)
-    wrong: dict[str, Sighting] = field(default_factory=dict)
-    texts: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    row: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def event(self) -> tuple[frozenset[str], frozenset[str]] | None:
-        """What names the event this is about, or None: an event is what stands around a report id."""
-        reports = self.keys.get(_REPORT)
-        return (frozenset(reports), frozenset(self.keys.get(_MACHINE, ()))) if reports else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +51,13 @@ def look(value: Any, spend: Callable[[int], None]) -> Seen:
     )
 
 
-def agree(name: str, one: str, other: str) -> bool:
-    """Say whether two values of a key mean the same: equal, or a time and its truncated copy."""
-    here, there = (alert.canonical(name, value) for value in (one, other))
-    if here is None or there is None:
-        return False
-    return here == there or (name == _TIME and (_is_part(here, there) or _is_part(there, here)))
-
-
 class _Walk:
     """One walk over a value. `lookalikes`: for each key, the places of what is not it, and what that is."""
 
     def __init__(self, spend: Callable[[int], None]) -> None:
         self.lookalikes: dict[str, dict[str, str]] = {}
         self._spend = spend
-        self._known: dict[tuple[str, str, bool], tuple[Meaning, ...]] = {}
+        self._known: dict[tuple[str, bool], dict[str, tuple[Meaning, ...]]] = {}
 
     def groups(self, value: Any, place: Place, level: int, strings: int) -> list[Group]:
         """Return what is known in a value: one group for each event, or one without a report id, or none."""
@@ -116,24 +71,32 @@ class _Walk:
         return []
 
     def _object(self, where: Mapping[str, Any], place: Place, level: int, strings: int) -> list[Group]:
-        self._spend(1 + (len(where) >> 1))
+        self._spend(2 + (len(where) >> 1))
         own = Group()
         inner: list[list[Group]] = []
-        parent = _name(place)
-        for name, value in _entries(where).items():
-            if value is None:
+        parent, top = _name(place), place is None
+        known = self._known.setdefault((parent, top), {})
+        for name, value in where.items():
+            kind = type(value)
+            if value and (kind is dict or kind is list or kind is str):
+                if found := self.groups(value, (place, name), level + 1, strings):
+                    inner.append(found)
+            elif value is None:
                 continue
-            if found := self.groups(value, (place, name), level + 1, strings):
-                inner.append(found)
-            for meaning in self._meaning(parent, name, top=place is None):
-                self._note(own, meaning, name, value, place)
-        times = own.keys.get(_TIME, {})
-        if any(one.own for one in times.values()):
-            own.keys[_TIME] = {text: one for text, one in times.items() if one.own}
+            if (meant := known.get(name)) is None:
+                meant = known[name] = names.meanings(parent, name, top=top)
+            for meaning in meant:
+                if meaning.kind == "rows":
+                    inner.append(self.groups(shapes.rows(where), (place, name), level + 1, strings))
+                elif meaning.kind == "label":
+                    self._note_labelled(own, where, meaning.field, value, place)
+                else:
+                    self._note(own, meaning, name, value, place)
         if own.keys or own.wrong or own.texts:
             own.row = where
+            own.prefer_own_times()
             inner.insert(0, [own])
-        return self._beside(inner)
+        return grouping.of_object(inner, self._spend) if inner else []
 
     def _array(self, items: list[Any], place: Place, level: int, strings: int) -> list[Group]:
         self._spend(1 + (len(items) >> 2))
@@ -141,7 +104,7 @@ class _Walk:
             return self._object(named, place, level, strings)
         inner = (self.groups(item, (place, index), level + 1, strings) for index, item in enumerate(items))
         found = [group for groups in inner for group in groups]
-        return self._events(found) if found else []
+        return grouping.of_array(found, self._spend)
 
     def _text(self, value: str, place: Place, level: int, strings: int) -> list[Group]:
         if len(value) < _SHORTEST or strings >= MAX_STRINGS:
@@ -154,7 +117,7 @@ class _Walk:
         if (
             "|" in value
             and (packed := shapes.unpack(value))
-            and alert.canonical(_MACHINE, packed["DeviceId"])
+            and alert.canonical(grouping.MACHINE, packed["DeviceId"])
         ):
             return self._object(packed, place, level, strings)
         if "eport" not in value and "EPORT" not in value:
@@ -163,142 +126,35 @@ class _Walk:
         inner = payload.embedded(value) or ("=" in value and shapes.assigned(value))
         return self.groups(inner, place, level, strings + 1) if inner else []
 
-    def _meaning(self, parent: str, name: str, *, top: bool) -> tuple[Meaning, ...]:
-        key = (parent, name, top)
-        if (found := self._known.get(key)) is None:
-            found = self._known[key] = names.meanings(parent, name, top=top)
-        return found
+    def _note_labelled(
+        self, group: Group, where: Mapping[str, Any], name: str, label: Any, place: Place
+    ) -> None:
+        """Note the value that another entry, its label, names: CEF's custom fields."""
+        if isinstance(label, str) and (value := where.get(name)) is not None:
+            for meaning in names.meanings("", label.strip(), top=False):
+                self._note(group, meaning, name, value, place)
 
     def _note(self, group: Group, meaning: Meaning, name: str, value: Any, place: Place) -> None:
         """Note what stands under a name that means something."""
         self._spend(_CHECK)
         told = _scalars(value)
         if meaning.kind == "text":
-            entries = group.texts.setdefault(meaning.field, [])
-            entries += [(meaning.rank, text) for text in told if _suits(meaning.field, text)]
+            group.tell(meaning.field, [(meaning.rank, text) for text in told if _suits(meaning.field, text)])
             return
         for text in told:
             if meaning.kind == "lookalike":
                 places = self.lookalikes.setdefault(meaning.field, {})
                 if len(places) < _MAX_TOLD:
-                    places.setdefault(_shown((place, name)), meaning.reason)
+                    places.setdefault(grouping.shown((place, name)), meaning.reason)
             elif canonical := alert.canonical(meaning.field, text):
                 sighting = Sighting(text, (place, name), name.rpartition(".")[2] == _OWN_TIME)
-                group.keys.setdefault(meaning.field, {}).setdefault(canonical, sighting)
+                group.add(meaning.field, {canonical: sighting})
             elif not meaning.rank:
-                group.wrong.setdefault(meaning.field, Sighting(text, (place, name), own=False))
-
-    def _events(self, found: list[Group]) -> list[Group]:
-        """Return the groups of an array: one for each event, sharing what the other elements tell."""
-        events: dict[Any, Group] = {}
-        rest: list[Group] = []
-        for group in found:
-            if group.event:
-                events.setdefault((group.event, frozenset(group.keys.get(_TIME, ()))), group)
-            else:
-                rest.append(group)
-        return self._shared(list(events.values()), rest) if events else [self._merged(rest)]
-
-    def _beside(self, found: list[list[Group]]) -> list[Group]:
-        """Return the groups of an object. Events in two of its entries must be the same, or they conflict."""
-        joined: list[Group] = []
-        rest: list[Group] = []
-        for groups in found:
-            if not groups[0].event:
-                rest += groups
-            elif not joined:
-                joined = groups
-            else:
-                joined = self._matched(joined, groups)
-        return self._shared(joined, rest) if joined else [self._merged(rest)] if rest else []
-
-    def _matched(self, some: list[Group], others: list[Group]) -> list[Group]:
-        if len(some) < len(others):
-            some, others = others, some
-        same = {group.event: group for group in others}
-        if len(some) > 1 and same.keys() <= {group.event for group in some}:
-            return [self._merged([one, same[one.event]]) if one.event in same else one for one in some]
-        return [self._merged([*some, *others])]
-
-    def _shared(self, found: list[Group], rest: list[Group]) -> list[Group]:
-        """Return events with what stands outside of them added where they lack it, or where it differs."""
-        if not rest:
-            return found
-        outer = self._merged(rest)
-        inside = {name: set().union(*(one.keys.get(name, ()) for one in found)) for name in outer.keys}
-        self._spend(len(found) * sum(map(len, outer.keys.values())))
-        return [self._completed(group, outer, inside) for group in found]
-
-    def _completed(self, group: Group, outer: Group, inside: Mapping[str, set[str]]) -> Group:
-        keys = dict(group.keys)
-        for name, values in outer.keys.items():
-            mine = keys.get(name, {})
-            keys[name] = mine | {
-                text: one
-                for text, one in values.items()
-                if not mine or _adds(name, text, one, mine, inside[name])
-            }
-        texts = {
-            name: (group.texts.get(name, []) + outer.texts.get(name, []))[:_MAX_TEXTS]
-            for name in group.texts.keys() | outer.texts.keys()
-        }
-        return Group(keys, outer.wrong | group.wrong, texts, group.row)
-
-    def _merged(self, found: Iterable[Group]) -> Group:
-        groups = list(found)
-        if len(groups) == 1:
-            return groups[0]
-        joined = Group()
-        for group in groups:
-            self._spend(1 + sum(map(len, group.keys.values())))
-            for name, values in group.keys.items():
-                mine = joined.keys.setdefault(name, {})
-                for text, one in values.items():
-                    mine.setdefault(text, one)
-            joined.wrong = group.wrong | joined.wrong
-            for name, texts in group.texts.items():
-                entries = joined.texts.setdefault(name, [])
-                entries += texts[: _MAX_TEXTS - len(entries)]
-            if group.event and len(group.row) > len(joined.row):
-                joined.row = group.row
-        return joined
-
-
-def _adds(name: str, text: str, one: Sighting, mine: Mapping[str, Sighting], inside: set[str]) -> bool:
-    """Say whether a value outside of an event tells something of it: the exact time, or a difference."""
-    if text in mine:
-        return False
-    if name != _TIME:
-        return text not in inside
-    if any(_is_part(text, other) or _is_part(other, text) for other in mine):
-        return True
-    return one.own and not any(_is_part(text, other) or _is_part(other, text) for other in inside)
-
-
-def _is_part(time: str, of: str) -> bool:
-    """Say whether a time is another one with digits cut off."""
-    return of.rstrip("Z").startswith(time.rstrip("Z"))
+                group.wrong.setdefault(meaning.field, Sighting(text, (place, name)))
 
 
 def _event(group: Group) -> dict[str, Any]:
-    found: dict[str, Any] = {"at": {}, "differ": {}}
-    for name in shapes.KEYS:
-        values = dict(group.keys.get(name, {}))
-        if name == _TIME:
-            if not group.event and len(values) > 1:  # without a report id these are the times of anything
-                values = {text: one for text, one in values.items() if one.own}
-            values = {
-                text: one
-                for text, one in values.items()
-                if not any(text != other and _is_part(text, other) for other in values)
-            }
-        if len(values) > 1:
-            places = "; ".join(
-                f"{alert.shown(one.value)} at {_shown(one.place)}" for one in [*values.values()][:_MAX_TOLD]
-            )
-            found["differ"][name] = f"has {len(values)} different values: {places}."
-        elif one := next(iter(values.values()), group.wrong.get(name)):
-            found[name], found["at"][name] = one.value, _shown(one.place)
+    found = grouping.described(group)
     for name, texts in group.texts.items():
         if best := _best(name, texts):
             found[name] = best
@@ -330,14 +186,6 @@ def _suits(name: str, text: str) -> bool:
     return name not in ("title", "device") or len(text) <= _MAX_TITLE
 
 
-def _entries(where: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the entries of an object, with custom fields under their labels, and a table's rows as objects."""
-    more = shapes.labelled(where)
-    if "rows" in where or "Rows" in where:
-        more["rows"] = more["Rows"] = shapes.rows(where)
-    return {**where, **more} if more else where
-
-
 def _scalars(value: Any) -> list[str]:
     """Return the texts and numbers under a name: one, those of an array, or the `value` of an object."""
     if isinstance(value, str):
@@ -359,12 +207,3 @@ def _name(place: Place) -> str:
     while place and isinstance(place[1], int):
         place = place[0]
     return str(place[1]) if place else ""
-
-
-def _shown(place: Place) -> str:
-    parts: list[str] = []
-    while place:
-        place, part = place
-        parts.append(f"[{part}]" if isinstance(part, int) else f".{part[:40]}")
-    text = "".join(reversed(parts)).removeprefix(".")
-    return text if len(text) <= _MAX_PLACE else f"{text[:20]}…{text[-(_MAX_PLACE - 21) :]}"

@@ -11,6 +11,7 @@ so one marked row proves it.
 """
 
 import contextlib
+import functools
 import logging
 import secrets
 import threading
@@ -93,8 +94,8 @@ class Conflict(Exception):
     """Somebody else changed one of the rows first; nothing of the transaction was written."""
 
 
-class Refused(Exception):
-    """The table refuses the transaction for what it says: trying the same again is useless."""
+class Refused(StorageOut):
+    """The table refuses a request for what it says or who asks: trying the same again at once is useless."""
 
 
 class Table(Protocol):
@@ -273,6 +274,8 @@ class AzureTable:
         try:
             with self._translated():
                 return send(self._client())
+        except Refused:
+            raise
         except StorageOut:
             with self._lock:
                 self._current = None  # others may be using it: it closes when they let go of it
@@ -330,7 +333,7 @@ class AzureTable:
                 and status != _TOO_MANY_REQUESTS
                 and code not in _TABLE_GONE
             ):
-                raise Refused(f"{status} {code}") from None
+                raise Refused(f"The table refuses the request: {status} {code}.", retry_after=60) from None
             raise StorageOut(f"The table answered {status}.", retry_after=5) from None
         except AzureError as error:
             raise StorageOut(f"The table did not answer ({type(error).__name__}).", retry_after=5) from None
@@ -367,6 +370,7 @@ def _row(entity: "TableEntity") -> Row:
     return Row(entity["RowKey"], values, etag, _etag_time(etag))
 
 
+@functools.lru_cache(maxsize=256)  # a look meets the slots' ETags again and again
 def _etag_time(etag: str) -> float:
     """Return the UTC seconds in a table's ETag, `W/"datetime'2026-01-02T03%3A04%3A05.1234567Z'"`."""
     stamp = unquote(etag).partition("'")[2].partition("'")[0]

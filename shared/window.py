@@ -104,16 +104,22 @@ class View:
         return tuple(slot for slot in self.slots if self.now >= slot.opens)
 
     @property
+    def opens(self) -> float:
+        """When a slot may be taken, or since when one may be (server's UTC seconds)."""
+        slot = min(slot.opens for slot in self.slots)
+        return max(slot, self.pause.ends) if self.pause else slot
+
+    @property
     def opens_in(self) -> float:
         """Seconds until a slot may be taken; 0 when one may be now, infinite in the operator's pause."""
-        opens = min(slot.opens for slot in self.slots)
-        return max(0.0, opens - self.now, self.pause.ends - self.now if self.pause else 0.0)
+        return max(0.0, self.opens - self.now)
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """The moment before a take was sent. Its call starts within 5 s of it, or the slot goes back unused.
 
+    A window may be shorter than that: then within a window, so that the call arrives within deadline + window.
     A suspended machine's monotonic clock stands still, a wall clock can be set: what moved more counts.
     """
 
@@ -126,9 +132,10 @@ class Start:
         """Remember this moment by both clocks (seconds)."""
         return cls(monotonic, wall, (monotonic(), wall()))
 
-    def is_fresh(self) -> bool:
+    def is_fresh(self, policy: Policy) -> bool:
         """Tell whether the call may still start."""
-        return max(self.monotonic() - self.at[0], self.wall() - self.at[1]) <= START_SECONDS
+        moved = max(self.monotonic() - self.at[0], self.wall() - self.at[1])
+        return moved <= min(START_SECONDS, policy.window)
 
 
 @dataclass(frozen=True, slots=True)

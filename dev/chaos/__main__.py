@@ -5,7 +5,7 @@ import sys
 import time
 from dataclasses import fields
 
-from dev.chaos.stages import STAGES, rehearse
+from dev.chaos.campaign import STAGES, rehearse
 from dev.chaos.verdict import Verdict
 
 _COUNTS = [field.name for field in fields(Verdict) if field.type is int]

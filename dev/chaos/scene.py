@@ -4,11 +4,9 @@ import contextlib
 import itertools
 import random
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,17 +27,19 @@ from shared.storage import AzureTable, MemoryTable
 CALLS = 15
 _MOST_HOSTS = 32
 _TICK_SECONDS = 1.0
-_SENDERS = 24
+_LOOK_SECONDS = 0.05
+_UNTIL_SECONDS = 120.0
+_WAITING_SECONDS = 60.0
 
 
 class Scene:
-    """One Azurite on disk, one Defender, and hosts that come and go. Everything is over within `limit` seconds.
+    """One Azurite on disk, one Defender, and hosts that come and go.
 
     `window` and `deadline` are the rate limit's window and a call's deadline, in seconds. No host has a timer:
     dispatch runs when the scene asks for it.
     """
 
-    def __init__(self, *, window: float, deadline: float, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *, window: float, deadline: float) -> None:
         self._window = window
         self._cleanup = contextlib.ExitStack()
         self._clients = [str(uuid.uuid5(uuid.NAMESPACE_URL, f"host {n}")) for n in range(_MOST_HOSTS)]
@@ -47,15 +47,14 @@ class Scene:
             "DEFENDER_TIMEOUT_SECONDS": f"{deadline:g}",
             "INLINE_SECONDS": "3",
             "NOT_FOUND_RETRY_MINUTES": "0.02,0.05",
-            **(settings or {}),
         }
         self._numbers = itertools.count(1)
         self._journals: dict[str, Path] = {}
         self._cases: list[Case] = []
-        self._under_way: list[Future[None]] = []
         self._dice = random.Random(0)
 
     def __enter__(self) -> Self:
+        """Start everything but hosts."""
         with contextlib.ExitStack() as undo:
             undo.push(self._cleanup)
             folder = self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="chaos-"))
@@ -72,7 +71,15 @@ class Scene:
                     defender=[part for client in identities for part in ("--client-id", client)],
                 )
             )
-            self._senders = Senders(self.stack, _SENDERS)
+            found = Settings()
+            self._table = AzureTable(  # past all proxies
+                StorageSettings(connection_string=self.azurite.connection_string),
+                name=found.alerts_table,
+                partition=found.rate_limit_scope,
+                credential=lambda: None,
+            )
+            self._cleanup.callback(self._table.close)
+            self._senders = Senders(self.stack)
             self._cleanup.callback(self._senders.close)
             undo.pop_all()
         return self
@@ -80,6 +87,7 @@ class Scene:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Stop everything. After an error the hosts' logs stay."""
         self._cleanup.__exit__(kind, error, trace)
 
     # ---- what can be done
@@ -102,34 +110,71 @@ class Scene:
         self._cases.append(Case(fault))
         return self._cases[-1]
 
-    def send(self, case: Case, sizes: Sequence[int], host: Host | None = None) -> None:
+    def send(
+        self, case: Case, sizes: Sequence[int], host: Host | None = None, *, severity: str = "High"
+    ) -> None:
         """Let a sender each send a delivery of so many alerts; the first tries go to `host`, if given."""
         for size in sizes:
-            sent, future = self._senders.send([self._alert(case) for _ in range(size)], host)
-            case.sent.append(sent)
-            self._under_way.append(future)
+            case.sent.append(self._senders.send([self._alert(case, severity) for _ in range(size)], host))
 
     def ask_again(self, case: Case) -> None:
         """Let the senders ask once more for what has ended already."""
-        self._under_way += [self._senders.ask_again(sent) for sent in case.sent]
+        for sent in case.sent:
+            self._senders.ask_again(sent)
 
     def drain(self) -> None:
-        """Let the hosts' timers tick until every delivery has ended, or its sender has given up."""
-        while wait(self._under_way, _TICK_SECONDS).not_done:
+        """Let the hosts' timers tick until every delivery has ended, or its sender has given up.
+
+        Nor may anything wait in the table: what was sent directly may have been written down all the same.
+        """
+        for sent in [sent for case in self._cases for sent in case.sent]:
+            while not sent.over.wait(_TICK_SECONDS):
+                self.tick()
+        end = time.monotonic() + _WAITING_SECONDS
+        while any(self._table.query(*area, limit=1) for area in ledger.WAITING) and time.monotonic() < end:
             self.tick()
+            time.sleep(_TICK_SECONDS)
 
-    def tick(self) -> None:
-        """Let one host's timer tick."""
-        with contextlib.suppress(requests.RequestException, LookupError):  # it may just have been killed
-            self.stack.dispatch(self._dice.choice(self.stack.hosts))
+    def tick(self, host: Host | None = None) -> None:
+        """Let the timer of `host`, or of any, tick."""
+        with contextlib.suppress(requests.RequestException):  # it may just have been killed
+            self.stack.dispatch(host or self._dice.choice(self.stack.hosts))
 
-    def until(self, condition: Callable[[], bool], what: str, limit: float = 60.0) -> None:
-        """Wait until something is so. `TimeoutError` after `limit` seconds."""
-        end = time.monotonic() + limit
+    def operate(self, operation: str) -> Any:
+        """Do what an operator does, with the first host: POST to `operations/…`; return the answer's JSON."""
+        answer = self.stack.operate("POST", operation)
+        answer.raise_for_status()
+        return answer.json()
+
+    def kill(self, case: Case, host: Host) -> None:
+        """Kill a host, which is a case's fault."""
+        self.stack.kill(host)
+        case.struck += 1
+
+    def switch(self, *faults: Mapping[str, Any]) -> None:
+        """Let Defender have these faults, and no others."""
+        self.stack.simulator("PUT", "switches", {"faults": list(faults)})
+
+    def met(self, case: Case) -> int:
+        """Return how many calls for a case's alerts met a fault of Defender."""
+        log = self.stack.simulator("GET", "log")
+        ours = [call for call in log if (call["title"] or "").startswith(f"{case.fault},")]
+        return sum(call["fault"] is not None for call in ours)
+
+    def accepted(self, case: Case, *, ticking: bool = False) -> None:
+        """Wait until all deliveries of a case were accepted; meanwhile let timers tick, or not."""
+        for sent in case.sent:
+            self.until(sent.accepted.is_set, f"{case.fault}: accepted")
+            if ticking:
+                self.tick()
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until something is so. `TimeoutError` after two minutes."""
+        end = time.monotonic() + _UNTIL_SECONDS
         while not condition():
             if time.monotonic() > end:
-                raise TimeoutError(f"not within {limit:g} s: {what}")
-            threading.Event().wait(0.05)
+                raise TimeoutError(f"it did not come to it: {what}")
+            time.sleep(_LOOK_SECONDS)
 
     # ---- what became of it
 
@@ -137,7 +182,8 @@ class Scene:
         """Judge all cases, once everything has ended."""
         log = self.stack.simulator("GET", "log")
         journals = {client: path.read_text().splitlines() for client, path in self._journals.items()}
-        rows = self._rows()
+        # A copy of the whole table.
+        rows = MemoryTable(_rows={row.key: row for row in self._table.query("", "~")})
         evidence = Evidence(
             log=log,
             defenders=self.stack.simulator("GET", "alerts"),
@@ -152,20 +198,6 @@ class Scene:
         self._cases[-1].wrong += unsound(rows)
         return [judge(case, evidence) for case in self._cases]
 
-    def _rows(self) -> MemoryTable:
-        """Return a copy of the whole table, read past all proxies."""
-        found = Settings()
-        table = AzureTable(
-            StorageSettings(connection_string=self.azurite.connection_string),
-            name=found.alerts_table,
-            partition=found.rate_limit_scope,
-            credential=lambda: None,
-        )
-        try:
-            return MemoryTable(_rows={row.key: row for row in table.query("", "~")})
-        finally:
-            table.close()
-
-    def _alert(self, case: Case) -> dict[str, Any]:
+    def _alert(self, case: Case, severity: str) -> dict[str, Any]:
         number = next(self._numbers)
-        return samples.eight_fields(samples.event(number), f"{case.fault}, {number}", "High")
+        return samples.eight_fields(samples.event(number), f"{case.fault}, {number}", severity)

@@ -5,7 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,9 +15,10 @@ import requests
 from dev.stack import Host, Stack
 
 LIMIT_SECONDS = 240.0  # for a delivery to be accepted, and again for it to end
+_POSTING, _ASKING = 24, 4  # at once
 _AGAIN_SECONDS = 1.0  # Logic Apps waits five and more
 _POLL_SECONDS = 0.5
-_ACCEPTED, _FAILED, _ERRORS = 202, 422, 500
+_ACCEPTED, _ERRORS = 202, 500
 _TRY_AGAIN = (408, 429)
 
 
@@ -26,41 +27,48 @@ class Sent:
     """One delivery: what it carries, and what its sender heard.
 
     `heard` are the statuses of all its POSTs, 0 where the connection broke; `accepted` is set at the first
-    answer that takes it; `told` is the last word about it, None as long as it has not ended.
+    answer that takes it; `told` is the last word about it, None as long as it has not ended; `over` is set when
+    its sender does nothing more.
     """
 
     alerts: Sequence[Mapping[str, str]]
     heard: list[int] = field(default_factory=list)
     accepted: threading.Event = field(default_factory=threading.Event)
     told: Mapping[str, Any] | None = None
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 class Senders:
     """Many senders at once; a load balancer spreads them over the hosts that are alive."""
 
-    def __init__(self, stack: Stack, most: int) -> None:
+    def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._pool = ThreadPoolExecutor(most, thread_name_prefix="sender")
+        self._posting = ThreadPoolExecutor(_POSTING, thread_name_prefix="post")
+        # Few, and in the order of acceptance: hundreds that ask all the time would be the load themselves.
+        self._asking = ThreadPoolExecutor(_ASKING, thread_name_prefix="ask")
         self._dice = random.Random(0)
         self._stopping = threading.Event()
 
-    def send(
-        self, alerts: Sequence[Mapping[str, str]], host: Host | None = None
-    ) -> tuple[Sent, "Future[None]"]:
-        """Send a delivery; its first try goes to `host`, if given. The future ends when the delivery has."""
+    def send(self, alerts: Sequence[Mapping[str, str]], host: Host | None = None) -> Sent:
+        """Send a delivery; its first try goes to `host`, if given."""
         sent = Sent(alerts)
-        return sent, self._pool.submit(self._send, sent, host)
+        self._posting.submit(self._post, sent, host)
+        return sent
 
-    def ask_again(self, sent: Sent) -> "Future[None]":
-        """Ask once more for a delivery that has ended, until it has ended anew."""
-        return self._pool.submit(self._ask_again, sent, (sent.told or {}).get("id", ""))
+    def ask_again(self, sent: Sent) -> None:
+        """Ask once more for a delivery that was over, until it has ended anew."""
+        delivery = (sent.told or {}).get("id", "")
+        sent.told = None
+        sent.over.clear()
+        self._asking.submit(self._follow, sent, f"/api/deliveries/{delivery}")
 
     def close(self) -> None:
         """Let nobody try again, and wait for all."""
         self._stopping.set()
-        self._pool.shutdown(cancel_futures=True)
+        self._posting.shutdown(cancel_futures=True)
+        self._asking.shutdown(cancel_futures=True)
 
-    def _send(self, sent: Sent, host: Host | None) -> None:
+    def _post(self, sent: Sent, host: Host | None) -> None:
         payload = list(sent.alerts) if len(sent.alerts) > 1 else sent.alerts[0]
         end = time.monotonic() + LIMIT_SECONDS
         while time.monotonic() < end:
@@ -69,23 +77,24 @@ class Senders:
             sent.heard.append(answer.status_code if answer is not None else 0)
             if answer is not None and _is_final(answer):
                 sent.accepted.set()
-                location = answer.headers.get("location", "")
-                sent.told = self._follow(urlsplit(location).path) if location else answer.json()
-                return
+                if location := answer.headers.get("location"):
+                    self._asking.submit(self._follow, sent, urlsplit(location).path)
+                    return
+                sent.told = answer.json()
+                break
             if self._stopping.wait(_AGAIN_SECONDS):
-                return
+                break
+        sent.over.set()
 
-    def _ask_again(self, sent: Sent, delivery: str) -> None:
-        sent.told = self._follow(f"/api/deliveries/{delivery}")
-
-    def _follow(self, path: str) -> Mapping[str, Any] | None:
+    def _follow(self, sent: Sent, path: str) -> None:
         end = time.monotonic() + LIMIT_SECONDS
-        while time.monotonic() < end and not self._stopping.wait(_POLL_SECONDS):
+        while time.monotonic() < end and not self._stopping.is_set():
             answer = self._ask(functools.partial(self._stack.get, path))
             if answer is not None and answer.status_code != _ACCEPTED and _is_final(answer):
-                told: Mapping[str, Any] = answer.json()
-                return told
-        return None
+                sent.told = answer.json()
+                break
+            self._stopping.wait(_POLL_SECONDS)
+        sent.over.set()
 
     def _ask(
         self, request: Callable[..., requests.Response], host: Host | None = None

@@ -124,9 +124,12 @@ def test_the_runtime_tells_good_functions_from_bad_ones(runtime: str, tmp_path: 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_function_loads_and_answers(answers: dict[str, dict[str, Any]], function: str) -> None:
-    """No function raises. Nothing is configured here, and a 500 may say that and nothing else."""
+    """Nothing is configured here: a function may say that, and nothing else."""
     answer = answers[function]
-    assert answer["error"] is None
+    if answer["error"] is not None:  # a timer's run has no answer to put it into: the platform shows it as failed
+        assert "timer" in example(function)
+        assert "SettingsError" in answer["error"]
+        assert "AzureWebJobsStorage" in answer["error"]
     if answer.get("status") == "500":
         problem = json.loads(answer["body"])
         assert problem["type"].endswith(":settings"), problem

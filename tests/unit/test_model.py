@@ -6,6 +6,7 @@ could go on, and how many faults happen. After every step all rows of the table 
 promises. `MODEL_BOUNDS=2,1` in the environment explores deeper than the tests usually do.
 """
 
+import functools
 import json
 import logging
 import os
@@ -140,18 +141,24 @@ class Story:
         self.world = World(pick=self.explorer.pick, watch=self._step)
         self.defender = Defender(self.world, lambda _number, _body: self.explorer.answer())
 
-    def host(self) -> Host:
-        """Return a new host."""
-        return Host(self.world, AT_ONCE, arrive=self.defender, script=self.explorer.fault)
+    def host(self, then: Callable[[], None] | None = None) -> Host:
+        """Return a new host. `then` happens with its first request."""
+        first = [then] if then else []
 
-    def waiting(self, event: int, severity: str = "High") -> None:
+        def script(request: Request) -> Fault | None:
+            if first:
+                first.pop()()
+            return self.explorer.fault(request)
+
+        return Host(self.world, AT_ONCE, arrive=self.defender, script=script)
+
+    def waiting(self, event: int) -> None:
         """Let an alert wait for a slot from before the story's beginning."""
-        entry = self._entry(event, severity)
-        self.world.table.commit(ledger.insert(entry))
+        self.world.table.commit(ledger.insert(self._entry(event)))
 
     def left_behind(self, event: int) -> None:
         """Let an alert have been taken by a host that died, so long ago that its lease is over."""
-        entry = self._entry(event, "High")
+        entry = self._entry(event)
         self.world.now -= POLICY.lease + 1
         slot = window.look([], self.world.now, POLICY).slots[0]
         held = ledger.take(entry, "dead", now=self.world.now, lease=POLICY.lease)
@@ -166,18 +173,25 @@ class Story:
         self.world.table.commit([operation])
         self.world.now += 6.0
 
-    def webhook(self, event: int, severity: str = "High") -> None:
+    def webhook(self, event: int, then: Callable[[], None] | None = None) -> None:
         """Let a host receive an alert."""
-        entry = self._entry(event, severity)
-        gateway = self.host().gateway(SETTINGS, cast("Mappings", OneAlert(entry.alert)))
+        entry = self._entry(event)
+        gateway = self.host(then).gateway(SETTINGS, cast("Mappings", OneAlert(entry.alert)))
         host = cast("Host", gateway.dispatcher.table)
         self.posts.append((gateway, host.ask(lambda: gateway.receive(b"{}", {}, ORIGIN))))
 
-    def dispatcher(self, *, after: float = 0.0) -> None:
-        """Let a host's timer fire, so many seconds after the story's beginning."""
-        host = self.host()
-        gateway = host.gateway(SETTINGS)
-        self.world.at(self.world.now + after, lambda: host.spawn(gateway.dispatch))
+    def two_webhooks(self, event: int) -> None:
+        """Let two hosts receive the same alert. Which of them is first makes no difference."""
+        self.webhook(event, then=lambda: self.webhook(event))
+
+    def dispatcher(self, then: Callable[[], None] | None = None) -> None:
+        """Let a host's timer fire."""
+        host = self.host(then)
+        host.spawn(host.gateway(SETTINGS).dispatch)
+
+    def two_dispatchers(self) -> None:
+        """Let two hosts' timers fire. Which of them is first makes no difference."""
+        self.dispatcher(then=self.dispatcher)
 
     def tell(self) -> None:
         """Let everything happen; then, without further faults, run the dispatcher until nothing waits; judge."""
@@ -191,10 +205,8 @@ class Story:
             self.world.now += 60.0
         self._judge()
 
-    def _entry(self, event: int, severity: str) -> ledger.Entry:
-        values = samples.eight_fields(samples.event(event), f"Rule {event}", severity)
-        made = alert.check(values).alert
-        assert made
+    def _entry(self, event: int) -> ledger.Entry:
+        made = _alert(event)
         self.alerts.add(made.id)
         return ledger.accept(made, source="defender", delivery="before", now=self.world.now)
 
@@ -244,6 +256,13 @@ class Story:
         assert became["alerts"][0]["error"] or again.result().status == 200
 
 
+@functools.cache
+def _alert(event: int) -> alert.Alert:
+    made = alert.check(samples.eight_fields(samples.event(event), f"Rule {event}", "High")).alert
+    assert made
+    return made
+
+
 def _id(body: "Mapping[str, str]") -> str:
     return alert.Alert.from_body(body).id
 
@@ -272,24 +291,20 @@ def _no_log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def _same_alert_on_two_hosts(story: Story) -> None:
-    story.webhook(1)
-    story.webhook(1)
-    story.dispatcher()
-    story.dispatcher()
+    story.two_webhooks(1)
+    story.two_dispatchers()
 
 
 def _an_alert_waits(story: Story) -> None:
     story.waiting(1)
     story.webhook(1)
-    story.dispatcher()
-    story.dispatcher()
+    story.two_dispatchers()
 
 
 def _a_holder_died(story: Story) -> None:
     story.left_behind(1)
     story.webhook(1)
-    story.dispatcher()
-    story.dispatcher()
+    story.two_dispatchers()
 
 
 def _a_pause_is_over(story: Story) -> None:

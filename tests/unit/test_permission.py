@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,3 +94,10 @@ def test_what_is_wrong_is_named_with_what_to_do(
     sentence = wrong(claims, **changed)
     assert sentence is not None
     assert all(part in sentence for part in expected), sentence
+
+
+def test_the_command_that_is_named_is_there() -> None:
+    """Whoever reads the sentence can paste it at the root of the repository."""
+    script, _, identity = permission.GRANT.partition(" ")
+    assert (Path(__file__).parents[2] / script).is_file()
+    assert identity == "{application}"

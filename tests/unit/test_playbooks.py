@@ -191,6 +191,8 @@ def test_the_hunting_query_keeps_every_digit() -> None:
         r"^\| top (\d+) by Timestamp asc$", parameters["Query"]["defaultValue"], re.MULTILINE
     )
     assert int(rows) <= Settings().max_alerts_per_delivery
+    readme = (INTEGRATIONS / "logic-apps" / "readme.md").read_text("utf-8")
+    assert f"```kusto\n{parameters['Query']['defaultValue']}\n```" in readme
     minutes = int(*re.findall(r"ago\((\d+)h\)", parameters["Query"]["defaultValue"])) * 60
     assert minutes > parameters["IntervalMinutes"]["defaultValue"]
 

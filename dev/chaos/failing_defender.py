@@ -1,0 +1,78 @@
+"""A Defender, or a token endpoint, that says everything but what it should."""
+
+from typing import Any
+
+from dev.chaos.scene import Scene
+
+_FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("Defender: 500", {"kind": "status", "status": 500}),
+    ("Defender: 503", {"kind": "status", "status": 503}),
+    ("Defender: 429, Retry-After 4", {"kind": "status", "status": 429, "retryAfter": 4}),
+    ("Defender: a page of HTML", {"kind": "html"}),
+    ("Defender: hangs", {"kind": "hang"}),
+    ("Defender: reset", {"kind": "reset"}),
+    ("Defender: reset after processing", {"kind": "reset", "afterProcessing": True}),
+)
+_TOKEN_FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("token endpoint: 500", {"kind": "status", "status": 500, "times": 2}),
+    ("token endpoint: slow", {"kind": "slow", "delay": 4, "times": 1}),
+    ("token endpoint: hangs", {"kind": "hang", "times": 1}),
+)
+_REFUSALS = (
+    ("Defender: rejects, then replayed", 400),
+    ("Defender: rejects for good", 400),
+    ("Defender: knows no such event", 404),
+)
+
+
+def rehearse(scene: Scene, short: bool) -> None:
+    """Let Defender fail in every way, twice each; then the token endpoint; then let Defender mean it."""
+    scene.host()
+    for what, fault in _FAULTS[: 1 if short else None]:
+        case = scene.case(what)
+        scene.switch({**fault, "times": 1 if short else 2})
+        scene.send(case, [1, 3, *[1] * 14])  # more than a window's worth
+        scene.drain()
+        scene.switch()
+        case.struck += scene.met(case)
+    if not short:
+        for what, fault in _TOKEN_FAULTS:
+            _no_token(scene, what, fault)
+        for what, status in _REFUSALS:
+            _refused(scene, what, status)
+
+
+def _no_token(scene: Scene, what: str, fault: dict[str, Any]) -> None:
+    case = scene.case(what)
+    scene.stack.kill(scene.stack.hosts[0])
+    scene.host()  # has no token yet
+    asked = sum(scene.stack.simulator("GET", "tokens").values())
+    scene.switch({**fault, "on": "token"})
+    scene.send(case, [1, 3])
+    scene.accepted(case)
+    case.struck += sum(scene.stack.simulator("GET", "tokens").values()) - asked
+    if fault["kind"] == "hang":
+        scene.switch()
+    scene.drain()
+    scene.switch()
+
+
+def _refused(scene: Scene, what: str, status: int) -> None:
+    """Let alerts fail with a reason; replayed when Defender has changed its mind, they are created."""
+    case = scene.case(what)
+    scene.switch({"kind": "status", "status": status})
+    scene.send(case, [1, 3])
+    scene.drain()
+    scene.switch()
+    case.struck += scene.met(case)
+    alerts = [alert for sent in case.sent for alert in (sent.told or {}).get("alerts", [])]
+    for alert in alerts:
+        reason = alert["error"] or {}
+        if alert["status"] != "failed" or reason.get("status") != status or not reason.get("hint"):
+            case.wrong.append(f"{alert['request']['title']}: {alert['status']}, {reason}")
+    if what.endswith("then replayed"):
+        done = scene.operate("alerts/replay?status=failed&top=50")
+        if (done["replayed"], done["remaining"]) != (len(alerts), 0):
+            case.wrong.append(f"{len(alerts)} failed, and the replay says {done}")
+        scene.ask_again(case)
+        scene.drain()

@@ -1,0 +1,129 @@
+"""Hosts that die at every step of an alert's way."""
+
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from dev.chaos.scene import Scene
+from dev.chaos.verdict import Case
+from dev.proxy import Fault, Moment
+from dev.stack import Host
+
+Step = Literal["accept", "take", "outcome"]
+Way = Literal["alone", "with others", "from the backlog"]
+
+_BEFORE_THE_TABLE: tuple[tuple[str, Step, Moment], ...] = (
+    ("before the outcome is written", "outcome", "request"),
+    ("while accepting", "accept", "answer"),
+    ("after the take", "take", "answer"),
+    ("after the outcome is written", "outcome", "answer"),
+)
+_BEFORE_DEFENDER: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("when Defender has the alert", {"kind": "slow", "delay": 1.5}),
+    ("during the call", {"kind": "hang"}),
+)
+
+
+def step_of(request: bytes) -> Step | None:
+    """Return which step of an alert's way a request to the table is, if it writes one."""
+    if b"/$batch" not in request.partition(b"\r\n")[0]:
+        return None
+    states = set(re.findall(rb'"state"\s*:\s*"(\w+)"', request))
+    if states & {b"created", b"failed"}:
+        return "outcome"
+    if b"sending" in states:
+        return "take"
+    return "accept" if b"delivery-" in request else None
+
+
+class Killer:
+    """Kills a host when it is at a step of an alert's way: at its request, which is then lost, or at the answer."""
+
+    def __init__(self, scene: Scene, case: Case, step: Step, moment: Moment) -> None:
+        self._scene = scene
+        self._case = case
+        self._at = (step, moment)
+        self._lock = threading.Lock()
+        self.victim: Host | None = None
+        self.done = threading.Event()
+
+    def __call__(self, moment: Moment, request: bytes) -> Fault | None:
+        """Kill, if this is the moment."""
+        ours = self._case.fault.encode() in request and (step_of(request), moment) == self._at
+        with self._lock:
+            if not ours or self.done.is_set() or self.victim is None:
+                return None
+            self._scene.kill(self._case, self.victim)
+            self.done.set()
+        return "lose_request" if moment == "request" else "swallow_answer"
+
+
+def rehearse(scene: Scene, short: bool) -> None:
+    """Kill a host at every step, on each way that an alert goes: straight, with others, from the backlog.
+
+    Meanwhile there always is a backlog of less urgent alerts: no slot may open too early unnoticed, and a host
+    dies with many calls under way.
+    """
+    scene.host()  # one survives all
+    load = scene.case("the backlog meanwhile")
+    scene.send(load, [1] * (30 if short else 150), severity="Low")
+    scene.accepted(load)
+    ways: tuple[Way, ...] = ("with others",) if short else ("alone", "with others", "from the backlog")
+    cases = [_after_accepting(scene, ways)]
+    for what, step, moment in _BEFORE_THE_TABLE[: 1 if short else None]:
+        cases.append(_before_the_table(scene, what, step, moment, ways))
+    for what, fault in _BEFORE_DEFENDER[: 1 if short else None]:
+        case = scene.case(f"host killed {what}")
+        for way in ways:
+            _while_calling(scene, case, fault, way)
+        cases.append(case)
+    load.struck = sum(case.struck for case in cases)
+    scene.drain()
+
+
+def _after_accepting(scene: Scene, ways: tuple[Way, ...]) -> Case:
+    case = scene.case("host killed after accepting")
+    for way in ways[:2]:  # the backlog is what it gets into
+        victim = scene.host()
+        scene.operate("pause")
+        _go(scene, case, victim, way)
+        scene.accepted(case)
+        scene.kill(case, victim)
+        scene.operate("resume")
+    return case
+
+
+def _before_the_table(scene: Scene, what: str, step: Step, moment: Moment, ways: tuple[Way, ...]) -> Case:
+    case = scene.case(f"host killed {what}")
+    for way in ways[:2] if step == "accept" else ways:
+        killer = Killer(scene, case, step, moment)
+        killer.victim = victim = scene.host(through=scene.proxy(killer))
+        if step == "accept":
+            scene.operate("pause")
+        _go(scene, case, victim, way)
+        scene.until(killer.done.is_set, f"{case.fault}, {way}")
+        if step == "accept":
+            scene.operate("resume")
+    return case
+
+
+def _while_calling(scene: Scene, case: Case, fault: Mapping[str, Any], way: Way) -> None:
+    met, victim = scene.met(case), scene.host()
+    scene.switch({**fault, "title": f"{case.fault}, *"})
+    _go(scene, case, victim, way)
+    scene.until(lambda: scene.met(case) > met, f"{case.fault}, {way}")
+    scene.kill(case, victim)
+    scene.switch()
+
+
+def _go(scene: Scene, case: Case, victim: Host, way: Way) -> None:
+    """Send a delivery on its way, so that the victim has it."""
+    if way == "from the backlog":
+        scene.operate("pause")
+        scene.send(case, [1, 3], scene.stack.hosts[0])
+        scene.accepted(case)
+        scene.operate("resume")
+    else:
+        scene.send(case, [1 if way == "alone" else 3], victim)
+    scene.tick(victim)  # should the window be full just now

@@ -1,0 +1,212 @@
+"""What belongs to one event, of all that was seen in a payload. Nothing is guessed.
+
+an event     is what stands around one report id; elements of an array that have one each are events of their own,
+             and share what stands outside of the array
+agreement    equal values are one; of a time and its truncated copy the exact one is taken
+own time     a time outside of an event that has its own is the envelope's, unless it is called Timestamp
+conflict     any other difference is told, with both places
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared import alert, shapes
+
+MACHINE, TIME, REPORT = shapes.KEYS
+
+_MOST = 50  # different values of one key that are looked at; two are a conflict
+_MAX_TEXTS = 8  # of one field, told of one event
+_MAX_TOLD = 3
+_MAX_PLACE = 120
+_MAX_PART = 40
+
+Place = tuple[Any, str | int] | None
+"""A path as a linked list, so that it costs nothing until it is told: (the place around it, key or index)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A value under a known name. `own` if that is the name Defender itself gives it."""
+
+    value: str
+    place: Place
+    own: bool = False
+
+
+@dataclass(slots=True)
+class Group:
+    """What seems to belong together: values of the keys by their canonical form, and texts with their rank.
+
+    `wrong` are values that cannot be a key's; `row` is the object in which the report id stands.
+    """
+
+    keys: dict[str, dict[str, Sighting]] = field(default_factory=dict)
+    wrong: dict[str, Sighting] = field(default_factory=dict)
+    texts: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    row: Mapping[str, Any] = field(default_factory=dict)
+
+    def add(self, name: str, values: Mapping[str, Sighting]) -> None:
+        """Add values of a key; equal ones are one, the first."""
+        mine = self.keys.setdefault(name, {})
+        for text, one in values.items():
+            if len(mine) < _MOST:
+                mine.setdefault(text, one)
+
+    def tell(self, name: str, texts: Sequence[tuple[int, str]]) -> None:
+        """Add texts of a field, after those that are there."""
+        mine = self.texts.setdefault(name, [])
+        mine += texts[: _MAX_TEXTS - len(mine)]
+
+    def prefer_own_times(self) -> None:
+        """Drop the times under other names, if there is one under Defender's own."""
+        times = self.keys.get(TIME, {})
+        if any(one.own for one in times.values()):
+            self.keys[TIME] = {text: one for text, one in times.items() if one.own}
+
+    @property
+    def event(self) -> tuple[frozenset[str], frozenset[str]] | None:
+        """What names the event this is about; None without a report id."""
+        reports = self.keys.get(REPORT)
+        return (frozenset(reports), frozenset(self.keys.get(MACHINE, ()))) if reports else None
+
+
+def of_array(found: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
+    """Return the groups of an array: one for each event, sharing what the other elements tell."""
+    events: dict[Any, Group] = {}
+    rest: list[Group] = []
+    for group in found:
+        if event := group.event:
+            events.setdefault((event, frozenset(group.keys.get(TIME, ()))), group)
+        else:
+            rest.append(group)
+    return _shared(list(events.values()), rest, spend)
+
+
+def of_object(found: Iterable[list[Group]], spend: Callable[[int], None]) -> list[Group]:
+    """Return the groups of an object's entries. Events in two of them must be the same, or they conflict."""
+    joined: list[Group] = []
+    rest: list[Group] = []
+    for groups in found:
+        if not groups or not groups[0].event:
+            rest += groups
+        else:
+            joined = _matched(joined, groups, spend) if joined else groups
+    return _shared(joined, rest, spend)
+
+
+def agree(name: str, one: str, other: str) -> bool:
+    """Say whether two values of a key mean the same: equal, or a time and its truncated copy."""
+    here, there = (alert.canonical(name, value) for value in (one, other))
+    return (
+        here is not None and there is not None and (here == there or (name == TIME and _alike(here, there)))
+    )
+
+
+def described(group: Group) -> dict[str, Any]:
+    """Return the keys of a group by name, `at` with their places, and `differ` with the conflicts told."""
+    found: dict[str, Any] = {"at": {}, "differ": {}}
+    for name in shapes.KEYS:
+        values = _times(group) if name == TIME else group.keys.get(name, {})
+        if len(values) > 1:
+            places = (f"{alert.shown(one.value)} at {shown(one.place)}" for one in values.values())
+            told = "; ".join(place for place, _ in zip(places, range(_MAX_TOLD), strict=False))
+            found["differ"][name] = f"has different values: {told}."
+        elif one := next(iter(values.values()), group.wrong.get(name)):
+            found[name], found["at"][name] = one.value, shown(one.place)
+    return found
+
+
+def shown(place: Place) -> str:
+    """Return a place as people write it: `alerts[0].host.id`."""
+    parts: list[str] = []
+    while place:
+        place, part = place
+        parts.append(f"[{part}]" if isinstance(part, int) else f".{part[:_MAX_PART]}")
+    text = "".join(reversed(parts)).removeprefix(".")
+    return text if len(text) <= _MAX_PLACE else f"{text[:20]}…{text[21 - _MAX_PLACE :]}"
+
+
+def _matched(some: list[Group], others: list[Group], spend: Callable[[int], None]) -> list[Group]:
+    if len(some) < len(others):
+        some, others = others, some
+    same = {group.event: group for group in others}
+    if len(some) > 1 and same.keys() <= {group.event for group in some}:
+        return [_merged([one, same[one.event]], spend) if one.event in same else one for one in some]
+    return [_merged([*some, *others], spend)]
+
+
+def _shared(events: list[Group], rest: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
+    """Return events with what stands outside of them added where they lack it, or where it differs."""
+    if not rest:
+        return events
+    outer = _merged(rest, spend)
+    if not events:
+        return [outer]
+    differ = {name: _differing(name, values, events) for name, values in outer.keys.items()}
+    spend(len(events) * (1 + sum(map(len, outer.keys.values()))))
+    return [_completed(group, outer, differ) for group in events]
+
+
+def _differing(name: str, values: Mapping[str, Sighting], events: Sequence[Group]) -> dict[str, Sighting]:
+    """Return the values outside of all events that are none of theirs."""
+    inside = [set(group.keys.get(name, ())) for group in events]
+    known = set[str]().union(*inside)
+    if name != TIME:
+        return {text: one for text, one in values.items() if text not in known}
+    return {
+        text: one for text, one in values.items() if one.own and not any(_alike(text, time) for time in known)
+    }
+
+
+def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Sighting]]) -> Group:
+    keys = dict(group.keys)
+    for name, values in outer.keys.items():
+        mine = keys.get(name)
+        if not mine:
+            keys[name] = dict(values)
+        elif name == TIME:
+            copies = {text: one for text, one in values.items() if any(_alike(text, time) for time in mine)}
+            keys[name] = {**mine, **copies, **differ[name]}
+        elif differ[name]:
+            keys[name] = {**mine, **differ[name]}
+    completed = Group(
+        keys, outer.wrong | group.wrong, {name: [*texts] for name, texts in group.texts.items()}, group.row
+    )
+    for name, texts in outer.texts.items():
+        completed.tell(name, texts)
+    return completed
+
+
+def _merged(groups: Sequence[Group], spend: Callable[[int], None]) -> Group:
+    if len(groups) == 1:
+        return groups[0]
+    joined = Group()
+    for group in groups:
+        spend(1 + sum(map(len, group.keys.values())))
+        for name, values in group.keys.items():
+            joined.add(name, values)
+        for name, texts in group.texts.items():
+            joined.tell(name, texts)
+        joined.wrong = group.wrong | joined.wrong
+        if group.event and len(group.row) > len(joined.row):
+            joined.row = group.row
+    return joined
+
+
+def _times(group: Group) -> Mapping[str, Sighting]:
+    """Return the times of a group without truncated copies of others."""
+    times = group.keys.get(TIME, {})
+    if not group.event and len(times) > 1:  # without a report id these are the times of anything
+        times = {text: one for text, one in times.items() if one.own}
+    return {
+        text: one
+        for text, one in times.items()
+        if not any(text != other and other.startswith(text.removesuffix("Z")) for other in times)
+    }
+
+
+def _alike(time: str, other: str) -> bool:
+    """Say whether one of two times is the other with digits cut off."""
+    here, there = time.removesuffix("Z"), other.removesuffix("Z")
+    return here.startswith(there) or there.startswith(here)

@@ -1,0 +1,128 @@
+"""The short form of `make chaos`, and that its verdicts can be bad."""
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from dev import samples
+from dev.chaos.campaign import STAGES, rehearse
+from dev.chaos.senders import Sent
+from dev.chaos.verdict import Case, Evidence, direct_calls, judge
+from shared import ledger
+from shared.alert import Alert
+
+CLIENT = "a7c4e0d2-58b1-4c7e-8a39-d20f6b1e9c33"
+BODY = samples.eight_fields(samples.event(1), "A fault, 1", "High")
+ALERT = Alert.from_body(BODY)
+
+
+def test_nothing_is_lost_and_no_call_is_one_too_many() -> None:
+    """Whatever fails: every accepted alert ends, created or failed with a reason, and the window holds."""
+    with ThreadPoolExecutor(2) as lanes:  # the stages have nothing in common, and mostly wait
+        verdicts = list(chain.from_iterable(lanes.map(partial(rehearse, short=True), STAGES[:-1])))
+    assert len(verdicts) > len(STAGES)
+    assert [verdict for verdict in verdicts if not verdict.holds] == []
+
+
+def case(*, told: str = "created") -> Case:
+    """Return a case of one delivery that was accepted, and what its sender heard at last."""
+    sent = Sent([BODY], accepted=threading.Event(), told={"alerts": [{"request": BODY, "status": told}]})
+    sent.accepted.set()
+    return Case("A fault", [sent], struck=1)
+
+
+def arrival(sequence: int, at: float, *, client: str = CLIENT) -> dict[str, Any]:
+    """Return a call as the simulator logs it: `at` on the monotonic clock, one hour after midnight by the wall."""
+    return {
+        **BODY,
+        "sequence": sequence,
+        "at": at,
+        "wall": f"2026-03-04T01:00:{at:02.0f}+00:00",
+        "appId": client,
+        "judged": True,
+        "alertId": "da1",
+    }
+
+
+def said(second: int, step: str, **fields: str) -> str:
+    """Return a line of a host's log, in local time as `logging` writes it."""
+    moment = datetime(2026, 3, 4, 1, 0, tzinfo=UTC) + timedelta(seconds=second)
+    line = json.dumps({"step": step, "alert": ALERT.id, **fields})
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S},500 INFO defender-alert-webhook: {line}"
+
+
+def entry(state: ledger.State, **others: Any) -> ledger.Entry:
+    """Return what the table says of the alert."""
+    accepted = ledger.accept(ALERT, source="defender", delivery="d", now=0.0)
+    return replace(accepted, state=state, **others)
+
+
+EVIDENCE = Evidence(
+    log=[arrival(0, 1.0)],
+    defenders=[{"title": BODY["title"]}],
+    entries={ALERT.id: entry("created")},
+    direct=frozenset(),
+    calls=1,
+    window=10.0,
+)
+
+
+def test_a_kept_promise_is_recognised() -> None:
+    """Created, told so, called once: all holds."""
+    verdict = judge(case(), EVIDENCE)
+    assert verdict.holds
+    assert (verdict.accepted, verdict.created, verdict.repeated, verdict.over) == (1, 1, 0, 0)
+
+
+def test_an_alert_that_nobody_has_is_lost() -> None:
+    """Accepted, but neither in Defender nor failed with a reason; one that failed with a reason is not lost."""
+    for state in ("waiting", "sending", "failed"):
+        gone = replace(EVIDENCE, defenders=[], entries={ALERT.id: entry(state)})
+        assert (judge(case(told="failed"), gone).lost, judge(case(told="failed"), gone).holds) == (1, False)
+    kept = replace(EVIDENCE, defenders=[], entries={ALERT.id: entry("failed", error={"status": 400})})
+    verdict = judge(case(told="failed"), kept)
+    assert (verdict.failed, verdict.lost, verdict.holds) == (1, 0, True)
+
+
+def test_a_sender_that_was_told_wrong_or_nothing_is_noticed() -> None:
+    """What a sender hears at last is held against Defender."""
+    assert not judge(case(told="failed"), EVIDENCE).holds
+    silent = case()
+    silent.sent[0].told = None
+    assert not judge(silent, EVIDENCE).holds
+
+
+def test_a_delivery_that_nobody_took_and_a_fault_that_never_struck_do_not_hold() -> None:
+    """A campaign in which nothing happened proves nothing."""
+    refused = case()
+    refused.sent[0].accepted.clear()
+    assert not judge(refused, EVIDENCE).holds
+    assert not judge(replace(case(), struck=0), EVIDENCE).holds
+
+
+def test_a_call_too_many_is_counted_and_direct_calls_apart() -> None:
+    """Two calls in a window of one are one too many; so are two direct ones of one host, but not one of each."""
+    twice = replace(EVIDENCE, log=[arrival(0, 1.0), arrival(1, 10.0)])
+    assert (judge(case(), twice).over, judge(case(), twice).repeated) == (1, 1)
+    assert judge(case(), replace(twice, direct=frozenset({1}))).over == 0
+    assert judge(case(), replace(twice, direct=frozenset({0, 1}))).over == 1
+    two_hosts = replace(twice, log=[arrival(0, 1.0), arrival(1, 10.0, client="another")])
+    assert judge(case(), replace(two_hosts, direct=frozenset({0, 1}))).over == 0
+
+
+def test_direct_calls_are_known_by_the_hosts_own_word() -> None:
+    """A call belongs to the last line of its host that announces one for this alert."""
+    log = [arrival(0, 1.0), arrival(1, 10.0), arrival(2, 10.0, client="another")]
+    journals = {
+        CLIENT: [said(0, "taken", delivery="d"), said(8, "taken", delivery=""), said(9, "direct call")],
+        "another": [
+            said(9, "taken", delivery="d"),
+            "2026-03-04 01:00:09,600 INFO host: GET /api/health 200",
+        ],
+    }
+    assert direct_calls(log, journals) == {1}

@@ -1,0 +1,142 @@
+"""The infrastructure under the tools that judge it: Microsoft's KQL parser on Node, and checkov."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dev import arm, kql, setup
+
+INFRA = setup.ROOT / "infra"
+DOCUMENT = json.loads((INFRA / "azuredeploy.json").read_text("utf-8"))
+EXCEPTIONS = INFRA / ".checkov.yaml"
+CHECKOV = setup.TOOLS / "checkov"
+CHECKOV_NEEDS = "checkov>=3.2,<4"
+WRONG = {
+    "syntax": "traces | wher message == ''",
+    "table": "trace | take 1",
+    "column": "traces | where mesage == ''",
+    "type": "traces | where message + 1 > 2",
+    "function": "traces | extend line = parse_jason(message)",
+}
+GOOD = "traces | extend l = parse_json( message ) | where l.step in ('a', 'b') or l.x == 'c' | project l.y.z"
+
+
+def deployed(**given: Any) -> list[dict[str, Any]]:
+    """Return the resources that a deployment makes, as a template of its own would hold them."""
+    resources = arm.Template(DOCUMENT, given).resources()
+    return [
+        {name: value for name, value in each.items() if name not in ("id", "condition")} for each in resources
+    ]
+
+
+def queries() -> dict[str, str]:
+    """Return every query of the alert rules and of the workbook, by where it stands."""
+    found = {}
+    for each in deployed():
+        if each["type"] == "Microsoft.Insights/scheduledQueryRules":
+            (condition,) = each["properties"]["criteria"]["allOf"]
+            found[each["name"]] = condition["query"]
+        if each["type"] == "Microsoft.Insights/workbooks":
+            items = json.loads(each["properties"]["serializedData"])["items"]
+            found |= {item["name"]: item["content"]["query"] for item in items if item["type"] == 3}
+    return found
+
+
+@pytest.fixture(scope="module")
+def checkov() -> Path:
+    """Install checkov into an environment of its own; once, kept in .tools. It is 200 MB with what it needs."""
+    stamp, wanted = (
+        CHECKOV / "ready",
+        hashlib.sha256(f"{CHECKOV_NEEDS} {sys.version_info[:2]}".encode()).hexdigest(),
+    )
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", CHECKOV], check=True)  # noqa: S603 - our Python
+        quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
+        pip = [str(CHECKOV / "bin" / "python"), "-m", "pip", "install", "--no-compile", *quiet, CHECKOV_NEEDS]
+        subprocess.run(pip, check=True)  # noqa: S603 - its own pip
+        stamp.write_text(wanted)
+    return CHECKOV / "bin" / "checkov"
+
+
+@pytest.fixture(scope="module")
+def checked() -> dict[str, kql.Checked]:
+    """Read our queries and some that are wrong, all at once: the parser takes seconds to start."""
+    asked = {**queries(), **WRONG, "good": GOOD}
+    return dict(zip(asked, kql.check(list(asked.values())), strict=True))
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_the_parser_of_kql_finds_mistakes(checked: dict[str, kql.Checked], mistake: str) -> None:
+    """The parser reads: it tells what is wrong with the syntax, a table, a column, a type, a function."""
+    assert checked[mistake].errors
+
+
+def test_what_a_query_names_of_a_log_line_is_found(checked: dict[str, kql.Checked]) -> None:
+    """Members of `parse_json(message)`, under whatever name, and the steps they are compared with."""
+    assert checked["good"] == kql.Checked((), frozenset({"step", "x", "y"}), frozenset({"a", "b"}))
+
+
+def test_the_fields_of_the_log_are_those_of_the_code() -> None:
+    """What the journal writes of an alert and of an answer is known by step, and what a call adds is too."""
+    fields = kql.log_fields()
+    assert {"accepted", "taken", "answered", "settled", "refused", "tick"} <= set(fields)
+    assert {"step", "alert", "source", "severity", "state", "status", "milliseconds"} <= fields["answered"]
+    assert "milliseconds" not in fields["settled"]
+    assert {"oldestSeconds", "waiting", "paused"} <= fields["tick"]
+    assert {"error", "detail"} <= fields["dispatch stopped"]
+
+
+def test_every_query_reads_what_the_app_logs(checked: dict[str, kql.Checked]) -> None:
+    """Rules and workbook: no error, steps that are logged, and fields that lines of these steps have."""
+    logged, ours = kql.log_fields(), {name: checked[name] for name in queries()}
+    assert len(ours) == 12
+    for name, query in ours.items():
+        assert query.errors == (), name
+        assert query.fields & {"step", "error"}, name
+        assert query.steps <= set(logged), name
+        known = frozenset[str]().union(*(logged[step] for step in query.steps or logged))
+        problem = {"error", "detail"} if "error" in query.fields else set()  # of any step
+        assert query.fields <= known | problem, name
+
+
+def test_checkov_finds_nothing_but_what_is_explained(checkov: Path, tmp_path: Path) -> None:
+    """Each exception has a reason above it and is still needed; nothing else is found, nothing is unread."""
+    everything = deployed(alertEmail="soc@contoso.example", packageUri="https://soc.example/package.zip")
+    template = {name: DOCUMENT[name] for name in ("$schema", "contentVersion")} | {"resources": everything}
+    (tmp_path / "azuredeploy.json").write_text(json.dumps(template))
+    (tmp_path / "main.bicep").write_bytes((INFRA / "main.bicep").read_bytes())
+    found = findings(checkov, tmp_path, resources=len(everything))
+    text = EXCEPTIONS.read_text("utf-8")
+    assert found == set(yaml.safe_load(text)["skip-check"])
+    groups = re.findall(r"((?:^  #.*\n)*)((?:^  - \w+\n)+)", text, re.MULTILINE)
+    assert sum(ids.count("- ") for _, ids in groups) == len(found)
+    assert all(len(reason) > 60 for reason, _ in groups)
+
+
+def findings(checkov: Path, folder: Path, *, resources: int) -> set[str]:
+    """Return the ids of what checkov finds in a folder; it takes half a minute, so it is asked once a change."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.iterdir()))).hexdigest()
+    kept = CHECKOV / f"found-{digest}.json"
+    if not kept.is_file():
+        how = ["--skip-download", "--quiet", "--compact", "--soft-fail", "--output", "json"]
+        told = subprocess.run(  # noqa: S603 - installed above
+            [checkov, "--framework", "arm", "bicep", "--directory", folder, *how],
+            env={**os.environ, "LOG_LEVEL": "ERROR"},
+            capture_output=True,
+            check=True,
+        )
+        kept.write_bytes(told.stdout)
+    reports = json.loads(kept.read_bytes())
+    reports = reports if isinstance(reports, list) else [reports]
+    summaries = [each["summary"] for each in reports]
+    assert sum(each["resource_count"] for each in summaries) >= resources
+    assert not sum(each["parsing_errors"] for each in summaries)
+    return {check["check_id"] for each in reports for check in each["results"]["failed_checks"]}

@@ -1,0 +1,457 @@
+"""Entries and their rows: what an answer makes of them, the order of the backlog, what fits a table."""
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dev import samples
+from dev.virtual import EPOCH, StrictTable, said, unsound
+from shared import alert, ledger
+from shared.alert import Alert
+from shared.defender import Answer
+from shared.ledger import Delivery, Entry, Rules
+from shared.storage import Conflict, Delete, Insert, Replace, Row
+
+NOW = EPOCH
+LEASE = 150.25
+RULES = Rules()
+
+
+def _entry(event: int = 1, severity: str = "High", *, now: float = NOW, **fields: Any) -> Entry:
+    made = alert.check(samples.eight_fields(samples.event(event), "A rule", severity)).alert
+    assert made
+    return ledger.accept(made, source="defender", delivery="d", now=now, **fields)
+
+
+def _held(entry: Entry | None = None) -> Entry:
+    return ledger.take(entry or _entry(), "attempt", now=NOW, lease=LEASE)
+
+
+def _row(entry: Entry) -> Row:
+    (operation, _) = ledger.insert(replace(entry, waits=entry.waits or "none"))
+    assert isinstance(operation, Insert)
+    return Row(operation.key, {**operation.values, "waits": entry.waits}, "etag", NOW)
+
+
+# Waiting
+
+
+@pytest.mark.parametrize(("severity", "minutes"), [("High", 0), ("Medium", 15), ("Low", 60)])
+def test_an_accepted_alert_waits_in_the_order_of_its_severity(severity: str, minutes: int) -> None:
+    """`due` is the acceptance plus 0 minutes for High, 15 for Medium, 60 for Low, and the row's key begins with it."""
+    entry = _entry(severity=severity)
+    assert entry.due == NOW + minutes * 60
+    assert entry.waits == f"todo-{NOW + minutes * 60:014.3f}-{entry.alert.id}"
+    assert (entry.state, entry.attempts, entry.has_ended) == ("waiting", 0, False)
+
+
+def test_a_taken_alert_waits_for_the_end_of_its_lease() -> None:
+    """A take counts the attempt and moves the row to where a dead holder's alert comes back by itself."""
+    held = _held()
+    assert (held.state, held.attempt, held.attempts) == ("sending", "attempt", 1)
+    assert held.waits == f"later-{NOW + LEASE:014.3f}-{held.alert.id}"
+    assert held.next_attempt is None
+
+
+def test_putting_back_is_as_if_nothing_had_happened() -> None:
+    """A take without a call leaves the entry as it was, in its old place."""
+    entry = _entry(severity="Low")
+    assert ledger.put_back(_held(entry)) == entry
+
+
+def test_the_backlog_is_in_order_of_due() -> None:
+    """Most urgent first, whichever row it waits in; retries whose time has not come are left out; ties go by id."""
+    due_again = ledger.settle(_held(_entry(1, now=NOW - 500)), said(404), now=NOW - 100, rules=RULES)
+    not_yet = ledger.settle(_held(_entry(2, now=NOW - 600)), said(404), now=NOW - 10, rules=RULES)
+    entries = [_entry(3, "Low"), _entry(4), _entry(5, "Medium"), _entry(6), due_again, not_yet]
+    rows = sorted((_under(_row(entry), entry.waits) for entry in entries), key=lambda row: row.key)
+    found = [waiting.entry for waiting in ledger.backlog(rows, NOW, 10)]
+    assert found == [
+        due_again,
+        *sorted([entries[1], entries[3]], key=lambda entry: entry.alert.id),
+        entries[2],
+        entries[0],
+    ]
+    assert [waiting.entry for waiting in ledger.backlog(rows, NOW, 2)] == found[:2]
+    assert not_yet in [waiting.entry for waiting in ledger.backlog(rows, NOW + 60, 10)]
+
+
+def _under(row: Row, key: str) -> Row:
+    """Return the same row under another key."""
+    return replace(row, key=key)
+
+
+@given(st.lists(st.floats(0, 4e9), min_size=2, max_size=2))
+def test_keys_sort_as_their_times(times: list[float]) -> None:
+    """The text of a time sorts as the time itself, to the millisecond."""
+    earlier, later = sorted(times)
+    assert ledger.stamp(earlier) <= ledger.stamp(later)
+    assert ledger.delivery_time(earlier) <= ledger.delivery_time(later)
+    assert float(ledger.stamp(earlier)) == pytest.approx(earlier, abs=0.0006)
+
+
+# Answers
+
+
+def test_created_ends_an_alert() -> None:
+    """Created: ended, with Defender's alert, without an error from before."""
+    failed_before = replace(_held(), error={"status": 404}, not_found=1)
+    after = ledger.settle(failed_before, said(200), now=NOW + 1, rules=RULES)
+    assert (after.state, after.ended, after.waits, after.error) == ("created", NOW + 1, "", None)
+    assert after.created == {"id": "da200", "status": "New"}
+
+
+@pytest.mark.parametrize("status", [400, 405, 409, 410, 413, 415, 422])
+def test_any_other_4xx_fails_an_alert(status: int) -> None:
+    """A rejection is final, and kept with Defender's words."""
+    after = ledger.settle(_held(), said(status), now=NOW + 1, rules=RULES)
+    assert (after.state, after.ended, after.waits) == ("failed", NOW + 1, "")
+    assert after.error
+    assert after.error["target"] == "43f4cb08"
+
+
+def test_a_404_is_tried_again_as_often_as_told() -> None:
+    """After 1, 5 and 15 minutes, then it has failed; unavailable answers in between do not count."""
+    entry, waits = _entry(), []
+    for answer in (said(404), said(500), said(404), said(404)):
+        entry = ledger.settle(_held(entry), answer, now=NOW, rules=RULES)
+        assert entry.state == "waiting"
+        assert entry.next_attempt
+        waits.append((entry.next_attempt - NOW) / 60)
+        assert entry.waits == f"later-{entry.next_attempt:014.3f}-{entry.alert.id}"
+    assert waits == [1, 1, 5, 15]
+    assert ledger.settle(_held(entry), said(404), now=NOW, rules=RULES).state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("fields", "rules"),
+    [({"truncated": True}, RULES), ({}, Rules(not_found_retry_minutes=()))],
+    ids=["truncated", "no retries"],
+)
+def test_a_404_can_be_final(fields: dict[str, Any], rules: Rules) -> None:
+    """A time known to be truncated, or no minutes to retry after: the first 404 fails the alert."""
+    after = ledger.settle(_held(_entry(**fields)), said(404), now=NOW, rules=rules)
+    assert after.state == "failed"
+
+
+def test_a_429_keeps_the_alerts_place() -> None:
+    """The pause is for everyone; the alert goes back to where it waited, with the 429 as its error."""
+    entry = _entry(severity="Medium")
+    after = ledger.settle(_held(entry), said(429, retry_after=60.0), now=NOW, rules=RULES)
+    assert (after.waits, after.due, after.state, after.unavailable) == (entry.waits, entry.due, "waiting", 0)
+    assert after.error
+    assert after.error["status"] == 429
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [said(500), said(503), said(401), said(403), said(408), said(502, raw=b"<html>"), said(302, raw=b"")],
+    ids=lambda answer: str(answer.status),
+)
+def test_an_unavailable_answer_says_nothing_about_the_alert(answer: Answer) -> None:
+    """It keeps its due and waits 1, 4, 16, then every 60 minutes, so that the next one probes."""
+    entry, waits = _entry(), []
+    for _ in range(6):
+        entry = ledger.settle(_held(entry), answer, now=NOW, rules=RULES)
+        assert (entry.state, entry.due) == ("waiting", NOW)
+        assert entry.next_attempt
+        waits.append((entry.next_attempt - NOW) / 60)
+    assert waits == [1, 4, 16, 60, 60, 60]
+
+
+@pytest.mark.parametrize("answer", [said(500), said(429)], ids=["500", "429"])
+def test_it_is_given_up_in_the_end(answer: Answer) -> None:
+    """GIVE_UP_HOURS after its last acceptance or replay an unavailable answer is the last; a replay begins anew."""
+    held = _held()
+    last = NOW + 48 * 3600
+    assert ledger.settle(held, answer, now=last - 1, rules=RULES).state == "waiting"
+    failed = ledger.settle(held, answer, now=last, rules=RULES)
+    assert (failed.state, failed.ended) == ("failed", last)
+    again = ledger.replay(failed, now=last + 10)
+    assert (again.state, again.accepted, again.due, again.ended) == ("waiting", last + 10, last + 10, None)
+    assert (again.not_found, again.unavailable, again.next_attempt, again.tries) == (0, 0, None, failed.tries)
+    assert ledger.settle(_held(again), answer, now=last + 3600, rules=RULES).state == "waiting"
+
+
+def test_the_first_and_last_tries_are_kept() -> None:
+    """Of many tries the first four and the last four stay, each with what Defender said."""
+    entry = _entry()
+    for number in range(20):
+        entry = ledger.settle(_held(entry), said(500), now=NOW + number, rules=RULES)
+    assert [one["number"] for one in entry.tries] == [1, 2, 3, 4, 17, 18, 19, 20]
+    assert entry.tries[0] == {
+        "number": 1,
+        "at": NOW,
+        "answer": "unavailable",
+        "status": 500,
+        "code": "Code500",
+        "message": "It is 500.",
+        "target": "43f4cb08",
+        "seconds": 0.5,
+    }
+
+
+def test_a_discarded_alert_has_ended() -> None:
+    """Discarded by the operator: no waiting row, a time of its end, and it can be replayed."""
+    discarded = ledger.discard(_entry(), now=NOW + 5)
+    assert (discarded.state, discarded.waits, discarded.ended) == ("discarded", "", NOW + 5)
+    assert ledger.replay(discarded, now=NOW + 9).waits.startswith("todo-")
+
+
+# Rows
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+SMALL = st.dictionaries(TEXT, st.one_of(TEXT, st.integers(), st.none(), st.booleans()), max_size=4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    fields=st.lists(TEXT, min_size=8, max_size=8),
+    notes=st.lists(TEXT, max_size=3),
+    times=st.lists(st.floats(1.0, 4e9), min_size=4, max_size=4),
+    counts=st.lists(st.integers(0, 100), min_size=3, max_size=3),
+    created=st.none() | SMALL,
+    error=st.none() | SMALL,
+    tries=st.lists(SMALL, max_size=3),
+    merged=st.booleans(),
+    truncated=st.booleans(),
+)
+def test_an_entry_is_read_as_it_was_written(
+    fields: list[str],
+    notes: list[str],
+    times: list[float],
+    counts: list[int],
+    created: dict[str, Any] | None,
+    error: dict[str, Any] | None,
+    tries: list[dict[str, Any]],
+    merged: bool,
+    truncated: bool,
+) -> None:
+    """Whatever an entry holds comes back from its row, from the waiting row as from the alert's own."""
+    made = Alert(*fields[:3], "Medium", *fields[4:])
+    entry = Entry(
+        alert=made,
+        state="waiting",
+        source=fields[0],
+        delivery="d",
+        accepted=times[0],
+        due=times[1],
+        waits=f"later-{ledger.stamp(times[2])}-{made.id}",
+        time_truncated=truncated,
+        notes=tuple(notes),
+        attempt="a",
+        attempts=counts[0],
+        tries=tuple(tries),
+        not_found=counts[1],
+        unavailable=counts[2],
+        next_attempt=times[2],
+        ended=times[3],
+        error=error,
+        created=created,
+        merged=merged,
+    )
+    table = StrictTable(clock=lambda: NOW)
+    table.commit(ledger.insert(entry))
+    assert [ledger.read(row) for row in table.query("", "~")] == [entry, entry]
+
+
+def test_a_delivery_is_read_as_it_was_written() -> None:
+    """A delivery's alerts, duplicates, notes and refusals come back; its id is of 128 random bits behind its time."""
+    ids = [_entry(event).alert.id for event in range(3)]
+    delivery = Delivery(
+        id=ledger.delivery_id(NOW),
+        source=None,
+        accepted=NOW,
+        alerts=tuple(ids),
+        notes={ids[1]: ("severity differs",)},
+        duplicates=(ids[1],),
+        refused=({"event": 3, "problems": [{"field": "eventTime", "detail": "missing"}]},),
+    )
+    table = StrictTable(clock=lambda: NOW)
+    table.commit([ledger.insert_delivery(delivery)])
+    (row,) = table.query("", "~")
+    assert ledger.read_delivery(row) == delivery
+    assert ledger.is_delivery_id(delivery.id)
+    assert delivery.id.startswith(ledger.delivery_time(NOW))
+    assert len(delivery.id.partition("-")[2]) == 32
+    assert len({ledger.delivery_id(NOW) for _ in range(100)}) == 100
+
+
+def test_the_largest_delivery_fits() -> None:
+    """A thousand alerts, all duplicates, all with notes, all with refusals: the delivery's row is within the limits."""
+    ids = tuple(f"{number:032x}" for number in range(1000))
+    refused = tuple({"event": number, "problems": [{"field": "f", "detail": "d" * 500}]} for number in range(1000))
+    delivery = Delivery(
+        ledger.delivery_id(NOW), "s", NOW, ids, dict.fromkeys(ids, ("é" * 200,) * 5), ids, refused
+    )
+    table = StrictTable(clock=lambda: NOW)
+    table.commit([ledger.insert_delivery(delivery)])
+    read = ledger.read_delivery(table.query("", "~")[0])
+    assert (read.alerts, read.duplicates) == (ids, ids)
+    assert read.notes
+    assert read.refused
+
+
+def test_a_refusal_is_read_as_it_was_written() -> None:
+    """A refused payload comes back with its reasons; of a long one the first 60 KiB, and how long it was."""
+    refusal = ledger.Refusal(
+        id=ledger.refusal_id(NOW),
+        at=NOW,
+        source="splunk",
+        status=422,
+        detail="no event",
+        refused=({"event": 0, "problems": []},),
+        query={"source": "splunk"},
+        payload=b"\xff\x00" * 50_000,
+        bytes=100_000,
+    )
+    table = StrictTable(clock=lambda: NOW)
+    table.commit([ledger.insert_refusal(refusal)])
+    (row,) = table.query(ledger.REFUSED, ledger.REFUSED_END)
+    assert ledger.read_refusal(row) == replace(refusal, payload=refusal.payload[: 60 * 1024])
+
+
+LONG = st.sampled_from(["x" * 40_000, "é" * 40_000, "😀" * 20_000, '"' * 40_000, "\\" * 20_000])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    created=st.dictionaries(TEXT, LONG | st.integers(), max_size=30) | st.just({"id": "x" * 50_000}),
+    error=st.fixed_dictionaries({"status": st.just(500), "message": LONG, "code": LONG}),
+    notes=st.lists(LONG, max_size=5),
+    attempts=st.integers(1, 30),
+)
+def test_whatever_comes_from_outside_fits(
+    created: dict[str, Any], error: dict[str, Any], notes: list[str], attempts: int
+) -> None:
+    """However long Defender's words and our notes are, a failed entry's rows are within the table's limits."""
+    entry = replace(_held(), notes=tuple(notes), created={"id": "da1"} | created, error=error)
+    entry = replace(entry, tries=({"message": "x" * 300, "at": 1.0},) * min(attempts, 8))
+    table = StrictTable(clock=lambda: NOW)
+    table.commit(ledger.insert(entry))
+    failed = replace(entry, state="failed", waits="", ended=NOW)
+    table.commit(ledger.move(entry, failed, waiting="*"))
+    assert ledger.read(table.query(ledger.FAILED, ledger.FAILED_END)[0]).state == "failed"
+
+
+def test_of_a_large_object_the_small_members_stay() -> None:
+    """Defender's alert keeps its id, and every member that fits; a hundred thousand members take no time."""
+    created = {"evidence": ["x" * 100] * 1000, "id": "da1", "title": "T" * 500, "status": "New"}
+    (operation, _) = ledger.insert(replace(_entry(), created=created))
+    assert isinstance(operation, Insert)
+    assert json.loads(str(operation.values["created"])) == {"id": "da1", "title": "T" * 500, "status": "New"}
+    many = {f"member {number}": number for number in range(100_000)} | {"id": "da" + "1" * 50}
+    (operation, _) = ledger.insert(replace(_entry(), created=many))
+    assert isinstance(operation, Insert)
+    kept = str(operation.values["created"])
+    assert 30_000 < len(kept) <= 32_000
+    assert json.loads(kept)["id"] == many["id"]
+
+
+def test_without_the_answer_only_ids_and_status_stay() -> None:
+    """What is written where the table refuses an answer's text: Defender's id, the status, nothing of its words."""
+    entry = ledger.settle(_held(), said(200), now=NOW, rules=RULES)
+    assert ledger.without_answer(entry).created == {"id": "da200"}
+    failed = ledger.settle(_held(), said(400), now=NOW, rules=RULES)
+    plain = ledger.without_answer(failed)
+    assert (plain.error, plain.tries, plain.state) == ({"status": 400}, (), "failed")
+    assert ledger.without_answer(plain) == plain
+
+
+# Moves
+
+
+def _table(*entries: Entry) -> StrictTable:
+    table = StrictTable(clock=lambda: NOW)
+    for entry in entries:
+        table.commit(ledger.insert(entry))
+    return table
+
+
+def _etag(table: StrictTable, key: str) -> str:
+    (row,) = table.query(key, key + "\0")
+    return row.etag
+
+
+def test_an_alert_is_accepted_once() -> None:
+    """A second insert of the same alert is a conflict, whatever has become of the first."""
+    entry = _entry()
+    table = _table(entry)
+    with pytest.raises(Conflict):
+        table.commit(ledger.insert(_entry(severity="Low")))
+    created = ledger.settle(_held(entry), said(200), now=NOW, rules=RULES)
+    table.commit(ledger.move(entry, created, waiting="*"))
+    with pytest.raises(Conflict):
+        table.commit(ledger.insert(entry))
+
+
+def test_the_waiting_row_is_the_lock() -> None:
+    """Of two takes of the same waiting row one lands; a holder whose alert was taken again changes nothing."""
+    entry = _entry()
+    table = _table(entry)
+    seen = _etag(table, entry.waits)
+    first = _held(entry)
+    table.commit(ledger.move(entry, first, waiting=seen))
+    with pytest.raises(Conflict):
+        table.commit(ledger.move(entry, replace(first, attempt="other"), waiting=seen))
+    lock = _etag(table, first.waits)
+    second = ledger.take(first, "second", now=NOW + LEASE, lease=LEASE)
+    table.commit(ledger.move(first, second, waiting=lock))
+    after = ledger.settle(first, said(500), now=NOW + LEASE, rules=RULES)
+    with pytest.raises(Conflict):
+        table.commit(ledger.move(first, after, waiting=lock))
+    assert unsound(table) == []
+
+
+def test_a_move_needs_a_lock() -> None:
+    """Nothing is moved by whoever has seen neither row."""
+    with pytest.raises(ValueError, match="ETag"):
+        ledger.move(_entry(), _held())
+
+
+def test_every_move_keeps_the_rows_in_step() -> None:
+    """Through waiting, sending, failed, replayed, discarded and created the rows of an alert are always sound."""
+    entry = _entry()
+    table = _table(entry)
+    steps = [
+        _held(entry),
+        ledger.settle(_held(entry), said(404), now=NOW, rules=RULES),
+        replace(_held(entry), attempts=2),
+        ledger.settle(_held(entry), said(400), now=NOW + 1, rules=RULES),
+        ledger.replay(entry, now=NOW + 2),
+        ledger.discard(entry, now=NOW + 3),
+        ledger.replay(entry, now=NOW + 4),
+        ledger.settle(_held(entry), said(200), now=NOW + 5, rules=RULES),
+    ]
+    for before, after in zip([entry, *steps], steps, strict=False):
+        lock = _etag(table, ledger.alert_key(entry.alert.id))
+        table.commit(ledger.move(before, after, alert=lock))
+        assert unsound(table) == []
+        assert len(table.query("", "~")) == (1 if after.state in ("created", "discarded") else 2)
+
+
+def test_a_retry_at_the_leases_end_is_one_row() -> None:
+    """Where the retry's time is the lease's end to the millisecond, the row is written over, not twice in one go."""
+    held = _held()
+    minutes = Rules(not_found_retry_minutes=(2.5,))
+    after = ledger.settle(held, said(404), now=NOW + LEASE - 150.0, rules=minutes)
+    assert after.waits == held.waits
+    table = _table(held)
+    table.commit(ledger.move(held, after, waiting=_etag(table, held.waits)))
+    assert unsound(table) == []
+    assert ledger.read(table.query(ledger.LATER, ledger.LATER_END)[0]) == after
+
+
+def test_a_transactions_size_is_not_underestimated() -> None:
+    """What `size` says of operations is at least what the SDK sends of them, and not absurdly more."""
+    long = replace(_entry().alert, description="😀" * 2048, recommended_action='"\n' * 2000)
+    entry = replace(_entry(), alert=long)
+    operations = ledger.insert(entry)
+    sent = sum(len(json.dumps(dict(one.values))) for one in operations if isinstance(one, Insert | Replace))
+    assert sent <= ledger.size(operations) <= sent + 2000
+    assert math.isfinite(ledger.size([Delete("alert-1", "*")]))

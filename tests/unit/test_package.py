@@ -1,0 +1,162 @@
+"""The packages: what is in them, what is left out, and that the same files make the same bytes."""
+
+import os
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dev import package
+
+ROOT = Path(__file__).parents[2]
+IGNORED = (ROOT / ".funcignore").read_text("utf-8")
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """Make a small function app among what a developer has beside it."""
+    root = tmp_path / "app"
+    files = {
+        ".funcignore": "/.git\n/.tools\n/*.md\n/dev\n/local.settings.json\n/**/__pycache__\n",
+        ".git/config": "",
+        ".tools/deep/tool.py": "",
+        "README.md": "",
+        "PostFunction/function.json": "{}",
+        "PostFunction/__init__.py": "",
+        "PostFunction/__pycache__/__init__.pyc": "",
+        "dev/setup.py": "",
+        "host.json": "{}",
+        "local.settings.json": "{}",
+        "shared/dev/notes.md": "kept: only the root's are left out",
+        "shared/mappings/a.json": "[]",
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def names(path: Path) -> list[str]:
+    """Return what is in a zip, in its order."""
+    with zipfile.ZipFile(path) as found:
+        assert found.testzip() is None
+        return found.namelist()
+
+
+def left_out_by_core_tools(ignored: str, path: str) -> bool:
+    """Tell whether `func azure functionapp publish` leaves a path out.
+
+    It reads `.funcignore` in a way of its own: a line is a prefix from the root, slash in front or not, that
+    ends where a word ends; `*` is one or more characters of a name, `**` of a path.
+    """
+    lines = [line.strip() for line in ignored.splitlines() if line.strip() and not line.startswith("#")]
+    patterns = [
+        re.escape(line.removeprefix("/")).replace(r"\*\*", ".+").replace(r"\*", "[^/]+") for line in lines
+    ]
+    return any(re.match(pattern + r"\b", path, re.ASCII) for pattern in patterns)
+
+
+def test_what_funcignore_names_is_left_out(app: Path) -> None:
+    """The source package is the app without what is a developer's; names are sorted."""
+    kept = [
+        "PostFunction/__init__.py",
+        "PostFunction/function.json",
+        "host.json",
+        "shared/dev/notes.md",
+        "shared/mappings/a.json",
+    ]
+    assert package.source_files(app) == [".funcignore", *kept]
+
+
+def test_the_source_package_is_the_app() -> None:
+    """All of the app and nothing else: what is new at the root is in it or in `.funcignore`, on purpose."""
+    found = package.source_files()
+    roots = {name.partition("/")[0] for name in found}
+    functions = {path.parent.name for path in ROOT.glob("*/function.json")}
+    assert roots == {"host.json", "requirements.txt", "shared", *functions}
+    assert {path.relative_to(ROOT).as_posix() for path in ROOT.glob("shared/**/*.json")} <= set(found)
+    assert {path.relative_to(ROOT).as_posix() for path in ROOT.glob("shared/**/*.py")} <= set(found)
+    assert len(functions) > 3
+    assert {Path(name).suffix for name in found} == {".json", ".py", ".txt"}
+
+
+def test_core_tools_read_funcignore_alike() -> None:
+    """`func azure functionapp publish` uploads the same files, though it reads the file in its own way."""
+    ours, theirs = set(package.source_files()), set()
+    for folder, folders, files in os.walk(ROOT):
+        here = Path(folder).relative_to(ROOT).as_posix().removeprefix(".").removeprefix("/")
+        places = [f"{here}/{name}".removeprefix("/") for name in files]
+        theirs |= {name for name in places if not left_out_by_core_tools(IGNORED, name)}
+        inside = {name: f"{here}/{name}".removeprefix("/") for name in folders}
+        folders[:] = [name for name in folders if not left_out_by_core_tools(IGNORED, f"{inside[name]}/x")]
+    assert theirs == ours
+    assert left_out_by_core_tools(IGNORED, "local.settings.json")
+    assert left_out_by_core_tools(IGNORED, "shared/__pycache__/alert.cpython-313.pyc")
+    assert not left_out_by_core_tools(IGNORED, "shared/alert.py")
+
+
+def test_the_source_package_is_small(tmp_path: Path) -> None:
+    """A remote build takes at most 5 MB here: the app without its dependencies."""
+    built = package.build_source(tmp_path)
+    assert built.name == "source.zip"
+    assert names(built) == package.source_files()
+    assert built.stat().st_size < 5_000_000
+
+
+def test_the_same_files_make_the_same_bytes(app: Path, tmp_path: Path) -> None:
+    """Neither times nor rights nor the order on the disk change a package; a changed byte does."""
+    first = package.build_source(tmp_path, root=app).read_bytes()
+    for name in ("host.json", "shared/mappings/a.json"):
+        text = (app / name).read_text()
+        (app / name).unlink()
+        (app / name).write_text(text)
+        (app / name).chmod(0o700)
+        os.utime(app / name, (0, 0))
+    assert package.build_source(tmp_path, root=app).read_bytes() == first
+    (app / "host.json").write_text("{ }")
+    assert package.build_source(tmp_path, root=app).read_bytes() != first
+
+
+def test_the_ready_package_carries_its_dependencies(app: Path, tmp_path: Path) -> None:
+    """They lie where the worker looks, without what depends on the machine that installed them."""
+    dependencies = tmp_path / "dependencies"
+    for name in (
+        "pkg/__init__.py",
+        "pkg/__pycache__/x.pyc",
+        "bin/tool",
+        "pkg-1.dist-info/RECORD",
+        "pkg-1.dist-info/METADATA",
+    ):
+        (dependencies / name).parent.mkdir(parents=True, exist_ok=True)
+        (dependencies / name).write_text("")
+    built = package.build_ready("3.13", dependencies, tmp_path, root=app)
+    assert built.name == "defender-alert-webhook-3.13.zip"
+    carried = [name for name in names(built) if name.startswith(".python_packages")]
+    folder = ".python_packages/lib/site-packages"
+    assert carried == [f"{folder}/pkg-1.dist-info/METADATA", f"{folder}/pkg/__init__.py"]
+    assert set(names(built)) - set(carried) == set(package.source_files(app))
+    with zipfile.ZipFile(built) as found:
+        assert {entry.external_attr >> 16 for entry in found.infolist()} == {0o100644}
+
+
+@pytest.mark.parametrize(
+    ("need", "version", "missing"),
+    [
+        ("other>=2", "3.13", ["other (for pkg)"]),
+        ("Some.Thing", "3.13", []),
+        ("other; python_version >= '3.13'", "3.13", ["other (for pkg)"]),
+        ("other; python_version >= '3.13'", "3.12", []),
+        ("other; sys_platform == 'win32'", "3.13", []),
+        ("other; extra == 'fast'", "3.13", []),
+    ],
+)
+def test_a_dependency_that_would_be_missing_is_noticed(
+    tmp_path: Path, need: str, version: str, missing: list[str]
+) -> None:
+    """Of what pip installs, its own Python decides: what the app's Python needs beyond that is not forgotten."""
+    for name, needs in {"pkg": f"Requires-Dist: {need}\n", "some_thing": ""}.items():
+        (tmp_path / f"{name}-1.dist-info").mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n{needs}"
+        (tmp_path / f"{name}-1.dist-info" / "METADATA").write_text(metadata)
+    assert list(package._missing(version, tmp_path)) == missing
