@@ -26,7 +26,7 @@ start: setup ## Run the same stack and keep it up, with a ready curl line; Ctrl-
 	@$(RUN) -m dev.start $(ARGS)
 
 map: setup ## Show what a payload becomes, and why: make map FILE=payload.json [SOURCE=splunk]
-	@$(RUN) -m dev.map $(FILE) $(if $(SOURCE),source=$(SOURCE)) $(ARGS)
+	@$(RUN) -m dev.map $(if $(FILE),"$(FILE)") $(if $(SOURCE),source=$(SOURCE)) $(ARGS)
 
 approve: setup ## Review what the payloads in tests/mappings become: make approve [ARGS="--all splunk"]
 	@$(RUN) -m dev.approve $(ARGS)

@@ -1,6 +1,6 @@
 """Runs the benchmarks, prints one table, keeps the record; exits 1 if a goal is missed.
 
-make bench                            all of them, about a quarter of an hour
+make bench                            all of them, about half an hour
 make bench BENCH=quick                the short form: to see that everything runs; keeps no record
 make bench ONLY="straight waiting"    some of them
 """

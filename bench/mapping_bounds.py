@@ -122,7 +122,7 @@ def measure(form: Form) -> Report:
     found = {name: inside("bench.mapping_bounds", name, settings={}) for name in names[:: form.pick(1, 8)]}
     slowest = max(found, key=lambda name: float(found[name]["seconds"]))
     largest = max(found, key=lambda name: float(found[name]["mebibytes"]))
-    growths = {name: _growth(make, form.pick(20, 4)) for name, make in containers().items()}
+    growths = {name: _growth(make, form.pick(30, 15)) for name, make in containers().items()}
     worst = max(growths, key=lambda name: growths[name])
     return Report(
         (
@@ -181,12 +181,14 @@ def _became(mappings: mapping.Mappings, body: bytes) -> str:
 def _growth(make: Callable[[int], str], rounds: int) -> float:
     """Return what an event costs among many, in what it costs among few."""
     run = functools.partial(_became, mapping.load())
-    fastest = {}
-    for events in (_FEW, _MANY):
-        body = make(events).encode()
-        run(body)
-        fastest[events] = min(_seconds(run, body) for _ in range(rounds))
-    return (fastest[_MANY] / _MANY) / (fastest[_FEW] / _FEW)
+    few, many = (make(events).encode() for events in (_FEW, _MANY))
+    run(few)
+    gc.disable()
+    try:
+        times = [(_seconds(run, few), _seconds(run, many)) for _ in range(rounds)]
+    finally:
+        gc.enable()
+    return (min(long for _, long in times) / _MANY) / (min(short for short, _ in times) / _FEW)
 
 
 def _seconds(run: Callable[[bytes], str], body: bytes) -> float:

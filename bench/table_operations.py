@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from statistics import median
 from typing import Any
 
 from bench.figure import Figure, Goal, Report
@@ -14,13 +15,13 @@ from shared.settings import Settings
 
 _ORIGIN = "http://127.0.0.1"
 _STRAIGHT, _WAITING = 15, 60
-_HOUR = 3600.0
+_HOUR, _HOURS = 3600.0, 24
 _TICK = 30.0
 _OK, _ACCEPTED = 200, 202
 
 
 def measure(form: Form) -> Report:  # noqa: ARG001 - virtual time is short in any form
-    """Send 15 alerts straight through, 60 through the backlog, and stand idle for an hour."""
+    """Send 15 alerts straight through, 60 through the backlog, and stand idle for a day."""
     world = World()
     host = Host(world, Faults(call_delay=(0.1, 0.1), answer_delay=(0.1, 0.1)), arrive=created)
     gateway = host.gateway(Settings())
@@ -37,13 +38,16 @@ def measure(form: Form) -> Report:  # noqa: ARG001 - virtual time is short in an
         step("accept", lambda: _post(gateway, range(_STRAIGHT, _STRAIGHT + _WAITING), _ACCEPTED))
         step("dispatch", lambda: _drain(gateway, host, _WAITING))
         world.sleep(120.0)
-        step("idle", lambda: _idle(gateway, host))
+        for hour in range(_HOURS):
+            step(f"hour {hour}", lambda: _idle(gateway, host))
 
     host.spawn(story)
     world.run()
-    if "idle" not in counts:
+    if f"hour {_HOURS - 1}" not in counts:
         raise BenchError("the story did not come to its end")
-    straight, accept, dispatch, idle = (counts[name] for name in ("straight", "accept", "dispatch", "idle"))
+    straight, accept, dispatch = (counts[name] for name in ("straight", "accept", "dispatch"))
+    hours = [sum(counts[f"hour {hour}"]) for hour in range(_HOURS)]
+    clearing = [count for count in hours if count != median(hours)]
     return Report(
         (
             Figure(
@@ -71,9 +75,9 @@ def measure(form: Form) -> Report:  # noqa: ARG001 - virtual time is short in an
             ),
             Figure(
                 "table operations of an idle hour",
-                sum(idle),
+                median(hours),
                 goal=Goal("at most", 120),
-                note="clearing away asks twice more every six hours",
+                note=f"of {_HOURS}; in {len(clearing)} of them it clears away, and takes up to {max(hours)}",
             ),
         ),
         {"queries and transactions": counts},

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 from shared import alert, mapping, payload
-from shared.mapping import Mappings
+from shared.mapping import Mappings, Outcome
 from shared.problems import WebhookError
 
 PAIRS = Path(__file__).resolve().parent.parent / "tests" / "mappings"
@@ -74,18 +74,25 @@ def orphans(folder: Path = PAIRS) -> list[Path]:
     ]
 
 
+def outcome_of(body: bytes, query: Mapping[str, str], mappings: Mappings) -> Outcome:
+    """Return what a body becomes with these parameters of the URL. Raises `WebhookError` as the webhook would."""
+    return mappings.apply(
+        payload.read(body, max_bytes=MAX_BYTES),
+        source=query.get("source"),
+        defaults={name: value for name, value in query.items() if name in alert.FIELDS},
+        max_alerts=MAX_ALERTS,
+    )
+
+
 def became(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
     """Return what a delivery becomes, as JSON with a stable order; a refusal of the whole body as `error`."""
     try:
-        outcome = mappings.apply(
-            payload.read(body, max_bytes=MAX_BYTES),
-            source=query.get("source"),
-            defaults={name: value for name, value in query.items() if name in alert.FIELDS},
-            max_alerts=MAX_ALERTS,
-        )
+        outcome = outcome_of(body, query, mappings)
     except WebhookError as error:
         return {"error": {"status": error.status, "detail": error.detail}}
     found: dict[str, Any] = {"source": outcome.source, "steps": list(outcome.steps)}
+    if outcome.refusal:
+        found["refusal"] = outcome.refusal
     if outcome.ignored is not None:
         found |= {"ignored": outcome.ignored, "reply": outcome.reply}
     if outcome.alerts:

@@ -1,4 +1,4 @@
-"""KQL: read by Microsoft's own language service against the tables of Application Insights.
+"""KQL: read by Microsoft's own language service against the tables of Application Insights and one of hunting.
 
     (checked,) = kql.check(["traces | extend line = parse_json(message) | where line.step == 'tick'"])
     checked.errors, checked.fields, checked.steps  # (), {"step"}, {"tick"}
@@ -39,6 +39,12 @@ _TABLES = {
     ),
     "availabilityResults": (
         f"id: string, name: string, location: string, success: string, message: string, duration: real, {_COMMON}"
+    ),
+    # https://learn.microsoft.com/defender-xdr/advanced-hunting-deviceprocessevents-table; TimeGenerated in Sentinel
+    "DeviceProcessEvents": (
+        "TimeGenerated: datetime, Timestamp: datetime, DeviceId: string, DeviceName: string, ReportId: long, "
+        "ActionType: string, FileName: string, FolderPath: string, ProcessCommandLine: string, AccountName: string, "
+        "InitiatingProcessFileName: string, InitiatingProcessCommandLine: string, AdditionalFields: dynamic"
     ),
 }
 

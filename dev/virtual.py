@@ -369,19 +369,17 @@ class Defender:
 def said(status: int, *, retry_after: float | None = None, raw: bytes | None = None) -> Answer:
     """Return what Defender's client makes of an answer; `raw` is its body, else one in Defender's form."""
     if raw is None:
+        error = {"code": f"Code{status}", "message": f"It is {status}.", "target": "43f4cb08"}
         created = {"id": f"da{status}", "status": "New"}
-        error = {"error": {"code": f"Code{status}", "message": f"It is {status}.", "target": "43f4cb08"}}
-        raw = json.dumps(created if status < 300 else error).encode()  # noqa: PLR2004 - HTTP's classes
+        raw = json.dumps(created if status < 300 else {"error": error}).encode()  # noqa: PLR2004 - HTTP's classes
     kind, document = defender.judge(status, raw)
-    error = document if kind != "created" and document else None
-    if kind == "unavailable" and not document:
-        error = {"status": status, "code": "NotDefender", "message": "foreign", "target": None}
+    foreign = {"status": status, "code": "NotDefender", "message": "foreign", "target": None}
     return Answer(
         kind=kind,
         status=status,
         alert=document if kind == "created" else None,
         merged=False,
-        error=error,
+        error=None if kind == "created" else document or foreign,
         retry_after=retry_after,
         sent=True,
         answered=True,
@@ -393,7 +391,8 @@ def said(status: int, *, retry_after: float | None = None, raw: bytes | None = N
 class Host:
     """One function host. Its wall clock is `wall_error` seconds off; `dead` hosts never go on.
 
-    `script` says for every request what goes wrong with it, if anything; `tokens` whether the identity gives one.
+    `script` says for every request what goes wrong with it, if anything; `tokens` whether the identity gives one;
+    `chance` is what the app picks slots with, else the world's.
     `queries` and `commits` count requests to the table.
     """
 
@@ -406,6 +405,7 @@ class Host:
     frozen_until: float = 0.0
     script: Callable[[Request], Fault | None] | None = None
     tokens: bool = True
+    chance: random.Random | None = None
     queries: int = 0
     commits: int = 0
     _suspended: float = 0.0
@@ -522,10 +522,7 @@ class Host:
         delay = self.world.random.uniform(*self.faults.call_delay)
         if fault and fault.what == "late":
             delay = fault.seconds
-        if not fault or fault.what != "lost":
-            arrived = self._call(body, delay)
-        else:
-            arrived = []
+        arrived = [] if fault and fault.what == "lost" else self._call(body, delay)
         self.world.wait(lambda: bool(arrived), self.deadline)
         self._die_if(fault, "crashed")
         if not arrived or (fault and fault.what == "swallowed"):
@@ -568,7 +565,7 @@ class Host:
             rules=ledger.Rules(settings.not_found_retry_minutes, settings.give_up_hours),
             clocks=clocks,
             workers=self,
-            chance=self.world.random,
+            chance=self.chance or self.world.random,
         )
         dispatcher = make(table=self)
         memory = StrictTable(clock=lambda: EPOCH + self.monotonic())
@@ -653,7 +650,9 @@ class App:
     gateway: Gateway
 
     @classmethod
-    def on(cls, host: Host, settings: Settings | None = None, mappings: mapping.Mappings | None = None) -> "App":
+    def on(
+        cls, host: Host, settings: Settings | None = None, mappings: mapping.Mappings | None = None
+    ) -> "App":
         """Start the app on a host."""
         return cls(host, host.gateway(settings or Settings(), mappings))
 

@@ -28,6 +28,7 @@ _RETRY_SECONDS = 1.0
 _CONFLICT_SECONDS = 0.05
 _LOOK_SECONDS = 5.0
 _MAX_LATER = 500
+_HEAD = 2 * window.MOST_CALLS + 1  # every slot there may ever have been, the pause, an alert for each slot
 _WAITING = (ledger.TODO, ledger.LATER)
 
 
@@ -141,20 +142,19 @@ class Dispatch:
 
     def look(self, *, later: bool = False) -> Look:
         """See slots, pause and the head of the backlog in one query; with `later` also what came due again."""
-        head = self.policy.calls * 2 + 1
         start = ledger.LATER if later else window.FIRST_KEY
-        limit = head + (_MAX_LATER if later else 0)
+        limit = _HEAD + (_MAX_LATER if later else 0)
         rows = self.table.query(start, ledger.TODO_END, limit=limit)
         beyond = sum(row.key >= window.FIRST_KEY for row in rows)
-        if len(rows) == limit and beyond < head:
+        if len(rows) == limit and beyond < _HEAD:
             # So many wait for a time that the window may be cut off, and what is cut off would look open.
-            rows = rows[: limit - beyond] + self.table.query(window.FIRST_KEY, ledger.TODO_END, limit=head)
+            rows = rows[: limit - beyond] + self.table.query(window.FIRST_KEY, ledger.TODO_END, limit=_HEAD)
         now = self.table.now()
         slots = [row for row in rows if row.key.startswith(window.FIRST_KEY)]
         accepted = [float(row.values["accepted"]) for row in rows if row.key.startswith(_WAITING)]
         return Look(
             view=window.look(slots, now, self.policy),
-            waiting=tuple(ledger.backlog(rows, now, head)),
+            waiting=tuple(ledger.backlog(rows, now, _HEAD)),
             seen=len(accepted),
             oldest=min(accepted, default=None),
         )
@@ -189,7 +189,11 @@ class Dispatch:
             operations.append(window.probe(view.pause, attempt, self.policy))
         start = window.Start.now(self._clocks.monotonic, self._clocks.wall)
         etags = self.table.commit(operations)
-        probe = window.Probe(view.pause.step, etags[window.PAUSE_KEY]) if view.pause else None
+        if held.waits not in etags or slot.key not in etags:
+            raise Conflict  # it landed, its answer was lost, and by now somebody else has moved the alert
+        probe = None
+        if view.pause and window.PAUSE_KEY in etags:  # else the operator has paused since
+            probe = window.Probe(view.pause.step, etags[window.PAUSE_KEY])
         journal.step("taken", entry=held, slot=slot.key, probe=probe is not None)
         return Sending(held, etags[held.waits], window.Held(slot.key, attempt, etags[slot.key]), probe, start)
 

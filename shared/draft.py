@@ -6,9 +6,9 @@ from typing import Any
 
 from shared import alert, grouping, hunting, names, shapes, title, vocabulary
 from shared.expression import Evaluation
-from shared.mapping_file import Candidate, Source
 from shared.payload import Number
 from shared.problems import Problem
+from shared.source import Candidate, Source
 
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
 _MAX_NAME = 255
@@ -18,11 +18,11 @@ _PARAMETER = "the request's parameter"
 class Draft:
     """The values of one event's fields. `origins` names the expression, place or parameter each came from.
 
-    `around` is where keys are looked for that the mapping does not find: the document, if it has this one event.
+    `place` is where keys are looked for that the mapping does not find: the document, if it has this one event.
     """
 
     def __init__(
-        self, source: Source, event: Any, evaluation: Evaluation, defaults: Mapping[str, str], around: Any
+        self, source: Source, event: Any, evaluation: Evaluation, defaults: Mapping[str, str], place: Any
     ) -> None:
         self._source = source
         self._event = event
@@ -40,7 +40,7 @@ class Draft:
                 self._set(name, defaults[name], _PARAMETER)
             elif self._take(name, source.otherwise.get(name, ())) and name in ("severity", "category"):
                 self._notes.append(f"{name}: the payload names none, so {self._values[name]}")
-        self._seen = None if all(name in self._values for name in shapes.KEYS) else evaluation.look(around)
+        self._seen = None if all(name in self._values for name in shapes.KEYS) else evaluation.look(place)
         if self._seen and len(self._seen.events) == 1:
             self._take_seen(self._seen.events[0]["found"])
 

@@ -7,7 +7,8 @@ Beyond JMESPath's own functions:
     root()                    the document the event is from
     has(object, 'a', 'b')     true if all these keys are there, whatever their values
     has_any(object, 'a', 'b') true if one of these keys is there
-    json(text)                the JSON value in a string, or null; what is no string stays as it is
+    json(text)                the JSON value in a string, also one encoded several times, or null; what is no
+                              string stays as it is
     nest(object)              {"a.b": 1} as {"a": {"b": 1}}, beside what was there
     pairs(array, 'k', 'v')    [{"k": "x", "v": 1}] as {"x": 1}; different values of one name as an array
     rows(table)               {"columns": [{"name": "x"}], "rows": [[1]]} as [{"x": 1}]; also a list of tables
@@ -33,8 +34,6 @@ Beyond JMESPath's own functions:
                               recommendedAction, severity, category, device, link, at: {…}, differ: {…}}
 """
 
-import base64
-import binascii
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
@@ -217,7 +216,7 @@ class _Functions(functions.Functions):
             return text
         if text not in self._parsed:
             self._spend(len(text) >> 4)
-            self._parsed[text] = payload.parse(text)
+            self._parsed[text] = payload.opened(text)
         return self._parsed[text]
 
     @signature(_ANY)
@@ -271,7 +270,7 @@ class _Functions(functions.Functions):
     def _func_record(self, *candidates: Any) -> Any:
         for candidate in candidates:
             several = candidate if isinstance(candidate, list) else [candidate]
-            self._spend(sum(1 + (len(one) >> 1) for one in several if isinstance(one, dict)))
+            self._spend(sum(8 + (len(one) >> 1) for one in several if isinstance(one, dict)))
         return shapes.record(candidates)
 
     @signature(_TEXT, _REST)
@@ -297,12 +296,7 @@ class _Functions(functions.Functions):
 
     @signature(_ANY)
     def _func_base64(self, text: Any) -> Any:
-        try:
-            return (
-                base64.b64decode(text, validate=True).decode("utf-8-sig") if isinstance(text, str) else None
-            )
-        except (binascii.Error, UnicodeDecodeError):
-            return None
+        return payload.from_base64(text) if isinstance(text, str) else None
 
     @signature(_ANY)
     def _func_unquote(self, text: Any) -> Any:

@@ -38,25 +38,34 @@ class Sighting:
 class Group:
     """What seems to belong together: values of the keys by their canonical form, and texts with their rank.
 
-    `wrong` are values that cannot be a key's; `row` is the object in which the report id stands.
+    `wrong` are values that cannot be a key's; `row` is the object in which the report id stands. A text has the
+    rank of its name (0 is the most telling) and how far outside it stands. Nothing depends on the order of keys.
     """
 
     keys: dict[str, dict[str, Sighting]] = field(default_factory=dict)
     wrong: dict[str, Sighting] = field(default_factory=dict)
-    texts: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    texts: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
     row: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, name: str, values: Mapping[str, Sighting]) -> None:
-        """Add values of a key; equal ones are one, the first."""
+        """Add values of a key; equal ones are one."""
         mine = self.keys.setdefault(name, {})
         for text, one in values.items():
-            if len(mine) < _MOST:
-                mine.setdefault(text, one)
+            if text in mine:
+                mine[text] = _nearer(mine[text], one)
+            elif len(mine) < _MOST:
+                mine[text] = one
 
-    def tell(self, name: str, texts: Sequence[tuple[int, str]]) -> None:
-        """Add texts of a field, after those that are there."""
+    def reject(self, name: str, one: Sighting) -> None:
+        """Note a value that cannot be the key's."""
+        self.wrong[name] = _nearer(self.wrong.get(name, one), one)
+
+    def tell(self, name: str, texts: Iterable[tuple[int, int, str]]) -> None:
+        """Add texts of a field."""
         mine = self.texts.setdefault(name, [])
-        mine += texts[: _MAX_TEXTS - len(mine)]
+        mine += texts
+        if len(mine) > _MAX_TEXTS:
+            mine[:] = sorted(mine)[:_MAX_TEXTS]
 
     def prefer_own_times(self) -> None:
         """Drop the times under other names, if there is one under Defender's own."""
@@ -109,8 +118,8 @@ def described(group: Group) -> dict[str, Any]:
     for name in shapes.KEYS:
         values = _times(group) if name == TIME else group.keys.get(name, {})
         if len(values) > 1:
-            places = (f"{alert.shown(one.value)} at {shown(one.place)}" for one in values.values())
-            told = "; ".join(place for place, _ in zip(places, range(_MAX_TOLD), strict=False))
+            places = sorted((shown(one.place), alert.shown(one.value)) for one in values.values())
+            told = "; ".join(f"{value} at {place}" for place, value in places[:_MAX_TOLD])
             found["differ"][name] = f"has different values: {told}."
         elif one := next(iter(values.values()), group.wrong.get(name)):
             found[name], found["at"][name] = one.value, shown(one.place)
@@ -125,6 +134,13 @@ def shown(place: Place) -> str:
         parts.append(f"[{part}]" if isinstance(part, int) else f".{part[:_MAX_PART]}")
     text = "".join(reversed(parts)).removeprefix(".")
     return text if len(text) <= _MAX_PLACE else f"{text[:20]}…{text[21 - _MAX_PLACE :]}"
+
+
+def _nearer(one: Sighting, other: Sighting) -> Sighting:
+    """Return one of two equal sightings, whichever stands at the shorter place."""
+    if one.place is other.place:
+        return one
+    return min(one, other, key=lambda sighting: (len(place := shown(sighting.place)), place))
 
 
 def _matched(some: list[Group], others: list[Group], spend: Callable[[int], None]) -> list[Group]:
@@ -174,7 +190,7 @@ def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Sig
         keys, outer.wrong | group.wrong, {name: [*texts] for name, texts in group.texts.items()}, group.row
     )
     for name, texts in outer.texts.items():
-        completed.tell(name, texts)
+        completed.tell(name, ((rank, outside + 1, text) for rank, outside, text in texts))
     return completed
 
 
@@ -188,7 +204,8 @@ def _merged(groups: Sequence[Group], spend: Callable[[int], None]) -> Group:
             joined.add(name, values)
         for name, texts in group.texts.items():
             joined.tell(name, texts)
-        joined.wrong = group.wrong | joined.wrong
+        for name, one in group.wrong.items():
+            joined.reject(name, one)
         if group.event and len(group.row) > len(joined.row):
             joined.row = group.row
     return joined

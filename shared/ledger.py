@@ -451,11 +451,7 @@ def read_delivery(row: Row) -> Delivery:
 def backlog(rows: Iterable[Row], now: float, most: int) -> list[Waiting]:
     """Return what may be taken, `most` at most and the most urgent first: `todo-` rows, and `later-` rows come due."""
     due = later_before(now)
-    found = [
-        row
-        for row in rows
-        if row.key.startswith(TODO) or (row.key.startswith(LATER) and row.key < due)
-    ]
+    found = [row for row in rows if row.key.startswith(TODO) or (row.key.startswith(LATER) and row.key < due)]
     found.sort(key=lambda row: (row.values["due"], row.key.rpartition("-")[2]))
     return [Waiting(read(row), row.etag) for row in found[:most]]
 

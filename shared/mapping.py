@@ -12,7 +12,7 @@ ours, then by name). Its mapping splits it into events and says where each field
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from shared import alert, expression, mapping_file, names, problems
 from shared.alert import Alert
 from shared.draft import Draft
 from shared.expression import Evaluation, Expression
-from shared.mapping_file import Source
 from shared.payload import Number
 from shared.problems import Problem
+from shared.source import Source
 
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
 _MAX_KEYS = 1_000  # real objects have up to 200
@@ -94,9 +94,11 @@ class Mappings:
         """
         named = self._named(source) if source else None
         run = _Run(self, defaults, max_alerts)
+        if named:
+            run.steps[f"the request names {named.name}"] = None
         try:
             for document in documents:
-                run.open(document, named, _MAX_LEVELS)
+                run.open(document, named, ())
         except expression.TooManySteps:
             raise problems.PayloadTooLarge(
                 "The body is too large to be mapped in a moment. Send fewer or smaller events at a time."
@@ -136,6 +138,18 @@ def load(folder: Path | None = None) -> Mappings:
     return Mappings(*mapping_file.read_all(folder))
 
 
+def _within(source: Source, around: tuple[Source | None, ...]) -> Source:
+    """Return a source that also tells, of a missing field, what the envelopes around say of it."""
+    envelopes = [one.missing for one in around if one and one.missing]
+    if not envelopes:
+        return source
+    told = [source.missing, *envelopes]
+    return replace(
+        source,
+        missing={name: " ".join(one[name] for one in told if name in one) for name in set().union(*told)},
+    )
+
+
 def _words(document: Any) -> set[str] | None:
     """Return the words of an object's keys; None where there are too many to be worth it."""
     keys = document if isinstance(document, dict) else ()
@@ -152,7 +166,7 @@ class _Run:
         self._budget = expression.Budget(max_alerts)
         self._events = 0
         self._sources: dict[str, None] = {}
-        self._steps: dict[str, None] = {}
+        self.steps: dict[str, None] = {}
         self._alerts: list[Mapped] = []
         self._refused: list[Refused] = []
         self._ignored: list[str] = []
@@ -167,12 +181,13 @@ class _Run:
             tuple(self._refused),
             (self._ignored or ["The payload carries no event."])[0] if nothing else None,
             self._reply if nothing else None,
-            tuple(self._steps),
+            tuple(self.steps),
             self._refusal,
         )
 
-    def open(self, document: Any, named: Source | None, levels: int) -> None:
-        """Find what is inside a document, `levels` deep, and map it."""
+    def open(self, document: Any, named: Source | None, around: tuple[Source | None, ...]) -> None:
+        """Find what is inside a document, and map it. `around` is what was opened to come to it."""
+        levels = _MAX_LEVELS - len(around)
         evaluation = Evaluation(document, budget=self._budget)
         inside: Any = None
         source = None
@@ -182,7 +197,7 @@ class _Run:
         else:
             source = self._mappings.recognise(document, named, evaluation, envelopes=bool(levels))
             if source and source.unwrap and not self._ignores(source, document, evaluation):
-                self._steps[f"opened: {source.title}"] = None
+                self.steps[f"opened: {source.title}"] = None
                 self._refusal = self._refusal or source.refusal
                 inside = [evaluation.value(source.unwrap, document)]
             elif source and source.unwrap:
@@ -190,19 +205,26 @@ class _Run:
             elif source is None and isinstance(document, list):
                 inside = document
         if inside is None or not levels:
-            self._map(document, source or named, evaluation)
+            self._map(document, source or named, evaluation, around)
             return
         for one in inside:
-            self.open(one, None if source and source is named else named, levels - 1)
+            self.open(one, None if source and source is named else named, (*around, source))
 
-    def _map(self, document: Any, source: Source | None, evaluation: Evaluation) -> None:
+    def _map(
+        self,
+        document: Any,
+        source: Source | None,
+        evaluation: Evaluation,
+        around: tuple[Source | None, ...],
+    ) -> None:
         if source is None or source.unwrap or not isinstance(document, dict | list):
             self._refused.append(Refused(self._next(), (self._unknown(document),)))
             return
-        self._steps[f"read as {source.name}: {source.title}"] = None
+        self.steps[f"read as {source.name}: {source.title}"] = None
         self._sources[source.name] = None
         if self._ignores(source, document, evaluation):
             return
+        source = _within(source, around)
         events = evaluation.value(source.events, document) if source.events else document
         events = events if isinstance(events, list) else [events]
         for event in events:
@@ -211,8 +233,8 @@ class _Run:
             if skipped:
                 self._ignored.append(skipped)
             else:
-                around = document if len(events) == 1 else event
-                self._add(number, Draft(source, event, evaluation, self._defaults, around))
+                place = document if len(events) == 1 else event
+                self._add(number, Draft(source, event, evaluation, self._defaults, place))
 
     def _add(self, number: int, draft: Draft) -> None:
         checked = draft.checked()

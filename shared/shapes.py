@@ -16,6 +16,8 @@ KEYS = ("machineId", "eventTime", "reportId")
 
 _MAX_TOLERANT = 1_000  # keys of an object in which names are also sought in any case; real ones have 200
 _MAX_PARTS = 16
+_MAX_LINES = 1_000
+_MAX_LINE_NAME = 60
 _PACKED = ("DeviceId", "ReportId", "Timestamp")
 _NAMES_OF_NAMES = (
     "key",
@@ -61,11 +63,13 @@ def pick(where: Any, field: str, tolerant: Mapping[str, Any] | None = None) -> A
     """
     if not isinstance(where, dict):
         return None
-    known = names.of_key(field)[0]
+    known, alike = names.of_key(field)
+    words = spelled(where) if tolerant is None else tolerant
+    if alike.isdisjoint(words) and len(where) <= _MAX_TOLERANT:
+        return None
     for name in known:
         if not empty(where.get(name)):
             return where[name]
-    words = spelled(where) if tolerant is None else tolerant
     return next((words[word] for word in map(names.word, known) if word in words), None)
 
 
@@ -148,6 +152,16 @@ def assigned(text: str) -> dict[str, Any]:
             found.setdefault(name[1], []).append(value)
         name = following
     return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
+
+
+def listed(text: str) -> dict[str, str]:
+    """Return the lines `x: 1` of a text as `{"x": "1"}`; a name's first one wins."""
+    found: dict[str, str] = {}
+    for line in text.split("\n", _MAX_LINES)[:_MAX_LINES]:
+        name, colon, value = line.partition(":")
+        if colon and 0 < len(name) < _MAX_LINE_NAME and value.strip():
+            found.setdefault(name.strip(" \t*-\u2022"), value.strip(" \t\r*`"))
+    return found
 
 
 def named(items: list[Any]) -> dict[str, Any] | None:

@@ -6,9 +6,11 @@ keys, key=value text, and the packed form `DeviceId|ReportId|Timestamp`. The nam
 what of it belongs to one event, says `grouping.py`.
 """
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_plus
 
 from shared import alert, grouping, hunting, names, payload, shapes, vocabulary
 from shared.grouping import Group, Place, Sighting
@@ -21,9 +23,11 @@ MAX_STRINGS = 4
 
 _OWN_TIME = "Timestamp"
 _MAX_VALUES = 20  # of an array under a known name
-_MAX_TOLD = 3  # look-alikes of one key
+_MAX_LOOKALIKES, _MAX_TOLD = 200, 3  # of one key
 _MAX_TITLE = 300
-_CHECK = 16  # steps: a value is read
+_CHECK = 24  # steps: a value is read
+_BASE64 = frozenset(("ey", "ew", "W3", "Ww", "Wy"))  # the first letters of { and [ encoded, whatever follows
+_VALUES = ("value", "Value", "$date", "$numberLong", "stringValue", "intValue", "S", "N")
 _SHORTEST = len('{"a":1}')
 
 
@@ -47,7 +51,10 @@ def look(value: Any, spend: Callable[[int], None]) -> Seen:
     groups = walk.groups(value, None, 0, 0) or [Group(row=value if isinstance(value, dict) else {})]
     return Seen(
         [_event(group) for group in groups],
-        {name: [f"{at} {why}" for at, why in told.items()] for name, told in walk.lookalikes.items()},
+        {
+            name: [f"{at} {told[at]}" for at in sorted(told, key=lambda at: (len(at), at))[:_MAX_TOLD]]
+            for name, told in walk.lookalikes.items()
+        },
     )
 
 
@@ -109,22 +116,30 @@ class _Walk:
     def _text(self, value: str, place: Place, level: int, strings: int) -> list[Group]:
         if len(value) < _SHORTEST or strings >= MAX_STRINGS:
             return []
-        start = value[0] if value[0] > " " else value.lstrip()[:1]
-        if start in ("{", "[", '"'):
-            self._spend(len(value) >> 4)
-            if (inner := payload.parse(value)) is not None:
-                return self.groups(inner, place, level, strings + 1)
-        if (
-            "|" in value
-            and (packed := shapes.unpack(value))
-            and alert.canonical(grouping.MACHINE, packed["DeviceId"])
-        ):
+        if (inner := self._inside(value)) is not None:
+            return self.groups(inner, place, level, strings + 1)
+        packed = shapes.unpack(value) if "|" in value else None
+        if packed and alert.canonical(grouping.MACHINE, packed["DeviceId"]):
             return self._object(packed, place, level, strings)
-        if "eport" not in value and "EPORT" not in value:
-            return []
-        self._spend(len(value) >> 4)
-        inner = payload.embedded(value) or ("=" in value and shapes.assigned(value))
-        return self.groups(inner, place, level, strings + 1) if inner else []
+        return []
+
+    def _inside(self, text: str) -> Any:
+        """Return what a text holds: JSON, also as base64 or within a log line, or assignments; else None."""
+        if text[:3] in ("%7B", "%7b", "%5B", "%5b"):
+            text = unquote_plus(text)
+        if "&quot;" in text:
+            text = html.unescape(text)
+        start = text[0] if text[0] > " " else text.lstrip()[:1]
+        inner: Any = None
+        if start in ("{", "[", '"'):
+            self._spend(len(text) >> 4)
+            inner = payload.parse(text)
+        elif text[:2] in _BASE64:
+            inner = payload.parse(payload.from_base64(text) or "")
+        if inner is None and ("eport" in text or "EPORT" in text):
+            self._spend(len(text) >> 4)
+            inner = payload.embedded(text) or (shapes.assigned(text) if "=" in text else shapes.listed(text))
+        return inner
 
     def _note_labelled(
         self, group: Group, where: Mapping[str, Any], name: str, label: Any, place: Place
@@ -139,18 +154,20 @@ class _Walk:
         self._spend(_CHECK)
         told = _scalars(value)
         if meaning.kind == "text":
-            group.tell(meaning.field, [(meaning.rank, text) for text in told if _suits(meaning.field, text)])
+            group.tell(
+                meaning.field, ((meaning.rank, 0, text) for text in told if _suits(meaning.field, text))
+            )
             return
         for text in told:
             if meaning.kind == "lookalike":
                 places = self.lookalikes.setdefault(meaning.field, {})
-                if len(places) < _MAX_TOLD:
+                if len(places) < _MAX_LOOKALIKES:
                     places.setdefault(grouping.shown((place, name)), meaning.reason)
             elif canonical := alert.canonical(meaning.field, text):
                 sighting = Sighting(text, (place, name), name.rpartition(".")[2] == _OWN_TIME)
                 group.add(meaning.field, {canonical: sighting})
             elif not meaning.rank:
-                group.wrong.setdefault(meaning.field, Sighting(text, (place, name)))
+                group.reject(meaning.field, Sighting(text, (place, name)))
 
 
 def _event(group: Group) -> dict[str, Any]:
@@ -162,9 +179,9 @@ def _event(group: Group) -> dict[str, Any]:
     return row | {"found": found}
 
 
-def _best(name: str, texts: list[tuple[int, str]]) -> Any:
+def _best(name: str, texts: list[tuple[int, int, str]]) -> Any:
     """Return the text under the most telling name; of severities and categories the first that we understand."""
-    ranked = [text for _, text in sorted(texts, key=lambda one: one[0])]
+    ranked = [text for _, _, text in sorted(texts)]
     for text in ranked if name in ("severity", "category") else ():
         try:
             word = vocabulary.severity(text) if name == "severity" else vocabulary.category([text])
@@ -183,6 +200,8 @@ def _suits(name: str, text: str) -> bool:
         return hunting.table({"Table": text}) is not None
     if name == "category":
         return hunting.table({"Table": text}) is None
+    if name in ("title", "description") and (text[:1] in ("{", "[", '"') or '{"' in text[:_MAX_TITLE]):
+        return False  # a record, which is read for what is in it
     return name not in ("title", "device") or len(text) <= _MAX_TITLE
 
 
@@ -191,13 +210,14 @@ def _scalars(value: Any) -> list[str]:
     if isinstance(value, str):
         if value[:1] == "[" and isinstance(inner := payload.parse(value), list):
             return _scalars(inner)
-        return [value.strip()] if value.strip() else []
+        text = value.strip().strip('"')
+        return [text] if text else []
     if isinstance(value, list):
         return [
             text for item in value[:_MAX_VALUES] if isinstance(item, str) for text in [item.strip()] if text
         ]
     if isinstance(value, dict) and len(value) <= 2:  # noqa: PLR2004  # a value, and perhaps its type
-        inner = value.get("value", value.get("Value"))
+        inner = next((value[name] for name in _VALUES if name in value), None)
         return _scalars(inner) if isinstance(inner, str) else []
     return []
 

@@ -162,5 +162,6 @@ def _techniques() -> dict[str, str]:
 
 @functools.cache
 def _table(name: str) -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((_TABLES / f"{name}.json").read_text(encoding="utf-8"))
+    text = (_TABLES / f"{name}.json").read_text(encoding="utf-8")
+    table: dict[str, Any] = json.loads(text, parse_float=Decimal)
     return table

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from shared.defender import Answer
 from shared.storage import Delete, Insert, Operation, Replace, Row, Value
 
+MOST_CALLS = 15
 START_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 5.0
 PROBE_SECONDS = 60.0

@@ -32,11 +32,8 @@ ALERT = {
 
 def dependencies(version: str) -> Path:
     """Install the app's dependencies for a Python as `make package` does; once, kept in .tools."""
-    folder = setup.TOOLS / f"package-{version}"
-    stamp, made_of = (
-        folder.with_suffix(".ready"),
-        REQUIREMENTS.read_bytes() + Path(package.__file__).read_bytes(),
-    )
+    folder, stamp = setup.TOOLS / "packages" / version, setup.TOOLS / "packages" / f"ready-{version}"
+    made_of = REQUIREMENTS.read_bytes() + Path(package.__file__).read_bytes()
     wanted = hashlib.sha256(made_of).hexdigest()
     if not stamp.is_file() or stamp.read_text() != wanted:
         stamp.unlink(missing_ok=True)

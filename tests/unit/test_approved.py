@@ -1,9 +1,12 @@
 """Approved pairs: each real payload in `tests/mappings/` becomes what a person approved (`make approve`)."""
 
+import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from dev import approve
 from dev.approve import Pair
@@ -44,3 +47,32 @@ def test_every_envelope_is_opened_by_a_pair(name: str) -> None:
     """An envelope's own folder shows how it is opened."""
     opened = f"opened: {OURS.sources[name].title}"
     assert any(opened in one.get("steps", ()) for one in _approved(name)), f"tests/mappings/{name}/"
+
+
+def _folder(tmp_path: Path) -> Path:
+    """Return a folder of pairs with one payload, and something that belongs to none."""
+    pair = tmp_path / "acme"
+    pair.mkdir()
+    (pair / "one.payload.json").write_text('{"a": 1}', "utf-8")
+    (pair / "one.query.json").write_text('{"severity": "High"}', "utf-8")
+    (pair / "gone.approved.json").write_text("{}", "utf-8")
+    return tmp_path
+
+
+def test_approve_shows_and_writes_only_what_it_is_told_to(tmp_path: Path) -> None:
+    """Without a terminal and --all a difference is shown, counted and left; with --all it is written."""
+    [pair] = approve.pairs(_folder(tmp_path))
+    assert (pair.name, pair.query) == ("acme/one", {"severity": "High"})
+    out = io.StringIO()
+    assert approve.review([pair], OURS, Console(file=out), write_all=False) == 1
+    assert "acme/one: new" in out.getvalue()
+    assert not pair.approved.exists()
+    assert approve.review([pair], OURS, Console(file=out), write_all=True) == 0
+    assert json.loads(pair.expected())["refused"]
+    assert approve.review([pair], OURS, Console(file=out), write_all=False) == 0
+    assert [path.name for path in approve.orphans(tmp_path)] == ["gone.approved.json"]
+
+
+def test_what_is_refused_as_a_whole_is_approved_too() -> None:
+    """A body that is no JSON becomes its error."""
+    assert approve.became(b"{", {}, OURS)["error"]["status"] == 400

@@ -22,7 +22,7 @@ POLICY = window.Policy()
 
 @pytest.fixture(autouse=True)
 def _no_log(caplog: pytest.LogCaptureFixture) -> None:
-    """An outage logs a line a second; nobody reads them here."""
+    """Keep quiet: an outage logs a line a second, and nobody reads them here."""
     caplog.set_level(logging.CRITICAL, "defender-alert-webhook")
 
 
@@ -55,7 +55,7 @@ def _only(kind: str) -> Callable[[Request], Fault | None]:
 def test_without_the_table_alerts_go_to_defender_directly(
     out: Callable[[Request], Fault | None], alerts: int
 ) -> None:
-    """Whichever request the table fails to answer twice: each alert is called once, and answered 200 with `id: null`."""
+    """Whichever request the table fails to answer twice: each alert is called once, and told with `id: null`."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
@@ -138,7 +138,9 @@ def test_anything_else_is_unsent(answer: Any) -> None:
 def test_one_unsent_alert_makes_the_delivery_unsent() -> None:
     """Where one of several did not end: 503; the next try sends only that one, and tells of all."""
     world = World()
-    defender = Defender(world, lambda number, body: said(500 if body["title"] == "bad" and not number else 200))
+    defender = Defender(
+        world, lambda number, body: said(500 if body["title"] == "bad" and not number else 200)
+    )
     app = _app(world, defender)
     app.host.script = _out
     payload = [_payload(1), _payload(2, "bad"), _payload(3)]

@@ -209,52 +209,36 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 SMALL = st.dictionaries(TEXT, st.one_of(TEXT, st.integers(), st.none(), st.booleans()), max_size=4)
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    fields=st.lists(TEXT, min_size=8, max_size=8),
-    notes=st.lists(TEXT, max_size=3),
-    times=st.lists(st.floats(1.0, 4e9), min_size=4, max_size=4),
-    counts=st.lists(st.integers(0, 100), min_size=3, max_size=3),
-    created=st.none() | SMALL,
+TIME = st.floats(1.0, 4e9)
+COUNT = st.integers(0, 100)
+ENTRIES = st.builds(
+    Entry,
+    alert=st.builds(Alert, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT),
+    state=st.sampled_from(["waiting", "sending", "created", "failed", "discarded"]),
+    source=TEXT,
+    delivery=TEXT,
+    accepted=TIME,
+    due=TIME,
+    waits=TIME.map(lambda time: f"later-{ledger.stamp(time)}-x"),
+    time_truncated=st.booleans(),
+    notes=st.lists(TEXT, max_size=3).map(tuple),
+    attempt=TEXT,
+    attempts=COUNT,
+    tries=st.lists(SMALL, max_size=3).map(tuple),
+    not_found=COUNT,
+    unavailable=COUNT,
+    next_attempt=st.none() | TIME,
+    ended=st.none() | TIME,
     error=st.none() | SMALL,
-    tries=st.lists(SMALL, max_size=3),
+    created=st.none() | SMALL,
     merged=st.booleans(),
-    truncated=st.booleans(),
 )
-def test_an_entry_is_read_as_it_was_written(
-    fields: list[str],
-    notes: list[str],
-    times: list[float],
-    counts: list[int],
-    created: dict[str, Any] | None,
-    error: dict[str, Any] | None,
-    tries: list[dict[str, Any]],
-    merged: bool,
-    truncated: bool,
-) -> None:
+
+
+@settings(max_examples=60, deadline=None)
+@given(entry=ENTRIES)
+def test_an_entry_is_read_as_it_was_written(entry: Entry) -> None:
     """Whatever an entry holds comes back from its row, from the waiting row as from the alert's own."""
-    made = Alert(*fields[:3], "Medium", *fields[4:])
-    entry = Entry(
-        alert=made,
-        state="waiting",
-        source=fields[0],
-        delivery="d",
-        accepted=times[0],
-        due=times[1],
-        waits=f"later-{ledger.stamp(times[2])}-{made.id}",
-        time_truncated=truncated,
-        notes=tuple(notes),
-        attempt="a",
-        attempts=counts[0],
-        tries=tuple(tries),
-        not_found=counts[1],
-        unavailable=counts[2],
-        next_attempt=times[2],
-        ended=times[3],
-        error=error,
-        created=created,
-        merged=merged,
-    )
     table = StrictTable(clock=lambda: NOW)
     table.commit(ledger.insert(entry))
     assert [ledger.read(row) for row in table.query("", "~")] == [entry, entry]
@@ -285,7 +269,9 @@ def test_a_delivery_is_read_as_it_was_written() -> None:
 def test_the_largest_delivery_fits() -> None:
     """A thousand alerts, all duplicates, all with notes, all with refusals: the delivery's row is within the limits."""
     ids = tuple(f"{number:032x}" for number in range(1000))
-    refused = tuple({"event": number, "problems": [{"field": "f", "detail": "d" * 500}]} for number in range(1000))
+    refused = tuple(
+        {"event": number, "problems": [{"field": "f", "detail": "d" * 500}]} for number in range(1000)
+    )
     delivery = Delivery(
         ledger.delivery_id(NOW), "s", NOW, ids, dict.fromkeys(ids, ("é" * 200,) * 5), ids, refused
     )
@@ -406,6 +392,33 @@ def test_the_waiting_row_is_the_lock() -> None:
     with pytest.raises(Conflict):
         table.commit(ledger.move(first, after, waiting=lock))
     assert unsound(table) == []
+
+
+def test_a_lock_is_of_one_time() -> None:
+    """Whoever saw an alert before it was taken and put back in its very place has seen an older state of it."""
+    entry = _entry()
+    table = _table(entry)
+    seen = _etag(table, entry.waits)
+    held = _held(entry)
+    table.commit(ledger.move(entry, held, waiting=seen))
+    back = ledger.settle(held, said(429), now=NOW, rules=RULES)
+    table.commit(ledger.move(held, back, waiting=_etag(table, held.waits)))
+    assert back.waits == entry.waits
+    with pytest.raises(Conflict):
+        table.commit(ledger.move(entry, _held(entry), waiting=seen))
+
+
+def test_an_alert_without_a_waiting_row_is_locked_by_its_own() -> None:
+    """Of two replays of a failed alert one lands, though nobody deletes a waiting row."""
+    entry = _entry()
+    table = _table(entry)
+    failed = ledger.settle(_held(entry), said(400), now=NOW, rules=RULES)
+    table.commit(ledger.move(entry, failed, waiting="*"))
+    seen = _etag(table, ledger.alert_key(entry.alert.id))
+    discarded = replace(failed, state="discarded", error=None)
+    table.commit(ledger.move(failed, discarded, alert=seen))
+    with pytest.raises(Conflict):
+        table.commit(ledger.move(discarded, ledger.replay(discarded, now=NOW), alert=seen))
 
 
 def test_a_move_needs_a_lock() -> None:

@@ -540,3 +540,153 @@ def test_a_folder_that_is_none_is_reported(tmp_path: Path) -> None:
     mappings = mapping.load(tmp_path / "nowhere")
     assert [one.field for one in mappings.broken] == ["MAPPINGS_PATH"]
     assert apply(BODY, mappings=mappings).alerts
+
+
+# ── what no mapping file has to say ────────────────────────────────────────────────────────────────────────
+
+
+def source(folder: Path, **entries: Any) -> Mappings:
+    """Return mappings with one of the user's own, `acme`, for payloads with a key of that name."""
+    write(folder, "acme", {"title": "Acme", "priority": 99, "when": "has(@, 'acme')", **entries})
+    mappings = mapping.load(folder)
+    assert mappings.broken == []
+    return mappings
+
+
+TEXTS = {"otherwise": {"title": ["'T'"], "description": ["'D'"], "recommendedAction": ["'A'"]}} | {
+    "fields": {"severity": ["'High'"], "category": ["'Malware'"]}
+}
+
+
+def test_keys_that_stand_elsewhere_are_taken_if_nothing_disagrees(tmp_path: Path) -> None:
+    """A template that carries the keys maps, although its source's own mapping knows no place for them."""
+    mappings = source(tmp_path, **TEXTS)
+    mapped = only(apply({"acme": {"custom": {"mdeDeviceId": MACHINE}}, "x": [ROW]}, mappings=mappings))
+    assert keys(mapped) == (MACHINE, TIME, str(REPORT))
+    assert mapped.origins["reportId"] == "x[0].ReportId"
+
+
+def test_keys_that_disagree_with_those_of_the_mapping_are_not_taken(tmp_path: Path) -> None:
+    """What the mapping found and what stands elsewhere must be of one event."""
+    mappings = source(tmp_path, **TEXTS | {"fields": {"machineId": ["acme.id"]}})
+    other = "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
+    told = refused(apply({"acme": {"id": other}, "x": ROW}, mappings=mappings))
+    assert {"eventTime", "reportId"} <= set(told)
+    told = refused(apply({"acme": 1, "x": ROW, "y": {"DeviceId": other}}, mappings=mappings))
+    assert "at x.DeviceId" in told["machineId"]
+    assert "at y.DeviceId" in told["machineId"]
+
+
+def test_one_of_several_events_takes_nothing_of_the_others(tmp_path: Path) -> None:
+    """Where a document has several events, keys are looked for in the event alone."""
+    mappings = source(tmp_path, **TEXTS, events="acme")
+    outcome = apply({"acme": [{"in": ROW}, {"DeviceId": MACHINE}]}, mappings=mappings)
+    assert [mapped.event for mapped in outcome.alerts] == [0]
+    assert {"eventTime", "reportId"} <= set(refused(outcome, 1))
+
+
+def test_look_alikes_are_named_by_every_mapping(tmp_path: Path) -> None:
+    """A refusal says what was there and is not it."""
+    told = refused(
+        apply({"acme": {"aadDeviceId": "x", "TimeGenerated": TIME}}, mappings=source(tmp_path, **TEXTS))
+    )
+    assert "Not it: acme.aadDeviceId is the Entra (Azure AD) device id" in told["machineId"]
+    assert "Not it: acme.TimeGenerated is when the record was received" in told["eventTime"]
+
+
+@pytest.mark.parametrize("table", [{"Table": "EmailEvents"}, {"category": "AdvancedHunting-CloudAppEvents"}])
+def test_tables_are_refused_by_every_mapping(tmp_path: Path, table: Any) -> None:
+    """A row that says that it is of no endpoint table is refused for that, whatever values it has."""
+    told = refused(apply({"acme": 1, **ROW, **table}, mappings=source(tmp_path, extends="defender-event")))
+    assert set(told) == {"reportId"}
+    assert "no endpoint event" in told["reportId"]
+
+
+def test_titles_lose_what_changes_unless_they_are_meant_exactly(tmp_path: Path) -> None:
+    """A rule's name is tidied, with a note; the sender's own words for Defender and the URL's are not."""
+    entries = {"extends": "defender-event", "fields": {"title": ["name"]}}
+    posted = {"acme": 1, **ROW, "name": "Recon 2026-07-19 14:55"}
+    mapped = only(apply(posted, mappings=source(tmp_path, **entries)))
+    assert mapped.alert.title == "Recon"
+    assert any('"Recon 2026-07-19 14:55" became "Recon"' in note for note in mapped.notes)
+    mapped = only(apply(posted, mappings=source(tmp_path, **entries, exact=True)))
+    assert mapped.alert.title == "Recon 2026-07-19 14:55"
+    mappings = source(tmp_path, extends="defender-event", fields={})
+    assert only(apply(posted, mappings=mappings, title="At 14:55")).alert.title == "At 14:55"
+
+
+def test_descriptions_say_when_and_where_once(tmp_path: Path) -> None:
+    """Time and device of the event are added unless the text has them; not to words that are meant exactly."""
+    entries = {"extends": "defender-event", "fields": {"description": ["text"]}}
+    posted = {"acme": 1, **ROW, "text": "What."}
+    description = only(apply(posted, mappings=source(tmp_path, **entries))).alert.description
+    assert description == f"What.\n\nEvent: {TIME} on pc-1.example"
+    posted["text"] = f"What, at {TIME}."
+    assert only(apply(posted, mappings=source(tmp_path, **entries))).alert.description == posted["text"]
+    posted["text"] = "What."
+    assert only(apply(posted, mappings=source(tmp_path, **entries, exact=True))).alert.description == "What."
+
+
+def test_long_descriptions_keep_their_footer(tmp_path: Path) -> None:
+    """What is cut is the text, not the way back to its source."""
+    entries = {"extends": "defender-event", "fields": {"description": ["text"]}, "footer": ["link"]}
+    posted = {"acme": 1, **ROW, "text": "\N{GRINNING FACE}" * 5_000, "link": "https://acme.example/1"}
+    mapped = only(apply(posted, mappings=source(tmp_path, **entries)))
+    assert alert.units(mapped.alert.description) <= 4_096
+    assert mapped.alert.description.endswith("https://acme.example/1")
+    assert "\N{GRINNING FACE}…\n\nEvent: " in mapped.alert.description
+    assert any("description: cut from 10,000" in note for note in mapped.notes)
+
+
+def test_a_rule_tells_what_it_found_and_a_place_where_it_stood(tmp_path: Path) -> None:
+    """`found` comes before the detail, `at` is the origin."""
+    mappings = source(
+        tmp_path,
+        **TEXTS | {"fields": {"machineId": [{"from": "a.id", "at": "a.where"}]}},
+        refuse=[
+            {
+                "when": "a.bad",
+                "field": "reportId",
+                "found": "format('{} is bad.', a.bad)",
+                "detail": "Mend it.",
+            }
+        ],
+    )
+    [one] = apply({"acme": 1, "a": {"id": MACHINE, "where": "in a", "bad": "x"}}, mappings=mappings).refused
+    assert one.origins["machineId"] == "in a"
+    assert {problem.field: problem.detail for problem in one.problems}["reportId"] == "x is bad. Mend it."
+
+
+def test_an_envelope_tells_of_its_own_times() -> None:
+    """A missing time inside Event Grid, CloudEvents or an Event Hub message is told which time is not it."""
+    inner = {"DeviceId": MACHINE, "ReportId": 1}
+    for envelope, said in (
+        (
+            {"specversion": "1.0", "type": "t", "source": "s", "time": TIME, "data": inner},
+            "CloudEvent's own time",
+        ),
+        ({"eventType": "t", "topic": "/t", "eventTime": TIME, "data": inner}, "Event Grid's own eventTime"),
+        ({"body": inner, "x-opt-enqueued-time": 1}, "x-opt-enqueued-time is when it received"),
+    ):
+        assert said in refused(apply(envelope))["eventTime"]
+
+
+def test_envelopes_are_opened_as_deep_as_they_may_be() -> None:
+    """What is deeper is read as it stands: by the generic mapping, or refused."""
+    posted: Any = ROW
+    for _ in range(11):
+        posted = {"body": posted}
+    assert keys(only(apply(posted))) == (MACHINE, TIME, str(REPORT))
+    for _ in range(5):
+        posted = {"body": posted}
+    assert apply(posted).source == "generic"
+
+
+@pytest.mark.parametrize("name", [name for name in OURS.names() if not OURS.sources[name].exact])
+def test_every_source_has_texts_for_any_event_and_a_remedy(name: str) -> None:
+    """No alert fails for want of a title, and no refusal leaves its reader without the next step."""
+    found = OURS.sources[name]
+    texts = [field for field in alert.FIELDS if field not in ("machineId", "eventTime", "reportId")]
+    assert [field for field in texts if not found.otherwise.get(field)] == []
+    assert set(found.missing) >= {"machineId", "eventTime", "reportId"}
+    assert found.remedy

@@ -167,3 +167,39 @@ def test_json_in_strings_is_parsed_the_same_way(value: Any) -> None:
     assert as_json(payload.parse(text)) == value
     assert payload.parse(text + " x") is None
     assert payload.parse("") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('<13>Jul 19 host x: {"a": 1} and so on', {"a": "1"}),
+        ('{a} {"b": {"c": 2}}', {"b": {"c": "2"}}),
+        ("{ { { " + '{"a": 1}', None),
+        ("no braces", None),
+        ("{" * 100_000, None),
+    ],
+)
+def test_json_within_a_text_is_found(text: str, value: Any) -> None:
+    """The first object of a log line, with what stands before and behind it; a few braces are tried, no more."""
+    assert payload.embedded(text) == value
+
+
+@given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_json_encoded_several_times_is_opened(value: Any) -> None:
+    """An object or array comes out of up to three encodings around the first; a text stays one."""
+    for times in range(1, 4):
+        text = json.dumps(value)
+        for _ in range(times - 1):
+            text = json.dumps(text)
+        if isinstance(value, dict | list):
+            assert payload.opened(text) == value
+    assert payload.opened(json.dumps("plain")) == "plain"
+    assert payload.opened("{") is None
+
+
+def test_base64_is_strict() -> None:
+    """What is not base64, or not text inside, is none."""
+    assert payload.from_base64("eyJhIjogMX0=") == '{"a": 1}'
+    assert payload.from_base64(" eyJhIjogMX0=\n") == '{"a": 1}'
+    for wrong in ("e", "eyJ!", "/w==", "\u00fc"):
+        assert payload.from_base64(wrong) is None

@@ -65,9 +65,7 @@ class Past:
 
     def refuse(self) -> None:
         """Let a payload be refused and kept."""
-        refusal = ledger.Refusal(
-            ledger.refusal_id(self.now), self.now, "", 422, "no event", (), {}, b"{}", 2
-        )
+        refusal = ledger.Refusal(ledger.refusal_id(self.now), self.now, "", 422, "no event", (), {}, b"{}", 2)
         self.table.commit([ledger.insert_refusal(refusal)])
 
     def purge_all(self, seconds: float = MONTH) -> int:

@@ -1,0 +1,135 @@
+"""Shows what a payload becomes, and why: the mapping chosen, where each field came from, and the body for Defender.
+
+    make map FILE=payload.json                        recognised, as the webhook would
+    make map FILE=payload.json SOURCE=splunk          read by this mapping
+    make map FILE=- ARGS="severity=High title=Test"   from standard input, with parameters as in the URL
+
+MAPPINGS_PATH names a folder of your own mappings, as it does for the app. Nothing is sent. Exits 1 if an event is
+refused or a mapping of yours is broken, 2 if the payload cannot be read at all.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.text import Text
+
+from dev import approve
+from shared import alert, mapping
+from shared.mapping import Mapped, Mappings, Outcome, Refused
+from shared.problems import Problem, WebhookError
+
+_USAGE = 'Name a payload: make map FILE=payload.json [SOURCE=splunk] [ARGS="severity=High"]'
+_COLOURS = {"machineId": "cyan", "eventTime": "cyan", "reportId": "cyan"}
+_MOST = 20  # events shown
+_VALUE, _ORIGIN = 48, 90
+
+
+def show(outcome: Outcome, mappings: Mappings, console: Console) -> None:
+    """Print an outcome for a person."""
+    for step in outcome.steps:
+        _line(console, Text.assemble(("→ ", "dim"), step))
+    for name in (outcome.source or "").split("+"):
+        source = mappings.sources.get(name)
+        if source and source.when:
+            when = Text(" ".join(source.when.text.split()), "dim")
+            _line(
+                console,
+                Text.assemble(
+                    (f"  {name} recognises a payload (priority {source.priority}) if  ", "dim"), when
+                ),
+            )
+    if outcome.ignored is not None:
+        _line(console, Text.assemble(("ignored ", "yellow"), outcome.ignored))
+        if outcome.reply is not None:
+            _json(console, outcome.reply)
+    found: list[Mapped | Refused] = sorted((*outcome.alerts, *outcome.refused), key=lambda one: one.event)
+    for one in found[:_MOST]:
+        console.print()
+        if isinstance(one, Mapped):
+            _accepted(one, console)
+        else:
+            _refused(one, console)
+    if len(found) > _MOST:
+        _line(console, Text(f"\n… and {len(found) - _MOST} more", "dim"))
+    _line(console, Text(f"\n{len(outcome.alerts)} alerts, {len(outcome.refused)} refused", "bold"))
+
+
+def _accepted(mapped: Mapped, console: Console) -> None:
+    _line(console, Text.assemble((f"event {mapped.event} ", "bold"), ("valid", "green")))
+    body = mapped.alert.body()
+    _fields(console, [(name, body[name], mapped.origins.get(name, "")) for name in alert.FIELDS])
+    for note in mapped.notes:
+        _line(console, Text.assemble(("  note  ", "yellow"), note))
+    if mapped.time_truncated:
+        _line(
+            console,
+            Text.assemble(("  note  ", "yellow"), "the time lost digits: a 404 will not be tried again"),
+        )
+    _json(console, body)
+
+
+def _refused(refused: Refused, console: Console) -> None:
+    _line(console, Text.assemble((f"event {refused.event} ", "bold"), ("refused", "red")))
+    _fields(console, [(name, "", refused.origins[name]) for name in alert.FIELDS if name in refused.origins])
+    _problems(console, refused.problems)
+
+
+def _fields(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
+    for name, value, origin in rows:
+        line = Text("  ").append(f"{name:18}", _COLOURS.get(name, "blue"))
+        if value:
+            line.append(f"{_cut(value, _VALUE):{_VALUE}}  ")
+        _line(console, line.append(f"← {_cut(origin, _ORIGIN)}", "dim"))
+
+
+def _cut(text: str, limit: int) -> str:
+    return alert.cut(" ".join(text.split()), limit)
+
+
+def _problems(console: Console, problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        _line(console, Text.assemble((f"  {problem.field}  ", "red"), problem.detail))
+
+
+def _json(console: Console, value: object) -> None:
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if console.is_terminal:
+        console.print(Syntax(text, "json", background_color="default", word_wrap=True))
+    else:
+        _line(console, Text(text))
+
+
+def _line(console: Console, text: Text) -> None:
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console) -> int:
+    """Show what the payload of a file becomes. Return the exit code."""
+    files = [one for one in arguments if "=" not in one]
+    query = dict(one.split("=", 1) for one in arguments if "=" in one)
+    if len(files) != 1:
+        _line(console, Text(_USAGE))
+        return 2
+    folder = environ.get("MAPPINGS_PATH")
+    mappings = mapping.load(Path(folder) if folder else None)
+    _problems(console, mappings.broken)
+    try:
+        body = sys.stdin.buffer.read() if files[0] == "-" else Path(files[0]).read_bytes()
+        outcome = approve.outcome_of(body, query, mappings)
+    except OSError as error:
+        _line(console, Text(f"{files[0]} cannot be read: {error.strerror}", "red"))
+        return 2
+    except WebhookError as error:
+        _line(console, Text.assemble((f"{error.status} ", "red"), error.detail))
+        return 2
+    show(outcome, mappings, console)
+    return 1 if outcome.refused or mappings.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ, Console(highlight=False)))

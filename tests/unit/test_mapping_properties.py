@@ -1,0 +1,231 @@
+"""What holds of every mapping and any payload: an outcome, in bounds, whatever the order, through every wrapper."""
+
+import base64
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dev import approve
+from dev.approve import Pair
+from shared import alert, expression, mapping, names, payload, problems
+from shared.expression import Evaluation
+from shared.mapping import Outcome
+from shared.payload import Number
+
+
+def _is_json(pair: Pair) -> bool:
+    try:
+        json.loads(pair.payload.read_bytes())
+    except ValueError:
+        return False
+    return True
+
+
+OURS = mapping.load()
+PAIRS = [pair for pair in approve.pairs() if pair.payload.suffix == ".json" and _is_json(pair)]
+MACHINE, TIME, REPORT = (
+    "3d583074bdc1fb8ec27a43da2c777b684b0f535b",
+    "2026-07-19T14:55:51.5813247Z",
+    "639199803770463714",
+)
+ROW = {"DeviceId": MACHINE, "Timestamp": TIME, "ReportId": int(REPORT), "ActionType": "ProcessCreated"}
+BODY = {
+    "machineId": MACHINE,
+    "eventTime": TIME,
+    "reportId": REPORT,
+    "severity": "High",
+    "category": "Malware",
+    "title": "T",
+    "description": "D",
+    "recommendedAction": "A",
+}
+RECORD = {
+    "category": "AdvancedHunting-DeviceProcessEvents",
+    "time": "2026-07-19T15:00:00Z",
+    "properties": ROW,
+}
+CLOUD = {"specversion": "1.0", "id": "1", "type": "t", "source": "s", "time": "2026-07-19T15:00:00Z"}
+GRID = {"id": "1", "topic": "/t", "subject": "s", "eventType": "E", "eventTime": "2026-07-19T15:00:00Z"}
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "bare": lambda inner: inner,
+    "array": lambda inner: [inner],
+    "text": json.dumps,
+    "text in text": lambda inner: json.dumps(json.dumps(inner)),
+    "body": lambda inner: {"headers": {"a": "b"}, "body": inner},
+    "Body as text": lambda inner: {"Body": json.dumps(inner)},
+    "body as text in text": lambda inner: {"body": json.dumps(json.dumps(inner))},
+    "event hub": lambda inner: {"body": inner, "x-opt-enqueued-time": 1_784_386_923_590},
+    "records": lambda inner: {"records": [inner]},
+    "records as text": lambda inner: {"records": json.dumps([inner])},
+    "data": lambda inner: {"data": inner},
+    "value of a list": lambda inner: {"value": [inner]},
+    "cloud event": lambda inner: {**CLOUD, "data": inner},
+    "cloud event, text": lambda inner: {**CLOUD, "data": json.dumps(inner)},
+    "cloud event, base64": lambda inner: {**CLOUD, "data_base64": _base64(inner)},
+    "cloud events": lambda inner: [{**CLOUD, "data": inner}],
+    "event grid": lambda inner: [{**GRID, "data": inner}],
+    "event grid, text": lambda inner: [{**GRID, "data": json.dumps(inner)}],
+    "Logic Apps content": lambda inner: {"$content-type": "x", "$content": _base64(inner)},
+    "Service Bus": lambda inner: {"ContentData": _base64(inner), "MessageId": "1"},
+    "Pub/Sub": lambda inner: {"message": {"data": _base64(inner)}, "subscription": "s"},
+    "unknown": lambda inner: {"vendor": "x", "list": [{"of": {"it": inner}}]},
+}
+
+
+def _base64(value: Any) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def apply(value: Any, source: str | None = None) -> Outcome:
+    """Read and map a value as it would arrive."""
+    documents = payload.read(json.dumps(value).encode(), max_bytes=1_048_576)
+    return OURS.apply(documents, source=source, defaults={}, max_alerts=100)
+
+
+def keys(outcome: Outcome) -> tuple[str, str, str]:
+    """Return the keys of the one alert of an outcome without refusals."""
+    assert outcome.refused == ()
+    [mapped] = outcome.alerts
+    return mapped.alert.machine_id, mapped.alert.event_time, mapped.alert.report_id
+
+
+@pytest.mark.parametrize("outer", WRAPPERS)
+@pytest.mark.parametrize("inner", WRAPPERS)
+def test_the_keys_pass_byte_by_byte_through_every_two_wrappers(outer: str, inner: str) -> None:
+    """Envelope in envelope, encoded once or twice: the keys arrive to the digit, whatever the event's own form."""
+    for event in (BODY, RECORD, ROW):
+        assert keys(apply(WRAPPERS[outer](WRAPPERS[inner](event)))) == (MACHINE, TIME, REPORT)
+
+
+def _shuffled(value: Any, chance: random.Random) -> Any:
+    if isinstance(value, dict):
+        entries = [(name, _shuffled(inner, chance)) for name, inner in value.items()]
+        chance.shuffle(entries)
+        return dict(entries)
+    return [_shuffled(inner, chance) for inner in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=[pair.name for pair in PAIRS])
+def test_the_order_of_keys_is_irrelevant(pair: Pair) -> None:
+    """Every real payload with its keys in another order becomes the same."""
+    value = json.loads(pair.payload.read_bytes())
+    expected = json.loads(pair.expected())
+    for seed in range(3):
+        body = json.dumps(_shuffled(value, random.Random(seed))).encode()
+        assert approve.became(body, pair.query, OURS) == expected
+
+
+def _names(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*map(_names, value.values()))
+    return set().union(*map(_names, value)) if isinstance(value, list) else set()
+
+
+PAYLOADS = [json.loads(pair.payload.read_bytes()) for pair in PAIRS]
+NAMES = sorted(set().union(*map(_names, PAYLOADS)))
+TEXTS = [
+    "",
+    "High",
+    MACHINE,
+    TIME,
+    "AdvancedHunting-DeviceEvents",
+    "\ud800",
+    "[",
+    '"{}"',
+    "NaN",
+    f"{MACHINE}|1|{TIME}",
+]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.sampled_from(TEXTS) | st.integers().map(Number) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5)
+        | inner.map(json.dumps)
+    ),
+    max_leaves=12,
+)
+
+
+def _mutated(value: Any, chance: random.Random, part: Any) -> Any:
+    """Return a copy in which things are replaced, renamed, left out or put into arrays, at about one in ten places."""
+    kind = chance.randrange(40)
+    if kind < 3:
+        return (part, [value], json.dumps(value))[kind]
+    if isinstance(value, dict):
+        return {
+            name if chance.randrange(30) else chance.choice(NAMES): _mutated(inner, chance, part)
+            for name, inner in value.items()
+            if chance.randrange(30)
+        }
+    if isinstance(value, list):
+        return [_mutated(inner, chance, part) for inner in value]
+    return Number(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _check(outcome: Outcome) -> None:
+    """Check what holds of any outcome: all of it can be sent, stored and answered."""
+    assert bool(outcome.alerts or outcome.refused) != (outcome.ignored is not None)
+    for mapped in outcome.alerts:
+        assert alert.check(mapped.alert.body()).alert == mapped.alert
+        assert set(mapped.origins) == set(alert.FIELDS)
+    for one in outcome.refused:
+        assert one.problems
+    for text in (
+        *(note for mapped in outcome.alerts for note in mapped.notes),
+        *(problem.detail for one in outcome.refused for problem in one.problems),
+        *outcome.steps,
+        outcome.ignored or "",
+    ):
+        assert text.encode() or text == ""
+    assert json.dumps(outcome.reply)
+    events = [one.event for one in outcome.alerts] + [one.event for one in outcome.refused]
+    assert len(set(events)) == len(events) <= 100
+
+
+def _apply(documents: list[Any], source: str | None) -> None:
+    try:
+        outcome = OURS.apply(documents, source=source, defaults={"title": "T"}, max_alerts=100)
+    except problems.PayloadTooLarge:
+        return
+    _check(outcome)
+
+
+@given(st.lists(JSON, min_size=1, max_size=2), st.sampled_from([None, *OURS.names()]))
+def test_any_json_is_an_outcome_or_too_large(documents: list[Any], source: str | None) -> None:
+    """Whatever is posted, whoever is said to have sent it, is mapped, refused or ignored."""
+    _apply(documents, source)
+
+
+@given(st.sampled_from(PAYLOADS), JSON, st.randoms(use_true_random=False), st.booleans())
+def test_any_distortion_of_a_real_payload_is_an_outcome(
+    value: Any, part: Any, chance: random.Random, named: bool
+) -> None:
+    """Real payloads with parts renamed, replaced, nested or missing never raise anything but "too large"."""
+    source = chance.choice(OURS.names()) if named else None
+    _apply([_mutated(value, chance, part)], source)
+
+
+@given(st.sampled_from(PAYLOADS), JSON, st.randoms(use_true_random=False))
+def test_a_hallmark_never_hides_what_a_condition_would_say(
+    value: Any, part: Any, chance: random.Random
+) -> None:
+    """A condition is skipped only for objects of which it does not hold."""
+    document = _mutated(value, chance, part)
+    if isinstance(document, dict):
+        words = set(map(names.word, document))
+        evaluation = Evaluation(document, budget=expression.Budget(1_000))
+        for source in OURS.sources.values():
+            if source.when and not source.when.may_hold(words):
+                assert not evaluation.holds(source.when, document)
+
+
+def test_hallmarks_spare_most_conditions() -> None:
+    """A native body is compared with few conditions: the others' keys are not there."""
+    conditions = [source.when for source in OURS.sources.values() if source.when]
+    words = set(map(names.word, BODY))
+    assert sum(one.may_hold(words) for one in conditions) < len(conditions) / 2
