@@ -12,7 +12,9 @@ from shared.problems import CONTENT_TYPE as PROBLEM
 from shared.problems import WebhookError
 
 JSON = "application/json"
-_ORIGIN = re.compile(r"[A-Za-z0-9.*:/_-]{1,255}")  # a host name, as the specification asks; nothing else is echoed
+_ORIGIN = re.compile(
+    r"[A-Za-z0-9.*:/_-]{1,255}"
+)  # a host name, as the specification asks; nothing else is echoed
 _log = logging.getLogger(__name__)
 
 

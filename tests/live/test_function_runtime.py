@@ -126,7 +126,9 @@ def test_the_runtime_tells_good_functions_from_bad_ones(runtime: str, tmp_path: 
 def test_the_function_loads_and_answers(answers: dict[str, dict[str, Any]], function: str) -> None:
     """Nothing is configured here: a function may say that, and nothing else."""
     answer = answers[function]
-    if answer["error"] is not None:  # a timer's run has no answer to put it into: the platform shows it as failed
+    if (
+        answer["error"] is not None
+    ):  # a timer's run has no answer to put it into: the platform shows it as failed
         assert "timer" in example(function)
         assert "SettingsError" in answer["error"]
         assert "AzureWebJobsStorage" in answer["error"]

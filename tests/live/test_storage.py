@@ -80,7 +80,13 @@ def test_two_hosts_may_make_the_table_at_once(azurite: Azurite, table_name: str)
 
 def test_a_row_comes_back_as_it_was_written(table: AzureTable) -> None:
     """Text, numbers and flags keep their kind and value; the ETag of the write is the ETag of the row."""
-    values: dict[str, Value] = {"text": "ä€😀'\"<", "number": 7, "seconds": 60.25, "whole": 150.0, "flag": True}
+    values: dict[str, Value] = {
+        "text": "ä€😀'\"<",
+        "number": 7,
+        "seconds": 60.25,
+        "whole": 150.0,
+        "flag": True,
+    }
     etags = table.commit([Insert("a1", values)])
     (row,) = table.query("a", "b")
     assert {name: row.values[name] for name in values} == values

@@ -146,6 +146,8 @@ def test_core_tools_get_every_setting_of_the_stack() -> None:
     assert activate == ". .venv/bin/activate"
     assert shlex.split(start) == [
         "FUNCTIONS_WORKER_RUNTIME=python",
+        "AzureWebJobs__DispatchAlertsFunction__Disabled=true",
+        "AzureWebJobsSecretStorageType=files",
         "DEFENDER_API_URL=http://127.0.0.1:1",
         "AlertStorage=AccountKey=a b;",
         "func",
