@@ -13,7 +13,7 @@ is judged before a fault can strike it: one that meets a reset or a 500 has used
 Without a fault, the checks decide, in this order: token (401), role (403), window (429), method, content
 type, JSON and fields (4xx), event (404).
 
-Under `/_simulator/` JSON has the names of the dataclasses below, in camel case. Durations are in seconds.
+Under `/_simulator/` JSON has the names of the dataclasses here and in switches.py, in camel case. Durations are in seconds.
 """
 
 import argparse
@@ -35,120 +35,21 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
-from fnmatch import fnmatchcase
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import parse_qsl
 
-from dev import token_endpoint
+from dev import defender_rules, token_endpoint
 from dev.judge import Judge, violations
-from dev.token_endpoint import Grant, Refused, TokenEndpoint
+from dev.switches import FAULT_STATUS, TOKEN_FAULTS, Delay, Fault, Switches, alter, bounds
+from dev.token_endpoint import Refused, TokenEndpoint
 
 ALERTS_PATH = "/api/alerts/CreateAlertByReference"
 CONTROL_PATH = "/_simulator/"
-FIELDS = (
-    "machineId", "severity", "title", "description", "recommendedAction", "eventTime", "reportId", "category",
-)  # fmt: skip
-SEVERITIES = ("Low", "Medium", "High")
-CATEGORIES = (
-    "General", "CommandAndControl", "Collection", "CredentialAccess", "DefenseEvasion", "Discovery",
-    "Exfiltration", "Exploit", "Execution", "InitialAccess", "LateralMovement", "Malware", "Persistence",
-    "PrivilegeEscalation", "Ransomware", "SuspiciousActivity",
-)  # fmt: skip
-ALERT_FIELDS = (
-    "id", "incidentId", "investigationId", "assignedTo", "severity", "status", "classification",
-    "determination", "investigationState", "detectionSource", "detectorId", "category", "threatFamilyName",
-    "title", "description", "alertCreationTime", "firstEventTime", "lastEventTime", "lastUpdateTime",
-    "resolvedTime", "machineId", "computerDnsName", "rbacGroupName", "aadTenantId", "threatName",
-    "mitreTechniques", "relatedUser", "comments", "evidence",
-)  # fmt: skip
 _CODES = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests"}
 _TICKS_TO_1970 = 621_355_968_000_000_000  # .NET counts 100 ns since the year 1, and alert ids begin so
-
-Delay = float | tuple[float, float]
-"""Seconds: always the same, or drawn between two bounds."""
-
-_TOKEN_FAULTS = ("wrong-audience", "no-role", "other-tenant", "expires")
-_FAULT_STATUS = {
-    "status": 500, "html": 502, "foreign": 200, "empty": 200, "redirect": 302,
-    **dict.fromkeys(("slow", "trickle", "truncated", "reset", "hang", *_TOKEN_FAULTS), 0),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What goes wrong: with the next `times` answers (None: all), a `fraction`, or those about a `title`.
-
-    `title` is a pattern as of file names: `Drill*` strikes every title that begins so.
-
-    ```
-    kind        the caller meets
-    status      the error `status` (500), in JSON as it should be; with `retry_after` as seconds or `as_date`
-    html        a gateway's page with `status` (502)
-    foreign     JSON of somebody else with `status` (200)
-    empty       no body, with `status` (200)
-    redirect    `status` (302) to `location` (the same URL)
-    reset       a connection reset
-    hang        nothing, until the faults are switched again; then the connection is closed
-    slow        the real answer, `delay` seconds late
-    trickle     the real answer byte by byte, `delay` seconds apart
-    truncated   the headers and half of the body of the real answer, then the connection is closed
-    wrong-audience, no-role, other-tenant, expires (in `lifetime` seconds, which may be negative):
-                such a token; on the token endpoint only
-    ```
-    A call met by a fault is not processed, unless the caller sees (some of) the real answer or
-    `after_processing` is set: then the alert is created and the answer lost.
-    """
-
-    kind: str
-    on: Literal["alerts", "token"] = "alerts"
-    times: int | None = None
-    fraction: float = 1.0
-    title: str | None = None
-    after_processing: bool = False
-    status: int | None = None
-    retry_after: int | str | None = None
-    as_date: bool = False
-    location: str | None = None
-    delay: float = 0.0
-    lifetime: int = 0
-
-    def __post_init__(self) -> None:
-        if self.kind not in _FAULT_STATUS:
-            raise ValueError(f"no such kind of fault: {self.kind!r}; there are {', '.join(_FAULT_STATUS)}")
-        if self.on not in {"alerts", "token"} or (self.kind in _TOKEN_FAULTS and self.on != "token"):
-            raise ValueError(f"{self.kind!r} cannot strike on {self.on!r}")
-        if not (self.times is None or self.times > 0) or not 0 < self.fraction <= 1 or self.delay < 0:
-            raise ValueError("times and delay must be positive, fraction above 0 and at most 1")
-        if self.status is not None:
-            HTTPStatus(self.status)
-        if self.as_date and not isinstance(self.retry_after, int):
-            raise ValueError(f"as_date needs retry_after in seconds, not {self.retry_after!r}")
-
-    def strikes(self, on: str, title: str | None) -> bool:
-        """Tell whether this fault is for such a call, leaving `times` and `fraction` aside."""
-        return self.on == on and (self.title is None or fnmatchcase(title or "", self.title))
-
-
-@dataclass(frozen=True, slots=True)
-class Switches:
-    """What can be changed while the simulator runs. The first fault of the list that strikes is the one."""
-
-    latency: Delay = 0.0
-    transit: Delay = 0.0
-    known_events: Literal["registered", "all"] = "registered"
-    faults: tuple[Fault, ...] = ()
-
-    def __post_init__(self) -> None:
-        for low, high in (_bounds(self.latency), _bounds(self.transit)):
-            if not 0 <= low <= high:
-                raise ValueError(
-                    f"a delay is a number of seconds or a lower and an upper one, not {low}, {high}"
-                )
-        if self.known_events not in {"registered", "all"}:
-            raise ValueError(f"known_events is 'registered' or 'all', not {self.known_events!r}")
 
 
 class Event(NamedTuple):
@@ -322,7 +223,7 @@ class Simulator:
         with self._changed:
             alert = self._alerts[alert_id]
             alert["status"] = "Resolved"
-            alert["resolvedTime"] = alert["lastUpdateTime"] = _iso(_ticks())
+            alert["resolvedTime"] = alert["lastUpdateTime"] = defender_rules.iso(defender_rules.now())
             if self._open.get(key := (alert["machineId"], alert["title"])) is alert:
                 del self._open[key]
 
@@ -363,7 +264,7 @@ class Simulator:
         self, arrival: Arrival, refused: Refused | None, content_type: str | None, body: bytes
     ) -> _Reply:
         """Return what to send for a call that has arrived, be it the answer or a fault."""
-        fields = _json_object(body)
+        fields = defender_rules.json_object(body)
         with self._changed:
             for name, key in (("machine_id", "machineId"), ("event_time", "eventTime"),
                               ("report_id", "reportId"), ("title", "title")):  # fmt: skip
@@ -380,7 +281,7 @@ class Simulator:
             try:
                 if refused:
                     raise refused
-                _check(arrival.method, content_type, fields)
+                defender_rules.check(arrival.method, content_type, fields)
                 return _render(200, self._raise_alert(arrival, fields or {}))
             except Refused as refusal:
                 return _error(refusal)
@@ -405,7 +306,7 @@ class Simulator:
         return self._bend(
             fault,
             released,
-            lambda: _render(*self._tokens.answer(asked, identity_header, lambda grant: _alter(grant, fault))),
+            lambda: _render(*self._tokens.answer(asked, identity_header, lambda grant: alter(grant, fault))),
             lambda status: _render(*token_endpoint.failure(status, "Switched on in the simulator.")),
         )
 
@@ -453,14 +354,14 @@ class Simulator:
             known = event in self._known or self._switches.known_events == "all"
             if not known or event in self._unknown:
                 raise Refused(404, "ResourceNotFound", f"Event {event.report_id} was not found")
-            ticks = _ticks()
+            ticks = defender_rules.now()
             alert = self._open.get(key := (event.machine_id, fields["title"]))
             arrival.merged = alert is not None
             if alert is None:
                 alert_id = f"da{ticks + _TICKS_TO_1970}_{1_364_969_609 + arrival.sequence}"
-                alert = _alert(alert_id, 1_126_093 + len(self._alerts), ticks, fields)
+                alert = defender_rules.new_alert(alert_id, 1_126_093 + len(self._alerts), ticks, fields)
                 self._alerts[alert_id] = self._open[key] = alert
-            alert["lastUpdateTime"] = _iso(ticks)
+            alert["lastUpdateTime"] = defender_rules.iso(ticks)
             arrival.alert_id = alert["id"]
             return dict(alert)
 
@@ -499,7 +400,7 @@ class Simulator:
                 return replace(process(), manner="trickle", pace=fault.delay)
             case Fault(kind="truncated"):
                 return replace(process(), manner="truncated")
-            case Fault(kind=kind) if kind in _TOKEN_FAULTS:
+            case Fault(kind=kind) if kind in TOKEN_FAULTS:
                 return process()
             case _:
                 if fault.after_processing:
@@ -510,7 +411,7 @@ class Simulator:
 
     def _instead(self, fault: Fault, fail: Callable[[int], _Reply]) -> _Reply:
         """Return what the caller gets instead of the real answer."""
-        status = fault.status or _FAULT_STATUS[fault.kind]
+        status = fault.status or FAULT_STATUS[fault.kind]
         headers: dict[str, str] = {}
         if fault.retry_after is not None:
             until = math.ceil(time.time() + float(fault.retry_after)) if fault.as_date else None
@@ -534,7 +435,7 @@ class Simulator:
         return replace(reply, headers={**reply.headers, **headers})
 
     def _pause(self, delay: Delay) -> None:
-        low, high = _bounds(delay)
+        low, high = bounds(delay)
         with self._changed:
             seconds = low if low == high else self._dice.uniform(low, high)
         self.wait(seconds)
@@ -644,116 +545,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the simulator keeps its own log."""
 
 
-def _check(method: str, content_type: str | None, fields: Mapping[str, Any] | None) -> None:
-    """Raise `Refused` unless the call is what Defender documents, to the letter."""
-    if method != "POST":
-        raise Refused(
-            405, "MethodNotAllowed", f"The requested resource does not support http method '{method}'."
-        )
-    if (content_type or "").partition(";")[0].strip().lower() != "application/json":
-        raise Refused(415, "UnsupportedMediaType", f"The media type {content_type!r} is not supported.")
-    if fields is None:
-        raise Refused(400, "InvalidRequestBody", "Invalid request body.")
-    for name in FIELDS:
-        if fields.get(name) is None or fields[name] == "" or str(fields[name]).isspace():
-            raise Refused(400, "BadRequest", f"{name} argument is missing")
-    for name, value in fields.items():
-        if name not in FIELDS or not isinstance(value, str):
-            raise Refused(
-                400, "InvalidRequestBody", f"Invalid request body: {name!r} is unknown or no string."
-            )
-    forms = {
-        "machineId": bool(re.fullmatch("[0-9a-f]{40}", fields["machineId"])),
-        "severity": fields["severity"] in SEVERITIES,
-        "category": fields["category"] in CATEGORIES,
-        "reportId": bool(re.fullmatch("[0-9]{1,19}", fields["reportId"]))
-        and int(fields["reportId"]) < 1 << 63,
-        "eventTime": _is_time(fields["eventTime"]),
-    }
-    for name, good in forms.items():
-        if not good:
-            raise Refused(400, "InvalidInput", f"Invalid input {name}: {fields[name]!r}.")
-
-
-def _is_time(value: str) -> bool:
-    """Tell whether `value` is UTC as advanced hunting writes it: `2018-08-03T16:45:21.7115183Z`."""
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,7})?Z", value):
-        return False
-    try:
-        datetime.fromisoformat(value[:19])
-    except ValueError:
-        return False
-    return True
-
-
-def _alert(alert_id: str, incident: int, ticks: int, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return a new alert with every field of the documented resource."""
-    now = _iso(ticks)
-    return {
-        **dict.fromkeys(ALERT_FIELDS),
-        **{name: fields[name] for name in ("machineId", "severity", "category", "title", "description")},
-        "id": alert_id,
-        "incidentId": incident,
-        "status": "New",
-        "investigationState": "Queued",
-        "detectionSource": "WindowsDefenderAtp",
-        "detectorId": "360fdb3b-18a9-471b-9ad0-ad80a4cbcb02",
-        "alertCreationTime": now,
-        "firstEventTime": fields["eventTime"],
-        "lastEventTime": fields["eventTime"],
-        "lastUpdateTime": now,
-        "computerDnsName": f"device-{fields['machineId'][:6]}.contoso.example",
-        "aadTenantId": token_endpoint.TENANT,
-        "mitreTechniques": [],
-        "comments": [],
-        "evidence": [],
-    }
-
-
-def _ticks() -> int:
-    """Return the time in units of 100 ns since 1970, the precision of Defender's times."""
-    return time.time_ns() // 100
-
-
-def _iso(ticks: int) -> str:
-    seconds, fraction = divmod(ticks, 10**7)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:07}Z"
-
-
-def _alter(grant: Grant, fault: Fault | None) -> Grant:
-    """Return what the token shall say, as the fault wants it."""
-    match fault:
-        case Fault(kind="wrong-audience"):
-            return replace(grant, audience="https://graph.microsoft.com")
-        case Fault(kind="no-role"):
-            return replace(grant, roles=())
-        case Fault(kind="other-tenant"):
-            return replace(grant, tenant=token_endpoint.OTHER_TENANT)
-        case Fault(kind="expires"):
-            return replace(grant, lifetime=fault.lifetime)
-        case _:
-            return grant
-
-
-def _json_object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in `body`, or None: strict UTF-8, no key twice, no NaN, no lone surrogates."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(found := dict(pairs)) < len(pairs):
-            raise ValueError("a key twice")
-        return found
-
-    def never(constant: str) -> Any:
-        raise ValueError(constant)
-
-    try:
-        value = json.loads(body.decode(), object_pairs_hook=once, parse_constant=never)
-        json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def _render(status: int, value: Any) -> _Reply:
     body = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
     return _Reply(status, body, {"Content-Type": "application/json; charset=utf-8"})
@@ -765,10 +556,6 @@ def _error(refused: Refused) -> _Reply:
     reply = _render(refused.status, {"error": error})
     after = {} if refused.retry_after is None else {"Retry-After": str(refused.retry_after)}
     return replace(reply, headers={**reply.headers, **after}, code=refused.code)
-
-
-def _bounds(delay: Delay) -> tuple[float, float]:
-    return delay if isinstance(delay, tuple) else (delay, delay)
 
 
 def _camel(value: Any) -> Any:

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 from azure.core.exceptions import AzureError
 
-from dev.simulator import Fault, Simulator
+from dev.simulator import Simulator
+from dev.switches import Fault
 from dev.token_endpoint import AUDIENCE, ROLE, SYSTEM_ASSIGNED, TENANT, USER_ASSIGNED_CLIENT_ID
 from shared import defender, identity, problems
 

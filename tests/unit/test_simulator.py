@@ -22,8 +22,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev import token_endpoint
+from dev.defender_rules import ALERT_FIELDS, CATEGORIES, FIELDS
 from dev.judge import Judge, Violation, violations
-from dev.simulator import ALERT_FIELDS, ALERTS_PATH, CATEGORIES, FIELDS, Event, Fault, Simulator
+from dev.simulator import ALERTS_PATH, Event, Simulator
+from dev.switches import Fault
 from dev.token_endpoint import Grant, Refused, TokenEndpoint
 
 LIMIT = 30.0  # seconds; generous, nothing is expected to take that long
