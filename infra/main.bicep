@@ -1,4 +1,5 @@
 // For `azd up` and for whoever prefers Bicep: a resource group, and azuredeploy.json (the source) within it.
+// To change another of its parameters, name it in the module below. Parsed by a test, not compiled by one.
 targetScope = 'subscription'
 
 @description('The name of the azd environment; the resource group is named after it.')
@@ -9,10 +10,26 @@ param environmentName string
 @description('The region of everything; Flex Consumption must be offered there.')
 param location string
 
-@description('The cloud of your Defender tenant, as azuredeploy.json lists them.')
+@description('The cloud of your Defender tenant: chooses the API\'s host and the token\'s audience.')
+@allowed([
+  'Commercial'
+  'Commercial, nearest: United States'
+  'Commercial, nearest: Europe'
+  'Commercial, nearest: United Kingdom'
+  'Commercial, nearest: Australia'
+  'Commercial, nearest: Switzerland'
+  'Commercial, nearest: India'
+  'US Government GCC'
+  'US Government GCC High'
+  'US Government DoD'
+])
 param defenderCloud string = 'Commercial'
 
-@description('The Python the app runs on: 3.13 or 3.12.')
+@description('The Python the app runs on.')
+@allowed([
+  '3.13'
+  '3.12'
+])
 param pythonVersion string = '3.13'
 
 @description('Who is told when an alert rule fires. Empty: the rules show in the portal only.')

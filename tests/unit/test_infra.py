@@ -462,6 +462,12 @@ def test_main_bicep_passes_what_the_template_takes() -> None:
     assert set(re.findall(r"webhook\.outputs\.(\w+)", BICEP)) <= set(DOCUMENT["outputs"])
     for name, default in re.findall(r"^param (\w+) string = '(.*)'$", BICEP, re.MULTILINE):
         assert DOCUMENT["parameters"][name]["defaultValue"] == default
+    # Bicep passes a string on to a parameter with allowed values only if it allows the same ones.
+    limited = {name for name in passed if "allowedValues" in DOCUMENT["parameters"][name]}
+    offered = re.findall(r"^@allowed\(\[\n((?:  '.*'\n)+)\]\)\nparam (\w+) ", BICEP, re.MULTILINE)
+    assert {name for _, name in offered} == limited
+    for values, name in offered:
+        assert re.findall(r"'(.*)'", values) == DOCUMENT["parameters"][name]["allowedValues"]
     given = json.loads((INFRA / "main.parameters.json").read_text("utf-8"))["parameters"]
     assert list(given) == re.findall(r"^param (\w+) ", BICEP, re.MULTILINE)
 
@@ -482,8 +488,9 @@ def test_azd_finds_what_it_deploys_to() -> None:
 
 def test_one_line_holds_the_address_of_this_repository() -> None:
     """Nobody has to search where to put it: if anywhere, the placeholder stands in one line of the README."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],  # noqa: S607 - git of the PATH
+    ours = f"safe.directory={ROOT}"  # whoever owns the checkout
+    listed = subprocess.run(  # noqa: S603 - our own words
+        ["git", "-c", ours, "ls-files", "--cached", "--others", "--exclude-standard", "-z"],  # noqa: S607 - of the PATH
         cwd=ROOT,
         capture_output=True,
         check=True,
@@ -524,4 +531,6 @@ def test_the_deploy_button_opens_the_template_with_its_form() -> None:
         f"{start}{where}main.bicep",
     ]
     assert wrong_buttons(f"[button]({right}) and {' '.join(wrong)}") == wrong
-    assert wrong_buttons((ROOT / "README.md").read_text("utf-8")) == []
+    page = (ROOT / "README.md").read_text("utf-8")
+    assert page.count(start) == 1
+    assert wrong_buttons(page) == []
