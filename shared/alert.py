@@ -39,6 +39,9 @@ _MAX_EXACT_DOUBLE = 2**53
 _MACHINE_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _GUID = re.compile(r"\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,2})?")
+_PLACEHOLDER = re.compile(
+    r"\{\{.{0,200}\}\}|[@$%#]\{.{0,200}\}|@.{0,200}\)|[$%].{1,200}[$%]|<.{1,200}>", re.DOTALL
+)
 _UNSENDABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
 _JOINER = "\u200d"  # makes one emoji of several
 _MAX_JOINED = 32
@@ -169,11 +172,12 @@ def _read(field: str, value: object) -> _Value:
     try:
         return _READERS[field](str(value))
     except ValueError as reason:
-        raise ValueError(f"{shown(value)} {reason}") from None
+        told = "is a placeholder that nobody filled" if _PLACEHOLDER.fullmatch(value.strip()) else reason
+        raise ValueError(f"{shown(value)} {told}") from None
 
 
 def _machine_id(value: str) -> _Value:
-    text = value.strip()
+    text = value.strip().removeprefix("DeviceId:")  # as Google's UDM writes it
     if _MACHINE_ID.fullmatch(text):
         return _Value(text)
     if _MACHINE_ID.fullmatch(text.lower()):
@@ -203,13 +207,21 @@ def _report_id(value: str) -> _Value:
     if text.startswith("-") and _NUMBER.fullmatch(text[1:]):
         raise ValueError("is negative")
     if not _NUMBER.fullmatch(text):
-        raise ValueError("is no whole number")
+        of_email = _GUID.match(text) or "_" in text
+        raise ValueError(
+            "is no whole number"
+            + (": so are the ReportIds of email and cloud app events" if of_email else "")
+        )
     number = Decimal(text)
     if number > _MAX_INT64:
         raise ValueError("is larger than any 64-bit number")
     if number != int(number):
         raise ValueError("is no whole number")
     result = str(int(number))
+    if number > _MAX_EXACT_DOUBLE and len(number.as_tuple().digits) < len(result):
+        raise ValueError(
+            "is a rounded number, its last digits are lost. Send it as text all the way, tostring(ReportId) in KQL"
+        )
     notes = _some(f"{text} became {result}" if result != text else None)
     if number > _MAX_EXACT_DOUBLE and Decimal(repr(float(number))) == number:
         notes += _some(

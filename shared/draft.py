@@ -1,6 +1,6 @@
 """One event's fields: found where its mapping says, filled from the request's parameters, checked."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from shared import alert, grouping, hunting, names, shapes, title, vocabulary
 from shared.expression import Evaluation
 from shared.payload import Number
 from shared.problems import Problem
+from shared.sightings import Seen
 from shared.source import Candidate, Source
 
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
@@ -19,14 +20,22 @@ class Draft:
     """The values of one event's fields. `origins` names the expression, place or parameter each came from.
 
     `place` is where keys are looked for that the mapping does not find: the document, if it has this one event.
+    `seen` is what was seen there, if that is known.
     """
 
-    def __init__(
-        self, source: Source, event: Any, evaluation: Evaluation, defaults: Mapping[str, str], place: Any
+    def __init__(  # noqa: PLR0917 - made in one place
+        self,
+        source: Source,
+        event: Any,
+        evaluation: Evaluation,
+        defaults: Mapping[str, str],
+        place: Any,
+        seen: Seen | None = None,
     ) -> None:
         self._source = source
         self._event = event
         self._evaluation = evaluation
+        self._defaults = defaults
         self._values: dict[str, object] = {}
         self.origins: dict[str, str] = {}
         self._notes: list[str] = []
@@ -40,14 +49,34 @@ class Draft:
                 self._set(name, defaults[name], _PARAMETER)
             elif self._take(name, source.otherwise.get(name, ())) and name in ("severity", "category"):
                 self._notes.append(f"{name}: the payload names none, so {self._values[name]}")
-        self._seen = None if all(name in self._values for name in shapes.KEYS) else evaluation.look(place)
+        self._seen = seen or (None if self._whole() else evaluation.look(place))
         if self._seen and len(self._seen.events) == 1:
-            self._take_seen(self._seen.events[0]["found"])
+            self._take_exact(self._seen.events[0]["found"])
+            self._take_seen(self._seen.events[0]["found"], self._seen.around)
+
+    def apart(self) -> "list[Draft]":
+        """Return a draft for each event that was seen, if there are several and the mapping knew none of them."""
+        if "reportId" in self._values or not self._seen or len(self._seen.events) < 2:  # noqa: PLR2004  # several
+            return [self]
+        row = self._event if isinstance(self._event, dict) else {}
+        return [
+            Draft(
+                self._source,
+                one | {name: value for name, value in row.items() if not shapes.empty(value)},
+                self._evaluation,
+                self._defaults,
+                None,
+                replace(self._seen, events=[one]),
+            )
+            for one in self._seen.events
+        ]
 
     def checked(self) -> alert.Checked:
         """Return the alert, or everything that keeps the event from being one, and the notes of both."""
         refused = list(self._refused())
         self._problems[:0] = refused
+        told = {problem.field for problem in self._problems}
+        self._problems += [one for one in self._contradicted() if one.field not in told]
         self._describe()
         checked = alert.check(self._values)
         told = {problem.field for problem in self._problems}
@@ -74,10 +103,33 @@ class Draft:
         if reason and "reportId" not in told:
             yield Problem("reportId", reason)
 
+    def _contradicted(self) -> Iterator[Problem]:
+        """Yield the keys that the event has under several of their names, with different values."""
+        for name in (grouping.MACHINE, grouping.REPORT) if isinstance(self._event, dict) else ():
+            known = names.of_key(name)[1]
+            found = {
+                canonical: f"{alert.shown(value)} at {key}"
+                for key, value in self._event.items()
+                if isinstance(value, str)
+                and names.word(key) in known
+                and (canonical := alert.canonical(name, value))
+            }
+            exact = [
+                one
+                for value, one in found.items()
+                if not any(grouping.exact(name, of, value) for of in found)
+            ]
+            if len(exact) > 1:
+                yield Problem(
+                    name, f"has different values: {'; '.join(exact)}. Send the one that is the event's."
+                )
+
     def _take(self, name: str, candidates: Sequence[Candidate]) -> bool:
         for candidate in candidates:
             value = shapes.single(self._evaluation.value(candidate.expression, self._event))
             if shapes.empty(value) or (name == "severity" and not self._severe(value, candidate.scale)):
+                continue
+            if candidate not in self._source.otherwise.get(name, ()) and self._vague(name, value):
                 continue
             place = self._evaluation.value(candidate.at, self._event) if candidate.at else None
             origin = place if isinstance(place, str) else candidate.expression.text
@@ -88,8 +140,38 @@ class Draft:
             return True
         return False
 
-    def _take_seen(self, found: Mapping[str, Any]) -> None:
-        """Take the keys that stand elsewhere, if all that is known of the event agrees."""
+    def _whole(self) -> bool:
+        """Say whether all three keys are there and none can have lost digits."""
+        return all(name in self._values for name in shapes.KEYS) and not any(
+            grouping.may_be_cut(name, str(self._values[name])) for name in shapes.KEYS
+        )
+
+    def _take_exact(self, found: Mapping[str, Any]) -> None:
+        """Take the original of a time or report id that lost digits, where the payload carries that event too."""
+        have = {name: str(self._values[name]) for name in shapes.KEYS if name in self._values}
+        if "reportId" not in found or any(name in found["differ"] for name in have):
+            return
+        seen = {name: value for name, value in have.items() if name in found}
+        if not all(grouping.agree(name, value, found[name]) for name, value in seen.items()):
+            return
+        for name, value in seen.items():
+            if grouping.exact(name, found[name], value):
+                self._notes = [note for note in self._notes if not note.startswith(f"{name}: ")]
+                self._notes.append(f"{name}: {alert.shown(value)} lost digits, so the exact one was taken")
+                self._truncated &= name != "eventTime"
+                self._set(name, found[name], found["at"][name])
+
+    def _vague(self, name: str, value: object) -> bool:
+        """Say whether a text is none, or what programs write for none: another place may tell more."""
+        if self._source.exact or name in shapes.KEYS:
+            return False
+        return isinstance(value, dict) or (isinstance(value, str) and shapes.says_nothing(value))
+
+    def _take_seen(self, found: Mapping[str, Any], around: Collection[str]) -> None:
+        """Take the keys that stand elsewhere, if all that is known of the event agrees.
+
+        `around` are the times of what the event stands in: one that the mapping took is given back.
+        """
         differ = found["differ"]
         told = {problem.field for problem in self._problems}
         if names.is_anybodys(found["at"].get("eventTime", "")):
@@ -101,6 +183,8 @@ class Draft:
             if name in self._values and name in found
         ):
             return
+        if alert.canonical("eventTime", str(self._values.get("eventTime"))) in around:
+            del self._values["eventTime"], self.origins["eventTime"]
         self._problems += [Problem(name, text) for name, text in differ.items() if name not in told]
         for name in new if not differ else ():
             self._set(name, found[name], found["at"][name])

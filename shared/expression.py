@@ -28,7 +28,7 @@ Beyond JMESPath's own functions:
     unquote(text)             the text without URL encoding: %20 and + become blanks
     labelled(object)          {"cs1Label": "x", "cs1": 1} as {"x": 1}: CEF's custom fields, in any spelling
     unpack(text)              "DeviceId|ReportId|Timestamp" as an object with these three keys, null if it has not three
-                              parts; an array of such as an array
+                              parts; an array of such as an array, with {"incomplete": text} for what is none
     find(value)               the events anywhere in a value, at least one, as `sightings.py` tells: each with the
                               entries of its row, and `found`: {machineId, eventTime, reportId, title, description,
                               recommendedAction, severity, category, device, link, at: {…}, differ: {…}}
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 MAX_LENGTH = 4_000
 """Characters of one expression."""
 STEPS = 100_000
-STEPS_PER_EVENT = 4_000
+STEPS_PER_EVENT = 3_000
 """What a delivery may cost, in nodes of expressions visited and the like: a million take about a second."""
 
 _CALL = 5  # steps of a function call: arguments are checked
@@ -58,6 +58,7 @@ _CHEAP = frozenset(
     {"format", "has", "has_any", "json", "lines", "not_null", "pick", "record", "root", "type"}
 )
 _MAX_TEXT = 4_096
+_FAILURES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _ANY: Any = {"types": []}
 _TEXT: Any = {"types": ["string"]}
 _REST: Any = {"types": [], "variadic": True}
@@ -85,12 +86,12 @@ class Budget:
 class Expression:
     """A JMESPath expression, compiled when it is first used. `text` is how it was written."""
 
-    __slots__ = ("_hallmark", "_tree", "text")
+    __slots__ = ("_alternatives", "_tree", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._tree: Any = None
-        self._hallmark: hallmark.Words = None
+        self._alternatives: list[tuple[hallmark.Words, Any]] = []
 
     def compile(self) -> Any:
         """Return the syntax tree. Raises `ValueError` with what is wrong."""
@@ -106,14 +107,17 @@ class Expression:
                 raise ValueError("the expression is nested too deeply") from None
             if unknown:
                 raise ValueError(f"there is no function {unknown[0]}()")
-            self._hallmark = hallmark.of(tree)
+            self._alternatives = [(hallmark.of(one), one) for one in _alternatives(tree)]
             self._tree = tree
         return self._tree
 
-    def may_hold(self, words: "Collection[str]") -> bool:
-        """Say whether it can hold for an object with keys of these words. Raises `ValueError` as `compile`."""
+    def alternatives(self, words: "Collection[str]") -> list[Any]:
+        """Return the trees of a condition's `||` that can hold for an object with keys of these words.
+
+        Raises `ValueError` as `compile`.
+        """
         self.compile()
-        return self._hallmark is None or not self._hallmark.isdisjoint(words)
+        return [tree for needs, tree in self._alternatives if needs is None or not needs.isdisjoint(words)]
 
 
 class Evaluation:
@@ -127,13 +131,22 @@ class Evaluation:
         """Return what the expression gives; null if it fails. Raises `TooManySteps`."""
         try:
             return self._interpreter.visit(expression.compile(), of)
-        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        except _FAILURES:
             return None
 
-    def holds(self, expression: Expression, of: Any) -> bool:
-        """Say whether the expression gives anything but null, false, "", [] and {}."""
-        value = self.value(expression, of)
-        return value is not None and value is not False and value not in ("", [], {})
+    def holds(self, expression: Expression, of: Any, words: "Collection[str] | None" = None) -> bool:
+        """Say whether the expression gives anything but null, false, "", [] and {}.
+
+        `words` are those of the object's keys: what cannot hold for them is not evaluated.
+        """
+        try:
+            trees = [expression.compile()] if words is None else expression.alternatives(words)
+            values = (self._interpreter.visit(tree, of) for tree in trees)
+            return any(
+                value is not None and value is not False and value not in ("", [], {}) for value in values
+            )
+        except _FAILURES:
+            return False
 
     def look(self, at: Any) -> sightings.Seen:
         """Look for the keys of an event wherever they stand. Raises `TooManySteps`."""
@@ -326,3 +339,9 @@ def _is_number(value: Any) -> bool:
 def _called(tree: Any) -> set[str]:
     found = {tree["value"]} if tree["type"] == "function_expression" else set()
     return found.union(*(_called(child) for child in tree["children"] if isinstance(child, dict)))
+
+
+def _alternatives(tree: Any) -> list[Any]:
+    if tree["type"] != "or_expression":
+        return [tree]
+    return [one for child in tree["children"] for one in _alternatives(child)]

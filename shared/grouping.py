@@ -2,13 +2,15 @@
 
 an event     is what stands around one report id; elements of an array that have one each are events of their own,
              and share what stands outside of the array
-agreement    equal values are one; of a time and its truncated copy the exact one is taken
+agreement    equal values are one; of a time and its truncated copy, or a report id and its rounded one, the exact
+             one is taken
 own time     a time outside of an event that has its own is the envelope's, unless it is called Timestamp
 conflict     any other difference is told, with both places
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from shared import alert, shapes
@@ -20,6 +22,9 @@ _MAX_TEXTS = 8  # of one field, told of one event
 _MAX_TOLD = 3
 _MAX_PLACE = 120
 _MAX_PART = 40
+_LONGEST_TIME = len("2018-08-03T16:45:21.7115183Z")
+_SECONDS = len("2018-08-03T16:45:21")
+_EXACT_DIGITS = 15  # a float keeps any number of so many digits
 
 Place = tuple[Any, str | int] | None
 """A path as a linked list, so that it costs nothing until it is told: (the place around it, key or index)."""
@@ -83,12 +88,20 @@ class Group:
 def of_array(found: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
     """Return the groups of an array: one for each event, sharing what the other elements tell."""
     events: dict[Any, Group] = {}
+    alike: dict[Any, Any] = {}
     rest: list[Group] = []
     for group in found:
-        if event := group.event:
-            events.setdefault((event, frozenset(group.keys.get(TIME, ()))), group)
-        else:
+        if not (event := group.event):
             rest.append(group)
+            continue
+        times = frozenset(group.keys.get(TIME, ()))
+        first = alike.setdefault((event, frozenset(time[:_SECONDS] for time in times)), (event, times))
+        if first in events and all(
+            any(_alike(time, other) for other in first[1]) for time in times - first[1]
+        ):
+            events[first] = _merged([events[first], group], spend) if times - first[1] else events[first]
+        else:
+            events.setdefault((event, times), group)
     return _shared(list(events.values()), rest, spend)
 
 
@@ -105,18 +118,36 @@ def of_object(found: Iterable[list[Group]], spend: Callable[[int], None]) -> lis
 
 
 def agree(name: str, one: str, other: str) -> bool:
-    """Say whether two values of a key mean the same: equal, or a time and its truncated copy."""
+    """Say whether two values of a key mean the same: equal, or one is the other with digits lost."""
     here, there = (alert.canonical(name, value) for value in (one, other))
     return (
-        here is not None and there is not None and (here == there or (name == TIME and _alike(here, there)))
+        here is not None
+        and there is not None
+        and (here == there or _lost(name, here, there) or _lost(name, there, here))
     )
+
+
+def may_be_cut(name: str, value: str) -> bool:
+    """Say whether a value of a key may have lost digits: a time with fewer than seven, a report id like a float."""
+    known = alert.canonical(name, value)
+    if known is None or name == MACHINE:
+        return False
+    if name == TIME:
+        return len(known) < _LONGEST_TIME
+    return len(known) > _EXACT_DIGITS and Decimal(known) in _floats(known)
+
+
+def exact(name: str, one: str, other: str) -> bool:
+    """Say whether a value of a key is another one with the digits that this one lost."""
+    here, there = (alert.canonical(name, value) for value in (one, other))
+    return here is not None and there is not None and _lost(name, there, here)
 
 
 def described(group: Group) -> dict[str, Any]:
     """Return the keys of a group by name, `at` with their places, and `differ` with the conflicts told."""
     found: dict[str, Any] = {"at": {}, "differ": {}}
     for name in shapes.KEYS:
-        values = _times(group) if name == TIME else group.keys.get(name, {})
+        values = _exact(group, name)
         if len(values) > 1:
             places = sorted((shown(one.place), alert.shown(one.value)) for one in values.values())
             told = "; ".join(f"{value} at {place}" for place, value in places[:_MAX_TOLD])
@@ -211,16 +242,30 @@ def _merged(groups: Sequence[Group], spend: Callable[[int], None]) -> Group:
     return joined
 
 
-def _times(group: Group) -> Mapping[str, Sighting]:
-    """Return the times of a group without truncated copies of others."""
-    times = group.keys.get(TIME, {})
-    if not group.event and len(times) > 1:  # without a report id these are the times of anything
-        times = {text: one for text, one in times.items() if one.own}
+def _exact(group: Group, name: str) -> Mapping[str, Sighting]:
+    """Return the values of a key without the copies that lost digits."""
+    values = group.keys.get(name, {})
+    if (
+        name == TIME and not group.event and len(values) > 1
+    ):  # without a report id these are the times of anything
+        values = {text: one for text, one in values.items() if one.own}
     return {
-        text: one
-        for text, one in times.items()
-        if not any(text != other and other.startswith(text.removesuffix("Z")) for other in times)
+        text: one for text, one in values.items() if not any(_lost(name, text, other) for other in values)
     }
+
+
+def _lost(name: str, copy: str, of: str) -> bool:
+    """Say whether a canonical value is a copy of another that lost digits: a time cut off, a report id rounded."""
+    if copy == of or name == MACHINE:
+        return False
+    if name == TIME:
+        return of.startswith(copy.removesuffix("Z"))
+    return float(copy) == float(of) and len(copy) > _EXACT_DIGITS and Decimal(copy) in _floats(of)
+
+
+def _floats(number: str) -> tuple[Decimal, Decimal]:
+    """Return what tools write of a number that they keep as a float: its shortest text, or all its digits."""
+    return Decimal(repr(float(number))), Decimal(float(number))
 
 
 def _alike(time: str, other: str) -> bool:

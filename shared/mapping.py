@@ -114,9 +114,7 @@ class Mappings:
         words = _words(document)
         for source in (named, *self._by_priority) if named else self._by_priority:
             eligible = envelopes if source.unwrap else source is named or not named
-            if not eligible or not source.when or (words is not None and not source.when.may_hold(words)):
-                continue
-            if evaluation.holds(source.when, document):
+            if eligible and source.when and evaluation.holds(source.when, document, words):
                 return source
         return None
 
@@ -228,13 +226,14 @@ class _Run:
         events = evaluation.value(source.events, document) if source.events else document
         events = events if isinstance(events, list) else [events]
         for event in events:
-            number = self._next()
             skipped = next((rule.text for rule in source.skip if evaluation.holds(rule.when, event)), None)
             if skipped:
+                self._next()
                 self._ignored.append(skipped)
-            else:
-                place = document if len(events) == 1 else event
-                self._add(number, Draft(source, event, evaluation, self._defaults, place))
+                continue
+            place = document if len(events) == 1 else event
+            for draft in Draft(source, event, evaluation, self._defaults, place).apart():
+                self._add(self._next(), draft)
 
     def _add(self, number: int, draft: Draft) -> None:
         checked = draft.checked()

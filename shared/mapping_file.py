@@ -54,7 +54,11 @@ def read_all(folder: Path | None) -> tuple[dict[str, Source], list[Problem]]:
     for path in theirs:
         try:
             source = read(path, ours=False)
-            _base(source, {**found, source.name: source})
+            try:
+                _base(source, {**found, source.name: source})
+            except ValueError as error:
+                line = path.read_text(encoding="utf-8-sig").partition('"extends"')[0].count("\n") + 1
+                raise ValueError(f"line {line}: {error}") from None
             found[source.name] = source
         except (OSError, ValueError, RecursionError) as error:
             broken.append(Problem(path.name, str(error)))
@@ -72,7 +76,12 @@ def _files(folder: Path) -> list[Path]:
 
 def read(path: Path, *, ours: bool) -> Source:
     """Return one mapping file. Raises `ValueError` with line and reason, `OSError` if it cannot be opened."""
-    return _Reader(path.read_text(encoding="utf-8-sig"), check=not ours).source(path.stem.lower(), ours=ours)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ValueError(f"line {line}: is not UTF-8, save it as that") from None
+    return _Reader(text, check=not ours).source(path.stem.lower(), ours=ours)
 
 
 def _base(source: Source, sources: Mapping[str, Source]) -> Source | None:

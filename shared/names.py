@@ -64,7 +64,7 @@ def is_anybodys(place: str) -> bool:
 
 def meanings(parent: str, name: str, *, top: bool) -> tuple[Meaning, ...]:
     """Return what a name may mean inside an object that is itself called `parent` ("" if it has no name)."""
-    if name in ("rows", "Rows"):
+    if name in ("rows", "Rows", "values", "Values"):
         return (Meaning("rows", name),)
     if name[-5:].lower() == "label":
         return (Meaning("label", name[:-5].rstrip("_. ")),)

@@ -30,18 +30,29 @@ _NAMES_OF_NAMES = (
     "attribute",
     "property",
     "title",
+    "type",
 )
 _NAMES_OF_VALUES = ("value", "values", "v", "val", "fieldvalue", "columnvalue", "content")
+_COLUMNS = ("columns", "fields", "headers", "header")
+_ROWS = ("rows", "values")
+_NOTHING = frozenset(
+    ("", "null", "none", "nil", "nan", "undefined", "n/a", "na", "-", "--", "(null)", "<null>", "unknown")
+)
 _MAX_PAIR_SIZE = 5  # a pair has a name, a value, and little else
 _MAX_ASSIGNED = 1_000
 _ASSIGNMENT = re.compile(r"(?:^|(?<=[\s,;|^]))([A-Za-z_@][\w.@-]{0,99})=", re.ASCII)
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"(?=$|[\s,;|^])', re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"(?=$|[\s,;|^\])}])', re.DOTALL)
 _ESCAPED = re.compile(r'\\(["=|])')
 
 
 def empty(value: object) -> bool:
     """Say whether a value is as good as none: null, blank text, an empty list or object."""
     return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
+
+
+def says_nothing(text: str) -> bool:
+    """Say whether a text is what programs write for none: null, N/A, a dash."""
+    return text.strip().lower() in _NOTHING
 
 
 def spelled(where: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,10 +211,10 @@ def labelled(where: Mapping[str, Any]) -> dict[str, Any]:
 def unpack(packed: Any) -> Any:
     """Return `"DeviceId|ReportId|Timestamp"` as an object with these keys; of an array, an array of them.
 
-    A text that has not these three parts gives null.
+    A text that has not these three parts gives null; in an array, `{"incomplete": text}`, so that it is not lost.
     """
     if isinstance(packed, list):
-        return [one for one in map(unpack, packed) if one]
+        return [unpack(one) or {"incomplete": one} for one in packed if not empty(one)]
     parts = [part.strip() for part in packed.split("|", len(_PACKED))] if isinstance(packed, str) else []
     return dict(zip(_PACKED, parts, strict=True)) if len(parts) == len(_PACKED) and all(parts) else None
 
@@ -228,7 +239,7 @@ def text(value: Any, limit: int) -> str:
     if isinstance(value, str):
         return value[:limit].strip()
     if isinstance(value, list):
-        return ", ".join(one for one in (text(item, limit) for item in value[:100]) if one)[:limit]
+        return ", ".join(filter(None, dict.fromkeys(text(item, limit) for item in value[:100])))[:limit]
     if value is None or isinstance(value, dict):
         return ""
     return json.dumps(value)
@@ -242,20 +253,23 @@ def _keys(where: dict[str, Any]) -> tuple[Any, ...]:
 def _rows_of(table: Any) -> list[dict[str, Any]] | None:
     if not isinstance(table, dict):
         return None
-    columns, lines = _either(table, "columns"), _either(table, "rows")
+    columns = _either(table, *_COLUMNS)
+    lines = _either(table, *_ROWS)
     if not isinstance(columns, list) or not isinstance(lines, list):
         return None
-    names = [_either(column, "name") if isinstance(column, dict) else column for column in columns]
+    names = [
+        _either(column, "name", "columnName") if isinstance(column, dict) else column for column in columns
+    ]
     if not all(isinstance(name, str) for name in names):
         return None
     return [dict(zip(names, line, strict=False)) for line in lines if isinstance(line, list)]
 
 
 def _bare(value: Any) -> Any:
-    """Return the value of OpenTelemetry's and DynamoDB's `{"stringValue": "x"}`."""
+    """Return the value of OpenTelemetry's `{"stringValue": "x"}`, or of Avro's and TheHive's `{"string": "x"}`."""
     if isinstance(value, dict) and len(value) == 1:
         [(name, inner)] = value.items()
-        return inner if name.lower().endswith("value") else value
+        return inner if name.lower().endswith(("value", "string", "long")) else value
     return value
 
 
@@ -278,5 +292,6 @@ def _more_exact(time: Any, than: Any) -> bool:
     return len(longer) > len(shorter) and longer.startswith(shorter)
 
 
-def _either(where: Mapping[str, Any], name: str) -> Any:
-    return where.get(name, where.get(name.capitalize()))
+def _either(where: Mapping[str, Any], *names: str) -> Any:
+    spellings = (spelling for name in names for spelling in (name, name[:1].upper() + name[1:]))
+    return next((where[spelling] for spelling in spellings if spelling in where), None)

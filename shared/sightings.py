@@ -7,7 +7,8 @@ what of it belongs to one event, says `grouping.py`.
 """
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -27,8 +28,10 @@ _MAX_LOOKALIKES, _MAX_TOLD = 200, 3  # of one key
 _MAX_TITLE = 300
 _CHECK = 24  # steps: a value is read
 _BASE64 = frozenset(("ey", "ew", "W3", "Ww", "Wy"))  # the first letters of { and [ encoded, whatever follows
-_VALUES = ("value", "Value", "$date", "$numberLong", "stringValue", "intValue", "S", "N")
+_VALUES = ("value", "Value", "$date", "$numberLong", "stringValue", "intValue", "string", "long", "S", "N")
 _SHORTEST = len('{"a":1}')
+_RECORD = re.compile(r'["{]|\[\s*["{\[]|[^\n]{0,300}\{"')
+_AROUND = "is a time of what the event came in, not beside its DeviceId and ReportId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,13 @@ class Seen:
     `events`: at least one, though it may lack every key. Each has the entries of its row (the object its report id
     stands in), and `found`: the values of the keys, texts by what they are (`title`, `severity`, `device`, `link`,
     …), `at` with the places of the keys, and `differ` with a sentence for each key that has several values.
-    `lookalikes`: for each key, what is easily taken for it, where it stands, and what it is instead.
+    `lookalikes`: for each key, what is easily taken for it, where it stands, and what it is instead. `around`: the
+    times of wrappers, which are none of the event's.
     """
 
     events: list[dict[str, Any]]
     lookalikes: Mapping[str, Sequence[str]]
+    around: Collection[str] = ()
 
 
 def look(value: Any, spend: Callable[[int], None]) -> Seen:
@@ -55,6 +60,7 @@ def look(value: Any, spend: Callable[[int], None]) -> Seen:
             name: [f"{at} {told[at]}" for at in sorted(told, key=lambda at: (len(at), at))[:_MAX_TOLD]]
             for name, told in walk.lookalikes.items()
         },
+        walk.around,
     )
 
 
@@ -63,6 +69,7 @@ class _Walk:
 
     def __init__(self, spend: Callable[[int], None]) -> None:
         self.lookalikes: dict[str, dict[str, str]] = {}
+        self.around: set[str] = set()
         self._spend = spend
         self._known: dict[tuple[str, bool], dict[str, tuple[Meaning, ...]]] = {}
 
@@ -103,6 +110,7 @@ class _Walk:
             own.row = where
             own.prefer_own_times()
             inner.insert(0, [own])
+        self._leave_times(own, [group for groups in inner for group in groups])
         return grouping.of_object(inner, self._spend) if inner else []
 
     def _array(self, items: list[Any], place: Place, level: int, strings: int) -> list[Group]:
@@ -111,6 +119,7 @@ class _Walk:
             return self._object(named, place, level, strings)
         inner = (self.groups(item, (place, index), level + 1, strings) for index, item in enumerate(items))
         found = [group for groups in inner for group in groups]
+        self._leave_times(None, found)
         return grouping.of_array(found, self._spend)
 
     def _text(self, value: str, place: Place, level: int, strings: int) -> list[Group]:
@@ -141,6 +150,30 @@ class _Walk:
             inner = payload.embedded(text) or (shapes.assigned(text) if "=" in text else shapes.listed(text))
         return inner
 
+    def _leave_times(self, own: Group | None, groups: Sequence[Group]) -> None:
+        """Leave out the times of what is around and beside an event that has none: they are not the event's.
+
+        Of the object around an event that lacks nothing else that is any time, otherwise those under the name that
+        everybody uses for times.
+        """
+        timeless = [group for group in groups if group.event and grouping.TIME not in group.keys]
+        whole = any(grouping.MACHINE in group.keys for group in timeless)
+        for group in groups if timeless else ():
+            if group.event or grouping.TIME not in group.keys:
+                continue
+            every = whole and group is own and grouping.MACHINE not in group.keys
+            for text, one in group.keys.pop(grouping.TIME).items():
+                if every or (one.place and names.is_anybodys(str(one.place[1]))):
+                    self._unlike(grouping.TIME, one.place, _AROUND)
+                    self.around.add(text)
+                else:
+                    group.add(grouping.TIME, {text: one})
+
+    def _unlike(self, field: str, place: Place, reason: str) -> None:
+        places = self.lookalikes.setdefault(field, {})
+        if len(places) < _MAX_LOOKALIKES:
+            places.setdefault(grouping.shown(place), reason)
+
     def _note_labelled(
         self, group: Group, where: Mapping[str, Any], name: str, label: Any, place: Place
     ) -> None:
@@ -160,9 +193,7 @@ class _Walk:
             return
         for text in told:
             if meaning.kind == "lookalike":
-                places = self.lookalikes.setdefault(meaning.field, {})
-                if len(places) < _MAX_LOOKALIKES:
-                    places.setdefault(grouping.shown((place, name)), meaning.reason)
+                self._unlike(meaning.field, (place, name), meaning.reason)
             elif canonical := alert.canonical(meaning.field, text):
                 sighting = Sighting(text, (place, name), name.rpartition(".")[2] == _OWN_TIME)
                 group.add(meaning.field, {canonical: sighting})
@@ -175,7 +206,11 @@ def _event(group: Group) -> dict[str, Any]:
     for name, texts in group.texts.items():
         if best := _best(name, texts):
             found[name] = best
-    row = {"Table": found["table"], **group.row} if "table" in found else dict(group.row)
+    row = (
+        {"Table": hunting.table({"Table": found["table"]}), **group.row}
+        if "table" in found
+        else dict(group.row)
+    )
     return row | {"found": found}
 
 
@@ -200,8 +235,10 @@ def _suits(name: str, text: str) -> bool:
         return hunting.table({"Table": text}) is not None
     if name == "category":
         return hunting.table({"Table": text}) is None
-    if name in ("title", "description") and (text[:1] in ("{", "[", '"') or '{"' in text[:_MAX_TITLE]):
+    if name in ("title", "description") and _RECORD.match(text):
         return False  # a record, which is read for what is in it
+    if name in alert.MAX_LENGTHS and shapes.says_nothing(text):
+        return False
     return name not in ("title", "device") or len(text) <= _MAX_TITLE
 
 

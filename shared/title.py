@@ -9,6 +9,7 @@ import re
 _DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d{1,9})?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))?"
 _GUID = r"\{?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?"
+_TICKET = r"(?:INC|SIR|CASE|TASK|SEC|CHG|REQ)\d{5,12}"
 _WORD = r"(?i:incident|alert|case|ticket|offense|notable)"
 _CHANGING = "|".join(
     (
@@ -24,8 +25,9 @@ _CHANGING = "|".join(
 )
 _END = re.compile(rf"(?:^|[\s(\[|:,;-])(?:{_CHANGING})[)\]]?$", re.ASCII)
 _START = re.compile(
-    rf"^(?:\[(?:{_CHANGING}|\d{{1,20}})\]|{_WORD}(?: ?(?i:id|number))?[ :]{{0,2}}#?\d{{1,20}} ?[:|-]|#\d{{1,20}}[ :-])"
-    r" *",
+    rf"^(?:\[(?:{_CHANGING}|\d{{1,20}})\]|{_WORD}(?: ?(?i:id|number))?[ :]{{0,2}}#?\d{{1,20}} ?[:|-]|#\d{{1,20}}[ :-]"
+    rf"|{_DATE}(?:[T ,]{{1,2}}{_CLOCK})?[ :|-]|{_CLOCK}[ :|-]|{_TICKET}[ ]?[:|-])"
+    r"[ :|-]*",
     re.ASCII,
 )
 _LOOSE = re.compile(r"(?:^|\s)(?:at|on|from|of|since)$", re.IGNORECASE)

@@ -6,10 +6,18 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis
 
 from dev.azurite import Azurite
 from dev.simulator import Simulator
 from dev.stack import Stack
+
+# The same examples in every run, and no test that fails because the machine is slow.
+hypothesis.register_profile(
+    "house", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis.load_profile("house")
 
 
 @pytest.fixture(scope="session")

@@ -519,7 +519,7 @@ def test_the_users_file_wins_by_name_and_over_ours_of_equal_priority(tmp_path: P
         ({"title": "x", "ignore": [{"when": "a"}]}, "lacks reason"),
         ({"title": "x", "extends": "nobody"}, 'no mapping "nobody"'),
         ({"title": "x", "extends": "splunk"}, "splunk extends splunk"),
-        (b"\xff\xfe", "utf-8"),
+        (b"\xff\xfe", "UTF-8"),
     ],
 )
 def test_a_broken_file_is_reported_and_ours_stays(tmp_path: Path, content: Any, said: str) -> None:

@@ -91,3 +91,29 @@ def test_text_made_to_be_slow_is_read_once(text: str) -> None:
 def test_what_expressions_make_of_shapes(text: str, document: str, expected: Any) -> None:
     """The functions of mapping files: any type in, null where there is nothing."""
     assert evaluate(text, document) == expected
+
+
+def test_what_is_not_packed_right_is_not_lost() -> None:
+    """In a list, a text without all three parts stays, so that somebody can be told."""
+    whole = {"DeviceId": "a", "ReportId": "1", "Timestamp": "t"}
+    assert shapes.unpack(["a|1|t", "a||t", "", "a|1"]) == [
+        whole,
+        {"incomplete": "a||t"},
+        {"incomplete": "a|1"},
+    ]
+    assert shapes.unpack("a||t") is None
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"columns": [{"name": "x"}], "rows": [[1]]},
+        {"Columns": [{"ColumnName": "x"}], "Rows": [[1]]},
+        {"columns": [{"name": "x", "type": "keyword"}], "values": [[1]]},
+        {"fields": ["x"], "rows": [[1]]},
+        {"headers": ["x"], "rows": [[1]]},
+    ],
+)
+def test_tables_of_many_products_are_rows(table: dict[str, Any]) -> None:
+    """Log Analytics, Kusto, ES|QL, Splunk and spreadsheets name their columns and rows differently."""
+    assert shapes.rows(table) == [{"x": 1}]

@@ -103,7 +103,7 @@ def test_the_keys_are_found_to_the_digit(value: Any) -> None:
         ({"DeviceId": [MACHINE, OTHER], "ReportId": 1, "Timestamp": TIME}, "machineId"),
         ({"event": ROW, "Timestamp": LATER}, "eventTime"),
         (
-            {"ReportId": 1, "DeviceId": MACHINE, "a": {"timestamp": TIME}, "b": {"timestamp": LATER}},
+            {"ReportId": 1, "DeviceId": MACHINE, "a": {"event_time": TIME}, "b": {"event_time": LATER}},
             "eventTime",
         ),
         ({"event": ROW, "raw": json.dumps({**ROW, "Timestamp": LATER})}, "eventTime"),
@@ -191,6 +191,47 @@ def test_look_alikes_are_named_and_never_taken(field: str, value: Any, said: str
     seen = look(value)
     assert keys(seen.events[0]) == (None, None, None)
     assert any(said in line for line in seen.lookalikes[field])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"Timestamp": TIME, "payload": {"DeviceId": MACHINE, "ReportId": 1}},
+        {"event_time": TIME, "evidence": [{"device_id": MACHINE, "report_id": 1}]},
+        {"Timestamp": TIME, "Message": json.dumps({"DeviceId": MACHINE, "ReportId": 1})},
+        {
+            "timestamp": TIME,
+            "fields": [{"name": "DeviceId", "value": MACHINE}, {"name": "ReportId", "value": "1"}],
+        },
+        {"timestamp": TIME, "host": {"DeviceId": MACHINE}, "event": {"ReportId": 1}},
+        {"rule": {"name": "x", "timestamp": TIME}, "DeviceId": MACHINE, "ReportId": 1},
+        [{"timestamp": TIME}, {"DeviceId": MACHINE, "ReportId": 1}],
+    ],
+)
+def test_a_time_around_the_event_is_the_wrappers(value: Any) -> None:
+    """A time that is not beside the device id and the report id is told, and never taken for the event's."""
+    seen = look(value)
+    assert keys(seen.events[0]) == (MACHINE, None, "1")
+    assert any("is a time of what the event came in" in line for line in seen.lookalikes["eventTime"])
+
+
+def test_a_rounded_report_id_gives_way_to_its_original() -> None:
+    """JavaScript's 639199803770463700 beside 639199803770463714 is that one; two others are a conflict."""
+    whole = {"DeviceId": MACHINE, "Timestamp": TIME}
+    event = only(
+        {
+            "row": {**whole, "ReportId": "639199803770463700"},
+            "raw": {**whole, "ReportId": "639199803770463714"},
+        }
+    )
+    assert keys(event) == (MACHINE, TIME, "639199803770463714")
+    event = only(
+        {
+            "row": {**whole, "ReportId": "639199803770463701"},
+            "raw": {**whole, "ReportId": "639199803770463714"},
+        }
+    )
+    assert list(event["found"]["differ"]) == ["reportId"]
 
 
 def test_times_without_a_report_id_are_the_times_of_anything() -> None:
