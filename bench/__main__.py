@@ -6,16 +6,20 @@ make bench ONLY="straight waiting"    some of them
 """
 
 import argparse
-import importlib.util
+import functools
+import importlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TextIO
 
+import requests
+
 from bench import record
-from bench.figure import Figure, Report, table
-from bench.ground import Form
+from bench.figure import Figure, Report, failed, table
+from bench.ground import BenchError, Form
+from dev.child import ChildError
 
 # What waits nearly all the time runs side by side; what is timed by the millisecond has the machine for itself.
 SIDE_BY_SIDE = ("quota", "rival")
@@ -32,9 +36,16 @@ ALONE = (
 )
 
 
-def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> int:
-    """Run what was asked for; return 1 if a goal was missed, else 0."""
-    known = present()
+Measure = Callable[[Form], Report]
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    out: TextIO = sys.stdout,
+    benchmarks: Mapping[str, Measure] | None = None,
+) -> int:
+    """Run what was asked for of the benchmarks, by name; return 1 if a goal was missed, else 0."""
+    known = benchmarks or {name: functools.partial(_measure, name) for name in (*SIDE_BY_SIDE, *ALONE)}
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the short form")
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"some of: {', '.join(known)}")
@@ -42,17 +53,17 @@ def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> in
     if unknown := sorted(set(options.only) - set(known)):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(known)}")
     form = Form(quick=options.quick)
-    found = record.machine()
+    machine = record.machine()
     figures: list[Figure] = []
-    for group in _groups(options.only or known):
-        for name, report in _run(group, form):
+    for group in _groups(options.only or list(known)):
+        for name, report in _run({name: known[name] for name in group}, form):
             figures += report.figures
             if not form.quick:
-                record.write(name, report, found)
+                record.write(name, report, machine)
     if not form.quick:
-        record.write_table(known)
+        record.write_table(list(known))
     at = time.strftime("%Y-%m-%d", time.gmtime())
-    print(f"\n{record.described(found, at)}{_short(form)}\n\n{table(figures)}", file=out)
+    print(f"\n{record.described(machine, at)}{_short(form)}\n\n{table(figures)}", file=out)
     missed = [figure.name for figure in figures if figure.met is False]
     print(
         f"\n{len(missed)} of {len(figures)} missed: {'; '.join(missed)}" if missed else "\nAll met.", file=out
@@ -60,27 +71,31 @@ def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> in
     return 1 if missed else 0
 
 
-def present() -> list[str]:
-    """Return the names of the benchmarks, in the order in which they run."""
-    return [name for name in (*SIDE_BY_SIDE, *ALONE) if importlib.util.find_spec(f"bench.{name}")]
-
-
 def _groups(names: Sequence[str]) -> list[list[str]]:
-    together = [name for name in SIDE_BY_SIDE if name in names]
-    return [group for group in (together, *([name] for name in ALONE if name in names)) if group]
+    together = [name for name in names if name in SIDE_BY_SIDE]
+    return [group for group in (together, *([name] for name in names if name not in SIDE_BY_SIDE)) if group]
 
 
-def _run(names: Sequence[str], form: Form) -> list[tuple[str, Report]]:
-    print(f"{', '.join(names)} …", end=" ", flush=True, file=sys.stderr)
+def _run(benchmarks: Mapping[str, Measure], form: Form) -> list[tuple[str, Report]]:
+    print(f"{', '.join(benchmarks)} …", end=" ", flush=True, file=sys.stderr)
     began = time.monotonic()
-    modules = [importlib.import_module(f"bench.{name}") for name in names]
-    if len(modules) == 1:
-        reports = [modules[0].measure(form)]
-    else:
-        with ThreadPoolExecutor(len(modules)) as pool:
-            reports = list(pool.map(lambda module: module.measure(form), modules))
+    with ThreadPoolExecutor(len(benchmarks)) as pool:
+        reports = list(pool.map(lambda name: _reported(name, benchmarks[name], form), benchmarks))
     print(f"{time.monotonic() - began:.0f} s", flush=True, file=sys.stderr)
-    return list(zip(names, reports, strict=True))
+    return list(zip(benchmarks, reports, strict=True))
+
+
+def _reported(name: str, measure: Measure, form: Form) -> Report:
+    """Measure; what cannot be measured is a goal missed, and the others still run."""
+    try:
+        return measure(form)
+    except (BenchError, ChildError, TimeoutError, requests.RequestException) as error:
+        return Report((failed(name, str(error)),))
+
+
+def _measure(name: str, form: Form) -> Report:
+    report: Report = importlib.import_module(f"bench.{name}").measure(form)
+    return report
 
 
 def _short(form: Form) -> str:

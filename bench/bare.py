@@ -142,6 +142,8 @@ class Floor:
         match operation:
             case Insert(values=values):
                 return "create", {**entity, **values, "mark": MARK}
+            case Replace(values=values, etag="*"):
+                return "upsert", {**entity, **values, "mark": MARK}, {"mode": "replace"}
             case Replace(values=values, etag=etag):
                 return "update", {**entity, **values, "mark": MARK}, {"mode": "replace", **_if(etag)}
             case Delete(etag=etag):

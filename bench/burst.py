@@ -5,12 +5,14 @@ between: so what the local host costs counts against us.
 """
 
 import http.client
+import itertools
 import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from statistics import median
 from urllib.parse import urlsplit
 
@@ -21,7 +23,7 @@ from dev.stack import Stack
 
 HOSTS, SENDERS = 4, 64
 THREADS = SENDERS // HOSTS
-_ACCEPTED = 202
+_WAITS = 202
 _READY_SECONDS = 12.0  # until every process is up
 
 
@@ -29,12 +31,11 @@ def measure(form: Form) -> Report:
     """Measure floor and burst by turns, three times each."""
     deliveries = form.pick(2000, 192)
     rounds = form.pick(3, 1)
-    floors, ours, lost = [], [], 0
+    floors, bursts = [], []
     for _ in range(rounds):
         floors.append(_floor(deliveries))
-        rate, missing = _burst(deliveries)
-        ours.append(rate)
-        lost += missing
+        bursts.append(_burst(deliveries))
+    ours = [burst.rate for burst in bursts]
     return Report(
         (
             Figure(
@@ -43,40 +44,62 @@ def measure(form: Form) -> Report:
                 "/s",
                 median(floors),
                 Goal("at least", 0.85, of_floor=True),
-                f"{SENDERS} senders, {HOSTS} hosts, median of {rounds}, every answer 202",
+                f"{SENDERS} senders, {HOSTS} hosts, median of {rounds}",
             ),
-            Figure("deliveries lost in the burst", lost, goal=Goal("at most", 0)),
+            Figure(
+                "burst, answers that are no 2xx",
+                sum(burst.refused for burst in bursts),
+                goal=Goal("at most", 0),
+            ),
+            Figure("burst, accepted and lost", sum(burst.lost for burst in bursts), goal=Goal("at most", 0)),
         ),
         {"floor": floors, "ours": ours},
     )
 
 
-def _burst(deliveries: int) -> tuple[float, int]:
-    """Return deliveries accepted a second, and how many alerts are missing from the table afterwards."""
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Deliveries accepted a second, how many were not, and how many of the accepted the table does not hold."""
+
+    rate: float
+    refused: int
+    lost: int
+
+
+def _burst(deliveries: int) -> Burst:
     settings = {"PYTHON_THREADPOOL_THREAD_COUNT": str(THREADS)}
     with Stack(hosts=HOSTS, window=3600.0, settings=settings) as stack:
         _fill(stack)
         key = stack.keys["default"]
-        began = threading.Barrier(SENDERS)
-        numbers = iter(range(deliveries))
+        # One after the other until all are busy: a Node that is busy accepts few connections a second.
+        turns, began = [threading.Event() for _ in range(SENDERS + 1)], threading.Barrier(SENDERS)
+        warm = turns[SENDERS]
+        turns[0].set()
+        numbers, fresh = iter(range(deliveries)), itertools.count()
         spans: list[tuple[float, float]] = []
+        answers: list[int] = []
 
         def send(sender: int) -> None:
             address = urlsplit(stack.hosts[sender % HOSTS].url).netloc
             wire = http.client.HTTPConnection(address, timeout=120)
             post = _poster(wire, key)
-            post(_body(sender, "warm-up"))
+            turns[sender].wait()
+            while not warm.is_set():
+                post(_body(next(fresh), "warm-up"))
+                turns[sender + 1].set()
             began.wait()
             start = time.monotonic()
-            for number in _shared(numbers):
-                post(_body(number, "burst"))
+            answers.extend(post(_body(number, "burst")) for number in _shared(numbers))
             spans.append((start, time.monotonic()))
             wire.close()
 
         with ThreadPoolExecutor(SENDERS) as pool:
             list(pool.map(send, range(SENDERS)))
         seconds = max(end for _, end in spans) - min(start for start, _ in spans)
-        return deliveries / seconds, deliveries - _written(stack)
+        accepted = sum(status // 100 == 2 for status in answers)  # noqa: PLR2004 - HTTP
+        return Burst(
+            accepted / seconds, len(answers) - accepted, max(0, answers.count(_WAITS) - _written(stack))
+        )
 
 
 def _floor(deliveries: int) -> float:
@@ -94,15 +117,14 @@ def _floor(deliveries: int) -> float:
     return deliveries / (max(ends) - at)
 
 
-def _poster(wire: http.client.HTTPConnection, key: str) -> Callable[[bytes], None]:
+def _poster(wire: http.client.HTTPConnection, key: str) -> Callable[[bytes], int]:
     headers = {"content-type": "application/json", "x-functions-key": key}
 
-    def post(body: bytes) -> None:
+    def post(body: bytes) -> int:
         wire.request("POST", "/api/alerts", body, headers)
         answer = wire.getresponse()
-        said = answer.read()
-        if answer.status != _ACCEPTED:
-            raise BenchError(f"not accepted: {answer.status} {said!r}")
+        answer.read()
+        return answer.status
 
     return post
 

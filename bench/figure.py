@@ -68,6 +68,11 @@ def skipped(name: str, why: str) -> Figure:
     return Figure(name, 0.0, note=f"skipped: {why}", skipped=True)
 
 
+def failed(name: str, why: str) -> Figure:
+    """Return the line of a benchmark that came to no figure: what was not measured is not met."""
+    return Figure(f"{name}, measured", 0, goal=Goal("at least", 1), note=" ".join(why.split())[:200])
+
+
 def quantile(values: Iterable[float], part: float) -> float:
     """Return the smallest value that at least `part` (0 to 1) of the values do not exceed."""
     ordered = sorted(values)

@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -36,10 +36,10 @@ _NAME = "against limits and Redis, 8 processes"
 def measure(form: Form) -> Report:
     """Measure both, side by side."""
     window, windows = form.pick(60.0, 6.0), form.pick(4, 2)
-    missing = _missing()
+    lacking = missing()
     with ThreadPoolExecutor(2) as pool:
         mine = pool.submit(_ours, window, windows)
-        theirs = None if missing else pool.submit(_theirs, window, windows)
+        theirs = None if lacking else pool.submit(_theirs, window, windows)
         case, arrivals = mine.result(), theirs.result() if theirs else []
     refused = Figure(
         f"{_NAME}: our 429",
@@ -47,8 +47,8 @@ def measure(form: Form) -> Report:
         goal=Goal("at most", 0),
         note=f"of {len(case.arrivals)} calls",
     )
-    if missing:
-        return Report((refused, skipped(f"{_NAME}: quota use", missing)), {"ours": case.arrivals})
+    if lacking:
+        return Report((refused, skipped(f"{_NAME}: quota use", lacking)), {"ours": case.arrivals})
     passed = [one["at"] for one in arrivals if one["status"] != _TOO_MANY]
     figures = (
         refused,
@@ -65,11 +65,14 @@ def measure(form: Form) -> Report:
     return Report(figures, {"window": window, "ours": case.arrivals, "theirs": arrivals})
 
 
-def _missing() -> str:
-    """Return what is missing here for theirs, or an empty string."""
-    if not shutil.which("redis-server"):
+def missing(
+    program: Callable[[str], object] = shutil.which,
+    package: Callable[[str], object] = importlib.util.find_spec,
+) -> str:
+    """Return what is missing here for theirs, or an empty string; both tell whether there is one of that name."""
+    if not program("redis-server"):
         return "no redis-server on PATH (Debian: apt-get install redis-server)"
-    if not (importlib.util.find_spec("limits") and importlib.util.find_spec("redis")):
+    if not (package("limits") and package("redis")):
         return "limits or redis is not installed (requirements-bench.txt)"
     return ""
 

@@ -48,12 +48,13 @@ def main(pairs: int) -> dict[str, tuple[list[float], list[float]]]:
     from bench.bare import Floor, accepted  # noqa: PLC0415 - as above
     from dev import samples  # noqa: PLC0415 - as above
     from shared import app, settings, window  # noqa: PLC0415 - as above
+    from shared.dispatch import Look  # noqa: PLC0415 - as above
 
     found, gateway = settings.current(), app.gateway()
     table, policy = gateway.dispatcher.table, gateway.dispatcher.policy
     view = gateway.dispatcher.look().view
     table.commit([window.take(slot, "bench", policy) for slot in view.slots])
-    full = gateway.dispatcher.look().view
+    full = gateway.dispatcher.look()
     floor = Floor.open(
         found.storage.connection_string or "",
         found.alerts_table,
@@ -68,11 +69,14 @@ def main(pairs: int) -> dict[str, tuple[list[float], list[float]]]:
         of = samples.event(number, device=f"{case}-{side}-{number}.contoso.example")
         return samples.eight_fields(of, "Encoded PowerShell")
 
+    def at(now: float) -> Look:
+        return dataclasses.replace(full, view=dataclasses.replace(full.view, now=now))
+
     def ours(case: str, number: int) -> float:
         body = json.dumps(fields(case, number, "ours")).encode()
         request = func.HttpRequest("POST", "http://127.0.0.1/api/alerts", body=body, params={}, headers={})
         # Either as after the seconds for which a full window is remembered, or as right after a look.
-        gateway._full = None if case == "look" else dataclasses.replace(full, now=table.now())  # noqa: SLF001 - its memory
+        gateway._full = None if case == "look" else at(table.now())  # noqa: SLF001 - its memory
         began = time.perf_counter()
         answer = CreateAlertFunction.main(request)
         seconds = time.perf_counter() - began

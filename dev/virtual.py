@@ -40,7 +40,6 @@ from shared.storage import (
     MAX_OPERATIONS,
     Conflict,
     Delete,
-    Insert,
     MemoryTable,
     Operation,
     Refused,
@@ -148,7 +147,7 @@ class StrictTable(MemoryTable):
             at = bisect_left(self._keys, operation.key)
             if isinstance(operation, Delete):
                 del self._keys[at]
-            elif isinstance(operation, Insert):
+            elif self._keys[at : at + 1] != [operation.key]:
                 self._keys.insert(at, operation.key)
         self.largest = max(self.largest, size)
         self.writes += 1

@@ -13,9 +13,10 @@ from shared import identity, journal, ledger, mapping, settings, storage, window
 from shared.defender import Defender
 from shared.direct import Direct
 from shared.dispatch import Clocks, Dispatch
-from shared.gateway import Gateway
+from shared.gateway import FAIL, Gateway
 from shared.operations import Operator
 from shared.problems import SettingsError
+from shared.reply import Reply
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ class Threads:
 def gateway() -> Gateway:
     """Return the gateway of this process. Raise `SettingsError` that names every wrong setting."""
     return assemble(settings.current(), workers=_worker_threads())
+
+
+def health() -> Reply:
+    """Answer whether this process serves: `fail`, and no detail, also where its settings are wrong."""
+    try:
+        return gateway().health()
+    except SettingsError as error:
+        journal.problem("settings", error)
+        return FAIL
 
 
 @functools.cache

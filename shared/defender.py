@@ -103,7 +103,8 @@ class Defender:
         resolve: Callable[..., Iterable[Any]] = socket.getaddrinfo,
         idle: float = _IDLE_SECONDS,
     ) -> None:
-        self._url = _checked(url).rstrip("/") + _PATH
+        check_url(url)
+        self._url = url.rstrip("/") + _PATH
         self._deadline = deadline
         self._given = session
         self._session: requests.Session | None = None
@@ -454,8 +455,8 @@ def _moment(value: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _checked(url: str) -> str:
-    """Return `url` if a token may be sent there, else raise SettingsError."""
+def check_url(url: str) -> None:
+    """Raise SettingsError if a token must not be sent to `url`."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -469,7 +470,6 @@ def _checked(url: str) -> str:
         raise _refused("it is not an https URL")
     if parts.scheme == "http" and not _is_loopback(host):
         raise _refused(f"a token is sent only over https, not to http://{host}")
-    return url
 
 
 def _refused(why: str) -> problems.SettingsError:

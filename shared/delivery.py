@@ -4,13 +4,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from shared import defender, reply, window
+from shared import defender, reply
 from shared.ledger import Delivery, Entry
 from shared.mapping import Mapped, Outcome, Refused
 from shared.problems import UnmappedError, WebhookError
 from shared.reply import Reply
+
+if TYPE_CHECKING:
+    from shared.dispatch import Look
 
 Status = Literal["created", "waiting", "partial", "failed", "ignored", "valid"]
 PORTAL = "https://security.microsoft.com/alerts/"
@@ -72,7 +75,7 @@ def valid(outcome: Outcome) -> Reply:
 def answer(
     delivery: Delivery,
     told: Sequence[Told],
-    view: window.View | None,
+    look: "Look | None",
     *,
     now: float,
     origin: str,
@@ -80,19 +83,20 @@ def answer(
 ) -> Reply:
     """Answer with what became of a delivery until now: the same for the POST and for whoever asks later.
 
-    `view` is the window if it was looked at, for `waitingFor`; `now` the server's UTC seconds; `origin` the scheme
-    and host that `Location` begins with. `refusal` is the status of a failure, where the sender would repeat a 422.
+    `look` is how window and backlog stood, if they were looked at, for `waitingFor`; `now` the server's UTC seconds;
+    `origin` the scheme and host that `Location` begins with. `refusal` is the status of a failure, where the sender
+    would repeat a 422.
     """
     status = _status(told, delivery.refused)
     document = _document(
         delivery.id or None,
         delivery.source,
         status,
-        [_told(one, view, now) for one in told],
+        [_told(one, look, now) for one in told],
         delivery.refused,
     )
     if status == "waiting":
-        seconds = _poll_seconds(told, view, now)
+        seconds = _poll_seconds(told, look, now)
         location = f"{origin}/api/deliveries/{delivery.id}"
         return reply.of(202, document, Location=location, Retry_After=str(seconds))
     if status == "failed":
@@ -115,20 +119,20 @@ def _status(told: Sequence[Told], refused: Sequence[object]) -> Status:
     return "created" if set(states) == {"created"} and not refused else "partial"
 
 
-def _poll_seconds(told: Sequence[Told], view: window.View | None, now: float) -> int:
-    """Return whole seconds, 1 to 60, until something may have changed for the first that waits."""
+def _poll_seconds(told: Sequence[Told], look: "Look | None", now: float) -> int:
+    """Return whole seconds, 1 to 60, until the last that waits is expected to end."""
     waits = [
-        max(0.0, one.entry.next_attempt - now) if one.entry.next_attempt else _slot_seconds(one, view)
+        max(0.0, one.entry.next_attempt - now) if one.entry.next_attempt else _slot_seconds(one, look)
         for one in told
         if not one.entry.has_ended
     ]
-    return max(1, math.ceil(min(_MAX_POLL_SECONDS, *waits)))
+    return max(1, math.ceil(min(_MAX_POLL_SECONDS, max(waits))))
 
 
-def _slot_seconds(one: Told, view: window.View | None) -> float:
-    if one.entry.state == "sending" or view is None:
+def _slot_seconds(one: Told, look: "Look | None") -> float:
+    if one.entry.state == "sending" or look is None:
         return 2.0
-    return view.opens_in + 1.0
+    return look.turn_in(one.entry.due) + 1.0
 
 
 def _document(
@@ -168,7 +172,7 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
     }
 
 
-def _told(one: Told, view: window.View | None, now: float) -> dict[str, Any]:
+def _told(one: Told, look: "Look | None", now: float) -> dict[str, Any]:
     entry = one.entry
     return {
         "id": entry.alert.id,
@@ -177,7 +181,7 @@ def _told(one: Told, view: window.View | None, now: float) -> dict[str, Any]:
         "merged": entry.merged,
         "attempts": entry.attempts,
         "nextAttempt": utc(entry.next_attempt),
-        "waitingFor": _waiting_for(entry, view, now),
+        "waitingFor": _waiting_for(entry, look, now),
         "request": entry.alert.body(),
         "alert": dict(entry.created) if entry.created else None,
         "portalUrl": PORTAL + str(entry.created["id"]) if entry.created else None,
@@ -186,18 +190,19 @@ def _told(one: Told, view: window.View | None, now: float) -> dict[str, Any]:
     }
 
 
-def _waiting_for(entry: Entry, view: window.View | None, now: float) -> dict[str, Any] | None:
+def _waiting_for(entry: Entry, look: "Look | None", now: float) -> dict[str, Any] | None:
     if entry.has_ended:
         return None
     if entry.state == "sending":
         return {"what": "answer", "reason": "Defender is being called", "until": None}
     if entry.next_attempt and entry.next_attempt > now:
         return {"what": "retry", "reason": _reason(entry), "until": utc(entry.next_attempt)}
-    if view and view.pause and view.paused:
-        until = None if view.pause.by_operator else utc(view.pause.ends)
-        return {"what": "pause", "reason": view.pause.reason, "until": until}
+    pause = look.view.pause if look and look.view.paused else None
+    if pause:
+        until = None if pause.by_operator else utc(pause.ends)
+        return {"what": "pause", "reason": pause.reason, "until": until}
     reason = "Defender takes 15 calls a minute; the alert waits for its turn"
-    return {"what": "slot", "reason": reason, "until": utc(now + view.opens_in) if view else None}
+    return {"what": "slot", "reason": reason, "until": utc(now + look.turn_in(entry.due)) if look else None}
 
 
 def _reason(entry: Entry) -> str:

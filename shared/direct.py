@@ -39,8 +39,11 @@ class Direct:
     def send(self, outcome: "Outcome", until: float) -> "Reply":
         """Call Defender for every alert of a delivery; answer 200 or 422 with `id: null`.
 
-        Raise `StorageOut`, and so 503, when one of them did not reach its end: the sender tries again.
+        Raise `StorageOut`, and so 503, when one of them did not reach its end, or where the operator has paused, as
+        far as this host knows: the sender tries again.
         """
+        if self._shared.stopped:
+            raise StorageOut("The table is out, and the operator has paused all calls.", retry_after=60)
         self._forget()
         try:
             token = self._own.token(max(0.0, until - self._monotonic()))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from shared import journal, ledger, window
 from shared.defender import Answer
 from shared.ledger import Entry, Waiting
-from shared.problems import StorageOut
+from shared.problems import StorageOut, Unreadable
 from shared.storage import Conflict, Operation, Refused, Row, Table
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ _T = TypeVar("_T")
 _RETRY_SECONDS = 1.0
 _CONFLICT_SECONDS = 0.05
 _LOOK_SECONDS = 5.0
+_TOGETHER_SECONDS = 0.15  # a slot waits so long for its neighbours, that one look serves them all
 _MAX_LATER = 500
+_TRIES = 5
 _HEAD = 2 * window.MOST_CALLS + 1  # every slot there may ever have been, the pause, an alert for each slot
-_WAITING = (ledger.TODO, ledger.LATER)
 
 
 class Caller(Protocol):
@@ -69,14 +70,20 @@ class Clocks:
 class Look:
     """The window and the most urgent of the backlog, as one query saw them.
 
-    `seen` counts the waiting rows it met, due or not, and `oldest` is the earliest acceptance among them (UTC
-    seconds).
+    `backlog` also knows how many wait for a time, since when, and which rows cannot be read.
     """
 
     view: window.View
-    waiting: tuple[Waiting, ...]
-    seen: int = 0
-    oldest: float | None = None
+    backlog: ledger.Backlog
+
+    @property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """What may be taken, the most urgent first."""
+        return self.backlog.waiting
+
+    def turn_in(self, due: float) -> float:
+        """Seconds until the turn of an alert that is due then (UTC seconds), as far as one look can tell."""
+        return self.view.turn_in(sum(waiting.entry.due < due for waiting in self.waiting))
 
     @property
     def takes(self) -> int:
@@ -126,6 +133,7 @@ class Dispatch:
     ) -> None:
         self.table = table
         self.policy = policy
+        self.stopped = False  # whether the operator's pause held when this host looked last
         self._defender = defender
         self._tokens = tokens
         self._rules = rules
@@ -151,13 +159,9 @@ class Dispatch:
             rows = rows[: limit - beyond] + self.table.query(window.FIRST_KEY, ledger.TODO_END, limit=_HEAD)
         now = self.table.now()
         slots = [row for row in rows if row.key.startswith(window.FIRST_KEY)]
-        accepted = [float(row.values["accepted"]) for row in rows if row.key.startswith(_WAITING)]
-        return Look(
-            view=window.look(slots, now, self.policy),
-            waiting=tuple(ledger.backlog(rows, now, _HEAD)),
-            seen=len(accepted),
-            oldest=min(accepted, default=None),
-        )
+        view = window.look(slots, now, self.policy)
+        self.stopped = view.pause is not None and view.pause.by_operator
+        return Look(view, ledger.backlog(rows, now, _HEAD))
 
     def may_take(self) -> bool:
         """Tell whether this host may take slots: for a window after a direct call it may not."""
@@ -255,22 +259,22 @@ class Dispatch:
                     self._clocks.sleep(self._chance.uniform(0, _CONFLICT_SECONDS))
                     continue
             if len(look.waiting) > len(started):
-                taken = {sending.slot.key for sending in started.values()}
-                self._wait_for_a_slot(look.view, taken, flights, min(until, self._look_again()))
-            elif flights:
-                self.wait(flights, min(until, self._look_again()) - self._clocks.monotonic())
+                self._wait_for_a_slot(look.view, flights, until)
+            elif flights:  # other hosts may accept alerts meanwhile
+                self.wait(
+                    flights, min(until, self._clocks.monotonic() + _LOOK_SECONDS) - self._clocks.monotonic()
+                )
             else:
                 return
             flights = {flight: sending for flight, sending in flights.items() if not flight.done()}
         self.wait(flights, until - self._clocks.monotonic())
 
-    def _look_again(self) -> float:
-        """Return when to look again in any case (monotonic seconds): other hosts end pauses and accept alerts."""
-        return self._clocks.monotonic() + _LOOK_SECONDS
-
-    def _wait_for_a_slot(self, view: window.View, taken: set[str], flights: Flights, until: float) -> None:
+    def _wait_for_a_slot(self, view: window.View, flights: Flights, until: float) -> None:
         """Wait until a slot opens: by time, or by a call that ends a pause or was never sent."""
+        taken = {sending.slot.key for sending in flights.values()}
         opens = [slot.opens for slot in view.slots if slot.key not in taken]
+        if view.may_change(taken):
+            until = min(until, self._clocks.monotonic() + _LOOK_SECONDS)
         pause = view.pause.ends if view.pause and view.paused else float("-inf")
         if not self.may_take():
             opens, pause = [], self.table.now() + self._barred_until - self._clocks.monotonic()
@@ -283,7 +287,7 @@ class Dispatch:
                     return
                 opens.append(finished.opens)
             wait = (
-                max(min(opens, default=pause if math.isfinite(pause) else math.inf), pause) - self.table.now()
+                max(_together(opens, pause if math.isfinite(pause) else math.inf), pause) - self.table.now()
             )
             if wait <= 0:
                 return
@@ -304,7 +308,7 @@ class Dispatch:
         pause = self._pause(sending, answer)
         if pause:
             extras.append(pause)
-        written = self._record(sending, after, extras)
+        written = self._record(sending, after, extras, answer)
         if written is not None:
             age = None if written.ended is None else round(written.ended - written.accepted, 1)
             journal.step("settled", entry=written, ageSeconds=age)
@@ -317,27 +321,33 @@ class Dispatch:
             if answer is not None:
                 return window.end_pause(sending.probe)
             return window.let_go(sending.probe, "the call did not start in time")
-        reason, seconds = window.trouble(answer, self.policy)
         if sending.probe:
-            return window.renew_pause(sending.probe, reason, seconds)
+            return window.renew_pause(sending.probe, *window.trouble(answer, self.policy))
         try:
-            rows = self.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0", limit=1)
-        except StorageOut:
-            return None
-        pause = window.read_pause(rows[0], self.policy) if rows else None
-        return window.start_pause(pause, reason, seconds, self.table.now())
+            return self._lengthen(answer)
+        except StorageOut:  # should there be a pause, writing the outcome meets it
+            return window.start_pause(None, *window.trouble(answer, self.policy), self.table.now())
 
-    def _record(self, sending: Sending, after: Entry, extras: Sequence[Operation]) -> Entry | None:
+    def _lengthen(self, answer: Answer) -> Operation | None:
+        """Return how a failure that is no probe starts a pause, or lengthens the one there is; None: it need not."""
+        rows = self.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0", limit=1)
+        pause = window.read_pause(rows[0], self.policy) if rows else None
+        return window.start_pause(pause, *window.trouble(answer, self.policy), self.table.now())
+
+    def _record(
+        self, sending: Sending, after: Entry, extras: Sequence[Operation], answer: Answer | None
+    ) -> Entry | None:
         """Write an outcome; the table may be out, the lease may be over. Return the entry as it then stands.
 
-        None when the table stayed out until the lease was over: the lease brings the alert back.
+        None when the table stayed out until the lease was over: the lease brings the alert back. A host that stood
+        still during the call tries once all the same: a created wins even then.
         """
         end = sending.start.at[0] + self.policy.lease
-        while self._clocks.monotonic() < end:
+        while True:
             try:
-                return self._write(sending, after, extras)
+                return self._write(sending, after, extras, answer)
             except Conflict:
-                continue  # somebody changed the alert between our look and our write: look again
+                pass  # somebody changed the alert between our look and our write: look again
             except Refused as error:
                 journal.problem("outcome refused", error)
                 if after == ledger.without_answer(after):
@@ -346,16 +356,23 @@ class Dispatch:
             except StorageOut as error:
                 journal.problem("outcome not written yet", error)
                 self._clocks.sleep(_RETRY_SECONDS)
-        return None
+            except Unreadable as error:
+                journal.problem("outcome not written", error)
+                return None
+            if self._clocks.monotonic() >= end:
+                return None
 
-    def _write(self, sending: Sending, after: Entry, extras: Sequence[Operation]) -> Entry:
+    def _write(
+        self, sending: Sending, after: Entry, extras: Sequence[Operation], answer: Answer | None
+    ) -> Entry:
         core = ledger.move(sending.entry, after, waiting=sending.etag)
         try:
             self.table.commit([*core, *extras])
         except Conflict:
             # The slot or the pause may belong to somebody else by now: that must not take the outcome along.
             for extra in extras:
-                self._attempt([extra])
+                if not self._attempt([extra]) and extra.key == window.PAUSE_KEY:
+                    self._insist(answer)
         else:
             return after
         if extras and self._attempt(core):
@@ -366,6 +383,15 @@ class Dispatch:
             return current  # ours landed unseen, or another attempt has it
         self.table.commit(ledger.move(current, after, alert=row.etag))  # created wins over any other state
         return after
+
+    def _insist(self, answer: Answer | None) -> None:
+        """Lengthen the pause that somebody else was first to write, if this failure asks for more."""
+        for _ in range(_TRIES):
+            if answer is None or answer.kind != "unavailable":
+                return
+            longer = self._lengthen(answer)
+            if longer is None or self._attempt([longer]):
+                return
 
     def _attempt(self, operations: Sequence[Operation]) -> bool:
         try:
@@ -380,16 +406,24 @@ class Dispatch:
         return rows[0] if rows else None
 
 
+def _together(opens: Sequence[float], never: float) -> float:
+    """Return when the first of the slots opens, and with it those that open in the same moment: one look for all."""
+    first = min(opens, default=never)
+    return max((at for at in opens if at <= first + _TOGETHER_SECONDS), default=never)
+
+
 def _hold(waiting: Waiting, held: Entry) -> list[Operation]:
     return ledger.move(waiting.entry, held, waiting=waiting.etag)
 
 
 def _log_tick(look: Look) -> None:
-    now = look.view.now
+    now, backlog = look.view.now, look.backlog
+    for key in backlog.unreadable:
+        journal.problem("row unreadable", Unreadable(key))
     journal.step(
         "tick",
-        waiting=look.seen,
-        oldestSeconds=None if look.oldest is None else round(now - look.oldest),
+        waiting=backlog.seen,
+        oldestSeconds=None if backlog.oldest is None else round(now - backlog.oldest),
         open=len(look.view.resting),
         paused=look.view.paused,
     )

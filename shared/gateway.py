@@ -6,11 +6,12 @@ dispatch: look ─ take ─ call ─ settle, while there is a backlog and time
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from shared import delivery, journal, ledger, mapping, payload, reply, retention, window
+from shared import delivery, journal, ledger, mapping, parameters, payload, reply, retention
 from shared.alert import FIELDS
 from shared.delivery import Told
 from shared.ledger import Delivery, Entry
@@ -29,6 +30,7 @@ _PARAMETERS = {name.lower(): name for name in (*DEFAULTS, "source", "dryRun")}
 TICK_SECONDS = 55.0
 OVERDUE_SECONDS = 300.0
 IDLE_SECONDS = 90.0  # no slot is open for longer while a dispatcher works, not even after direct calls
+_SOME = 20  # rows, should one of them not be readable
 _TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
 _KNOWN_FULL_SECONDS = 5.0
@@ -63,7 +65,9 @@ class Gateway:
     direct: "Direct"
     clocks: "Clocks"
     permits: Permits
-    _full: window.View | None = None  # the window as last seen full: for some seconds a look would find it so
+    _full: "Look | None" = (
+        None  # what was last seen, if the window was full: for some seconds a look would find it so
+    )
     _purge: retention.Schedule = dataclasses.field(default_factory=retention.Schedule)
 
     def receive(self, body: bytes, query: Mapping[str, str], origin: str, *, keep: bool = True) -> "Reply":
@@ -74,6 +78,9 @@ class Gateway:
         """
         until = self.clocks.monotonic() + self.settings.inline_seconds
         query = {_PARAMETERS.get(name.lower(), name): value for name, value in query.items()}
+        dry = query.get("dryRun", "false").lower()
+        if dry not in ("true", "false"):  # what was meant to be dry must not reach a device
+            raise parameters.wrong("dryRun", query["dryRun"], "true | false")
         try:
             outcome = self._map(body, query)
             if outcome.ignored is not None:
@@ -81,10 +88,10 @@ class Gateway:
             if not outcome.alerts:
                 raise delivery.unmapped(outcome)
         except WebhookError as error:
-            if keep and not _is_dry(query):
+            if keep and dry == "false":
                 self._keep(body, query, error)
             raise
-        if _is_dry(query):
+        if dry == "true":
             return delivery.valid(outcome)
         try:
             return self._accept(outcome, self.settings.public_base_url or origin, until)
@@ -110,11 +117,11 @@ class Gateway:
         ]
         if not told:  # duplicates of alerts whose own retention is over
             raise unknown
-        view = None
+        look = None
         if any(not one.entry.has_ended for one in told):
-            view = self.dispatcher.look().view
+            look = self.dispatcher.look()
         now = self.dispatcher.table.now()
-        return delivery.answer(found, told, view, now=now, origin=self.settings.public_base_url or origin)
+        return delivery.answer(found, told, look, now=now, origin=self.settings.public_base_url or origin)
 
     def dispatch(self) -> None:
         """Send the backlog, for up to 55 s; what the timer runs. Then clear away what is past its retention."""
@@ -129,11 +136,16 @@ class Gateway:
         """Pass or fail, without detail: the table answers, and nothing waits while it could be sent."""
         try:
             look = self.dispatcher.look()
+            before = look.view.now - OVERDUE_SECONDS
+            due = self.dispatcher.table.query(ledger.LATER, ledger.later_before(before), limit=_SOME)
         except WebhookError:
-            return _health(503, "fail")
-        overdue = any(look.view.now - waiting.entry.accepted > OVERDUE_SECONDS for waiting in look.waiting)
+            return FAIL
+        overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
+        forgotten = ledger.backlog(
+            due, before, 1
+        ).waiting  # only the dispatcher takes back what came due again
         idle = look.view.now - look.view.opens > IDLE_SECONDS
-        return _health(503, "fail") if overdue and idle else _health(200, "pass")
+        return FAIL if (overdue or forgotten) and idle else PASS
 
     def _map(self, body: bytes, query: Mapping[str, str]) -> "Outcome":
         documents = payload.read(body, max_bytes=self.settings.max_payload_bytes)
@@ -159,7 +171,9 @@ class Gateway:
                 status=error.status,
                 detail=error.detail,
                 refused=tuple(error.extensions.get("refused", ())),
-                query={name: value for name, value in query.items() if name != "code"},
+                query={
+                    name: value for name, value in query.items() if name.lower() not in parameters.HOSTS_OWN
+                },
                 payload=body,
                 bytes=len(body),
             )
@@ -183,18 +197,17 @@ class Gateway:
             alerts=tuple(entries),
             refused=delivery.refusals(outcome.refused),
         )
-        view = self._known_full(now)
+        look = self._known_full(now)
         told: list[Told] | None = None
-        if view is None and self.permits.acquire(blocking=False):
+        if look is None and self.permits.acquire(blocking=False):
             try:
                 token = self.dispatcher.token(min(_TOKEN_SECONDS, until - self.clocks.monotonic()))
                 look = self._look()
-                view = look.view
                 if len(entries) == 1:
                     told = self._straight(accepted, next(iter(entries.values())), look, token, until)
                 if told is None:
                     told, accepted = self._write_down(accepted, entries)
-                    if view.open:
+                    if look.view.open:
                         told = self._send(told, token, until)
             except TokenError as error:
                 journal.problem("no token", error)
@@ -203,19 +216,22 @@ class Gateway:
         if told is None:
             told, accepted = self._write_down(accepted, entries)
         now = self.dispatcher.table.now()
-        return delivery.answer(accepted, told, view, now=now, origin=origin, refusal=outcome.refusal)
+        return delivery.answer(accepted, told, look, now=now, origin=origin, refusal=outcome.refusal)
 
     def _look(self) -> "Look":
         look = self.dispatcher.look()
-        self._full = None if look.view.open else look.view
+        self._full = None if look.view.open else look
         return look
 
-    def _known_full(self, now: float) -> window.View | None:
-        """Return the window if it was seen full so lately that it still is: that saves the look."""
+    def _known_full(self, now: float) -> "Look | None":
+        """Return what was last seen if the window was full and still is, as far as one host can know: saves a look."""
         full = self._full
-        if full is None or now > full.now + min(full.opens_in, _KNOWN_FULL_SECONDS):
+        if full is None:
             return None
-        return dataclasses.replace(full, now=now)
+        known = _KNOWN_FULL_SECONDS if full.view.may_change() else math.inf
+        if now > full.view.now + min(full.view.opens_in, known):
+            return None
+        return dataclasses.replace(full, view=dataclasses.replace(full.view, now=now))
 
     def _straight(
         self, accepted: Delivery, entry: Entry, look: "Look", token: str, until: float
@@ -256,6 +272,10 @@ class Gateway:
                 notes = {alert: _differences(entries[alert], entry) for alert, entry in known.items()}
                 accepted = dataclasses.replace(accepted, duplicates=tuple(known), notes=notes)
                 operations.append(ledger.insert_delivery(accepted))
+            else:  # nobody knows it by its id, but its alerts are purged with it, should the rest never come
+                ids = tuple(entry.alert.id for entry in batch)
+                part = dataclasses.replace(accepted, id=ledger.delivery_id(accepted.accepted), alerts=ids)
+                operations.append(ledger.insert_delivery(dataclasses.replace(part, refused=())))
             try:
                 self.dispatcher.table.commit(operations)
             except Conflict:
@@ -352,11 +372,10 @@ def _differences(sent: Entry, known: Entry) -> tuple[str, ...]:
     )
 
 
-def _is_dry(query: Mapping[str, str]) -> bool:
-    return query.get("dryRun", "").lower() == "true"
-
-
 def _health(status: int, word: str) -> "Reply":
     return reply.of(
         status, {"status": word}, content_type="application/health+json", Cache_Control="no-store"
     )
+
+
+PASS, FAIL = _health(200, "pass"), _health(503, "fail")

@@ -6,6 +6,8 @@ The Functions worker forwards the formatted message only, so fields live inside 
 
 import json
 import logging
+import traceback
+from pathlib import Path
 from typing import Any
 
 from shared.defender import Answer
@@ -48,3 +50,10 @@ def problem(name: str, error: Exception, **fields: str | float | bool | None) ->
     """Log something that an operator should know, without internals."""
     line = {"step": name, "error": type(error).__name__, "detail": str(error)[:500]}
     _log.warning(json.dumps(line | fields))
+
+
+def unforeseen(error: Exception) -> None:
+    """Log an error that nobody foresaw: its kind and where it arose, not its text, which may quote a payload."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    _log.error(json.dumps({"step": "unforeseen", "error": type(error).__name__, "where": where}))

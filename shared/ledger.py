@@ -10,16 +10,19 @@ in the same transaction, so the waiting row is the lock; where there is none, th
                      └── take ── later-{retry's time} ◄── 404, 5xx, no answer
 """
 
+import contextlib
 import dataclasses
 import json
+import math
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.alert import FIELDS, Alert
 from shared.defender import Answer
+from shared.problems import Unreadable
 from shared.storage import Delete, Insert, Operation, Replace, Row, Value
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
@@ -383,19 +386,20 @@ def insert_refusal(refusal: Refusal) -> Operation:
 
 
 def read_refusal(row: Row) -> Refusal:
-    """Read a refused payload from its row."""
+    """Read a refused payload from its row. Raise `Unreadable`."""
     values = row.values
-    return Refusal(
-        id=row.key.removeprefix(REFUSED),
-        at=float(values["at"]),
-        source=values["source"],
-        status=values["status"],
-        detail=values["detail"],
-        refused=tuple(json.loads(values["refused"])),
-        query=json.loads(values["query"]),
-        payload=values["payload"],
-        bytes=values["bytes"],
-    )
+    with _reading(row):
+        return Refusal(
+            id=row.key.removeprefix(REFUSED),
+            at=float(values["at"]),
+            source=values["source"],
+            status=values["status"],
+            detail=values["detail"],
+            refused=tuple(json.loads(values["refused"])),
+            query=dict(json.loads(values["query"])),
+            payload=bytes(values["payload"]),
+            bytes=values["bytes"],
+        )
 
 
 def without_answer(entry: Entry) -> Entry:
@@ -409,51 +413,98 @@ def without_answer(entry: Entry) -> Entry:
 
 
 def read(row: Row) -> Entry:
-    """Read an entry from an alert's row, or from its waiting or failed row: all hold the same."""
+    """Read an entry from an alert's row, or from its waiting or failed row: all hold the same. Raise `Unreadable`."""
     values = row.values
-    return Entry(
-        alert=Alert.from_body({name: values[name] for name in FIELDS}),
-        state=values["state"],
-        source=values["source"],
-        delivery=values["delivery"],
-        accepted=float(values["accepted"]),
-        due=float(values["due"]),
-        waits=values["waits"],
-        time_truncated=values["timeTruncated"],
-        notes=tuple(json.loads(values["notes"])),
-        attempt=values["attempt"],
-        attempts=values["attempts"],
-        tries=tuple(json.loads(values["tries"])),
-        not_found=values["notFound"],
-        unavailable=values["unavailable"],
-        next_attempt=_time(values["nextAttempt"]),
-        ended=_time(values["ended"]),
-        error=json.loads(values["error"]),
-        created=json.loads(values["created"]),
-        merged=values["merged"],
-    )
+    with _reading(row):
+        entry = Entry(
+            alert=Alert.from_body({name: values[name] for name in FIELDS}),
+            state=values["state"],
+            source=values["source"],
+            delivery=values["delivery"],
+            accepted=float(values["accepted"]),
+            due=float(values["due"]),
+            waits=values["waits"],
+            time_truncated=values["timeTruncated"],
+            notes=tuple(json.loads(values["notes"])),
+            attempt=values["attempt"],
+            attempts=values["attempts"],
+            tries=tuple(json.loads(values["tries"])),
+            not_found=values["notFound"],
+            unavailable=values["unavailable"],
+            next_attempt=_time(values["nextAttempt"]),
+            ended=_time(values["ended"]),
+            error=json.loads(values["error"]),
+            created=json.loads(values["created"]),
+            merged=values["merged"],
+        )
+    if _waits(row) and row.key != entry.waits:  # a copy under another key could never be taken
+        raise Unreadable(row.key)
+    return entry
 
 
 def read_delivery(row: Row) -> Delivery:
-    """Read a delivery from its row."""
+    """Read a delivery from its row. Raise `Unreadable`."""
     values = row.values
-    return Delivery(
-        id=row.key.removeprefix(DELIVERY),
-        source=values["source"] or None,
-        accepted=float(values["accepted"]),
-        alerts=_split(values["alerts"]),
-        notes={name: tuple(notes) for name, notes in json.loads(values["notes"]).items()},
-        duplicates=_split(values["duplicates"]),
-        refused=tuple(json.loads(values["refused"])),
-    )
+    with _reading(row):
+        return Delivery(
+            id=row.key.removeprefix(DELIVERY),
+            source=values["source"] or None,
+            accepted=float(values["accepted"]),
+            alerts=_split(values["alerts"]),
+            notes={name: tuple(notes) for name, notes in json.loads(values["notes"]).items()},
+            duplicates=_split(values["duplicates"]),
+            refused=tuple(json.loads(values["refused"])),
+        )
 
 
-def backlog(rows: Iterable[Row], now: float, most: int) -> list[Waiting]:
-    """Return what may be taken, `most` at most and the most urgent first: `todo-` rows, and `later-` rows come due."""
-    due = later_before(now)
-    found = [row for row in rows if row.key.startswith(TODO) or (row.key.startswith(LATER) and row.key < due)]
-    found.sort(key=lambda row: (row.values["due"], row.key.rpartition("-")[2]))
-    return [Waiting(read(row), row.etag) for row in found[:most]]
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Of some rows: what may be taken, the most urgent first; how many wait, due or not; the earliest acceptance.
+
+    `unreadable` are the keys of rows that none of us can have written: they stand in nobody's way.
+    """
+
+    waiting: tuple[Waiting, ...]
+    seen: int
+    oldest: float | None
+    unreadable: tuple[str, ...]
+
+
+def backlog(rows: Iterable[Row], now: float, most: int) -> Backlog:
+    """Return what may be taken, `most` at most: `todo-` rows, and `later-` rows come due."""
+    before = later_before(now)
+    found = [row for row in rows if _waits(row)]
+    due = [row for row in found if row.key.startswith(TODO) or row.key < before]
+    due.sort(key=lambda row: (_number(row, "due"), row.key.rpartition("-")[2]))
+    waiting: list[Waiting] = []
+    unreadable = []
+    for row in due:
+        if len(waiting) == most:
+            break
+        try:
+            waiting.append(Waiting(read(row), row.etag))
+        except Unreadable:
+            unreadable.append(row.key)
+    oldest = min((_number(row, "accepted") for row in found), default=math.inf)
+    return Backlog(tuple(waiting), len(found), oldest if oldest < math.inf else None, tuple(unreadable))
+
+
+def _waits(row: Row) -> bool:
+    return row.key.startswith((TODO, LATER))
+
+
+def _number(row: Row, name: str) -> float:
+    value = row.values.get(name)
+    return value if isinstance(value, int | float) else math.inf
+
+
+@contextlib.contextmanager
+def _reading(row: Row) -> Iterator[None]:
+    """Tell a row that cannot be read as such: one row must not stop what concerns others."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Unreadable(row.key) from None
 
 
 def size(operations: Iterable[Operation]) -> int:

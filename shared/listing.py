@@ -117,11 +117,11 @@ def _page(
 
 def _items(dispatcher: "Dispatch", entries: Iterable[Entry]) -> list[dict[str, Any]]:
     shown = list(entries)
-    view = None if all(one.has_ended for one in shown) else dispatcher.look().view
+    look = None if all(one.has_ended for one in shown) else dispatcher.look()
     now = dispatcher.table.now()
     return [
         {
-            **delivery._told(Told(one), view, now),  # noqa: SLF001 - the one shape of an alert in answers
+            **delivery._told(Told(one), look, now),  # noqa: SLF001 - the one shape of an alert in answers
             "source": one.source,
             "delivery": one.delivery,
             "accepted": utc(one.accepted),

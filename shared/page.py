@@ -6,12 +6,14 @@ that stays is on exactly one of them, and the pages come to an end.
 
 import base64
 import binascii
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared import parameters
+from shared.problems import Unreadable
 from shared.storage import Row, Table
 
 _T = TypeVar("_T")
@@ -53,9 +55,9 @@ def read(
             left -= len(found)
             for row in found:
                 at = row.key
-                item = pick(row)
-                if item is not None:
-                    items.append(item)
+                with contextlib.suppress(Unreadable):  # a row that none of us can have written hides no other
+                    if (item := pick(row)) is not None:
+                        items.append(item)
                 if len(items) == top:
                     return Page(tuple(items), _opaque(at))
             if len(found) < limit:

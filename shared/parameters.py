@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 from shared.alert import shown
 from shared.problems import Problem, RequestError
 
-_HOSTS_OWN = ("code", "clientid")
+HOSTS_OWN = ("code", "clientid")
+"""What the Functions host reads itself: a key and the client it is for. In small letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def read(url: str, accepted: Sequence[str]) -> Parameters:
     names = {name.lower(): name for name in accepted}
     values: dict[str, str] = {}
     for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
-        if name.lower() in _HOSTS_OWN:
+        if name.lower() in HOSTS_OWN:
             continue
         known = names.get(name.lower())
         if known is None:

@@ -8,6 +8,7 @@ WebhookError                    status  type
 ├── NotFound                    404     not-found
 ├── StorageOut                  503     storage-out   the table does not answer
 ├── TokenError                  503     no-token      the identity gave no token
+├── Unreadable                  500     unreadable    a row of the table that none of us can have written
 └── SettingsError               500     settings      the app is configured wrongly
 """
 
@@ -42,6 +43,8 @@ class WebhookError(Exception):
     status: int = 500
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something went wrong on our side"
+    again: ClassVar[int | None] = None
+    """`retry_after` where an error of this kind does not say."""
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class WebhookError(Exception):
         self.status = status or self.status
         self.detail = detail
         self.extensions = dict(extensions or {})
-        self.retry_after = retry_after
+        self.retry_after = self.again if retry_after is None else retry_after
 
     def document(self, status: int | None = None) -> dict[str, Any]:
         """Return the problem document (RFC 9457). `status` replaces our own where a sender needs another."""
@@ -114,6 +117,7 @@ class StorageOut(WebhookError):
     status = 503
     slug = "storage-out"
     title = "The table does not answer"
+    again = 5
 
 
 class TokenError(WebhookError):
@@ -122,6 +126,19 @@ class TokenError(WebhookError):
     status = 503
     slug = "no-token"
     title = "The identity gave no token"
+    again = 5
+
+
+class Unreadable(WebhookError):
+    """A row of the table that none of us can have written: it stands in nobody's way, and waits for the operator."""
+
+    slug = "unreadable"
+    title = "A row of the table cannot be read"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The row {key[:80]!r} was not written by this app, or changed since: correct or remove it."
+        )
 
 
 class SettingsError(WebhookError):

@@ -4,7 +4,7 @@ import contextlib
 
 from shared import ledger, listing
 from shared.ledger import Entry
-from shared.problems import NotFound, StorageOut, WebhookError
+from shared.problems import NotFound, StorageOut, Unreadable, WebhookError
 from shared.storage import Conflict, Table
 
 _TRIES = 5
@@ -43,7 +43,7 @@ def failed(table: Table, top: int) -> int:
     """Replay up to `top` failed alerts, those that failed first; return how many."""
     replayed = 0
     for row in table.query(ledger.FAILED, ledger.FAILED_END, limit=top):
-        with contextlib.suppress(NotFound, NotNow):  # somebody else was first
+        with contextlib.suppress(NotFound, NotNow, Unreadable):  # somebody else was first, or no row of ours
             alert(table, ledger.read(row).alert.id)
             replayed += 1
     return replayed

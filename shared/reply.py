@@ -1,13 +1,13 @@
 """What a function sends back, without Azure: status, headers, body. Errors leave as problem documents."""
 
 import json
-import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from shared import journal
 from shared.problems import CONTENT_TYPE as PROBLEM
 from shared.problems import WebhookError
 
@@ -15,7 +15,6 @@ JSON = "application/json"
 _ORIGIN = re.compile(
     r"[A-Za-z0-9.*:/_-]{1,255}"
 )  # a host name, as the specification asks; nothing else is echoed
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,9 @@ class Reply:
 def of(status: int, document: Any, *, content_type: str = JSON, **headers: str) -> Reply:
     """Return a JSON answer; header names are given with underscores for hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, json.dumps(document, ensure_ascii=False), content_type, named)
+    body = json.dumps(document, ensure_ascii=False)
+    # Half of a surrogate pair, from whoever sent it, stays the escape that it was in their JSON.
+    return Reply(status, body.encode("utf-8", "backslashreplace").decode(), content_type, named)
 
 
 def of_error(error: WebhookError, *, status: int | None = None) -> Reply:
@@ -62,6 +63,6 @@ def guarded(use_case: Callable[[], Reply]) -> Reply:
         return use_case()
     except WebhookError as error:
         return of_error(error)
-    except Exception:  # noqa: BLE001 - the last line of defence: nothing internal may reach the sender
-        _log.exception("unexpected error")
+    except Exception as error:  # noqa: BLE001 - the last line of defence: nothing internal may reach the sender
+        journal.unforeseen(error)
         return of_error(WebhookError("An unexpected error; the log of the function app has it. Try again."))

@@ -1,9 +1,11 @@
 """Clearing away what is past its retention, in small pieces; what waits stays."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared import journal, ledger
+from shared.problems import Unreadable
 from shared.storage import MAX_OPERATIONS, Conflict, Delete, Operation, Row, Table
 
 FIRST_SECONDS = 600.0
@@ -46,8 +48,9 @@ def purge(table: Table, seconds: float, start: str = ledger.DELIVERY) -> str | N
     rest = deliveries[:]
     while rest and alerts < PIECE_ALERTS:
         row = rest.pop(0)
-        alerts += len(ledger.read_delivery(row).alerts)
-        gone += _delete(table, _delivery(table, row, before))
+        with contextlib.suppress(Unreadable):  # it stays, for whoever corrects or removes it
+            alerts += len(ledger.read_delivery(row).alerts)
+            gone += _delete(table, _delivery(table, row, before))
     refused = table.query(ledger.REFUSED, ledger.REFUSED_END, keys_only=True)
     surplus = len(refused) - ledger.REFUSED_ROWS
     old = [row for number, row in enumerate(refused) if number < surplus or row.timestamp < before]

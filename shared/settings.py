@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from shared import defender
 from shared.problems import Problem, SettingsError
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _STORAGE_PREFIXES = ("AlertStorage", "AzureWebJobsStorage")
 _T = TypeVar("_T")
 
@@ -156,17 +156,24 @@ class _Reader:
     def _url(self, name: str, default: str) -> str:
         """Return an origin a token may be sent to: `https`, or `http` to loopback."""
         text = self._text(name, default).rstrip("/")
-        parts = urlsplit(text)
-        loopback = parts.hostname in _LOOPBACK
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
-            self._wrong(name, f"{text!r} found; a token is sent only to an https URL, or to loopback")
+        try:
+            defender.check_url(text)
+        except SettingsError as error:
+            found = "" if "@" in text else f"{text!r} found: "  # a URL may hold a password
+            for problem in error.problems:
+                self._wrong(name, found + problem.detail)
         return text
 
     def _base_url(self, name: str) -> str | None:
         text = self._text(name, None)
         if text is None:
             return None
-        if urlsplit(text).scheme not in ("http", "https"):
+        try:
+            parts = urlsplit(text)
+            absolute = parts.scheme in ("http", "https") and parts.hostname is not None
+        except ValueError:
+            absolute = False
+        if not absolute:
             self._wrong(name, f"{text!r} found; accepted: an absolute http or https URL")
         return text.rstrip("/")
 

@@ -23,7 +23,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote
 
-from shared.problems import Problem, SettingsError, StorageOut
+from shared.problems import Problem, SettingsError, StorageOut, WebhookError
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableEntity
@@ -63,7 +63,7 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Write over a row that must still have this ETag."""
+    """Write over a row that must still have this ETag; `*` where any version will do, or none."""
 
     key: str
     values: Mapping[str, Value]
@@ -177,7 +177,10 @@ class AzureTable:
 
     def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
         """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
-        return self._twice(lambda client: self._query(client, start, end, limit, keys_only=keys_only))
+        try:
+            return self._twice(lambda client: self._query(client, start, end, limit, keys_only=keys_only))
+        except Conflict:  # no table has reason to say so
+            raise StorageOut("Something that is no table answers in its place.") from None
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
         """Write all or nothing in one transaction; return the new ETag by key."""
@@ -255,6 +258,8 @@ class AzureTable:
         match operation:
             case Insert(values=values):
                 return "create", {**entity, **values, "mark": mark}
+            case Replace(values=values, etag="*"):
+                return "upsert", {**entity, **values, "mark": mark}, {"mode": "replace"}
             case Replace(values=values, etag=etag):
                 return "update", {**entity, **values, "mark": mark}, {"mode": "replace", **_if_match(etag)}
             case Merge(values=values, etag=etag):
@@ -271,14 +276,17 @@ class AzureTable:
 
     def _twice(self, send: Callable[["TableClient"], _T]) -> _T:
         """Send; after no answer or a 5xx once more on a fresh connection; then `StorageOut`."""
+        client: TableClient | None = None
         try:
             with self._translated():
-                return send(self._client())
+                client = self._client()
+                return send(client)
         except Refused:
             raise
         except StorageOut:
             with self._lock:
-                self._current = None  # others may be using it: it closes when they let go of it
+                if self._current is client:  # else another thread has made a fresh one already
+                    self._current = None  # others may be using it: it closes when they let go of it
         with self._translated():
             return send(self._client())
 
@@ -337,6 +345,10 @@ class AzureTable:
             raise StorageOut(f"The table answered {status}.", retry_after=5) from None
         except AzureError as error:
             raise StorageOut(f"The table did not answer ({type(error).__name__}).", retry_after=5) from None
+        except WebhookError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the SDK promises no set of errors for what a proxy answers
+            raise StorageOut(f"The table's answer cannot be read ({type(error).__name__}).") from None
 
     def _create_table(self) -> bool:
         """Make the table if it is missing; two hosts may do so at once. Return whether it was missing."""
@@ -424,4 +436,6 @@ class MemoryTable:
         row = self._rows.get(operation.key)
         if isinstance(operation, Insert):
             return row is not None
+        if isinstance(operation, Replace) and operation.etag == "*":
+            return False
         return row is None or operation.etag not in ("*", row.etag)

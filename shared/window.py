@@ -19,7 +19,7 @@ its own lease: that call is the probe, and all others wait for what it brings.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from shared.defender import Answer
@@ -28,6 +28,7 @@ from shared.storage import Delete, Insert, Operation, Replace, Row, Value
 MOST_CALLS = 15
 START_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 5.0
+SLACK_SECONDS = 1.0
 PROBE_SECONDS = 60.0
 ACCESS_PAUSE_SECONDS = 60.0
 _TOO_MANY_REQUESTS = 429
@@ -83,10 +84,14 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The window as one look saw it, at `now` (a lower bound of the server's time, UTC seconds)."""
+    """The window as one look saw it, at `now` (a lower bound of the server's time, UTC seconds).
+
+    `rest` is how many seconds a slot stays closed after an answer.
+    """
 
     slots: tuple[Slot, ...]
     now: float
+    rest: float
     pause: Pause | None = None
 
     @property
@@ -114,6 +119,22 @@ class View:
     def opens_in(self) -> float:
         """Seconds until a slot may be taken; 0 when one may be now, infinite in the operator's pause."""
         return max(0.0, self.opens - self.now)
+
+    def turn_in(self, ahead: int) -> float:
+        """Seconds until a slot opens for an alert with so many `ahead` of it, if all goes well."""
+        rounds, place = divmod(ahead, len(self.slots))
+        opens = sorted(slot.opens for slot in self.slots)[place]
+        if self.pause:
+            opens = max(opens, self.pause.ends)
+        return max(0.0, opens - self.now) + rounds * self.rest
+
+    def may_change(self, ours: Collection[str] = ()) -> bool:
+        """Whether another host may open a slot at any moment: by ending a pause, or by giving back what it holds.
+
+        A slot that rests opens when its row says, and no sooner. `ours` are the keys of slots that we hold.
+        """
+        held = (slot.opens - self.now > self.rest for slot in self.slots if slot.key not in ours)
+        return self.pause is not None or any(held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +186,14 @@ def look(rows: Sequence[Row], now: float, policy: Policy) -> View:
         row = known.get(key)
         slots.append(Slot(key, -math.inf, None) if row is None else Slot(key, _opens(row, policy), row.etag))
     pause = known.get(PAUSE_KEY)
-    return View(tuple(slots), now, None if pause is None else read_pause(pause, policy))
+    return View(tuple(slots), now, policy.rest, None if pause is None else read_pause(pause, policy))
 
 
 def read_pause(row: Row, policy: Policy) -> Pause:
     """Read the pause's row."""
     ends = math.inf if row.values.get("operator") else _opens(row, policy)
-    return Pause(ends, str(row.values.get("reason", "")), int(row.values.get("step", 1)), row.etag)
+    step = row.values.get("step")
+    return Pause(ends, str(row.values.get("reason", "")), step if isinstance(step, int) else 1, row.etag)
 
 
 def take(slot: Slot, attempt: str, policy: Policy) -> Operation:
@@ -210,7 +232,8 @@ def renew_pause(held: Probe, reason: str, seconds: float) -> Operation:
     `seconds` is what this failure asks for at least.
     """
     step = held.step + 1
-    closed = max(seconds, min(PROBE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (step - 1)))
+    doublings = min(step - 1, 10)  # an outage of days has thousands of steps
+    closed = max(seconds, min(PROBE_SECONDS, FIRST_PAUSE_SECONDS * 2.0**doublings))
     return Replace(PAUSE_KEY, {"closed": closed, "reason": reason, "step": step}, held.etag)
 
 
@@ -222,7 +245,8 @@ def let_go(held: Probe, reason: str) -> Operation:
 def trouble(answer: Answer, policy: Policy) -> tuple[str, float]:
     """Return why an unavailable answer pauses everyone, and for how many seconds at least."""
     error = answer.error or {}
-    reason = " ".join(str(part) for part in (answer.status, error.get("code"), error.get("message")) if part)
+    said = " ".join(str(part) for part in (answer.status, error.get("code"), error.get("message")) if part)
+    reason = "".join(char if char.isprintable() else " " for char in said)  # nothing the table may refuse
     if answer.status == _TOO_MANY_REQUESTS:
         return reason[:300], answer.retry_after or policy.window
     if answer.status in _NO_ACCESS:
@@ -237,7 +261,7 @@ def start_pause(pause: Pause | None, reason: str, seconds: float, now: float) ->
     """
     if pause is None:
         return Insert(PAUSE_KEY, {"closed": seconds, "reason": reason, "step": 1})
-    if now + seconds <= pause.ends + FIRST_PAUSE_SECONDS:
+    if now + seconds <= pause.ends + SLACK_SECONDS:
         return None  # a second's difference is not worth a write each
     return Replace(PAUSE_KEY, {"closed": seconds, "reason": reason, "step": pause.step}, pause.etag)
 
@@ -250,5 +274,8 @@ def operator_pause(pause: Pause | None, reason: str) -> Operation:
 
 def _opens(row: Row, policy: Policy) -> float:
     closed = row.values.get("closed")
-    # A row that none of us can have written is closed like one that was just taken.
-    return row.timestamp + (float(closed) if isinstance(closed, int | float) else policy.lease)
+    if isinstance(closed, int | float) and 0 <= closed < math.inf:
+        return row.timestamp + closed
+    return (
+        row.timestamp + policy.lease
+    )  # a row that none of us can have written: like one that was just taken

@@ -119,8 +119,12 @@ def test_every_condition_holds(table: AzureTable) -> None:
     table.commit([Merge("a1", {"n": 3}, second)])
     (row,) = table.query("a", "b")
     assert (row.values["n"], row.values["m"]) == (3, 2)
-    table.commit([Delete("a1", row.etag)])
-    assert table.query("a", "b") == []
+    table.commit(
+        [Delete("a1", row.etag), Replace("a3", {"n": 4}, "*")]
+    )  # whatever is there, and if nothing is
+    table.commit([Replace("a3", {"m": 5}, "*")])
+    (row,) = table.query("a", "b")
+    assert (row.key, row.values.get("n"), row.values["m"]) == ("a3", None, 5)
 
 
 def test_a_transaction_the_table_cannot_take_is_refused_at_once(table: AzureTable) -> None:

@@ -1,14 +1,17 @@
 """The benchmarks' arithmetic: quantiles, goals, quota use, the table, the plots. No times."""
 
+import importlib
+import io
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from bench import __main__, mapping_cost, memory, quota, record, scale, table_operations
+from bench import __main__, mapping_cost, memory, quota, record, rival, scale, table_operations
 from bench.figure import TIMES, Figure, Goal, Report, markdown, of_runs, quantile, skipped, table
-from bench.ground import Form
+from bench.ground import BenchError, Form
 from bench.plot import Line, Plot, draw, ticks
 
 AT_MOST = Goal("at most", 1.1, of_floor=True)
@@ -121,9 +124,10 @@ def test_simulated_hosts_stay_within_the_limit_and_near_the_bound() -> None:
 
 
 def test_table_operations_are_counted() -> None:
-    """Three for an alert that goes straight through: look, take, outcome."""
+    """Three for an alert that goes straight through: look, take, outcome. Twice two through the backlog."""
     figures = {figure.name: figure for figure in table_operations.measure(Form()).figures}
     assert figures["table operations an alert, straight"].ours == 3.0
+    assert 3.0 < figures["table operations an alert, accept and dispatch, looks and all"].ours <= 4.0
     assert all(figure.met is not False for figure in figures.values())
 
 
@@ -179,9 +183,48 @@ def test_a_plot_is_well_formed_and_within_its_frame(log_x: bool) -> None:
 
 def test_every_benchmark_can_be_asked_for_by_name() -> None:
     """Each name is a module with `measure`; what runs alone does not run beside others."""
-    names = __main__.present()
-    assert {"straight", "waiting", "burst", "quota", "rival", "import_time", "memory", "scale"} <= set(names)
-    assert not set(__main__.ALONE) & set(__main__.SIDE_BY_SIDE)
+    names = (*__main__.SIDE_BY_SIDE, *__main__.ALONE)
+    assert len(set(names)) == len(names)
+    assert all(callable(importlib.import_module(f"bench.{name}").measure) for name in names)
+
+
+def _missed(_: Form) -> Report:
+    return Report((Figure("slow", 11.1, floor=10.0, goal=AT_MOST),))
+
+
+def _met(_: Form) -> Report:
+    return Report(
+        (Figure("fast", 11.0, floor=10.0, goal=AT_MOST), Figure("told", 1.0), skipped("other", "why"))
+    )
+
+
+def _broken(_: Form) -> Report:
+    raise BenchError("a host answered 503")
+
+
+@pytest.mark.parametrize(
+    ("benchmarks", "code", "said"),
+    [
+        ({"met": _met}, 0, "All met."),
+        ({"met": _met, "missed": _missed}, 1, "1 of 4 missed: slow"),
+        ({"broken": _broken, "met": _met}, 1, "1 of 4 missed: broken, measured"),
+    ],
+)
+def test_a_missed_goal_is_a_failed_run(
+    benchmarks: Mapping[str, __main__.Measure], code: int, said: str
+) -> None:
+    """The exit code is 1 as soon as one goal is missed or could not be measured; all others still run."""
+    out = io.StringIO()
+    assert __main__.main(["--quick"], out, benchmarks) == code
+    assert out.getvalue().splitlines()[-1] == said
+    assert "fast" in out.getvalue()
+
+
+def test_without_redis_the_rival_is_skipped() -> None:
+    """The line says what to install; with it, and the packages, nothing is missing."""
+    assert "apt-get install redis-server" in rival.missing(lambda _: None, lambda _: True)
+    assert "requirements-bench.txt" in rival.missing(lambda name: name, lambda name: name != "limits")
+    assert rival.missing(lambda name: name, lambda _: True) == ""
 
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from dev.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, said, unsound
 from shared import ledger, window
 from shared.settings import Settings
+from shared.storage import Delete
 
 if TYPE_CHECKING:
     from shared.reply import Reply
@@ -217,6 +218,24 @@ def test_without_a_token_too_it_is_a_503() -> None:
     assert int(reply.headers["Retry-After"]) >= 1
     assert world.now - began <= 10.0
     assert defender.arrivals == []
+
+
+def test_the_operators_pause_holds_without_the_table() -> None:
+    """A host that saw the operator's pause calls nobody while the table is out; once resumed and seen, it does."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    world.table.commit([window.operator_pause(None, "a bad rule")])
+    assert world.finish(app.post(_payload(1))).status == 202
+    app.host.script = _out
+    reply = world.finish(app.post(_payload(2)))
+    assert (reply.status, reply.headers["Retry-After"]) == (503, "60")
+    assert defender.arrivals == []
+    app.host.script = None
+    world.table.commit([Delete(window.PAUSE_KEY, "*")])
+    world.finish(app.health())
+    app.host.script = _out
+    assert world.finish(app.post(_payload(2))).status == 200
 
 
 def test_it_recovers_without_a_restart() -> None:

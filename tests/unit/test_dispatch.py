@@ -551,6 +551,23 @@ def test_other_answers_only_lengthen_a_pause() -> None:
     assert isinstance(window.start_pause(None, "500", 5.0, now), Insert)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_429_that_comes_second_keeps_its_retry_after(seed: int) -> None:
+    """Of a 500 and a 429 that want to write the pause at once, the 429's Retry-After holds, whoever is first."""
+    world = World(seed)
+    answers = iter([said(500), said(429, retry_after=40.0)])
+    defender = Defender(world, lambda _number, _body: next(answers))
+    _backlog(world, range(2))
+    (app,) = _apps(world, defender, 1)
+    app.host.faults = Faults(table_delay=(0.01, 0.02), call_delay=(1.0, 1.0), answer_delay=(0.1, 0.1))
+    app.tick()
+    world.run(4)
+    found = _pause(world)
+    assert found
+    assert found.ends - world.now > 35.0
+    assert unsound(world.table) == []
+
+
 def test_a_probe_that_made_no_call_leaves_the_pause_as_it_was() -> None:
     """A probe whose host froze before its call gives slot and pause back; the next take probes, at the same step."""
     world = World()
@@ -621,6 +638,21 @@ def test_a_late_created_wins_over_any_other_state() -> None:
     assert entry.state == "created"
     assert entry.error is None
     assert unsound(world.table) == []
+
+
+def test_a_host_that_stood_still_in_its_call_writes_what_defender_said() -> None:
+    """A host that stood still beyond its lease while it called still writes that the alert was created."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(1))
+    (app,) = _apps(world, defender, 1)
+    app.tick()
+    while not defender.arrivals:
+        world.run(0.01)
+    app.host.frozen_until = world.now + POLICY.lease + 10.0
+    world.run(POLICY.lease + 20.0)
+    assert _states(world) == {"created"}
+    assert len(defender.arrivals) == 1
 
 
 def test_a_call_that_could_not_start_soon_is_not_made() -> None:

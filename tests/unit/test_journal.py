@@ -11,7 +11,7 @@ import pytest
 from dev import kql
 from dev.samples import eight_fields, event
 from dev.virtual import App, Defender, Fault, Host, World, said
-from shared import retention
+from shared import reply, retention
 from shared.operations import Operator, handle
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -77,6 +77,22 @@ def test_no_line_holds_payload_or_token(lines: list[dict[str, Any]]) -> None:
     assert event(1).machine_id not in text
     assert "of use" not in text
     assert "Bearer" not in text
+
+
+def test_an_error_nobody_foresaw_tells_where_and_not_what(caplog: pytest.LogCaptureFixture) -> None:
+    """Its text may quote a payload: neither the answer nor the log has it; the log has the way there."""
+
+    def broken() -> reply.Reply:
+        raise ValueError(SECRET_TITLE)
+
+    answer = reply.guarded(broken)
+    assert answer.status == 500
+    (record,) = caplog.records
+    assert SECRET_TITLE not in answer.body + caplog.text
+    assert "Traceback" not in answer.body + caplog.text
+    line = json.loads(record.getMessage())
+    assert (line["step"], line["error"]) == ("unforeseen", "ValueError")
+    assert line["where"][-1].endswith("broken")
 
 
 def test_the_documented_queries_read_only_what_the_log_holds(lines: list[dict[str, Any]]) -> None:

@@ -324,7 +324,7 @@ ALERTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     alerts=ALERTS,
     status=st.sampled_from([None, "waiting", "created", "failed", "discarded"]),

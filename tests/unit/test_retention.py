@@ -7,7 +7,7 @@ from dev import samples
 from dev.virtual import EPOCH, StrictTable, said, unsound
 from shared import alert, ledger, retention
 from shared.ledger import Delivery, Entry
-from shared.storage import Conflict, Operation, Row
+from shared.storage import Conflict, Insert, Operation, Replace, Row
 
 DAY = 86_400.0
 MONTH = 30 * DAY
@@ -144,6 +144,21 @@ def test_it_goes_in_small_pieces() -> None:
     assert past.table.queries <= retention.PIECE_ALERTS + 100
     assert 4 <= past.purge_all() <= 6
     assert past.keys() == []
+
+
+def test_a_row_of_somebody_else_does_not_keep_the_rest() -> None:
+    """A delivery or an alert that cannot be read stays where it is; all others are purged."""
+    past = Past()
+    past.deliver(200)
+    spoilt = past.deliver(200)
+    past.deliver(400)
+    past.table.commit([Insert(ledger.delivery_key(ledger.delivery_id(past.now)), {"alerts": 7})])
+    past.table.commit([Replace(ledger.alert_key(spoilt.alerts[0]), {"title": 7}, "*")])
+    past.now += 31 * DAY
+    past.purge_all()
+    assert len(past.keys(ledger.DELIVERY)) == 2
+    assert past.keys(ledger.ALERT) == [ledger.alert_key(spoilt.alerts[0])]
+    assert past.keys(ledger.FAILED) == []
 
 
 def test_a_large_delivery_goes_alerts_first() -> None:

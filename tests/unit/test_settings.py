@@ -37,7 +37,6 @@ CASES: list[tuple[str, str, Any, tuple[str, Any], list[str]]] = [
             "api.example",
             "ftp://api.example",
             "https://",
-            "http://localhost@api.example",
         ],
     ),
     (
@@ -174,6 +173,34 @@ def test_a_wrong_value_is_named(name: str, text: str) -> None:
     assert problem.field == name
     assert text.rstrip("/") in problem.detail
     assert problem.field in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("DEFENDER_API_URL", "https://["),
+        ("DEFENDER_API_URL", "https://api.example:99999"),
+        ("DEFENDER_API_URL", "https://api.example?key=1"),
+        ("PUBLIC_BASE_URL", "https://["),
+        ("PUBLIC_BASE_URL", "https:///defender"),
+    ],
+)
+def test_what_is_no_url_is_told_with_the_rest(name: str, text: str) -> None:
+    """A URL that cannot even be taken apart is one problem among the others, not an error of its own."""
+    with pytest.raises(SettingsError) as caught:
+        settings.read({name: text, "RATE_LIMIT_CALLS": "99"})
+    assert {problem.field for problem in caught.value.problems} == {name, "RATE_LIMIT_CALLS"}
+
+
+@pytest.mark.parametrize("text", ["http://localhost@api.example", "https://user:secret@api.example"])
+def test_a_password_in_a_url_is_not_told(text: str) -> None:
+    """The answer to a sender names the setting whose URL holds a user name, and does not quote it."""
+    with pytest.raises(SettingsError) as caught:
+        settings.read({"DEFENDER_API_URL": text})
+    (problem,) = caught.value.problems
+    assert problem.field == "DEFENDER_API_URL"
+    assert "user name" in problem.detail
+    assert "@" not in problem.detail
 
 
 def test_all_wrong_values_are_told_at_once() -> None:

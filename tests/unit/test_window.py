@@ -3,18 +3,20 @@
 The campaigns run the real dispatcher on many hosts in virtual time.
 """
 
+import json
 import logging
+import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev import samples
 from dev.judge import violations
-from dev.virtual import App, Defender, Faults, Host, World, unsound
+from dev.virtual import App, Defender, Faults, Host, World, said, unsound
 from shared import alert, ledger, window
-from shared.storage import Conflict, Delete, MemoryTable, Replace
+from shared.storage import Conflict, Delete, Insert, MemoryTable, Replace
 
 POLICY = window.Policy()
 
@@ -69,9 +71,7 @@ FAULTS = st.builds(
     call_unsent=CHANCE,
     answer_lost=CHANCE,
 )
-CAMPAIGN = settings(
-    max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+CAMPAIGN = settings(max_examples=30)
 
 
 @CAMPAIGN
@@ -163,13 +163,37 @@ def test_a_late_holder_cannot_give_back_a_slot_that_another_took() -> None:
         table.commit([window.give_back(window.Held(slot.key, "a", first[slot.key]), POLICY)])
 
 
-def test_a_row_without_a_readable_time_is_closed_for_a_lease() -> None:
+@pytest.mark.parametrize("closed", ["soon", math.nan, math.inf, -1.0])
+def test_a_row_without_a_readable_time_is_closed_for_a_lease(closed: float | str) -> None:
     """A row that none of us can have written is never open by accident, nor closed for ever."""
     table = MemoryTable(clock=lambda: 1000.0)
     etags = table.commit([window.take(window.look([], 0, POLICY).slots[0], "a", POLICY)])
-    table.commit([Replace("slot-00", {"closed": "soon"}, etags["slot-00"])])
+    table.commit([Replace("slot-00", {"closed": closed}, etags["slot-00"])])
     rows = table.query(window.FIRST_KEY, window.END_KEY)
     assert window.look(rows, 1000.0, POLICY).slots[0].opens == 1000.0 + POLICY.lease
+
+
+def test_a_pause_of_any_kind_can_be_read() -> None:
+    """What somebody wrote into the pause's row by hand stops no look."""
+    table = MemoryTable(clock=lambda: 1000.0)
+    table.commit([Insert(window.PAUSE_KEY, {"closed": "x", "reason": 7, "step": "many"})])
+    pause = window.look(table.query(window.FIRST_KEY, window.END_KEY), 1000.0, POLICY).pause
+    assert pause
+    assert (pause.ends, pause.reason, pause.step) == (1000.0 + POLICY.lease, "7", 1)
+
+
+def test_an_outage_may_last_for_days() -> None:
+    """However many probes have failed, the next pause is a minute."""
+    operation = window.renew_pause(window.Probe(100_000, "e"), "500", 5.0)
+    assert isinstance(operation, Replace)
+    assert operation.values["closed"] == window.PROBE_SECONDS
+
+
+def test_a_reason_is_text_that_the_table_takes() -> None:
+    """Control characters and half characters of Defender's words do not keep a pause from being written."""
+    raw = json.dumps({"error": {"code": "Busy\0", "message": "half \ud800 \x1f 😀"}}).encode()
+    reason, _ = window.trouble(said(503, raw=raw), POLICY)
+    assert reason == "503 Busy  half     😀"
 
 
 @pytest.mark.parametrize(
