@@ -56,7 +56,7 @@ def show(outcome: Outcome, mappings: Mappings, console: Console) -> None:
             _refused(one, console)
     if len(found) > _MOST:
         _line(console, Text(f"\n… and {len(found) - _MOST} more", "dim"))
-    _line(console, Text(f"\n{len(outcome.alerts)} alerts, {len(outcome.refused)} refused", "bold"))
+    _line(console, Text(f"\n{len(outcome.alerts)} to raise, {len(outcome.refused)} refused", "bold"))
 
 
 def _accepted(mapped: Mapped, console: Console) -> None:

@@ -13,7 +13,8 @@ is judged before a fault can strike it: one that meets a reset or a 500 has used
 Without a fault, the checks decide, in this order: token (401), role (403), window (429), method, content
 type, JSON and fields (4xx), event (404).
 
-Under `/_simulator/` JSON has the names of the dataclasses here and in switches.py, in camel case. Durations are in seconds.
+Under `/_simulator/` JSON has the names of the dataclasses here and in switches.py, in camel case. Durations are in
+seconds.
 """
 
 import argparse

@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from dev import samples
 from dev.child import ChildError
@@ -50,6 +52,7 @@ def banner(stack: Stack, *, has_core_tools: bool) -> str:
     text = f"""
 {hosts}
   health      {stack.hosts[0].url}/api/health
+  operator    {stack.hosts[0].url}/api/operations/status      with the same key; ops.http has the requests
   Defender    {stack.simulator_url}/_simulator/log      every call it saw; also …/alerts, …/switches
   table       {stack.azurite.url}
   logs        {stack.logs}
@@ -70,11 +73,14 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=15, help="calls a window (default %(default)s)")
     parser.add_argument("--window", type=float, default=60.0, help="seconds (default %(default)s)")
     options = parser.parse_args()
+    own = (
+        {"MAPPINGS_PATH": str(Path(folder).resolve())} if (folder := os.environ.get("MAPPINGS_PATH")) else {}
+    )
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     print("Starting Azurite, the Defender simulator with its token endpoint, and the app …", flush=True)
     try:
-        with Stack(hosts=options.hosts, calls=options.calls, window=options.window) as stack:
+        with Stack(hosts=options.hosts, calls=options.calls, window=options.window, settings=own) as stack:
             print(banner(stack, has_core_tools=shutil.which("func") is not None), flush=True)
             stack.watch()
     except ChildError as error:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Status = Literal["created", "waiting", "partial", "failed", "ignored", "valid"]
 PORTAL = "https://security.microsoft.com/alerts/"
 _MAX_POLL_SECONDS = 60
+_LOOK_SECONDS = 5.0  # a slot is open: who drains the backlog looks every so often
 
 
 class FailedError(WebhookError):
@@ -132,7 +133,7 @@ def _poll_seconds(told: Sequence[Told], look: "Look | None", now: float) -> int:
 def _slot_seconds(one: Told, look: "Look | None") -> float:
     if one.entry.state == "sending" or look is None:
         return 2.0
-    return look.turn_in(one.entry.due) + 1.0
+    return max(_LOOK_SECONDS, look.turn_in(one.entry.due) + 1.0)
 
 
 def _document(

@@ -77,7 +77,7 @@ class Gateway:
         `keep` is false for a payload that is kept already, should it be refused.
         """
         until = self.clocks.monotonic() + self.settings.inline_seconds
-        query = {_PARAMETERS.get(name.lower(), name): value for name, value in query.items()}
+        query = {_PARAMETERS.get(name.lower().replace("_", ""), name): value for name, value in query.items()}
         dry = query.get("dryRun", "false").lower()
         if dry not in ("true", "false"):  # what was meant to be dry must not reach a device
             raise parameters.wrong("dryRun", query["dryRun"], "true | false")

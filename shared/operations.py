@@ -214,6 +214,7 @@ def _status(operator: Operator, request: Request) -> dict[str, Any]:
             api_url=settings.defender_api_url,
             scope=settings.defender_token_scope,
             client_id=settings.client_id,
+            tenant_id=settings.defender_tenant_id,
             now=datetime.fromtimestamp(view.now, UTC),
         ),
     }

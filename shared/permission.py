@@ -31,11 +31,18 @@ _AUDIENCES = (
 
 
 def wrong(
-    claims: Claims | None, *, api_url: str, scope: str, client_id: str | None, now: datetime
+    claims: Claims | None,
+    *,
+    api_url: str,
+    scope: str,
+    client_id: str | None,
+    tenant_id: str | None,
+    now: datetime,
 ) -> str | None:
     """Return what keeps Defender from accepting this token, and what to do about it; None if nothing is known.
 
-    `api_url`, `scope` and `client_id` are the settings DEFENDER_API_URL, DEFENDER_TOKEN_SCOPE and AZURE_CLIENT_ID.
+    `api_url`, `scope`, `client_id` and `tenant_id` are the settings DEFENDER_API_URL, DEFENDER_TOKEN_SCOPE,
+    AZURE_CLIENT_ID and DEFENDER_TENANT_ID.
     Without claims, because no token was asked for yet, only the settings are looked at.
     """
     theirs, ours = _cloud(api_url), _cloud(scope)
@@ -44,10 +51,10 @@ def wrong(
             f"DEFENDER_API_URL is of {theirs} and DEFENDER_TOKEN_SCOPE of {ours}:"
             " set both for the cloud the devices are in."
         )
-    return None if claims is None else next(_wrong(claims, client_id, now), None)
+    return None if claims is None else next(_wrong(claims, client_id, tenant_id, now), None)
 
 
-def _wrong(claims: Claims, client_id: str | None, now: datetime) -> Iterator[str]:
+def _wrong(claims: Claims, client_id: str | None, tenant_id: str | None, now: datetime) -> Iterator[str]:
     """Yield what is wrong with a token, what explains the rest first."""
     application, until = claims.application, utc(claims.expires.timestamp())
     if claims.audience is None:
@@ -61,6 +68,11 @@ def _wrong(claims: Claims, client_id: str | None, now: datetime) -> Iterator[str
         yield (
             f"The token is of the application {application}, and AZURE_CLIENT_ID chooses {client_id}:"
             " assign that identity to the app, or correct the setting, and restart the app."
+        )
+    if tenant_id and claims.tenant and claims.tenant.lower() != tenant_id.lower():
+        yield (
+            f"The token is of the tenant {claims.tenant}, and DEFENDER_TENANT_ID is {tenant_id}: a managed identity"
+            " reaches only the Defender of its own tenant, so deploy the app into a subscription of that one."
         )
     if claims.expires <= now:
         yield f"The token expired at {until}: the next alert asks for a new one, and so does ?refresh=true."

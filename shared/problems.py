@@ -142,7 +142,7 @@ class Unreadable(WebhookError):
 
 
 class SettingsError(WebhookError):
-    """One or more settings are missing or wrong. `problems` names each."""
+    """One or more settings are missing or wrong. `problems` names each; callers are not told what was found."""
 
     status = 500
     slug = "settings"
@@ -151,3 +151,9 @@ class SettingsError(WebhookError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(f"{p.field}: {p.detail}" for p in problems))
         self.problems = tuple(problems)
+
+    def document(self, status: int | None = None) -> dict[str, Any]:
+        """Return the problem document with the settings' names only: anybody may ask."""
+        names = ", ".join(problem.field for problem in self.problems)
+        detail = f"Missing or wrong: {names}. The app's log says what was found, in the step 'settings'."
+        return {**super().document(status), "detail": detail}

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from shared import journal
 from shared.problems import CONTENT_TYPE as PROBLEM
-from shared.problems import WebhookError
+from shared.problems import SettingsError, WebhookError
 
 JSON = "application/json"
 _ORIGIN = re.compile(
@@ -61,6 +61,9 @@ def guarded(use_case: Callable[[], Reply]) -> Reply:
     """Run a use case; whatever goes wrong becomes a problem document without any internals."""
     try:
         return use_case()
+    except SettingsError as error:
+        journal.problem("settings", error)
+        return of_error(error)
     except WebhookError as error:
         return of_error(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence: nothing internal may reach the sender

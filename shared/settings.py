@@ -36,6 +36,7 @@ class Settings:
     client_id: str | None = None
     defender_api_url: str = "https://api.securitycenter.windows.com"
     defender_token_scope: str = "https://api.securitycenter.windows.com/.default"  # noqa: S105 - a scope
+    defender_tenant_id: str | None = None
     defender_timeout_seconds: float = 30.0
     rate_limit_calls: int = 15
     rate_limit_window_seconds: float = 60.0
@@ -77,6 +78,7 @@ class _Reader:
             client_id=self._text("AZURE_CLIENT_ID", None),
             defender_api_url=self._url("DEFENDER_API_URL", default.defender_api_url),
             defender_token_scope=self._text("DEFENDER_TOKEN_SCOPE", default.defender_token_scope),
+            defender_tenant_id=self._text("DEFENDER_TENANT_ID", None),
             defender_timeout_seconds=self._seconds("DEFENDER_TIMEOUT_SECONDS", 30.0, 1, 200),
             rate_limit_calls=self._whole("RATE_LIMIT_CALLS", 15, 1, 15),
             rate_limit_window_seconds=self._seconds("RATE_LIMIT_WINDOW_SECONDS", 60.0, 0.5, 3600),

@@ -284,7 +284,8 @@ def test_each_defender_cloud_has_a_host_and_an_audience_that_fit(cloud: str) -> 
         {name: setting(resources, name) for name in ("DEFENDER_API_URL", "DEFENDER_TOKEN_SCOPE")}
     )
     url, scope = found.defender_api_url, found.defender_token_scope
-    assert permission.wrong(None, api_url=url, scope=scope, client_id=None, now=datetime.now(UTC)) is None
+    now = datetime.now(UTC)
+    assert not permission.wrong(None, api_url=url, scope=scope, client_id=None, tenant_id=None, now=now)
     assert scope.endswith("/.default")
     near = re.sub(r"//(us|eu|uk|au|swa|ina)\.", "//eu.", url)
     assert f"| `{near}` | `{scope}` |" in (ROOT / "docs" / "settings.md").read_text("utf-8")

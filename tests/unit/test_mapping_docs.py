@@ -147,7 +147,7 @@ def test_make_map_tells_refusals_and_their_remedy(tmp_path: Path) -> None:
     assert "  machineId  is missing." in out
     assert "AgentId is the agent id of another product" in out
     assert "tostring(ReportId)" in out
-    assert out.rstrip().endswith("0 alerts, 1 refused")
+    assert out.rstrip().endswith("0 to raise, 1 refused")
 
 
 def test_make_map_reads_parameters_and_is_coloured_on_a_terminal(example: tuple[Path, Path]) -> None:

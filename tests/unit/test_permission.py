@@ -23,6 +23,7 @@ SETTINGS: dict[str, Any] = {
     "api_url": "https://api.securitycenter.windows.com",
     "scope": "https://api.securitycenter.windows.com/.default",
     "client_id": IDENTITY,
+    "tenant_id": None,
 }
 
 
@@ -36,6 +37,7 @@ def wrong(claims: Claims | None = CLAIMS, **changed: Any) -> str | None:
     [
         (CLAIMS, {}),
         (CLAIMS, {"client_id": None}),
+        (CLAIMS, {"tenant_id": CLAIMS.tenant}),
         (CLAIMS, {"client_id": IDENTITY.upper()}),
         (CLAIMS, {"api_url": "https://eu.api.security.microsoft.com"}),
         (CLAIMS, {"api_url": "http://127.0.0.1:8080"}),
@@ -71,6 +73,7 @@ def test_what_defender_accepts_is_not_called_wrong(claims: Claims | None, change
             ["example.org", "DEFENDER_TOKEN_SCOPE"],
         ),
         (replace(CLAIMS, roles=()), {}, [permission.ROLE, "none", IDENTITY, "grant", "2026-03-05T01:06:07Z"]),
+        (CLAIMS, {"tenant_id": "11111111-aaaa"}, ["11111111-aaaa", str(CLAIMS.tenant), "DEFENDER_TENANT_ID"]),
         (replace(CLAIMS, roles=("Alert.Read.All",)), {}, [permission.ROLE, "Alert.Read.All"]),
         (replace(CLAIMS, roles=(), application=None), {}, ["<client id of the app's identity>"]),
         (replace(CLAIMS, expires=NOW), {}, ["expired", "2026-03-04T05:06:07Z", "refresh=true"]),

@@ -78,6 +78,7 @@ CASES: list[tuple[str, str, Any, tuple[str, Any], list[str]]] = [
         ("https://soc.example/defender/", "https://soc.example/defender"),
         ["soc.example", "ftp://soc.example"],
     ),
+    ("DEFENDER_TENANT_ID", "defender_tenant_id", None, ("5f3c1a52", "5f3c1a52"), []),
     ("AZURE_CLIENT_ID", "client_id", None, ("11111111-2222", "11111111-2222"), []),
 ]
 WRONG = [(name, text) for name, _, _, _, texts in CASES for text in texts]
