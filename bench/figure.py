@@ -70,7 +70,7 @@ def skipped(name: str, why: str) -> Figure:
 
 def failed(name: str, why: str) -> Figure:
     """Return the line of a benchmark that came to no figure: what was not measured is not met."""
-    return Figure(f"{name}, measured", 0, goal=Goal("at least", 1), note=" ".join(why.split())[:200])
+    return Figure(f"{name}, measured", 0, goal=Goal("at least", 1), note=" ".join(why.split())[-200:])
 
 
 def quantile(values: Iterable[float], part: float) -> float:

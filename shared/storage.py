@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote
 
 from shared.problems import Problem, SettingsError, StorageOut, WebhookError
@@ -40,7 +40,6 @@ _POOL_SIZE = 64
 _CONFLICT = (404, 409, 412)
 _TABLE_GONE = ("TableNotFound", "TableBeingDeleted")
 _TOO_MANY_REQUESTS = 429
-_BATCH_ACCEPTED = 202
 _SERVER_ERROR = 500
 
 
@@ -186,12 +185,13 @@ class AzureTable:
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
         """Write all or nothing in one transaction; return the new ETag by key."""
         mark = secrets.token_hex(8)
+        batch = [self._entry(operation, mark) for operation in operations]
         attempts = 0
 
         def send(client: "TableClient") -> dict[str, str]:
             nonlocal attempts
             attempts += 1
-            return self._submit(client, operations, mark)
+            return self._submit(client, operations, batch)
 
         try:
             return self._twice(send)
@@ -229,34 +229,16 @@ class AzureTable:
             self._clock.observe(max(row.timestamp for row in rows))
         return rows
 
-    def _submit(self, client: "TableClient", operations: Sequence[Operation], mark: str) -> dict[str, str]:
-        from azure.core.rest import HttpRequest  # noqa: PLC0415 - at first use: cold start
-
-        from shared import transaction  # noqa: PLC0415 - it knows our operations
-
+    def _submit(
+        self, client: "TableClient", operations: Sequence[Operation], batch: list[Any]
+    ) -> dict[str, str]:
         self.requests += 1
-        endpoint = client.url.partition("?")[0]  # a SAS is added by the SDK
-        url = f"{endpoint}/{self._name}"
-        request = HttpRequest(
-            "POST",
-            f"{endpoint}/$batch",
-            headers={
-                "x-ms-version": client.api_version,
-                "DataServiceVersion": "3.0",
-                "Content-Type": f"multipart/mixed; boundary={transaction.BOUNDARY}",
-                "Accept": "application/json",
-            },
-            content=transaction.write(operations, url=url, partition=self._partition, mark=mark),
-        )
-        # No public method sends a request as it is: requirements.txt names the versions that have this one.
-        # As a stream, or the SDK would try to read what is not JSON.
-        answer = client._client.send_request(request, stream=True, raw_response_hook=self._see_date)  # noqa: SLF001
-        body = answer.read()
-        if answer.status_code != _BATCH_ACCEPTED:
-            self._refuse(answer.status_code, transaction.code(body) or answer.headers.get("x-ms-error-code"))
-        etags = transaction.read(body, operations)
-        if isinstance(etags, transaction.Failure):
-            self._refuse(etags.status, etags.code)
+        answers = client.submit_transaction(batch, raw_response_hook=self._see_date)
+        etags = {
+            operation.key: answer["etag"]
+            for operation, answer in zip(operations, answers, strict=True)
+            if answer.get("etag")
+        }
         if etags:
             self._clock.observe(max(_etag_time(etag) for etag in etags.values()))
         return etags
@@ -270,6 +252,20 @@ class AzureTable:
                 if row.values.get("mark") == mark:
                     etags[key] = row.etag
         return etags or None
+
+    def _entry(self, operation: Operation, mark: str) -> Any:
+        entity: dict[str, Any] = {"PartitionKey": self._partition, "RowKey": operation.key}
+        match operation:
+            case Insert(values=values):
+                return "create", {**entity, **values, "mark": mark}
+            case Replace(values=values, etag="*"):
+                return "upsert", {**entity, **values, "mark": mark}, {"mode": "replace"}
+            case Replace(values=values, etag=etag):
+                return "update", {**entity, **values, "mark": mark}, {"mode": "replace", **_if_match(etag)}
+            case Merge(values=values, etag=etag):
+                return "update", {**entity, **values, "mark": mark}, {"mode": "merge", **_if_match(etag)}
+            case Delete(etag=etag):
+                return "delete", entity, _if_match(etag)
 
     def _see_date(self, response: Any) -> None:
         """Learn the server's time from an answer's `Date`: whole seconds, so one second less."""
@@ -334,28 +330,25 @@ class AzureTable:
         try:
             yield
         except HttpResponseError as error:
-            self._refuse(error.status_code, getattr(error, "error_code", None))
+            status, code = error.status_code, getattr(error, "error_code", None)
+            if code == "TableNotFound" and self._create_table():
+                raise StorageOut("The table was missing and has been made.") from None
+            if status in _CONFLICT and code not in _TABLE_GONE:
+                raise Conflict from None
+            if (
+                status is not None
+                and 400 <= status < _SERVER_ERROR  # noqa: PLR2004 - the HTTP classes
+                and status != _TOO_MANY_REQUESTS
+                and code not in _TABLE_GONE
+            ):
+                raise Refused(f"The table refuses the request: {status} {code}.", retry_after=60) from None
+            raise StorageOut(f"The table answered {status}.", retry_after=5) from None
         except AzureError as error:
             raise StorageOut(f"The table did not answer ({type(error).__name__}).", retry_after=5) from None
-        except (Conflict, WebhookError):
+        except WebhookError:
             raise
         except Exception as error:  # noqa: BLE001 - the SDK promises no set of errors for what a proxy answers
             raise StorageOut(f"The table's answer cannot be read ({type(error).__name__}).") from None
-
-    def _refuse(self, status: int | None, code: str | None) -> NoReturn:
-        """Raise what an answer that is no success means. A missing table is made."""
-        if code == "TableNotFound" and self._create_table():
-            raise StorageOut("The table was missing and has been made.") from None
-        if status in _CONFLICT and code not in _TABLE_GONE:
-            raise Conflict from None
-        if (
-            status is not None
-            and 400 <= status < _SERVER_ERROR  # noqa: PLR2004 - the HTTP classes
-            and status != _TOO_MANY_REQUESTS
-            and code not in _TABLE_GONE
-        ):
-            raise Refused(f"The table refuses the request: {status} {code}.", retry_after=60) from None
-        raise StorageOut(f"The table answered {status}.", retry_after=5) from None
 
     def _create_table(self) -> bool:
         """Make the table if it is missing; two hosts may do so at once. Return whether it was missing."""
@@ -373,6 +366,14 @@ class AzureTable:
 def _quoted(key: str) -> str:
     """Return a key as a literal of the query language; a path of a request may hold anything."""
     return "'" + key.replace("'", "''") + "'"
+
+
+def _if_match(etag: str) -> dict[str, Any]:
+    from azure.core import MatchConditions  # noqa: PLC0415 - at first use
+
+    if etag == "*":
+        return {}
+    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def _row(entity: "TableEntity") -> Row:
