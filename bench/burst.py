@@ -5,12 +5,11 @@ between: so what the local host costs counts against us.
 """
 
 import http.client
-import itertools
 import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
@@ -20,10 +19,12 @@ from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, inside
 from dev import samples
 from dev.stack import Stack
+from shared import ledger
 
 HOSTS, SENDERS = 4, 64
 THREADS = SENDERS // HOSTS
 _WAITS = 202
+_ASKED = 20  # requests of each sender to the table, when all are at it
 _READY_SECONDS = 12.0  # until every process is up
 
 
@@ -71,25 +72,26 @@ def _burst(deliveries: int) -> Burst:
     with Stack(hosts=HOSTS, window=3600.0, settings=settings) as stack:
         _fill(stack)
         key = stack.keys["default"]
-        # One after the other until all are busy: a Node that is busy accepts few connections a second.
         turns, began = [threading.Event() for _ in range(SENDERS + 1)], threading.Barrier(SENDERS)
-        warm = turns[SENDERS]
         turns[0].set()
-        numbers, fresh = iter(range(deliveries)), itertools.count()
+        numbers = iter(range(deliveries))
         spans: list[tuple[float, float]] = []
         answers: list[int] = []
 
         def send(sender: int) -> None:
             address = urlsplit(stack.hosts[sender % HOSTS].url).netloc
             wire = http.client.HTTPConnection(address, timeout=120)
-            post = _poster(wire, key)
+            # Connections first, one more at a time, as the floor has its: a busy Node accepts few a second.
             turns[sender].wait()
-            while not warm.is_set():
-                post(_body(next(fresh), "warm-up"))
-                turns[sender + 1].set()
+            _post(wire, key, _body(sender, "warm-up"))
+            turns[sender + 1].set()
+            while not turns[SENDERS].is_set():
+                _ask(wire)
+            for _ in range(_ASKED):
+                _ask(wire)
             began.wait()
             start = time.monotonic()
-            answers.extend(post(_body(number, "burst")) for number in _shared(numbers))
+            answers.extend(_post(wire, key, _body(number, "burst")) for number in _shared(numbers))
             spans.append((start, time.monotonic()))
             wire.close()
 
@@ -117,16 +119,18 @@ def _floor(deliveries: int) -> float:
     return deliveries / (max(ends) - at)
 
 
-def _poster(wire: http.client.HTTPConnection, key: str) -> Callable[[bytes], int]:
+def _post(wire: http.client.HTTPConnection, key: str, body: bytes) -> int:
     headers = {"content-type": "application/json", "x-functions-key": key}
+    wire.request("POST", "/api/alerts", body, headers)
+    answer = wire.getresponse()
+    answer.read()
+    return answer.status
 
-    def post(body: bytes) -> int:
-        wire.request("POST", "/api/alerts", body, headers)
-        answer = wire.getresponse()
-        answer.read()
-        return answer.status
 
-    return post
+def _ask(wire: http.client.HTTPConnection) -> None:
+    """Let the host ask the table for something, and write nothing."""
+    wire.request("GET", f"/api/deliveries/{ledger.delivery_id(0.0)}")
+    wire.getresponse().read()
 
 
 def _shared(numbers: Iterator[int]) -> Iterator[int]:

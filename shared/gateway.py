@@ -308,8 +308,10 @@ class Gateway:
 
     def _send(self, told: list[Told], token: str, until: float) -> list[Told]:
         """Send what the window allows, most urgent first, whosever it is; return what became of ours."""
-        ours = {one.entry.alert.id for one in told}
+        ours = {one.entry.alert.id for one in told if not one.entry.has_ended}
+        new = {one.entry.alert.id for one in told if not one.duplicate}
         flights: Flights = {}
+        taken: dict[str, Entry] = {}
         try:
             for _ in range(_TRIES):
                 look = self._look()
@@ -319,10 +321,13 @@ class Gateway:
                 flights |= {flight: one for flight, one in started.items() if one.entry.alert.id in ours}
                 if len(started) == look.takes == len(look.waiting):
                     break
+            if len(look.waiting) < len(new):  # what waits neither here nor there was taken by a dispatcher
+                new -= {sending.entry.alert.id for sending in flights.values()}
+                taken = self._entries(sorted(new - {waiting.entry.alert.id for waiting in look.waiting}))
         except StorageOut as error:
             journal.problem("accepted, not sent yet", error)
         self.dispatcher.wait(flights, until - self.clocks.monotonic())
-        sent = {
+        sent = taken | {
             sending.entry.alert.id: flight.result().entry if flight.done() else sending.entry
             for flight, sending in flights.items()
         }

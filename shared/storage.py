@@ -161,6 +161,8 @@ class AzureTable:
         self._partition = partition
         self._credential = credential
         self._clock = ServerClock(monotonic)
+        self._monotonic = monotonic
+        self._heard = float("-inf")  # when the last answer came
         self._current: TableClient | None = None
         self._lock = threading.Lock()
         self.requests = 0  # sent so far: a test and a bench count them
@@ -269,6 +271,7 @@ class AzureTable:
 
     def _see_date(self, response: Any) -> None:
         """Learn the server's time from an answer's `Date`: whole seconds, so one second less."""
+        self._heard = self._monotonic()
         date = response.http_response.headers.get("Date")
         if date:
             with contextlib.suppress(ValueError):
@@ -277,6 +280,7 @@ class AzureTable:
     def _twice(self, send: Callable[["TableClient"], _T]) -> _T:
         """Send; after no answer or a 5xx once more on a fresh connection; then `StorageOut`."""
         client: TableClient | None = None
+        began = self._monotonic()
         try:
             with self._translated():
                 client = self._client()
@@ -284,6 +288,10 @@ class AzureTable:
         except Refused:
             raise
         except StorageOut:
+            # A table that answers others is slow, not gone: to connect anew for all would make it slower still.
+            if self._heard >= began:
+                with self._translated(), self._open() as fresh:
+                    return send(fresh)
             with self._lock:
                 if self._current is client:  # else another thread has made a fresh one already
                     self._current = None  # others may be using it: it closes when they let go of it

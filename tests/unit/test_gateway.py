@@ -980,3 +980,30 @@ def _utc(seconds: float) -> str:
     from shared.delivery import utc  # noqa: PLC0415 - the form of times in answers
 
     return str(utc(seconds))
+
+
+def test_what_a_dispatcher_took_first_is_told_as_it_stands() -> None:
+    """A timer that fires between commit and take sends the alerts of a delivery; its answer knows."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    other = App.on(Host(world, QUICK, arrive=defender))
+    committed = []
+
+    def script(request: Request) -> Fault | None:
+        if request.kind == "commit":
+            committed.append(request)
+        elif len(committed) == 1 and request.start == window.FIRST_KEY:
+            committed.append(request)
+            other.tick()
+            return Fault("freeze", 3.0)
+        return None
+
+    app.host.script = script
+    reply = world.finish(app.post([_payload(1), _payload(2)]))
+    assert reply.status == 200
+    assert [(alert["status"], alert["duplicate"]) for alert in _told(reply)["alerts"]] == [
+        ("created", False)
+    ] * 2
+    assert len(defender.arrivals) == 2
+    assert len(committed) == 2

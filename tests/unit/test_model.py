@@ -363,4 +363,4 @@ def test_what_a_dead_holder_left_comes_back_once() -> None:
 
 def test_a_pause_that_is_over_has_one_probe() -> None:
     """Whoever is first after a pause probes; what it brings is for all, and a probe that dies is replaced."""
-    _explore(_a_pause_is_over, ((1, 0), (0, 1)), 600)
+    _explore(_a_pause_is_over, ((1, 0), (0, 1)), 450)
