@@ -38,6 +38,7 @@ CONNECT_SECONDS = 1.0
 READ_SECONDS = 2.0
 _POOL_SIZE = 64
 _CONFLICT = (404, 409, 412)
+_NO_ECHO = {"Prefer": "return-no-content"}  # else an insert is answered with the whole row
 _TABLE_GONE = ("TableNotFound", "TableBeingDeleted")
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
@@ -259,7 +260,7 @@ class AzureTable:
         entity: dict[str, Any] = {"PartitionKey": self._partition, "RowKey": operation.key}
         match operation:
             case Insert(values=values):
-                return "create", {**entity, **values, "mark": mark}
+                return "create", {**entity, **values, "mark": mark}, {"headers": _NO_ECHO}
             case Replace(values=values, etag="*"):
                 return "upsert", {**entity, **values, "mark": mark}, {"mode": "replace"}
             case Replace(values=values, etag=etag):
