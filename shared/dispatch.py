@@ -213,14 +213,15 @@ class Dispatch:
     def start(self, look: Look, token: str, until: float = math.inf) -> Flights:
         """Take open slots for the most urgent alerts of a look, and start their calls.
 
-        Of k open slots and the k most urgent alerts both are picked at random, so that hosts that look at the
-        same moment seldom want the same; whoever meets a conflict looks again. Fewer flights than `look.takes`
-        mean such a conflict, or that it is `until` (monotonic seconds) already: a table may be slow.
+        The k slots that opened first and the k most urgent alerts are paired by rank, and the pairs are taken in
+        random order: hosts that look at the same moment seldom want the same, and who wants another slot wants
+        another alert as well. Whoever meets a conflict looks again. Fewer flights than `look.takes` mean such a
+        conflict, or that it is `until` (monotonic seconds) already: a table may be slow.
         """
-        slots = self._chance.sample(look.view.open, look.takes)
-        alerts = self._chance.sample(look.waiting[: look.takes], look.takes)
+        slots = sorted(look.view.open, key=lambda slot: slot.opens)
+        pairs = list(zip(slots, look.waiting[: look.takes], strict=False))
         flights: Flights = {}
-        for slot, waiting in zip(slots, alerts, strict=True):
+        for slot, waiting in self._chance.sample(pairs, look.takes):
             if self._clocks.monotonic() >= until:
                 break
             try:
