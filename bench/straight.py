@@ -104,7 +104,7 @@ def main(pairs: int) -> dict[str, Any]:
             time.sleep(max(0.0, calls[0] + policy.rest + 0.1 - time.monotonic()))
         sides = [("ours", ours), ("floor", bare)]
         for name, run in sides if number % 2 else reversed(sides):
-            found_times[name].append(run(number))
+            found_times[name].append(round(run(number), 6))
         calls.append(time.monotonic())
     floor.close()
     return {name: values[_WARM_UP:] for name, values in found_times.items()}

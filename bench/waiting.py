@@ -96,7 +96,7 @@ def main(pairs: int) -> dict[str, tuple[list[float], list[float]]]:
         for case, (mine, floors) in times.items():
             sides = [(mine, ours), (floors, bare)]
             for values, run in sides if number % 2 else reversed(sides):
-                values.append(run(case, number))
+                values.append(round(run(case, number), 6))
     floor.close()
     return {case: (mine[_WARM_UP:], floors[_WARM_UP:]) for case, (mine, floors) in times.items()}
 
