@@ -1,8 +1,8 @@
-"""What the worst payloads cost: none of a megabyte may take 100 MiB, or much more CPU than a megabyte of usual events.
+"""What the worst payloads cost: none of a megabyte may take a second of CPU or 100 MiB, whatever is in it.
 
 Each payload is read and mapped in a process of its own, after usual ones, so that nothing but the payload is
-measured; the floor, a hundred usual events, is measured in the same process. The other figure: of a hundred
-events each costs no more than of ten, for every kind of container.
+measured; beside it stands a megabyte of a hundred usual events, in the same process. The other figure: of a
+hundred events each costs no more than of ten, for every kind of container.
 
     python -m bench.mapping_bounds                  all of them
     python -m bench.mapping_bounds "empty arrays"   one, as JSON: seconds of CPU, MiB, and what became of it
@@ -28,7 +28,7 @@ from shared.problems import WebhookError
 BYTES = 1_048_576
 EVENTS = 100
 _USUAL = "a hundred records"
-_TIMES, _MEBIBYTES, _LINEAR = 12.0, 100.0, 1.25
+_SECONDS, _MEBIBYTES, _LINEAR = 1.0, 100.0, 1.25
 _FEW, _MANY = 10, 100
 _RECORD = samples.streaming_record(samples.event(1))
 _ROW = _RECORD["properties"]
@@ -123,7 +123,7 @@ def measure(form: Form) -> Report:
     """Measure each payload, and how the cost grows with the number of events."""
     names = list(pathological())
     found = {name: inside("bench.mapping_bounds", name, settings={}) for name in names[:: form.pick(1, 8)]}
-    slowest = max(found, key=lambda name: float(found[name]["seconds"] / found[name]["usual"]))
+    slowest = max(found, key=lambda name: float(found[name]["seconds"]))
     largest = max(found, key=lambda name: float(found[name]["mebibytes"]))
     growths = {name: _growth(make, form.pick(30, 15)) for name, make in containers().items()}
     worst = max(growths, key=lambda name: growths[name])
@@ -134,8 +134,8 @@ def measure(form: Form) -> Report:
                 found[slowest]["seconds"],
                 "s",
                 found[slowest]["usual"],
-                Goal("at most", _TIMES, of_floor=True),
-                f"{slowest}; {len(found)} tried",
+                Goal("at most", _SECONDS),
+                f"{slowest}; {len(found)} tried; the floor is a megabyte of usual events",
             ),
             Figure(
                 "mapping, memory of the worst megabyte",

@@ -11,8 +11,10 @@ control characters inside strings.
 
 import base64
 import binascii
+import itertools
 import json
 import re
+from array import array
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -32,6 +34,9 @@ _GAP = re.compile(r"[ \t\r\n\x1e]*+,?[ \t\r\n\x1e]*+")
 # A string is matched to its end even where it has none, so that no character is looked at twice.
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.?)*+(?:"|\Z))|,(?=\s*[\]}])', re.DOTALL)
 _CONSTANT = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|(-?Infinity|NaN)', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_LEVELS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # one level deeper, and -1: one up again
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _POWERSHELL = (
     "Windows PowerShell 5.1 posts text this way: pass the body as "
@@ -85,7 +90,7 @@ def parse(text: str) -> Any:
     """Return the JSON value inside a string of a payload, or None if it holds no single valid one."""
     try:
         value, end = _DECODER.raw_decode(text, _GAP.match(text).end())  # type: ignore[union-attr]  # matches ""
-        _refuse_too_deep([value])
+        _refuse_too_deep(text[:end])
     except (ValueError, RecursionError, _NotANumberError, problems.PayloadError):
         return None
     return None if text[end:].strip() else value
@@ -116,8 +121,8 @@ def embedded(text: str) -> Any:
         if at < 0:
             break
         try:
-            value, _end = _DECODER.raw_decode(text, at)
-            _refuse_too_deep([value])
+            value, end = _DECODER.raw_decode(text, at)
+            _refuse_too_deep(text[at:end])
         except (ValueError, RecursionError, _NotANumberError, problems.PayloadError):
             at = text.find("{", at + 1)
         else:
@@ -174,7 +179,7 @@ def _documents(text: str) -> list[Any]:
             raise _too_deep() from None
     except RecursionError:
         raise _too_deep() from None
-    _refuse_too_deep(documents)
+    _refuse_too_deep(text)
     if _SURROGATE.search(text):
         _refuse_half_pairs(documents)
     return documents
@@ -220,19 +225,11 @@ def _explained(text: str, error: json.JSONDecodeError) -> str:
     )
 
 
-def _refuse_too_deep(value: Any) -> None:
-    """Raise `PayloadError` if more than `MAX_DEPTH` objects and arrays are inside each other."""
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if type(outer) is dict else outer)
-            if type(inner) in (dict, list)
-        ]
-        if not level:
-            return
-    raise _too_deep()
+def _refuse_too_deep(text: str) -> None:
+    """Raise `PayloadError` if more than `MAX_DEPTH` objects and arrays of this valid JSON are inside each other."""
+    brackets = _STRING.sub("", text).encode(errors="replace").translate(_LEVELS, _NO_BRACKETS)
+    if max(itertools.accumulate(array("b", brackets)), default=0) > MAX_DEPTH:
+        raise _too_deep()
 
 
 def _refuse_half_pairs(value: Any) -> None:

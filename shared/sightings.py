@@ -98,6 +98,7 @@ class _Walk:
             elif value is None:
                 continue
             if (meant := known.get(name)) is None:
+                self._spend(4)
                 meant = known[name] = names.meanings(parent, name, top=top)
             for meaning in meant:
                 if meaning.kind == "rows":

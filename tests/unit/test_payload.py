@@ -158,6 +158,23 @@ def test_too_much_is_413(body: bytes) -> None:
 def test_depth_is_bounded_exactly() -> None:
     """64 levels are read, whatever stands on the stack; a whole emoji written as escapes is no half."""
     assert read(b"[" * 64 + b'"\\ud83d\\ude00"' + b"]" * 64)
+    with pytest.raises(problems.PayloadError, match="more than 64 levels"):
+        read(b"[" * 65 + b"]" * 65)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": "' + b"[{" * 40 + b'"}',
+        b'{"a": "\\"' + b"[" * 70 + b'"}',
+        b'{"' + b"{" * 70 + b'": 1}',
+        b"[{}]" * 70,
+    ],
+    ids=["in a text", "after a quotation mark", "in a key", "beside each other"],
+)
+def test_only_real_depth_counts(body: bytes) -> None:
+    """Brackets within strings are text, and what is closed is no level."""
+    assert read(body)
 
 
 @given(JSON)
