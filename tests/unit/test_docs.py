@@ -209,6 +209,20 @@ def test_every_parameter_that_a_page_shows_is_the_templates() -> None:
         assert words <= known | answers | {"publicNetworkAccess"}, name
 
 
+def test_every_deployment_that_a_page_shows_gives_parameters_of_its_template() -> None:
+    """The file after `--template-file` is there, and knows each name after `--parameters`."""
+    shown = []
+    for page in PAGES:
+        text = page.read_text("utf-8").replace("\\\n", " ")
+        for file, given in re.findall(r"--template-file (\S+) +--parameters (.+)", text):
+            path = next(place for place in (page.parent / file, ROOT / file) if place.is_file())
+            names = set(re.findall(r"(?:^| )(\w+)=", given))
+            assert names, file
+            assert names <= set(TEMPLATES[named(path)]["parameters"]), file
+            shown.append(file)
+    assert len(shown) == 4
+
+
 def test_the_queries_parse() -> None:
     """The KQL of these pages is well formed; the tables of the log workspace are not known to the reader."""
     found = list(queries())

@@ -175,6 +175,14 @@ def test_the_second_run_changes_nothing(tmp_path: Path) -> None:
     assert tenant.assignments[1:] == [GRANTED]
 
 
+def test_the_same_role_of_another_application_is_another_role(tmp_path: Path) -> None:
+    """Ids of roles are an application's own: what is granted on another one does not count."""
+    elsewhere = {**GRANTED, "id": "elsewhere", "resourceId": OTHER}
+    tenant = Tenant(tmp_path, assignments=[elsewhere])
+    assert tenant.run(CLIENT).returncode == 0
+    assert tenant.assignments == [elsewhere, GRANTED]
+
+
 def test_granted_by_somebody_else_meanwhile_is_a_success(tmp_path: Path) -> None:
     """Graph's 400 "already exists" means that the role is there, even if the look before did not show it."""
     tenant = Tenant(tmp_path, assignments=[GRANTED], shown=False)

@@ -37,7 +37,11 @@ ROLES = {  # https://learn.microsoft.com/azure/role-based-access-control/built-i
 NOT_ON_FLEX = {  # "Flex Consumption plan deprecations" in Microsoft's app settings reference
     "alwaysOn",
     "ftpsState",
+    "functionAppScaleLimit",
+    "functionsRuntimeScaleMonitoringEnabled",
     "linuxFxVersion",
+    "netFrameworkVersion",
+    "preWarmedInstanceCount",
     "use32BitWorkerProcess",
     "ENABLE_ORYX_BUILD",
     "FUNCTIONS_EXTENSION_VERSION",
@@ -348,19 +352,30 @@ def test_the_rules_ask_what_they_are_named_for() -> None:
     assert (oldest["threshold"], oldest["timeAggregation"]) == (45, "Maximum")
     assert f"{oldest['metricMeasureColumn']} = " in oldest["query"]
     assert all(rule["evaluationFrequency"] == rule["windowSize"] for rule in rules.values())
+    at_once = {"numberOfEvaluationPeriods": 1, "minFailingPeriodsToAlert": 1}
+    assert all(condition["failingPeriods"] == at_once for condition in conditions.values())
+    assert all(condition["operator"] == "GreaterThan" for condition in conditions.values())
     assert all(rule["enabled"] for rule in rules.values())
 
 
 def test_the_health_test_asks_the_health_function() -> None:
-    """The address is the one that HealthFunction serves; the test can be left out."""
+    """The address is the one that HealthFunction serves, and 200 is well; the test can be left out.
+
+    It fails when two of its three places say so, within a window that holds a run of each.
+    """
     resources = deployed()
     test = one(resources, "Microsoft.Insights/webtests")
     route = json.loads((ROOT / "HealthFunction" / "function.json").read_text("utf-8"))["bindings"][0]
     assert route["authLevel"] == "anonymous"
     assert test["properties"]["Request"]["RequestUrl"].endswith(f"/api/{route['route']}")
+    assert (test["kind"], test["properties"]["Kind"]) == ("standard", "standard")
+    assert test["properties"]["ValidationRules"]["ExpectedHttpStatusCode"] == 200
     assert len({each["Id"] for each in test["properties"]["Locations"]}) == 3
     alert = one(resources, "Microsoft.Insights/metricAlerts")["properties"]
     assert alert["criteria"]["webTestId"] == test["id"]
+    assert alert["criteria"]["failedLocationCount"] == 2
+    (minutes,) = re.findall(r"^PT(\d+)M$", alert["windowSize"])
+    assert int(minutes) * 60 > test["properties"]["Frequency"]
     assert alert["scopes"] == [test["id"], alert["criteria"]["componentId"]]
     kinds = {each["type"] for each in deployed(NOTHING)}
     assert not kinds & {"Microsoft.Insights/webtests", "Microsoft.Insights/metricAlerts"}
@@ -379,6 +394,15 @@ def test_the_workbook_shows_quota_backlog_and_outcomes() -> None:
     )
     assert all(content["timeContextFromParameter"] == "TimeRange" for content in queries)
     assert found["fallbackResourceIds"] == [one(resources, "Microsoft.Insights/components")["id"]]
+
+
+def test_the_host_logs_our_lines_whole_and_no_key() -> None:
+    """No line of the log is sampled away, and the host does not write a URL, which may hold a key, beside them."""
+    log = json.loads((ROOT / "host.json").read_text("utf-8"))["logging"]
+    assert "Trace" in log["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
+    assert log["applicationInsights"]["enableDependencyTracking"] is False
+    assert log["logLevel"]["default"] == "Information"
+    assert log["logLevel"]["Microsoft.AspNetCore.Hosting.Diagnostics"] == "Warning"
 
 
 def test_names_are_within_azures_limits() -> None:

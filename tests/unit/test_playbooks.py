@@ -126,6 +126,18 @@ def test_a_playbook_speaks_to_sentinel_by_its_identity(path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=name)
+def test_a_playbook_listens_where_sentinel_calls(path: Path) -> None:
+    """The trigger subscribes over the connection, at the connector's path for incidents or for alerts."""
+    (trigger,) = definition(path)["triggers"].values()
+    assert trigger["type"] == "ApiConnectionWebhook"
+    assert trigger["inputs"] == {
+        "body": {"callback_url": "@{listCallbackUrl()}"},
+        "host": {"connection": {"name": "@parameters('$connections')['azuresentinel']['connectionId']"}},
+        "path": {"incident-trigger": "/incident-creation", "alert-trigger": "/subscribe"}[path.parent.name],
+    }
+
+
 @pytest.mark.parametrize("path", TEMPLATES, ids=name)
 def test_a_template_is_whole(path: Path) -> None:
     """Every expression can be read, every function is one of ARM's; what is declared is used, what is used declared."""
@@ -163,6 +175,10 @@ def test_the_key_is_read_at_deployment_into_a_secure_parameter(path: Path) -> No
         arm.Call("parameters", ("FunctionAppName",)),
         "CreateAlertFunction",
     )
+    # `listKeys` of a function gives names and values, without an object around them.
+    assert workflow["properties"]["parameters"]["FunctionKey"]["value"].endswith(
+        ", '2022-09-01')[parameters('FunctionKeyName')]]"
+    )
     posting = actions(inside["actions"])["Create_alerts"]
     assert json.dumps(inside).count("parameters('FunctionKey')") == 1
     assert posting["inputs"]["headers"]["x-functions-key"] == "@parameters('FunctionKey')"
@@ -178,6 +194,18 @@ def test_every_call_is_made_the_documented_way(path: Path) -> None:
             assert "operationOptions" not in action
             if title != "Create_alerts":
                 assert action["inputs"]["authentication"]["type"] == "ManagedServiceIdentity"
+
+
+def test_a_caller_of_the_logic_app_is_not_kept_waiting() -> None:
+    """Both responses are asynchronous: one that is not is cut off after two minutes, and they must not differ."""
+    responses = [
+        action
+        for action in actions(
+            definition(INTEGRATIONS / "logic-apps" / "webhook" / "azuredeploy.json")["actions"]
+        ).values()
+        if action["type"] == "Response"
+    ]
+    assert [action["operationOptions"] for action in responses] == ["Asynchronous"] * 2
 
 
 def test_the_hunting_query_keeps_every_digit() -> None:
@@ -517,8 +545,16 @@ def test_what_is_posted_to_the_logic_app_is_posted_on(kind: str) -> None:
 
 
 def test_what_a_hunt_finds_becomes_alerts() -> None:
-    """Graph's reply goes on as it is; title, severity and category are those of the template."""
+    """Graph's reply goes on as it is; title, severity and category are those of the template.
+
+    The token is one for Graph, wherever that is.
+    """
     path = INTEGRATIONS / "logic-apps" / "hunting" / "azuredeploy.json"
+    hunting, creating = (
+        actions(definition(path)["actions"])[title]["inputs"] for title in ("Hunt", "Create_alerts")
+    )
+    assert hunting["authentication"]["audience"] == "@parameters('GraphUrl')"
+    assert creating["queries"]["source"] == "advanced-hunting"
     cloud = Cloud(found=hunting_reply(FIRST, SECOND))
     assert run(path, None, cloud).status == "Succeeded"
     sent = {(one.body["machineId"], one.body["eventTime"], one.body["reportId"]) for one in _arrivals(cloud)}
