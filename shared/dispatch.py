@@ -6,6 +6,7 @@ Nothing is called without a committed take. Whatever comes after it reaches the 
 tried until the lease ends, and from then on the lease itself brings the alert back.
 """
 
+import dataclasses
 import functools
 import math
 import random
@@ -70,11 +71,13 @@ class Clocks:
 class Look:
     """The window and the most urgent of the backlog, as one query saw them.
 
-    `backlog` also knows how many wait for a time, since when, and which rows cannot be read.
+    `backlog` also knows how many wait for a time, since when, and which rows cannot be read. `whole`: nothing waits
+    for a slot beyond what was seen.
     """
 
     view: window.View
     backlog: ledger.Backlog
+    whole: bool
 
     @property
     def waiting(self) -> tuple[Waiting, ...]:
@@ -153,15 +156,16 @@ class Dispatch:
         start = ledger.LATER if later else window.FIRST_KEY
         limit = _HEAD + (_MAX_LATER if later else 0)
         rows = self.table.query(start, ledger.TODO_END, limit=limit)
+        whole = len(rows) < limit
         beyond = sum(row.key >= window.FIRST_KEY for row in rows)
-        if len(rows) == limit and beyond < _HEAD:
+        if not whole and beyond < _HEAD:
             # So many wait for a time that the window may be cut off, and what is cut off would look open.
             rows = rows[: limit - beyond] + self.table.query(window.FIRST_KEY, ledger.TODO_END, limit=_HEAD)
         now = self.table.now()
         slots = [row for row in rows if row.key.startswith(window.FIRST_KEY)]
         view = window.look(slots, now, self.policy)
         self.stopped = view.pause is not None and view.pause.by_operator
-        return Look(view, ledger.backlog(rows, now, _HEAD))
+        return Look(view, ledger.backlog(rows, now, _HEAD), whole)
 
     def may_take(self) -> bool:
         """Tell whether this host may take slots: for a window after a direct call it may not."""
@@ -378,10 +382,12 @@ class Dispatch:
             return after
         if extras and self._attempt(core):
             return after
-        row = self._alert_row(after.alert.id)
+        row = self._row(ledger.alert_key(after.alert.id))
         current = ledger.read(row) if row else after
         if row is None or after.state != "created" or current.state == "created":
             return current  # ours landed unseen, or another attempt has it
+        if current.waits and not self._row(current.waits):
+            current = dataclasses.replace(current, waits="")  # removed by hand
         self.table.commit(ledger.move(current, after, alert=row.etag))  # created wins over any other state
         return after
 
@@ -401,8 +407,7 @@ class Dispatch:
             return False
         return True
 
-    def _alert_row(self, alert_id: str) -> Row | None:
-        key = ledger.alert_key(alert_id)
+    def _row(self, key: str) -> Row | None:
         rows = self.table.query(key, key + "\0", limit=1)
         return rows[0] if rows else None
 

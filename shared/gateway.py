@@ -208,7 +208,7 @@ class Gateway:
                 if told is None:
                     told, accepted = self._write_down(accepted, entries)
                     if look.view.open:
-                        told = self._send(told, token, until)
+                        told, look = self._send(told, look, token, until)
             except TokenError as error:
                 journal.problem("no token", error)
             finally:
@@ -282,6 +282,8 @@ class Gateway:
                 found = self._entries([entry.alert.id for entry in batch])
                 known |= found
                 new = {alert: entry for alert, entry in new.items() if alert not in found}
+                if not found:  # the delivery's own row is there: a take of ours landed after all
+                    accepted = dataclasses.replace(accepted, id=ledger.delivery_id(accepted.accepted))
                 continue
             except StorageOut as error:
                 if not done:
@@ -295,7 +297,7 @@ class Gateway:
             if last:
                 break
         else:
-            raise StorageOut("The alerts could not be written down; try again.", retry_after=5)
+            raise HalfAccepted("Others keep changing these alerts; send the same again.", retry_after=5)
         for entry in new.values():
             journal.step("accepted", entry=entry)
         told = [
@@ -306,8 +308,11 @@ class Gateway:
         ]
         return told, accepted
 
-    def _send(self, told: list[Told], token: str, until: float) -> list[Told]:
-        """Send what the window allows, most urgent first, whosever it is; return what became of ours."""
+    def _send(self, told: list[Told], look: "Look", token: str, until: float) -> "tuple[list[Told], Look]":
+        """Send what the window allows, most urgent first, whosever it is.
+
+        Return what became of ours, and how window and backlog stood in the end.
+        """
         ours = {one.entry.alert.id for one in told if not one.entry.has_ended}
         new = {one.entry.alert.id for one in told if not one.duplicate}
         flights: Flights = {}
@@ -321,7 +326,7 @@ class Gateway:
                 flights |= {flight: one for flight, one in started.items() if one.entry.alert.id in ours}
                 if len(started) == look.takes == len(look.waiting):
                     break
-            if len(look.waiting) < len(new):  # what waits neither here nor there was taken by a dispatcher
+            if look.whole and len(look.waiting) < len(new):  # what waits no more was taken by a dispatcher
                 new -= {sending.entry.alert.id for sending in flights.values()}
                 taken = self._entries(sorted(new - {waiting.entry.alert.id for waiting in look.waiting}))
         except StorageOut as error:
@@ -331,7 +336,7 @@ class Gateway:
             sending.entry.alert.id: flight.result().entry if flight.done() else sending.entry
             for flight, sending in flights.items()
         }
-        return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told]
+        return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
 
     def _entries(self, alerts: Sequence[str]) -> dict[str, Entry]:
         found = {}

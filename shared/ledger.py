@@ -244,10 +244,10 @@ def _not_found(entry: Entry, now: float, rules: Rules) -> Entry:
 
 def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entry:
     """Defender said nothing about the alert. It waits, so that the next alert probes, and keeps its place."""
+    if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone, and no alert's fault
+        return replace(entry, state="waiting", waits=_todo(entry))
     if now - entry.accepted >= rules.give_up_hours * 3600:
         return _fail(entry, now)
-    if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone
-        return replace(entry, state="waiting", waits=_todo(entry))
     minutes = rules.unavailable_minutes[min(entry.unavailable, len(rules.unavailable_minutes) - 1)]
     return _retry(replace(entry, unavailable=entry.unavailable + 1), now + minutes * 60)
 

@@ -171,7 +171,7 @@ def _pause(operator: Operator, request: Request) -> dict[str, Any]:
         if held and held.by_operator and (held.reason == reason or not request.asked.text("reason")):
             journal.step("operator", operation="pause", reason=held.reason)
             return {"pause": condition.pause(held, view.now)}
-        _commit(operator.table, [window.operator_pause(held, reason)])
+        _commit(operator.table, [window.operator_pause(held, reason, view.now)])
     raise _busy()
 
 
@@ -183,7 +183,7 @@ def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: AR
         if held is None or not held.by_operator:
             journal.step("operator", operation="resume")
             return {"pause": condition.pause(held, view.now)}
-        _commit(operator.table, [window.end_pause(held)])
+        _commit(operator.table, [window.resume(held, view.now)])
     raise _busy()
 
 

@@ -1,6 +1,7 @@
-"""Trying again by hand: alerts that failed or were discarded."""
+"""Trying again by hand: alerts that failed or were discarded, or whose waiting row somebody removed."""
 
 import contextlib
+import dataclasses
 
 from shared import ledger, listing
 from shared.ledger import Entry
@@ -21,11 +22,14 @@ class NotNow(WebhookError):
 def alert(table: Table, alert_id: str) -> Entry:
     """Let a failed or discarded alert wait anew, in the order of its severity; return it as it then stands.
 
-    Raise `NotFound`, and `NotNow` in any other state: a second post of the same finds it waiting.
+    So too one whose waiting row is gone: an operator may remove a row that cannot be read. Raise `NotFound`, and
+    `NotNow` in any other state: a second post of the same finds it waiting.
     """
     for _ in range(_TRIES):
         entry, etag = listing.entry(table, alert_id)
-        if entry.state not in ("failed", "discarded"):
+        if entry.waits and not table.query(entry.waits, entry.waits + "\0", limit=1):
+            entry = dataclasses.replace(entry, waits="")  # removed by hand, or moved: then its ETag is old
+        elif entry.state not in ("failed", "discarded"):
             raise NotNow(
                 f"The alert is {entry.state}; only one that is failed or discarded can be replayed.",
                 extensions={"state": entry.state},

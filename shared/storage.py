@@ -40,6 +40,7 @@ _POOL_SIZE = 64
 _CONFLICT = (404, 409, 412)
 _NO_ECHO = {"Prefer": "return-no-content"}  # else an insert is answered with the whole row
 _TABLE_GONE = ("TableNotFound", "TableBeingDeleted")
+_REDIRECTION = 300
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
 
@@ -271,10 +272,13 @@ class AzureTable:
                 return "delete", entity, _if_match(etag)
 
     def _see_date(self, response: Any) -> None:
-        """Learn the server's time from an answer's `Date`: whole seconds, so one second less."""
+        """Learn the server's time from an answer's `Date`: whole seconds, so one second less.
+
+        Not from a failure: a proxy's page may carry it, with the time of a clock that is hours ahead.
+        """
         self._heard = self._monotonic()
         date = response.http_response.headers.get("Date")
-        if date:
+        if date and response.http_response.status_code < _REDIRECTION:
             with contextlib.suppress(ValueError):
                 self._clock.observe(parsedate_to_datetime(date).timestamp() - 1.0)
 

@@ -69,12 +69,16 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A time in which nobody calls, until `ends` (server's UTC seconds; infinite: until the operator resumes)."""
+    """A time in which nobody calls, until `ends` (server's UTC seconds; infinite: until the operator resumes).
+
+    `beneath` is what is left should the operator resume: when the pause ends, or would have, that Defender asked for.
+    """
 
     ends: float
     reason: str
     step: int
     etag: str
+    beneath: float = -math.inf
 
     @property
     def by_operator(self) -> bool:
@@ -191,9 +195,15 @@ def look(rows: Sequence[Row], now: float, policy: Policy) -> View:
 
 def read_pause(row: Row, policy: Policy) -> Pause:
     """Read the pause's row."""
-    ends = math.inf if row.values.get("operator") else _opens(row, policy)
+    opens = _opens(row, policy)
     step = row.values.get("step")
-    return Pause(ends, str(row.values.get("reason", "")), step if isinstance(step, int) else 1, row.etag)
+    return Pause(
+        ends=math.inf if row.values.get("operator") else opens,
+        reason=str(row.values.get("reason", "")),
+        step=step if isinstance(step, int) else 1,
+        etag=row.etag,
+        beneath=-math.inf if row.values.get("attempt") else opens,  # a probe is under way: it was over
+    )
 
 
 def take(slot: Slot, attempt: str, policy: Policy) -> Operation:
@@ -224,6 +234,18 @@ def probe(pause: Pause, attempt: str, policy: Policy) -> Operation:
 def end_pause(held: Probe | Pause) -> Operation:
     """Return the operation that ends a pause: its probe was answered, or the operator resumed."""
     return Delete(PAUSE_KEY, held.etag)
+
+
+def resume(held: Pause, now: float) -> Operation:
+    """Return the operation that ends the operator's pause; what Defender asked for before still holds."""
+    if held.beneath <= now:
+        return end_pause(held)
+    values: dict[str, Value] = {
+        "closed": held.beneath - now,
+        "reason": "what held before the operator paused",
+        "step": held.step,
+    }
+    return Replace(PAUSE_KEY, values, held.etag)
 
 
 def renew_pause(held: Probe, reason: str, seconds: float) -> Operation:
@@ -266,10 +288,13 @@ def start_pause(pause: Pause | None, reason: str, seconds: float, now: float) ->
     return Replace(PAUSE_KEY, {"closed": seconds, "reason": reason, "step": pause.step}, pause.etag)
 
 
-def operator_pause(pause: Pause | None, reason: str) -> Operation:
-    """Return the operation by which the operator pauses, until resumed."""
+def operator_pause(pause: Pause | None, reason: str, now: float) -> Operation:
+    """Return the operation by which the operator pauses, until resumed; `closed` is what a pause had left till then."""
     values: dict[str, Value] = {"closed": 0.0, "operator": True, "reason": reason, "step": 1}
-    return Insert(PAUSE_KEY, values) if pause is None else Replace(PAUSE_KEY, values, pause.etag)
+    if pause is None:
+        return Insert(PAUSE_KEY, values)
+    values |= {"closed": max(0.0, pause.beneath - now), "step": pause.step}
+    return Replace(PAUSE_KEY, values, pause.etag)
 
 
 def _opens(row: Row, policy: Policy) -> float:

@@ -225,7 +225,7 @@ def test_the_operators_pause_holds_without_the_table() -> None:
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
-    world.table.commit([window.operator_pause(None, "a bad rule")])
+    world.table.commit([window.operator_pause(None, "a bad rule", world.now)])
     assert world.finish(app.post(_payload(1))).status == 202
     app.host.script = _out
     reply = world.finish(app.post(_payload(2)))

@@ -1,5 +1,6 @@
 """The dispatcher and the window's pauses: the real code on many hosts, in virtual time."""
 
+import dataclasses
 import functools
 import itertools
 import json
@@ -15,7 +16,7 @@ from dev.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, said, unsound
 from shared import alert, ledger, window
 from shared.settings import Settings
-from shared.storage import Insert, Operation, Replace
+from shared.storage import Delete, Insert, Operation, Replace
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -260,7 +261,7 @@ def test_a_pause_is_seen_behind_any_number_of_retries(retries: int) -> None:
     world.table.commit(
         [window.take(slot, "attempt", POLICY) for slot in window.look([], world.now, POLICY).slots]
     )
-    world.table.commit([window.operator_pause(None, "stop")])
+    world.table.commit([window.operator_pause(None, "stop", world.now)])
     for event in range(retries):
         held = ledger.take(_entry(world, event, "High"), "attempt", now=world.now, lease=POLICY.lease)
         world.table.commit(ledger.insert(held))
@@ -282,7 +283,7 @@ def test_a_lowered_limit_hides_nothing(calls: int) -> None:
     world.table.commit(
         [window.give_back(window.Held(slot.key, "attempt", etags[slot.key]), POLICY) for slot in slots]
     )
-    world.table.commit([window.operator_pause(None, "stop")])
+    world.table.commit([window.operator_pause(None, "stop", world.now)])
     world.run(70)
     reply = world.finish(app.post(samples.eight_fields(samples.event(1000), "In the pause", "High")))
     assert reply.status == 202
@@ -475,7 +476,7 @@ def test_the_operators_pause_lasts_until_resumed() -> None:
     """Nobody calls and nobody probes in the operator's pause, not after hours; seconds after it ends all go on."""
     world = World()
     defender = Defender(world)
-    world.table.commit([window.operator_pause(None, "a bad rule")])
+    world.table.commit([window.operator_pause(None, "a bad rule", world.now)])
     _backlog(world, range(10))
     for app in _apps(world, defender, 2):
         app.timer()
@@ -501,7 +502,7 @@ def test_a_probes_answer_does_not_end_the_operators_pause() -> None:
     app.timer()
     while not defender.arrivals:
         world.run(0.01)
-    world.table.commit([window.operator_pause(_pause(world), "stop")])
+    world.table.commit([window.operator_pause(_pause(world), "stop", world.now)])
     world.run(600)
     assert len(defender.arrivals) == 1
     assert [entry.state for entry in _alerts(world)].count("created") == 1
@@ -531,7 +532,7 @@ def test_a_probe_whose_pause_the_operator_took_is_a_call_like_any_other() -> Non
     app = App.on(host)
     app.tick()
     world.run(0.1)
-    world.table.commit([window.operator_pause(_pause(world), "stop")])
+    world.table.commit([window.operator_pause(_pause(world), "stop", world.now)])
     world.run(10)
     assert _states(world) == {"created"}
     found = _pause(world)
@@ -637,6 +638,24 @@ def test_a_late_created_wins_over_any_other_state() -> None:
     (entry,) = _alerts(world)
     assert entry.state == "created"
     assert entry.error is None
+    assert unsound(world.table) == []
+
+
+def test_a_created_is_written_though_its_waiting_row_was_removed_by_hand() -> None:
+    """Whoever deletes a row while its alert is being sent loses nothing that Defender said."""
+    world = World()
+    defender = Defender(world)
+    (app,) = _apps(world, defender, 1)
+    _backlog(world, range(1))
+    app.host.faults = dataclasses.replace(app.host.faults, call_delay=(5.0, 5.0))
+    app.tick()
+    world.run(2)
+    (waits,) = world.table.query(ledger.LATER, ledger.LATER_END)
+    world.table.commit([Delete(waits.key, "*")])
+    app.host.commits = 0
+    world.run(600)
+    assert _states(world) == {"created"}
+    assert app.host.commits <= 5
     assert unsound(world.table) == []
 
 

@@ -1,10 +1,11 @@
 """The webhook's use cases from end to end: the real code on hosts in a virtual world."""
 
+import collections
 import dataclasses
 import itertools
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ from dev.judge import violations
 from dev.virtual import EPOCH, ORIGIN, App, Defender, Fault, Faults, Host, Request, World, said, unsound
 from shared import alert, ledger, window
 from shared.settings import Settings
-from shared.storage import Delete, Insert, Operation, Refused
+from shared.storage import Conflict, Delete, Insert, Operation, Refused
 
 if TYPE_CHECKING:
     from shared.defender import Answer
@@ -270,6 +271,18 @@ def test_a_hundred_alerts_are_committed_whole() -> None:
     assert unsound(world.table) == []
 
 
+def test_a_long_rest_is_not_read_again_to_be_told() -> None:
+    """Of 100 alerts 15 go at once; the answer knows of the others from two looks, and when a slot opens for them."""
+    world = World()
+    app = _app(world, Defender(world))
+    reply = world.finish(app.post([_payload(event) for event in range(100)]))
+    states = collections.Counter(one["status"] for one in _told(reply)["alerts"])
+    assert states == {"created": 15, "waiting": 85}
+    assert reply.headers["Retry-After"] == "60"  # not as it stood before the 15 went
+    assert app.host.queries <= 3
+    assert unsound(world.table) == []
+
+
 def test_large_alerts_are_split_by_bytes() -> None:
     """A delivery whose texts fill transactions is split so that none exceeds 4 MiB, and is committed whole."""
     world = World()
@@ -496,6 +509,35 @@ def test_an_alert_that_is_being_sent_is_told_as_a_duplicate() -> None:
     assert _told(world.finish(first))["status"] == "created"
     assert world.finish(other.status(_told(reply)["id"])).status == 200
     assert len(defender.arrivals) == 1
+
+
+class Sleeper(Host):
+    """A host that slept through its first take: it landed, and others have moved the alert since."""
+
+    asleep = True
+
+    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
+        """Write; the answer to the first take comes after its lease."""
+        etags = super().commit(operations)
+        if self.asleep and any(operation.key.startswith(window.FIRST_KEY) for operation in operations):
+            self.asleep = False
+            self.world.sleep(POLICY.lease + 60.0)
+            raise Conflict
+        return etags
+
+
+def test_a_take_that_landed_unseen_is_told_as_it_stands() -> None:
+    """Its delivery is there as well: that is no outage of the table, and nobody calls directly."""
+    world = World()
+    defender = Defender(world)
+    app = App.on(Sleeper(world, QUICK, arrive=defender))
+    _app(world, defender).timer()
+    reply = world.finish(app.post(_payload(1)))
+    (told,) = _told(reply)["alerts"]
+    assert (reply.status, told["status"]) == (200, "created")
+    assert len(defender.arrivals) == 1
+    assert app.gateway.direct.calls == 0
+    assert json.loads(world.finish(app.status(_told(reply)["id"])).body)["status"] == "created"
 
 
 def test_a_failed_alert_is_told_as_a_duplicate() -> None:
@@ -765,7 +807,7 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     assert "429" in told["waitingFor"]["reason"]
     assert _utc(ended + 298) <= told["waitingFor"]["until"] <= _utc(ended + 301)
     (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
-    world.table.commit([window.operator_pause(window.read_pause(row, POLICY), "a bad rule")])
+    world.table.commit([window.operator_pause(window.read_pause(row, POLICY), "a bad rule", world.now)])
     (told,) = _told(world.finish(app.status(delivery)))["alerts"]
     assert told["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
 
@@ -939,7 +981,7 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     assert world.finish(app.health()).status == 200
     world.run(20)
     assert world.finish(app.health()).status == 503
-    world.table.commit([window.operator_pause(None, "stop")])
+    world.table.commit([window.operator_pause(None, "stop", world.now)])
     assert world.finish(app.health()).status == 200
     (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
     world.table.commit([window.end_pause(window.read_pause(row, POLICY))])

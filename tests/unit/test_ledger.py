@@ -167,10 +167,11 @@ def test_a_404_can_be_final(fields: dict[str, Any], rules: Rules) -> None:
     assert after.state == "failed"
 
 
-def test_a_429_keeps_the_alerts_place() -> None:
-    """The pause is for everyone; the alert goes back to where it waited, with the 429 as its error."""
+@pytest.mark.parametrize("hours", [0, 100])
+def test_a_429_keeps_the_alerts_place(hours: int) -> None:
+    """The pause is for everyone; the alert goes back to where it waited, however old, with the 429 as its error."""
     entry = _entry(severity="Medium")
-    after = ledger.settle(_held(entry), said(429, retry_after=60.0), now=NOW, rules=RULES)
+    after = ledger.settle(_held(entry), said(429, retry_after=60.0), now=NOW + hours * 3600, rules=RULES)
     assert (after.waits, after.due, after.state, after.unavailable) == (entry.waits, entry.due, "waiting", 0)
     assert after.error
     assert after.error["status"] == 429
@@ -192,10 +193,9 @@ def test_an_unavailable_answer_says_nothing_about_the_alert(answer: Answer) -> N
     assert waits == [1, 4, 16, 60, 60, 60]
 
 
-@pytest.mark.parametrize("answer", [said(500), said(429)], ids=["500", "429"])
-def test_it_is_given_up_in_the_end(answer: Answer) -> None:
+def test_it_is_given_up_in_the_end() -> None:
     """GIVE_UP_HOURS after its last acceptance or replay an unavailable answer is the last; a replay begins anew."""
-    held = _held()
+    held, answer = _held(), said(500)
     last = NOW + 48 * 3600
     assert ledger.settle(held, answer, now=last - 1, rules=RULES).state == "waiting"
     failed = ledger.settle(held, answer, now=last, rules=RULES)

@@ -483,6 +483,20 @@ def test_only_what_ended_badly_can_be_replayed(state: str) -> None:
     assert office.entry(alert_id) == before
 
 
+@pytest.mark.parametrize("state", ["waiting", "sending"])
+def test_an_alert_whose_waiting_row_was_removed_by_hand_can_be_replayed(state: str) -> None:
+    """Nobody would ever send it otherwise: an unreadable row may be removed, and its alert is not lost by that."""
+    office = Office()
+    alert_id = office.write(1, state)
+    office.table.commit([Delete(office.entry(alert_id).waits, "*")])
+    office.tick()
+    assert office.defender.arrivals == []
+    assert office.do(f"alerts/{alert_id}/replay")["status"] == "waiting"
+    assert unsound(office.table) == []
+    office.tick()
+    assert office.states() == {"created": 1}
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_replay_posted_twice_at_once_is_one_replay(seed: int) -> None:
     """Whoever comes second hears 409; Defender is called once."""
@@ -762,6 +776,42 @@ def test_resume_leaves_the_pause_that_defender_asked_for() -> None:
     assert (left["byOperator"], left["holds"]) == (False, True)
     assert left["until"] > office.get("status")["now"]
     assert left["reason"].startswith("429")
+
+
+def test_a_resume_does_not_wait_for_the_lease_of_a_probe() -> None:
+    """The pause of a probe that is under way was over already when the operator paused."""
+    office = Office()
+    operation = window.start_pause(None, "500", 0.0, office.world.now)
+    assert operation
+    office.table.commit([operation])
+    office.defender.says = lambda *_: None
+    office.begin(lambda: office.gateway.receive(json.dumps(body(1)).encode(), {}, ORIGIN))
+    office.world.run(2)
+    assert len(office.defender.arrivals) == 1
+    paused = office.start("POST", "pause")
+    office.world.run(1)
+    resumed = office.start("POST", "resume")
+    office.world.run(1)
+    assert json.loads(paused[0].body)["pause"]["byOperator"]
+    assert json.loads(resumed[0].body) == {"pause": None}
+    office.world.run()
+
+
+def test_defenders_pause_outlives_the_operators() -> None:
+    """Pausing and resuming, whatever the reasons, does not call sooner than a 429 allowed."""
+    office = Office()
+    office.defender.says = lambda before, _: said(200) if before else said(429, retry_after=600)
+    office.post(body(1))
+    began = office.world.now
+    for reason in ("one", "two"):
+        office.do("pause", reason=reason)
+        office.world.run(20)
+    left = office.do("resume")["pause"]
+    assert (left["byOperator"], left["holds"]) == (False, True)
+    while len(office.defender.arrivals) == 1:
+        office.tick()
+    assert 595 <= office.defender.arrivals[1].at - began <= 660
+    assert office.get("status")["pause"] is None
 
 
 # Discard

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,6 +14,7 @@ from shared.storage import AzureTable, Conflict, Delete, Insert, Refused
 
 JSON, HTML, PARTS = "application/json", "text/html", "multipart/mixed; boundary=b"
 Said = tuple[int, bytes, str]
+NEVER = "Fri, 31 Dec 2100 23:59:59 GMT"
 # A client that got no sensible answer is let go of, and its connections close as garbage: others may be using them.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
@@ -25,6 +27,7 @@ class Endpoint(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.says: Said = (500, b"", JSON)
+        self.date: str | None = None  # what its clock says, if not the time
         self.asked = 0
 
     def handle_error(self, *_: object) -> None:
@@ -47,6 +50,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     do_POST = do_GET  # noqa: N815 - the name that the library looks for
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Say what time it is, for the answer's `Date`."""
+        return self.server.date or super().date_time_string(timestamp)
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
@@ -136,3 +143,16 @@ def test_a_refusal_is_told_apart_and_not_tried_again(
         with pytest.raises(Refused):
             ask(table)
         assert endpoint.asked == 1
+
+
+@pytest.mark.parametrize("status", [302, 403, 429, 502])
+def test_only_who_does_what_is_asked_tells_the_time(
+    endpoint: Endpoint, table: AzureTable, status: int
+) -> None:
+    """The clock of whatever answers in the table's place opens no slot: its `Date` is not the table's time."""
+    endpoint.says, endpoint.date = (status, b"<html>", HTML), NEVER
+    with pytest.raises(StorageOut):
+        _query(table)
+    endpoint.says, endpoint.date = (200, b'{"value": []}', JSON), None
+    _query(table)
+    assert time.time() - 60 < table.now() < time.time()
