@@ -223,7 +223,7 @@ def _report_id(value: str) -> _Value:
             "is a rounded number, its last digits are lost. Send it as text all the way, tostring(ReportId) in KQL"
         )
     notes = _some(f"{text} became {result}" if result != text else None)
-    if number > _MAX_EXACT_DOUBLE and Decimal(repr(float(number))) == number:
+    if number > _MAX_EXACT_DOUBLE and number in (Decimal(repr(float(number))), Decimal(float(number))):
         notes += _some(
             f"{result} is above 2^53 and equal to a floating-point number: it was probably rounded on the way"
             " (JavaScript, Logic Apps). Send it as text, tostring(ReportId) in KQL"

@@ -64,11 +64,12 @@ def is_anybodys(place: str) -> bool:
 
 def meanings(parent: str, name: str, *, top: bool) -> tuple[Meaning, ...]:
     """Return what a name may mean inside an object that is itself called `parent` ("" if it has no name)."""
-    if name in ("rows", "Rows", "values", "Values"):
+    if name in ("rows", "Rows", "values", "Values", "data"):
         return (Meaning("rows", name),)
     if name[-5:].lower() == "label":
-        return (Meaning("label", name[:-5].rstrip("_. ")),)
+        return (Meaning("label", name[:-5].rstrip("_. ")), *_known()[0].get(word(name), ()))
     known, nested = _known()
+    name = name.replace("/", ".")
     outer, _, bare = name.rpartition(".")
     last = word(bare)
     found = known.get(last, ()) or _flattened(bare)

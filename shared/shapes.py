@@ -34,7 +34,7 @@ _NAMES_OF_NAMES = (
 )
 _NAMES_OF_VALUES = ("value", "values", "v", "val", "fieldvalue", "columnvalue", "content")
 _COLUMNS = ("columns", "fields", "headers", "header")
-_ROWS = ("rows", "values")
+_ROWS = ("rows", "values", "data")
 _NOTHING = frozenset(
     ("", "null", "none", "nil", "nan", "undefined", "n/a", "na", "-", "--", "(null)", "<null>", "unknown")
 )
@@ -42,6 +42,8 @@ _MAX_PAIR_SIZE = 5  # a pair has a name, a value, and little else
 _MAX_ASSIGNED = 1_000
 _ASSIGNMENT = re.compile(r"(?:^|(?<=[\s,;|^]))([A-Za-z_@][\w.@-]{0,99})=", re.ASCII)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"(?=$|[\s,;|^\])}])', re.DOTALL)
+_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_LINE = re.compile(r"\n|[;,|] ?(?=[A-Za-z][\w. -]{0,58}(?: =|:) )", re.ASCII)
 _ESCAPED = re.compile(r'\\(["=|])')
 
 
@@ -78,10 +80,11 @@ def pick(where: Any, field: str, tolerant: Mapping[str, Any] | None = None) -> A
     words = spelled(where) if tolerant is None else tolerant
     if alike.isdisjoint(words) and len(where) <= _MAX_TOLERANT:
         return None
-    for name in known:
-        if not empty(where.get(name)):
-            return where[name]
-    return next((words[word] for word in map(names.word, known) if word in words), None)
+    inexact = (words[word] for word in map(names.word, known) if word in words)
+    found = next((where[name] for name in known if not empty(where.get(name))), None) or next(inexact, None)
+    if field == KEYS[0] and _is_guid(found):  # Entra's: Defender's own has 40 digits
+        return next((value for value in inexact if not _is_guid(value)), found)
+    return found
 
 
 def record(candidates: tuple[Any, ...]) -> Any:
@@ -165,14 +168,17 @@ def assigned(text: str) -> dict[str, Any]:
     return {key: values[0] if len(values) == 1 else values for key, values in found.items()}
 
 
-def listed(text: str) -> dict[str, str]:
-    """Return the lines `x: 1` of a text as `{"x": "1"}`; a name's first one wins."""
-    found: dict[str, str] = {}
-    for line in text.split("\n", _MAX_LINES)[:_MAX_LINES]:
-        name, colon, value = line.partition(":")
-        if colon and 0 < len(name) < _MAX_LINE_NAME and value.strip():
-            found.setdefault(name.strip(" \t*-\u2022"), value.strip(" \t\r*`"))
-    return found
+def listed(text: str) -> dict[str, Any]:
+    """Return the lines `x: 1` or `x = 1` of a text as `{"x": "1"}`, also several on one line.
+
+    A name that is there twice gets a list of its values.
+    """
+    found: dict[str, list[str]] = {}
+    for line in _LINE.split(text, _MAX_LINES)[:_MAX_LINES]:
+        name, sign, value = line.partition(":" if ":" in line.partition(" = ")[0] else " = ")
+        if sign and 0 < len(name) < _MAX_LINE_NAME and value.strip():
+            found.setdefault(name.strip(" \t*-\u2022"), []).append(value.strip(" \t\r*`"))
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
 def named(items: list[Any]) -> dict[str, Any] | None:
@@ -280,6 +286,10 @@ def _different(values: list[Any]) -> Iterator[Any]:
         if not empty(value) and known not in seen:
             seen.add(known)
             yield value
+
+
+def _is_guid(value: Any) -> bool:
+    return isinstance(value, str) and _GUID.fullmatch(value.strip()) is not None
 
 
 def _more_exact(time: Any, than: Any) -> bool:

@@ -31,6 +31,7 @@ _BASE64 = frozenset(("ey", "ew", "W3", "Ww", "Wy"))  # the first letters of { an
 _VALUES = ("value", "Value", "$date", "$numberLong", "stringValue", "intValue", "string", "long", "S", "N")
 _SHORTEST = len('{"a":1}')
 _RECORD = re.compile(r'["{]|\[\s*["{\[]|[^\n]{0,300}\{"')
+_PYTHON = (("'", '"'), (": None", ": null"), (": True", ": true"), (": False", ": false"))
 _AROUND = "is a time of what the event came in, not beside its DeviceId and ReportId"
 
 
@@ -143,12 +144,12 @@ class _Walk:
         inner: Any = None
         if start in ("{", "[", '"'):
             self._spend(len(text) >> 4)
-            inner = payload.parse(text)
+            inner = payload.parse(text) or (payload.parse(_json(text)) if "'" in text[1:3] else None)
         elif text[:2] in _BASE64:
             inner = payload.parse(payload.from_base64(text) or "")
         if inner is None and ("eport" in text or "EPORT" in text):
             self._spend(len(text) >> 4)
-            inner = payload.embedded(text) or (shapes.assigned(text) if "=" in text else shapes.listed(text))
+            inner = payload.embedded(text) or shapes.listed(text) | shapes.assigned(text)
         return inner
 
     def _leave_times(self, own: Group | None, groups: Sequence[Group]) -> None:
@@ -200,6 +201,13 @@ class _Walk:
                 group.add(meaning.field, {canonical: sighting})
             elif not meaning.rank:
                 group.reject(meaning.field, Sighting(text, (place, name)))
+
+
+def _json(text: str) -> str:
+    """Return what Python prints of an object as JSON, as far as that can be told: `{'a': None}`."""
+    for theirs, ours in _PYTHON:
+        text = text.replace(theirs, ours)
+    return text
 
 
 def _event(group: Group) -> dict[str, Any]:

@@ -7,26 +7,32 @@ it would keep both from working. Only what stands at an end is left out, and nev
 import re
 
 _DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
+_MONTH = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
+_DAY = rf"(?:(?:(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]{{0,6}},? )?(?:\d{{1,2}} {_MONTH}|{_MONTH} {{1,2}}\d{{1,2}}))"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d{1,9})?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))?"
 _GUID = r"\{?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?"
 _TICKET = r"(?:INC|SIR|CASE|TASK|SEC|CHG|REQ)\d{5,12}"
 _WORD = r"(?i:incident|alert|case|ticket|offense|notable)"
 _CHANGING = "|".join(
     (
-        rf"{_DATE}(?:[T ,]{{1,2}}{_CLOCK})?",
+        rf"(?:{_DATE}|{_DAY},? \d{{4}})(?:[T ,]{{1,2}}{_CLOCK})?",
+        rf"{_DAY} {_CLOCK} \d{{4}}",
         _CLOCK,
         _GUID,
         r"[0-9a-f]{32,64}",
         r"\d{9,20}",
         r"#\d{1,20}",
+        _TICKET,
+        r"(?i:firing):\d{1,6}",
         rf"{_WORD}(?: ?(?i:id|number))?[ :#-]{{1,2}}\d{{1,20}}",
         r"(?i:id)[ :#=-]{1,2}[\w-]{4,64}",
     )
 )
 _END = re.compile(rf"(?:^|[\s(\[|:,;-])(?:{_CHANGING})[)\]]?$", re.ASCII)
 _START = re.compile(
-    rf"^(?:\[(?:{_CHANGING}|\d{{1,20}})\]|{_WORD}(?: ?(?i:id|number))?[ :]{{0,2}}#?\d{{1,20}} ?[:|-]|#\d{{1,20}}[ :-]"
-    rf"|{_DATE}(?:[T ,]{{1,2}}{_CLOCK})?[ :|-]|{_CLOCK}[ :|-]|{_TICKET}[ ]?[:|-])"
+    rf"^(?:\[(?:{_CHANGING}|\d{{1,20}})\]|{_WORD}(?: ?(?i:id|number))?[ :]{{0,2}}#?\d{{1,20}} ?[:|-](?!\d)"
+    rf"|#\d{{1,20}}[ :-]|(?:{_WORD} )?{_DATE}(?:[T ,]{{1,2}}{_CLOCK})?[ :|-]|{_CLOCK}[ :|-]|{_TICKET}[ ]?[:|-]"
+    r"|\d{9,20}[ :|-])"
     r"[ :|-]*",
     re.ASCII,
 )
@@ -52,5 +58,9 @@ def tidy(text: str) -> str:
         if not _NAME.search(shorter):
             return kept
         kept = shorter
-    shorter = _START.sub("", kept)
-    return shorter if _NAME.search(shorter) else kept
+    for _ in range(_MOST):
+        shorter = _START.sub("", kept)
+        if not _NAME.search(shorter):
+            break
+        kept = shorter
+    return kept

@@ -38,6 +38,7 @@ NO_EQUAL = "SuspiciousActivity"
 
 _TABLES = Path(__file__).parent / "mappings" / "tables"
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
+_RATED = re.compile(r"(\d{1,3}(?:\.\d{1,9})?) ?(?:(?:/|of|out of) ?(\d{1,3})|%)", re.ASCII)
 _NOT_A_WORD = re.compile(r"[^0-9a-z]+")
 _ATTACK_ID = re.compile(r"(?<![0-9a-z])(TA\d{4}|T\d{4}(?:\.\d{3})?)(?!\d)", re.IGNORECASE)
 _SEPARATORS = {
@@ -68,11 +69,14 @@ def scales() -> tuple[str, ...]:
 
 
 def severity(value: str, scale: str | None = None) -> Word:
-    """Return Defender's severity. `scale` is the one a bare number stands on.
+    """Return Defender's severity. `scale` is the one a bare number stands on; `7/10` names its own.
 
     Raises `ValueError` with the reason if the value is neither a word we know nor on the scale.
     """
     text = value.strip()
+    if rated := _RATED.fullmatch(text):
+        of = {f"0-{rated[2] or 100}", f"1-{rated[2]}"}.intersection(scales())
+        text, scale = (rated[1], min(of)) if of else (text, scale)
     if _NUMBER.fullmatch(text):
         if scale is None:
             raise ValueError("is a number, and nothing says on which scale")
@@ -87,7 +91,7 @@ def severity(value: str, scale: str | None = None) -> Word:
 
 
 def category(values: list[str]) -> Word:
-    """Return Defender's category of the first value that has one. A value may hold several, with commas.
+    """Return Defender's category of the first value that has one. A value may hold several, with commas, bars or lines.
 
     Raises `ValueError` if there is no word among them.
     """
@@ -133,7 +137,7 @@ def _known(table: str, text: str) -> Word | None:
 
 
 def _parts(value: str) -> Iterator[str]:
-    parts = [part.strip() for part in re.split(r"[,;]", value, maxsplit=_MAX_PARTS)]
+    parts = [part.strip() for part in re.split(r"[,;|\n]", value, maxsplit=_MAX_PARTS)]
     yield from (part for part in parts if _plain(part))
 
 

@@ -126,6 +126,20 @@ def test_a_native_body_has_nothing_made_up() -> None:
     assert "tostring(ReportId)" in told["reportId"]
 
 
+@pytest.mark.parametrize("name", alert.FIELDS)
+@pytest.mark.parametrize("left", [None, "", "missing"])
+def test_each_field_of_a_native_body_is_needed(name: str, left: str | None) -> None:
+    """What is missing, null or empty is refused by its name, and nothing else with it."""
+    body = {key: value for key, value in BODY.items() if key != name}
+    assert set(refused(apply(body if left == "missing" else body | {name: left}))) == {name}
+
+
+def test_a_native_body_may_use_other_names() -> None:
+    """The texts are found under the names that products give them."""
+    body = {key: value for key, value in BODY.items() if key not in ("severity", "title")}
+    assert only(apply(body | {"sev": "High", "alertName": "Encoded PowerShell"})).alert.severity == "High"
+
+
 @pytest.mark.parametrize(
     ("source", "posted"),
     [

@@ -117,3 +117,18 @@ def test_what_is_not_packed_right_is_not_lost() -> None:
 def test_tables_of_many_products_are_rows(table: dict[str, Any]) -> None:
     """Log Analytics, Kusto, ES|QL, Splunk and spreadsheets name their columns and rows differently."""
     assert shapes.rows(table) == [{"x": 1}]
+
+
+def test_lines_of_a_text_are_read_also_from_one_line() -> None:
+    """`x: 1` and `x = 1`, line by line or separated; a name that is there twice keeps both values."""
+    assert shapes.listed("a: 1; b c: 2, d = x=y") == {"a": "1", "b c": "2", "d": "x=y"}
+    assert shapes.listed("- a: `1`\na: 2\nnote") == {"a": ["1", "2"]}
+    assert shapes.listed("a=;b=2") == {}
+
+
+def test_an_entra_id_gives_way_to_the_device_id_beside_it() -> None:
+    """A GUID under a name of the device id is taken only if no other of its names has something else."""
+    guid, ours = "0c6a2c1e-58d4-4a7e-9f10-3b82d7e1c945", "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
+    assert shapes.pick({"deviceId": guid, "mdeDeviceId": ours}, "machineId") == ours
+    assert shapes.pick({"DeviceId": guid, "MachineId": ours}, "machineId") == ours
+    assert shapes.pick({"deviceId": guid}, "machineId") == guid

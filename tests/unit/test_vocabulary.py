@@ -25,6 +25,10 @@ def table(name: str) -> dict[str, dict[str, str]]:
         ("3 - High", "High"),
         ("P1 (Critical)", "High"),
         ("very-high", "High"),
+        ("8.5/10", "High"),
+        ("2 of 5", "Low"),
+        ("55%", "Medium"),
+        ("hoch", "High"),
         ("Sev0", "High"),
         ("sev 2", "Medium"),
         ("Sev3", "Low"),
@@ -39,7 +43,7 @@ def test_words_for_severity(written: str, severity: str) -> None:
     assert vocabulary.severity(written).text == severity
 
 
-@pytest.mark.parametrize("written", ["", "None", "Unknown", "low to high", "7", "x" * 200])
+@pytest.mark.parametrize("written", ["", "None", "Unknown", "low to high", "7", "7/9", "12/10", "x" * 200])
 def test_what_is_no_severity_is_refused(written: str) -> None:
     """Nothing is guessed: a bare number without a scale least of all."""
     with pytest.raises(ValueError, match="is "):
