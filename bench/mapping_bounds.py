@@ -93,6 +93,12 @@ def pathological() -> Mapping[str, Callable[[], str]]:
         ),
         "key/value list": _counted('{"a": [', pair, '{"key": "ReportId", "value": 1}], "b": 1}'),
         "a table": _filled('{"tables": [{"columns": ["DeviceId", "x"], "rows": [', '["a", "b"],', "[]]}]}"),
+        **{
+            f"columns and {name}": _filled(
+                f'{{"columns": ["DeviceId", "x"], "{name}": [', '["a", "b"],', "[]]}"
+            )
+            for name in ("rows", "values", "data")
+        },
         "many documents": lambda: "{}\n" * 10_000,
         "JSON encoded again and again": lambda: _encoded(row),
         **{name: lambda make=make: json.dumps(make()) for name, make in texts.items()},  # type: ignore[misc]  # bound early
