@@ -47,9 +47,7 @@ class Draft:
                 continue
             if not shapes.empty(defaults.get(name)):
                 self._set(name, defaults[name], _PARAMETER)
-            elif self._take(name, source.otherwise.get(name, ())) and (
-                source.exact or name in ("severity", "category")
-            ):
+            elif self._take(name, source.otherwise.get(name, ())) and name in ("severity", "category"):
                 self._notes.append(f"{name}: the payload names none, so {self._values[name]}")
         self._seen = seen or (None if self._whole() else evaluation.look(place))
         if self._seen and len(self._seen.events) == 1:
@@ -165,11 +163,9 @@ class Draft:
 
     def _vague(self, name: str, value: object) -> bool:
         """Say whether a text is none, or what programs write for none: another place may tell more."""
-        if name in shapes.KEYS:
+        if self._source.exact or name in shapes.KEYS:
             return False
-        if isinstance(value, str):
-            return shapes.says_nothing(value)
-        return isinstance(value, dict | bool) and not self._source.exact
+        return isinstance(value, dict | bool) or (isinstance(value, str) and shapes.says_nothing(value))
 
     def _take_seen(self, found: Mapping[str, Any], around: Collection[str]) -> None:
         """Take the keys that stand elsewhere, if all that is known of the event agrees.
@@ -195,7 +191,7 @@ class Draft:
 
     def _severe(self, value: object, scale: str | None) -> bool:
         """Say whether a value is a severity, or ours to refuse because there is no other place to look."""
-        if not isinstance(value, str) or self._source.exact or not self._source.otherwise.get("severity"):
+        if not isinstance(value, str) or not self._source.otherwise.get("severity"):
             return True
         try:
             vocabulary.severity(value, scale)

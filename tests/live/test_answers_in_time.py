@@ -135,7 +135,7 @@ def test_health_and_status_answer_while_every_call_hangs(start_stack: Start) -> 
     with ThreadPoolExecutor(2 * threads) as senders:
         with hanging(stack, "alerts"):
             posts = [senders.submit(stack.post, alert(number)) for number in range(2 * threads)]
-            stack.wait_for(lambda log: len(log) == threads // 2)  # half of the threads may wait for Defender
+            stack.wait_for(lambda log: len(log) >= threads // 2)  # half of the threads may wait for Defender
             waiting = next(as_completed(posts)).result()
             stack.dispatch()
             stack.wait_for(lambda log: len(log) == 2 * threads)  # the timer calls for the rest, in one thread
