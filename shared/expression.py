@@ -117,7 +117,11 @@ class Expression:
         Raises `ValueError` as `compile`.
         """
         self.compile()
-        return [tree for needs, tree in self._alternatives if needs is None or not needs.isdisjoint(words)]
+        return [
+            tree
+            for needs, tree in self._alternatives
+            if not any(needed.isdisjoint(words) for needed in needs)
+        ]
 
 
 class Evaluation:

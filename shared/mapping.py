@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from shared import alert, expression, mapping_file, names, problems
+from shared import alert, expression, hallmark, mapping_file, names, problems
 from shared.alert import Alert
 from shared.draft import Draft
 from shared.expression import Evaluation, Expression
@@ -149,9 +149,10 @@ def _within(source: Source, around: tuple[Source | None, ...]) -> Source:
 
 
 def _words(document: Any) -> set[str] | None:
-    """Return the words of an object's keys; None where there are too many to be worth it."""
-    keys = document if isinstance(document, dict) else ()
-    return set(map(names.word, keys)) if len(keys) <= _MAX_KEYS else None
+    """Return the words of an object's keys, or what stands for an array; None where there are too many keys."""
+    if not isinstance(document, dict):
+        return {hallmark.ARRAY}
+    return set(map(names.word, document)) if len(document) <= _MAX_KEYS else None
 
 
 class _Run:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dev import approve
 from dev.approve import Pair
-from shared import alert, expression, mapping, names, payload, problems
+from shared import alert, expression, hallmark, mapping, names, payload, problems
 from shared.expression import Evaluation
 from shared.mapping import Outcome
 from shared.payload import Number
@@ -216,8 +216,8 @@ def test_a_hallmark_never_hides_what_a_condition_would_say(
 ) -> None:
     """An alternative of a condition is skipped only for objects of which it does not hold."""
     document = _mutated(value, chance, part)
-    if isinstance(document, dict):
-        words = set(map(names.word, document))
+    if isinstance(document, dict | list):
+        words = set(map(names.word, document)) if isinstance(document, dict) else {hallmark.ARRAY}
         evaluation = Evaluation(document, budget=expression.Budget(1_000))
         for source in OURS.sources.values():
             if source.when and evaluation.holds(source.when, document):
