@@ -117,11 +117,14 @@ class Expression:
         Raises `ValueError` as `compile`.
         """
         self.compile()
-        return [
-            tree
-            for needs, tree in self._alternatives
-            if not any(needed.isdisjoint(words) for needed in needs)
-        ]
+        found = []
+        for needs, tree in self._alternatives:
+            for needed in needs:
+                if needed.isdisjoint(words):
+                    break
+            else:
+                found.append(tree)
+        return found
 
 
 class Evaluation:
