@@ -37,7 +37,6 @@ MAX_LENGTHS: Mapping[str, int] = MappingProxyType(
 _MAX_INT64 = 2**63 - 1
 _MAX_EXACT_DOUBLE = 2**53
 _MACHINE_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
-_GUID = re.compile(r"\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,2})?")
 _PLACEHOLDER = re.compile(
     r"\{\{.{0,200}\}\}|[@$%#]\{.{0,200}\}|@.{0,200}\)|[$%].{1,200}[$%]|<.{1,200}>", re.DOTALL
@@ -182,7 +181,7 @@ def _machine_id(value: str) -> _Value:
         return _Value(text)
     if _MACHINE_ID.fullmatch(text.lower()):
         return _Value(text.lower(), ("was written in capitals; Defender's are lower-case",))
-    if _GUID.fullmatch(text):
+    if shapes.GUID.fullmatch(text):
         raise ValueError(
             "is a GUID: an Entra (Azure AD) device id or another product's id, not the device id of Defender"
         )
@@ -200,14 +199,14 @@ def _event_time(value: str) -> _Value:
 
 def _report_id(value: str) -> _Value:
     text = value.strip()
-    if _GUID.fullmatch(text):
+    if shapes.GUID.fullmatch(text):
         raise ValueError(
             "is a GUID: the ReportId of an email, identity or cloud app event, which this API cannot find"
         )
     if text.startswith("-") and _NUMBER.fullmatch(text[1:]):
         raise ValueError("is negative")
     if not _NUMBER.fullmatch(text):
-        of_email = _GUID.match(text) or "_" in text
+        of_email = shapes.GUID.match(text) or "_" in text
         raise ValueError(
             "is no whole number"
             + (": so are the ReportIds of email and cloud app events" if of_email else "")

@@ -32,9 +32,10 @@ _FORM_FIELDS = ("json", "payload")
 _FORM = re.compile(r"\s*(?:(?!(?:json|payload)=)[^\s={}\[\]\"<&]+=[^\s&]*&)*+(?:json|payload)=")
 _GAP = re.compile(r"[ \t\r\n\x1e]*+,?[ \t\r\n\x1e]*+")
 # A string is matched to its end even where it has none, so that no character is looked at twice.
-_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.?)*+(?:"|\Z))|,(?=\s*[\]}])', re.DOTALL)
-_CONSTANT = re.compile(r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|(-?Infinity|NaN)', re.DOTALL)
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_STRING = r'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)'
+_STRINGS = re.compile(_STRING, re.DOTALL)
+_TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[\]}}])", re.DOTALL)
+_CONSTANT = re.compile(rf"{_STRING}|(-?Infinity|NaN)", re.DOTALL)
 _LEVELS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # one level deeper, and -1: one up again
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -227,7 +228,7 @@ def _explained(text: str, error: json.JSONDecodeError) -> str:
 
 def _refuse_too_deep(text: str) -> None:
     """Raise `PayloadError` if more than `MAX_DEPTH` objects and arrays of this valid JSON are inside each other."""
-    brackets = _STRING.sub("", text).encode(errors="replace").translate(_LEVELS, _NO_BRACKETS)
+    brackets = _STRINGS.sub("", text).encode(errors="replace").translate(_LEVELS, _NO_BRACKETS)
     if max(itertools.accumulate(array("b", brackets)), default=0) > MAX_DEPTH:
         raise _too_deep()
 

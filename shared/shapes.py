@@ -42,7 +42,7 @@ _MAX_PAIR_SIZE = 5  # a pair has a name, a value, and little else
 _MAX_ASSIGNED = 1_000
 _ASSIGNMENT = re.compile(r"(?:^|(?<=[\s,;|^]))([A-Za-z_@][\w.@-]{0,99})=", re.ASCII)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"(?=$|[\s,;|^\])}])', re.DOTALL)
-_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+GUID = re.compile(r"\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?", re.ASCII | re.IGNORECASE)
 _LINE = re.compile(r"\n|[;,|] ?(?=[A-Za-z][\w. -]{0,58}(?: =|:) )", re.ASCII)
 _ESCAPED = re.compile(r'\\(["=|])')
 
@@ -289,7 +289,7 @@ def _different(values: list[Any]) -> Iterator[Any]:
 
 
 def _is_guid(value: Any) -> bool:
-    return isinstance(value, str) and _GUID.fullmatch(value.strip()) is not None
+    return isinstance(value, str) and GUID.fullmatch(value.strip()) is not None
 
 
 def _more_exact(time: Any, than: Any) -> bool:

@@ -27,6 +27,7 @@ _MAX_VALUES = 20  # of an array under a known name
 _MAX_LOOKALIKES, _MAX_TOLD = 200, 3  # of one key
 _MAX_TITLE = 300
 _CHECK = 24  # steps: a value is read
+_NEW_NAME = 4  # steps: a name is met for the first time
 _BASE64 = frozenset(("ey", "ew", "W3", "Ww", "Wy"))  # the first letters of { and [ encoded, whatever follows
 _VALUES = ("value", "Value", "$date", "$numberLong", "stringValue", "intValue", "string", "long", "S", "N")
 _SHORTEST = len('{"a":1}')
@@ -99,7 +100,7 @@ class _Walk:
             elif value is None:
                 continue
             if (meant := known.get(name)) is None:
-                self._spend(4)
+                self._spend(_NEW_NAME)
                 meant = known[name] = names.meanings(parent, name, top=top)
             for meaning in meant:
                 if meaning.kind == "rows":
