@@ -16,7 +16,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient
 
 from shared import ledger, window
-from shared.alert import Alert
+from shared.alerts.alert import Alert
 from shared.defender import Answer
 from shared.ledger import Delivery, Entry
 from shared.storage import Delete, Insert, Operation, Replace, Value

@@ -22,7 +22,8 @@ from typing import Any
 from bench.figure import Figure, Goal, Report
 from bench.ground import Form, inside
 from dev import samples
-from shared import mapping, payload
+from shared.mapping import mappings as mapping
+from shared.payload import body as payload
 from shared.problems import WebhookError
 
 BYTES = 1_048_576

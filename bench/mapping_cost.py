@@ -17,7 +17,8 @@ from pathlib import Path
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, inside
 from dev import approve
-from shared import mapping, payload
+from shared.mapping import mappings as mapping
+from shared.payload import body as payload
 from shared.problems import WebhookError
 
 FROZEN = Path(__file__).with_suffix(".json")

@@ -17,7 +17,7 @@ from dev import samples
 from dev.judge import violations
 from dev.virtual import Faults, Host, World
 from shared import ledger
-from shared.alert import Alert
+from shared.alerts.alert import Alert
 from shared.defender import Answer
 from shared.settings import Settings
 from shared.storage import Conflict, Operation

@@ -26,8 +26,10 @@ from typing import Any
 from rich.console import Console
 from rich.syntax import Syntax
 
-from shared import alert, mapping, payload
-from shared.mapping import Mappings, Outcome
+from shared.alerts import alert
+from shared.mapping import mappings as mapping
+from shared.mapping.mappings import Mappings, Outcome
+from shared.payload import body as payload
 from shared.problems import WebhookError
 
 PAIRS = Path(__file__).resolve().parent.parent / "tests" / "mappings"

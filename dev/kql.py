@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from dev import setup
 from shared import journal, ledger
-from shared.alert import Alert
+from shared.alerts.alert import Alert
 from shared.defender import Answer
 
 # https://learn.microsoft.com/azure/azure-monitor/app/data-model-complete

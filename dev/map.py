@@ -19,8 +19,9 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from dev import approve
-from shared import alert, mapping
-from shared.mapping import Mapped, Mappings, Outcome, Refused
+from shared.alerts import alert
+from shared.mapping import mappings as mapping
+from shared.mapping.mappings import Mapped, Mappings, Outcome, Refused
 from shared.problems import Problem, WebhookError
 
 _USAGE = 'Name a payload: make map FILE=payload.json [SOURCE=splunk] [ARGS="severity=High"]'

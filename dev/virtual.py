@@ -28,11 +28,12 @@ from typing import Any, Literal, TypeVar, cast
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from shared import defender, ledger, mapping, reply, window
+from shared import defender, ledger, reply, window
 from shared.defender import Answer
 from shared.direct import Direct
 from shared.dispatch import Clocks, Dispatch
 from shared.gateway import Gateway
+from shared.mapping import mappings as mapping
 from shared.problems import StorageOut, TokenError
 from shared.reply import Reply
 from shared.settings import Settings

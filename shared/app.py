@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from shared import identity, journal, ledger, mapping, settings, storage, window
+from shared import identity, journal, ledger, settings, storage, window
 from shared.defender import Defender
 from shared.direct import Direct
 from shared.dispatch import Clocks, Dispatch
 from shared.gateway import FAIL, Gateway
+from shared.mapping import mappings as mapping
 from shared.operations import Operator
 from shared.problems import SettingsError
 from shared.reply import Reply

@@ -11,17 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from shared import delivery, journal, ledger, mapping, parameters, payload, reply, retention
-from shared.alert import FIELDS
+from shared import delivery, journal, ledger, parameters, reply, retention
+from shared.alerts.alert import FIELDS
 from shared.delivery import Told
 from shared.ledger import Delivery, Entry
+from shared.mapping import mappings as mapping
+from shared.payload import body as payload
 from shared.problems import NotFound, PayloadError, PayloadTooLarge, StorageOut, TokenError, WebhookError
 from shared.storage import MAX_OPERATIONS, Conflict, Operation
 
 if TYPE_CHECKING:
     from shared.direct import Direct
     from shared.dispatch import Clocks, Dispatch, Flights, Look
-    from shared.mapping import Mapped, Outcome
+    from shared.mapping.mappings import Mapped, Outcome
     from shared.reply import Reply
     from shared.settings import Settings
 

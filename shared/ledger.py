@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from shared.alert import FIELDS, Alert
+from shared.alerts.alert import FIELDS, Alert
 from shared.defender import Answer
 from shared.problems import Unreadable
 from shared.storage import Delete, Insert, Operation, Replace, Row, Value

@@ -9,7 +9,7 @@ from typing import Any
 
 from dev.chaos.senders import Sent
 from dev.judge import violations
-from shared.alert import Alert
+from shared.alerts.alert import Alert
 from shared.ledger import Entry
 
 Arrival = Mapping[str, Any]

@@ -21,7 +21,7 @@ from schemathesis.checks import (
 from dev.contract import Contract
 from dev.samples import eight_fields, event, hunting_reply, splunk_plain, streaming
 from dev.stack import Stack
-from shared import vocabulary
+from shared.alerts import vocabulary
 
 CONTRACT = Contract.read()
 OPERATIONS = [

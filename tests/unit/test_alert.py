@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import alert
-from shared.alert import Alert
-from shared.payload import Number
+from shared.alerts import alert
+from shared.alerts.alert import Alert
+from shared.payload.body import Number
 
 GOOD: dict[str, object] = {
     "machineId": "a823b898bd0e783dad3c4012b9930e03139a06bf",

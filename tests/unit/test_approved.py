@@ -10,8 +10,8 @@ from rich.console import Console
 
 from dev import approve
 from dev.approve import Pair
-from shared import mapping
-from shared.shapes import KEYS
+from shared.mapping import mappings as mapping
+from shared.payload.shapes import KEYS
 
 OURS = mapping.load()
 PAIRS = list(approve.pairs())

@@ -14,7 +14,8 @@ import pytest
 from dev import samples
 from dev.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, said, unsound
-from shared import alert, ledger, window
+from shared import ledger, window
+from shared.alerts import alert
 from shared.settings import Settings
 from shared.storage import Delete, Insert, Operation, Replace
 

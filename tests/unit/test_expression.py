@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from shared import expression, payload, problems
-from shared.expression import Evaluation, Expression
+from shared import problems
+from shared.mapping import expression
+from shared.mapping.expression import Evaluation, Expression
+from shared.payload import body as payload
 
 
 def evaluate(text: str, document: str, of: Any = None) -> Any:

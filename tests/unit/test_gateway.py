@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from dev import samples
 from dev.judge import violations
 from dev.virtual import EPOCH, ORIGIN, App, Defender, Fault, Faults, Host, Request, World, said, unsound
-from shared import alert, ledger, window
+from shared import ledger, window
+from shared.alerts import alert
 from shared.settings import Settings
 from shared.storage import Conflict, Delete, Insert, Operation, Refused
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from dev import samples
 from dev.virtual import EPOCH, StrictTable, said, unsound
-from shared import alert, ledger
-from shared.alert import Alert
+from shared import ledger
+from shared.alerts import alert
+from shared.alerts.alert import Alert
 from shared.defender import Answer
 from shared.ledger import Delivery, Entry, Rules
 from shared.problems import Unreadable

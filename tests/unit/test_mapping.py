@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import alert, mapping, payload, problems
-from shared.mapping import Mapped, Mappings, Outcome
-from shared.payload import Number
+from shared import problems
+from shared.alerts import alert
+from shared.mapping import mappings as mapping
+from shared.mapping.mappings import Mapped, Mappings, Outcome
+from shared.payload import body as payload
+from shared.payload.body import Number
 
 MACHINE, TIME, REPORT = (
     "3d583074bdc1fb8ec27a43da2c777b684b0f535b",

@@ -13,11 +13,14 @@ from rich.console import Console
 
 from dev import approve
 from dev import map as tool
-from shared import alert, expression, mapping, mapping_file, payload, vocabulary
+from shared.alerts import alert, vocabulary
+from shared.mapping import expression, mapping_file
+from shared.mapping import mappings as mapping
+from shared.payload import body as payload
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "mappings.md").read_text("utf-8")
-FOLDER = ROOT / "shared" / "mappings"
+FOLDER = ROOT / "shared" / "mapping" / "sources"
 SCHEMA = json.loads((FOLDER / "mapping.schema.json").read_text("utf-8"))
 FILES = sorted(path for path in FOLDER.glob("*.json") if path.name != "mapping.schema.json")
 CHECK = jsonschema.Draft202012Validator(SCHEMA)

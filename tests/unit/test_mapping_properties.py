@@ -12,10 +12,15 @@ from hypothesis import strategies as st
 
 from dev import approve
 from dev.approve import Pair
-from shared import alert, expression, hallmark, mapping, names, payload, problems
-from shared.expression import Evaluation
-from shared.mapping import Outcome
-from shared.payload import Number
+from shared import problems
+from shared.alerts import alert
+from shared.mapping import expression, hallmark
+from shared.mapping import mappings as mapping
+from shared.mapping.expression import Evaluation
+from shared.mapping.mappings import Outcome
+from shared.payload import body as payload
+from shared.payload import names
+from shared.payload.body import Number
 
 
 def _is_json(pair: Pair) -> bool:

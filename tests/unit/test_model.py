@@ -20,8 +20,9 @@ import pytest
 from dev import samples
 from dev.judge import violations
 from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, said, unsound
-from shared import alert, ledger, window
-from shared.mapping import Mapped, Mappings, Outcome
+from shared import ledger, window
+from shared.alerts import alert
+from shared.mapping.mappings import Mapped, Mappings, Outcome
 from shared.settings import Settings
 
 if TYPE_CHECKING:

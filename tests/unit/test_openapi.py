@@ -11,7 +11,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from dev.contract import Contract
 from dev.samples import eight_fields, event
 from dev.virtual import ORIGIN, Defender, Host, World, said
-from shared import alert, listing, openapi, operations, vocabulary
+from shared import listing, openapi, operations
+from shared.alerts import alert, vocabulary
 from shared.problems import WebhookError
 from shared.reply import Reply
 from shared.settings import Settings

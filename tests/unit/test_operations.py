@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from dev.samples import eight_fields, event
 from dev.virtual import Defender, Fault, Faults, Host, Request, World, said, unsound
-from shared import discard, ledger, mapping, page, permission, window
-from shared.alert import Alert
+from shared import discard, ledger, page, permission, window
+from shared.alerts.alert import Alert
 from shared.identity import Claims
+from shared.mapping import mappings as mapping
 from shared.operations import Operator, handle
 from shared.reply import Reply
 from shared.settings import Settings

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import payload, problems
-from shared.payload import Number
+from shared import problems
+from shared.payload import body as payload
+from shared.payload.body import Number
 
 MAX_BYTES = 1_048_576
 EVENT = {"machineId": "a", "list": [1, {"deep": None}], "text": "é😀"}

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from dev import samples
 from dev.virtual import EPOCH, StrictTable, said, unsound
-from shared import alert, ledger, retention
+from shared import ledger, retention
+from shared.alerts import alert
 from shared.ledger import Delivery, Entry
 from shared.storage import Conflict, Insert, Operation, Replace, Row
 

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from dev import kql
-from shared import mapping, payload
-from shared.alert import FIELDS, Alert
-from shared.mapping import Outcome
+from shared.alerts.alert import FIELDS, Alert
+from shared.mapping import mappings as mapping
+from shared.mapping.mappings import Outcome
+from shared.payload import body as payload
 
 ROOT = Path(__file__).parents[2]
 SENDERS = ROOT / "docs" / "senders"

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from shared import expression, payload, shapes
-from shared.expression import Evaluation, Expression
+from shared.mapping import expression
+from shared.mapping.expression import Evaluation, Expression
+from shared.payload import body as payload
+from shared.payload import shapes
 
 
 def evaluate(text: str, document: str) -> Any:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import payload, sightings
-from shared.sightings import Seen
+from shared.payload import body as payload
+from shared.payload import scan
+from shared.payload.scan import Seen
 
 MACHINE, OTHER = "3d583074bdc1fb8ec27a43da2c777b684b0f535b", "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
 TIME, LATER = "2026-07-19T14:55:51.5813247Z", "2026-07-19T15:00:00.1234567Z"
@@ -22,7 +23,7 @@ KEYS = (MACHINE, TIME, REPORT)
 def look(value: Any) -> Seen:
     """Look into a value as it would arrive."""
     [document] = payload.read(json.dumps(value).encode(), max_bytes=1_048_576)
-    return sightings.look(document, lambda _: None)
+    return scan.look(document, lambda _: None)
 
 
 def keys(event: dict[str, Any]) -> tuple[Any, ...]:

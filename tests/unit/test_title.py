@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import title
+from shared.alerts import title
 
 GUID = "7f2f9b6e-2f5d-4f6e-9a0a-4a5f0f1e2d3c"
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from shared import hunting, vocabulary
+from shared.alerts import vocabulary
+from shared.payload import hunting
 
-TABLES = Path(vocabulary.__file__).parent / "mappings" / "tables"
+TABLES = Path(vocabulary.__file__).parent / "tables"
 
 
 def table(name: str) -> dict[str, dict[str, str]]:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from dev import samples
 from dev.judge import violations
 from dev.virtual import App, Defender, Faults, Host, World, said, unsound
-from shared import alert, ledger, window
+from shared import ledger, window
+from shared.alerts import alert
 from shared.storage import Conflict, Delete, Insert, MemoryTable, Replace
 
 POLICY = window.Policy()

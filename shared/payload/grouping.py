@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from shared import alert, shapes
+from shared.alerts import alert
+from shared.payload import shapes
 
 MACHINE, TIME, REPORT = shapes.KEYS
 

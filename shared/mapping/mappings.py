@@ -16,13 +16,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from shared import alert, expression, hallmark, mapping_file, names, problems
-from shared.alert import Alert
-from shared.draft import Draft
-from shared.expression import Evaluation, Expression
-from shared.payload import Number
+from shared import problems
+from shared.alerts import alert
+from shared.alerts.alert import Alert
+from shared.mapping import expression, hallmark, mapping_file
+from shared.mapping.draft import Draft
+from shared.mapping.expression import Evaluation, Expression
+from shared.mapping.source import Source
+from shared.payload import names
+from shared.payload.body import Number
 from shared.problems import Problem
-from shared.source import Source
 
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
 _MAX_KEYS = 1_000  # real objects have up to 200

@@ -7,7 +7,7 @@ evaluating a condition. What the tree does not tell for certain is no hallmark, 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from shared import names
+from shared.payload import names
 
 _STEPS = frozenset({"field", "index"})
 _OF_ARRAYS = frozenset({"index_expression", "projection", "filter_projection", "flatten"})

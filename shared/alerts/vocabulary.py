@@ -1,6 +1,6 @@
 """Other products' words for severity and category, turned into Defender's.
 
-The words and scales are data, `mappings/tables/severity.json` and `category.json`: `words` mean the same,
+The words and scales are data, `tables/severity.json` and `category.json`: `words` mean the same,
 `nearest` come closest. Case, spaces and punctuation do not count. `techniques.json` are the tactics and techniques
 of MITRE ATT&CK for enterprises; a technique that serves several tactics stands under its most usual one.
 """
@@ -36,7 +36,7 @@ CATEGORIES = (
 NO_EQUAL = "SuspiciousActivity"
 """The category of what has no equal among Defender's."""
 
-_TABLES = Path(__file__).parent / "mappings" / "tables"
+_TABLES = Path(__file__).parent / "tables"
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 _RATED = re.compile(r"(\d{1,3}(?:\.\d{1,9})?) ?(?:(?:/|of|out of) ?(\d{1,3})|%)", re.ASCII)
 _NOT_A_WORD = re.compile(r"[^0-9a-z]+")

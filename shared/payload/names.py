@@ -1,4 +1,4 @@
-"""What the name of a key may mean, whatever product wrote it. The names are data, in `mappings/tables/`.
+"""What the name of a key may mean, whatever product wrote it. The names are data, in `tables/`.
 
 A name counts in any case and punctuation: `DeviceId`, `device_id`, `device-id`; but `@timestamp` is another one than
 `timestamp`. The names of the three keys may also be flattened, `properties_DeviceId`, or typed, `DeviceId_s`. In the
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-_TABLES = Path(__file__).parent / "mappings" / "tables"
+_TABLES = Path(__file__).parent / "tables"
 _NOT_A_WORD = re.compile(r"(?!^@)[^0-9a-z]+")
 _TYPE = re.compile(r"_[sdtgb]$")
 _APART = frozenset(("nested", "path"))  # what in keys.json is no field

@@ -30,12 +30,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from shared import alert, vocabulary
-from shared.expression import Expression
+from shared.alerts import alert, vocabulary
+from shared.mapping.expression import Expression
+from shared.mapping.source import Candidate, Rule, Source
 from shared.problems import Problem
-from shared.source import Candidate, Rule, Source
 
-_OURS = Path(__file__).parent / "mappings"
+_OURS = Path(__file__).parent / "sources"
 
 
 def read_all(folder: Path | None) -> tuple[dict[str, Source], list[Problem]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from shared.expression import Expression
+from shared.mapping.expression import Expression
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 
-from shared import event_time, shapes, vocabulary
+from shared.alerts import event_time, vocabulary
+from shared.payload import shapes
 from shared.problems import Problem
 
 SEVERITIES = vocabulary.SEVERITIES

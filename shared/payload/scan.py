@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from shared import alert, grouping, hunting, names, payload, shapes, vocabulary
-from shared.grouping import Group, Place, Sighting
-from shared.names import Meaning
+from shared.alerts import alert, vocabulary
+from shared.payload import body as payload
+from shared.payload import grouping, hunting, names, shapes
+from shared.payload.grouping import Group, Place, Sighting
+from shared.payload.names import Meaning
 
 MAX_LEVELS = 20
 """Objects and arrays inside each other that are looked into: eight objects, each in an array, and some room."""

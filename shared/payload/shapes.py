@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shared import event_time, names
+from shared.alerts import event_time
+from shared.payload import names
 
 KEYS = ("machineId", "eventTime", "reportId")
 """The three fields that together name an event."""

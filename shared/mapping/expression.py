@@ -42,7 +42,9 @@ from jmespath import exceptions, functions, parser
 from jmespath.functions import signature
 from jmespath.visitor import Options, TreeInterpreter
 
-from shared import hallmark, payload, shapes, sightings
+from shared.mapping import hallmark
+from shared.payload import body as payload
+from shared.payload import scan, shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -155,7 +157,7 @@ class Evaluation:
         except _FAILURES:
             return False
 
-    def look(self, at: Any) -> sightings.Seen:
+    def look(self, at: Any) -> scan.Seen:
         """Look for the keys of an event wherever they stand. Raises `TooManySteps`."""
         return self._functions.look(at)
 
@@ -193,12 +195,12 @@ class _Functions(functions.Functions):
         self._spend = budget.spend
         self._parsed: dict[str, Any] = {}
         self._spelled: dict[int, tuple[Any, dict[str, Any]]] = {}  # by id(); what is kept here keeps its id
-        self._seen: dict[int, tuple[Any, sightings.Seen]] = {}  # the same
+        self._seen: dict[int, tuple[Any, scan.Seen]] = {}  # the same
 
-    def look(self, at: Any) -> sightings.Seen:
+    def look(self, at: Any) -> scan.Seen:
         """Return what is seen in a value; looked at once."""
         if id(at) not in self._seen:
-            self._seen[id(at)] = at, sightings.look(at, self._spend)
+            self._seen[id(at)] = at, scan.look(at, self._spend)
         return self._seen[id(at)][1]
 
     def call_function(self, function_name: str, resolved_args: Any) -> Any:

@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared import alert, grouping, hunting, names, shapes, title, vocabulary
-from shared.expression import Evaluation
-from shared.payload import Number
+from shared.alerts import alert, title, vocabulary
+from shared.mapping.expression import Evaluation
+from shared.mapping.source import Candidate, Source
+from shared.payload import grouping, hunting, names, shapes
+from shared.payload.body import Number
+from shared.payload.scan import Seen
 from shared.problems import Problem
-from shared.sightings import Seen
-from shared.source import Candidate, Source
 
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
 _MAX_NAME = 255

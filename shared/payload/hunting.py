@@ -1,6 +1,6 @@
 """The tables of Defender's advanced hunting, and which of them hold no event that an alert can refer to.
 
-The tables are data, `mappings/tables/hunting.json`: a reason, and the beginnings of the names it holds for.
+The tables are data, `tables/hunting.json`: a reason, and the beginnings of the names it holds for.
 """
 
 import functools
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_TABLE = Path(__file__).parent / "mappings" / "tables" / "hunting.json"
+_TABLE = Path(__file__).parent / "tables" / "hunting.json"
 _PREFIX = "AdvancedHunting-"
 _PLACES = ("Table", "TableName", "category", "Category", "Type", "SourceTable")
 
