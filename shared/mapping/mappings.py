@@ -1,14 +1,11 @@
-"""Payload → alerts, by the mapping files (`mapping_file.py` says what is in them).
+"""Payload → alerts: each document is opened, recognised, scanned, and its events become alerts or refusals.
 
-A delivery's documents are opened first: a string that holds JSON is that JSON, an envelope is what its
-`unwrap` gives, and an array that nobody recognises as a whole is its elements. An opened document goes to the
-source the sender named, else to the one of the highest `priority` whose `when` holds (the user's own before
-ours, then by name). Its mapping splits it into events and says where each field stands.
+    body ── documents ── unwrap envelopes ── recognise the source ── scan ── events ── fields ── query string
+         ── defaults ── check
 
-    documents ── open ──┬─ ignore: nothing is to be raised
-                        └─ events ──┬─ skip
-                                    └─ fields ── query string ── otherwise ── check ──┬─ Mapped
-                                                                                      └─ Refused
+A string that holds JSON is that JSON, an envelope is what is inside it, and an array is its elements. An opened
+document goes to the source that the sender named, else to the one of the highest `priority` that recognises it (the
+user's own before ours, then by name).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,17 +16,23 @@ from typing import Any
 from shared import problems
 from shared.alerts import alert
 from shared.alerts.alert import Alert
-from shared.mapping import expression, hallmark, mapping_file
-from shared.mapping.draft import Draft
-from shared.mapping.expression import Evaluation, Expression
+from shared.mapping import own, python, source
+from shared.mapping.event import Event
+from shared.mapping.fields import Draft, holds
+from shared.mapping.recognition import Recognition
 from shared.mapping.source import Source
-from shared.payload import names
+from shared.payload import scan, states
 from shared.payload.body import Number
+from shared.payload.paths import Node, Place, find
+from shared.payload.reader import Reader
 from shared.problems import Problem
 
+STEPS, STEPS_PER_EVENT = 400_000, 4_000
+"""What a delivery may cost, in values walked over and the like: half a million take about a second."""
+
+_OURS = Path(__file__).parent / "sources"
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
-_MAX_KEYS = 1_000  # real objects have up to 200
-_JSON = Expression("json(@)")
+_IN_DEFENDER = "Defender has raised this alert itself: it is there already."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Mapped:
     """One event that became an alert. `event` counts from 0 over the delivery.
 
     `time_truncated`: its time certainly lost digits on its way, so a 404 will stay one. `origins` names, for
-    each field, the expression or the parameter its value came from.
+    each field, the place or the parameter its value came from.
     """
 
     event: int
@@ -74,98 +77,102 @@ class Outcome:
     refusal: int | None = None
 
 
+class TooManySteps(Exception):
+    """The payload would cost more than a delivery may."""
+
+
 class Mappings:
-    """The mappings in use. `broken` lists what of the user's own could not be read."""
+    """The sources in use. `broken` lists what of the user's own could not be read."""
 
     def __init__(self, sources: Mapping[str, Source], broken: Sequence[Problem] = ()) -> None:
         self.sources = dict(sources)
         self.broken = list(broken)
-        self._by_priority = sorted(sources.values(), key=lambda one: (-one.priority, one.ours, one.name))
+        self.recognition = Recognition(sources.values())
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the sources, sorted, without envelopes and what is only there to be extended."""
-        known = (one.name for one in self._by_priority if not one.unwrap and (one.when or not one.ours))
-        return tuple(sorted(known))
+        """Return the names of the sources, sorted, without envelopes."""
+        return tuple(sorted(name for name, one in self.sources.items() if not one.envelope))
 
     def apply(
-        self, documents: list[Any], *, source: str | None, defaults: Mapping[str, str], max_alerts: int
+        self,
+        documents: list[Any],
+        *,
+        source: str | None,
+        defaults: Mapping[str, str],
+        max_alerts: int,
+        now: float | None = None,
     ) -> Outcome:
         """Turn the documents of a delivery into alerts, refusals, or the reason why nothing is to be raised.
 
-        `defaults` are values by the API's names that fill what the payload left empty. Raises `RequestError`
-        for an unknown source, `PayloadTooLarge` for more than `max_alerts` events or too much work.
+        `defaults` are values by the API's names that fill what the payload left empty; `now` is UTC seconds, for notes
+        on times that Defender cannot find. Raises `RequestError` for an unknown source, `PayloadTooLarge` for more than
+        `max_alerts` events or too much work.
         """
         named = self._named(source) if source else None
-        run = _Run(self, defaults, max_alerts)
+        run = _Run(self, defaults, max_alerts, now)
         if named:
             run.steps[f"the request names {named.name}"] = None
         try:
-            for document in documents:
-                run.open(document, named, ())
-        except expression.TooManySteps:
+            for index, document in enumerate(documents):
+                run.open(run.node(document, (None, index) if len(documents) > 1 else None), named, ())
+        except TooManySteps:
             raise problems.PayloadTooLarge(
                 "The body is too large to be mapped in a moment. Send fewer or smaller events at a time."
             ) from None
         return run.outcome(named)
 
-    def recognise(
-        self, document: Any, named: Source | None, evaluation: Evaluation, *, envelopes: bool
-    ) -> Source | None:
-        """Return the mapping for a document, or None. A named one gives way only to an envelope around it."""
-        if not isinstance(document, dict | list):
-            return None
-        words = _words(document)
-        for source in (named, *self._by_priority) if named else self._by_priority:
-            eligible = envelopes if source.unwrap else source is named or not named
-            if eligible and source.when and evaluation.holds(source.when, document, words):
-                return source
-        return None
-
     def _named(self, name: str) -> Source:
         found = self.sources.get(name.strip().lower())
         if found is None:
             raise problems.RequestError(
-                f"There is no mapping for the source {alert.shown(name)}. Leave source out to have the"
-                f" payload recognised, or name one of {', '.join(self.names())}."
+                f"There is no source {alert.shown(name)}. Leave source out to have the payload recognised, or name one"
+                f" of {', '.join(self.names())}."
             )
         return found
 
 
 def load(folder: Path | None = None) -> Mappings:
-    """Read our mappings and the user's own in `folder`, which win by name.
+    """Read our sources and the user's own in `folder`, which win by name.
 
-    What cannot be read of the user's is reported in `Mappings.broken`; it raises nothing.
+    What cannot be read of the user's is reported in `Mappings.broken`; it raises nothing. Raises `ValueError` if one
+    of ours is broken.
     """
-    return Mappings(*mapping_file.read_all(folder))
+    found = {path.stem: source.read(path, ours=True) for path in _files(_OURS)}
+    broken: list[Problem] = []
+    try:
+        theirs = _files(folder) if folder else []
+    except OSError as error:
+        theirs = []
+        broken.append(Problem("MAPPINGS_PATH", f"{folder} cannot be read: {error.strerror}"))
+    for path in theirs:
+        try:
+            found[path.stem.lower()] = source.read(path, ours=False)
+        except (OSError, ValueError, RecursionError) as error:
+            broken.append(Problem(path.name, str(error)))
+    return Mappings(found, broken)
 
 
-def _within(source: Source, around: tuple[Source | None, ...]) -> Source:
-    """Return a source that also tells, of a missing field, what the envelopes around say of it."""
-    envelopes = [one.missing for one in around if one and one.missing]
-    if not envelopes:
-        return source
-    told = [source.missing, *envelopes]
-    return replace(
-        source,
-        missing={name: " ".join(one[name] for one in told if name in one) for name in set().union(*told)},
+def _files(folder: Path) -> list[Path]:
+    """Return the source files of a folder; a copy of their schema is none."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() == ".json" and not path.stem.lower().endswith(".schema")
     )
-
-
-def _words(document: Any) -> set[str] | None:
-    """Return the words of an object's keys, or what stands for an array; None where there are too many keys."""
-    if not isinstance(document, dict):
-        return {hallmark.ARRAY}
-    return set(map(names.word, document)) if len(document) <= _MAX_KEYS else None
 
 
 class _Run:
     """One delivery on its way through the mappings."""
 
-    def __init__(self, mappings: Mappings, defaults: Mapping[str, str], max_alerts: int) -> None:
+    def __init__(
+        self, mappings: Mappings, defaults: Mapping[str, str], max_alerts: int, now: float | None
+    ) -> None:
         self._mappings = mappings
         self._defaults = defaults
         self._max_alerts = max_alerts
-        self._budget = expression.Budget(max_alerts)
+        self._now = now
+        self._left = STEPS + STEPS_PER_EVENT * max_alerts
+        self._reader = Reader(self._spend)
         self._events = 0
         self._sources: dict[str, None] = {}
         self.steps: dict[str, None] = {}
@@ -175,7 +182,18 @@ class _Run:
         self._reply: dict[str, Any] | None = None
         self._refusal: int | None = None
 
+    def _spend(self, steps: int) -> None:
+        """Count work. Raises `TooManySteps`."""
+        self._left -= steps
+        if self._left < 0:
+            raise TooManySteps
+
+    def node(self, value: Any, place: Place) -> Node:
+        """Return a value of the delivery with its place."""
+        return Node(value, place, self._reader)
+
     def outcome(self, named: Source | None) -> Outcome:
+        """Return what the delivery became."""
         nothing = not self._alerts and not self._refused
         return Outcome(
             "+".join(self._sources) or (named.name if named else None),
@@ -187,75 +205,106 @@ class _Run:
             self._refusal,
         )
 
-    def open(self, document: Any, named: Source | None, around: tuple[Source | None, ...]) -> None:
-        """Find what is inside a document, and map it. `around` is what was opened to come to it."""
-        levels = _MAX_LEVELS - len(around)
-        evaluation = Evaluation(document, budget=self._budget)
-        inside: Any = None
-        source = None
-        if isinstance(document, str) and not isinstance(document, Number):
-            inside = [evaluation.value(_JSON, document)]
-            inside = inside if isinstance(inside[0], dict | list | str) else None
-        else:
-            source = self._mappings.recognise(document, named, evaluation, envelopes=bool(levels))
-            if source and source.unwrap and not self._ignores(source, document, evaluation):
-                self.steps[f"opened: {source.title}"] = None
-                self._refusal = self._refusal or source.refusal
-                inside = [evaluation.value(source.unwrap, document)]
-            elif source and source.unwrap:
-                return
-            elif source is None and isinstance(document, list):
-                inside = document
-        if inside is None or not levels:
-            self._map(document, source or named, evaluation, around)
-            return
-        for one in inside:
-            self.open(one, None if source and source is named else named, (*around, source))
-
-    def _map(
-        self,
-        document: Any,
-        source: Source | None,
-        evaluation: Evaluation,
-        around: tuple[Source | None, ...],
+    def open(
+        self, document: Node, named: Source | None, around: tuple[tuple[Source, Node], ...], level: int = 0
     ) -> None:
-        if source is None or source.unwrap or not isinstance(document, dict | list):
-            self._refused.append(Refused(self._next(), (self._unknown(document),)))
+        """Find what is inside a document, and map it. `around` are the envelopes that were opened to come to it."""
+        value = document.value
+        deeper = level < _MAX_LEVELS
+        if deeper and isinstance(value, str) and not isinstance(value, Number):
+            if (inner := self._reader.inside(value)) is not None:
+                self.open(self.node(inner, document.place), named, around, level + 1)
+                return
+        elif deeper and isinstance(value, list) and value and not python.is_whole(document):
+            for index, item in enumerate(value):
+                self.open(document.inside(item, index), named, around, level + 1)
             return
-        self.steps[f"read as {source.name}: {source.title}"] = None
-        self._sources[source.name] = None
-        if self._ignores(source, document, evaluation):
+        elif isinstance(value, dict | list):
+            found = self._mappings.recognition.source(document, named, envelopes=deeper)
+            if found and found.envelope:
+                self._unwrap(document, found, named, around, level)
+                return
+            if found is None and deeper and (single := _single(document)):
+                self.steps["opened: the one thing in a wrapper"] = None
+                self.open(single, named, around, level + 1)
+                return
+            self._map(document, found or self._mappings.sources["generic"], around)
             return
-        source = _within(source, around)
-        events = evaluation.value(source.events, document) if source.events else document
-        events = events if isinstance(events, list) else [events]
-        for event in events:
-            skipped = next((rule.text for rule in source.skip if evaluation.holds(rule.when, event)), None)
-            if skipped:
-                self._next()
-                self._ignored.append(skipped)
-                continue
-            place = document if len(events) == 1 else event
-            for draft in Draft(source, event, evaluation, self._defaults, place).apart():
-                self._add(self._next(), draft)
+        self._refused.append(Refused(self._next(), (_unknown(document.value),)))
 
-    def _add(self, number: int, draft: Draft) -> None:
-        checked = draft.checked()
-        if checked.alert:
-            self._alerts.append(
-                Mapped(number, checked.alert, checked.notes, checked.time_truncated, draft.origins)
-            )
+    def _unwrap(
+        self,
+        document: Node,
+        envelope: Source,
+        named: Source | None,
+        around: tuple[tuple[Source, Node], ...],
+        level: int,
+    ) -> None:
+        if self._is_closed(envelope, document, document):
+            return
+        self.steps[f"opened: {envelope.title}"] = None
+        self._refusal = self._refusal or envelope.status
+        inside = python.inside(envelope.name, document)
+        if inside is None:
+            inside = next((found for path in envelope.envelope if (found := find(path, document))), [])
+        for node in inside:
+            self.open(node, named, (*around, (envelope, document)), level + 1)
+
+    def _map(self, document: Node, found: Source, around: tuple[tuple[Source, Node], ...]) -> None:
+        self.steps[f"read as {found.name}: {found.title}"] = None
+        self._sources[found.name] = None
+        if self._is_closed(found, document, document):
+            return
+        found = _within(found, around)
+        for event, seen in _events(found, document):
+            self._event(found, document, event, seen, around)
+
+    def _event(
+        self,
+        found: Source,
+        document: Node,
+        event: Event,
+        seen: scan.Scan,
+        envelopes: tuple[tuple[Source, Node], ...],
+    ) -> None:
+        number = self._next()
+        if event.alert is not document and self._says_closed(found, document, event.alert):
+            return
+        draft = Draft(found, event, document, seen, self._defaults, envelopes)
+        around = () if event.group is None else event.group.around
+        where = (document.value, event.alert.value, *around)
+        if over := states.closed(where, self._reader):
+            self._ignored.append(f"The payload says that what it is about is over: {over}.")
+        elif not draft.complete and (test := states.test(where, self._reader)):
+            self._ignored.append(f"The payload says that it is a test: {test}.")
+        elif own.is_ours(event.alert) or (not draft.complete and own.is_defenders(event.alert)):
+            self._ignored.append(_IN_DEFENDER)
         else:
-            self._refused.append(Refused(number, checked.problems, draft.origins))
+            checked = draft.checked(self._now)
+            if checked.alert:
+                self._alerts.append(
+                    Mapped(number, checked.alert, checked.notes, checked.time_truncated, draft.origins)
+                )
+            else:
+                self._refused.append(Refused(number, checked.problems, draft.origins))
 
-    def _ignores(self, source: Source, document: Any, evaluation: Evaluation) -> bool:
-        for rule in source.ignore:
-            if evaluation.holds(rule.when, document):
-                self._next()
-                self._sources[source.name] = None
+    def _is_closed(self, found: Source, document: Node, at: Node) -> bool:
+        if self._says_closed(found, document, at):
+            self._next()
+            self._sources[found.name] = None
+            return True
+        return False
+
+    def _says_closed(self, found: Source, document: Node, at: Node) -> bool:
+        for rule in found.closed:
+            if holds(rule, document, at):
                 self._ignored.append(rule.text)
-                reply = evaluation.value(rule.reply, document) if rule.reply else None
-                self._reply = self._reply or (reply if isinstance(reply, dict) else None)
+                reply = {
+                    name: nodes[0].value
+                    for name, path in rule.reply.items()
+                    if (nodes := find(path, document))
+                }
+                self._reply = self._reply or reply or None
                 return True
         return False
 
@@ -269,14 +318,67 @@ class _Run:
         self._events += 1
         return self._events - 1
 
-    def _unknown(self, document: Any) -> Problem:
-        what = (
-            "is of no source we know"
-            if isinstance(document, dict)
-            else f"{alert.shown(document)} is no event"
-        )
-        return Problem(
-            "payload",
-            f"{what}. Send an object with {', '.join(alert.FIELDS)}, or one of a known source"
-            f" ({', '.join(self._mappings.names())}).",
-        )
+
+def _unknown(document: Any) -> Problem:
+    return Problem(
+        "payload",
+        f"{alert.shown(document)} is no event. Send an object with {', '.join(alert.FIELDS)}, or the payload of a SIEM as"
+        " it posts it.",
+    )
+
+
+def _single(document: Node) -> Node | None:
+    """Return the one thing in a wrapper: an object or a list, also in a text; None if there is more, or no such."""
+    if not isinstance(document.value, dict) or len(document.value) != 1:
+        return None
+    [(name, value)] = document.value.items()
+    inner = document.reader.inside(value) if isinstance(value, str) else value
+    return document.inside(inner, name) if isinstance(inner, dict | list) and inner else None
+
+
+def _events(found: Source, document: Node) -> list[tuple[Event, scan.Scan]]:
+    """Return the events of a document, each with what was scanned for it."""
+    ignore = [node.place for path in found.ignore for node in find(path, document)]
+    if found.ours and (function := python.EVENTS.get(found.name)):
+        return [
+            (replace(event, group=group), seen)
+            for event in function(document)
+            for seen in [_scanned(event.within or (event.alert,), ignore)]
+            for group in (seen.groups or [None])
+        ]
+    alerts = _alerts(found, document)
+    whole = len(alerts) == 1
+    outer = None if whole else scan.scan(document, {id(one.value) for one in alerts}, ignore)
+    events = []
+    for at in alerts:
+        seen = scan.scan(document if whole else at, (), ignore)
+        groups = seen.groups if outer is None else scan.completed(seen.groups, outer, at.reader)
+        events += [(Event(at, group=group), seen) for group in groups or [None]]
+    return events
+
+
+def _alerts(found: Source, document: Node) -> list[Node]:
+    """Return where the product's alerts stand in a document; the document itself, if nowhere else."""
+    for path in found.alerts:
+        nodes = [
+            node for one in find(path, document) for node in one.elements() if isinstance(node.value, dict)
+        ]
+        if nodes:
+            return nodes
+    return [document]
+
+
+def _scanned(within: Sequence[Node], ignore: Sequence[Place]) -> scan.Scan:
+    """Return what was found in several parts of a payload that belong to one event."""
+    return scan.together([scan.scan(node, (), ignore) for node in within], within[0].reader)
+
+
+def _within(found: Source, around: tuple[tuple[Source, Node], ...]) -> Source:
+    """Return a source that also tells, of a missing field, what the envelopes around say of it."""
+    told = [found.missing, *(one.missing for one, _ in around if one.missing)]
+    if len(told) == 1:
+        return found
+    return replace(
+        found,
+        missing={name: " ".join(one[name] for one in told if name in one) for name in set().union(*told)},
+    )

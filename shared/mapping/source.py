@@ -1,61 +1,271 @@
-"""A source: what its mapping file says, read and checked (`mapping_file.py` tells what each entry means)."""
+"""A source: what its file says, and the file read and checked.
 
-from collections.abc import Iterable, Mapping
+A file is one JSON object; its name is the source's name (docs/mappings.md teaches it). All entries but `title` are
+optional:
+
+    title      what it is, for people
+    priority   0 to 100, 50 without; where several recognise a payload, the highest wins
+    recognise  conditions on a document, one is enough; without them the source must be named
+    envelope   paths: what is inside this wrapper; the file needs no fields then
+    status     400 on an envelope: the HTTP status of a refusal, where its sender would repeat a 422
+    exact      true: texts are the sender's own words for Defender; nothing is taken off or added
+    alerts     paths: where the product's alerts stand; without them the document is the alert
+    closed     [{where, reason, reply}]: nothing is to be raised; `reply` is what the sender expects then
+    refuse     [{where, field, detail}]: it cannot be raised
+    fields     {field: [place]}: where fields and devices stand that the scan cannot know
+    not        paths that hold no key of an event here
+    footer     {label: [place]}: last lines of the description
+    missing    {field: text}: where this source could carry the field
+    remedy     text: the ready query or template that makes it carry the three keys
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path as File
+from typing import Any, TypeVar
 
-from shared.mapping.expression import Expression
+from shared.alerts import alert, vocabulary
+from shared.mapping.conditions import Condition, condition
+from shared.payload import names
+from shared.payload.paths import Path, path
+
+_ENTRIES = (
+    "title",
+    "priority",
+    "recognise",
+    "envelope",
+    "status",
+    "exact",
+    "alerts",
+    "closed",
+    "refuse",
+    "fields",
+    "not",
+    "footer",
+    "missing",
+    "remedy",
+    "$schema",
+)
+Read = TypeVar("Read")
+_GAP = re.compile(r"\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """One place where a field's value may stand."""
+class Place:
+    """Where a value may stand: at paths, or a text with `{path}` in it. `scale` and `words` read a severity."""
 
-    expression: Expression
+    text: str
+    paths: tuple[Path, ...]
+    template: str | None = None
     scale: str | None = None
-    truncated: bool = False
+    words: Mapping[str, str] = field(default_factory=dict)
+    only: Condition | None = None
     note: str | None = None
-    at: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A condition, and what to say if it holds."""
+    """Conditions, of which one is enough, and what to say if it holds. `reply` is the answer that a sender expects."""
 
-    when: Expression
+    where: tuple[Condition, ...]
     text: str
     field: str = "payload"
-    reply: Expression | None = None
-    found: Expression | None = None
+    reply: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One mapping file. `ours` is false for a file of the user's own."""
+    """One source. `ours` is false for a file of the user's own."""
 
     name: str
     title: str
     ours: bool = True
-    extends: str | None = None
     priority: int = 50
-    when: Expression | None = None
-    unwrap: Expression | None = None
-    refusal: int | None = None
+    recognise: tuple[Condition, ...] = ()
+    envelope: tuple[Path, ...] = ()
+    status: int | None = None
     exact: bool = False
-    events: Expression | None = None
-    ignore: tuple[Rule, ...] = ()
-    skip: tuple[Rule, ...] = ()
+    alerts: tuple[Path, ...] = ()
+    closed: tuple[Rule, ...] = ()
     refuse: tuple[Rule, ...] = ()
-    fields: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
-    otherwise: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
-    footer: tuple[Expression, ...] = ()
+    fields: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)
+    ignore: tuple[Path, ...] = ()
+    footer: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     remedy: str = ""
 
-    def expressions(self) -> Iterable[Expression]:
-        """Return every expression of the file, with those it extends."""
-        yield from filter(None, (self.when, self.unwrap, self.events, *self.footer))
-        for rule in (*self.ignore, *self.skip, *self.refuse):
-            yield from filter(None, (rule.when, rule.reply, rule.found))
-        for candidates in (*self.fields.values(), *self.otherwise.values()):
-            for candidate in candidates:
-                yield from filter(None, (candidate.expression, candidate.at))
+
+def read(file: File, *, ours: bool) -> Source:
+    """Return one source file. Raises `ValueError` with line and reason, `OSError` if it cannot be opened."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ValueError(f"line {line}: is not UTF-8, save it as that") from None
+    try:
+        entries = json.loads(text, object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}: is not JSON: {error.msg}") from None
+    try:
+        return _source(entries, file.stem.lower(), ours=ours)
+    except _WrongError as error:
+        raise ValueError(f"line {_line(text, error.near)}: {error}") from None
+
+
+class _WrongError(ValueError):
+    """Something in a file is wrong. `near` are texts of the file that lead to it, the outermost first."""
+
+    def __init__(self, text: str, *near: str) -> None:
+        super().__init__(text)
+        self.near = near
+
+
+def _line(text: str, near: tuple[str, ...]) -> int:
+    at = 0
+    for one in near:
+        found = text.find(json.dumps(one, ensure_ascii=False), at)
+        at = found if found >= 0 else at
+    return text.count("\n", 0, at) + 1
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(name for index, (name, _) in enumerate(pairs) if name in dict(pairs[:index]))
+        raise json.JSONDecodeError(f"the entry {twice!r} is there twice", "", 0)
+    return found
+
+
+def _source(entries: Any, name: str, *, ours: bool) -> Source:
+    if not isinstance(entries, dict):
+        raise _WrongError("a source file is one object")
+    _known(entries, _ENTRIES, "")
+    priority = entries.get("priority", 50)
+    if type(priority) is not int or not 0 <= priority <= 100:  # noqa: PLR2004  # what the docs say
+        raise _WrongError("priority: is a whole number from 0 to 100", "priority")
+    if entries.get("status") not in (None, 400) or type(entries.get("exact", False)) is not bool:
+        raise _WrongError("status is 400 or absent, exact is true or false", "status")
+    return Source(
+        name=name,
+        title=_text(entries, "title"),
+        ours=ours,
+        priority=priority,
+        recognise=_conditions(entries, "recognise"),
+        envelope=_paths(entries, "envelope"),
+        status=entries.get("status"),
+        exact=entries.get("exact", False),
+        alerts=_paths(entries, "alerts"),
+        closed=tuple(_rules(entries, "closed", "reason")),
+        refuse=tuple(_rules(entries, "refuse", "detail")),
+        fields=_fields(entries),
+        ignore=_paths(entries, "not"),
+        footer={label: _places(label, value) for label, value in _object(entries, "footer").items()},
+        missing={
+            name: _text(_object(entries, "missing"), name)
+            for name in _known(_object(entries, "missing"), alert.FIELDS, "missing")
+        },
+        remedy=_text(entries, "remedy") if "remedy" in entries else "",
+    )
+
+
+def _known(entries: Mapping[str, Any], known: tuple[str, ...], where: str) -> list[str]:
+    """Return the names of entries. Raises for one that is not known, with the nearest that is."""
+    for name in entries:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+            raise _WrongError(
+                f"{where + ': ' if where else ''}there is no entry {name!r}{hint}", where or name, name
+            )
+    return list(entries)
+
+
+def _text(entries: Mapping[str, Any], name: str) -> str:
+    """Return a text; one may be written as a list of lines."""
+    value = entries.get(name)
+    lines = value if isinstance(value, list) else [value]
+    if not lines or not all(isinstance(line, str) and line for line in lines):
+        raise _WrongError(f"{name}: is a text, or a list of lines", name)
+    return "\n".join(lines)
+
+
+def _object(entries: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = entries.get(name, {})
+    if not isinstance(value, dict):
+        raise _WrongError(f"{name}: is an object", name)
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _read(reader: Callable[[str], Read], value: Any, *near: str) -> Read:
+    if not isinstance(value, str):
+        raise _WrongError(f"{near[0]}: {json.dumps(value)[:60]} is no text", *near)
+    try:
+        return reader(value)
+    except ValueError as error:
+        raise _WrongError(f"{near[0]}: {error}", *near, value) from None
+
+
+def _paths(entries: Mapping[str, Any], name: str) -> tuple[Path, ...]:
+    return tuple(_read(path, text, name) for text in _list(entries.get(name, [])))
+
+
+def _conditions(entries: Mapping[str, Any], name: str) -> tuple[Condition, ...]:
+    return tuple(_read(condition, text, name) for text in _list(entries.get(name, [])))
+
+
+def _rules(entries: Mapping[str, Any], name: str, says: str) -> Iterator[Rule]:
+    for rule in _list(entries.get(name, [])):
+        if not isinstance(rule, dict) or "where" not in rule or says not in rule:
+            raise _WrongError(f"{name}: each is an object with where and {says}", name)
+        _known(rule, ("where", says, *(("field",) if says == "detail" else ("reply",))), name)
+        where = rule.get("field", "payload")
+        if where not in (*alert.FIELDS, "payload"):
+            raise _WrongError(f"{name}: there is no field {where!r}", name, str(where))
+        reply = {key: _read(path, value, name) for key, value in _object(rule, "reply").items()}
+        yield Rule(_conditions(rule, "where"), _text(rule, says), where, reply)
+
+
+def _fields(entries: Mapping[str, Any]) -> dict[str, tuple[Place, ...]]:
+    fields = _object(entries, "fields")
+    _known(fields, (*alert.FIELDS, "device", "link"), "fields")
+    return {name: _places(name, value) for name, value in fields.items()}
+
+
+def _places(name: str, value: Any) -> tuple[Place, ...]:
+    return tuple(_place(name, one) for one in _list(value))
+
+
+def _place(name: str, value: Any) -> Place:
+    if isinstance(value, str):
+        gaps = _GAP.findall(value)
+        if gaps:
+            return Place(value, tuple(_read(path, gap, name, value) for gap in gaps), _GAP.sub("{}", value))
+        return Place(value, (_read(path, value, name),))
+    if not isinstance(value, dict) or "from" not in value:
+        raise _WrongError(
+            f"{name}: a place is a path, a text with {{path}} in it, or an object with from", name
+        )
+    _known(value, ("from", "scale", "words", "if", "note"), name)
+    scale, words = value.get("scale"), _object(value, "words")
+    if scale is not None and scale not in vocabulary.scales():
+        raise _WrongError(
+            f"{name}: there is no scale {scale!r}; there are {', '.join(vocabulary.scales())}",
+            name,
+            str(scale),
+        )
+    if (scale or words) and name != "severity":
+        raise _WrongError(f"{name}: scale and words are for the severity", name)
+    if not set(words.values()) <= set(alert.SEVERITIES):
+        raise _WrongError(f"{name}: words give one of {', '.join(alert.SEVERITIES)}", name, "words")
+    paths = tuple(_read(path, text, name) for text in _list(value["from"]))
+    only = _read(condition, value["if"], name) if "if" in value else None
+    words = {names.word(word): text for word, text in words.items()}
+    note = _text(value, "note") if "note" in value else None
+    return Place(", ".join(where.text for where in paths), paths, None, scale, words, only, note)

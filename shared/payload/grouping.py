@@ -1,10 +1,11 @@
-"""What belongs to one event, of all that was seen in a payload. Nothing is guessed.
+"""What belongs to one event, of all that was found in a payload. Nothing is guessed.
 
 an event     is what stands around one report id; elements of an array that have one each are events of their own,
              and share what stands outside of the array
 agreement    equal values are one; of a time and its truncated copy, or a report id and its rounded one, the exact
              one is taken
 own time     a time outside of an event that has its own is the envelope's, unless it is called Timestamp
+alone        a report id that nothing says to be Defender's is joined with no device and no time from elsewhere
 conflict     any other difference is told, with both places
 """
 
@@ -14,25 +15,21 @@ from decimal import Decimal
 from typing import Any
 
 from shared.alerts import alert
-from shared.payload import shapes
+from shared.payload import names
+from shared.payload.paths import Place, shown
 
-MACHINE, TIME, REPORT = shapes.KEYS
+MACHINE, TIME, REPORT = names.KEYS
 
 _MOST = 50  # different values of one key that are looked at; two are a conflict
 _MAX_TEXTS = 8  # of one field, told of one event
 _MAX_TOLD = 3
-_MAX_PLACE = 120
-_MAX_PART = 40
 _LONGEST_TIME = len("2018-08-03T16:45:21.7115183Z")
 _SECONDS = len("2018-08-03T16:45:21")
 _EXACT_DIGITS = 15  # a float keeps any number of so many digits
 
-Place = tuple[Any, str | int] | None
-"""A path as a linked list, so that it costs nothing until it is told: (the place around it, key or index)."""
-
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Finding:
     """A value under a known name. `own` if that is the name Defender itself gives it."""
 
     value: str
@@ -40,20 +37,28 @@ class Sighting:
     own: bool = False
 
 
+Text = tuple[int, int, str, Place]
+"""A text of a field: the rank of its name (0 is the most telling), how far outside it stands, itself, its place."""
+
+
 @dataclass(slots=True)
 class Group:
     """What seems to belong together: values of the keys by their canonical form, and texts with their rank.
 
-    `wrong` are values that cannot be a key's; `row` is the object in which the report id stands. A text has the
-    rank of its name (0 is the most telling) and how far outside it stands. Nothing depends on the order of keys.
+    `wrong` are values that cannot be a key's; `row` is the object in which the report id stands, `around` the objects
+    around it, from the outside. `bag` says that it is an object of labels or custom fields, `alone` that its report id
+    may be any product's. Nothing depends on the order of keys.
     """
 
-    keys: dict[str, dict[str, Sighting]] = field(default_factory=dict)
-    wrong: dict[str, Sighting] = field(default_factory=dict)
-    texts: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
+    keys: dict[str, dict[str, Finding]] = field(default_factory=dict)
+    wrong: dict[str, Finding] = field(default_factory=dict)
+    texts: dict[str, list[Text]] = field(default_factory=dict)
     row: Mapping[str, Any] = field(default_factory=dict)
+    around: tuple[Any, ...] = ()
+    bag: bool = False
+    alone: bool = False
 
-    def add(self, name: str, values: Mapping[str, Sighting]) -> None:
+    def add(self, name: str, values: Mapping[str, Finding]) -> None:
         """Add values of a key; equal ones are one."""
         mine = self.keys.setdefault(name, {})
         for text, one in values.items():
@@ -62,16 +67,16 @@ class Group:
             elif len(mine) < _MOST:
                 mine[text] = one
 
-    def reject(self, name: str, one: Sighting) -> None:
+    def reject(self, name: str, one: Finding) -> None:
         """Note a value that cannot be the key's."""
         self.wrong[name] = _nearer(self.wrong.get(name, one), one)
 
-    def tell(self, name: str, texts: Iterable[tuple[int, int, str]]) -> None:
+    def tell(self, name: str, texts: Iterable[Text]) -> None:
         """Add texts of a field."""
         mine = self.texts.setdefault(name, [])
         mine += texts
         if len(mine) > _MAX_TEXTS:
-            mine[:] = sorted(mine)[:_MAX_TEXTS]
+            mine[:] = sorted(mine, key=_order)[:_MAX_TEXTS]
 
     def prefer_own_times(self) -> None:
         """Drop the times under other names, if there is one under Defender's own."""
@@ -85,15 +90,48 @@ class Group:
         reports = self.keys.get(REPORT)
         return (frozenset(reports), frozenset(self.keys.get(MACHINE, ()))) if reports else None
 
+    def values(self) -> dict[str, Finding]:
+        """Return the one value of each key. A key with several has none, see `differ`; without a report id no time."""
+        found: dict[str, Finding] = {}
+        for name in names.KEYS:
+            values = self.exact(name)
+            if name == TIME and REPORT not in self.keys and REPORT not in self.wrong:
+                continue
+            if len(values) == 1:
+                found[name] = next(iter(values.values()))
+            elif not values and name in self.wrong:
+                found[name] = self.wrong[name]
+        return found
+
+    def differ(self) -> dict[str, str]:
+        """Return a sentence for each key that has several values, with their places."""
+        told: dict[str, str] = {}
+        for name in names.KEYS:
+            values = self.exact(name)
+            if len(values) > 1 and (name != TIME or self.event):
+                places = sorted((shown(one.place), alert.shown(one.value)) for one in values.values())
+                pieces = "; ".join(f"{value} at {place}" for place, value in places[:_MAX_TOLD])
+                told[name] = f"has different values: {pieces}."
+        return told
+
+    def exact(self, name: str) -> Mapping[str, Finding]:
+        """Return the values of a key without the copies that lost digits."""
+        values = self.keys.get(name, {})
+        if len(values) < 2:  # noqa: PLR2004  # nothing to compare
+            return values
+        return {
+            text: one for text, one in values.items() if not any(_lost(name, text, other) for other in values)
+        }
+
 
 def of_array(found: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
     """Return the groups of an array: one for each event, sharing what the other elements tell."""
     events: dict[Any, Group] = {}
     alike: dict[Any, Any] = {}
-    rest: list[Group] = []
+    others: list[Group] = []
     for group in found:
         if not (event := group.event):
-            rest.append(group)
+            others.append(group)
             continue
         times = frozenset(group.keys.get(TIME, ()))
         first = alike.setdefault((event, frozenset(time[:_SECONDS] for time in times)), (event, times))
@@ -103,19 +141,43 @@ def of_array(found: Sequence[Group], spend: Callable[[int], None]) -> list[Group
             events[first] = _merged([events[first], group], spend) if times - first[1] else events[first]
         else:
             events.setdefault((event, times), group)
-    return _shared(list(events.values()), rest, spend)
+    return shared(list(events.values()), others, spend)
 
 
 def of_object(found: Iterable[list[Group]], spend: Callable[[int], None]) -> list[Group]:
     """Return the groups of an object's entries. Events in two of them must be the same, or they conflict."""
     joined: list[Group] = []
-    rest: list[Group] = []
+    others: list[Group] = []
     for groups in found:
         if not groups or not groups[0].event:
-            rest += groups
+            others += groups
         else:
             joined = _matched(joined, groups, spend) if joined else groups
-    return _shared(joined, rest, spend)
+    return shared(joined, others, spend)
+
+
+def shared(events: list[Group], others: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
+    """Return events with what stands outside of them added where they lack it, or where it differs."""
+    if not others:
+        return events
+    outer = _merged(others, spend)
+    if not events:
+        return [outer]
+    differ = {name: _differing(name, values, events) for name, values in outer.keys.items()}
+    spend(len(events) * (1 + sum(map(len, outer.keys.values()))))
+    return [_completed(group, outer, differ) for group in events]
+
+
+def complete(group: Group, others: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
+    """Return a group, an event or not, with what stands outside of it."""
+    if not others:
+        return [group]
+    outer = _merged(others, spend)
+    return [
+        _completed(
+            group, outer, {name: _differing(name, values, [group]) for name, values in outer.keys.items()}
+        )
+    ]
 
 
 def agree(name: str, one: str, other: str) -> bool:
@@ -144,35 +206,15 @@ def exact(name: str, one: str, other: str) -> bool:
     return here is not None and there is not None and _lost(name, there, here)
 
 
-def described(group: Group) -> dict[str, Any]:
-    """Return the keys of a group by name, `at` with their places, and `differ` with the conflicts told."""
-    found: dict[str, Any] = {"at": {}, "differ": {}}
-    for name in shapes.KEYS:
-        values = _exact(group, name)
-        if len(values) > 1:
-            places = sorted((shown(one.place), alert.shown(one.value)) for one in values.values())
-            told = "; ".join(f"{value} at {place}" for place, value in places[:_MAX_TOLD])
-            found["differ"][name] = f"has different values: {told}."
-        elif one := next(iter(values.values()), group.wrong.get(name)):
-            found[name], found["at"][name] = one.value, shown(one.place)
-    return found
+def _order(text: Text) -> tuple[int, int, str]:
+    return text[:3]
 
 
-def shown(place: Place) -> str:
-    """Return a place as people write it: `alerts[0].host.id`."""
-    parts: list[str] = []
-    while place:
-        place, part = place
-        parts.append(f"[{part}]" if isinstance(part, int) else f".{part[:_MAX_PART]}")
-    text = "".join(reversed(parts)).removeprefix(".")
-    return text if len(text) <= _MAX_PLACE else f"{text[:20]}…{text[21 - _MAX_PLACE :]}"
-
-
-def _nearer(one: Sighting, other: Sighting) -> Sighting:
-    """Return one of two equal sightings, whichever stands at the shorter place."""
+def _nearer(one: Finding, other: Finding) -> Finding:
+    """Return one of two equal findings, whichever stands at the shorter place."""
     if one.place is other.place:
         return one
-    return min(one, other, key=lambda sighting: (len(place := shown(sighting.place)), place))
+    return min(one, other, key=lambda finding: (len(place := shown(finding.place)), place))
 
 
 def _matched(some: list[Group], others: list[Group], spend: Callable[[int], None]) -> list[Group]:
@@ -184,19 +226,7 @@ def _matched(some: list[Group], others: list[Group], spend: Callable[[int], None
     return [_merged([*some, *others], spend)]
 
 
-def _shared(events: list[Group], rest: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
-    """Return events with what stands outside of them added where they lack it, or where it differs."""
-    if not rest:
-        return events
-    outer = _merged(rest, spend)
-    if not events:
-        return [outer]
-    differ = {name: _differing(name, values, events) for name, values in outer.keys.items()}
-    spend(len(events) * (1 + sum(map(len, outer.keys.values()))))
-    return [_completed(group, outer, differ) for group in events]
-
-
-def _differing(name: str, values: Mapping[str, Sighting], events: Sequence[Group]) -> dict[str, Sighting]:
+def _differing(name: str, values: Mapping[str, Finding], events: Sequence[Group]) -> dict[str, Finding]:
     """Return the values outside of all events that are none of theirs."""
     inside = [set(group.keys.get(name, ())) for group in events]
     known = set[str]().union(*inside)
@@ -207,10 +237,12 @@ def _differing(name: str, values: Mapping[str, Sighting], events: Sequence[Group
     }
 
 
-def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Sighting]]) -> Group:
+def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Finding]]) -> Group:
     keys = dict(group.keys)
     for name, values in outer.keys.items():
         mine = keys.get(name)
+        if group.alone and name != REPORT:
+            continue
         if not mine:
             keys[name] = dict(values)
         elif name == TIME:
@@ -219,17 +251,23 @@ def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Sig
         elif differ[name]:
             keys[name] = {**mine, **differ[name]}
     completed = Group(
-        keys, outer.wrong | group.wrong, {name: [*texts] for name, texts in group.texts.items()}, group.row
+        keys,
+        outer.wrong | group.wrong,
+        {name: [*texts] for name, texts in group.texts.items()},
+        group.row,
+        group.around,
+        group.bag,
+        group.alone,
     )
     for name, texts in outer.texts.items():
-        completed.tell(name, ((rank, outside + 1, text) for rank, outside, text in texts))
+        completed.tell(name, ((rank, outside + 1, text, place) for rank, outside, text, place in texts))
     return completed
 
 
 def _merged(groups: Sequence[Group], spend: Callable[[int], None]) -> Group:
     if len(groups) == 1:
         return groups[0]
-    joined = Group()
+    joined = Group(alone=all(group.alone for group in groups if group.event))
     for group in groups:
         spend(1 + sum(map(len, group.keys.values())))
         for name, values in group.keys.items():
@@ -239,20 +277,9 @@ def _merged(groups: Sequence[Group], spend: Callable[[int], None]) -> Group:
         for name, one in group.wrong.items():
             joined.reject(name, one)
         if group.event and len(group.row) > len(joined.row):
-            joined.row = group.row
+            joined.row, joined.around, joined.bag = group.row, group.around, group.bag
+    joined.alone = joined.alone and joined.event is not None
     return joined
-
-
-def _exact(group: Group, name: str) -> Mapping[str, Sighting]:
-    """Return the values of a key without the copies that lost digits."""
-    values = group.keys.get(name, {})
-    if (
-        name == TIME and not group.event and len(values) > 1
-    ):  # without a report id these are the times of anything
-        values = {text: one for text, one in values.items() if one.own}
-    return {
-        text: one for text, one in values.items() if not any(_lost(name, text, other) for other in values)
-    }
 
 
 def _lost(name: str, copy: str, of: str) -> bool:

@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+KEYS = ("machineId", "eventTime", "reportId")
+"""The three fields that together name an event: its reference."""
+
 _TABLES = Path(__file__).parent / "tables"
 _NOT_A_WORD = re.compile(r"(?!^@)[^0-9a-z]+")
 _TYPE = re.compile(r"_[sdtgb]$")
-_APART = frozenset(("nested", "path"))  # what in keys.json is no field
+_UNIT = re.compile(r" ?[\[(][^\[\]()]{1,20}[\])]$")  # Timestamp [UTC]
+_APART = frozenset(("nested", "path", "eventLike", "bags", "others"))  # what in keys.json is no field
 _MAX_NAME = 100
 
 
@@ -40,55 +44,86 @@ def word(name: str) -> str:
     return _word(name) if len(name) <= _MAX_NAME else ""  # nothing long is remembered
 
 
-@functools.lru_cache(maxsize=4_096)
+@functools.lru_cache(maxsize=16_384)
 def _word(name: str) -> str:
     return _NOT_A_WORD.sub("", name.lower())
 
 
-def of_key(field: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return the known names of one of the three keys, best first, and their words; any other has the one name."""
-    return _of_key(field) if len(field) <= _MAX_NAME else ((field,), frozenset())
+@functools.cache
+def of_key(field: str) -> frozenset[str]:
+    """Return the words of the known names of one of the three keys."""
+    return frozenset(map(word, table("keys")[field]))
 
 
-@functools.lru_cache(maxsize=4_096)
-def _of_key(field: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    names = tuple(_table("keys").get(field, (field,)))
-    return names, frozenset(map(word, names))
-
-
-def is_anybodys(place: str) -> bool:
+def is_anybodys(name: str) -> bool:
     """Say whether a time stands under a name that every product uses for its own times: timestamp in small letters."""
-    name = place.rpartition(".")[2]
-    return name != "Timestamp" and word(name) in ("timestamp", "eventtimestamp")
+    last = name.rpartition(".")[2]
+    return last != "Timestamp" and word(last) in ("timestamp", "eventtimestamp")
+
+
+def is_defenders(name: str) -> bool:
+    """Say whether a name of a key is spelled as Defender spells it: `ReportId`, `properties.Timestamp`, `MdeReportId`."""
+    last = _UNIT.sub("", re.split(r"[./_]", name)[-1])
+    return last in ("ReportId", "Timestamp", "DeviceId") or word(name).startswith(
+        ("mde", "mdatp", "defender")
+    )
+
+
+def named_as(kind: str, name: str) -> bool:
+    """Say whether an object's name is of a kind of keys.json: `eventLike`, `bags` or `others`."""
+    return _singular(word(name.rpartition(".")[2])) in _kinds(kind)
+
+
+@functools.cache
+def _kinds(kind: str) -> frozenset[str]:
+    return frozenset(_singular(word(name)) for name in table("keys")[kind])
+
+
+def _singular(text: str) -> str:
+    if text.endswith("ies"):
+        return text[:-3] + "y"
+    return text[:-1] if text.endswith("s") else text
 
 
 def meanings(parent: str, name: str, *, top: bool) -> tuple[Meaning, ...]:
     """Return what a name may mean inside an object that is itself called `parent` ("" if it has no name)."""
+    if len(name) > _MAX_NAME or len(parent) > _MAX_NAME:
+        return ()
+    return _meanings(parent, name, top)
+
+
+@functools.lru_cache(maxsize=16_384)
+def _meanings(parent: str, name: str, top: bool) -> tuple[Meaning, ...]:
     if name in ("rows", "Rows", "values", "Values", "data"):
         return (Meaning("rows", name),)
-    if name[-5:].lower() == "label":
-        return (Meaning("label", name[:-5].rstrip("_. ")), *_known()[0].get(word(name), ()))
     known, nested = _known()
-    name = name.replace("/", ".")
-    outer, _, bare = name.rpartition(".")
+    if name[-5:].lower() == "label":
+        return (Meaning("label", name[:-5].rstrip("_. ")), *known.get(word(name), ()))
+    outer, _, bare = name.replace("/", ".").rpartition(".")
+    bare = _UNIT.sub("", bare)
     last = word(bare)
     found = known.get(last, ()) or _flattened(bare)
     if last in nested:
-        owner = word(outer.rpartition(".")[2] or parent).removesuffix("s")
-        found += known.get(f"{owner}.{last}", ())
+        owner = word(outer.rpartition(".")[2] or parent)
+        for spelled in dict.fromkeys((owner, owner.removesuffix("s"))):
+            found += known.get(f"{spelled}.{last}", ())
         if top and not outer:
             found += known.get(f".{last}", ())
     return found
 
 
+def means(name: str) -> bool:
+    """Say whether a name means anything by itself, wherever it stands."""
+    return any(one.kind in ("key", "text") for one in meanings("", name, top=False))
+
+
 def _flattened(name: str) -> tuple[Meaning, ...]:
     """Return the key that a name means without the type that Log Analytics, or the path that a SIEM, put to it."""
     known, _ = _known()
-    path = _path()
     parts = _TYPE.sub("", name).lower().split("_") if "_" in name and len(name) <= _MAX_NAME else []
     for at in range(len(parts)):
         found = [meaning for meaning in known.get("".join(parts[at:]), ()) if meaning.kind == "key"]
-        if found and path.issuperset(parts[:at]):
+        if found and _path().issuperset(parts[:at]):
             return tuple(found)
     return ()
 
@@ -107,22 +142,23 @@ def _known() -> tuple[Mapping[str, tuple[Meaning, ...]], frozenset[str]]:
 
 @functools.cache
 def _path() -> frozenset[str]:
-    return frozenset(("", *_table("keys")["path"]))
+    return frozenset(("", *table("keys")["path"]))
 
 
 def _all() -> Iterator[tuple[str, Meaning]]:
-    keys = _table("keys")
+    keys = table("keys")
     for nested, fields in enumerate((keys, keys["nested"])):
         for field, known in fields.items():
             yield from ((name, Meaning("key", field, rank=nested)) for name in known if field not in _APART)
-    for field, known in _table("texts").items():
+    for field, known in table("texts").items():
         yield from ((name, Meaning("text", field, rank)) for rank, name in enumerate(known))
-    for field, reasons in _table("lookalikes").items():
+    for field, reasons in table("lookalikes").items():
         for reason, known in reasons.items():
             yield from ((name, Meaning("lookalike", field, reason=reason)) for name in known)
 
 
 @functools.cache
-def _table(name: str) -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((_TABLES / f"{name}.json").read_text(encoding="utf-8"))
-    return table
+def table(name: str) -> dict[str, Any]:
+    """Return one of the tables of names: `keys`, `texts`, `lookalikes`, `states`."""
+    read: dict[str, Any] = json.loads((_TABLES / f"{name}.json").read_text(encoding="utf-8"))
+    return read

@@ -1,0 +1,107 @@
+"""What every source shares: the texts made of an event's own columns, and the defaults where nobody says anything."""
+
+from collections.abc import Mapping
+
+from shared.payload import hunting, lists, names, scan
+from shared.payload.grouping import REPORT, Group
+from shared.payload.paths import Node
+
+_SHORT, _LONG = 255, 4_096
+_WHO = (
+    "AccountUpn",
+    "AccountName",
+    "InitiatingProcessAccountUpn",
+    "InitiatingProcessAccountName",
+    "user.name",
+)
+_LINES: Mapping[str, tuple[str, ...]] = {
+    "Account": _WHO,
+    "File": ("FileName", "file.name", "process.name"),
+    "Folder": ("FolderPath",),
+    "Command line": ("ProcessCommandLine", "process.command_line"),
+    "Initiating process": (
+        "InitiatingProcessCommandLine",
+        "InitiatingProcessFileName",
+        "process.parent.command_line",
+    ),
+    "Registry": ("RegistryKey",),
+    "Remote": ("RemoteUrl", "RemoteIP"),
+    "SHA-256": ("SHA256",),
+}
+_ACTION = (
+    "Look at the event in the timeline of the device in Microsoft Defender. If nobody expects it, isolate the device and"
+    " start an investigation."
+)
+
+
+class Row:
+    """The row of advanced hunting that an event is, under any spelling of its columns."""
+
+    def __init__(self, group: Group, alert: Node) -> None:
+        self._group = group
+        self._row = Node(group.row, None, alert.reader)
+        self._alert = alert
+        place = next((one.place for one in group.keys.get(REPORT, {}).values()), None)
+        name = str(place[1]) if place else ""
+        self._prefix = name.rpartition(".")[0]
+
+    def column(self, *columns: str) -> str | None:
+        """Return the text of the first of these columns that has one."""
+        for column in columns:
+            for path in (f"`{self._prefix}`.{column}", column) if self._prefix else (column,):
+                for node in self._row.find(path):
+                    if texts := lists.texts(node.value):
+                        return texts[0]
+        return None
+
+    def table(self) -> str | None:
+        """Return the table of advanced hunting that the row, or the record around it, names."""
+        texts = self._group.texts.get("table", ())
+        return hunting.table(self._row.value) or next(
+            (
+                table
+                for _, _, text, _ in sorted(texts, key=lambda one: one[:3])
+                if (table := hunting.table({"Table": text}))
+            ),
+            None,
+        )
+
+    def device(self) -> str | None:
+        """Return the name of the device, the nearest to the event."""
+        if name := self.column("DeviceName"):
+            return name[:_SHORT]
+        told = scan.best("device", self._group.texts.get("device", ()))
+        return told[0][:_SHORT] if told else None
+
+    def default(self, name: str, values: Mapping[str, object]) -> str | None:
+        """Return what stands for a field that neither the payload nor the request's parameters tell."""
+        if name == "severity":
+            return "Medium"
+        if name == "category":
+            return "SuspiciousActivity"
+        if name == "recommendedAction":
+            return _ACTION
+        if name == "title":
+            return self._title()
+        return self._description(values)
+
+    def _title(self) -> str:
+        action, file = (
+            self.column("ActionType", "event.action", "m365_defender.event.action.type"),
+            self.column("FileName"),
+        )
+        if action:
+            return f"Defender event {action}: {file}" if file else f"Defender event {action}"
+        table = self.table()
+        return f"Defender event of {table}" if table else "Event in Microsoft Defender for Endpoint"
+
+    def _description(self, values: Mapping[str, object]) -> str:
+        device = self.device() or values.get(names.KEYS[0])
+        what = self.column("ActionType") or self.table() or "Event"
+        lines = [f"{what} on {device}"] if device else []
+        if time := values.get(names.KEYS[1]):
+            lines.append(f"At: {time}")
+        for label, columns in _LINES.items():
+            if text := self.column(*columns):
+                lines.append(f"{label}: {text[:_LONG]}")
+        return "\n".join(lines) or "An event in Microsoft Defender for Endpoint."

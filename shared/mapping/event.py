@@ -1,0 +1,25 @@
+"""One event on its way to an alert: the product's alert around it, and the reference found for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.payload.grouping import Group
+from shared.payload.paths import Node
+from shared.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a source's function gives for each event, and the pipeline for all other sources.
+
+    `alert` is where the paths of `fields` begin. The reference is looked for in `within`; what the function knows
+    itself stands in `reference` (by the API's names) and goes before. `values` are texts and devices that the
+    function found, behind the file's own paths. `problems` refuse the event.
+    """
+
+    alert: Node
+    within: Sequence[Node] = ()
+    reference: Mapping[str, Node] = field(default_factory=dict)
+    values: Mapping[str, Node] = field(default_factory=dict)
+    problems: Sequence[Problem] = ()
+    group: Group | None = None

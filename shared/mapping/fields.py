@@ -1,0 +1,281 @@
+"""One event's fields: from the source's places, the scan, the request's parameters and the defaults; then checked."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from shared.alerts import alert, title, vocabulary
+from shared.mapping import defaults, references
+from shared.mapping.event import Event
+from shared.mapping.source import Place, Rule, Source
+from shared.payload import grouping, lists, names, scan
+from shared.payload.paths import Node, find, shown
+from shared.problems import Problem
+
+_MAX_FOOTER = 1_000  # UTF-16 units of the description
+_MAX_TEXT = 4_096
+_PARAMETER = "the request's parameter"
+
+Candidate = tuple[str, str]
+"""A text, and where it came from."""
+
+
+class Draft:
+    """The values of one event's fields. `origins` names the place or the parameter each came from."""
+
+    def __init__(
+        self,
+        source: Source,
+        event: Event,
+        document: Node,
+        found: scan.Scan,
+        given: Mapping[str, str],
+        envelopes: Sequence[tuple[Source, Node]] = (),
+    ) -> None:
+        self._source = source
+        self._event = event
+        self._document = document
+        self._found = found
+        self._envelopes = envelopes
+        self._group = event.group or grouping.Group()
+        self._row = defaults.Row(self._group, event.alert)
+        self._values: dict[str, object] = {}
+        self.origins: dict[str, str] = {}
+        self._notes: list[str] = []
+        self._problems: list[Problem] = list(event.problems)
+        self._footer: list[str] = []
+        self._truncated = False
+        self._reference()
+        for name in alert.FIELDS[3:]:
+            if not self._take(name, self._candidates(name)) and not self._given(name, given.get(name)):
+                self._default(name)
+
+    @property
+    def complete(self) -> bool:
+        """Say whether all three keys of a reference are there."""
+        return all(name in self._values for name in names.KEYS) and not self._problems
+
+    def checked(self, now: float | None = None) -> alert.Checked:
+        """Return the alert, or everything that keeps the event from being one, and the notes of both."""
+        refused = list(self._refused())
+        self._problems[:0] = refused
+        self._describe()
+        checked = alert.check(self._values)
+        told = {problem.field for problem in self._problems}
+        problems = [
+            *self._problems,
+            *(self._located(one) for one in checked.problems if one.field not in told),
+        ]
+        if self._source.remedy and not refused and any(key not in self._values for key in names.KEYS):
+            problems.append(Problem("remedy", self._source.remedy))
+        return alert.Checked(
+            None if problems else checked.alert,
+            tuple(problems),
+            tuple(dict.fromkeys((*self._notes, *checked.notes))),
+            self._truncated or checked.time_truncated,
+        )
+
+    def _reference(self) -> None:
+        """Take the three keys: the function's own, the scan's, then those at the source's places."""
+        taken = references.taken(self._event, self._group)
+        for name, finding in taken.findings.items():
+            self._values[name], self.origins[name] = finding.value, shown(finding.place)
+        self._notes += taken.notes
+        self._problems += [Problem(name, text) for name, text in taken.differ.items()]
+        for name in names.KEYS:
+            if name in self._values or name in taken.differ:
+                continue
+            for place in self._source.fields.get(name, ()):
+                if texts := dict.fromkeys(self._texts(place)):
+                    self._take_key(name, place, list(texts))
+                    break
+            else:
+                if name in self._event.values:
+                    self._take_key(
+                        name,
+                        None,
+                        [
+                            (one, shown(self._event.values[name].place))
+                            for one in lists.texts(self._event.values[name].value)
+                        ],
+                    )
+
+    def _take_key(self, name: str, place: Place | None, texts: list[Candidate]) -> None:
+        different = list(dict(texts))
+        if len(different) > 1:
+            told = ", ".join(map(alert.shown, different[:5]))
+            self._problems.append(Problem(name, f"has {len(different)} different values, not one: {told}."))
+        elif different:
+            self._values[name], self.origins[name] = texts[0]
+            if place and place.note:
+                self._notes.append(f"{name}: {place.note}")
+                self._truncated |= name == "eventTime" and references.is_short(different[0])
+
+    def _candidates(self, name: str) -> Iterator[tuple[Candidate, Place | None, bool]]:
+        """Yield the texts of a field: at the source's places, the function's, the scan's; and whether it is our own."""
+        for place in self._source.fields.get(name, ()):
+            for candidate in self._texts(place):
+                yield candidate, place, True
+        if node := self._event.values.get(name):
+            for text in lists.texts(node.value):
+                yield (text, shown(node.place)), None, True
+        told = self._group.texts.get(name, ())
+        for _, _, text, at in sorted(told, key=lambda one: one[:3]):
+            yield (text, shown(at)), None, False
+        for envelope, around in self._envelopes:
+            for place in envelope.fields.get(name, ()):
+                for candidate in self._texts(place, around):
+                    yield candidate, place, False
+
+    def _texts(self, place: Place, alert_node: Node | None = None) -> Iterator[Candidate]:
+        """Yield the texts at a place of a source file, each with where it stood."""
+        at = alert_node or self._event.alert
+        if place.only and not place.only.holds(self._document, at):
+            return
+        nodes = [find(path, self._document if path.absolute else at) for path in place.paths]
+        if place.template is None:
+            for found in nodes:
+                for node in found:
+                    for text in lists.texts(node.value):
+                        yield text, shown(node.place)
+            return
+        firsts = [next((text for node in found for text in lists.texts(node.value)), None) for found in nodes]
+        if all(firsts):
+            pieces = place.template.split("{}")
+            filled = "".join(f"{piece}{text}" for piece, text in zip(pieces, [*firsts, ""], strict=True))
+            yield filled[:_MAX_TEXT], ", ".join(shown(found[0].place) for found in nodes)
+
+    def _take(self, name: str, candidates: Iterable[tuple[Candidate, Place | None, bool]]) -> bool:
+        """Take the first text that tells something; of severities and categories the first that we understand."""
+        vague: tuple[str, str, vocabulary.Word] | None = None
+        told: list[str] = []
+        for (text, origin), place, _ in candidates:
+            if not self._source.exact and (scan.says_nothing(text) or self._is_unfilled(name, text)):
+                continue
+            if name not in ("severity", "category"):
+                self._set(name, text, origin)
+                return True
+            try:
+                word = self._word(name, text, place)
+            except ValueError as reason:
+                if self._source.exact:
+                    self._values[name], self.origins[name] = text, origin
+                    return True
+                told.append(f"{name}: {alert.shown(text)} {reason}")
+                continue
+            if word.text == vocabulary.NO_EQUAL and word.changed:
+                vague = vague or (text, origin, word)
+                continue
+            self._notes += [one for one in told if name == "severity"][:3]
+            self._translated(name, word, origin)
+            return True
+        self._notes += [one for one in dict.fromkeys(told) if name == "severity"][:3]
+        if vague:
+            self._translated(name, vague[2], vague[1])
+        return vague is not None
+
+    def _word(self, name: str, text: str, place: Place | None) -> vocabulary.Word:
+        """Return Defender's word for a text. Raises `ValueError` with why there is none."""
+        if name == "category":
+            return vocabulary.category([text])
+        if place and (word := place.words.get(names.word(text))):
+            return vocabulary.Word(word, text)
+        return vocabulary.severity(text, place.scale if place else None)
+
+    def _is_unfilled(self, name: str, text: str) -> bool:
+        placeholder = alert.unfilled(text)
+        if placeholder:
+            note = f"{name}: the template {alert.shown(placeholder)} was not filled by its sender"
+            self._notes += [] if note in self._notes else [note]
+        return placeholder is not None
+
+    def _given(self, name: str, value: str | None) -> bool:
+        """Take a field from the request's parameters, if it has one; what is no word stays, for the check to tell."""
+        if value is None or not value.strip():
+            return False
+        try:
+            if name in ("severity", "category"):
+                self._translated(name, self._word(name, value, None), _PARAMETER)
+                return True
+        except ValueError:
+            pass
+        self._values[name], self.origins[name] = value, _PARAMETER
+        return True
+
+    def _default(self, name: str) -> None:
+        value = None if self._source.exact else self._row.default(name, self._values)
+        if value is not None:
+            self._values[name], self.origins[name] = value, "the default"
+            if name in ("severity", "category"):
+                self._notes.append(f"{name}: the payload names none, so {value}")
+
+    def _set(self, name: str, text: str, origin: str) -> None:
+        if name == "title" and not self._source.exact:
+            tidy = title.tidy(text)
+            if tidy != text.strip():
+                self._notes.append(
+                    f"title: {alert.shown(text)} became {alert.shown(tidy)}, so that equal alerts merge"
+                )
+            text = tidy
+        self._values[name], self.origins[name] = text, origin
+
+    def _translated(self, name: str, word: vocabulary.Word, origin: str) -> None:
+        self._values[name], self.origins[name] = word.text, origin
+        if word.note:
+            self._notes.append(f"{name}: {word.note}")
+        if word.changed:
+            self._footer.append(f"{name.capitalize()} at the source: {word.source}")
+
+    def _refused(self) -> Iterator[Problem]:
+        """Yield why the event cannot be raised, whatever its values: by the source's rules, or by its table."""
+        told = set()
+        for rule in self._source.refuse:
+            if holds(rule, self._document, self._event.alert):
+                told.add(rule.field)
+                yield Problem(rule.field, rule.text)
+        for problem in references.refused(self._row):
+            if problem.field not in told:
+                yield problem
+
+    def _describe(self) -> None:
+        """Add to the description what the source's own words were, when and where it was, and the way back."""
+        description = self._values.get("description")
+        lines = [*self._footer_lines()]
+        self._footer += [*self._event_line(lines), *lines]
+        if not isinstance(description, str) or not self._footer:
+            return
+        footer = alert.cut("\n".join(self._footer), _MAX_FOOTER)
+        left = alert.MAX_LENGTHS["description"] - alert.units(footer) - 2
+        text = description.strip()
+        if alert.units(text) > left:
+            self._notes.append(f"description: cut from {alert.units(text):,} to {left:,} characters")
+        self._values["description"] = f"{alert.cut(text, left)}\n\n{footer}"
+
+    def _footer_lines(self) -> Iterator[str]:
+        for label, places in self._source.footer.items():
+            if line := next((text for place in places for text, _ in self._texts(place)), None):
+                yield f"{label}: {line[:_MAX_FOOTER]}"
+                return
+        if (link := scan.best("link", self._group.texts.get("link", ()))) and not self._source.exact:
+            yield f"Back to the source: {link[0]}"
+
+    def _event_line(self, footer: Sequence[str]) -> list[str]:
+        """Say when and where the event was, unless the description does already."""
+        time, machine = (self._values.get(name) for name in ("eventTime", "machineId"))
+        texts = [str(self._values.get("description")), *footer]
+        if self._source.exact or not isinstance(time, str) or any(time in text for text in texts):
+            return []
+        return [f"Event: {time} on {self._row.device() or machine}"]
+
+    def _located(self, problem: Problem) -> Problem:
+        """Add to a problem what was found in the field's place, and where this source could carry it."""
+        said = [problem.detail]
+        if problem.field not in self._values:
+            said += [f"Not it: {one}." for one in self._found.unlike(problem.field)]
+        if where := self._source.missing.get(problem.field):
+            said.append(where)
+        return replace(problem, detail=" ".join(said))
+
+
+def holds(rule: Rule, document: Node, at: Node) -> bool:
+    """Say whether one of a rule's conditions holds for an alert within a document."""
+    return any(condition.holds(document, at) for condition in rule.where)

@@ -1,0 +1,26 @@
+"""Alerts that are in Defender already: those it raised itself, and those that we made there."""
+
+import functools
+import json
+from pathlib import Path
+
+from shared.mapping.conditions import Condition, condition
+from shared.payload.paths import Node
+
+_TABLE = Path(__file__).parent / "tables" / "own.json"
+
+
+def is_defenders(alert: Node) -> bool:
+    """Say whether an alert is one that Defender raised, by its product names and ids."""
+    return any(one.holds(alert, alert) for one in _conditions("defenders"))
+
+
+def is_ours(alert: Node) -> bool:
+    """Say whether an alert is one that we made in Defender: it came back."""
+    return any(one.holds(alert, alert) for one in _conditions("ours"))
+
+
+@functools.cache
+def _conditions(name: str) -> tuple[Condition, ...]:
+    table = json.loads(_TABLE.read_text(encoding="utf-8"))
+    return tuple(map(condition, table[name]))

@@ -1,0 +1,71 @@
+"""The reply of an API as an envelope: rows of a query, or the list that a reply carries and little else."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.payload import lists, names
+from shared.payload.paths import Node, extended
+
+_LISTS = {"value": ("validationtokens",), "data": ("success",), "resources": ("meta",)}
+_OF_AN_ALERT = frozenset(
+    (
+        "title",
+        "severity",
+        "rulename",
+        "alertname",
+        "detectionname",
+        "name",
+        "rule",
+        "alert",
+        "status",
+        "state",
+        "searchquery",
+    )
+)
+
+
+def are_frames(value: Any) -> bool:
+    """Say whether a list is a Kusto reply in frames."""
+    first = value[0] if isinstance(value, list) and value else None
+    return isinstance(first, dict) and first.get("FrameType") in ("DataSetHeader", "DataTable")
+
+
+def inside(document: Node) -> Sequence[Node] | None:
+    """Return the rows or elements of a reply; None if it is none."""
+    value = document.value
+    if are_frames(value):
+        tables = [document.inside(item, index) for index, item in enumerate(value) if isinstance(item, dict)]
+        return [
+            row for table in tables if table.value.get("TableKind") == "PrimaryResult" for row in _rows(table)
+        ]
+    if not isinstance(value, dict):
+        return None
+    index = document.reader.index(value)
+    if index.keys().isdisjoint(_OF_AN_ALERT):
+        tables = document.find("tables")
+        rows = [row for table in (tables[0].elements()[:1] if tables else [document]) for row in _rows(table)]
+        if rows:
+            return rows
+    for name, beside in _LISTS.items():
+        key = index.get(name)
+        if key and isinstance(value[key], list) and _is_reply(name, index, beside):
+            return document.inside(value[key], key).elements()
+    return None
+
+
+def _is_reply(name: str, index: dict[str, str], beside: tuple[str, ...]) -> bool:
+    """Say whether a list stands in a reply: `value` beside nothing but OData's own, `data` beside `success`."""
+    others = [word for word in index if word != name and word not in beside]
+    if name == "value":
+        return all("odata" in word or word.endswith("link") for word in others)
+    return beside[0] in index
+
+
+def _rows(table: Node) -> list[Node]:
+    """Return the rows of a table as objects. Each is told to stand in its row, each cell in its column."""
+    found = lists.rows(table.value) if isinstance(table.value, dict) else None
+    rows = []
+    for entries in found or ():
+        place = extended(table.place, entries[0][2][:2]) if entries else table.place
+        rows.append(Node({name: cell for name, cell, _ in entries if names.word(name)}, place, table.reader))
+    return rows

@@ -1,0 +1,79 @@
+"""Which source a document is of: the one of the highest priority that recognises it."""
+
+from collections.abc import Iterable, Iterator
+
+from shared.mapping import python
+from shared.mapping.conditions import Condition
+from shared.mapping.source import Source
+from shared.payload import names
+from shared.payload.paths import Node, find
+
+_SOME = 20  # elements of an array whose names are asked
+
+
+class Recognition:
+    """The conditions of all sources, found by the names that a document has at its top."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._order = sorted(sources, key=lambda one: (-one.priority, one.ours, one.name))
+        self._conditions: dict[str, list[tuple[int, Condition]]] = {}
+        self._always: list[tuple[int, Condition]] = []
+        for rank, source in enumerate(self._order):
+            for condition in source.recognise:
+                words = set(_first_words(condition))
+                for word in words:
+                    self._conditions.setdefault(word, []).append((rank, condition))
+                if not words:
+                    self._always.append((rank, condition))
+
+    def source(self, document: Node, named: Source | None, *, envelopes: bool) -> Source | None:
+        """Return the source of a document, or None. A named one gives way only to an envelope around it."""
+        words = _words(document)
+        candidates = [one for word in words for one in self._conditions.get(word, ())] + self._always
+        for rank, condition in sorted(candidates, key=lambda one: one[0]):
+            source = self._order[rank]
+            if source.envelope:
+                if envelopes and condition.holds(document, document) and _opens(source, document):
+                    return source
+            elif named is None and condition.holds(document, document):
+                return source
+        return named
+
+
+def _first_words(condition: Condition) -> Iterator[str]:
+    """Yield the words of which a document has one at its top if a condition holds; none if that cannot be said."""
+    prefix = condition.prefix.names
+    positive = [term for term in condition.terms if not term.negated]
+    if not positive:
+        return
+    names_of = (*prefix, *positive[0].path.names)
+    for end in range(1, len(names_of) + 1):
+        yield names.word("".join(names_of[:end]))
+
+
+def _words(document: Node) -> set[str]:
+    """Return the words of a document's keys, or of its elements' keys."""
+    value, _, reader = document
+    if isinstance(value, dict):
+        return set(reader.index(value))
+    if isinstance(value, list):
+        if (pairs := reader.pairs(value)) is not None:
+            return {names.word(name) for name, _, _ in pairs}
+        return {word for item in value[:_SOME] if isinstance(item, dict) for word in reader.index(item)}
+    return set()
+
+
+def _opens(source: Source, document: Node) -> bool:
+    """Say whether there is something to read in an envelope: an object, a list, or a text that holds one."""
+    if source.status:
+        return True
+    inside = python.inside(source.name, document) or (
+        found[0] for path in source.envelope if (found := find(path, document))
+    )
+    first = next(iter(inside), None)
+    if first is None:
+        return False
+    value = first.value
+    return isinstance(value, dict | list) or (
+        isinstance(value, str) and document.reader.inside(value) is not None
+    )

@@ -1,0 +1,101 @@
+"""The reference of an event: the scan's and the source's, held against each other, and rows that can have none."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from shared.alerts import alert
+from shared.mapping.defaults import Row
+from shared.mapping.event import Event
+from shared.payload import grouping, hunting, lists, names
+from shared.payload.grouping import Finding, Group
+from shared.problems import Problem
+
+_MILLISECONDS = len("2018-08-03T16:45:21.711Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The findings of the three keys, the keys that have several values, with a sentence each, and notes."""
+
+    findings: Mapping[str, Finding]
+    differ: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def taken(event: Event, group: Group) -> Taken:
+    """Return the reference of an event: the source's own before the scan's, where these do not contradict each other.
+
+    Of a value that lost digits the original is taken, if the payload carries that event too.
+    """
+    own = {
+        name: Finding(texts[0], node.place)
+        for name, node in event.reference.items()
+        if len(texts := list(dict.fromkeys(lists.texts(node.value)))) == 1
+    }
+    several = {
+        name: f"has different values: {', '.join(map(alert.shown, texts[:3]))}."
+        for name, node in event.reference.items()
+        if len(texts := list(dict.fromkeys(lists.texts(node.value)))) > 1
+    }
+    seen, differ = group.values(), group.differ()
+    if not own and not several:
+        return Taken(seen, differ, _notes(group, seen))
+    if not all(
+        grouping.agree(name, one.value, seen[name].value) for name, one in own.items() if name in seen
+    ):
+        return Taken(own, several)
+    found = dict(own)
+    notes = []
+    for name, one in seen.items():
+        if name not in own:
+            found[name] = one
+        elif grouping.exact(name, one.value, own[name].value):
+            found[name] = one
+            notes.append(f"{name}: {alert.shown(own[name].value)} lost digits, so the exact one was taken")
+    return Taken(
+        found, several | {name: text for name, text in differ.items() if name not in own}, tuple(notes)
+    )
+
+
+def _notes(group: Group, seen: Mapping[str, Finding]) -> tuple[str, ...]:
+    """Return a note for each value that lost digits, beside the exact one that was taken."""
+    return tuple(
+        f"{name}: {alert.shown(copy.value)} lost digits, so the exact one was taken"
+        for name, one in seen.items()
+        for copy in group.keys.get(name, {}).values()
+        if grouping.exact(name, one.value, copy.value)
+    )
+
+
+def is_short(time: str) -> bool:
+    """Say whether a time has milliseconds or less, so that it certainly lost digits where its source cuts them."""
+    known = alert.canonical(names.KEYS[1], time)
+    return known is not None and len(known) <= _MILLISECONDS
+
+
+def refused(row: Row) -> Iterator[Problem]:
+    """Yield why a row of advanced hunting names no event that an alert can refer to."""
+    table = row.table()
+    reason = hunting.refusal(table) if table else None
+    if reason is None and table is None and row.column("NetworkMessageId") and not row.column("DeviceId"):
+        reason = (
+            "This is an email event: its ReportId is no endpoint event, and Defender cannot raise an alert from it by"
+            " reference. Only Device* tables can."
+        )
+    if reason:
+        yield Problem("reportId", reason)
+    first, second = row.column("Timestamp"), row.column("Timestamp1")
+    if (
+        row.column("AlertId")
+        and row.column("ReportId")
+        and not row.column("ReportId1")
+        and first
+        and second
+        and first != second
+    ):
+        yield Problem(
+            "eventTime",
+            f"The row joins an alert and an event: Timestamp is {first}, Timestamp1 is {second}. Nothing says which one is"
+            " the event's. Drop the alert's before the join: AlertEvidence | project AlertId, DeviceId | join kind=inner"
+            " DeviceProcessEvents on DeviceId.",
+        )

@@ -1,0 +1,228 @@
+"""Lists that stand for an object: of names and values, of columns and rows, of a card's texts.
+
+Each entry is told with its place in the list, so that what was found can be shown where the sender wrote it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.payload import names
+from shared.payload import texts as text_forms
+
+Entry = tuple[str, Any, tuple[str | int, ...]]
+"""One entry of an object: its name, its value, and the steps from the list to the value."""
+
+_NAMES = (
+    "key",
+    "name",
+    "field",
+    "label",
+    "k",
+    "fieldname",
+    "columnname",
+    "tag",
+    "objectrelation",
+    "attribute",
+    "property",
+    "title",
+    "toplabel",
+    "comment",
+    "type",
+)
+_VALUES = (
+    "value",
+    "values",
+    "v",
+    "val",
+    "text",
+    "fieldvalue",
+    "columnvalue",
+    "content",
+    "displayvalue",
+    "stringvalue",
+    "data",
+)
+_COLUMNS = ("columns", "fields", "headers", "header")
+_ROWS = ("rows", "values", "data")
+_MAX_PAIR_SIZE = 5  # a pair has a name, a value, and little else; more where the names mean something
+_MAX_KNOWN_SIZE = 16
+_MAX_VALUES = 20  # of an array under a known name
+_SOME = 20  # items that are asked for the names they know
+_SCALARS = (
+    "display_value",
+    "value",
+    "Value",
+    "$date",
+    "$numberLong",
+    "stringValue",
+    "intValue",
+    "#text",
+    "_",
+    "string",
+    "long",
+    "S",
+    "N",
+)
+_TYPES = (
+    "value",
+    "string",
+    "long",
+    "integer",
+    "int",
+    "double",
+    "number",
+    "text",
+    "date",
+    "datetime",
+    "keyword",
+)
+
+
+def pairs(items: list[Any]) -> list[Entry] | None:
+    """Return the entries of `[{"key": "x", "value": 1}]` or `[["x", 1]]`, whatever its keys are called.
+
+    None if the list is of another kind: records whose values are objects, or things with a reference of their own.
+    """
+    first = items[0] if items else None
+    if isinstance(first, list):
+        two = ((index, item) for index, item in enumerate(items) if isinstance(item, list) and len(item) == 2)  # noqa: PLR2004
+        found = [(item[0], item[1], (index, 1)) for index, item in two if isinstance(item[0], str)]
+        return found if found and isinstance(first[0] if first else None, str) and len(first) == 2 else None  # noqa: PLR2004
+    if not isinstance(first, dict) or not first:
+        return None
+    if len(first) == 1:
+        [wrapper], inner = first, next(iter(first.values()))
+        if isinstance(inner, dict) and wrapper not in ("event", "Event"):
+            within = [
+                item[wrapper]
+                for item in items
+                if isinstance(item, dict) and isinstance(item.get(wrapper), dict)
+            ]
+            found = pairs(within) if len(within) == len(items) else None
+            return (
+                [(name, value, (steps[0], wrapper, *steps[1:])) for name, value, steps in found]
+                if found
+                else None
+            )
+    return _named(items, first) or _sections(items, first)
+
+
+def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
+    if len(first) > _MAX_KNOWN_SIZE:
+        return None
+    by = {names.word(name): name for name in first}
+    value = next((by[name] for name in _VALUES if name in by), None)
+    if (
+        value is None
+        or not names.of_key("reportId").isdisjoint(by)
+        or not names.of_key("machineId").isdisjoint(by)
+    ):
+        return None
+    name = _name(items, first, by, value)
+    if name is None:
+        return None
+    found = [
+        (item[name].strip().strip(":"), item[value], (index, value))
+        for index, item in enumerate(items)
+        if isinstance(item, dict)
+        and isinstance(item.get(name), str)
+        and item.get(value) not in (None, "", [], {})
+    ]
+    if not found or all(scalar(one) is None and not _is_plain(one) for _, one, _ in found):
+        return None
+    return found
+
+
+def _name(items: list[Any], first: Mapping[str, Any], by: Mapping[str, str], value: str) -> str | None:
+    """Return the key under which the items have their names: the one whose texts mean the most, else a usual one."""
+    candidates = [name for name, text in first.items() if name != value and isinstance(text, str) and text]
+    known = {
+        name: sum(
+            isinstance(item, dict)
+            and isinstance(text := item.get(name), str)
+            and names.means(text.strip(" :"))
+            for item in items[:_SOME]
+        )
+        for name in candidates
+    }
+    best = max(candidates, key=lambda name: known[name], default=None)
+    if best is not None and known[best]:
+        return best
+    usual = next((by[name] for name in _NAMES if by.get(name) in candidates), None)
+    return usual if len(first) <= _MAX_PAIR_SIZE else None
+
+
+def _sections(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
+    """Return the fields of a chat card, each a text with its name in bold above its value."""
+    by = {names.word(name): name for name in first}
+    text = next((by[name] for name in ("text", "value", "content") if name in by), None)
+    if text is None or not isinstance(first[text], str) or len(first) > _MAX_PAIR_SIZE:
+        return None
+    found = [
+        (*told, (index, text))
+        for index, item in enumerate(items)
+        if isinstance(item, dict)
+        and isinstance(item.get(text), str)
+        and (told := text_forms.headed(item[text]))
+    ]
+    return found if any(names.means(name) for name, _, _ in found) else None
+
+
+def rows(table: Mapping[str, Any]) -> list[list[Entry]] | None:
+    """Return the rows of `{"columns": [{"name": "x"}], "rows": [[1]]}` as the entries of objects; None if it is none."""
+    by = {names.word(name): name for name in table} if len(table) <= _MAX_KNOWN_SIZE else {}
+    columns = next((table[by[name]] for name in _COLUMNS if name in by), None)
+    at = next((by[name] for name in _ROWS if name in by and isinstance(table[by[name]], list)), None)
+    if not isinstance(columns, list) or at is None:
+        return None
+    titles = [
+        next(
+            (column[name] for name in ("name", "Name", "columnName", "ColumnName", "text") if name in column),
+            None,
+        )
+        if isinstance(column, dict)
+        else column
+        for column in columns
+    ]
+    if not titles or not all(isinstance(title, str) for title in titles):
+        return None
+    return [
+        [
+            (title, cell, (at, row, column))
+            for column, (title, cell) in enumerate(zip(titles, cells, strict=False))
+        ]
+        for row, cells in enumerate(table[at])
+        if isinstance(cells, list)
+    ]
+
+
+def texts(value: Any) -> list[str]:
+    """Return the texts and numbers that a value is: one, those of an array, or the value in a typed object."""
+    if isinstance(value, str):
+        if value[:1] == "[" and isinstance(inner := text_forms.structured(value), list):
+            return texts(inner)
+        text = value.strip().strip('"')
+        return [text] if text else []
+    if isinstance(value, list):
+        return [
+            text for item in value[:_MAX_VALUES] if isinstance(item, str) for text in [item.strip()] if text
+        ]
+    inner = scalar(value)
+    return [] if inner is None else texts(inner)
+
+
+def scalar(value: Any) -> Any:
+    """Return the value in `{"stringValue": "x"}`, `{"integer": 1}`, `{"display_value": "x", "value": 1}`; else None."""
+    if not isinstance(value, dict) or not 0 < len(value) <= 3:  # noqa: PLR2004  # a value, its type, and a link
+        return None
+    found = next((value[name] for name in _SCALARS if name in value), None)
+    if found is None and len(value) == 1:
+        [(name, inner)] = value.items()
+        found = inner if name.lower().endswith(_TYPES) else None
+    return found if isinstance(found, str | list) else None
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, dict) and not (
+        isinstance(value, list) and value and isinstance(value[0], dict)
+    )

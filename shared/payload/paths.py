@@ -1,0 +1,171 @@
+"""Where something stands in a payload: paths to look for it, and places to tell.
+
+A path is names with dots: `event.SeverityName`. It matches nested names and dotted keys alike; lists are walked
+through; JSON in a string, `key=value` texts and name/value lists are entered as objects; case and punctuation do not
+count. `/` begins at the document, otherwise at the alert. Backticks quote a name with special signs in it.
+
+A place is a path in the payload as its sender wrote it: `alerts[0].labels.DeviceId`. It enters texts that hold JSON,
+and is a linked list, so that it costs nothing until it is shown.
+"""
+
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from shared.payload import names
+from shared.payload.reader import Reader, is_empty
+
+Place = tuple[Any, str | int] | None
+"""The place around, and the key or index in it; None is the payload itself."""
+
+_PIECE = re.compile(r"`([^`]*)`|([^.`]+)|(\.)")
+_MAX_FOUND = 200  # values of one path
+_MAX_LEVELS = 64
+_MAX_PLACE = 160
+_MAX_PART = 60
+
+
+class Node(NamedTuple):
+    """A value, where it stands, and the reader that opens what is in it."""
+
+    value: Any
+    place: Place
+    reader: Reader
+
+    def find(self, *where: str) -> list["Node"]:
+        """Return what stands at the first of these paths that has anything, from here on."""
+        return next((found for text in where if (found := find(path(text), self))), [])
+
+    def first(self, *where: str) -> "Node | None":
+        """Return the first thing that stands at these paths, None if there is none."""
+        return next(iter(self.find(*where)), None)
+
+    def inside(self, value: Any, *steps: str | int) -> "Node":
+        """Return a value that stands some steps further in."""
+        return Node(value, extended(self.place, steps), self.reader)
+
+    def elements(self) -> "list[Node]":
+        """Return the elements of a list, also of lists in it and of one in a string; of anything else itself."""
+        value = self.value
+        if isinstance(value, str) and isinstance(inner := self.reader.inside(value), list):
+            value = inner
+        if not isinstance(value, list) or self.reader.pairs(value) is not None:
+            return [self]
+        self.reader.spend(1 + len(value))
+        return [each for index, item in enumerate(value) for each in self.inside(item, index).elements()]
+
+
+@dataclass(frozen=True)
+class Path:
+    """A path. `names` are its parts as they are written, `absolute` says that it begins at the document."""
+
+    text: str
+    names: tuple[str, ...]
+    absolute: bool = False
+
+    @cached_property
+    def words(self) -> tuple[tuple[str, ...], ...]:
+        """For each part on, the words of one to all parts that follow it, joined: a dotted key is one of them."""
+        return tuple(
+            tuple(names.word("".join(self.names[start:end])) for end in range(start + 1, len(self.names) + 1))
+            for start in range(len(self.names))
+        )
+
+
+@functools.lru_cache(maxsize=4_096)
+def path(text: str) -> Path:
+    """Read a path. Raises `ValueError` with what is wrong."""
+    rest = text.strip()
+    absolute = rest.startswith("/")
+    parts: list[str] = []
+    after_dot = True
+    for quoted, bare, dot in _PIECE.findall(rest.removeprefix("/")):
+        if bool(dot) == after_dot:
+            raise ValueError(f"{text!r} is no path: names stand between single dots")
+        after_dot = bool(dot)
+        if not dot:
+            parts.append(quoted or bare.strip())
+    if not parts and absolute and rest == "/":
+        return Path(text, (), absolute=True)
+    if after_dot or not all(names.word(part) for part in parts) or rest.count("`") % 2:
+        raise ValueError(
+            f"{text!r} is no path: write names with dots, and quote a name with other signs in backticks"
+        )
+    return Path(text, tuple(parts), absolute)
+
+
+def find(where: Path, node: Node) -> list[Node]:
+    """Return what stands at a path, from a node on; nothing empty. A list at its end is one value."""
+    found: list[Node] = []
+    if where.names:
+        _step(where, 0, node, found, _MAX_LEVELS)
+        return found
+    return [] if is_empty(node.value) else [node]
+
+
+def _step(where: Path, at: int, node: Node, found: list[Node], levels: int) -> None:
+    value, place, reader = node
+    if at == len(where.names):
+        if not is_empty(value) and len(found) < _MAX_FOUND:
+            found.append(node)
+        return
+    reader.spend(1)
+    if levels <= 0 or len(found) >= _MAX_FOUND:
+        return
+    if isinstance(value, str):
+        if (inner := reader.inside(value, loose=True)) is not None:
+            _step(where, at, Node(inner, place, reader), found, levels - 1)
+    elif isinstance(value, dict):
+        for further, inside in _within(where, at, value, reader):
+            before = len(found)
+            _step(where, further, Node(value[inside], (place, inside), reader), found, levels - 1)
+            if len(found) > before:
+                return
+    elif isinstance(value, list):
+        if (pairs := reader.pairs(value)) is not None:
+            for further, word in enumerate(where.words[at], at + 1):
+                for name, inner, steps in pairs:
+                    if names.word(name) == word:
+                        _step(where, further, Node(inner, extended(place, steps), reader), found, levels - 1)
+        for index, item in enumerate(value) if not found else ():
+            if isinstance(item, dict | list | str):
+                _step(where, at, Node(item, (place, index), reader), found, levels - 1)
+
+
+def _within(where: Path, at: int, value: dict[str, Any], reader: Reader) -> Iterator[tuple[int, str]]:
+    """Yield the keys of an object that begin the rest of a path, as written first, and how far each of them goes."""
+    exact = where.names[at]
+    if exact in value and not is_empty(value[exact]):
+        yield at + 1, exact
+    index = reader.index(value)
+    for further, word in enumerate(where.words[at], at + 1):
+        name = index.get(word)
+        if name is not None and not (further == at + 1 and name == exact):
+            yield further, name
+
+
+def extended(place: Place, steps: tuple[str | int, ...]) -> Place:
+    """Return the place some steps further in."""
+    for step in steps:
+        place = (place, step)
+    return place
+
+
+def shown(place: Place) -> str:
+    """Return a place as people write it: `alerts[0].host.id`; a long one is cut in the middle."""
+    parts: list[str] = []
+    while place:
+        place, part = place
+        parts.append(f"[{part}]" if isinstance(part, int) else f".{part[:_MAX_PART]}")
+    text = "".join(reversed(parts)).removeprefix(".")
+    return text if len(text) <= _MAX_PLACE else f"{text[:20]}…{text[21 - _MAX_PLACE :]}"
+
+
+def name_of(place: Place) -> str:
+    """Return the key that a place is under, whatever arrays are between; "" for the payload itself."""
+    while place and isinstance(place[1], int):
+        place = place[0]
+    return str(place[1]) if place else ""

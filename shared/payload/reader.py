@@ -1,0 +1,58 @@
+"""Opens what stands for objects in a payload: texts that hold JSON, lists of names and values."""
+
+from collections.abc import Callable
+from typing import Any
+
+from shared.payload import lists, names, texts
+
+
+class Reader:
+    """Opens texts and lists; what it opened once it remembers. `spend` is told the steps, and may raise."""
+
+    def __init__(self, spend: Callable[[int], None]) -> None:
+        self.spend = spend
+        self._texts: dict[str, Any] = {}
+        self._loose: dict[str, Any] = {}
+        self._pairs: dict[
+            int, tuple[list[Any], list[lists.Entry] | None]
+        ] = {}  # by id(); what is kept keeps its id
+        self._indexes: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}  # the same
+
+    def inside(self, text: str, *, loose: bool = False) -> Any:
+        """Return what a text holds: JSON, or with `loose` also assignments and tables; None if nothing."""
+        if len(text) < texts.SHORTEST:
+            return None
+        if text not in self._texts:
+            self.spend(1 + (len(text) >> 4))
+            self._texts[text] = texts.structured(text)
+        found = self._texts[text]
+        if found is None and loose:
+            if text not in self._loose:
+                self.spend(4 + (len(text) >> 4))
+                self._loose[text] = texts.loose(text)
+            found = self._loose[text]
+        return found
+
+    def pairs(self, items: list[Any]) -> list[lists.Entry] | None:
+        """Return the entries of a list of names and values; None if it is another list."""
+        if id(items) not in self._pairs:
+            self.spend(2 + (len(items) >> 1))
+            self._pairs[id(items)] = items, lists.pairs(items)
+        return self._pairs[id(items)][1]
+
+    def index(self, where: dict[str, Any]) -> dict[str, str]:
+        """Return the keys of an object by their words; of keys alike, the first that is not empty."""
+        known = self._indexes.get(id(where))
+        if known is None:
+            self.spend(1 + len(where))
+            found: dict[str, str] = {}
+            for name, value in where.items():
+                if not is_empty(value):
+                    found.setdefault(names.word(name), name)
+            self._indexes[id(where)] = known = where, found
+        return known[1]
+
+
+def is_empty(value: object) -> bool:
+    """Say whether a value is as good as none: null, blank text, an empty list or object."""
+    return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})

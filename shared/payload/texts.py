@@ -1,0 +1,188 @@
+"""What a text of a payload holds: JSON, a log line with JSON in it, assignments, a printed map, a table.
+
+Plain functions, each linear in its text. What they give is read like any other part of the payload; a text that
+holds nothing gives None.
+"""
+
+import csv
+import html
+import re
+from typing import Any
+from urllib.parse import unquote_plus
+
+from shared.payload import body, names
+
+SHORTEST = len('{"a":1}')
+"""A shorter text holds nothing."""
+
+_BASE64 = frozenset(("ey", "ew", "W3", "Ww", "Wy"))  # the first letters of { and [ encoded, whatever follows
+_PYTHON = (("'", '"'), (": None", ": null"), (": True", ": true"), (": False", ": false"))
+_RUBY = re.compile(r'"((?:[^"\\]|\\.)*+)"|:(\w{1,100})(?= ?=>)|( ?=> ?)|\bnil\b', re.ASCII)
+_GO = re.compile(r"([A-Za-z_][\w.]{0,99}):([^\s\[\]]++)", re.ASCII)
+_MAX_ASSIGNED = _MAX_LINES = _MAX_ROWS = 1_000
+_MAX_NAME = 60
+_ASSIGNMENT = re.compile(r"(?:^|(?<=[\s,;|^{(\[]))([A-Za-z_@][\w.@/-]{0,99})=", re.ASCII)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"(?=$|[\s,;|^\])}])', re.DOTALL)
+_LINE = re.compile(r"\n|[;,|] ?(?=[A-Za-z][\w. -]{0,58}(?: =|:) )", re.ASCII)
+_ESCAPED = re.compile(r'\\(["=|])')
+_MARKS = " \t\r*_`>~\u2022\u00b7-"
+_HEADED = re.compile(
+    r"\s*[*_`~]{1,3}([^*_`~\n]{1,60})[*_`~]{1,3}:?\s*\n?(.{1,4096})|([^:\n]{1,60}):?\n(.{1,4096})", re.DOTALL
+)
+_ROW = re.compile(r"<tr[^<>]*>", re.IGNORECASE)
+_CELL = re.compile(r"<t[dh][^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
+_DELIMITERS = (",", "\t", ";")
+_RECORD = re.compile(r'["{]|\[\s*["{\[]|[^\n]{0,300}\{"')
+_PACKED = ("DeviceId", "ReportId", "Timestamp")
+
+
+def structured(text: str) -> Any:
+    """Return the JSON that a text is, also encoded in base64, in a URL or in HTML; None if it is none."""
+    if text[:3] in ("%7B", "%7b", "%5B", "%5b"):
+        text = unquote_plus(text)
+    if "&quot;" in text:
+        text = html.unescape(text)
+    start = text[0] if text[:1] > " " else text.lstrip()[:1]
+    if start in ("{", "[", '"'):
+        found = body.parse(text)
+        if found is None and "'" in text[1:3]:
+            found = body.parse(_python(text))
+        if found is None and "=>" in text:
+            found = body.parse(_RUBY.sub(_as_json, text))
+        return found if isinstance(found, dict | list | str) else None
+    if text[:2] in _BASE64:
+        return body.parse(body.from_base64(text) or "")
+    return None
+
+
+def loose(text: str) -> Any:
+    """Return what else a text may hold: JSON within a log line, a table, a printed map, lines and assignments."""
+    if "{" in text and (inner := body.embedded(text)):
+        return inner
+    if "<t" in text[:100_000] or "<T" in text[:100_000]:
+        return _html(text)
+    if (rows := _delimited(text)) is not None:
+        return rows
+    if text.startswith("map["):
+        return dict(_GO.findall(text)) or None
+    if text[:1] in ("{", "@", "["):
+        text = text.rstrip("}]) \r\n")
+    return (listed(text) | assigned(text)) or None
+
+
+def is_record(text: str) -> bool:
+    """Say whether a text is, or holds, a record in JSON."""
+    return _RECORD.match(text) is not None
+
+
+def packed(text: str) -> dict[str, str] | None:
+    """Return `"DeviceId|ReportId|Timestamp"` as an object with these keys; None if it has not these three parts."""
+    parts = [part.strip() for part in text.split("|", len(_PACKED))]
+    return dict(zip(_PACKED, parts, strict=True)) if len(parts) == len(_PACKED) and all(parts) else None
+
+
+def assigned(text: str) -> dict[str, Any]:
+    """Return `a=1, b="x y"` as `{"a": "1", "b": "x y"}`. A name that is there twice gets a list of its values.
+
+    An unquoted value goes on to the next name, as in the extensions of CEF and LEEF.
+    """
+    found: dict[str, list[str]] = {}
+    name = _ASSIGNMENT.search(text)
+    for _ in range(_MAX_ASSIGNED):
+        if not name:
+            break
+        quoted = _QUOTED.match(text, name.end())
+        following = _ASSIGNMENT.search(text, quoted.end() if quoted else name.end())
+        value = quoted[1] if quoted else text[name.end() : following.start() if following else len(text)]
+        if value := _ESCAPED.sub(r"\1", value.strip(" \t\r\n,;|^")):
+            found.setdefault(name[1], []).append(value)
+        name = following
+    return _singles(found)
+
+
+def listed(text: str) -> dict[str, Any]:
+    """Return the lines `x: 1` or `x = 1` of a text as `{"x": "1"}`, also several on one line.
+
+    A name that is there twice gets a list of its values.
+    """
+    found: dict[str, list[str]] = {}
+    for line in _LINE.split(text, _MAX_LINES)[:_MAX_LINES]:
+        name, sign, value = line.partition(":" if ":" in line.partition(" = ")[0] else " = ")
+        if sign and 0 < len(name) < _MAX_NAME and (value := value.strip(" \t\r*`")):
+            found.setdefault(name.strip(_MARKS), []).append(value)
+    return _singles(found)
+
+
+def headed(text: str) -> tuple[str, str] | None:
+    """Return the name and the value of a chat card's field: `*Severity:*` and what stands below or behind it."""
+    found = _HEADED.fullmatch(text.strip())
+    if not found:
+        return None
+    name, value = (found[1], found[2]) if found[1] else (found[3], found[4])
+    return (
+        (name.strip(" :"), value.strip(" \t\r\n*_`"))
+        if name.strip(" :") and value.strip(" \t\r\n*_`")
+        else None
+    )
+
+
+def _singles(found: dict[str, list[str]]) -> dict[str, Any]:
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def _python(text: str) -> str:
+    for theirs, ours in _PYTHON:
+        text = text.replace(theirs, ours)
+    return text
+
+
+def _as_json(found: re.Match[str]) -> str:
+    """Return a piece of what Ruby prints of a hash as JSON: `:name =>`, `"name"=>`, nil."""
+    if found[1] is not None:
+        return found[0]
+    if found[2]:
+        return f'"{found[2]}"'
+    return ": " if found[3] else "null"
+
+
+def _delimited(text: str) -> list[dict[str, Any]] | None:
+    """Return the rows of a text in CSV, or of a Markdown table, whose header names a known key."""
+    start = text.lstrip()
+    header, newline, _ = start.partition("\n")
+    if not newline or len(header) > 4_096:  # noqa: PLR2004  # a header of names
+        return None
+    if header.count("|") > 1:
+        lines = [line.strip().strip("|") for line in start.split("\n", _MAX_ROWS)[:_MAX_ROWS] if "|" in line]
+        cells = [[cell.strip(" `*") for cell in line.split("|")] for line in lines]
+        return _table([row for row in cells if not all(set(cell) <= set(":- ") for cell in row)])
+    for delimiter in _DELIMITERS:
+        if header.count(delimiter) > 0 and any(
+            names.means(cell.strip('" \r')) for cell in header.split(delimiter)
+        ):
+            lines = start.replace("\r\n", "\n").split("\n", _MAX_ROWS)[:_MAX_ROWS]
+            try:
+                return _table(list(csv.reader(lines, delimiter=delimiter)))
+            except csv.Error:
+                return None
+    return None
+
+
+def _html(text: str) -> Any:
+    """Return the tables of a text in HTML: rows under a header, or rows of a name and a value."""
+    rows = [
+        [html.unescape(_TAG.sub(" ", cell)).strip() for cell in _CELL.split(row)[1:]]
+        for row in _ROW.split(text, _MAX_ROWS)[1:]
+    ]
+    rows = [row for row in rows if row]
+    if rows and all(len(row) == 2 for row in rows) and not all(map(names.means, rows[0])):  # noqa: PLR2004  # a pair
+        return _singles({name.strip(" :"): [value] for name, value in rows})
+    return _table(rows)
+
+
+def _table(rows: list[list[str]]) -> list[dict[str, Any]] | None:
+    """Return rows under their header as objects; None where no column has a known name."""
+    rows = [row for row in rows if any(row)]
+    if len(rows) < 2 or not any(names.means(cell) for cell in rows[0]):  # noqa: PLR2004  # a header and a row
+        return None
+    return [dict(zip(rows[0], row, strict=False)) for row in rows[1:]]
