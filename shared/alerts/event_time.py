@@ -38,7 +38,8 @@ _SPOKEN = re.compile(
     r"(?=.*\d:\d\d)[A-Za-z]{3,9}\.?,? .*|\d{1,2} [A-Za-z]{3,9}\.? \d{4}.*", re.ASCII | re.DOTALL
 )
 _EXACTLY = (
-    "Send it as text with all its digits: tostring(Timestamp) in KQL, (Get-Date $time).ToString('o') in PowerShell"
+    "Send it as text with all its digits: tostring(Timestamp) in KQL,"
+    " (Get-Date $time).ToString('o') in PowerShell"
 )
 POWERSHELL = f"is a date object of PowerShell, in which the time is cut. {_EXACTLY}"
 """Why a date object cannot be read."""
