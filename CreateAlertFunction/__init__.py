@@ -11,7 +11,12 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
         answer = reply.handshake(req.headers.get("WebHook-Request-Origin"))
     else:
         answer = reply.guarded(
-            lambda: app.gateway().receive(req.get_body(), req.params, reply.origin(req.url))
+            lambda: app.gateway().receive(
+                req.get_body(),
+                req.params,
+                reply.origin(req.url),
+                content_encoding=req.headers.get("Content-Encoding", ""),
+            )
         )
     return func.HttpResponse(
         answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type

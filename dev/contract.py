@@ -87,7 +87,8 @@ class Contract:
         kind = kind.partition(";")[0].strip()
         if kind not in found["content"]:
             return [f"the content type {kind!r} is not documented"]
-        return self.schema_breaches(f"{pointer}/content/{_escaped(kind)}/schema", json.loads(body))
+        value = body if kind == "text/plain" else json.loads(body)
+        return self.schema_breaches(f"{pointer}/content/{_escaped(kind)}/schema", value)
 
     def _template(self, path: str) -> str:
         """Return the documented path that fits; the one with the fewest parameters."""

@@ -17,6 +17,7 @@ from shared.delivery import Told
 from shared.ledger import Delivery, Entry
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
+from shared.payload import compression
 from shared.problems import NotFound, PayloadError, PayloadTooLarge, StorageOut, TokenError, WebhookError
 from shared.storage import MAX_OPERATIONS, Conflict, Operation
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 DEFAULTS = ("severity", "category", "title", "description", "recommendedAction")
-_PARAMETERS = {name.lower(): name for name in (*DEFAULTS, "source", "dryRun")}
+_PARAMETERS = {name.lower(): name for name in (*DEFAULTS, "source", "dryRun", "validationToken")}
+MAX_TOKEN = 2_000
+"""Characters of a token that is sent back to Microsoft Graph, which asks so whether a subscription's URL is ours."""
 TICK_SECONDS = 55.0
 OVERDUE_SECONDS = 300.0
 IDLE_SECONDS = 90.0  # no slot is open for longer while a dispatcher works, not even after direct calls
@@ -72,18 +75,33 @@ class Gateway:
     )
     _purge: retention.Schedule = dataclasses.field(default_factory=retention.Schedule)
 
-    def receive(self, body: bytes, query: Mapping[str, str], origin: str, *, keep: bool = True) -> "Reply":
+    def receive(
+        self,
+        body: bytes,
+        query: Mapping[str, str],
+        origin: str,
+        *,
+        keep: bool = True,
+        content_encoding: str = "",
+    ) -> "Reply":
         """Turn one POST into alerts; answer with what became of them within `INLINE_SECONDS`.
 
         `query` are the URL's parameters; `origin` is the scheme and host under which the caller reached us.
-        `keep` is false for a payload that is kept already, should it be refused.
+        `keep` is false for a payload that is kept already, should it be refused. A body that is compressed as its
+        first bytes or `content_encoding` say is opened, and is then the one that is kept.
         """
         until = self.clocks.monotonic() + self.settings.inline_seconds
         query = {_PARAMETERS.get(name.lower().replace("_", ""), name): value for name, value in query.items()}
+        token = query.get("validationToken", "")
+        if not body.strip() and 0 < len(token) <= MAX_TOKEN:
+            return reply.echo(token)
         dry = query.get("dryRun", "false").lower()
         if dry not in ("true", "false"):  # what was meant to be dry must not reach a device
             raise parameters.wrong("dryRun", query["dryRun"], "true | false")
         try:
+            body = compression.opened(
+                body, max_bytes=self.settings.max_payload_bytes, content_encoding=content_encoding
+            )
             outcome = self._map(body, query)
             if outcome.ignored is not None:
                 return delivery.ignored(outcome)

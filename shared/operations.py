@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared import condition, discard, journal, listing, parameters, permission, replay, reply, window
-from shared.alerts.alert import cut
+from shared.alerts.text import cut
 from shared.delivery import utc
 from shared.gateway import Gateway
 from shared.identity import Claims

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
-from shared.alerts.alert import shown
+from shared.alerts.text import shown
 from shared.problems import Problem, RequestError
 
 HOSTS_OWN = ("code", "clientid")

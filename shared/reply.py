@@ -12,6 +12,7 @@ from shared.problems import CONTENT_TYPE as PROBLEM
 from shared.problems import SettingsError, WebhookError
 
 JSON = "application/json"
+TEXT = "text/plain"
 _ORIGIN = re.compile(
     r"[A-Za-z0-9.*:/_-]{1,255}"
 )  # a host name, as the specification asks; nothing else is echoed
@@ -19,7 +20,7 @@ _ORIGIN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer. `body` is JSON text; `headers` without the content type."""
+    """An HTTP answer. `body` is JSON text, or the plain text of an echo; `headers` without the content type."""
 
     status: int
     body: str = ""
@@ -49,6 +50,12 @@ def handshake(origin: str | None) -> Reply:
     named = origin is not None and _ORIGIN.fullmatch(origin)
     allowed = {"WebHook-Allowed-Origin": str(origin), "WebHook-Allowed-Rate": "*"} if named else {}
     return Reply(200, headers={"Allow": "POST, OPTIONS", **allowed})
+
+
+def echo(token: str) -> Reply:
+    """Answer the POST by which Microsoft Graph asks whether a subscription's URL is ours: its token, as text only."""
+    text = token.encode("utf-8", "replace").decode()
+    return Reply(200, text, TEXT, {"X-Content-Type-Options": "nosniff"})
 
 
 def origin(url: str) -> str:

@@ -7,15 +7,18 @@ users ran into. Lengths of texts are not documented there; ours are `MAX_LENGTHS
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
 
 from shared.alerts import event_time, vocabulary
-from shared.payload import shapes
+from shared.alerts import text as texts
+from shared.alerts.placeholder import unfilled
+from shared.alerts.text import GUID
 from shared.problems import Problem
+
+cut, shown, units = texts.cut, texts.shown, texts.units
 
 SEVERITIES = vocabulary.SEVERITIES
 CATEGORIES = vocabulary.CATEGORIES
@@ -39,12 +42,9 @@ _MAX_INT64 = 2**63 - 1
 _MAX_EXACT_DOUBLE = 2**53
 _MACHINE_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,2})?")
-_PLACEHOLDER = re.compile(
-    r"\{\{.{0,200}\}\}|[@$%#]\{.{0,200}\}|@.{0,200}\)|[$%].{1,200}[$%]|<.{1,200}>", re.DOTALL
-)
-_UNSENDABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
-_JOINER = "\u200d"  # makes one emoji of several
-_MAX_JOINED = 32
+_UNSENDABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+_LINE_ENDS = re.compile("\r\n?|[\u2028\u2029]")
+_DATE_OBJECT = {"value", "datetime"}
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
@@ -107,10 +107,11 @@ class _Value:
     truncated: bool = False
 
 
-def check(values: Mapping[str, object]) -> Checked:
+def check(values: Mapping[str, object], now: float | None = None) -> Checked:
     """Turn values by the API's names into an alert, or say everything that is wrong with them.
 
-    A value is text. Numbers come as text too (`payload.Number`), exactly as they were written.
+    A value is text. Numbers come as text too (`payload.Number`), exactly as they were written. `now`, in UTC
+    seconds, adds a note to a time that Defender cannot find any more, or not yet.
     """
     found: dict[str, _Value] = {}
     wrong: list[Problem] = []
@@ -121,6 +122,9 @@ def check(values: Mapping[str, object]) -> Checked:
         except ValueError as reason:
             wrong.append(Problem(field, f"{reason}. Accepted: {_ACCEPTED[field]}."))
     notes = tuple(f"{field}: {note}" for field, value in found.items() for note in value.notes)
+    if now is not None and "eventTime" in found:
+        time = found["eventTime"].text
+        notes += tuple(f"eventTime: {time} {why}" for why in _some(event_time.unfindable(time, now)))
     if wrong:
         return Checked(None, tuple(wrong), notes)
     alert = Alert(*(found[field].text for field in FIELDS))
@@ -135,54 +139,49 @@ def canonical(field: str, value: str) -> str | None:
         return None
 
 
-def shown(value: object) -> str:
-    """Return a value as it may stand in an answer or a log: short, one line, printable."""
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "an array"
-    if not isinstance(value, str):
-        return json.dumps(value)
-    short = value if len(value) <= 60 else value[:60] + "…"  # noqa: PLR2004  # enough to recognise it
-    return json.dumps(short, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
-
-
-def units(text: str) -> int:
-    """Return a text's length in UTF-16 units, in which Defender and Table Storage count."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def cut(text: str, limit: int) -> str:
-    """Return a text of at most `limit` UTF-16 units; what was cut ends in an ellipsis."""
-    if units(text) <= limit:
-        return text
-    kept = text.encode("utf-16-le", "surrogatepass")[: (limit - 1) * 2].decode("utf-16-le", "ignore")
-    end = len(kept)
-    # Not between a letter and its accents, or inside a joined emoji; but never much further back.
-    while len(kept) - end < _MAX_JOINED and end > 1 and (_joins(text[end]) or text[end - 1] == _JOINER):
-        end -= 1
-    return text[:end].rstrip() + "…"
-
-
 def _read(field: str, value: object) -> _Value:
-    if shapes.empty(value):
-        raise ValueError("is missing" if value is None else f"{shown(value)} is empty")
+    if value is None:
+        raise ValueError("is missing")
+    if value in ([], {}) or (isinstance(value, str) and not value.strip()):
+        raise ValueError(f"{shown(value)} is empty")
+    if field == "eventTime" and isinstance(value, dict) and {key.lower() for key in value} >= _DATE_OBJECT:
+        raise ValueError(event_time.POWERSHELL)
     if not isinstance(value, str):
         raise ValueError(f"{shown(value)} is not text")  # noqa: TRY004  # every problem is a ValueError here
     try:
         return _READERS[field](str(value))
     except ValueError as reason:
-        told = "is a placeholder that nobody filled" if _PLACEHOLDER.fullmatch(value.strip()) else reason
+        told = "is a placeholder that nobody filled" if unfilled(value) else reason
         raise ValueError(f"{shown(value)} {told}") from None
 
 
+def _key(read: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """Return a reader that leaves out what nobody can see at a value's ends, and names it elsewhere."""
+
+    def read_seen(value: str) -> _Value:
+        text, left_out = texts.trimmed(value)
+        try:
+            found = read(text)
+        except ValueError:
+            if unseen := texts.unseen(text):
+                raise ValueError(f"has an invisible character inside: {unseen}") from None
+            raise
+        return (
+            replace(found, notes=(f"left out an invisible character: {left_out}", *found.notes))
+            if left_out
+            else found
+        )
+
+    return read_seen
+
+
 def _machine_id(value: str) -> _Value:
-    text = value.strip().removeprefix("DeviceId:")  # as Google's UDM writes it
+    text = value.removeprefix("DeviceId:")  # as Google's UDM writes it
     if _MACHINE_ID.fullmatch(text):
         return _Value(text)
     if _MACHINE_ID.fullmatch(text.lower()):
         return _Value(text.lower(), ("was written in capitals; Defender's are lower-case",))
-    if shapes.GUID.fullmatch(text):
+    if GUID.fullmatch(text):
         raise ValueError(
             "is a GUID: an Entra (Azure AD) device id or another product's id, not the device id of Defender"
         )
@@ -198,16 +197,15 @@ def _event_time(value: str) -> _Value:
     return _Value(found.text, _some(found.note), found.truncated)
 
 
-def _report_id(value: str) -> _Value:
-    text = value.strip()
-    if shapes.GUID.fullmatch(text):
+def _report_id(text: str) -> _Value:
+    if GUID.fullmatch(text):
         raise ValueError(
             "is a GUID: the ReportId of an email, identity or cloud app event, which this API cannot find"
         )
     if text.startswith("-") and _NUMBER.fullmatch(text[1:]):
         raise ValueError("is negative")
     if not _NUMBER.fullmatch(text):
-        of_email = shapes.GUID.match(text) or "_" in text
+        of_email = GUID.match(text) or "_" in text
         raise ValueError(
             "is no whole number"
             + (": so are the ReportIds of email and cloud app events" if of_email else "")
@@ -241,36 +239,28 @@ def _category(value: str) -> _Value:
     return _Value(word.text, _some(word.note))
 
 
-def _line(field: str) -> Callable[[str], _Value]:
-    def read(value: str) -> _Value:
-        return _fitted(field, " ".join(_UNSENDABLE.sub(" ", value).split()))
-
-    return read
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
-def _lines(field: str) -> Callable[[str], _Value]:
-    def read(value: str) -> _Value:
-        text = value.replace("\r\n", "\n").replace("\r", "\n")
-        return _fitted(field, _UNSENDABLE.sub(" ", text).strip())
-
-    return read
-
-
-def _fitted(field: str, text: str) -> _Value:
-    notes: tuple[str, ...] = ()
-    if _HALF_PAIR.search(text):
-        text = _HALF_PAIR.sub("\ufffd", text)
-        notes += ("half characters were replaced by U+FFFD",)
-    if not text:
-        raise ValueError("has no printable character")
+def _text(field: str, arranged: Callable[[str], str]) -> Callable[[str], _Value]:
+    """Return a reader of texts: without what cannot be sent or seen, and no longer than the field's limit."""
     limit = MAX_LENGTHS[field]
-    if units(text) > limit:
-        notes += (f"cut from {units(text):,} to {limit:,} characters",)
-    return _Value(cut(text, limit), notes)
 
+    def read(value: str) -> _Value:
+        text, hidden = texts.visible(value)
+        notes = _some(f"removed an invisible character: {hidden}" if hidden else None)
+        text = arranged(_UNSENDABLE.sub(" ", _LINE_ENDS.sub("\n", text)))
+        if _HALF_PAIR.search(text):
+            text = _HALF_PAIR.sub("\ufffd", text)
+            notes += ("half characters were replaced by U+FFFD",)
+        if not text:
+            raise ValueError("has no printable character")
+        if units(text) > limit:
+            notes += (f"cut from {units(text):,} to {limit:,} characters",)
+        return _Value(cut(text, limit), notes)
 
-def _joins(character: str) -> bool:
-    return unicodedata.category(character) in ("Mn", "Me", "Mc") or character == _JOINER
+    return read
 
 
 def _some(note: str | None) -> tuple[str, ...]:
@@ -278,14 +268,14 @@ def _some(note: str | None) -> tuple[str, ...]:
 
 
 _READERS: Mapping[str, Callable[[str], _Value]] = {
-    "machineId": _machine_id,
-    "eventTime": _event_time,
-    "reportId": _report_id,
+    "machineId": _key(_machine_id),
+    "eventTime": _key(_event_time),
+    "reportId": _key(_report_id),
     "severity": _severity,
     "category": _category,
-    "title": _line("title"),
-    "description": _lines("description"),
-    "recommendedAction": _lines("recommendedAction"),
+    "title": _text("title", _one_line),
+    "description": _text("description", str.strip),
+    "recommendedAction": _text("recommendedAction", str.strip),
 }
 _ACCEPTED: Mapping[str, str] = {
     "machineId": "the DeviceId of Defender's advanced hunting, 40 hex digits",

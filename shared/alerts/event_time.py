@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from shared.alerts.text import trimmed
+
 ACCEPTED = (
     "UTC ISO 8601 as advanced hunting shows it (2018-08-03T16:45:21.7115183Z, up to seven fractional digits),"
     " the same with an offset, or epoch seconds, milliseconds, microseconds or nanoseconds"
@@ -28,6 +30,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEARS = (946_684_800, 4_102_444_800)  # 2000 to 2100: their seconds, ms, µs and ns never overlap
 _UNITS = (("seconds", 0), ("milliseconds", 3), ("microseconds", 6), ("nanoseconds", 9))
 _COARSE = 10**4  # ticks in a millisecond
+_DOTNET = re.compile(r"(?:new )?\\?/?Date\((-?\d{1,18})(?:[+-]\d{4})?\)\\?/?", re.ASCII)
+_LOCAL = re.compile(
+    r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4},?\s+\d{1,2}:\d\d.*|\d{4}/\d\d?/\d\d?\s.*", re.ASCII | re.DOTALL
+)
+_SPOKEN = re.compile(
+    r"(?=.*\d:\d\d)[A-Za-z]{3,9}\.?,? .*|\d{1,2} [A-Za-z]{3,9}\.? \d{4}.*", re.ASCII | re.DOTALL
+)
+_EXACTLY = (
+    "Send it as text with all its digits: tostring(Timestamp) in KQL,"
+    " (Get-Date $time).ToString('o') in PowerShell"
+)
+POWERSHELL = f"is a date object of PowerShell, in which the time is cut. {_EXACTLY}"
+"""Why a date object cannot be read."""
+_FINDABLE_DAYS = 30
+_AHEAD_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +58,14 @@ class EventTime:
 
 def read(value: str) -> EventTime:
     """Return the time in Defender's form. Raises `ValueError` with the reason, if there is no exact one."""
-    text = value.strip()
+    text, _ = trimmed(value)
     if _NUMBER.fullmatch(text):
         return _from_epoch(text)
+    if dotnet := _DOTNET.fullmatch(text):
+        return _from_dotnet(text, dotnet[1])
     found = _ISO.fullmatch(text)
     if not found:
-        raise ValueError("is no time we can read exactly")
+        raise ValueError(_unread(text))
     try:
         moment = datetime.fromisoformat(f"{found['date']}T{found['clock']}")
     except ValueError:
@@ -63,6 +82,46 @@ def read(value: str) -> EventTime:
     result = moment.isoformat() + (f".{fraction}" if fraction else "") + "Z"
     zone = "" if found["zone"] else ", taken as UTC because it names no zone"
     return EventTime(result, f"{text} became {result}{cut}{zone}")
+
+
+def unfindable(text: str, now: float) -> str | None:
+    """Return why Defender cannot find an event of this time, in its form, at `now` (UTC seconds), or None."""
+    age = now - datetime.fromisoformat(text[:19] + "Z").timestamp()
+    if age > _FINDABLE_DAYS * 86_400:
+        return (
+            f"is {age / 86_400:,.0f} days ago, and Defender finds events of the last {_FINDABLE_DAYS} days only:"
+            " is it the event's own time?"
+        )
+    if age < -_AHEAD_SECONDS:
+        minutes = -age / 60
+        ahead = f"{minutes:,.0f} minutes" if minutes < 120 else f"{minutes / 60:,.0f} hours"  # noqa: PLR2004
+        return f"is {ahead} ahead, so Defender has no such event yet: is it UTC, and the clock right?"
+    return None
+
+
+def _unread(text: str) -> str:
+    """Return why a text is no time that can be read."""
+    if text.startswith("@{"):
+        return POWERSHELL
+    if _LOCAL.fullmatch(text):
+        return (
+            "is no time we can read exactly: .NET, PowerShell and spreadsheets print it so, with day and month in"
+            f" the order of a country and the fraction cut. {_EXACTLY}"
+        )
+    if _SPOKEN.fullmatch(text):
+        return f"is no time we can read exactly: it is printed for people, its fraction is cut. {_EXACTLY}"
+    return "is no time we can read exactly"
+
+
+def _from_dotnet(text: str, milliseconds: str) -> EventTime:
+    """Return the time of `/Date(1784386551581)/`; an offset behind it only says where it was printed."""
+    if milliseconds.startswith("-"):
+        raise ValueError("is a placeholder for 'no time'")
+    if len(milliseconds) not in (12, 13):
+        raise ValueError("is no date of .NET between the years 2000 and 2100")
+    found = _from_epoch(milliseconds)
+    note = f"{text} became {found.text}; .NET and PowerShell cut it to milliseconds. {_EXACTLY}"
+    return EventTime(found.text, note, truncated=True)
 
 
 def _offset(found: re.Match[str]) -> timedelta:

@@ -1,18 +1,22 @@
 """Other products' words for severity and category, turned into Defender's.
 
 The words and scales are data, `tables/severity.json` and `category.json`: `words` mean the same,
-`nearest` come closest. Case, spaces and punctuation do not count. `techniques.json` are the tactics and techniques
-of MITRE ATT&CK for enterprises; a technique that serves several tactics stands under its most usual one.
+`nearest` come closest, `around` say nothing in a tag. Case, accents, spaces and punctuation do not count.
+`techniques.json` are the tactics and techniques of MITRE ATT&CK for enterprises; a technique that serves several
+tactics stands under its most usual one.
 """
 
 import functools
 import json
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+from shared.alerts.text import visible
 
 SEVERITIES = ("Low", "Medium", "High")
 CATEGORIES = (
@@ -39,14 +43,23 @@ NO_EQUAL = "SuspiciousActivity"
 _TABLES = Path(__file__).parent / "tables"
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 _RATED = re.compile(r"(\d{1,3}(?:\.\d{1,9})?) ?(?:(?:/|of|out of) ?(\d{1,3})|%)", re.ASCII)
-_NOT_A_WORD = re.compile(r"[^0-9a-z]+")
-_ATTACK_ID = re.compile(r"(?<![0-9a-z])(TA\d{4}|T\d{4}(?:\.\d{3})?)(?!\d)", re.IGNORECASE)
-_SEPARATORS = {
-    "severity": re.compile(r"[^0-9A-Za-z]+"),
-    "category": re.compile(r"[.:/|()\[\]#]+|\s-\s"),
-}
-_MAX_WORD = 100
+_CODE = re.compile(r"(?<![0-9a-z])(?:p|prio|priority|sev)[\W_]{0,3}[0-5](?![0-9a-z]|[.,/]\d)")
+_NEGATIONS = frozenset(("no", "not", "non", "none", "never", "without"))
+_NOT_A_WORD = re.compile(r"[\W_]+")
+_BETWEEN_WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
+_BETWEEN_SEGMENTS = re.compile(r"[.:/|()\[\]{}#=\"'<>\\]+|\s[-\u2013]\s")
+_NO_ID = re.compile(  # an id of ATLAS, which counts differently, and the name of a host
+    r"(?<![0-9a-z])aml[._]ta?\d{4}|[0-9a-z-]{1,60}-ta?\d{4}(?=\.[a-z])", re.IGNORECASE
+)
+_TACTIC_ID = re.compile(r"(?<![0-9a-z])ta\d{4}(?![0-9a-z])")
+_TECHNIQUE_ID = re.compile(r"(?<![0-9a-z])(t\d{4})(?![0-9a-z])(?:[._/-](\d{3})(?![0-9a-z]))?")
+_TACTIC, _KIND, _NAME, _VAGUE = range(4)  # how much a meaning counts: a lower one goes first
+_MAX_WORD = 200
+_MAX_SOURCE = 100
 _MAX_PARTS = 50
+_MAX_TAGS = 200
+_LONG_NAME = 12  # letters: names of several words, credentialaccess, so that nothing else is called so
+_MAX_RUN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,84 +86,150 @@ def severity(value: str, scale: str | None = None) -> Word:
 
     Raises `ValueError` with the reason if the value is neither a word we know nor on the scale.
     """
-    text = value.strip()
+    text = visible(value)[0].strip()
     if rated := _RATED.fullmatch(text):
-        of = {f"0-{rated[2] or 100}", f"1-{rated[2]}"}.intersection(scales())
-        text, scale = (rated[1], min(of)) if of else (text, scale)
+        of = [f"{lowest}-{rated[2] or 100}" for lowest in (1, 0) if Decimal(rated[1]) >= lowest]
+        of = [one for one in of if one in scales()]
+        text, scale = (rated[1], of[0]) if of else (text, scale)
     if _NUMBER.fullmatch(text):
-        if scale is None:
-            raise ValueError("is a number, and nothing says on which scale")
-        for limit, known in _table("severity")["scales"][scale]:
-            if Decimal(text) <= limit:
-                return Word(known, f"{text} on the scale {scale}", changed=True)
-        raise ValueError(f"is beyond the scale {scale}")
-    word = _known("severity", text) or _among("severity", text)
+        return _on_scale(text, scale)
+    word = _known("severity", text) or _among(text)
     if word is None:
         raise ValueError("is no severity we know")
     return word
 
 
-def category(values: list[str]) -> Word:
-    """Return Defender's category of the first value that has one. A value may hold several, with commas, bars or lines.
+def category(values: Sequence[str]) -> Word:
+    """Return Defender's category of values such as tags: of the first tactic, else of the first with a meaning.
 
+    A value may hold several, with commas, bars or lines. Where none has a meaning it is `NO_EQUAL`, `changed`.
     Raises `ValueError` if there is no word among them.
     """
-    parts = [part for value in values[:_MAX_PARTS] for part in _parts(value)]
+    parts = [part for value in values[:_MAX_PARTS] for part in _parts(value)][:_MAX_TAGS]
     if not parts:
         raise ValueError("names no category")
-    several = ", ".join(parts)[:_MAX_WORD]
-    for part in parts:
-        word = _known("category", part) or _technique(part) or _among("category", part)
-        if word and (word.text != NO_EQUAL or not word.changed):
-            return word if len(parts) == 1 else Word(word.text, several, changed=True)
-    return Word(NO_EQUAL, several, changed=True)
+    if len(parts) == 1 and (word := _known("category", parts[0])):
+        return word
+    meanings = [meaning for part in parts for meaning in _meanings(part)]
+    _, name = min(meanings, key=lambda meaning: meaning[0], default=(_VAGUE, NO_EQUAL))
+    return Word(name, ", ".join(parts)[:_MAX_SOURCE], changed=True)
 
 
-def _technique(text: str) -> Word | None:
-    """Return the category of a text that names a tactic or technique of ATT&CK by its id, or by its name."""
-    found = _ATTACK_ID.search(text) if len(text) <= _MAX_WORD else None
-    names = [found[1], found[1].partition(".")[0]] if found else [text]
+def _on_scale(number: str, scale: str | None) -> Word:
+    if scale is None:
+        raise ValueError("is a number, and nothing says on which scale")
+    if Decimal(number) >= min(map(int, scale.split("-"))):
+        for limit, known in _table("severity")["scales"][scale]:
+            if Decimal(number) <= limit:
+                return Word(known, f"{number} on the scale {scale}", changed=True)
+    raise ValueError(f"is beyond the scale {scale}")
+
+
+def _among(text: str) -> Word | None:
+    """Return the only severity among the words of a text: of `SEVERITY_HIGH`, `3 - High` or `P1 (critical)`.
+
+    Defender's own words go before those that only come nearest to one.
+    """
+    folded = _folded(text) if len(text) <= _MAX_WORD else ""
+    words = [word.lower() for word in _BETWEEN_WORDS.split(folded, maxsplit=_MAX_PARTS)]
+    if not _NEGATIONS.isdisjoint(words):
+        return None
+    words += map(_plain, _CODE.findall(folded.lower()))
+    known = [_words("severity")[word] for word in words if word in _words("severity")]
+    found = {name for name, exact in known if exact} or {name for name, _ in known}
+    return Word(found.pop(), text[:_MAX_SOURCE], changed=True) if len(found) == 1 else None
+
+
+def _meanings(tag: str) -> Iterator[tuple[int, str]]:
+    """Yield the categories that a tag names by ids or words, whatever stands around them, and how much each counts."""
+    if len(tag) > _MAX_WORD:
+        return
+    tag = _NO_ID.sub(" ", _folded(tag))
+    for found in _TACTIC_ID.finditer(tag.lower()):
+        yield from _counted(found[0])
+    for segment in dict.fromkeys((tag, *_BETWEEN_SEGMENTS.split(tag))):
+        words = [word.lower() for word in _BETWEEN_WORDS.split(segment) if word]
+        bare = [word for word in words if word not in _table("category")["around"]]
+        yield from _counted("".join(words))
+        yield from _counted("".join(bare))
+        for run in _runs(words):
+            if run in _long_names():
+                yield from _counted(run)
+        if tag == segment or len(bare) > 1:
+            yield from _technique(_NAME, "".join(bare))
+    for found in _TECHNIQUE_ID.finditer(tag.lower()):
+        yield from _technique(_KIND, f"{found[1]}{found[2] or ''}", found[1])
+
+
+def _counted(name: str) -> Iterator[tuple[int, str]]:
+    known, exact = _words("category").get(name, (NO_EQUAL, False))
+    if known in ("General", NO_EQUAL):
+        if exact or known != NO_EQUAL:
+            yield _VAGUE, known
+    else:
+        yield _TACTIC if exact and known in _table("techniques") else _KIND, known
+
+
+def _technique(counts: int, *names: str) -> Iterator[tuple[int, str]]:
+    """Yield the category of the first of these techniques, ids or names, that is known."""
     for name in names:
-        tactic = _techniques().get(_plain(name))
-        word = _known("category", name) or (_known("category", tactic) if tactic else None)
-        if word:
-            return Word(word.text, text, changed=True)
-    return None
+        tactic = _techniques().get(name)
+        known = name if name in _words("category") else _plain(tactic or "")
+        if found := next(_counted(known), None):
+            yield counts, found[1]
+            return
 
 
-def _among(table: str, text: str) -> Word | None:
-    """Return the only word we know among those of a text: of `SEVERITY_HIGH`, `3 - High` or `attack.execution`."""
-    parts = _SEPARATORS[table].split(text, maxsplit=_MAX_PARTS) if len(text) <= _MAX_WORD else []
-    found = {word.text: word for part in parts if _plain(part) and (word := _known(table, part))}
-    return Word(next(iter(found)), text, changed=True) if len(found) == 1 else None
+def _runs(words: Sequence[str]) -> Iterator[str]:
+    for start in range(len(words)):
+        for length in range(1, _MAX_RUN + 1):
+            yield "".join(words[start : start + length])
 
 
 def _known(table: str, text: str) -> Word | None:
     word = _plain(text) if len(text) <= _MAX_WORD else ""
-    for known, names in _names(table, "words").items():
-        if word in names:
-            return Word(known, None if text == known or word == known.lower() else text)
-    for known, names in _names(table, "nearest").items():
-        if word in names:
-            return Word(known, text, changed=True)
-    return None
+    known, exact = _words(table).get(word, (None, False))
+    if known is None:
+        return None
+    return Word(known, None if exact and word == known.lower() else text, changed=not exact)
 
 
 def _parts(value: str) -> Iterator[str]:
-    parts = [part.strip() for part in re.split(r"[,;|\n]", value, maxsplit=_MAX_PARTS)]
+    parts = [part.strip() for part in re.split(r"[,;|\n]", visible(value)[0], maxsplit=_MAX_PARTS)]
     yield from (part for part in parts if _plain(part))
 
 
 def _plain(text: str) -> str:
-    return _NOT_A_WORD.sub("", text.lower())
+    return _NOT_A_WORD.sub("", _folded(text).lower())
+
+
+def _folded(text: str) -> str:
+    """Return a text without accents, and in plain letters where it has others that mean the same."""
+    if text.isascii():
+        return text
+    apart = unicodedata.normalize("NFKD", text)
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
 @functools.cache
-def _names(table: str, part: str) -> dict[str, frozenset[str]]:
-    return {
-        known: frozenset(filter(None, map(_plain, (*names, *((known,) if part == "words" else ())))))
-        for known, names in _table(table)[part].items()
-    }
+def _words(table: str) -> dict[str, tuple[str, bool]]:
+    """Return the words of a table: Defender's, and whether it means the same."""
+    found: dict[str, tuple[str, bool]] = {}
+    for part in ("words", "nearest"):
+        for known, names in _table(table)[part].items():
+            for name in (*names, *((known,) if part == "words" else ())):
+                found[_plain(name)] = known, part == "words"
+    return found
+
+
+@functools.cache
+def _long_names() -> frozenset[str]:
+    """Return the names of tactics that have several words: nothing else is called so."""
+    return frozenset(
+        name
+        for name, (known, exact) in _words("category").items()
+        if exact and known in _table("techniques") and len(name) > _LONG_NAME
+    )
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """The bytes of a delivery, read as JSON without losing a digit.
 
-A body is UTF-8 (with or without BOM) and holds one JSON value, several in a row, one a line (NDJSON), or a
-form (`application/x-www-form-urlencoded`) with such text in its field `json` or `payload`. The content type
-is not asked: senders get it wrong.
+A body is UTF-8 (with or without BOM), compressed with gzip, deflate or not at all, and holds one JSON value,
+several in a row, one a line (NDJSON), or a form (`application/x-www-form-urlencoded`): with such text in its field
+`json` or `payload`, or with the event's fields as its own. The content type is not asked: senders get it wrong.
 
 Strict about what could change a meaning (encodings, NaN, keys that are there twice with different values),
 tolerant of what cannot: a comma too many before `]`, `}` or the end, as template loops leave it, and raw
@@ -16,9 +16,9 @@ import json
 import re
 from array import array
 from typing import Any
-from urllib.parse import parse_qsl
 
 from shared import problems
+from shared.payload import compression, form
 
 MAX_DEPTH = 64
 """Levels of objects and arrays inside each other. Real payloads stay below 20."""
@@ -28,8 +28,6 @@ MAX_DOCUMENTS = 10_000
 
 _TRIES = 3  # encodings around each other, or braces of a text that may begin its JSON
 
-_FORM_FIELDS = ("json", "payload")
-_FORM = re.compile(r"\s*(?:(?!(?:json|payload)=)[^\s={}\[\]\"<&]+=[^\s&]*&)*+(?:json|payload)=")
 _GAP = re.compile(r"[ \t\r\n\x1e]*+,?[ \t\r\n\x1e]*+")
 # A string is matched to its end even where it has none, so that no character is looked at twice.
 _STRING = r'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)'
@@ -44,15 +42,13 @@ _POWERSHELL = (
     "([Text.Encoding]::UTF8.GetBytes($json)) and the content type 'application/json; charset=utf-8'"
 )
 _SIGNATURES = (
-    (b"\x1f\x8b", "is compressed with gzip. Send it uncompressed"),
-    (b"PK\x03\x04", "is a zip file. Send the JSON itself"),
     (b"\xff\xfe\x00\x00", "is UTF-32. Send it as UTF-8"),
     (b"\x00\x00\xfe\xff", "is UTF-32. Send it as UTF-8"),
     (b"\xff\xfe", f"is UTF-16 (little endian). Send it as UTF-8. {_POWERSHELL}"),
     (b"\xfe\xff", "is UTF-16 (big endian). Send it as UTF-8"),
 )
+_MULTIPART = re.compile(rb"\s*--[^\r\n]{1,200}\r?\n(?i:content-)")
 _OPENINGS = (
-    ("--", "looks like multipart/form-data. Send the JSON itself as the body"),
     ("CEF:", "is a CEF line. Send the event as a JSON object"),
     ("LEEF:", "is a LEEF line. Send the event as a JSON object"),
     ("<", "looks like XML, HTML or syslog. Send the event as a JSON object"),
@@ -69,22 +65,18 @@ class Number(str):
     __slots__ = ()
 
 
-def read(body: bytes, *, max_bytes: int) -> list[Any]:
+def read(body: bytes, *, max_bytes: int, content_encoding: str = "") -> list[Any]:
     """Return the documents of a body: dict, list, str, `Number`, bool or None, in their order; at least one.
 
     Raises `PayloadTooLarge` above `max_bytes`, and `PayloadError` with what was found, where, and what to do.
     """
-    if len(body) > max_bytes:
-        raise problems.PayloadTooLarge(
-            f"The body has {len(body):,} bytes; at most {max_bytes:,} are taken (MAX_PAYLOAD_BYTES)."
-            " Send fewer events at a time."
-        )
-    text = _decoded(body)
+    text = _decoded(compression.opened(body, max_bytes=max_bytes, content_encoding=content_encoding))
     if not text.strip():
         raise problems.PayloadError("The body is empty. Send the event as a JSON object.")
-    if _FORM.match(text):
-        text = _form_field(text)
-    return _documents(text)
+    fields = form.opened(text)
+    if isinstance(fields, dict):
+        return [fields]
+    return _documents(text if fields is None else fields)
 
 
 def parse(text: str) -> Any:
@@ -135,6 +127,11 @@ def _decoded(body: bytes) -> str:
     for signature, what in _SIGNATURES:
         if body.startswith(signature):
             raise problems.PayloadError(f"The body {what}.")
+    if _MULTIPART.match(body):
+        raise problems.PayloadError(
+            "The body is multipart/form-data. Send the JSON itself as the body, or as the field json of a form"
+            " (application/x-www-form-urlencoded)."
+        )
     head = body[:4]
     if b"\x00" in head[:2]:  # JSON starts with an ASCII character: a NUL beside it is the other half
         raise problems.PayloadError(
@@ -148,23 +145,15 @@ def _decoded(body: bytes) -> str:
             raise problems.PayloadError(
                 f"The body ends in the middle of a character, at {where}: it was cut off. Send it whole."
             ) from None
+        if compression.is_binary(body):
+            raise problems.PayloadError(
+                "The body is no text: it is compressed, encrypted or in a binary format. Send the JSON itself, in"
+                " UTF-8."
+            ) from None
         raise problems.PayloadError(
             f"The body is not UTF-8: byte 0x{body[error.start]:02X} at {where} looks like Windows-1252 or"
             f" Latin-1. Send it as UTF-8. {_POWERSHELL}."
         ) from None
-
-
-def _form_field(text: str) -> str:
-    try:
-        fields = parse_qsl(text.strip(), errors="strict", max_num_fields=100)
-    except UnicodeDecodeError:
-        raise problems.PayloadError("The form is not percent-encoded UTF-8. Send it as UTF-8.") from None
-    except ValueError:
-        raise problems.PayloadError("The form has more than 100 fields. Send one named json.") from None
-    for name, value in fields:
-        if name in _FORM_FIELDS and value.strip():
-            return value
-    raise problems.PayloadError("The form's field json (or payload) is empty. Put the event there as JSON.")
 
 
 def _documents(text: str) -> list[Any]:
@@ -214,6 +203,11 @@ def _explained(text: str, error: json.JSONDecodeError) -> str:
     for start, what in _OPENINGS:
         if opening.startswith(start):
             return f"The body {what}."
+    if form.begins(text):
+        return (
+            "The body looks like a form or a log line. Send the event as a JSON object; of a form, put it into the"
+            " field json."
+        )
     where = f"line {error.lineno}, column {error.colno}"
     if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
         return (

@@ -1,0 +1,59 @@
+"""Placeholders that a sender's template engine should have filled and did not."""
+
+import re
+
+from shared.alerts.text import GUID
+
+_NAME = r"[A-Za-z_][\w.-]{0,100}"
+_TEMPLATE = "|".join(
+    (
+        r"\{\{\{?[#/^!&~-]?\s{0,3}[$@.A-Za-z_][^{}]{0,200}\}\}\}?",  # Jinja, Handlebars, Mustache, Liquid, Go
+        r"\$\{\{[^{}]{1,200}\}\}",
+        r"\{%[^{}%]{1,200}%\}",
+        r"<%[^<>%]{1,200}%>",
+        r"[$#]\{[A-Za-z_][\w.\[\]'\" -]{0,200}\}",
+        r"%\{[A-Za-z_@\[][^{}]{0,200}\}",  # Logstash
+        rf"@\{{?{_NAME}\([^{{}}]{{0,200}}\}}?",  # Logic Apps
+        rf"%\({_NAME}\)[sdrf]",
+        r"\$[A-Za-z_]\w{0,100}\.[\w.*{}-]{1,100}\$",  # Splunk: $result.field$
+        r"\[\[\s{0,3}[A-Za-z_$.][\w.$]{0,100}\s{0,3}\]\]",
+        r"\{[A-Z][A-Z0-9]{0,40}(?:\.[A-Z0-9]{1,40})+\}|\{[$#][A-Z0-9_.]{1,100}\}",  # Zabbix
+    )
+)
+"""What nobody writes but a template."""
+_LOOSE = rf"\{{ ?[A-Za-z_][\w. -]{{0,60}}\}}|\{{\d{{1,2}}\}}|\${_NAME}\$|%{_NAME}%|\$\({_NAME}\)"
+"""What could also be the name of a variable in a command line, say."""
+_ANY = re.compile(f"{_TEMPLATE}|{_LOOSE}")
+_BEGINS = re.compile(rf"[\s\"'(\[*=_`>#-]{{0,5}}({_TEMPLATE})")
+_WHOLE = re.compile(
+    r"<<?[A-Za-z_][\w. -]{0,100}>>?|\$[A-Za-z_][\w.]{0,100}|@[A-Za-z_]\w{0,40}\(.{0,200}"
+    r"|\*UNKNOWN\*|\[no value\]"  # Zabbix, Grafana
+)
+_TAGS = re.compile(
+    r"<(?:b|i|u|p|br|hr|em|ul|ol|li|div|span|pre|code|table|tr|td|html|body|strong)>", re.IGNORECASE
+)
+_SAYS_NOTHING = re.compile(
+    r"(?i:a|an|the|new|on|in|at|of|for|from|by|with|to|and|is|was|alerts?|alarm|incident|case|event|rule|name|title"
+    r"|severity|priority|level|status|state|host|device|user|id|number|problem|detection|detected|notification|triggered"
+    r"|fired|siem|description|category|message|subject|type|source|n|s|[\W\d_])"
+)
+_LONGEST = 1_000  # characters; what is longer holds more than placeholders
+
+
+def unfilled(text: str) -> str | None:
+    """Return the first placeholder of a text that begins with one, or that says nothing beside placeholders.
+
+    None for a text that only mentions one, such as a command line with `${env:TEMP}`.
+    """
+    kept = text.strip()
+    if begins := _BEGINS.match(kept):
+        return begins[1]
+    if len(kept) > _LONGEST or GUID.fullmatch(kept):
+        return None
+    if _WHOLE.fullmatch(kept) and not _TAGS.fullmatch(kept):
+        return kept
+    first = _ANY.search(kept)
+    rest = re.findall(r"\w+", _ANY.sub(" ", kept)) if first else []
+    return (
+        first[0] if first and all(_SAYS_NOTHING.fullmatch(word) or word.isdigit() for word in rest) else None
+    )
