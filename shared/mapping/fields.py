@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from shared.alerts import alert, title, vocabulary
+from shared.alerts.placeholder import unfilled
 from shared.mapping import defaults, references
 from shared.mapping.event import Event
 from shared.mapping.source import Place, Rule, Source
@@ -59,7 +60,7 @@ class Draft:
         refused = list(self._refused())
         self._problems[:0] = refused
         self._describe()
-        checked = alert.check(self._values)
+        checked = alert.check(self._values, now)
         told = {problem.field for problem in self._problems}
         problems = [
             *self._problems,
@@ -182,7 +183,7 @@ class Draft:
         return vocabulary.severity(text, place.scale if place else None)
 
     def _is_unfilled(self, name: str, text: str) -> bool:
-        placeholder = alert.unfilled(text)
+        placeholder = unfilled(text)
         if placeholder:
             note = f"{name}: the template {alert.shown(placeholder)} was not filled by its sender"
             self._notes += [] if note in self._notes else [note]
@@ -230,8 +231,8 @@ class Draft:
         told = set()
         for rule in self._source.refuse:
             if holds(rule, self._document, self._event.alert):
-                told.add(rule.field)
-                yield Problem(rule.field, rule.text)
+                told.add(rule.about)
+                yield Problem(rule.about, rule.text)
         for problem in references.refused(self._row):
             if problem.field not in told:
                 yield problem

@@ -23,6 +23,7 @@ from shared.mapping.recognition import Recognition
 from shared.mapping.source import Source
 from shared.payload import scan, states
 from shared.payload.body import Number
+from shared.payload.grouping import Group
 from shared.payload.paths import Node, Place, find
 from shared.payload.reader import Reader
 from shared.problems import Problem
@@ -344,7 +345,7 @@ def _events(found: Source, document: Node) -> list[tuple[Event, scan.Scan]]:
             (replace(event, group=group), seen)
             for event in function(document)
             for seen in [_scanned(event.within or (event.alert,), ignore)]
-            for group in (seen.groups or [None])
+            for group in seen.groups or [Group()]
         ]
     alerts = _alerts(found, document)
     whole = len(alerts) == 1
@@ -353,7 +354,7 @@ def _events(found: Source, document: Node) -> list[tuple[Event, scan.Scan]]:
     for at in alerts:
         seen = scan.scan(document if whole else at, (), ignore)
         groups = seen.groups if outer is None else scan.completed(seen.groups, outer, at.reader)
-        events += [(Event(at, group=group), seen) for group in groups or [None]]
+        events += [(Event(at, group=group), seen) for group in groups or [Group()]]
     return events
 
 

@@ -63,17 +63,17 @@ class Place:
     scale: str | None = None
     words: Mapping[str, str] = field(default_factory=dict)
     only: Condition | None = None
-    note: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Conditions, of which one is enough, and what to say if it holds. `reply` is the answer that a sender expects."""
+    """Conditions, of which one is enough, and what to say `about` a field if it holds. `reply` is what a sender expects."""
 
     where: tuple[Condition, ...]
     text: str
-    field: str = "payload"
     reply: Mapping[str, Path] = field(default_factory=dict)
+    about: str = "payload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +186,8 @@ def _known(entries: Mapping[str, Any], known: tuple[str, ...], where: str) -> li
 def _text(entries: Mapping[str, Any], name: str) -> str:
     """Return a text; one may be written as a list of lines."""
     value = entries.get(name)
-    lines = value if isinstance(value, list) else [value]
-    if not lines or not all(isinstance(line, str) and line for line in lines):
+    lines = [line for line in _list(value) if isinstance(line, str) and line]
+    if not lines or len(lines) != len(_list(value)):
         raise _WrongError(f"{name}: is a text, or a list of lines", name)
     return "\n".join(lines)
 
@@ -229,7 +229,7 @@ def _rules(entries: Mapping[str, Any], name: str, says: str) -> Iterator[Rule]:
         if where not in (*alert.FIELDS, "payload"):
             raise _WrongError(f"{name}: there is no field {where!r}", name, str(where))
         reply = {key: _read(path, value, name) for key, value in _object(rule, "reply").items()}
-        yield Rule(_conditions(rule, "where"), _text(rule, says), where, reply)
+        yield Rule(_conditions(rule, "where"), _text(rule, says), reply, where)
 
 
 def _fields(entries: Mapping[str, Any]) -> dict[str, tuple[Place, ...]]:
@@ -267,5 +267,5 @@ def _place(name: str, value: Any) -> Place:
     paths = tuple(_read(path, text, name) for text in _list(value["from"]))
     only = _read(condition, value["if"], name) if "if" in value else None
     words = {names.word(word): text for word, text in words.items()}
-    note = _text(value, "note") if "note" in value else None
+    note = _text(value, "note") if "note" in value else ""
     return Place(", ".join(where.text for where in paths), paths, None, scale, words, only, note)

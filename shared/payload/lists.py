@@ -84,6 +84,7 @@ def pairs(items: list[Any]) -> list[Entry] | None:
     None if the list is of another kind: records whose values are objects, or things with a reference of their own.
     """
     first = items[0] if items else None
+    found: list[Entry] | None
     if isinstance(first, list):
         two = ((index, item) for index, item in enumerate(items) if isinstance(item, list) and len(item) == 2)  # noqa: PLR2004
         found = [(item[0], item[1], (index, 1)) for index, item in two if isinstance(item[0], str)]
@@ -121,7 +122,7 @@ def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
     name = _name(items, first, by, value)
     if name is None:
         return None
-    found = [
+    found: list[Entry] = [
         (item[name].strip().strip(":"), item[value], (index, value))
         for index, item in enumerate(items)
         if isinstance(item, dict)
@@ -158,8 +159,8 @@ def _sections(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
     text = next((by[name] for name in ("text", "value", "content") if name in by), None)
     if text is None or not isinstance(first[text], str) or len(first) > _MAX_PAIR_SIZE:
         return None
-    found = [
-        (*told, (index, text))
+    found: list[Entry] = [
+        (told[0], told[1], (index, text))
         for index, item in enumerate(items)
         if isinstance(item, dict)
         and isinstance(item.get(text), str)
@@ -188,7 +189,7 @@ def rows(table: Mapping[str, Any]) -> list[list[Entry]] | None:
         return None
     return [
         [
-            (title, cell, (at, row, column))
+            (str(title), cell, (at, row, column))
             for column, (title, cell) in enumerate(zip(titles, cells, strict=False))
         ]
         for row, cells in enumerate(table[at])

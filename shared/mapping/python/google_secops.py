@@ -85,11 +85,11 @@ def _event(udm: Node, document: Node) -> Event:
     if known and (time := udm.first("metadata.eventTimestamp")):
         values["eventTime"] = _exact(time, document) or time
     log = udm.first("metadata.logType")
-    problems = ()
+    problems: tuple[Problem, ...] = ()
     if log and not ours and not known:
         problems = (Problem("reportId", _ANOTHER_LOG.format(next(iter(lists.texts(log.value)), "another"))),)
-    if device := udm.first("principal.hostname", "principal.asset.hostname"):
-        values["device"] = device
+    if host := udm.first("principal.hostname", "principal.asset.hostname"):
+        values["device"] = host
     return Event(udm, within or (udm.inside({}),), values=values, problems=problems)
 
 
