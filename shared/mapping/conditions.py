@@ -9,7 +9,7 @@ one & other        both hold, of one and the same element where the paths begin 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.payload import names
@@ -77,7 +77,7 @@ def condition(text: str) -> Condition:
             break
         shared.append(column[0])
     inner = tuple(
-        Term(Path(term.path.text, term.path.names[len(shared) :]), term.negated, term.words, term.contains)
+        replace(term, path=replace(term.path, names=term.path.names[len(shared) :], absolute=False))
         for term in here
     )
     return Condition(text, Path(".".join(shared), tuple(shared), absolute), inner, elsewhere)

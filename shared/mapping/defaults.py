@@ -87,7 +87,7 @@ class Row:
 
     def _title(self) -> str:
         action, file = (
-            self.column("ActionType", "event.action", "m365_defender.event.action.type"),
+            self.column("ActionType", "action.type", "event.action"),
             self.column("FileName"),
         )
         if action:

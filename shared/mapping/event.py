@@ -14,12 +14,13 @@ class Event:
 
     `alert` is where the paths of `fields` begin. The reference is looked for in `within`; what the function knows
     itself stands in `reference` (by the API's names) and goes before. `values` are texts and devices that the
-    function found, behind the file's own paths. `problems` refuse the event.
+    function found, behind the file's own paths; `notes` say of them that they lost digits. `problems` refuse the event.
     """
 
     alert: Node
     within: Sequence[Node] = ()
     reference: Mapping[str, Node] = field(default_factory=dict)
     values: Mapping[str, Node] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
     group: Group | None = None

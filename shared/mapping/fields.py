@@ -107,8 +107,9 @@ class Draft:
             self._problems.append(Problem(name, f"has {len(different)} different values, not one: {told}."))
         elif different:
             self._values[name], self.origins[name] = texts[0]
-            if place and place.note:
-                self._notes.append(f"{name}: {place.note}")
+            note = place.note if place else self._event.notes.get(name)
+            if note and (not place or references.is_short(different[0])):
+                self._notes.append(f"{name}: {note}")
                 self._truncated |= name == "eventTime" and references.is_short(different[0])
 
     def _candidates(self, name: str) -> Iterator[tuple[Candidate, Place | None, bool]]:

@@ -92,7 +92,7 @@ class Mappings:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the sources, sorted, without envelopes."""
-        return tuple(sorted(name for name, one in self.sources.items() if not one.envelope))
+        return tuple(sorted(name for name, one in self.sources.items() if not one.is_envelope))
 
     def apply(
         self,
@@ -222,7 +222,7 @@ class _Run:
             return
         elif isinstance(value, dict | list):
             found = self._mappings.recognition.source(document, named, envelopes=deeper)
-            if found and found.envelope:
+            if found and found.is_envelope:
                 self._unwrap(document, found, named, around, level)
                 return
             if found is None and deeper and (single := _single(document)):
@@ -245,9 +245,8 @@ class _Run:
             return
         self.steps[f"opened: {envelope.title}"] = None
         self._refusal = self._refusal or envelope.status
-        inside = python.inside(envelope.name, document)
-        if inside is None:
-            inside = next((found for path in envelope.envelope if (found := find(path, document))), [])
+        function = python.INSIDE.get(envelope.name)
+        inside = function(document) if function else document.find(*(path.text for path in envelope.envelope))
         for node in inside:
             self.open(node, named, (*around, (envelope, document)), level + 1)
 
@@ -272,8 +271,8 @@ class _Run:
         if event.alert is not document and self._says_closed(found, document, event.alert):
             return
         draft = Draft(found, event, document, seen, self._defaults, envelopes)
-        around = () if event.group is None else event.group.around
-        where = (document.value, event.alert.value, *around)
+        group = event.group or Group()
+        where = (document.value, event.alert.value, *group.around, group.row)
         if over := states.closed(where, self._reader):
             self._ignored.append(f"The payload says that what it is about is over: {over}.")
         elif not draft.complete and (test := states.test(where, self._reader)):
@@ -333,7 +332,7 @@ def _single(document: Node) -> Node | None:
     if not isinstance(document.value, dict) or len(document.value) != 1:
         return None
     [(name, value)] = document.value.items()
-    inner = document.reader.inside(value) if isinstance(value, str) else value
+    inner = document.reader.inside(value) if isinstance(value, str) and value[:1] in '{["' else value
     return document.inside(inner, name) if isinstance(inner, dict | list) and inner else None
 
 

@@ -6,8 +6,9 @@ from shared.mapping import python
 from shared.mapping.conditions import Condition
 from shared.mapping.source import Source
 from shared.payload import names
-from shared.payload.paths import Node, find
+from shared.payload.paths import Node, find, path
 
+_ANYTHING = Condition("", path("/"), ())
 _SOME = 20  # elements of an array whose names are asked
 
 
@@ -19,6 +20,8 @@ class Recognition:
         self._conditions: dict[str, list[tuple[int, Condition]]] = {}
         self._always: list[tuple[int, Condition]] = []
         for rank, source in enumerate(self._order):
+            if source.name in python.INSIDE:
+                self._always.append((rank, _ANYTHING))
             for condition in source.recognise:
                 words = set(_first_words(condition))
                 for word in words:
@@ -28,11 +31,13 @@ class Recognition:
 
     def source(self, document: Node, named: Source | None, *, envelopes: bool) -> Source | None:
         """Return the source of a document, or None. A named one gives way only to an envelope around it."""
+        if isinstance(document.value, list) and document.reader.pairs(document.value) is not None:
+            return named
         words = _words(document)
         candidates = [one for word in words for one in self._conditions.get(word, ())] + self._always
         for rank, condition in sorted(candidates, key=lambda one: one[0]):
             source = self._order[rank]
-            if source.envelope:
+            if source.is_envelope:
                 if envelopes and condition.holds(document, document) and _opens(source, document):
                     return source
             elif named is None and condition.holds(document, document):
@@ -57,23 +62,22 @@ def _words(document: Node) -> set[str]:
     if isinstance(value, dict):
         return set(reader.index(value))
     if isinstance(value, list):
-        if (pairs := reader.pairs(value)) is not None:
-            return {names.word(name) for name, _, _ in pairs}
         return {word for item in value[:_SOME] if isinstance(item, dict) for word in reader.index(item)}
     return set()
 
 
 def _opens(source: Source, document: Node) -> bool:
     """Say whether there is something to read in an envelope: an object, a list, or a text that holds one."""
-    if source.status:
+    if source.status or any(
+        condition.holds(document, document) for rule in source.closed for condition in rule.where
+    ):
         return True
-    inside = python.inside(source.name, document) or (
-        found[0] for path in source.envelope if (found := find(path, document))
-    )
-    first = next(iter(inside), None)
-    if first is None:
+    if function := python.INSIDE.get(source.name):
+        return bool(function(document))
+    found = next((nodes for path in source.envelope if (nodes := find(path, document))), None)
+    if not found:
         return False
-    value = first.value
+    value = found[0].value
     return isinstance(value, dict | list) or (
         isinstance(value, str) and document.reader.inside(value) is not None
     )

@@ -97,6 +97,11 @@ class Source:
     missing: Mapping[str, str] = field(default_factory=dict)
     remedy: str = ""
 
+    @property
+    def is_envelope(self) -> bool:
+        """Say whether it is only a wrapper around a source's payload."""
+        return bool(self.envelope) or self.name == "api-reply"
+
 
 def read(file: File, *, ours: bool) -> Source:
     """Return one source file. Raises `ValueError` with line and reason, `OSError` if it cannot be opened."""

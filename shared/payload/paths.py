@@ -2,7 +2,8 @@
 
 A path is names with dots: `event.SeverityName`. It matches nested names and dotted keys alike; lists are walked
 through; JSON in a string, `key=value` texts and name/value lists are entered as objects; case and punctuation do not
-count. `/` begins at the document, otherwise at the alert. Backticks quote a name with special signs in it.
+count. `/` begins at the document, otherwise at the alert. Backticks quote a name: it is meant exactly as it is written,
+and may have special signs in it.
 
 A place is a path in the payload as its sender wrote it: `alerts[0].labels.DeviceId`. It enters texts that hold JSON,
 and is a linked list, so that it costs nothing until it is shown.
@@ -65,12 +66,18 @@ class Path:
     text: str
     names: tuple[str, ...]
     absolute: bool = False
+    exact: frozenset[str] = frozenset()
+    """The names that were quoted: only a key of exactly this spelling is one."""
 
     @cached_property
     def words(self) -> tuple[tuple[str, ...], ...]:
         """For each part on, the words of one to all parts that follow it, joined: a dotted key is one of them."""
         return tuple(
-            tuple(names.word("".join(self.names[start:end])) for end in range(start + 1, len(self.names) + 1))
+            tuple(
+                names.word("".join(self.names[start:end]))
+                for end in range(start + 1, len(self.names) + 1)
+                if self.exact.isdisjoint(self.names[start:end])
+            )
             for start in range(len(self.names))
         )
 
@@ -81,6 +88,7 @@ def path(text: str) -> Path:
     rest = text.strip()
     absolute = rest.startswith("/")
     parts: list[str] = []
+    exact: list[str] = []
     after_dot = True
     for quoted, bare, dot in _PIECE.findall(rest.removeprefix("/")):
         if bool(dot) == after_dot:
@@ -88,13 +96,15 @@ def path(text: str) -> Path:
         after_dot = bool(dot)
         if not dot:
             parts.append(quoted or bare.strip())
+        if quoted:
+            exact.append(quoted)
     if not parts and absolute and rest == "/":
         return Path(text, (), absolute=True)
-    if after_dot or not all(names.word(part) for part in parts) or rest.count("`") % 2:
+    if after_dot or not all(names.word(part) for part in parts if part not in exact) or rest.count("`") % 2:
         raise ValueError(
             f"{text!r} is no path: write names with dots, and quote a name with other signs in backticks"
         )
-    return Path(text, tuple(parts), absolute)
+    return Path(text, tuple(parts), absolute, frozenset(exact))
 
 
 def find(where: Path, node: Node) -> list[Node]:
@@ -140,8 +150,9 @@ def _within(where: Path, at: int, value: dict[str, Any], reader: Reader) -> Iter
     exact = where.names[at]
     if exact in value and not is_empty(value[exact]):
         yield at + 1, exact
-    index = reader.index(value)
-    for further, word in enumerate(where.words[at], at + 1):
+    words = where.words[at]
+    index = reader.index(value) if words else {}
+    for further, word in enumerate(words, at + 1):
         name = index.get(word)
         if name is not None and not (further == at + 1 and name == exact):
             yield further, name

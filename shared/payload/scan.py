@@ -54,7 +54,7 @@ class Scan:
 
 def scan(node: Node, apart: Collection[int] = (), leave: Collection[Place] = ()) -> Scan:
     """Find the events anywhere in a value, but not in the objects whose `id()` is in `apart`, nor at places to leave."""
-    walk = _Walk(node.reader, apart, leave)
+    walk = _Walk(node.reader, apart, leave, node.place)
     groups = walk.groups(node.value, node.place, 0, 0, others=False)
     for group in groups:
         walk.leave_alone(group)
@@ -87,13 +87,14 @@ def completed(groups: list[Group], outer: Scan, reader: Reader) -> list[Group]:
 class _Walk:
     """One walk over a value."""
 
-    def __init__(self, reader: Reader, apart: Collection[int], leave: Collection[Place]) -> None:
+    def __init__(self, reader: Reader, apart: Collection[int], leave: Collection[Place], top: Place) -> None:
         self.lookalikes: dict[str, dict[str, str]] = {}
         self.around: set[str] = set()
         self._reader = reader
         self._spend = reader.spend
         self._apart = apart
         self._leave = leave
+        self._top = top
         self._inside: list[Any] = []
 
     def groups(self, value: Any, place: Place, level: int, strings: int, *, others: bool) -> list[Group]:
@@ -131,10 +132,12 @@ class _Walk:
         self._spend(2 + len(where))
         own = Group()
         inner: list[list[Group]] = []
-        parent, top = name_of(place), place is None
-        others = others or (not top and names.named_as("others", parent))
+        top = level == 0 or place is self._top
+        name = name_of(place)
+        parent = "" if top else name
+        others = others or (not top and names.named_as("others", name))
         self._inside.append(where)
-        for name, value, at in entries:
+        for key, value, at in entries:
             if self._leave and at in self._leave:
                 continue
             kind = type(value)
@@ -143,33 +146,33 @@ class _Walk:
                     inner.append(found)
             elif value is None:
                 continue
-            for meaning in names.meanings(parent, name, top=top):
+            for meaning in names.meanings(parent, key, top=top):
                 if meaning.kind == "rows":
                     inner.append(self._table(where, place, level, strings, others=others))
                 elif meaning.kind == "label":
                     self._note_labelled(own, where, meaning.field, value, at)
                 else:
-                    self._note(own, meaning, name, value, at)
+                    self._note(own, meaning, key, value, at)
         self._inside.pop()
         if own.keys or own.wrong or own.texts:
-            self._own(own, where, parent, top=top, others=others)
+            self._own(own, where, name, others=others)
             inner.insert(0, [own])
         self._leave_times(own, [group for groups in inner for group in groups])
         return grouping.of_object(inner, self._spend) if inner else []
 
-    def _own(self, own: Group, where: Mapping[str, Any], parent: str, *, top: bool, others: bool) -> None:
+    def _own(self, own: Group, where: Mapping[str, Any], name: str, *, others: bool) -> None:
         """Complete the group of an object's own entries: whether its report id is an event's, and whose its texts are."""
-        own.bag = not top and names.named_as("bags", parent)
+        own.bag = names.named_as("bags", name)
         own.prefer_own_times()
         if reports := own.keys.get(REPORT):
             own.row, own.around = where, tuple(self._inside)
-            event_like = own.bag or names.named_as("eventLike", parent)
-            defenders = any(names.is_defenders(str(one.place and one.place[1])) for one in reports.values())
+            event_like = own.bag or names.named_as("eventLike", name)
+            defenders = any(one.own for one in reports.values())
             if MACHINE not in own.keys and not event_like and not (defenders and TIME in own.keys):
                 own.alone = True
         elif others:
-            for name in _TEXTS_OF_OTHERS:
-                own.texts.pop(name, None)
+            for field in _TEXTS_OF_OTHERS:
+                own.texts.pop(field, None)
 
     def _array(
         self, items: list[Any], place: Place, level: int, strings: int, *, others: bool
@@ -218,9 +221,10 @@ class _Walk:
         for group in groups if timeless else ():
             if group.event or TIME not in group.keys:
                 continue
-            every = bool(whole) and not (group.bag and group is not own and all(one.bag for one in whole))
+            if group.bag and group is not own and all(one.bag for one in timeless):
+                continue
             for text, one in group.keys.pop(TIME).items():
-                if every or (one.place and names.is_anybodys(str(one.place[1]))):
+                if whole or (one.place and names.is_anybodys(str(one.place[1]))):
                     self._unlike(TIME, one.place, _AROUND)
                     self.around.add(text)
                 else:
@@ -259,8 +263,7 @@ class _Walk:
             if meaning.kind == "lookalike":
                 self._unlike(meaning.field, place, meaning.reason)
             elif canonical := alert.canonical(meaning.field, text):
-                own = meaning.field == TIME and names.is_defenders(name)
-                group.add(meaning.field, {canonical: Finding(text, place, own)})
+                group.add(meaning.field, {canonical: Finding(text, place, names.is_defenders(name))})
             elif not meaning.rank:
                 group.reject(meaning.field, Finding(text, place))
 

@@ -10,15 +10,15 @@ EVENTS: Mapping[str, Callable[[Node], Iterator[Event]]] = {
     "arcsight": cef.events,
     "cef": cef.events,
     "devo": devo.events,
+    "leef": cef.events,
     "google-secops": google_secops.events,
     "ocsf": ocsf.events,
     "sentinel": sentinel.events,
 }
 
 
-def inside(name: str, document: Node) -> Sequence[Node] | None:
-    """Return what is inside an envelope that must compute; None if the file of that name says it itself."""
-    return api_reply.inside(document) if name == "api-reply" else None
+INSIDE: Mapping[str, Callable[[Node], Sequence[Node]]] = {"api-reply": api_reply.inside}
+"""What is inside of envelopes that must compute: nothing, if a document is none."""
 
 
 def is_whole(document: Node) -> bool:

@@ -30,8 +30,8 @@ def are_frames(value: Any) -> bool:
     return isinstance(first, dict) and first.get("FrameType") in ("DataSetHeader", "DataTable")
 
 
-def inside(document: Node) -> Sequence[Node] | None:
-    """Return the rows or elements of a reply; None if it is none."""
+def inside(document: Node) -> Sequence[Node]:
+    """Return the rows or elements of a reply; none if it is no reply."""
     value = document.value
     if are_frames(value):
         tables = [document.inside(item, index) for index, item in enumerate(value) if isinstance(item, dict)]
@@ -39,7 +39,7 @@ def inside(document: Node) -> Sequence[Node] | None:
             row for table in tables if table.value.get("TableKind") == "PrimaryResult" for row in _rows(table)
         ]
     if not isinstance(value, dict):
-        return None
+        return []
     index = document.reader.index(value)
     if index.keys().isdisjoint(_OF_AN_ALERT):
         tables = document.find("tables")
@@ -50,7 +50,7 @@ def inside(document: Node) -> Sequence[Node] | None:
         key = index.get(name)
         if key and isinstance(value[key], list) and _is_reply(name, index, beside):
             return document.inside(value[key], key).elements()
-    return None
+    return []
 
 
 def _is_reply(name: str, index: dict[str, str], beside: tuple[str, ...]) -> bool:
@@ -63,7 +63,8 @@ def _is_reply(name: str, index: dict[str, str], beside: tuple[str, ...]) -> bool
 
 def _rows(table: Node) -> list[Node]:
     """Return the rows of a table as objects. Each is told to stand in its row, each cell in its column."""
-    found = lists.rows(table.value) if isinstance(table.value, dict) else None
+    is_table = isinstance(table.value, dict) and "rows" in table.reader.index(table.value)
+    found = lists.rows(table.value) if is_table else None
     rows = []
     for entries in found or ():
         place = extended(table.place, entries[0][2][:2]) if entries else table.place

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from shared.mapping.event import Event
+from shared.mapping import references
 from shared.payload import lists, scan
 from shared.payload.paths import Node
 from shared.problems import Problem
@@ -37,6 +38,11 @@ _ANOTHER_LOG = (
     " a ReportId and can be raised. Let the rule match those, with the outcomes\n$DeviceId = $e.principal.asset_id  "
     ' $ReportId = $e.additional.fields["ReportId"]   $Timestamp = $e.additional.fields["Timestamp"]'
 )
+_MICROSECONDS = (
+    "Google SecOps keeps microseconds; Defender's times have up to seven fractional digits. If Defender does not find the"
+    " event, send the label Timestamp too"
+)
+_CUT = "this is cut to milliseconds or less, so Defender will probably not find the event"
 _DEVICE_ID = 40  # hex digits
 _MAX_REPORT_ID = 19
 
@@ -67,6 +73,7 @@ def _event(udm: Node, document: Node) -> Event:
     maker = str(udm.value.get("metadata") if isinstance(udm.value, dict) else "")
     ours = "efender" in maker or "DEFENDER" in maker or "AdvancedHunting" in maker
     values: dict[str, Node] = {}
+    notes: dict[str, str] = {}
     product_id = udm.first("metadata.productLogId")
     text = str(product_id.value) if product_id else ""
     if product_id and 0 < len(text) <= _MAX_REPORT_ID and text.isdigit():
@@ -83,14 +90,16 @@ def _event(udm: Node, document: Node) -> Event:
     if known and product_id and len(text) == _DEVICE_ID:
         values.setdefault("machineId", product_id)
     if known and (time := udm.first("metadata.eventTimestamp")):
-        values["eventTime"] = _exact(time, document) or time
+        values["eventTime"] = exact = _exact(time, document) or time
+        if exact is time:
+            notes["eventTime"] = _CUT if references.is_short(str(time.value)) else _MICROSECONDS
     log = udm.first("metadata.logType")
     problems: tuple[Problem, ...] = ()
     if log and not ours and not known:
         problems = (Problem("reportId", _ANOTHER_LOG.format(next(iter(lists.texts(log.value)), "another"))),)
     if host := udm.first("principal.hostname", "principal.asset.hostname"):
         values["device"] = host
-    return Event(udm, within or (udm.inside({}),), values=values, problems=problems)
+    return Event(udm, within or (udm.inside({}),), values=values, notes=notes, problems=problems)
 
 
 def _exact(time: Node, document: Node) -> Node | None:

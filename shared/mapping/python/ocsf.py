@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from shared.mapping.event import Event
+from shared.mapping import references
 from shared.payload import lists
 from shared.payload.paths import Node
 
@@ -15,6 +16,10 @@ _MAKERS = (
 )
 _DEVICES = ("device.uid", "device.uid_alt", "evidences.device.uid", "resources.uid")
 _TIMES = ("metadata.original_time", "time_dt", "time")
+_CUT = (
+    "OCSF keeps milliseconds, so Defender will probably not find the event. Send the exact Timestamp in unmapped or"
+    " raw_data"
+)
 _DEVICE_ID = 40  # hex digits
 _MAX_REPORT_ID = 19
 
@@ -23,6 +28,7 @@ def events(document: Node) -> Iterator[Event]:
     """Yield the one event of a finding."""
     within = [node for path in _INSIDE for node in document.find(path)] or [document.inside({})]
     values: dict[str, Node] = {}
+    notes: dict[str, str] = {}
     devices = [
         node for path in _DEVICES for node in document.find(path) if len(str(node.value)) == _DEVICE_ID
     ]
@@ -37,6 +43,7 @@ def events(document: Node) -> Iterator[Event]:
     ):
         if time := document.first(*_TIMES):
             values["eventTime"] = time
+            notes = {"eventTime": _CUT} if references.is_short(str(time.value)) else {}
         ids = [node for path in ("metadata.uid", "metadata.event_code") for node in document.find(path)]
         report = next(
             (node for node in ids if len(str(node.value)) <= _MAX_REPORT_ID and str(node.value).isdigit()),
@@ -44,4 +51,4 @@ def events(document: Node) -> Iterator[Event]:
         )
         if report:
             values["reportId"] = report
-    yield Event(document, within, values=values)
+    yield Event(document, within, values=values, notes=notes)

@@ -73,12 +73,14 @@ def _events_of(alert: Node, shared: Sequence[Node]) -> Iterator[Event]:
     if best is alert:
         keys.pop("eventTime", None)
     values = {name: _several(node) for name, node in keys.items()}
-    lengths = {len(one) for one in values.values() if len(one) > 1}
-    if len(lengths) > 1 or (lengths and any(name not in values for name in names.KEYS)):
+    lengths = {len(one) for name, one in values.items() if _is_list(keys[name])}
+    if len(lengths) > 1:
         yield Event(alert, (custom or alert,), problems=(Problem("payload", _UNEVEN),))
         return
     for index in range(max(lengths, default=1)):
-        reference = {name: one[index if len(one) > 1 else 0] for name, one in values.items() if one}
+        reference = {
+            name: one[index] if _is_list(keys[name]) else one[0] for name, one in values.items() if one
+        }
         yield Event(
             alert,
             _within(alert, custom, more),
@@ -104,9 +106,12 @@ def _key(where: Node, name: str) -> Node | None:
 
 
 def _several(node: Node) -> list[Node]:
-    """Return the different values of a key: of a list of equal ones, the one."""
-    found = node.elements()
-    return found[:1] if len({text for one in found for text in lists.texts(one.value)}) == 1 else found
+    """Return the values of a key: the elements of a list, also of one in a text."""
+    return [one for one in node.elements() if lists.texts(one.value)]
+
+
+def _is_list(node: Node) -> bool:
+    return node.elements() != [node]
 
 
 def _packed(alert: Node, packed: Node, custom: Node) -> Iterator[Event]:
