@@ -36,12 +36,15 @@ _VALUES = (
     "val",
     "text",
     "fieldvalue",
+    "_",
+    "#text",
     "columnvalue",
     "content",
     "displayvalue",
     "stringvalue",
     "data",
 )
+_VALUE_ENDS = ("value", "answer", "content", "text", "data")
 _COLUMNS = ("columns", "fields", "headers", "header")
 _ROWS = ("rows", "values", "data")
 _MAX_PAIR_SIZE = 5  # a pair has a name, a value, and little else; more where the names mean something
@@ -63,6 +66,7 @@ _SCALARS = (
     "S",
     "N",
 )
+_ATTRIBUTES = ("$", "_attributes", "@", "attributes", "attr")
 _TYPES = (
     "value",
     "string",
@@ -105,22 +109,35 @@ def pairs(items: list[Any]) -> list[Entry] | None:
                 if found
                 else None
             )
-    return _named(items, first) or _sections(items, first)
+    if attributes := next((name for name in _ATTRIBUTES if isinstance(first.get(name), dict)), None):
+        return _attributed(items, attributes)
+    return _sections(items, first) or _named(items, first)
+
+
+def _attributed(items: list[Any], attributes: str) -> list[Entry] | None:
+    """Return the entries of XML made JSON, whose names are attributes: `{"_": "x", "$": {"Name": "a"}}`."""
+    flat = [
+        {**item[attributes], **item}
+        for item in items
+        if isinstance(item, dict) and isinstance(item.get(attributes), dict)
+    ]
+    return _named(
+        [{name: value for name, value in item.items() if name != attributes} for item in flat],
+        flat[0] if flat else {},
+    )
 
 
 def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
     if len(first) > _MAX_KNOWN_SIZE:
         return None
-    by = {names.word(name): name for name in first}
-    value = next((by[name] for name in _VALUES if name in by), None)
-    if (
-        value is None
-        or not names.of_key("reportId").isdisjoint(by)
-        or not names.of_key("machineId").isdisjoint(by)
-    ):
+    by = {names.word(name) or name: name for name in first}
+    if not names.of_key("reportId").isdisjoint(by) or not names.of_key("machineId").isdisjoint(by):
         return None
-    name = _name(items, first, by, value)
-    if name is None:
+    name, known = _name(items, first, by)
+    if name is None or any(isinstance(inner, dict) and _is_event(inner) for inner in first.values()):
+        return None
+    value = _value(first, by, name, known=known)
+    if value is None:
         return None
     found: list[Entry] = [
         (item[name].strip().strip(":"), item[value], (index, value))
@@ -134,23 +151,38 @@ def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
     return found
 
 
-def _name(items: list[Any], first: Mapping[str, Any], by: Mapping[str, str], value: str) -> str | None:
-    """Return the key under which the items have their names: the one whose texts mean the most, else a usual one."""
-    candidates = [name for name, text in first.items() if name != value and isinstance(text, str) and text]
+def _is_event(inner: Mapping[str, Any]) -> bool:
+    return not names.of_key("reportId").isdisjoint(map(names.word, inner))
+
+
+def _name(items: list[Any], first: Mapping[str, Any], by: Mapping[str, str]) -> tuple[str | None, bool]:
+    """Return the key under which the items have their names: the one whose texts mean the most, else a usual one.
+
+    And whether its texts mean anything.
+    """
+    candidates = [name for name, text in first.items() if isinstance(text, str) and text]
+    some = [item for item in items[:_SOME] if isinstance(item, dict)]
     known = {
-        name: sum(
-            isinstance(item, dict)
-            and isinstance(text := item.get(name), str)
-            and names.means(text.strip(" :"))
-            for item in items[:_SOME]
-        )
+        name: sum(isinstance(text := item.get(name), str) and names.means(text.strip(" :*")) for item in some)
         for name in candidates
     }
     best = max(candidates, key=lambda name: known[name], default=None)
     if best is not None and known[best]:
-        return best
+        return best, True
     usual = next((by[name] for name in _NAMES if by.get(name) in candidates), None)
-    return usual if len(first) <= _MAX_PAIR_SIZE else None
+    return (usual, False) if len(first) <= _MAX_PAIR_SIZE else (None, False)
+
+
+def _value(first: Mapping[str, Any], by: Mapping[str, str], name: str, *, known: bool) -> str | None:
+    """Return the key under which the items have their values: a usual one, or the only other text where names are known."""
+    found = next((by[word] for word in _VALUES if word in by and by[word] != name), None)
+    if found is not None or not known:
+        return found
+    others = [other for other in first if other != name]
+    ending = [other for other in others if names.word(other).endswith(_VALUE_ENDS)]
+    if ending:
+        return ending[0]
+    return others[0] if len(others) == 1 else None
 
 
 def _sections(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
@@ -187,6 +219,14 @@ def rows(table: Mapping[str, Any]) -> list[list[Entry]] | None:
     ]
     if not titles or not all(isinstance(title, str) for title in titles):
         return None
+    cells_of = table[at]
+    if cells_of and not isinstance(cells_of[0], list | dict) and len(cells_of) == len(titles):
+        return [
+            [
+                (str(title), cell, (at, column))
+                for column, (title, cell) in enumerate(zip(titles, cells_of, strict=True))
+            ]
+        ]
     return [
         [
             (str(title), cell, (at, row, column))
@@ -202,7 +242,7 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, str):
         if value[:1] == "[" and isinstance(inner := text_forms.structured(value), list):
             return texts(inner)
-        text = value.strip().strip('"')
+        text = value.strip().strip('"`\u200b')
         return [text] if text else []
     if isinstance(value, list):
         return [

@@ -105,7 +105,7 @@ def _meanings(parent: str, name: str, top: bool) -> tuple[Meaning, ...]:
     found = known.get(last, ()) or _flattened(bare)
     if last in nested:
         owner = word(outer.rpartition(".")[2] or parent)
-        for spelled in dict.fromkeys((owner, owner.removesuffix("s"))):
+        for spelled in dict.fromkeys((owner, owner.removesuffix("s"))) if owner else ():
             found += known.get(f"{spelled}.{last}", ())
         if top and not outer:
             found += known.get(f".{last}", ())

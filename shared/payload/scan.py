@@ -6,6 +6,7 @@ packed form `DeviceId|ReportId|Timestamp`. The names that count are in `names.py
 says `grouping.py`.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,9 @@ _ALONE = (
     "is a report id with no device id beside it, so it may be another product's: send DeviceId, ReportId and Timestamp"
     " of the event in one object"
 )
+_RESOURCE = re.compile(
+    r"[a-z0-9_.-]{1,60}:[a-z0-9_.:/-]{1,200}|[A-Z]{1,12}|[\W\d_]*"
+)  # aws:s3:ObjectCreated, INSERT
 _TEXTS_OF_OTHERS = ("severity", "category", "title", "description", "recommendedAction")
 
 
@@ -253,9 +257,10 @@ class _Walk:
         """Note what stands under a name that means something."""
         self._spend(_CHECK)
         if meaning.kind == "text":
-            found = [
-                (meaning.rank, 0, text, place) for text in lists.texts(value) if _suits(meaning.field, text)
-            ]
+            told = lists.texts(value)
+            if meaning.field == "title":
+                told = [texts.headline(text) for text in told if not texts.is_record(text)]
+            found = [(meaning.rank, 0, text, place) for text in told if _suits(meaning.field, text)]
             if found:
                 group.tell(meaning.field, found)
             return
@@ -319,6 +324,8 @@ def _suits(field: str, text: str) -> bool:
         return hunting.table({"Table": text}) is None
     if field in ("title", "description") and texts.is_record(text):
         return False  # which is read for what is in it
+    if field == "title" and (not text or _RESOURCE.fullmatch(text)):
+        return False
     if field in alert.MAX_LENGTHS and says_nothing(text):
         return False
     return field not in ("title", "device") or len(text) <= _MAX_TITLE
