@@ -29,7 +29,8 @@ _MAX_NAME = 100
 class Meaning:
     """One thing a name may mean: a key of an event, a text about it, or what is easily taken for a key.
 
-    `rank` is 0 for the most telling name of a field; `reason` says what a look-alike is instead. A label names another
+    `rank` is 0 for the most telling name of a field; `reason` says what a look-alike is instead; `scale` is that of a
+    number as severity. A label names another
     entry, `field`; rows are those of a table.
     """
 
@@ -37,6 +38,7 @@ class Meaning:
     field: str
     rank: int = 0
     reason: str = ""
+    scale: str = ""
 
 
 def word(name: str) -> str:
@@ -97,7 +99,7 @@ def _meanings(parent: str, name: str, top: bool) -> tuple[Meaning, ...]:
     if name in ("rows", "Rows", "values", "Values", "data"):
         return (Meaning("rows", name),)
     known, nested = _known()
-    if name[-5:].lower() == "label":
+    if name[-5:].lower() == "label" and len(name) > len("label"):
         return (Meaning("label", name[:-5].rstrip("_. ")), *known.get(word(name), ()))
     outer, _, bare = name.replace("/", ".").rpartition(".")
     bare = _UNIT.sub("", bare)
@@ -151,7 +153,9 @@ def _all() -> Iterator[tuple[str, Meaning]]:
         for field, known in fields.items():
             yield from ((name, Meaning("key", field, rank=nested)) for name in known if field not in _APART)
     for field, known in table("texts").items():
-        yield from ((name, Meaning("text", field, rank)) for rank, name in enumerate(known))
+        for rank, entry in enumerate(known):
+            name, _, scale = entry.rpartition("@") if "@" in entry[1:] else (entry, "", "")
+            yield name, Meaning("text", field, rank, scale=scale)
     for field, reasons in table("lookalikes").items():
         for reason, known in reasons.items():
             yield from ((name, Meaning("lookalike", field, reason=reason)) for name in known)

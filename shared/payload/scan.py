@@ -35,6 +35,9 @@ _ALONE = (
 _RESOURCE = re.compile(
     r"[a-z0-9_.-]{1,60}:[a-z0-9_.:/-]{1,200}|[A-Z]{1,12}|[\W\d_]*"
 )  # aws:s3:ObjectCreated, INSERT
+_KEY = re.compile(
+    r"(?:device|report) ?_?id[*_`\"']{0,3} ?[=:]", re.IGNORECASE
+)  # no name, but what holds the keys
 _TEXTS_OF_OTHERS = ("severity", "category", "title", "description", "recommendedAction")
 
 
@@ -260,6 +263,8 @@ class _Walk:
             told = lists.texts(value)
             if meaning.field == "title":
                 told = [texts.headline(text) for text in told if not texts.is_record(text)]
+            elif meaning.scale:
+                told = [_rated(text, meaning.scale) for text in told]
             found = [(meaning.rank, 0, text, place) for text in told if _suits(meaning.field, text)]
             if found:
                 group.tell(meaning.field, found)
@@ -314,6 +319,14 @@ def _buffer(value: Mapping[str, Any]) -> str | None:
         return None
 
 
+def _rated(text: str, scale: str) -> str:
+    """Return a number on a scale as a word of severity; any other text as it is."""
+    try:
+        return vocabulary.severity(text, scale).text
+    except ValueError:
+        return text
+
+
 def _suits(field: str, text: str) -> bool:
     """Say whether a text can be what its name tells: a link is a URL, a table one of Defender's."""
     if field == "link":
@@ -324,7 +337,7 @@ def _suits(field: str, text: str) -> bool:
         return hunting.table({"Table": text}) is None
     if field in ("title", "description") and texts.is_record(text):
         return False  # which is read for what is in it
-    if field == "title" and (not text or _RESOURCE.fullmatch(text)):
+    if field == "title" and (not text or _RESOURCE.fullmatch(text) or _KEY.search(text)):
         return False
     if field in alert.MAX_LENGTHS and says_nothing(text):
         return False

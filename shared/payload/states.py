@@ -35,6 +35,9 @@ def closed(where: Iterable[Any], reader: Reader) -> str | None:
         for word in _words("flags").intersection(index):
             if values[index[word]] is True:
                 return f"{index[word]} is true"
+        for word in _words("closing").intersection(index):
+            for text in _short(values[index[word]]):
+                return f"{index[word]} is {alert.shown(text)}"
     return None
 
 
