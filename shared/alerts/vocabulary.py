@@ -43,7 +43,7 @@ NO_EQUAL = "SuspiciousActivity"
 _TABLES = Path(__file__).parent / "tables"
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 _RATED = re.compile(r"(\d{1,3}(?:\.\d{1,9})?) ?(?:(?:/|of|out of) ?(\d{1,3})|%)", re.ASCII)
-_CODE = re.compile(r"(?<![0-9a-z])(?:p|prio|priority|sev)[\W_]{0,3}[0-5](?![0-9a-z]|[.,/]\d)")
+_CODE = re.compile(r"(?<![0-9a-z])(?:p|prio|priority|sev)[\W_]{0,3}[0-5](?![0-9a-z])")
 _NEGATIONS = frozenset(("no", "not", "non", "none", "never", "without"))
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _BETWEEN_WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
@@ -56,6 +56,7 @@ _TECHNIQUE_ID = re.compile(r"(?<![0-9a-z])(t\d{4})(?![0-9a-z])(?:[._/-](\d{3})(?
 _TACTIC, _KIND, _NAME, _VAGUE = range(4)  # how much a meaning counts: a lower one goes first
 _MAX_WORD = 200
 _MAX_SOURCE = 100
+_MAX_TEXT = 10_000
 _MAX_PARTS = 50
 _MAX_TAGS = 200
 _LONG_NAME = 12  # letters: names of several words, credentialaccess, so that nothing else is called so
@@ -86,7 +87,7 @@ def severity(value: str, scale: str | None = None) -> Word:
 
     Raises `ValueError` with the reason if the value is neither a word we know nor on the scale.
     """
-    text = visible(value)[0].strip()
+    text = visible(value[:_MAX_TEXT])[0].strip()
     if rated := _RATED.fullmatch(text):
         of = [f"{lowest}-{rated[2] or 100}" for lowest in (1, 0) if Decimal(rated[1]) >= lowest]
         of = [one for one in of if one in scales()]
@@ -195,7 +196,9 @@ def _known(table: str, text: str) -> Word | None:
 
 
 def _parts(value: str) -> Iterator[str]:
-    parts = [part.strip() for part in re.split(r"[,;|\n]", visible(value)[0], maxsplit=_MAX_PARTS)]
+    parts = [
+        part.strip() for part in re.split(r"[,;|\n]", visible(value[:_MAX_TEXT])[0], maxsplit=_MAX_PARTS)
+    ]
     yield from (part for part in parts if _plain(part))
 
 
