@@ -79,7 +79,7 @@ def trimmed(text: str) -> tuple[str, str | None]:
 
 def unseen(text: str) -> str | None:
     """Return which characters in a text nobody can see, as `U+200B (zero width space)`, or None."""
-    found = _UNSEEN.findall(text)
+    found = _UNSEEN.findall(text) if not text.isascii() else []
     return _named(found) if found else None
 
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,8 @@ def category(values: Sequence[str]) -> Word:
         raise ValueError("names no category")
     if len(parts) == 1 and (word := _known("category", parts[0])):
         return word
-    meanings = [meaning for part in parts for meaning in _meanings(part)]
-    _, name = min(meanings, key=lambda meaning: meaning[0], default=(_VAGUE, NO_EQUAL))
+    meanings = [meaning for part in parts if len(part) <= _MAX_WORD and (meaning := _meaning(part))]
+    _, name = min(meanings, key=itemgetter(0), default=(_VAGUE, NO_EQUAL))
     return Word(name, ", ".join(parts)[:_MAX_SOURCE], changed=True)
 
 
@@ -141,10 +142,14 @@ def _among(text: str) -> Word | None:
     return Word(found.pop(), text[:_MAX_SOURCE], changed=True) if len(found) == 1 else None
 
 
+@functools.lru_cache(maxsize=1_000)  # rules repeat their tags with every alert
+def _meaning(tag: str) -> tuple[int, str] | None:
+    """Return the category that a tag names best, and how much it counts, or None."""
+    return min(_meanings(tag), key=itemgetter(0), default=None)
+
+
 def _meanings(tag: str) -> Iterator[tuple[int, str]]:
     """Yield the categories that a tag names by ids or words, whatever stands around them, and how much each counts."""
-    if len(tag) > _MAX_WORD:
-        return
     tag = _NO_ID.sub(" ", _folded(tag))
     for found in _TACTIC_ID.finditer(tag.lower()):
         yield from _counted(found[0])
