@@ -174,6 +174,7 @@ class Gateway:
             source=query.get("source"),
             defaults={name: query[name] for name in DEFAULTS if query.get(name)},
             max_alerts=self.settings.max_alerts_per_delivery,
+            now=self.dispatcher.table.now(),
         )
 
     def _keep(self, body: bytes, query: Mapping[str, str], error: WebhookError) -> None:

@@ -9,6 +9,7 @@ from shared.mapping import defaults, references
 from shared.mapping.event import Event
 from shared.mapping.source import Place, Rule, Source
 from shared.payload import grouping, lists, names, scan
+from shared.payload.grouping import order
 from shared.payload.paths import Node, find, shown
 from shared.problems import Problem
 
@@ -121,7 +122,7 @@ class Draft:
             for text in lists.texts(node.value):
                 yield (text, shown(node.place)), None, True
         told = self._group.texts.get(name, ())
-        for _, _, text, at in sorted(told, key=lambda one: one[:3]):
+        for _, _, text, at in sorted(told, key=order):
             yield (text, shown(at)), None, False
         for envelope, around in self._envelopes:
             for place in envelope.fields.get(name, ()):
@@ -240,6 +241,11 @@ class Draft:
 
     def _describe(self) -> None:
         """Add to the description what the source's own words were, when and where it was, and the way back."""
+        if (several := self._row.devices()) and not self._source.exact:
+            told = ", ".join(map(alert.shown, several[:3]))
+            self._notes.append(
+                f"description: the device names {told} stand equally near to the event, so none was taken"
+            )
         description = self._values.get("description")
         lines = [*self._footer_lines()]
         self._footer += [*self._event_line(lines), *lines]

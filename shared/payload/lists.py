@@ -52,6 +52,9 @@ _MAX_KNOWN_SIZE = 16
 _MAX_VALUES = 20  # of an array under a known name
 _SOME = 20  # items that are asked for the names they know
 _SCALARS = (
+    "Label",
+    "label",
+    "displayName",
     "display_value",
     "value",
     "Value",
@@ -146,9 +149,16 @@ def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
         and isinstance(item.get(name), str)
         and item.get(value) not in (None, "", [], {})
     ]
+    if not known and any(_is_deep(item, value) for item in items[:_SOME]):
+        return None
     if not found or all(scalar(one) is None and not _is_plain(one) for _, one, _ in found):
         return None
     return found
+
+
+def _is_deep(item: Any, value: str) -> bool:
+    """Say whether an item holds more than a name and a value: it lacks the value, or has objects in it."""
+    return not isinstance(item, dict) or value not in item or not all(map(_is_plain, item.values()))
 
 
 def _is_event(inner: Mapping[str, Any]) -> bool:
@@ -242,14 +252,21 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, str):
         if value[:1] == "[" and isinstance(inner := text_forms.structured(value), list):
             return texts(inner)
-        text = value.strip().strip('"`\u200b')
+        text = value.strip().strip('"`')
         return [text] if text else []
     if isinstance(value, list):
-        return [
-            text for item in value[:_MAX_VALUES] if isinstance(item, str) for text in [item.strip()] if text
-        ]
+        items = (item if isinstance(item, str) else _named_text(item) for item in value[:_MAX_VALUES])
+        return [text for item in items if (text := item.strip())]
     inner = scalar(value)
     return [] if inner is None else texts(inner)
+
+
+def _named_text(item: Any) -> str:
+    """Return the text of an element that is an object: a tag with its name, a typed value."""
+    if not isinstance(item, dict) or len(item) > _MAX_PAIR_SIZE:
+        return ""
+    inner = scalar(item) or item.get("name") or item.get("Name") or item.get("id") or ""
+    return inner if isinstance(inner, str) else ""
 
 
 def scalar(value: Any) -> Any:
@@ -265,5 +282,5 @@ def scalar(value: Any) -> Any:
 
 def _is_plain(value: Any) -> bool:
     return not isinstance(value, dict) and not (
-        isinstance(value, list) and value and isinstance(value[0], dict)
+        isinstance(value, list) and value and isinstance(value[0], dict | list)
     )

@@ -21,7 +21,9 @@ _TABLES = Path(__file__).parent / "tables"
 _NOT_A_WORD = re.compile(r"(?!^@)[^0-9a-z]+")
 _TYPE = re.compile(r"_[sdtgb]$")
 _UNIT = re.compile(r" ?[\[(][^\[\]()]{1,20}[\])]$")  # Timestamp [UTC]
-_APART = frozenset(("nested", "path", "eventLike", "bags", "others"))  # what in keys.json is no field
+_APART = frozenset(
+    ("nested", "path", "eventLike", "bags", "others", "commands")
+)  # what in keys.json is no field
 _MAX_NAME = 100
 
 

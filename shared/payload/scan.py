@@ -63,8 +63,6 @@ def scan(node: Node, apart: Collection[int] = (), leave: Collection[Place] = ())
     """Find the events anywhere in a value, but not in the objects whose `id()` is in `apart`, nor at places to leave."""
     walk = _Walk(node.reader, apart, leave, node.place)
     groups = walk.groups(node.value, node.place, 0, 0, others=False)
-    for group in groups:
-        walk.leave_alone(group)
     return Scan(groups, walk.lookalikes, walk.around)
 
 
@@ -148,7 +146,9 @@ class _Walk:
             if self._leave and at in self._leave:
                 continue
             kind = type(value)
-            if value and (kind is dict or kind is list or kind is str):
+            if value and (
+                kind is dict or kind is list or (kind is str and not names.named_as("commands", key))
+            ):
                 if found := self.groups(value, at, level + 1, strings, others=others):
                     inner.append(found)
             elif value is None:
@@ -176,7 +176,8 @@ class _Walk:
             event_like = own.bag or names.named_as("eventLike", name)
             defenders = any(one.own for one in reports.values())
             if MACHINE not in own.keys and not event_like and not (defenders and TIME in own.keys):
-                own.alone = True
+                for one in own.keys.pop(REPORT).values():
+                    self._unlike(REPORT, one.place, _ALONE)
         elif others:
             for field in _TEXTS_OF_OTHERS:
                 own.texts.pop(field, None)
@@ -237,12 +238,6 @@ class _Walk:
                 else:
                     group.add(TIME, {text: one})
 
-    def leave_alone(self, group: Group) -> None:
-        """Leave out a report id that nothing says to be Defender's, with the time beside it."""
-        if group.alone and MACHINE not in group.keys:
-            for one in group.keys.pop(REPORT, {}).values():
-                self._unlike(REPORT, one.place, _ALONE)
-
     def _unlike(self, field: str, place: Place, reason: str) -> None:
         places = self.lookalikes.setdefault(field, {})
         if len(places) < _MAX_LOOKALIKES:
@@ -289,7 +284,7 @@ def best(field: str, told: Sequence[grouping.Text]) -> tuple[str, Place] | None:
         rank = min((rank for rank, _, _, _ in told), default=0)
         if len({text.lower() for at, _, text, _ in told if at == rank}) > 1:
             return None
-    ranked = sorted(told, key=lambda text: text[:3])
+    ranked = sorted(told, key=grouping.order)
     for _, _, text, place in ranked if field in ("severity", "category") else ():
         try:
             word = vocabulary.severity(text) if field == "severity" else vocabulary.category([text])

@@ -75,8 +75,9 @@ def loose(text: str) -> Any:
     if text[:1] in ("{", "@", "["):
         text = text.rstrip("}]) \r\n")
     found = listed(text) | assigned(text)
-    if not any(map(names.means, found)):
-        found = dict(_GO.findall(text)) or found
+    close = dict(_GO.findall(text))
+    if sum(map(names.means, close)) > sum(map(names.means, found)):
+        return close
     return found or None
 
 

@@ -287,8 +287,8 @@ NOW = datetime(2026, 7, 20, 12, tzinfo=UTC)
         (timedelta(days=30), None),
         (timedelta(), None),
         (-timedelta(minutes=10), None),
-        (-timedelta(minutes=11), "is 11 minutes ahead"),
-        (-timedelta(hours=5), "is 5 hours ahead"),
+        (-timedelta(minutes=11), "lies 11 minutes in the future"),
+        (-timedelta(hours=5), "lies 5 hours in the future"),
     ],
 )
 def test_a_time_that_defender_cannot_find_gets_a_note(ago: timedelta, said: str | None) -> None:

@@ -52,7 +52,10 @@ def events(document: Node) -> Iterator[Event]:
     found = [
         udm for node in _all(document) for udm in [node.first("event", "udm") or node] if udm.find("metadata")
     ]
-    made = [_event(udm, document) for udm in found or [document]]
+    if not found:
+        yield Event(document)
+        return
+    made = [_event(udm, document) for udm in found]
     raised = [
         one for one in made if "reportId" in one.reference or "reportId" in one.values or _names_report(one)
     ]
