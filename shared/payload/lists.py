@@ -149,16 +149,22 @@ def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
         and isinstance(item.get(name), str)
         and item.get(value) not in (None, "", [], {})
     ]
-    if not known and any(_is_deep(item, value) for item in items[:_SOME]):
+    if any(_is_deep(item, value, known=known) for item in items[:_SOME]):
         return None
     if not found or all(scalar(one) is None and not _is_plain(one) for _, one, _ in found):
         return None
     return found
 
 
-def _is_deep(item: Any, value: str) -> bool:
-    """Say whether an item holds more than a name and a value: it lacks the value, or has objects in it."""
-    return not isinstance(item, dict) or value not in item or not all(map(_is_plain, item.values()))
+def _is_deep(item: Any, value: str, *, known: bool) -> bool:
+    """Say whether an item is more than a name and a value: it lacks the value, or has objects in it.
+
+    Where the names mean something, only what lacks the value and has objects instead is.
+    """
+    if not isinstance(item, dict):
+        return True
+    plain = all(map(_is_plain, item.values()))
+    return (value not in item and not plain) if known else (value not in item or not plain)
 
 
 def _is_event(inner: Mapping[str, Any]) -> bool:
