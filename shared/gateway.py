@@ -24,7 +24,7 @@ from shared.storage import MAX_OPERATIONS, Conflict, Operation
 if TYPE_CHECKING:
     from shared.direct import Direct
     from shared.dispatch import Clocks, Dispatch, Flights, Look
-    from shared.mapping.mappings import Mapped, Outcome
+    from shared.mapping.outcome import Mapped, Outcome
     from shared.reply import Reply
     from shared.settings import Settings
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from shared.payload import hunting, lists, names, scan
+from shared.payload import candidates, hunting, lists, names
 from shared.payload.grouping import MACHINE, REPORT, Group, Text, order
 from shared.payload.paths import Node
 
@@ -29,8 +29,8 @@ _LINES: Mapping[str, tuple[str, ...]] = {
     "SHA-256": ("SHA256",),
 }
 _ACTION = (
-    "Look at the event in the timeline of the device in Microsoft Defender. If nobody expects it, isolate the device and"
-    " start an investigation."
+    "Look at the event in the timeline of the device in Microsoft Defender. If nobody expects it, isolate the device"
+    " and start an investigation."
 )
 
 
@@ -70,13 +70,13 @@ class Row:
         """Return the name of the device, the nearest to the event."""
         if name := self.column("DeviceName"):
             return name[:_SHORT]
-        told = scan.best("device", self._devices())
+        told = candidates.best("device", self._devices())
         return told[0][:_SHORT] if told else None
 
     def devices(self) -> list[str]:
         """Return the different names of devices that stand equally near to the event, so that none is its own."""
         told = self._devices()
-        unclear = told and not self.column("DeviceName") and not scan.best("device", told)
+        unclear = told and not self.column("DeviceName") and not candidates.best("device", told)
         return sorted({text for _, _, text, _ in told}) if unclear else []
 
     def _devices(self) -> Sequence[Text]:

@@ -8,9 +8,10 @@ from shared.alerts.placeholder import unfilled
 from shared.mapping import defaults, references
 from shared.mapping.event import Event
 from shared.mapping.source import Place, Rule, Source
-from shared.payload import grouping, lists, names, scan
+from shared.payload import candidates, grouping, lists, names
 from shared.payload.grouping import order
 from shared.payload.paths import Node, find, shown
+from shared.payload.scan import Scan
 from shared.problems import Problem
 
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
@@ -29,7 +30,8 @@ class Draft:
         source: Source,
         event: Event,
         document: Node,
-        found: scan.Scan,
+        *,
+        found: Scan,
         given: Mapping[str, str],
         envelopes: Sequence[tuple[Source, Node]] = (),
     ) -> None:
@@ -113,21 +115,21 @@ class Draft:
                 self._notes.append(f"{name}: {note}")
                 self._truncated |= name == "eventTime" and references.is_short(different[0])
 
-    def _candidates(self, name: str) -> Iterator[tuple[Candidate, Place | None, bool]]:
-        """Yield the texts of a field: at the source's places, the function's, the scan's; and whether it is our own."""
+    def _candidates(self, name: str) -> Iterator[tuple[Candidate, Place | None]]:
+        """Yield the texts of a field: at the source's places, the function's, the scan's, the envelopes'."""
         for place in self._source.fields.get(name, ()):
             for candidate in self._texts(place):
-                yield candidate, place, True
+                yield candidate, place
         if node := self._event.values.get(name):
             for text in lists.texts(node.value):
-                yield (text, shown(node.place)), None, True
+                yield (text, shown(node.place)), None
         told = self._group.texts.get(name, ())
         for _, _, text, at in sorted(told, key=order):
-            yield (text, shown(at)), None, False
+            yield (text, shown(at)), None
         for envelope, around in self._envelopes:
             for place in envelope.fields.get(name, ()):
                 for candidate in self._texts(place, around):
-                    yield candidate, place, False
+                    yield candidate, place
 
     def _texts(self, place: Place, alert_node: Node | None = None) -> Iterator[Candidate]:
         """Yield the texts at a place of a source file, each with where it stood."""
@@ -147,12 +149,12 @@ class Draft:
             filled = "".join(f"{piece}{text}" for piece, text in zip(pieces, [*firsts, ""], strict=True))
             yield filled[:_MAX_TEXT], ", ".join(shown(found[0].place) for found in nodes)
 
-    def _take(self, name: str, candidates: Iterable[tuple[Candidate, Place | None, bool]]) -> bool:
+    def _take(self, name: str, told: Iterable[tuple[Candidate, Place | None]]) -> bool:
         """Take the first text that tells something; of severities and categories the first that we understand."""
         vague: tuple[str, str, vocabulary.Word] | None = None
-        told: list[str] = []
-        for (text, origin), place, _ in candidates:
-            if not self._source.exact and (scan.says_nothing(text) or self._is_unfilled(name, text)):
+        unknown: list[str] = []
+        for (text, origin), place in told:
+            if not self._source.exact and (candidates.says_nothing(text) or self._is_unfilled(name, text)):
                 continue
             if name not in ("severity", "category"):
                 self._set(name, text, origin)
@@ -163,15 +165,15 @@ class Draft:
                 if self._source.exact:
                     self._values[name], self.origins[name] = text, origin
                     return True
-                told.append(f"{name}: {alert.shown(text)} {reason}")
+                unknown.append(f"{name}: {alert.shown(text)} {reason}")
                 continue
             if word.text == vocabulary.NO_EQUAL and word.changed:
                 vague = vague or (text, origin, word)
                 continue
-            self._notes += [one for one in told if name == "severity"][:3]
+            self._notes += [one for one in unknown if name == "severity"][:3]
             self._translated(name, word, origin)
             return True
-        self._notes += [one for one in dict.fromkeys(told) if name == "severity"][:3]
+        self._notes += [one for one in dict.fromkeys(unknown) if name == "severity"][:3]
         if vague:
             self._translated(name, vague[2], vague[1])
         return vague is not None
@@ -263,7 +265,7 @@ class Draft:
             if line := next((text for place in places for text, _ in self._texts(place)), None):
                 yield f"{label}: {line[:_MAX_FOOTER]}"
                 return
-        if (link := scan.best("link", self._group.texts.get("link", ()))) and not self._source.exact:
+        if (link := candidates.best("link", self._group.texts.get("link", ()))) and not self._source.exact:
             yield f"Back to the source: {link[0]}"
 
     def _event_line(self, footer: Sequence[str]) -> list[str]:

@@ -95,7 +95,7 @@ def refused(row: Row) -> Iterator[Problem]:
     ):
         yield Problem(
             "eventTime",
-            f"The row joins an alert and an event: Timestamp is {first}, Timestamp1 is {second}. Nothing says which one is"
-            " the event's. Drop the alert's before the join: AlertEvidence | project AlertId, DeviceId | join kind=inner"
-            " DeviceProcessEvents on DeviceId.",
+            f"The row joins an alert and an event: Timestamp is {first}, Timestamp1 is {second}. Nothing says which one"
+            " is the event's. Drop the alert's before the join: AlertEvidence | project AlertId, DeviceId | join"
+            " kind=inner DeviceProcessEvents on DeviceId.",
         )

@@ -45,8 +45,8 @@ class Group:
     """What seems to belong together: values of the keys by their canonical form, and texts with their rank.
 
     `wrong` are values that cannot be a key's; `row` is the object in which the report id stands, `around` the objects
-    around it, from the outside. `bag` says that it is an object of labels or custom fields. Nothing depends on the order
-    of keys.
+    around it, from the outside. `bag` says that it is an object of labels or custom fields. Nothing depends on the
+    order of keys.
     """
 
     keys: dict[str, dict[str, Finding]] = field(default_factory=dict)

@@ -134,13 +134,9 @@ def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
     if len(first) > _MAX_KNOWN_SIZE:
         return None
     by = {names.word(name) or name: name for name in first}
-    if not names.of_key("reportId").isdisjoint(by) or not names.of_key("machineId").isdisjoint(by):
-        return None
     name, known = _name(items, first, by)
-    if name is None or any(isinstance(inner, dict) and _is_event(inner) for inner in first.values()):
-        return None
-    value = _value(first, by, name, known=known)
-    if value is None:
+    value = _value(first, by, name, known=known) if name is not None else None
+    if name is None or value is None or _is_event(first):
         return None
     found: list[Entry] = [
         (item[name].strip().strip(":"), item[value], (index, value))
@@ -167,8 +163,11 @@ def _is_deep(item: Any, value: str, *, known: bool) -> bool:
     return (value not in item and not plain) if known else (value not in item or not plain)
 
 
-def _is_event(inner: Mapping[str, Any]) -> bool:
-    return not names.of_key("reportId").isdisjoint(map(names.word, inner))
+def _is_event(item: Mapping[str, Any]) -> bool:
+    """Say whether an item has a reference of its own, itself or directly inside."""
+    keys = [*item, *(name for inner in item.values() if isinstance(inner, dict) for name in inner)]
+    words = set(map(names.word, keys))
+    return not names.of_key("reportId").isdisjoint(words) or not names.of_key("machineId").isdisjoint(words)
 
 
 def _name(items: list[Any], first: Mapping[str, Any], by: Mapping[str, str]) -> tuple[str | None, bool]:
@@ -190,7 +189,7 @@ def _name(items: list[Any], first: Mapping[str, Any], by: Mapping[str, str]) -> 
 
 
 def _value(first: Mapping[str, Any], by: Mapping[str, str], name: str, *, known: bool) -> str | None:
-    """Return the key under which the items have their values: a usual one, or the only other text where names are known."""
+    """Return the key under which the items have their values: a usual one; where names are known, the only other."""
     found = next((by[word] for word in _VALUES if word in by and by[word] != name), None)
     if found is not None or not known:
         return found
@@ -218,7 +217,7 @@ def _sections(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
 
 
 def rows(table: Mapping[str, Any]) -> list[list[Entry]] | None:
-    """Return the rows of `{"columns": [{"name": "x"}], "rows": [[1]]}` as the entries of objects; None if it is none."""
+    """Return the rows of `{"columns": [{"name": "x"}], "rows": [[1]]}` as the entries of objects; None for others."""
     by = {names.word(name): name for name in table} if len(table) <= _MAX_KNOWN_SIZE else {}
     columns = next((table[by[name]] for name in _COLUMNS if name in by), None)
     at = next((by[name] for name in _ROWS if name in by and isinstance(table[by[name]], list)), None)

@@ -66,7 +66,7 @@ def is_anybodys(name: str) -> bool:
 
 
 def is_defenders(name: str) -> bool:
-    """Say whether a name of a key is spelled as Defender spells it: `ReportId`, `properties.Timestamp`, `MdeReportId`."""
+    """Say whether a name is spelled as Defender spells it: `ReportId`, `properties.Timestamp`, `MdeReportId`."""
     last = _UNIT.sub("", re.split(r"[./_]", name)[-1])
     return last in ("ReportId", "Timestamp", "DeviceId") or word(name).startswith(
         ("mde", "mdatp", "defender")
@@ -86,7 +86,7 @@ def _kinds(kind: str) -> frozenset[str]:
 def _singular(text: str) -> str:
     if text.endswith("ies"):
         return text[:-3] + "y"
-    return text[:-1] if text.endswith("s") else text
+    return text.removesuffix("s")
 
 
 def meanings(parent: str, name: str, *, top: bool) -> tuple[Meaning, ...]:
