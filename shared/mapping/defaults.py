@@ -28,6 +28,7 @@ _LINES: Mapping[str, tuple[str, ...]] = {
     "Remote": ("RemoteUrl", "RemoteIP"),
     "SHA-256": ("SHA256",),
 }
+_UNKNOWN = "Event in Microsoft Defender for Endpoint"
 _ACTION = (
     "Look at the event in the timeline of the device in Microsoft Defender. If nobody expects it, isolate the device"
     " and start an investigation."
@@ -105,11 +106,12 @@ class Row:
         if action:
             return f"Defender event {action}: {file}" if file else f"Defender event {action}"
         table = self.table()
-        return f"Defender event of {table}" if table else "Event in Microsoft Defender for Endpoint"
+        return f"Defender event of {table}" if table else _UNKNOWN
 
     def _description(self, values: Mapping[str, object]) -> str:
         device = self.device() or values.get(names.KEYS[0])
-        what = self.column("ActionType") or self.table() or "Event"
+        title = values.get("title") if values.get("title") != _UNKNOWN else None
+        what = self.column("ActionType") or title or self.table() or "Event"
         lines = [f"{what} on {device}"] if device else []
         if time := values.get(names.KEYS[1]):
             lines.append(f"At: {time}")

@@ -1,6 +1,6 @@
 """One event's fields: from the source's places, the scan, the request's parameters and the defaults; then checked."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from shared.alerts import alert, title, vocabulary
@@ -9,13 +9,14 @@ from shared.mapping import defaults, references
 from shared.mapping.event import Event
 from shared.mapping.source import Place, Rule, Source
 from shared.payload import candidates, grouping, lists, names
-from shared.payload.grouping import order
+from shared.payload.grouping import Text, order
 from shared.payload.paths import Node, find, shown
 from shared.payload.scan import Scan
 from shared.problems import Problem
 
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
 _MAX_TEXT = 4_096
+_JOINED = {"category": ", ", "description": "\n", "recommendedAction": "\n"}  # of several texts at one place
 _PARAMETER = "the request's parameter"
 
 Candidate = tuple[str, str]
@@ -31,14 +32,14 @@ class Draft:
         event: Event,
         document: Node,
         *,
-        found: Scan,
+        lookalikes: Callable[[], Scan],
         given: Mapping[str, str],
         envelopes: Sequence[tuple[Source, Node]] = (),
     ) -> None:
         self._source = source
         self._event = event
         self._document = document
-        self._found = found
+        self._lookalikes = lookalikes
         self._envelopes = envelopes
         self._group = event.group or grouping.Group()
         self._row = defaults.Row(self._group, event.alert)
@@ -118,18 +119,19 @@ class Draft:
     def _candidates(self, name: str) -> Iterator[tuple[Candidate, Place | None]]:
         """Yield the texts of a field: at the source's places, the function's, the scan's, the envelopes'."""
         for place in self._source.fields.get(name, ()):
-            for candidate in self._texts(place):
-                yield candidate, place
+            texts = list(self._texts(place))
+            if name in _JOINED and len(texts) > 1:
+                texts = [(_JOINED[name].join(dict.fromkeys(text for text, _ in texts)), texts[0][1])]
+            yield from ((candidate, place) for candidate in texts)
         if node := self._event.values.get(name):
-            for text in lists.texts(node.value):
-                yield (text, shown(node.place)), None
-        told = self._group.texts.get(name, ())
-        for _, _, text, at in sorted(told, key=order):
-            yield (text, shown(at)), None
+            yield from (((text, shown(node.place)), None) for text in lists.texts(node.value))
+        told = sorted(self._group.texts.get(name, ()), key=order)
+        if name == "category":
+            told += filter(_names_category, self._group.texts.get("tag", ()))
+        yield from (((text, shown(at)), None) for _, _, text, at in told)
         for envelope, around in self._envelopes:
             for place in envelope.fields.get(name, ()):
-                for candidate in self._texts(place, around):
-                    yield candidate, place
+                yield from ((candidate, place) for candidate in self._texts(place, around))
 
     def _texts(self, place: Place, alert_node: Node | None = None) -> Iterator[Candidate]:
         """Yield the texts at a place of a source file, each with where it stood."""
@@ -183,7 +185,7 @@ class Draft:
         if name == "category":
             return vocabulary.category([text])
         if place and (word := place.words.get(names.word(text))):
-            return vocabulary.Word(word, text)
+            return vocabulary.Word(word, text, changed=True)
         return vocabulary.severity(text, place.scale if place else None)
 
     def _is_unfilled(self, name: str, text: str) -> bool:
@@ -246,7 +248,7 @@ class Draft:
         if (several := self._row.devices()) and not self._source.exact:
             told = ", ".join(map(alert.shown, several[:3]))
             self._notes.append(
-                f"description: the device names {told} stand equally near to the event, so none was taken"
+                f"description: the device names {told} stand equally near to the event, so none is taken"
             )
         description = self._values.get("description")
         lines = [*self._footer_lines()]
@@ -264,8 +266,11 @@ class Draft:
         for label, places in self._source.footer.items():
             if line := next((text for place in places for text, _ in self._texts(place)), None):
                 yield f"{label}: {line[:_MAX_FOOTER]}"
-                return
-        if (link := candidates.best("link", self._group.texts.get("link", ()))) and not self._source.exact:
+        if (
+            not self._source.footer
+            and (link := candidates.best("link", self._group.texts.get("link", ())))
+            and not self._source.exact
+        ):
             yield f"Back to the source: {link[0]}"
 
     def _event_line(self, footer: Sequence[str]) -> list[str]:
@@ -280,10 +285,15 @@ class Draft:
         """Add to a problem what was found in the field's place, and where this source could carry it."""
         said = [problem.detail]
         if problem.field not in self._values:
-            said += [f"Not it: {one}." for one in self._found.unlike(problem.field)]
+            said += [f"Not it: {one}." for one in self._lookalikes().unlike(problem.field)]
         if where := self._source.missing.get(problem.field):
             said.append(where)
         return replace(problem, detail=" ".join(said))
+
+
+def _names_category(tag: Text) -> bool:
+    """Say whether a tag names a category: most say something else."""
+    return vocabulary.category([tag[2]]).text != vocabulary.NO_EQUAL
 
 
 def holds(rule: Rule, document: Node, at: Node) -> bool:

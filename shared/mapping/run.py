@@ -6,7 +6,8 @@
 A string that holds JSON is that JSON, an envelope is what is inside it, and an array is its elements.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -138,21 +139,25 @@ class Run:
         if self._is_closed(found, document, document):
             return
         found = _within(found, around)
+        whole = functools.cache(lambda: scan.scan(document))
         for event, seen in _events(found, document):
-            self._event(found, document, event, seen, around)
+            lookalikes = functools.partial(_given, seen) if seen else whole
+            self._event(found, document, event, lookalikes, around)
 
     def _event(
         self,
         found: Source,
         document: Node,
         event: Event,
-        seen: scan.Scan,
+        lookalikes: Callable[[], scan.Scan],
         envelopes: Envelopes,
     ) -> None:
         number = self._next()
         if event.alert is not document and self._says_closed(found, document, event.alert):
             return
-        draft = Draft(found, event, document, found=seen, given=self._defaults, envelopes=envelopes)
+        draft = Draft(
+            found, event, document, lookalikes=lookalikes, given=self._defaults, envelopes=envelopes
+        )
         group = event.group or Group()
         where = (document.value, event.alert.value, *group.around, group.row)
         if over := states.closed(where, self._reader):
@@ -201,6 +206,10 @@ class Run:
         return self._events - 1
 
 
+def _given(seen: scan.Scan) -> scan.Scan:
+    return seen
+
+
 def _unknown(document: Any) -> Problem:
     return Problem(
         "payload",
@@ -218,12 +227,12 @@ def _single(document: Node) -> Node | None:
     return document.inside(inner, name) if isinstance(inner, dict | list) and inner else None
 
 
-def _events(found: Source, document: Node) -> list[tuple[Event, scan.Scan]]:
-    """Return the events of a document, each with what was scanned for it."""
+def _events(found: Source, document: Node) -> list[tuple[Event, scan.Scan | None]]:
+    """Return the events of a document, each with the scan around it; None where that was of some parts only."""
     ignore = [node.place for path in found.ignore for node in find(path, document)]
     if found.ours and (function := python.EVENTS.get(found.name)):
         return [
-            (replace(event, group=group), seen)
+            (replace(event, group=group), None)
             for event in function(document)
             for seen in [_scanned(event.within or (event.alert,), ignore)]
             for group in seen.groups or [Group()]
@@ -231,7 +240,7 @@ def _events(found: Source, document: Node) -> list[tuple[Event, scan.Scan]]:
     alerts = _alerts(found, document)
     whole = len(alerts) == 1
     outer = None if whole else scan.scan(document, {id(one.value) for one in alerts}, ignore)
-    events = []
+    events: list[tuple[Event, scan.Scan | None]] = []
     for at in alerts:
         seen = scan.scan(document if whole else at, (), ignore)
         groups = seen.groups if outer is None else scan.completed(seen.groups, outer, at.reader)

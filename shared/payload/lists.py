@@ -257,13 +257,20 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, str):
         if value[:1] == "[" and isinstance(inner := text_forms.structured(value), list):
             return texts(inner)
-        text = value.strip().strip('"`')
+        text = _unquoted(value.strip())
         return [text] if text else []
     if isinstance(value, list):
         items = (item if isinstance(item, str) else _named_text(item) for item in value[:_MAX_VALUES])
         return [text for item in items if (text := item.strip())]
     inner = scalar(value)
     return [] if inner is None else texts(inner)
+
+
+def _unquoted(text: str) -> str:
+    """Return a text without the quotation marks, or a chat's backticks, around all of it."""
+    mark = text[:1]
+    whole = mark in ('"', "`") and len(text) > 1 and text[-1] == mark and mark not in text[1:-1]
+    return text[1:-1].strip() if whole else text
 
 
 def _named_text(item: Any) -> str:
