@@ -12,35 +12,72 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
+from dev import approve
 from dev.lookalike import LookAlikes, words
-from shared.mapping.mappings import Outcome
+from shared.mapping.mappings import Mappings
 from shared.payload import body as payload
 from shared.payload.body import Number
+from shared.problems import WebhookError
 
 _SHARED = Path(__file__).resolve().parent.parent / "shared"
 _PACKAGES = ("alerts", "payload", "mapping")  # what a mapping can depend on
 _PROSE = re.compile(r"(?:[A-Za-z']+,? ){4}.*[.:?!](?:\s|$)", re.DOTALL)  # a sentence is for people
-_READABLE = "a an and are as at been by for from has in into is it new not of on or that the this to was were with exe dll"
+_READABLE = (
+    "a an and are as at by for from has in into is it new not of on or that the this to was with exe dll"
+)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 _IDENTIFIER = re.compile(r"[^0-9a-z]+")
 _PERSONAL = frozenset(
-    "user account host hosts hostname computer machine dest destination src source_host dvc owner assignee actor author"
-    " violator violatortext caller client ip ips ipaddress address addresses domain email mail upn fqdn sid person"
-    " firstname lastname fullname cmdline commandline args arguments path folder organization org company tenant city"
-    " street phone endpoint workstation reporter manager agent".replace("_", "").split()
+    ("ip", "ips", "src", "dst", "dest", "dvc", "actor", "author", "machine", "violator", "tenant")
 )
 _PERSONAL_ENDS = (
-    *("username", "accountname", "hostname", "devicename", "computername", "machinename", "computerdnsname", "host"),
-    *("userid", "upn", "email", "fqdn", "commandline", "cmdline", "ipaddress", "accountdomain", "accountsid", "user"),
+    *(
+        "user",
+        "username",
+        "userid",
+        "upn",
+        "mail",
+        "account",
+        "accountname",
+        "fullname",
+        "firstname",
+        "lastname",
+    ),
+    *(
+        "host",
+        "hosts",
+        "hostname",
+        "devicename",
+        "machinename",
+        "computer",
+        "computername",
+        "dnsname",
+        "fqdn",
+    ),
+    *(
+        "domain",
+        "sid",
+        "owner",
+        "assignee",
+        "person",
+        "reporter",
+        "caller",
+        "phone",
+        "organization",
+        "company",
+    ),
+    *("address", "addresses", "endpoint", "workstation", "commandline", "cmdline"),
 )
 _PERSONAL_INSIDE = frozenset(("name", "displayname", "value", "label", "id", "uid"))
 _NAMES, _VALUES = ("key", "name", "field", "type", "label", "id"), ("value", "values", "v", "val", "content")
-_CODES = frozenset(("typeuid", "classuid", "eventcode", "eventid"))  # numbers that say what kind of thing it is
+_CODES = frozenset(
+    ("typeuid", "classuid", "eventcode", "eventid")
+)  # numbers that say what kind of thing it is
 _CODE_DIGITS = 6
 
 
@@ -52,16 +89,22 @@ def anonymise(body: bytes, own: Path | None = None) -> str:
     documents = payload.read(body, max_bytes=len(body))
     made = _Payload(hashlib.sha256(body).digest(), known_words(own))
     done = [made.value(document, "", personal=False) for document in documents]
-    return "\n".join(_json(one, indent=2 if len(done) == 1 else None) for one in done)
+    return "\n".join(_json(one, "\n" if len(done) == 1 else "") for one in done)
 
 
-def gist(outcome: Outcome) -> dict[str, Any]:
-    """Return what a payload and its anonymised copy have in common."""
+def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
+    """Return what a body and its anonymised copy have in common: what becomes of them, without any value."""
+    try:
+        outcome = approve.outcome_of(body, query, mappings)
+    except WebhookError as error:
+        return {"status": error.status}
     return {
         "source": outcome.source,
         "ignored": outcome.ignored is not None,
         "raised": [(one.event, one.alert.severity, one.alert.category) for one in outcome.alerts],
-        "refused": [(one.event, sorted({problem.field for problem in one.problems})) for one in outcome.refused],
+        "refused": [
+            (one.event, sorted({problem.field for problem in one.problems})) for one in outcome.refused
+        ],
     }
 
 
@@ -120,17 +163,13 @@ class _Payload:
         names = {_plain(name): value for name, value in where.items() if isinstance(value, str)}
         label = next((names[one] for one in _NAMES if one in names), "") if _is_pair(where) else ""
         return {
-            self._key(name): self.value(
+            self._like.name(name): self.value(
                 value,
                 name,
                 personal=_is_personal(name, around) or (_plain(name) in _VALUES and _is_personal(label, "")),
             )
             for name, value in where.items()
         }
-
-    def _key(self, name: str) -> str:
-        """Return a key as it is, unless it is no name: an address, an id, a path."""
-        return name if re.fullmatch(r"[^\d@\\]*(?:\d{1,4}[^\d@\\]*)*", name) and "://" not in name and not re.search(r"\d+\.\d+\.\d+\.\d+|[0-9a-f]{8}-[0-9a-f]{4}|[0-9a-fA-F]*::?[0-9a-fA-F]+:", name) else self._like.text(name)
 
     def _number(self, text: str, name: str) -> str:
         code = _plain(name) in _CODES and len(text) <= _CODE_DIGITS
@@ -140,8 +179,8 @@ class _Payload:
         start = text.lstrip()[:1]
         if start in ("{", "[", '"') and (inner := payload.parse(text)) is not None:
             return _json(self.value(inner, name, personal=personal))
-        if text[:3].upper() in ("%7B", "%5B"):
-            return quote_plus(self._text(unquote_plus(text), name, personal=personal))
+        if "%" in text and quote_plus(inner := unquote_plus(text)).lower() == text.lower():
+            return quote_plus(self._text(inner, name, personal=personal))
         if start in ("{", "[") and "&quot;" in text:
             return html.escape(self._text(html.unescape(text), name, personal=personal))
         if (inner := _from_base64(text)) is not None:
@@ -176,17 +215,16 @@ def _from_base64(text: str) -> str | None:
     return inner if readable else None
 
 
-def _json(value: Any, indent: int | None = None) -> str:
-    """Return JSON with the numbers as they were written."""
-    numbers: list[str] = []
-
-    def marked(value: Any) -> Any:
-        if isinstance(value, Number):
-            numbers.append(str(value))
-            return f"\0{len(numbers) - 1}\0"
-        if isinstance(value, dict):
-            return {name: marked(inner) for name, inner in value.items()}
-        return [marked(inner) for inner in value] if isinstance(value, list) else value
-
-    text = json.dumps(marked(value), indent=indent, ensure_ascii=False)
-    return re.sub(r'"\\u0000(\d+)\\u0000"', lambda found: numbers[int(found[1])], text)
+def _json(value: Any, gap: str = "") -> str:
+    """Return JSON with numbers as they were written. `gap` is the line break to its own level, "" for one line."""
+    if isinstance(value, Number):
+        return str(value)
+    inner = gap and gap + "  "
+    if isinstance(value, dict) and value:
+        parts = [f"{_json(name)}: {_json(one, inner)}" for name, one in value.items()]
+    elif isinstance(value, list) and value:
+        parts = [_json(one, inner) for one in value]
+    else:
+        return json.dumps(value, ensure_ascii=False)
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    return start + inner + f",{inner or ' '}".join(parts) + gap + end
