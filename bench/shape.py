@@ -8,8 +8,9 @@ import base64
 import functools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -21,53 +22,9 @@ Recipe = tuple[int, ...]
 
 _LEVELS = 5  # parts inside each other
 _EVENTS = 100
-_FIRST = 60  # places of a payload, from its top
 _DEPTHS = (1, 2, 4, 8, 16, 30, 50, 56, 60)
 _COUNTS = (2, 5, 10, 20, 50, 99, 100, 300, 1_000, 5_000)
-_RUNS = (
-    *(" ", "\\", "=", '"', "<", "{", "$", "1", "[", "'", "\t", "\n", "|", ",", ";", "-", ".", "@", "(", "&", "%"),
-    *("a=1 ", "a: 1\n", "{{", "${", "}{", "%7B", "&quot;", "x ", "ReportId=1 ", "key=", "<td>", "| a ", '{"a":', "[["),
-    *('\\"', "@{", "map[", "=>", "T1059 ", "2026-01-01T00:00:00Z ", "0123456789abcdef" * 2 + "01234567 ", "cs1=", "="),
-    *("cs1Label=x ", "http://", '="', 'x="y" ', "\u200b", "\u202e", "\u00e9", "\N{FAMILY}", "a", "a.", "A", "_", "=\\"),
-    *("ReportId", "DeviceId: ", "a|1|2026-01-01T00:00:00Z,", "High ", "- ", "1.", "0", "\r\n", "; a: ", ', a = "'),
-)
-_STARTS = (
-    *("", "ReportId ", "ReportId=", "DeviceId: ", "{", "[", "CEF:0|a|b|c|d|e|9|", "LEEF:2.0|a|b|c|d|", '[{"', "%7B"),
-    *("<13>Jul 18 15:02:20 h: ", "{'a': ", "map[", "@{", "<table><tr><td>", "<html>", "http://", '{"a": "ReportId '),
-    *("| DeviceId | ReportId |\n|---|---|\n", "DeviceId,ReportId,Timestamp\n", "ReportId: 1; ", "{:a=>", "&quot;{"),
-)
-_KEYS: tuple[Callable[[int], str], ...] = (
-    lambda at: f"k{at}",
-    lambda at: f"{'k' * 90}{at}",
-    lambda at: f"a.b{at}.c",
-    lambda at: f"\u00e9\u00df{at}",
-    lambda at: f"DeviceId{at}",
-    lambda at: f"Report-Id_{at}",
-    lambda at: f"device{'_' * (at % 40)}id",
-    lambda at: f"properties_{at}_Timestamp",
-    lambda at: f"{at}",
-    lambda at: f"{at}Label",
-    lambda at: f"A{at}bC{at}dE",
-    lambda at: " " * (at % 90) + f"x{at}",
-)
-_SMALL: tuple[Any, ...] = (
-    *(1, "x", None, {}, [], "High", "T1059", "{{x}}", "2026-01-01T00:00:00Z", "[]", "{}", '{"a": 1}', "a" * 40),
-    *({"value": 1}, [[]], ["x"], {"a": {"b": 1}}, "DeviceId", "resolved", "-", "ws-1.contoso.example", "1784386551581"),
-)
-_SHARED = (
-    *("commonLabels", "commonAnnotations", "rule", "incident", "alert", "detection", "event", "properties", "metadata"),
-    *("fields", "host", "device", "data", "payload", "details", "customDetails", "custom_details", "extensions"),
-)
-_LISTS = (
-    *("alerts", "events", "records", "Results", "results", "value", "data", "rows", "hits", "backlog", "entities"),
-    *("evidence", "samples", "items", "collectionElements", "tables", "messages", "Records", "resources", "signals"),
-)
-_NAMES = (
-    *("severity", "title", "description", "tags", "labels", "annotations", "customFields", "category", "status", "name"),
-    *("message", "DeviceId", "ReportId", "Timestamp", "DeviceName", "tactics", "techniques", "mitre", "link", "raw"),
-    *("_raw", "payload", "fields", "host", "recommendedAction", "priority", "level", "state", "summary", "rule", "body"),
-    *("text", "AdditionalFields", "ExtendedProperties", "customDetails", "entities", "machineId", "event", "original"),
-)
+_DATA = json.loads(Path(__file__).with_suffix(".json").read_bytes())
 
 
 def body(recipe: Recipe, size: int = BYTES) -> tuple[bytes, Recipe]:
@@ -108,7 +65,7 @@ def _approved() -> tuple[tuple[tuple[str, Any], ...], ...]:
 @functools.cache
 def _names() -> tuple[str, ...]:
     """Return names that sources read: the ones above, and the keys of the approved payloads."""
-    found = dict.fromkeys(_NAMES)
+    found = dict.fromkeys(_DATA["names"])
     waiting = [document for source in _approved() for _, document in source]
     while waiting:
         one = waiting.pop()
@@ -121,7 +78,11 @@ def _names() -> tuple[str, ...]:
 
 
 def _reference(number: int) -> dict[str, Any]:
-    return {"DeviceId": f"{number % 3:040x}", "ReportId": str(number), "Timestamp": "2026-01-01T00:00:00.1234567Z"}
+    return {
+        "DeviceId": f"{number % 3:040x}",
+        "ReportId": str(number),
+        "Timestamp": "2026-01-01T00:00:00.1234567Z",
+    }
 
 
 class _Shape:
@@ -147,7 +108,7 @@ class _Shape:
 
     def _name(self) -> str:
         often = self._draw(2)
-        return str(self._one_of(_names() if often else _NAMES))
+        return str(self._one_of(_names() if often else _DATA["names"]))
 
     def _part(self, room: int, level: int) -> Any:
         parts = _LEAVES if level >= _LEVELS else _PARTS
@@ -167,11 +128,9 @@ class _Shape:
         copy = json.loads(json.dumps(document))
         if self._draw(3):
             self._repeat(copy)
-        places = [(copy, None), *_places(copy)]
         parts = 1 + self._draw(2)
         for _ in range(parts):
-            around, at = places[self._draw(min(len(places), _FIRST))]
-            self._grow(around, at, (room - len(json.dumps(copy))) // parts, level)
+            self._grow(copy, (room - len(json.dumps(copy))) // parts, level)
         return copy if self._draw(3) else [copy]
 
     def _repeat(self, document: Any) -> None:
@@ -181,15 +140,19 @@ class _Shape:
             events[:] = (events * _EVENTS)[: self._one_of((_EVENTS, 99, 50, 10))]
             self._said(f"{len(events)} times")
 
-    def _grow(self, around: Any, at: Any, room: int, level: int) -> None:
-        value = around if at is None else around[at]
-        if isinstance(value, dict) and (at is None or self._draw(3)):
-            name = self._name()
-            self._said(f"{at or ''} + {name}")
+    def _grow(self, document: Any, room: int, level: int) -> None:
+        """Put a part into an object of a document, under one name or many, or in the place of what is there."""
+        places = [(around, at) for around, at in _places({"": document}) if isinstance(around[at], dict)]
+        around, at = self._one_of(places or [({"": {}}, "")])
+        value = around[at]
+        if self._draw(4) or not value:
+            names = self._one_of(((self._name(),), _DATA["names"]))
+            self._said(f"{at} + {names[0] if len(names) == 1 else 'all'}")
+            value |= dict.fromkeys(names, self._part(room // len(names) - 20, level))
+        else:
+            name = self._one_of(tuple(value))
+            self._said(f"{at} {name}")
             value[name] = self._part(room, level)
-        elif at is not None:
-            self._said(at)
-            around[at] = self._part(room, level)
 
     def _common(self, room: int, level: int) -> Any:
         """Return a big value that a hundred events share."""
@@ -197,7 +160,11 @@ class _Shape:
         name = self._name()
         self.parts.append(f"shared {name}")
         big = {name: self._part(room - 200 * len(events), level)}
-        return {self._one_of(_SHARED): big, self._one_of(_LISTS): events, **(big if self._draw(2) else {})}
+        return {
+            self._one_of(_DATA["around"]): big,
+            self._one_of(_DATA["lists"]): events,
+            **(big if self._draw(2) else {}),
+        }
 
     def _events(self, room: int, level: int) -> Any:
         """Return a list of events, each with a part of its own."""
@@ -206,7 +173,7 @@ class _Shape:
         self.parts.append(f"{count} events with {name}")
         extra = self._part(room // count - 150, level)
         events = [{**_reference(number), name: extra} for number in range(count)]
-        return self._one_of((events, {self._one_of(_LISTS): events, "x": 1}))
+        return self._one_of((events, {self._one_of(_DATA["lists"]): events, "x": 1}))
 
     # Containers
 
@@ -233,7 +200,7 @@ class _Shape:
         return [self._part(room // count - 2, level)] * count
 
     def _smalls(self, room: int, _: int) -> Any:
-        small = self._one_of(_SMALL)
+        small = self._one_of(_DATA["small"])
         self._said(small)
         return [small] * (room // (len(json.dumps(small)) + 2))
 
@@ -244,10 +211,10 @@ class _Shape:
         return [_reference(at) if events else {"name": f"n{at}", "value": f"v{at}"} for at in range(count)]
 
     def _keys(self, room: int, _: int) -> Any:
-        key, small = self._one_of(_KEYS), self._one_of(_SMALL)
-        self._said(f"{key(7)}: {small}")
-        count = room // (len(json.dumps(key(100_000))) + len(json.dumps(small)) + 4)
-        return {key(at): small for at in range(count)}
+        key, small = self._one_of(_DATA["keys"]), self._one_of(_DATA["small"])
+        self._said(f"{key}: {small}")
+        count = room // (len(json.dumps(key.replace("{}", "100000"))) + len(json.dumps(small)) + 4)
+        return {key.replace("{}", str(at)): small for at in range(count)}
 
     def _several(self, room: int, level: int) -> Any:
         names = [self._name() for _ in range(1 + self._draw(4))]
@@ -259,16 +226,13 @@ class _Shape:
         names = self._one_of((("name", "value"), ("key", "values"), ("type", "content")))
         value = self._part(room // count - 40, level)
         label = self._name()
-        return [{names[0]: label if self._same(at) else f"n{at}", names[1]: value} for at in range(count)]
-
-    def _same(self, at: int) -> bool:
-        return at % 2 == 0
+        return [{names[0]: f"n{at}" if at % 2 else label, names[1]: value} for at in range(count)]
 
     def _table(self, room: int, level: int) -> Any:
         width = min(self._one_of((1, 3, 10, 100, 2_000)), 1 + room // 30)
         columns = [*("DeviceId", "ReportId", "Timestamp"), *(f"c{at}" for at in range(width))][:width]
         named = self._draw(2)
-        cell = self._part(20, level) if self._draw(2) else self._one_of(_SMALL)
+        cell = self._part(20, level) if self._draw(2) else self._one_of(_DATA["small"])
         row = [cell] * width
         rows = [row] * max(1, (room - 20 * width) // (len(json.dumps(row)) + 2))
         return {
@@ -279,7 +243,7 @@ class _Shape:
     # Texts
 
     def _run(self, room: int, _: int) -> str:
-        start, unit = self._one_of(_STARTS), self._one_of(_RUNS)
+        start, unit = self._one_of(_DATA["starts"]), self._one_of(_DATA["runs"])
         self._said(start + unit)
         return str(start + unit * (room // len(json.dumps(unit, ensure_ascii=False).encode()[1:-1])))
 
@@ -304,9 +268,13 @@ class _Shape:
         return f"<13>Jul 18 15:02:20 h: {json.dumps(self._part(room // 2, level))} ReportId"
 
     def _printed(self, room: int, _: int) -> str:
-        start, row, end = self._one_of(_PRINTED)
+        start, row, end = self._one_of(_DATA["printed"])
         self._said(row)
-        return str(start + row * ((room - len(start) - len(end)) // (len(row) + row.count('"') + row.count("\n"))) + end)
+        return str(
+            start
+            + row * ((room - len(start) - len(end)) // (len(row) + row.count('"') + row.count("\n")))
+            + end
+        )
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
@@ -317,23 +285,6 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-_PRINTED = (
-    ("@{", "DeviceId=a; ReportId=1; ", "}"),
-    ("{", "DeviceId=a, ReportId=1, ", "x=1}"),
-    ("{", '"DeviceId"=>"a", :report_id=>1, ', '"x"=>1}'),
-    ("map[", "DeviceId:a ReportId:1 ", "x:1]"),
-    ("{", "'DeviceId': 'a', 'ReportId': None, ", "'x': True}"),
-    ("", 'DeviceId="a" ReportId=1 ', ""),
-    ("", "DeviceId: a\nReportId: 1\n", ""),
-    ("DeviceId,ReportId,Timestamp\n", 'a,1,"2026-01-01T00:00:00Z"\n', ""),
-    ("DeviceId;ReportId\n", "a;1\n", ""),
-    ("<table><tr><th>DeviceId</th><th>ReportId</th></tr>", "<tr><td>a</td><td>1</td></tr>", "</table>"),
-    ("| DeviceId | ReportId |\n|---|---|\n", "| a | 1 |\n", ""),
-    ("", "**DeviceId:** a\n- ReportId: 1\n", ""),
-    ("<Event>", '<Data Name="ReportId">1</Data>', "</Event>"),
-    ("CEF:0|a|b|c|d|e|9|", "cs1Label=DeviceId cs1=a cs2Label=ReportId cs2=1 ", ""),
-    ("LEEF:2.0|a|b|c|d|", "DeviceId=a\tReportId=1\t", ""),
-)
 _LEAVES = (_Shape._run, _Shape._digits, _Shape._printed, _Shape._smalls, _Shape._keys, _Shape._numbered)  # noqa: SLF001
 _PARTS = (
     *_LEAVES,
