@@ -21,7 +21,7 @@ _TEMPLATE = "|".join(
     )
 )
 """What nobody writes but a template."""
-_LOOSE = rf"\{{ ?[A-Za-z_][\w. -]{{0,60}}\}}|\{{\d{{1,2}}\}}|\${_NAME}\$|%{_NAME}%|\$\({_NAME}\)"
+_LOOSE = rf"\{{ ?[A-Za-z_][\w. -]{{0,60}}\}}|\{{\d{{1,2}}\}}|\${_NAME}\$|%{_NAME}%|\$\(\$?{_NAME}\)"
 """What could also be the name of a variable in a command line, say."""
 _ANY = re.compile(f"{_TEMPLATE}|{_LOOSE}")
 _BEGINS = re.compile(rf"[\s\"'(\[*=_`>#-]{{0,5}}({_TEMPLATE})")

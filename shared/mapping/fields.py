@@ -1,5 +1,6 @@
 """One event's fields: from the source's places, the scan, the request's parameters and the defaults; then checked."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,6 +19,11 @@ from shared.problems import Problem
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
 _MAX_TEXT = 4_096
 _JOINED = {"category": ", ", "description": "\n", "recommendedAction": "\n"}  # of several texts at one place
+_NOT_ATTACK = re.compile(
+    r"(?:dept|department|team|env|environment|owner|site|host|device|build|project|asset|region|location|customer)\W",
+    re.IGNORECASE,
+)
+_MAX_TAGS = 50
 _PARAMETER = "the request's parameter"
 
 Candidate = tuple[str, str]
@@ -138,7 +144,7 @@ class Draft:
             yield from (((text, shown(node.place)), None) for text in texts_of(node.value))
         told = sorted(self._group.texts.get(name, ()), key=order)
         if name == "category":
-            told += filter(_names_category, self._group.texts.get("tag", ()))
+            told += [each for tag in self._group.texts.get("tag", ()) for each in _attack(tag)]
         yield from (((text, shown(at)), None) for _, _, text, at in told)
         for envelope, around in self._envelopes:
             for place in envelope.fields.get(name, ()):
@@ -167,7 +173,8 @@ class Draft:
         vague: tuple[str, str, vocabulary.Word] | None = None
         unknown: list[str] = []
         for (text, origin), place in told:
-            if not self._source.exact and (candidates.says_nothing(text) or self._is_unfilled(name, text)):
+            silent = candidates.says_nothing(text) or (name == "title" and candidates.is_id(text))
+            if not self._source.exact and (silent or self._is_unfilled(name, text)):
                 continue
             if name not in ("severity", "category"):
                 self._set(name, text, origin)
@@ -302,12 +309,15 @@ class Draft:
         return replace(problem, detail=" ".join(said))
 
 
-def _names_category(tag: Text) -> bool:
-    """Say whether a tag names a category: most say something else."""
+def _attack(tag: Text) -> Iterator[Text]:
+    """Yield what of a tag names a category: most tags say something else, such as `env:prod` or `dept:discovery`."""
+    rank, outside, text, place = tag
+    parts = [part for part in re.split(r"[,;|\n]", text)[:_MAX_TAGS] if not _NOT_ATTACK.match(part.strip())]
     try:
-        return vocabulary.category([tag[2]]).text != vocabulary.NO_EQUAL
+        if vocabulary.category(parts).text != vocabulary.NO_EQUAL:
+            yield rank, outside, ",".join(parts), place
     except ValueError:
-        return False
+        return
 
 
 def holds(rule: Rule, document: Node, at: Node) -> bool:

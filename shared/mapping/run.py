@@ -19,7 +19,7 @@ from shared.mapping.fields import Draft, holds
 from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.mapping.recognition import Recognition
 from shared.mapping.source import Source
-from shared.payload import scan, states
+from shared.payload import names, scan, states
 from shared.payload.body import Number
 from shared.payload.grouping import MACHINE, Group
 from shared.payload.paths import Node, Place, find
@@ -175,8 +175,10 @@ class Run:
             self._ignored.append(f"The payload says that what it is about is over: {over}.")
         elif not draft.complete and (test := states.test(where, self._reader)):
             self._ignored.append(f"The payload says that it is a test: {test}.")
-        elif own.is_ours(event.alert) or (not draft.complete and self._is_defenders(document, event)):
+        elif own.is_ours(event.alert):
             self._ignored.append(_IN_DEFENDER)
+        elif not draft.complete and (theirs := _defenders(document, event)):
+            self._beside(found, document, event.alert, theirs, envelopes)
         else:
             checked = draft.checked(self._now)
             for slip in draft.slips() if self._is_watched(found) else ():
@@ -188,12 +190,23 @@ class Run:
             else:
                 self._refused.append(Refused(number, checked.problems, draft.origins))
 
-    def _is_defenders(self, document: Node, event: Event) -> bool:
-        """Say whether Defender raised the alert: it, or what is around the device id, is one of its alerts."""
-        group = event.group or Group()
-        found = [*group.keys.get(MACHINE, {}).values(), *group.wrong.values()]
-        nodes = [node for one in found[:_SOME] for node in document.along(one.place)]
-        return any(own.is_defenders(node) for node in (event.alert, document, *nodes))
+    def _beside(
+        self, found: Source, document: Node, at: Node, theirs: list[Node], envelopes: Envelopes
+    ) -> None:
+        """Ignore Defender's own alert, and raise what else stands in the document, whole and beside it."""
+        seen = scan.scan(document, {id(node.value) for node in theirs})
+        events = (
+            [group for group in seen.groups if group.event]
+            if at.value is document.value is not theirs[0].value
+            else []
+        )
+        if not events:
+            self._ignored.append(_IN_DEFENDER)
+        self._events -= bool(events)
+        for group in events:
+            self._event(
+                found, document, Event(document, group=group), functools.partial(_given, seen), envelopes
+            )
 
     def _is_watched(self, found: Source) -> bool:
         """Say whether slips in a source's file are told: it is the user's own, or the sender named it."""
@@ -230,6 +243,14 @@ class Run:
         return self._events - 1
 
 
+def _defenders(document: Node, event: Event) -> list[Node]:
+    """Return the alerts of Defender that an event is in, or that stand around its device id; the outermost first."""
+    group = event.group or Group()
+    found = [*group.keys.get(MACHINE, {}).values(), *group.wrong.values()]
+    nodes = [node for one in found[:_SOME] for node in document.along(one.place)]
+    return [node for node in (document, event.alert, *nodes) if own.is_defenders(node)]
+
+
 def _around(document: Node, at: Node, group: Group) -> list[states.Where]:
     """Return the objects that may say what became of an alert, from the outside in."""
     objects = [value for value in (document.value, *group.around, at.value) if isinstance(value, dict)]
@@ -257,6 +278,8 @@ def _single(document: Node) -> Node | None:
     if not isinstance(document.value, dict) or len(document.value) != 1:
         return None
     [(name, value)] = document.value.items()
+    if names.named_as("parts", name):
+        return None
     inner = document.reader.inside(value) if isinstance(value, str) and value[:1] in '{["' else value
     return document.inside(inner, name) if isinstance(inner, dict | list) and inner else None
 

@@ -108,19 +108,19 @@ def from_base64(text: str) -> str | None:
 
 
 def embedded(text: str) -> Any:
-    """Return the first JSON object that stands somewhere in a text, or None: a log line's, say."""
-    at = text.find("{")
-    for _ in range(_TRIES):
-        if at < 0:
-            break
+    """Return the JSON object that stands somewhere in a text, a log line's, say; of several a list; None of none."""
+    found: list[Any] = []
+    at, tries = text.find("{"), _TRIES
+    while at >= 0 and tries and len(found) < MAX_DOCUMENTS:
         try:
             value, end = _DECODER.raw_decode(text, at)
             _refuse_too_deep(text[at:end])
         except (ValueError, RecursionError, _NotANumberError, problems.PayloadError):
-            at = text.find("{", at + 1)
+            at, tries = text.find("{", at + 1), tries - 1
         else:
-            return value
-    return None
+            found.append(value)
+            at = text.find("{", end)
+    return found[0] if len(found) == 1 else found or None
 
 
 def _decoded(body: bytes) -> str:

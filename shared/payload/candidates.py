@@ -4,14 +4,17 @@ import re
 from collections.abc import Sequence
 
 from shared.alerts import alert, vocabulary
+from shared.alerts.text import GUID, visible
 from shared.payload import grouping, hunting, texts
 from shared.payload.paths import Place
 
 _MAX_TITLE = 300
 # Not a name: aws:s3:ObjectCreated, INSERT, a number.
 _RESOURCE = re.compile(
-    r"[a-z0-9_.-]{1,60}:[a-z0-9_.:/-]{1,200}|(?:INSERT|MODIFY|REMOVE|UPDATE|DELETE|CREATE|ALERT|INCIDENT|EVENT|PROBLEM|TEST|OK|INFO)|[\W\d_]*"
+    r"[a-z0-9_.-]{1,60}:[a-z0-9_.:/-]{1,200}|[\W\d_]*"
+    r"|INSERT|MODIFY|REMOVE|UPDATE|DELETE|CREATE|ALERT|INCIDENT|EVENT|PROBLEM|TEST|OK|INFO"
 )
+_ID = re.compile(r"\d+|[0-9a-f]{32,64}|\[object \w+\]", re.ASCII | re.IGNORECASE)
 # Not a name either, but what holds the keys.
 _KEY = re.compile(r"(?:device|report) ?_?id[*_`\"']{0,3} ?[=:]", re.IGNORECASE)
 
@@ -38,7 +41,18 @@ def best(field: str, told: Sequence[grouping.Text]) -> tuple[str, Place] | None:
     return ranked[0][2:] if ranked else None
 
 
-def rated(text: str, scale: str) -> str:
+def readings(field: str, told: list[str], scale: str) -> list[str]:
+    """Return the texts under a name of a field that can be it: titles as one line, numbers by their scale."""
+    if field == "title":
+        told = [texts.headline(text) for text in told if not texts.is_record(text) and "<t" not in text]
+    elif field in ("description", "recommendedAction") and len(told) > 1:
+        told = ["\n".join(told)]
+    elif scale:
+        told = [_rated(text, scale) for text in told]
+    return [text for text in told if suits(field, text)]
+
+
+def _rated(text: str, scale: str) -> str:
     """Return a number on a scale as a word of severity; any other text as it is."""
     try:
         return vocabulary.severity(text, scale).text
@@ -54,15 +68,20 @@ def suits(field: str, text: str) -> bool:
         return (hunting.table({"Table": text}) is not None) is (field == "table")
     if field in ("title", "description") and texts.is_record(text):
         return False  # which is read for what is in it
-    if field == "title" and (not text or _RESOURCE.fullmatch(text) or _KEY.search(text)):
+    if field == "title" and (is_id(text) or _RESOURCE.fullmatch(text) or _KEY.search(text)):
         return False
     silent = field in alert.MAX_LENGTHS and says_nothing(text)
     return not silent and (field not in ("title", "device") or len(text) <= _MAX_TITLE)
 
 
+def is_id(text: str) -> bool:
+    """Say whether a text is an id, a number, or what JavaScript prints of an object: no name that says anything."""
+    return _ID.fullmatch(text.strip()) is not None or GUID.fullmatch(text.strip()) is not None
+
+
 def says_nothing(text: str) -> bool:
-    """Say whether a text is what programs write for none: null, N/A, a dash."""
-    return text.strip().lower() in _NOTHING
+    """Say whether a text is what programs write for none: null, N/A, a dash, or nothing that can be seen."""
+    return text.strip().lower() in _NOTHING or not visible(text)[0].strip()
 
 
 _NOTHING = frozenset(

@@ -18,7 +18,7 @@ KEYS = ("machineId", "eventTime", "reportId")
 """The three fields that together name an event: its reference."""
 
 _TABLES = Path(__file__).parent / "tables"
-_NOT_A_WORD = re.compile(r"(?!^@timestamp$)[^0-9a-z]+")
+_NOT_A_WORD = re.compile(r"[^0-9a-z]+")
 _TYPE = re.compile(r"_[sdtgb]$")
 _UNIT = re.compile(r" ?[\[(][^\[\]()]{1,20}[\])]$")  # Timestamp [UTC]
 _INDEX = re.compile(r"(?<=[^ ])\[([A-Za-z_][^\[\]]*)\]")  # alert[DeviceId], of forms
@@ -62,7 +62,7 @@ def word(name: str) -> str:
 
 @functools.lru_cache(maxsize=16_384)
 def _word(name: str) -> str:
-    return _NOT_A_WORD.sub("", name.lower())
+    return name if name == "@timestamp" else _NOT_A_WORD.sub("", name.lower())
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 Each entry is told with its place in the list, so that what was found can be shown where the sender wrote it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shared.payload import names, texts
@@ -96,6 +96,17 @@ def _attributed(items: list[Any], attributes: str) -> list[Entry] | None:
         [{name: value for name, value in item.items() if name != attributes} for item in flat],
         flat[0] if flat else {},
     )
+
+
+def joined(entries: Iterable[Entry]) -> dict[str, Any]:
+    """Return entries as an object; of a name that is there twice, a list of its different values."""
+    found: dict[str, Any] = {}
+    for name, value, _ in entries:
+        if name in found and found[name] != value and isinstance(value, str):
+            found[name] = [*(found[name] if isinstance(found[name], list) else [found[name]]), value]
+        else:
+            found.setdefault(name, value)
+    return found
 
 
 def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:

@@ -6,7 +6,7 @@ from typing import Any
 from shared.payload import names
 from shared.payload.pairs import Entry
 
-_COLUMNS = ("columns", "fields", "headers", "header", "rowtype", "columninfo")
+_COLUMNS = ("schema", "columns", "fields", "headers", "header", "rowtype", "columninfo", "meta")
 _AROUND = ("schema", "manifest", "meta", "metadata", "resultsetmetadata")  # of the columns
 _ROWS = ("rows", "values", "data", "datarows", "dataarray")
 _TITLES = ("name", "columnname", "text", "label")
@@ -17,8 +17,10 @@ def rows(table: Mapping[str, Any]) -> Iterator[list[Entry]]:
     """Yield the rows of `{"columns": [{"name": "x"}], "rows": [[1]]}` as the entries of objects; none of others."""
     by = {names.word(name): name for name in table} if len(table) <= _MAX_SIZE else {}
     at = next((by[name] for name in _ROWS if name in by and isinstance(table[by[name]], list)), None)
-    titles = _titles(table, by)
+    titles, first = _titles(table, by), 0
     lines = table[at] if at else []
+    if at and not titles and len(lines) > 1 and isinstance(lines[0], list) and "reportid" in _words(lines[0]):
+        titles, lines, first = [str(cell) for cell in lines[0]], lines[1:], 1
     if not at or not titles or not lines:
         return
     if not isinstance(lines[0], list | dict):
@@ -28,7 +30,7 @@ def rows(table: Mapping[str, Any]) -> Iterator[list[Entry]]:
                 for index, (title, cell) in enumerate(zip(titles, lines, strict=True))
             ]
         return
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines, first):
         cells = line.get("f") if isinstance(line, dict) else line  # BigQuery's {"f": [{"v": 1}]}
         steps: tuple[str | int, ...] = (at, number, "f") if isinstance(line, dict) else (at, number)
         if isinstance(cells, list):
@@ -36,6 +38,10 @@ def rows(table: Mapping[str, Any]) -> Iterator[list[Entry]]:
                 (title, cell["v"], (*steps, index, "v")) if _is_cell(cell) else (title, cell, (*steps, index))
                 for index, (title, cell) in enumerate(zip(titles, cells, strict=False))
             ]
+
+
+def _words(cells: list[Any]) -> set[str]:
+    return {names.word(cell) for cell in cells if isinstance(cell, str)}
 
 
 def _is_cell(cell: Any) -> bool:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.alerts import alert
-from shared.payload import candidates, grouping, names, pairs, rows, texts
+from shared.payload import candidates, grouping, names, rows, texts
 from shared.payload.grouping import MACHINE, REPORT, TIME, Finding, Group
 from shared.payload.names import Meaning
+from shared.payload.pairs import joined
 from shared.payload.paths import Node, Place, extended, name_of, shown
 from shared.payload.reader import Reader
 from shared.payload.values import texts as texts_of
@@ -190,7 +191,7 @@ class _Walk:
         self._spend(1 + (len(items) >> 2))
         if (pairs := self._reader.pairs(items)) is not None:
             entries = [(name, value, extended(place, steps)) for name, value, steps in pairs]
-            return self._object(entries, _joined(pairs), place, level, strings, others=others)
+            return self._object(entries, joined(pairs), place, level, strings, others=others)
         inner = (
             self.groups(item, (place, index), level + 1, strings, others=others)
             for index, item in enumerate(items)
@@ -205,7 +206,7 @@ class _Walk:
         found: list[Group] = []
         for row in rows.rows(where) or ():
             entries = [(name, value, extended(place, steps)) for name, value, steps in row]
-            found += self._object(entries, _joined(row), place, level + 1, strings, others=others)
+            found += self._object(entries, joined(row), place, level + 1, strings, others=others)
         return grouping.of_array(found, self._spend)
 
     def _text(self, value: str, place: Place, level: int, strings: int, *, others: bool) -> list[Group]:
@@ -283,12 +284,8 @@ class _Walk:
             self._note_labelled(group, where, meaning.field, value, place)
             return
         if meaning.kind == "text":
-            told = texts_of(value)
-            if meaning.field == "title":
-                told = [texts.headline(text) for text in told if not texts.is_record(text)]
-            elif meaning.scale:
-                told = [candidates.rated(text, meaning.scale) for text in told]
-            found = [(meaning.rank, 0, text, place) for text in told if candidates.suits(meaning.field, text)]
+            told = candidates.readings(meaning.field, texts_of(value), meaning.scale)
+            found = [(meaning.rank, 0, text, place) for text in told]
             if found:
                 group.tell(meaning.field, found)
             return
@@ -304,14 +301,6 @@ class _Walk:
 def _prefix(place: Place) -> str:
     """Return the path in a dotted key: `event` of `event.Timestamp`."""
     return str(place[1]).rpartition(".")[0] if place else ""
-
-
-def _joined(entries: Iterable[pairs.Entry]) -> dict[str, Any]:
-    """Return entries as an object; of a name that is there twice, the first."""
-    found: dict[str, Any] = {}
-    for name, value, _ in entries:
-        found.setdefault(name, value)
-    return found
 
 
 def _buffer(value: Mapping[str, Any]) -> str | None:

@@ -32,20 +32,23 @@ def closed(where: Sequence[Where], reader: Reader) -> str | None:
 
     `where` are the objects from the outside in.
     """
-    asked = list(_objects(where, reader))
-    for one in asked:
+    levels = list(_levels(where, reader))
+    for one in (one for level in levels for one in level):
         for name, text in _said(one.values, "message", reader):
             if _is_message(name, text, reader.index(one.values)):
                 return f"{name} is {alert.shown(text)}"
-    for one in reversed(asked):
-        over = _over(one, reader)
-        if over:
+    for level in reversed(levels):
+        if over := next((over for one in level if (over := _over(one, reader))), None):
             return over
-        if one.alert and any(
-            _plain(text) in _plains("open") for _, text in _said(one.values, "status", reader)
-        ):
+        if any(_is_open(one, reader) for one in level):
             return None
     return None
+
+
+def _is_open(one: Where, reader: Reader) -> bool:
+    return one.alert and any(
+        _plain(text) in _plains("open") for _, text in _said(one.values, "status", reader)
+    )
 
 
 def _over(one: Where, reader: Reader) -> str | None:
@@ -67,7 +70,7 @@ def _over(one: Where, reader: Reader) -> str | None:
 
 def test(where: Sequence[Where], reader: Reader) -> str | None:
     """Return what says that a payload is a test message; None if nothing does."""
-    for values, _ in _objects(where, reader):
+    for values, _ in (one for level in _levels(where, reader) for one in level):
         index = reader.index(values)
         for name, text in _said(values, "tests", reader):
             if _plain(text) in _plains("tests", "words"):
@@ -82,20 +85,20 @@ def test(where: Sequence[Where], reader: Reader) -> str | None:
     return None
 
 
-def _objects(where: Sequence[Where], reader: Reader) -> Iterator[Where]:
-    """Yield objects, and those directly inside that describe them; each once."""
-    found: dict[int, Where] = {}
-    for one in where:
-        if not isinstance(one.values, dict) or (id(one.values) in found and not one.alert):
-            continue
-        found[id(one.values)] = one
+def _levels(where: Sequence[Where], reader: Reader) -> Iterator[list[Where]]:
+    """Yield each object with those directly inside that describe it; no object twice."""
+    outer = {id(one.values): one for one in where if isinstance(one.values, dict)}
+    seen = set(outer)
+    for one in outer.values():
+        level = [one]
         index = reader.index(one.values)
         for word in (word for word in (*_words("inside"), *_words("besides")) if word in index):
-            if isinstance(inner := one.values[index[word]], dict):
-                found.setdefault(id(inner), Where(inner, alert=word not in _words("besides")))
-                if isinstance(fields := inner.get("fields"), dict):
-                    found.setdefault(id(fields), Where(fields, alert=True))
-    yield from found.values()
+            inner = one.values[index[word]]
+            for values in (inner, inner.get("fields")) if isinstance(inner, dict) else ():
+                if isinstance(values, dict) and id(values) not in seen:
+                    seen.add(id(values))
+                    level.append(Where(values, alert=word not in _words("besides")))
+        yield level
 
 
 def _said(values: dict[str, Any], group: str, reader: Reader) -> Iterator[tuple[str, str]]:

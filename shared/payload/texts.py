@@ -47,9 +47,13 @@ _ELEMENT = re.compile(
     r"<(?:\w{1,40}:)?(?:\w{1,40} Name=['\"])?([\w.-]{1,100})['\"]?>(?:<!\[CDATA\[)?([^<>\]]{1,4096})(?:\]\]>)?</",
     re.ASCII | re.IGNORECASE,
 )
+_BAR = re.compile(r"(?<!\\)\|")
+_TERM = re.compile(r"<d[td][^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _DELIMITERS = (",", "\t", ";")
+_LINKED = re.compile(r"<https?://[^<>|]{1,500}\|([^<>|]{1,300})>")
 _LINK = re.compile(r"<https?://[^<>]{1,500}>|\]\(https?://[^()]{1,500}\)")
+_EMOJI = re.compile(r":[a-z0-9_+-]{2,40}:(?=\s|$)")
 _RECORD = re.compile(r'["{]|\[\s*["{\[]|[^\n]{0,300}\{"')
 _PACKED = ("DeviceId", "ReportId", "Timestamp")
 
@@ -90,17 +94,16 @@ def loose(text: str) -> Any:
         return inner
     if (rows := _delimited(text)) is not None:
         return rows
-    if "=> " in text and (found := _collected(_PHP.findall(text))):
-        return found
     if text[:1] in ("{", "@", "[") or _CONSTRUCTED.match(text):
         text = text.rstrip("}]) \r\n")
     elif "<" in text:
-        text = _TAG.sub(" ", text)
-    found = listed(text) | assigned(text)
-    close = _collected(_GO.findall(text))
-    if sum(map(names.means, close)) > sum(map(names.means, found)):
-        return close
-    return found or None
+        text = _TAG.sub(" ", _LINKED.sub(r"\1", text))
+    readings = (
+        listed(text) | assigned(text),
+        _collected(_GO.findall(text)),
+        _collected(_PHP.findall(text) if "=> " in text else ()),
+    )
+    return max(readings, key=lambda found: sum(map(names.means, found))) or None
 
 
 def is_record(text: str) -> bool:
@@ -175,8 +178,9 @@ def headed(text: str) -> tuple[str, str] | None:
 
 def headline(text: str) -> str:
     """Return the first line of a text without a chat's marks and links."""
-    line = next((line for line in text.split("\n", 20) if line.strip(_MARKS + "#")), "")
-    return _LINK.sub("", line).strip(_MARKS + "#")
+    plain = _EMOJI.sub("", _LINK.sub("", _TAG.sub("", text)))
+    line = next((line for line in plain.split("\n", 20) if line.strip(_MARKS + "#")), "")
+    return line.strip(_MARKS + "#")
 
 
 def _collected(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -217,7 +221,7 @@ def _delimited(text: str) -> Any:
         return None
     barred = [line.strip().strip("|") for line in lines if line.count("|") > 1]
     if len(barred) > 1:
-        cells = [[cell.strip(" `*") for cell in line.split("|")] for line in barred]
+        cells = [[cell.strip(" `*") for cell in _BAR.split(line)] for line in barred]
         cells = [row for row in cells if not all(set(cell) <= set(":- ") for cell in row)]
         return (_pairs(cells) or _table(cells)) if cells else None
     header = next((index for index, line in enumerate(lines) if not line.startswith("#")), 0)
@@ -234,7 +238,9 @@ def _delimited(text: str) -> Any:
 def _markup(text: str) -> Any:
     """Return what a text in HTML or XML holds: tables, named elements, or lines of names and values."""
     rows = [[_plain(cell) for cell in _CELL.split(row)[1:]] for row in _ROW.split(text, _MAX_ROWS)[1:]]
-    rows = [row for row in rows if row]
+    rows = [row for row in rows if len(row) > 1]
+    if terms := [_plain(term) for term in _TERM.split(text, _MAX_ROWS)[1:]]:
+        rows = [list(pair) for pair in zip(terms[::2], terms[1::2], strict=False)]
     if rows and (found := _pairs(rows) or _table(rows)):
         return found
     elements = _collected(
@@ -242,6 +248,9 @@ def _markup(text: str) -> Any:
     )
     if elements:
         return elements
+    attributes = {name: value.rstrip(" />") for name, value in _assignments(text) if names.means(name)}
+    if attributes:
+        return attributes
     if not _BREAK.search(text):
         return None
     return listed("\n".join(_plain(line) for line in _BREAK.split(text, _MAX_LINES)))

@@ -67,7 +67,7 @@ def scalar(value: Any) -> Any:
     found = next((entries[name] for name in _VALUES if name in entries), None)
     if found is None and len(entries) == 1:
         [(name, inner)] = entries.items()
-        found = inner if name.endswith(_TYPES) else None
+        found = inner if name.endswith(_TYPES) or name.isdigit() else None
     return found if isinstance(found, str | list) else None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shared.payload import names
+from shared.payload.pairs import joined
 from shared.payload.paths import Node, extended
 from shared.payload.rows import rows as table_rows
 
@@ -69,5 +69,5 @@ def _rows(table: Node) -> list[Node]:
     rows = []
     for entries in found or ():
         place = extended(table.place, entries[0][2][:2]) if entries else table.place
-        rows.append(Node({name: cell for name, cell, _ in entries if names.word(name)}, place, table.reader))
+        rows.append(Node(joined(entries), place, table.reader))
     return rows
