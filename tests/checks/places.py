@@ -88,8 +88,8 @@ def _made_of(name: str, mapped: Mapped, text: str) -> bool:
     """Say whether a field's value is made of a text."""
     value = mapped.alert.body()[name]
     if name in names.KEYS:
-        text = unquote_plus(text)  # Devo's forms
-        parts = (text, *(part.strip() for part in text.split("|")))
+        told = (text, unquote_plus(text))  # Devo sends forms
+        parts = (*told, *(part.strip() for one in told for part in one.split("|")))
         return any(alert.canonical(name, part) == value for part in parts)
     if name in ("severity", "category"):
         told = f"{name.capitalize()} at the source: {text}"
