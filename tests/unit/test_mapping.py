@@ -662,7 +662,11 @@ def test_a_place_may_hold_under_a_condition_and_translate_words(tmp_path: Path) 
     words = {"code red": "High", "code green": "Low"}
     places = [{"from": "acme.colour", "words": words, "if": "acme.kind = alarm"}, "acme.other"]
     mappings = source(tmp_path, fields={"severity": places})
-    for kind, colour, severity in (("alarm", "CODE-RED", "High"), ("alarm", "code green", "Low"), ("x", "code red", "Low")):
+    for kind, colour, severity in (
+        ("alarm", "CODE-RED", "High"),
+        ("alarm", "code green", "Low"),
+        ("x", "code red", "Low"),
+    ):
         posted = {"acme": {"kind": kind, "colour": colour, "other": "low"}, "event": ROW}
         assert only(apply(posted, mappings=mappings)).alert.severity == severity
 

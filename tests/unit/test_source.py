@@ -32,9 +32,15 @@ SOUND: list[Any] = [
     {"title": "x", "recognise": [], "fields": {}, "footer": {}, "missing": {}},
     {"title": "x", "exact": True, "remedy": ["a", "b"], "missing": {"reportId": ["a", "b"]}},
     {"title": "x", "closed": {"where": "a", "reason": "b", "reply": {"c": "/d"}}},
-    {"title": "x", "refuse": [{"where": ["a", "b"], "detail": "c"}, {"where": "a", "detail": "c", "field": "payload"}]},
+    {
+        "title": "x",
+        "refuse": [{"where": ["a", "b"], "detail": "c"}, {"where": "a", "detail": "c", "field": "payload"}],
+    },
     {"title": "x", "fields": {name: "a" for name in (*alert.FIELDS, "device", "link")}},
-    {"title": "x", "fields": {"title": ["a", "{a.b} on {/c}", {"from": ["a", "/b"], "if": "c = d", "note": "n"}]}},
+    {
+        "title": "x",
+        "fields": {"title": ["a", "{a.b} on {/c}", {"from": ["a", "/b"], "if": "c = d", "note": "n"}]},
+    },
     {"title": "x", "fields": {"severity": {"from": "a", "scale": "0-10"}}},
     {"title": "x", "fields": {"severity": [{"from": "a", "words": {"3": "High"}}]}},
     {"title": "x", "footer": {"Back": ["a", {"from": "b", "if": "c"}]}},
@@ -116,7 +122,9 @@ def test_what_the_reader_takes_the_schema_takes(tmp_path: Path, content: Any) ->
     assert [error.message for error in CHECK.iter_errors(content)] == []
 
 
-@pytest.mark.parametrize(("content", "said"), SLIPS, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("content", "said"), SLIPS, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_a_slip_is_told_and_the_schema_finds_it(tmp_path: Path, content: Any, said: str) -> None:
     """The app says the line, what is wrong and what was meant; an editor underlines the same file."""
     assert said in told(tmp_path, content)
