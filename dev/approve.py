@@ -28,7 +28,8 @@ from rich.syntax import Syntax
 
 from shared.alerts import alert
 from shared.mapping import mappings as mapping
-from shared.mapping.mappings import Mappings, Outcome
+from shared.mapping.mappings import Mappings
+from shared.mapping.outcome import Outcome
 from shared.payload import body as payload
 from shared.problems import WebhookError
 

@@ -21,7 +21,8 @@ from rich.text import Text
 from dev import approve
 from shared.alerts import alert
 from shared.mapping import mappings as mapping
-from shared.mapping.mappings import Mapped, Mappings, Outcome, Refused
+from shared.mapping.mappings import Mappings
+from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.problems import Problem, WebhookError
 
 _USAGE = 'Name a payload: make map FILE=payload.json [SOURCE=splunk] [ARGS="severity=High"]'
@@ -36,14 +37,10 @@ def show(outcome: Outcome, mappings: Mappings, console: Console) -> None:
         _line(console, Text.assemble(("→ ", "dim"), step))
     for name in (outcome.source or "").split("+"):
         source = mappings.sources.get(name)
-        if source and source.when:
-            when = Text(" ".join(source.when.text.split()), "dim")
-            _line(
-                console,
-                Text.assemble(
-                    (f"  {name} recognises a payload (priority {source.priority}) if  ", "dim"), when
-                ),
-            )
+        if source and source.recognise:
+            conditions = Text(" | ".join(one.text for one in source.recognise), "dim")
+            said = f"  {name} recognises a payload (priority {source.priority}) by  "
+            _line(console, Text.assemble((said, "dim"), conditions))
     if outcome.ignored is not None:
         _line(console, Text.assemble(("ignored ", "yellow"), outcome.ignored))
         if outcome.reply is not None:

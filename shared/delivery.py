@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from shared import defender, reply
 from shared.ledger import Delivery, Entry
-from shared.mapping.mappings import Mapped, Outcome, Refused
+from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.problems import UnmappedError, WebhookError
 from shared.reply import Reply
 

@@ -17,7 +17,7 @@ from shared.storage import Conflict, Delete
 
 if TYPE_CHECKING:
     from shared.dispatch import Dispatch, Flights
-    from shared.mapping.mappings import Mapped, Outcome
+    from shared.mapping.outcome import Mapped, Outcome
     from shared.reply import Reply
 
 REMEMBERED_SECONDS = 3600.0

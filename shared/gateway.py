@@ -24,7 +24,7 @@ from shared.storage import MAX_OPERATIONS, Conflict, Operation
 if TYPE_CHECKING:
     from shared.direct import Direct
     from shared.dispatch import Clocks, Dispatch, Flights, Look
-    from shared.mapping.mappings import Mapped, Outcome
+    from shared.mapping.outcome import Mapped, Outcome
     from shared.reply import Reply
     from shared.settings import Settings
 
@@ -174,6 +174,7 @@ class Gateway:
             source=query.get("source"),
             defaults={name: query[name] for name in DEFAULTS if query.get(name)},
             max_alerts=self.settings.max_alerts_per_delivery,
+            now=self.dispatcher.table.now(),
         )
 
     def _keep(self, body: bytes, query: Mapping[str, str], error: WebhookError) -> None:

@@ -166,11 +166,8 @@ def _key(read: Callable[[str], _Value]) -> Callable[[str], _Value]:
             if unseen := texts.unseen(text):
                 raise ValueError(f"has an invisible character inside: {unseen}") from None
             raise
-        return (
-            replace(found, notes=(f"left out an invisible character: {left_out}", *found.notes))
-            if left_out
-            else found
-        )
+        notes = _some(f"left out an invisible character: {left_out}" if left_out else None)
+        return replace(found, notes=notes + found.notes) if notes else found
 
     return read_seen
 

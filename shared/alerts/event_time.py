@@ -95,7 +95,9 @@ def unfindable(text: str, now: float) -> str | None:
     if age < -_AHEAD_SECONDS:
         minutes = -age / 60
         ahead = f"{minutes:,.0f} minutes" if minutes < 120 else f"{minutes / 60:,.0f} hours"  # noqa: PLR2004
-        return f"is {ahead} ahead, so Defender has no such event yet: is it UTC, and the clock right?"
+        return (
+            f"lies {ahead} in the future, so Defender has no such event yet: is it UTC, and the clock right?"
+        )
     return None
 
 

@@ -33,9 +33,9 @@ _TAGS = re.compile(
     r"<(?:b|i|u|p|br|hr|em|ul|ol|li|div|span|pre|code|table|tr|td|html|body|strong)>", re.IGNORECASE
 )
 _SAYS_NOTHING = re.compile(
-    r"(?i:a|an|the|new|on|in|at|of|for|from|by|with|to|and|is|was|alerts?|alarm|incident|case|event|rule|name|title"
-    r"|severity|priority|level|status|state|host|device|user|id|number|problem|detection|detected|notification|triggered"
-    r"|fired|siem|description|category|message|subject|type|source|n|s|[\W\d_])"
+    "an|and|at|by|for|from|in|is|of|on|the|to|was|with|new|alarm|alerts?|case|category|description|detected|detection"
+    "|device|event|fired|host|id|incident|level|message|name|notification|number|priority|problem|rule|severity|siem"
+    "|source|state|status|subject|title|triggered|type|user"
 )
 _LONGEST = 1_000  # characters; what is longer holds more than placeholders
 
@@ -53,7 +53,7 @@ def unfilled(text: str) -> str | None:
     if _WHOLE.fullmatch(kept) and not _TAGS.fullmatch(kept):
         return kept
     first = _ANY.search(kept)
-    rest = re.findall(r"\w+", _ANY.sub(" ", kept)) if first else []
-    return (
-        first[0] if first and all(_SAYS_NOTHING.fullmatch(word) or word.isdigit() for word in rest) else None
-    )
+    if first is None:
+        return None
+    rest = re.findall(r"[^\W\d_]{2,}", _ANY.sub(" ", kept).lower())
+    return first[0] if all(map(_SAYS_NOTHING.fullmatch, rest)) else None

@@ -23,7 +23,11 @@ _REMOVED = re.compile(
     f"[{_HIDDEN}]|(?<![{_JOINING}])\u200c|(?<![{_JOINING}{_EMOJI}])\u200d|(?<=[{_EMOJI}])\u200d(?![{_EMOJI}])"
 )
 _UNSEEN = re.compile(f"[{_HIDDEN}\u00a0\u061c\u2007\u200c-\u200f\u202f\ufe00-\ufe0f]")
-_UNSEEN_ENDS = re.compile(rf"\A(?:{_UNSEEN.pattern}|\s)+|(?:{_UNSEEN.pattern}|\s)+\Z")
+_ENDS = re.sub(  # every character of the class, as `str.strip` wants them
+    "(.)-(.)",
+    lambda found: "".join(map(chr, range(ord(found[1]), ord(found[2]) + 1))),
+    _UNSEEN.pattern[1:-1] + "\t-\r\x1c-\x20\x85\u1680\u2000-\u200a\u2028\u2029\u205f\u3000",
+)
 _UNSHOWN = re.compile(f"[{_HIDDEN}\u061c\u200e\u200f\u2028\u2029]")
 
 
@@ -67,7 +71,7 @@ def trimmed(text: str) -> tuple[str, str | None]:
     """Return a text without white space and invisible characters at its ends, and which the invisible were."""
     if text.isascii():
         return text.strip(), None
-    kept = _UNSEEN_ENDS.sub("", text)
+    kept = text.strip(_ENDS)
     at = text.find(kept) if kept else len(text)
     found = _UNSEEN.findall(text[:at]) + _UNSEEN.findall(text[at + len(kept) :])
     return kept, _named(found) if found else None
@@ -75,7 +79,7 @@ def trimmed(text: str) -> tuple[str, str | None]:
 
 def unseen(text: str) -> str | None:
     """Return which characters in a text nobody can see, as `U+200B (zero width space)`, or None."""
-    found = _UNSEEN.findall(text)
+    found = _UNSEEN.findall(text) if not text.isascii() else []
     return _named(found) if found else None
 
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ NO_EQUAL = "SuspiciousActivity"
 _TABLES = Path(__file__).parent / "tables"
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 _RATED = re.compile(r"(\d{1,3}(?:\.\d{1,9})?) ?(?:(?:/|of|out of) ?(\d{1,3})|%)", re.ASCII)
-_CODE = re.compile(r"(?<![0-9a-z])(?:p|prio|priority|sev)[\W_]{0,3}[0-5](?![0-9a-z]|[.,/]\d)")
+_CODE = re.compile(r"(?<![0-9a-z])(?:p|prio|priority|sev)[\W_]{0,3}[0-5](?![0-9a-z])")
 _NEGATIONS = frozenset(("no", "not", "non", "none", "never", "without"))
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _BETWEEN_WORDS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
@@ -56,6 +57,7 @@ _TECHNIQUE_ID = re.compile(r"(?<![0-9a-z])(t\d{4})(?![0-9a-z])(?:[._/-](\d{3})(?
 _TACTIC, _KIND, _NAME, _VAGUE = range(4)  # how much a meaning counts: a lower one goes first
 _MAX_WORD = 200
 _MAX_SOURCE = 100
+_MAX_TEXT = 10_000
 _MAX_PARTS = 50
 _MAX_TAGS = 200
 _LONG_NAME = 12  # letters: names of several words, credentialaccess, so that nothing else is called so
@@ -86,7 +88,7 @@ def severity(value: str, scale: str | None = None) -> Word:
 
     Raises `ValueError` with the reason if the value is neither a word we know nor on the scale.
     """
-    text = visible(value)[0].strip()
+    text = visible(value[:_MAX_TEXT])[0].strip()
     if rated := _RATED.fullmatch(text):
         of = [f"{lowest}-{rated[2] or 100}" for lowest in (1, 0) if Decimal(rated[1]) >= lowest]
         of = [one for one in of if one in scales()]
@@ -110,8 +112,8 @@ def category(values: Sequence[str]) -> Word:
         raise ValueError("names no category")
     if len(parts) == 1 and (word := _known("category", parts[0])):
         return word
-    meanings = [meaning for part in parts for meaning in _meanings(part)]
-    _, name = min(meanings, key=lambda meaning: meaning[0], default=(_VAGUE, NO_EQUAL))
+    meanings = [meaning for part in parts if len(part) <= _MAX_WORD and (meaning := _meaning(part))]
+    _, name = min(meanings, key=itemgetter(0), default=(_VAGUE, NO_EQUAL))
     return Word(name, ", ".join(parts)[:_MAX_SOURCE], changed=True)
 
 
@@ -140,10 +142,14 @@ def _among(text: str) -> Word | None:
     return Word(found.pop(), text[:_MAX_SOURCE], changed=True) if len(found) == 1 else None
 
 
+@functools.lru_cache(maxsize=1_000)  # rules repeat their tags with every alert
+def _meaning(tag: str) -> tuple[int, str] | None:
+    """Return the category that a tag names best, and how much it counts, or None."""
+    return min(_meanings(tag), key=itemgetter(0), default=None)
+
+
 def _meanings(tag: str) -> Iterator[tuple[int, str]]:
     """Yield the categories that a tag names by ids or words, whatever stands around them, and how much each counts."""
-    if len(tag) > _MAX_WORD:
-        return
     tag = _NO_ID.sub(" ", _folded(tag))
     for found in _TACTIC_ID.finditer(tag.lower()):
         yield from _counted(found[0])
@@ -195,7 +201,9 @@ def _known(table: str, text: str) -> Word | None:
 
 
 def _parts(value: str) -> Iterator[str]:
-    parts = [part.strip() for part in re.split(r"[,;|\n]", visible(value)[0], maxsplit=_MAX_PARTS)]
+    parts = [
+        part.strip() for part in re.split(r"[,;|\n]", visible(value[:_MAX_TEXT])[0], maxsplit=_MAX_PARTS)
+    ]
     yield from (part for part in parts if _plain(part))
 
 

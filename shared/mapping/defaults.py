@@ -1,9 +1,9 @@
 """What every source shares: the texts made of an event's own columns, and the defaults where nobody says anything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from shared.payload import hunting, lists, names, scan
-from shared.payload.grouping import REPORT, Group
+from shared.payload import candidates, hunting, lists, names
+from shared.payload.grouping import MACHINE, REPORT, Group, Text, order
 from shared.payload.paths import Node
 
 _SHORT, _LONG = 255, 4_096
@@ -28,9 +28,10 @@ _LINES: Mapping[str, tuple[str, ...]] = {
     "Remote": ("RemoteUrl", "RemoteIP"),
     "SHA-256": ("SHA256",),
 }
+_UNKNOWN = "Event in Microsoft Defender for Endpoint"
 _ACTION = (
-    "Look at the event in the timeline of the device in Microsoft Defender. If nobody expects it, isolate the device and"
-    " start an investigation."
+    "Look at the event in the timeline of the device in Microsoft Defender. If nobody expects it, isolate the device"
+    " and start an investigation."
 )
 
 
@@ -60,7 +61,7 @@ class Row:
         return hunting.table(self._row.value) or next(
             (
                 table
-                for _, _, text, _ in sorted(texts, key=lambda one: one[:3])
+                for _, _, text, _ in sorted(texts, key=order)
                 if (table := hunting.table({"Table": text}))
             ),
             None,
@@ -70,8 +71,20 @@ class Row:
         """Return the name of the device, the nearest to the event."""
         if name := self.column("DeviceName"):
             return name[:_SHORT]
-        told = scan.best("device", self._group.texts.get("device", ()))
+        told = candidates.best("device", self._devices())
         return told[0][:_SHORT] if told else None
+
+    def devices(self) -> list[str]:
+        """Return the different names of devices that stand equally near to the event, so that none is its own."""
+        told = self._devices()
+        unclear = told and not self.column("DeviceName") and not candidates.best("device", told)
+        return sorted({text for _, _, text, _ in told}) if unclear else []
+
+    def _devices(self) -> Sequence[Text]:
+        """Return the names of devices: those beside the device id, if there are any."""
+        told = self._group.texts.get("device", ())
+        beside = {one.place and one.place[0] for one in self._group.keys.get(MACHINE, {}).values()}
+        return [one for one in told if one[3] and one[3][0] in beside] or told
 
     def default(self, name: str, values: Mapping[str, object]) -> str | None:
         """Return what stands for a field that neither the payload nor the request's parameters tell."""
@@ -93,11 +106,12 @@ class Row:
         if action:
             return f"Defender event {action}: {file}" if file else f"Defender event {action}"
         table = self.table()
-        return f"Defender event of {table}" if table else "Event in Microsoft Defender for Endpoint"
+        return f"Defender event of {table}" if table else _UNKNOWN
 
     def _description(self, values: Mapping[str, object]) -> str:
         device = self.device() or values.get(names.KEYS[0])
-        what = self.column("ActionType") or self.table() or "Event"
+        title = values.get("title") if values.get("title") != _UNKNOWN else None
+        what = self.column("ActionType") or title or self.table() or "Event"
         lines = [f"{what} on {device}"] if device else []
         if time := values.get(names.KEYS[1]):
             lines.append(f"At: {time}")

@@ -1,6 +1,6 @@
 """One event's fields: from the source's places, the scan, the request's parameters and the defaults; then checked."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from shared.alerts import alert, title, vocabulary
@@ -8,12 +8,15 @@ from shared.alerts.placeholder import unfilled
 from shared.mapping import defaults, references
 from shared.mapping.event import Event
 from shared.mapping.source import Place, Rule, Source
-from shared.payload import grouping, lists, names, scan
+from shared.payload import candidates, grouping, lists, names
+from shared.payload.grouping import Text, order
 from shared.payload.paths import Node, find, shown
+from shared.payload.scan import Scan
 from shared.problems import Problem
 
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
 _MAX_TEXT = 4_096
+_JOINED = {"category": ", ", "description": "\n", "recommendedAction": "\n"}  # of several texts at one place
 _PARAMETER = "the request's parameter"
 
 Candidate = tuple[str, str]
@@ -28,14 +31,15 @@ class Draft:
         source: Source,
         event: Event,
         document: Node,
-        found: scan.Scan,
+        *,
+        lookalikes: Callable[[], Scan],
         given: Mapping[str, str],
         envelopes: Sequence[tuple[Source, Node]] = (),
     ) -> None:
         self._source = source
         self._event = event
         self._document = document
-        self._found = found
+        self._lookalikes = lookalikes
         self._envelopes = envelopes
         self._group = event.group or grouping.Group()
         self._row = defaults.Row(self._group, event.alert)
@@ -112,21 +116,22 @@ class Draft:
                 self._notes.append(f"{name}: {note}")
                 self._truncated |= name == "eventTime" and references.is_short(different[0])
 
-    def _candidates(self, name: str) -> Iterator[tuple[Candidate, Place | None, bool]]:
-        """Yield the texts of a field: at the source's places, the function's, the scan's; and whether it is our own."""
+    def _candidates(self, name: str) -> Iterator[tuple[Candidate, Place | None]]:
+        """Yield the texts of a field: at the source's places, the function's, the scan's, the envelopes'."""
         for place in self._source.fields.get(name, ()):
-            for candidate in self._texts(place):
-                yield candidate, place, True
+            texts = list(self._texts(place))
+            if name in _JOINED and len(texts) > 1:
+                texts = [(_JOINED[name].join(dict.fromkeys(text for text, _ in texts)), texts[0][1])]
+            yield from ((candidate, place) for candidate in texts)
         if node := self._event.values.get(name):
-            for text in lists.texts(node.value):
-                yield (text, shown(node.place)), None, True
-        told = self._group.texts.get(name, ())
-        for _, _, text, at in sorted(told, key=lambda one: one[:3]):
-            yield (text, shown(at)), None, False
+            yield from (((text, shown(node.place)), None) for text in lists.texts(node.value))
+        told = sorted(self._group.texts.get(name, ()), key=order)
+        if name == "category":
+            told += filter(_names_category, self._group.texts.get("tag", ()))
+        yield from (((text, shown(at)), None) for _, _, text, at in told)
         for envelope, around in self._envelopes:
             for place in envelope.fields.get(name, ()):
-                for candidate in self._texts(place, around):
-                    yield candidate, place, False
+                yield from ((candidate, place) for candidate in self._texts(place, around))
 
     def _texts(self, place: Place, alert_node: Node | None = None) -> Iterator[Candidate]:
         """Yield the texts at a place of a source file, each with where it stood."""
@@ -146,12 +151,12 @@ class Draft:
             filled = "".join(f"{piece}{text}" for piece, text in zip(pieces, [*firsts, ""], strict=True))
             yield filled[:_MAX_TEXT], ", ".join(shown(found[0].place) for found in nodes)
 
-    def _take(self, name: str, candidates: Iterable[tuple[Candidate, Place | None, bool]]) -> bool:
+    def _take(self, name: str, told: Iterable[tuple[Candidate, Place | None]]) -> bool:
         """Take the first text that tells something; of severities and categories the first that we understand."""
         vague: tuple[str, str, vocabulary.Word] | None = None
-        told: list[str] = []
-        for (text, origin), place, _ in candidates:
-            if not self._source.exact and (scan.says_nothing(text) or self._is_unfilled(name, text)):
+        unknown: list[str] = []
+        for (text, origin), place in told:
+            if not self._source.exact and (candidates.says_nothing(text) or self._is_unfilled(name, text)):
                 continue
             if name not in ("severity", "category"):
                 self._set(name, text, origin)
@@ -162,15 +167,15 @@ class Draft:
                 if self._source.exact:
                     self._values[name], self.origins[name] = text, origin
                     return True
-                told.append(f"{name}: {alert.shown(text)} {reason}")
+                unknown.append(f"{name}: {alert.shown(text)} {reason}")
                 continue
             if word.text == vocabulary.NO_EQUAL and word.changed:
                 vague = vague or (text, origin, word)
                 continue
-            self._notes += [one for one in told if name == "severity"][:3]
+            self._notes += [one for one in unknown if name == "severity"][:3]
             self._translated(name, word, origin)
             return True
-        self._notes += [one for one in dict.fromkeys(told) if name == "severity"][:3]
+        self._notes += [one for one in dict.fromkeys(unknown) if name == "severity"][:3]
         if vague:
             self._translated(name, vague[2], vague[1])
         return vague is not None
@@ -180,7 +185,7 @@ class Draft:
         if name == "category":
             return vocabulary.category([text])
         if place and (word := place.words.get(names.word(text))):
-            return vocabulary.Word(word, text)
+            return vocabulary.Word(word, text, changed=True)
         return vocabulary.severity(text, place.scale if place else None)
 
     def _is_unfilled(self, name: str, text: str) -> bool:
@@ -240,6 +245,11 @@ class Draft:
 
     def _describe(self) -> None:
         """Add to the description what the source's own words were, when and where it was, and the way back."""
+        if (several := self._row.devices()) and not self._source.exact:
+            told = ", ".join(map(alert.shown, several[:3]))
+            self._notes.append(
+                f"description: the device names {told} stand equally near to the event, so none is taken"
+            )
         description = self._values.get("description")
         lines = [*self._footer_lines()]
         self._footer += [*self._event_line(lines), *lines]
@@ -256,8 +266,11 @@ class Draft:
         for label, places in self._source.footer.items():
             if line := next((text for place in places for text, _ in self._texts(place)), None):
                 yield f"{label}: {line[:_MAX_FOOTER]}"
-                return
-        if (link := scan.best("link", self._group.texts.get("link", ()))) and not self._source.exact:
+        if (
+            not self._source.footer
+            and (link := candidates.best("link", self._group.texts.get("link", ())))
+            and not self._source.exact
+        ):
             yield f"Back to the source: {link[0]}"
 
     def _event_line(self, footer: Sequence[str]) -> list[str]:
@@ -272,10 +285,15 @@ class Draft:
         """Add to a problem what was found in the field's place, and where this source could carry it."""
         said = [problem.detail]
         if problem.field not in self._values:
-            said += [f"Not it: {one}." for one in self._found.unlike(problem.field)]
+            said += [f"Not it: {one}." for one in self._lookalikes().unlike(problem.field)]
         if where := self._source.missing.get(problem.field):
             said.append(where)
         return replace(problem, detail=" ".join(said))
+
+
+def _names_category(tag: Text) -> bool:
+    """Say whether a tag names a category: most say something else."""
+    return vocabulary.category([tag[2]]).text != vocabulary.NO_EQUAL
 
 
 def holds(rule: Rule, document: Node, at: Node) -> bool:

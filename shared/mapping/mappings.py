@@ -1,85 +1,23 @@
-"""Payload → alerts: each document is opened, recognised, scanned, and its events become alerts or refusals.
+"""The sources in use, and what a delivery becomes by them.
 
-    body ── documents ── unwrap envelopes ── recognise the source ── scan ── events ── fields ── query string
-         ── defaults ── check
-
-A string that holds JSON is that JSON, an envelope is what is inside it, and an array is its elements. An opened
-document goes to the source that the sender named, else to the one of the highest `priority` that recognises it (the
-user's own before ours, then by name).
+A document goes to the source that the sender named, else to the one of the highest `priority` that recognises it (the
+user's own before ours, then by name), else to `generic`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from shared import problems
 from shared.alerts import alert
-from shared.alerts.alert import Alert
-from shared.mapping import own, python, source
-from shared.mapping.event import Event
-from shared.mapping.fields import Draft, holds
+from shared.mapping import source as files
+from shared.mapping.outcome import Outcome
 from shared.mapping.recognition import Recognition
+from shared.mapping.run import Run, TooManySteps
 from shared.mapping.source import Source
-from shared.payload import scan, states
-from shared.payload.body import Number
-from shared.payload.grouping import Group
-from shared.payload.paths import Node, Place, find
-from shared.payload.reader import Reader
 from shared.problems import Problem
 
-STEPS, STEPS_PER_EVENT = 400_000, 4_000
-"""What a delivery may cost, in values walked over and the like: half a million take about a second."""
-
 _OURS = Path(__file__).parent / "sources"
-_MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
-_IN_DEFENDER = "Defender has raised this alert itself: it is there already."
-
-
-@dataclass(frozen=True, slots=True)
-class Mapped:
-    """One event that became an alert. `event` counts from 0 over the delivery.
-
-    `time_truncated`: its time certainly lost digits on its way, so a 404 will stay one. `origins` names, for
-    each field, the place or the parameter its value came from.
-    """
-
-    event: int
-    alert: Alert
-    notes: tuple[str, ...] = ()
-    time_truncated: bool = False
-    origins: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """One event that cannot become an alert, with everything that is wrong with it."""
-
-    event: int
-    problems: tuple[Problem, ...]
-    origins: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a delivery becomes.
-
-    `ignored` says why nothing is to be raised, `reply` is the body its sender then expects. `steps` say, for
-    people, how the payload was opened and recognised. `refusal` is the HTTP status of a refusal where the sender
-    would repeat a 422 (Event Grid, CloudEvents).
-    """
-
-    source: str | None
-    alerts: tuple[Mapped, ...] = ()
-    refused: tuple[Refused, ...] = ()
-    ignored: str | None = None
-    reply: dict[str, Any] | None = None
-    steps: tuple[str, ...] = ()
-    refusal: int | None = None
-
-
-class TooManySteps(Exception):
-    """The payload would cost more than a delivery may."""
 
 
 class Mappings:
@@ -110,7 +48,9 @@ class Mappings:
         `max_alerts` events or too much work.
         """
         named = self._named(source) if source else None
-        run = _Run(self, defaults, max_alerts, now)
+        run = Run(
+            self.recognition, self.sources["generic"], defaults=defaults, max_alerts=max_alerts, now=now
+        )
         if named:
             run.steps[f"the request names {named.name}"] = None
         try:
@@ -138,7 +78,7 @@ def load(folder: Path | None = None) -> Mappings:
     What cannot be read of the user's is reported in `Mappings.broken`; it raises nothing. Raises `ValueError` if one
     of ours is broken.
     """
-    found = {path.stem: source.read(path, ours=True) for path in _files(_OURS)}
+    found = {path.stem: files.read(path, ours=True) for path in _files(_OURS)}
     broken: list[Problem] = []
     try:
         theirs = _files(folder) if folder else []
@@ -147,7 +87,7 @@ def load(folder: Path | None = None) -> Mappings:
         broken.append(Problem("MAPPINGS_PATH", f"{folder} cannot be read: {error.strerror}"))
     for path in theirs:
         try:
-            found[path.stem.lower()] = source.read(path, ours=False)
+            found[path.stem.lower()] = files.read(path, ours=False)
         except (OSError, ValueError, RecursionError) as error:
             broken.append(Problem(path.name, str(error)))
     return Mappings(found, broken)
@@ -159,226 +99,4 @@ def _files(folder: Path) -> list[Path]:
         path
         for path in folder.iterdir()
         if path.suffix.lower() == ".json" and not path.stem.lower().endswith(".schema")
-    )
-
-
-class _Run:
-    """One delivery on its way through the mappings."""
-
-    def __init__(
-        self, mappings: Mappings, defaults: Mapping[str, str], max_alerts: int, now: float | None
-    ) -> None:
-        self._mappings = mappings
-        self._defaults = defaults
-        self._max_alerts = max_alerts
-        self._now = now
-        self._left = STEPS + STEPS_PER_EVENT * max_alerts
-        self._reader = Reader(self._spend)
-        self._events = 0
-        self._sources: dict[str, None] = {}
-        self.steps: dict[str, None] = {}
-        self._alerts: list[Mapped] = []
-        self._refused: list[Refused] = []
-        self._ignored: list[str] = []
-        self._reply: dict[str, Any] | None = None
-        self._refusal: int | None = None
-
-    def _spend(self, steps: int) -> None:
-        """Count work. Raises `TooManySteps`."""
-        self._left -= steps
-        if self._left < 0:
-            raise TooManySteps
-
-    def node(self, value: Any, place: Place) -> Node:
-        """Return a value of the delivery with its place."""
-        return Node(value, place, self._reader)
-
-    def outcome(self, named: Source | None) -> Outcome:
-        """Return what the delivery became."""
-        nothing = not self._alerts and not self._refused
-        return Outcome(
-            "+".join(self._sources) or (named.name if named else None),
-            tuple(self._alerts),
-            tuple(self._refused),
-            (self._ignored or ["The payload carries no event."])[0] if nothing else None,
-            self._reply if nothing else None,
-            tuple(self.steps),
-            self._refusal,
-        )
-
-    def open(
-        self, document: Node, named: Source | None, around: tuple[tuple[Source, Node], ...], level: int = 0
-    ) -> None:
-        """Find what is inside a document, and map it. `around` are the envelopes that were opened to come to it."""
-        value = document.value
-        deeper = level < _MAX_LEVELS
-        if deeper and isinstance(value, str) and not isinstance(value, Number):
-            if (inner := self._reader.inside(value)) is not None:
-                self.open(self.node(inner, document.place), named, around, level + 1)
-                return
-        elif deeper and isinstance(value, list) and value and not python.is_whole(document):
-            for index, item in enumerate(value):
-                self.open(document.inside(item, index), named, around, level + 1)
-            return
-        elif isinstance(value, dict | list):
-            found = self._mappings.recognition.source(document, named, envelopes=deeper)
-            if found and found.is_envelope:
-                self._unwrap(document, found, named, around, level)
-                return
-            if found is None and deeper and (single := _single(document)):
-                self.steps["opened: the one thing in a wrapper"] = None
-                self.open(single, named, around, level + 1)
-                return
-            self._map(document, found or self._mappings.sources["generic"], around)
-            return
-        self._refused.append(Refused(self._next(), (_unknown(document.value),)))
-
-    def _unwrap(
-        self,
-        document: Node,
-        envelope: Source,
-        named: Source | None,
-        around: tuple[tuple[Source, Node], ...],
-        level: int,
-    ) -> None:
-        if self._is_closed(envelope, document, document):
-            return
-        self.steps[f"opened: {envelope.title}"] = None
-        self._refusal = self._refusal or envelope.status
-        function = python.INSIDE.get(envelope.name)
-        inside = function(document) if function else document.find(*(path.text for path in envelope.envelope))
-        for node in inside:
-            self.open(node, named, (*around, (envelope, document)), level + 1)
-
-    def _map(self, document: Node, found: Source, around: tuple[tuple[Source, Node], ...]) -> None:
-        self.steps[f"read as {found.name}: {found.title}"] = None
-        self._sources[found.name] = None
-        if self._is_closed(found, document, document):
-            return
-        found = _within(found, around)
-        for event, seen in _events(found, document):
-            self._event(found, document, event, seen, around)
-
-    def _event(
-        self,
-        found: Source,
-        document: Node,
-        event: Event,
-        seen: scan.Scan,
-        envelopes: tuple[tuple[Source, Node], ...],
-    ) -> None:
-        number = self._next()
-        if event.alert is not document and self._says_closed(found, document, event.alert):
-            return
-        draft = Draft(found, event, document, seen, self._defaults, envelopes)
-        group = event.group or Group()
-        where = (document.value, event.alert.value, *group.around, group.row)
-        if over := states.closed(where, self._reader):
-            self._ignored.append(f"The payload says that what it is about is over: {over}.")
-        elif not draft.complete and (test := states.test(where, self._reader)):
-            self._ignored.append(f"The payload says that it is a test: {test}.")
-        elif own.is_ours(event.alert) or (not draft.complete and own.is_defenders(event.alert)):
-            self._ignored.append(_IN_DEFENDER)
-        else:
-            checked = draft.checked(self._now)
-            if checked.alert:
-                self._alerts.append(
-                    Mapped(number, checked.alert, checked.notes, checked.time_truncated, draft.origins)
-                )
-            else:
-                self._refused.append(Refused(number, checked.problems, draft.origins))
-
-    def _is_closed(self, found: Source, document: Node, at: Node) -> bool:
-        if self._says_closed(found, document, at):
-            self._next()
-            self._sources[found.name] = None
-            return True
-        return False
-
-    def _says_closed(self, found: Source, document: Node, at: Node) -> bool:
-        for rule in found.closed:
-            if holds(rule, document, at):
-                self._ignored.append(rule.text)
-                reply = {
-                    name: nodes[0].value
-                    for name, path in rule.reply.items()
-                    if (nodes := find(path, document))
-                }
-                self._reply = self._reply or reply or None
-                return True
-        return False
-
-    def _next(self) -> int:
-        """Return the number of the next event. Raises `PayloadTooLarge` if it is one too many."""
-        if self._events >= self._max_alerts:
-            raise problems.PayloadTooLarge(
-                f"The body carries more than {self._max_alerts:,} events (MAX_ALERTS_PER_DELIVERY)."
-                " Send fewer at a time."
-            )
-        self._events += 1
-        return self._events - 1
-
-
-def _unknown(document: Any) -> Problem:
-    return Problem(
-        "payload",
-        f"{alert.shown(document)} is no event. Send an object with {', '.join(alert.FIELDS)}, or the payload of a SIEM as"
-        " it posts it.",
-    )
-
-
-def _single(document: Node) -> Node | None:
-    """Return the one thing in a wrapper: an object or a list, also in a text; None if there is more, or no such."""
-    if not isinstance(document.value, dict) or len(document.value) != 1:
-        return None
-    [(name, value)] = document.value.items()
-    inner = document.reader.inside(value) if isinstance(value, str) and value[:1] in '{["' else value
-    return document.inside(inner, name) if isinstance(inner, dict | list) and inner else None
-
-
-def _events(found: Source, document: Node) -> list[tuple[Event, scan.Scan]]:
-    """Return the events of a document, each with what was scanned for it."""
-    ignore = [node.place for path in found.ignore for node in find(path, document)]
-    if found.ours and (function := python.EVENTS.get(found.name)):
-        return [
-            (replace(event, group=group), seen)
-            for event in function(document)
-            for seen in [_scanned(event.within or (event.alert,), ignore)]
-            for group in seen.groups or [Group()]
-        ]
-    alerts = _alerts(found, document)
-    whole = len(alerts) == 1
-    outer = None if whole else scan.scan(document, {id(one.value) for one in alerts}, ignore)
-    events = []
-    for at in alerts:
-        seen = scan.scan(document if whole else at, (), ignore)
-        groups = seen.groups if outer is None else scan.completed(seen.groups, outer, at.reader)
-        events += [(Event(at, group=group), seen) for group in groups or [Group()]]
-    return events
-
-
-def _alerts(found: Source, document: Node) -> list[Node]:
-    """Return where the product's alerts stand in a document; the document itself, if nowhere else."""
-    for path in found.alerts:
-        nodes = [
-            node for one in find(path, document) for node in one.elements() if isinstance(node.value, dict)
-        ]
-        if nodes:
-            return nodes
-    return [document]
-
-
-def _scanned(within: Sequence[Node], ignore: Sequence[Place]) -> scan.Scan:
-    """Return what was found in several parts of a payload that belong to one event."""
-    return scan.together([scan.scan(node, (), ignore) for node in within], within[0].reader)
-
-
-def _within(found: Source, around: tuple[tuple[Source, Node], ...]) -> Source:
-    """Return a source that also tells, of a missing field, what the envelopes around say of it."""
-    told = [found.missing, *(one.missing for one, _ in around if one.missing)]
-    if len(told) == 1:
-        return found
-    return replace(
-        found,
-        missing={name: " ".join(one[name] for one in told if name in one) for name in set().union(*told)},
     )

@@ -10,6 +10,14 @@ from shared.payload import grouping, hunting, lists, names
 from shared.payload.grouping import Finding, Group
 from shared.problems import Problem
 
+_ADVICE = {
+    "machineId": "Nothing says which one is the event's. Send the one DeviceId that belongs to the ReportId, or one"
+    " event at a time.",
+    "eventTime": "Nothing says which one is the event's. Send the one Timestamp that belongs to the ReportId, or one"
+    " event at a time.",
+    "reportId": "Nothing says which one is meant. Send one event at a time, or an array of events that have a DeviceId,"
+    " ReportId and Timestamp each.",
+}
 _MILLISECONDS = len("2018-08-03T16:45:21.711Z")
 
 
@@ -39,7 +47,9 @@ def taken(event: Event, group: Group) -> Taken:
     }
     seen, differ = group.values(), group.differ()
     if not own and not several:
-        return Taken(seen, differ, _notes(group, seen))
+        return Taken(
+            seen, {name: f"{text} {_ADVICE[name]}" for name, text in differ.items()}, _notes(group, seen)
+        )
     if not all(
         grouping.agree(name, one.value, seen[name].value) for name, one in own.items() if name in seen
     ):
@@ -95,7 +105,7 @@ def refused(row: Row) -> Iterator[Problem]:
     ):
         yield Problem(
             "eventTime",
-            f"The row joins an alert and an event: Timestamp is {first}, Timestamp1 is {second}. Nothing says which one is"
-            " the event's. Drop the alert's before the join: AlertEvidence | project AlertId, DeviceId | join kind=inner"
-            " DeviceProcessEvents on DeviceId.",
+            f"The row joins an alert and an event: Timestamp is {first}, Timestamp1 is {second}. Nothing says which one"
+            " is the event's. Drop the alert's before the join: AlertEvidence | project AlertId, DeviceId | join"
+            " kind=inner DeviceProcessEvents on DeviceId.",
         )

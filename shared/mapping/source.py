@@ -68,7 +68,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Conditions, of which one is enough, and what to say `about` a field if it holds. `reply` is what a sender expects."""
+    """Conditions, one is enough, and what to say `about` a field if it holds. `reply` is what a sender expects."""
 
     where: tuple[Condition, ...]
     text: str

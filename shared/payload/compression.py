@@ -110,7 +110,7 @@ def _members(body: bytes, window: int, kind: str, max_bytes: int) -> bytes:
             raise PayloadError(
                 f"The body ends in the middle of the data compressed with {kind}: send it whole."
             )
-        body = stream.unused_data.strip(b"\0\r\n")
+        body = stream.unused_data.lstrip(b"\0\r\n")
         if not body:
             return found
     raise PayloadError(

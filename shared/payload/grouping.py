@@ -5,7 +5,6 @@ an event     is what stands around one report id; elements of an array that have
 agreement    equal values are one; of a time and its truncated copy, or a report id and its rounded one, the exact
              one is taken
 own time     a time outside of an event that has its own is the envelope's, unless it is called Timestamp
-alone        a report id that nothing says to be Defender's is joined with no device and no time from elsewhere
 conflict     any other difference is told, with both places
 """
 
@@ -46,8 +45,8 @@ class Group:
     """What seems to belong together: values of the keys by their canonical form, and texts with their rank.
 
     `wrong` are values that cannot be a key's; `row` is the object in which the report id stands, `around` the objects
-    around it, from the outside. `bag` says that it is an object of labels or custom fields, `alone` that its report id
-    may be any product's. Nothing depends on the order of keys.
+    around it, from the outside. `bag` says that it is an object of labels or custom fields. Nothing depends on the
+    order of keys.
     """
 
     keys: dict[str, dict[str, Finding]] = field(default_factory=dict)
@@ -56,7 +55,6 @@ class Group:
     row: Mapping[str, Any] = field(default_factory=dict)
     around: tuple[Any, ...] = ()
     bag: bool = False
-    alone: bool = False
 
     def add(self, name: str, values: Mapping[str, Finding]) -> None:
         """Add values of a key; equal ones are one."""
@@ -76,7 +74,7 @@ class Group:
         mine = self.texts.setdefault(name, [])
         mine += texts
         if len(mine) > _MAX_TEXTS:
-            mine[:] = sorted(mine, key=_order)[:_MAX_TEXTS]
+            mine[:] = sorted(mine, key=order)[:_MAX_TEXTS]
 
     def prefer_own_times(self) -> None:
         """Drop the times under other names, if there is one under Defender's own."""
@@ -96,12 +94,17 @@ class Group:
         for name in names.KEYS:
             values = self.exact(name)
             if name == TIME and REPORT not in self.keys and REPORT not in self.wrong:
-                continue
+                values = {text: one for text, one in values.items() if self._beside_device(one)}
             if len(values) == 1:
                 found[name] = next(iter(values.values()))
             elif not values and name in self.wrong:
                 found[name] = self.wrong[name]
         return found
+
+    def _beside_device(self, time: Finding) -> bool:
+        """Say whether a time stands in the object with the device id, under Defender's own name."""
+        beside = {one.place and one.place[0] for one in self.keys.get(MACHINE, {}).values()}
+        return time.own and (time.place and time.place[0]) in beside
 
     def differ(self) -> dict[str, str]:
         """Return a sentence for each key that has several values, with their places."""
@@ -206,8 +209,15 @@ def exact(name: str, one: str, other: str) -> bool:
     return here is not None and there is not None and _lost(name, there, here)
 
 
-def _order(text: Text) -> tuple[int, int, str]:
-    return text[:3]
+def order(text: Text) -> tuple[int, int, list[int], str]:
+    """Return by what texts are sorted: the most telling name, the nearest, the first of a list."""
+    rank, outside, value, place = text
+    indexes: list[int] = []
+    while place:
+        place, step = place
+        if isinstance(step, int):
+            indexes.append(step)
+    return rank, outside, indexes[::-1], value
 
 
 def _nearer(one: Finding, other: Finding) -> Finding:
@@ -241,8 +251,6 @@ def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Fin
     keys = dict(group.keys)
     for name, values in outer.keys.items():
         mine = keys.get(name)
-        if group.alone and name != REPORT:
-            continue
         if not mine:
             keys[name] = dict(values)
         elif name == TIME:
@@ -257,7 +265,6 @@ def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Fin
         group.row,
         group.around,
         group.bag,
-        group.alone,
     )
     for name, texts in outer.texts.items():
         completed.tell(name, ((rank, outside + 1, text, place) for rank, outside, text, place in texts))
@@ -267,7 +274,7 @@ def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Fin
 def _merged(groups: Sequence[Group], spend: Callable[[int], None]) -> Group:
     if len(groups) == 1:
         return groups[0]
-    joined = Group(alone=all(group.alone for group in groups if group.event))
+    joined = Group()
     for group in groups:
         spend(1 + sum(map(len, group.keys.values())))
         for name, values in group.keys.items():
@@ -278,7 +285,6 @@ def _merged(groups: Sequence[Group], spend: Callable[[int], None]) -> Group:
             joined.reject(name, one)
         if group.event and len(group.row) > len(joined.row):
             joined.row, joined.around, joined.bag = group.row, group.around, group.bag
-    joined.alone = joined.alone and joined.event is not None
     return joined
 
 

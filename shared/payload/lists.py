@@ -36,12 +36,15 @@ _VALUES = (
     "val",
     "text",
     "fieldvalue",
+    "_",
+    "#text",
     "columnvalue",
     "content",
     "displayvalue",
     "stringvalue",
     "data",
 )
+_VALUE_ENDS = ("value", "answer", "content", "text", "data")
 _COLUMNS = ("columns", "fields", "headers", "header")
 _ROWS = ("rows", "values", "data")
 _MAX_PAIR_SIZE = 5  # a pair has a name, a value, and little else; more where the names mean something
@@ -49,6 +52,9 @@ _MAX_KNOWN_SIZE = 16
 _MAX_VALUES = 20  # of an array under a known name
 _SOME = 20  # items that are asked for the names they know
 _SCALARS = (
+    "Label",
+    "label",
+    "displayName",
     "display_value",
     "value",
     "Value",
@@ -63,6 +69,7 @@ _SCALARS = (
     "S",
     "N",
 )
+_ATTRIBUTES = ("$", "_attributes", "@", "attributes", "attr")
 _TYPES = (
     "value",
     "string",
@@ -105,22 +112,31 @@ def pairs(items: list[Any]) -> list[Entry] | None:
                 if found
                 else None
             )
-    return _named(items, first) or _sections(items, first)
+    if attributes := next((name for name in _ATTRIBUTES if isinstance(first.get(name), dict)), None):
+        return _attributed(items, attributes)
+    return _sections(items, first) or _named(items, first)
+
+
+def _attributed(items: list[Any], attributes: str) -> list[Entry] | None:
+    """Return the entries of XML made JSON, whose names are attributes: `{"_": "x", "$": {"Name": "a"}}`."""
+    flat = [
+        {**item[attributes], **item}
+        for item in items
+        if isinstance(item, dict) and isinstance(item.get(attributes), dict)
+    ]
+    return _named(
+        [{name: value for name, value in item.items() if name != attributes} for item in flat],
+        flat[0] if flat else {},
+    )
 
 
 def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
     if len(first) > _MAX_KNOWN_SIZE:
         return None
-    by = {names.word(name): name for name in first}
-    value = next((by[name] for name in _VALUES if name in by), None)
-    if (
-        value is None
-        or not names.of_key("reportId").isdisjoint(by)
-        or not names.of_key("machineId").isdisjoint(by)
-    ):
-        return None
-    name = _name(items, first, by, value)
-    if name is None:
+    by = {names.word(name) or name: name for name in first}
+    name, known = _name(items, first, by)
+    value = _value(first, by, name, known=known) if name is not None else None
+    if name is None or value is None or _is_event(first):
         return None
     found: list[Entry] = [
         (item[name].strip().strip(":"), item[value], (index, value))
@@ -129,28 +145,59 @@ def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
         and isinstance(item.get(name), str)
         and item.get(value) not in (None, "", [], {})
     ]
+    if any(_is_deep(item, value, known=known) for item in items[:_SOME]):
+        return None
     if not found or all(scalar(one) is None and not _is_plain(one) for _, one, _ in found):
         return None
     return found
 
 
-def _name(items: list[Any], first: Mapping[str, Any], by: Mapping[str, str], value: str) -> str | None:
-    """Return the key under which the items have their names: the one whose texts mean the most, else a usual one."""
-    candidates = [name for name, text in first.items() if name != value and isinstance(text, str) and text]
+def _is_deep(item: Any, value: str, *, known: bool) -> bool:
+    """Say whether an item is more than a name and a value: it lacks the value, or has objects in it.
+
+    Where the names mean something, only what lacks the value and has objects instead is.
+    """
+    if not isinstance(item, dict):
+        return True
+    plain = all(map(_is_plain, item.values()))
+    return (value not in item and not plain) if known else (value not in item or not plain)
+
+
+def _is_event(item: Mapping[str, Any]) -> bool:
+    """Say whether an item has a reference of its own, itself or directly inside."""
+    keys = [*item, *(name for inner in item.values() if isinstance(inner, dict) for name in inner)]
+    words = set(map(names.word, keys))
+    return not names.of_key("reportId").isdisjoint(words) or not names.of_key("machineId").isdisjoint(words)
+
+
+def _name(items: list[Any], first: Mapping[str, Any], by: Mapping[str, str]) -> tuple[str | None, bool]:
+    """Return the key under which the items have their names: the one whose texts mean the most, else a usual one.
+
+    And whether its texts mean anything.
+    """
+    candidates = [name for name, text in first.items() if isinstance(text, str) and text]
+    some = [item for item in items[:_SOME] if isinstance(item, dict)]
     known = {
-        name: sum(
-            isinstance(item, dict)
-            and isinstance(text := item.get(name), str)
-            and names.means(text.strip(" :"))
-            for item in items[:_SOME]
-        )
+        name: sum(isinstance(text := item.get(name), str) and names.means(text.strip(" :*")) for item in some)
         for name in candidates
     }
     best = max(candidates, key=lambda name: known[name], default=None)
     if best is not None and known[best]:
-        return best
+        return best, True
     usual = next((by[name] for name in _NAMES if by.get(name) in candidates), None)
-    return usual if len(first) <= _MAX_PAIR_SIZE else None
+    return (usual, False) if len(first) <= _MAX_PAIR_SIZE else (None, False)
+
+
+def _value(first: Mapping[str, Any], by: Mapping[str, str], name: str, *, known: bool) -> str | None:
+    """Return the key under which the items have their values: a usual one; where names are known, the only other."""
+    found = next((by[word] for word in _VALUES if word in by and by[word] != name), None)
+    if found is not None or not known:
+        return found
+    others = [other for other in first if other != name]
+    ending = [other for other in others if names.word(other).endswith(_VALUE_ENDS)]
+    if ending:
+        return ending[0]
+    return others[0] if len(others) == 1 else None
 
 
 def _sections(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
@@ -170,7 +217,7 @@ def _sections(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
 
 
 def rows(table: Mapping[str, Any]) -> list[list[Entry]] | None:
-    """Return the rows of `{"columns": [{"name": "x"}], "rows": [[1]]}` as the entries of objects; None if it is none."""
+    """Return the rows of `{"columns": [{"name": "x"}], "rows": [[1]]}` as the entries of objects; None for others."""
     by = {names.word(name): name for name in table} if len(table) <= _MAX_KNOWN_SIZE else {}
     columns = next((table[by[name]] for name in _COLUMNS if name in by), None)
     at = next((by[name] for name in _ROWS if name in by and isinstance(table[by[name]], list)), None)
@@ -187,6 +234,14 @@ def rows(table: Mapping[str, Any]) -> list[list[Entry]] | None:
     ]
     if not titles or not all(isinstance(title, str) for title in titles):
         return None
+    cells_of = table[at]
+    if cells_of and not isinstance(cells_of[0], list | dict) and len(cells_of) == len(titles):
+        return [
+            [
+                (str(title), cell, (at, column))
+                for column, (title, cell) in enumerate(zip(titles, cells_of, strict=True))
+            ]
+        ]
     return [
         [
             (str(title), cell, (at, row, column))
@@ -202,14 +257,28 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, str):
         if value[:1] == "[" and isinstance(inner := text_forms.structured(value), list):
             return texts(inner)
-        text = value.strip().strip('"')
+        text = _unquoted(value.strip())
         return [text] if text else []
     if isinstance(value, list):
-        return [
-            text for item in value[:_MAX_VALUES] if isinstance(item, str) for text in [item.strip()] if text
-        ]
+        items = (item if isinstance(item, str) else _named_text(item) for item in value[:_MAX_VALUES])
+        return [text for item in items if (text := item.strip())]
     inner = scalar(value)
     return [] if inner is None else texts(inner)
+
+
+def _unquoted(text: str) -> str:
+    """Return a text without the quotation marks, or a chat's backticks, around all of it."""
+    mark = text[:1]
+    whole = mark in ('"', "`") and len(text) > 1 and text[-1] == mark and mark not in text[1:-1]
+    return text[1:-1].strip() if whole else text
+
+
+def _named_text(item: Any) -> str:
+    """Return the text of an element that is an object: a tag with its name, a typed value."""
+    if not isinstance(item, dict) or len(item) > _MAX_PAIR_SIZE:
+        return ""
+    inner = scalar(item) or item.get("name") or item.get("Name") or item.get("id") or ""
+    return inner if isinstance(inner, str) else ""
 
 
 def scalar(value: Any) -> Any:
@@ -225,5 +294,5 @@ def scalar(value: Any) -> Any:
 
 def _is_plain(value: Any) -> bool:
     return not isinstance(value, dict) and not (
-        isinstance(value, list) and value and isinstance(value[0], dict)
+        isinstance(value, list) and value and isinstance(value[0], dict | list)
     )

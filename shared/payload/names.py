@@ -21,7 +21,9 @@ _TABLES = Path(__file__).parent / "tables"
 _NOT_A_WORD = re.compile(r"(?!^@)[^0-9a-z]+")
 _TYPE = re.compile(r"_[sdtgb]$")
 _UNIT = re.compile(r" ?[\[(][^\[\]()]{1,20}[\])]$")  # Timestamp [UTC]
-_APART = frozenset(("nested", "path", "eventLike", "bags", "others"))  # what in keys.json is no field
+_APART = frozenset(
+    ("nested", "path", "eventLike", "bags", "others", "commands")
+)  # what in keys.json is no field
 _MAX_NAME = 100
 
 
@@ -29,7 +31,8 @@ _MAX_NAME = 100
 class Meaning:
     """One thing a name may mean: a key of an event, a text about it, or what is easily taken for a key.
 
-    `rank` is 0 for the most telling name of a field; `reason` says what a look-alike is instead. A label names another
+    `rank` is 0 for the most telling name of a field; `reason` says what a look-alike is instead; `scale` is that of a
+    number as severity. A label names another
     entry, `field`; rows are those of a table.
     """
 
@@ -37,6 +40,7 @@ class Meaning:
     field: str
     rank: int = 0
     reason: str = ""
+    scale: str = ""
 
 
 def word(name: str) -> str:
@@ -62,7 +66,7 @@ def is_anybodys(name: str) -> bool:
 
 
 def is_defenders(name: str) -> bool:
-    """Say whether a name of a key is spelled as Defender spells it: `ReportId`, `properties.Timestamp`, `MdeReportId`."""
+    """Say whether a name is spelled as Defender spells it: `ReportId`, `properties.Timestamp`, `MdeReportId`."""
     last = _UNIT.sub("", re.split(r"[./_]", name)[-1])
     return last in ("ReportId", "Timestamp", "DeviceId") or word(name).startswith(
         ("mde", "mdatp", "defender")
@@ -82,7 +86,7 @@ def _kinds(kind: str) -> frozenset[str]:
 def _singular(text: str) -> str:
     if text.endswith("ies"):
         return text[:-3] + "y"
-    return text[:-1] if text.endswith("s") else text
+    return text.removesuffix("s")
 
 
 def meanings(parent: str, name: str, *, top: bool) -> tuple[Meaning, ...]:
@@ -97,7 +101,7 @@ def _meanings(parent: str, name: str, top: bool) -> tuple[Meaning, ...]:
     if name in ("rows", "Rows", "values", "Values", "data"):
         return (Meaning("rows", name),)
     known, nested = _known()
-    if name[-5:].lower() == "label":
+    if name[-5:].lower() == "label" and len(name) > len("label"):
         return (Meaning("label", name[:-5].rstrip("_. ")), *known.get(word(name), ()))
     outer, _, bare = name.replace("/", ".").rpartition(".")
     bare = _UNIT.sub("", bare)
@@ -105,7 +109,7 @@ def _meanings(parent: str, name: str, top: bool) -> tuple[Meaning, ...]:
     found = known.get(last, ()) or _flattened(bare)
     if last in nested:
         owner = word(outer.rpartition(".")[2] or parent)
-        for spelled in dict.fromkeys((owner, owner.removesuffix("s"))):
+        for spelled in dict.fromkeys((owner, owner.removesuffix("s"))) if owner else ():
             found += known.get(f"{spelled}.{last}", ())
         if top and not outer:
             found += known.get(f".{last}", ())
@@ -151,7 +155,9 @@ def _all() -> Iterator[tuple[str, Meaning]]:
         for field, known in fields.items():
             yield from ((name, Meaning("key", field, rank=nested)) for name in known if field not in _APART)
     for field, known in table("texts").items():
-        yield from ((name, Meaning("text", field, rank)) for rank, name in enumerate(known))
+        for rank, entry in enumerate(known):
+            name, _, scale = entry.rpartition("@") if "@" in entry[1:] else (entry, "", "")
+            yield name, Meaning("text", field, rank, scale=scale)
     for field, reasons in table("lookalikes").items():
         for reason, known in reasons.items():
             yield from ((name, Meaning("lookalike", field, reason=reason)) for name in known)

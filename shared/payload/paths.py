@@ -11,7 +11,7 @@ and is a linked list, so that it costs nothing until it is shown.
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -117,35 +117,44 @@ def find(where: Path, node: Node) -> list[Node]:
 
 
 def _step(where: Path, at: int, node: Node, found: list[Node], levels: int) -> None:
-    value, place, reader = node
     if at == len(where.names):
-        if not is_empty(value) and len(found) < _MAX_FOUND:
+        if not is_empty(node.value) and len(found) < _MAX_FOUND:
             found.append(node)
         return
-    reader.spend(1)
-    if levels <= 0 or len(found) >= _MAX_FOUND:
-        return
+    node.reader.spend(1)
+    for ways in _ways(where, at, node) if levels > 0 else ():
+        before = len(found)
+        for further, inner in ways:
+            if len(found) >= _MAX_FOUND:
+                return
+            _step(where, further, inner, found, levels - 1)
+        if len(found) > before:
+            return
+
+
+def _ways(where: Path, at: int, node: Node) -> Iterator[Iterable[tuple[int, Node]]]:
+    """Yield the ways into a value, of which the first that leads somewhere counts: how far each goes, and where to."""
+    value, _, reader = node
     if isinstance(value, str):
         if (inner := reader.inside(value, loose=True)) is not None:
-            _step(where, at, Node(inner, place, reader), found, levels - 1)
+            yield [(at, Node(inner, node.place, reader))]
     elif isinstance(value, dict):
-        for further, inside in _within(where, at, value, reader):
-            before = len(found)
-            _step(where, further, Node(value[inside], (place, inside), reader), found, levels - 1)
-            if len(found) > before:
-                return
+        for further, name in _keys(where, at, value, reader):
+            yield [(further, node.inside(value[name], name))]
     elif isinstance(value, list):
-        if (pairs := reader.pairs(value)) is not None:
-            for further, word in enumerate(where.words[at], at + 1):
-                for name, inner, steps in pairs:
-                    if names.word(name) == word:
-                        _step(where, further, Node(inner, extended(place, steps), reader), found, levels - 1)
-        for index, item in enumerate(value) if not found else ():
-            if isinstance(item, dict | list | str):
-                _step(where, at, Node(item, (place, index), reader), found, levels - 1)
+        for further, word in enumerate(where.words[at], at + 1):
+            pairs = reader.pairs(value) or ()
+            yield (
+                (further, node.inside(one, *steps)) for name, one, steps in pairs if names.word(name) == word
+            )
+        yield (
+            (at, node.inside(item, index))
+            for index, item in enumerate(value)
+            if isinstance(item, dict | list | str)
+        )
 
 
-def _within(where: Path, at: int, value: dict[str, Any], reader: Reader) -> Iterator[tuple[int, str]]:
+def _keys(where: Path, at: int, value: dict[str, Any], reader: Reader) -> Iterator[tuple[int, str]]:
     """Yield the keys of an object that begin the rest of a path, as written first, and how far each of them goes."""
     exact = where.names[at]
     if exact in value and not is_empty(value[exact]):

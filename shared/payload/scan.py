@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.alerts import alert, vocabulary
-from shared.payload import grouping, hunting, lists, names, texts
+from shared.alerts import alert
+from shared.payload import candidates, grouping, lists, names, texts
 from shared.payload.grouping import MACHINE, REPORT, TIME, Finding, Group
 from shared.payload.names import Meaning
 from shared.payload.paths import Node, Place, extended, name_of, shown
@@ -23,7 +23,6 @@ MAX_STRINGS = 4
 """Decodings of JSON in strings inside each other: two levels, each encoded twice."""
 
 _MAX_LOOKALIKES, _MAX_TOLD = 200, 3  # of one key
-_MAX_TITLE = 300
 _CHECK = 12  # steps: a value is read
 _MAX_BYTES = 262_144  # of Node's Buffer
 _AROUND = "is a time of what the event came in, not beside its DeviceId and ReportId"
@@ -53,11 +52,9 @@ class Scan:
 
 
 def scan(node: Node, apart: Collection[int] = (), leave: Collection[Place] = ()) -> Scan:
-    """Find the events anywhere in a value, but not in the objects whose `id()` is in `apart`, nor at places to leave."""
+    """Find the events anywhere in a value, but not in objects whose `id()` is in `apart`, nor at places to leave."""
     walk = _Walk(node.reader, apart, leave, node.place)
     groups = walk.groups(node.value, node.place, 0, 0, others=False)
-    for group in groups:
-        walk.leave_alone(group)
     return Scan(groups, walk.lookalikes, walk.around)
 
 
@@ -141,7 +138,9 @@ class _Walk:
             if self._leave and at in self._leave:
                 continue
             kind = type(value)
-            if value and (kind is dict or kind is list or kind is str):
+            if value and (
+                kind is dict or kind is list or (kind is str and not names.named_as("commands", key))
+            ):
                 if found := self.groups(value, at, level + 1, strings, others=others):
                     inner.append(found)
             elif value is None:
@@ -161,7 +160,7 @@ class _Walk:
         return grouping.of_object(inner, self._spend) if inner else []
 
     def _own(self, own: Group, where: Mapping[str, Any], name: str, *, others: bool) -> None:
-        """Complete the group of an object's own entries: whether its report id is an event's, and whose its texts are."""
+        """Decide for an object's own entries whether its report id is an event's, and whose its texts are."""
         own.bag = names.named_as("bags", name)
         own.prefer_own_times()
         if reports := own.keys.get(REPORT):
@@ -169,7 +168,8 @@ class _Walk:
             event_like = own.bag or names.named_as("eventLike", name)
             defenders = any(one.own for one in reports.values())
             if MACHINE not in own.keys and not event_like and not (defenders and TIME in own.keys):
-                own.alone = True
+                for one in own.keys.pop(REPORT).values():
+                    self._unlike(REPORT, one.place, _ALONE)
         elif others:
             for field in _TEXTS_OF_OTHERS:
                 own.texts.pop(field, None)
@@ -230,12 +230,6 @@ class _Walk:
                 else:
                     group.add(TIME, {text: one})
 
-    def leave_alone(self, group: Group) -> None:
-        """Leave out a report id that nothing says to be Defender's, with the time beside it."""
-        if group.alone and MACHINE not in group.keys:
-            for one in group.keys.pop(REPORT, {}).values():
-                self._unlike(REPORT, one.place, _ALONE)
-
     def _unlike(self, field: str, place: Place, reason: str) -> None:
         places = self.lookalikes.setdefault(field, {})
         if len(places) < _MAX_LOOKALIKES:
@@ -253,9 +247,12 @@ class _Walk:
         """Note what stands under a name that means something."""
         self._spend(_CHECK)
         if meaning.kind == "text":
-            found = [
-                (meaning.rank, 0, text, place) for text in lists.texts(value) if _suits(meaning.field, text)
-            ]
+            told = lists.texts(value)
+            if meaning.field == "title":
+                told = [texts.headline(text) for text in told if not texts.is_record(text)]
+            elif meaning.scale:
+                told = [candidates.rated(text, meaning.scale) for text in told]
+            found = [(meaning.rank, 0, text, place) for text in told if candidates.suits(meaning.field, text)]
             if found:
                 group.tell(meaning.field, found)
             return
@@ -266,28 +263,6 @@ class _Walk:
                 group.add(meaning.field, {canonical: Finding(text, place, names.is_defenders(name))})
             elif not meaning.rank:
                 group.reject(meaning.field, Finding(text, place))
-
-
-def best(field: str, told: Sequence[grouping.Text]) -> tuple[str, Place] | None:
-    """Return the text under the most telling name; of severities and categories the first that we understand.
-
-    Of device names the nearest to the event; None if different ones are equally near.
-    """
-    if field == "device":
-        nearest = min((outside for _, outside, _, _ in told), default=0)
-        told = [one for one in told if one[1] == nearest]
-        rank = min((rank for rank, _, _, _ in told), default=0)
-        if len({text.lower() for at, _, text, _ in told if at == rank}) > 1:
-            return None
-    ranked = sorted(told, key=lambda text: text[:3])
-    for _, _, text, place in ranked if field in ("severity", "category") else ():
-        try:
-            word = vocabulary.severity(text) if field == "severity" else vocabulary.category([text])
-        except ValueError:
-            continue
-        if word.text != vocabulary.NO_EQUAL:
-            return text, place
-    return ranked[0][2:] if ranked else None
 
 
 def _joined(entries: Iterable[lists.Entry]) -> dict[str, Any]:
@@ -307,28 +282,3 @@ def _buffer(value: Mapping[str, Any]) -> str | None:
         return bytes(int(byte) for byte in data).decode()
     except (TypeError, ValueError):
         return None
-
-
-def _suits(field: str, text: str) -> bool:
-    """Say whether a text can be what its name tells: a link is a URL, a table one of Defender's."""
-    if field == "link":
-        return text.startswith(("https://", "http://"))
-    if field == "table":
-        return hunting.table({"Table": text}) is not None
-    if field == "category":
-        return hunting.table({"Table": text}) is None
-    if field in ("title", "description") and texts.is_record(text):
-        return False  # which is read for what is in it
-    if field in alert.MAX_LENGTHS and says_nothing(text):
-        return False
-    return field not in ("title", "device") or len(text) <= _MAX_TITLE
-
-
-def says_nothing(text: str) -> bool:
-    """Say whether a text is what programs write for none: null, N/A, a dash."""
-    return text.strip().lower() in _NOTHING
-
-
-_NOTHING = frozenset(
-    ("", "null", "none", "nil", "nan", "undefined", "n/a", "na", "-", "--", "(null)", "<null>", "unknown")
-)

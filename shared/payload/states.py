@@ -35,6 +35,9 @@ def closed(where: Iterable[Any], reader: Reader) -> str | None:
         for word in _words("flags").intersection(index):
             if values[index[word]] is True:
                 return f"{index[word]} is true"
+        for word in _words("closing").intersection(index):
+            for text in _short(values[index[word]]):
+                return f"{index[word]} is {alert.shown(text)}"
     return None
 
 
@@ -59,19 +62,16 @@ def test(where: Iterable[Any], reader: Reader) -> str | None:
 
 
 def _objects(where: Iterable[Any], reader: Reader) -> Iterator[dict[str, Any]]:
-    """Yield objects, and those directly inside that describe them."""
-    seen: set[int] = set()
-    for values in where:
-        if not isinstance(values, dict) or id(values) in seen:
-            continue
-        seen.add(id(values))
-        yield values
-        index = reader.index(values)
-        for word in _words("inside").intersection(index):
-            inner = values[index[word]]
-            if isinstance(inner, dict) and id(inner) not in seen:
-                seen.add(id(inner))
-                yield inner
+    """Yield objects, and those directly inside that describe them; each once."""
+    outer = [values for values in where if isinstance(values, dict)]
+    inner = [
+        values[index[word]]
+        for values in outer
+        for index in [reader.index(values)]
+        for word in _words("inside").intersection(index)
+    ]
+    found = {id(values): values for values in (*outer, *inner) if isinstance(values, dict)}
+    yield from found.values()
 
 
 def _is_status(text: str, _: object) -> bool:

@@ -18,7 +18,10 @@ SHORTEST = len('{"a":1}')
 _BASE64 = frozenset(("ey", "ew", "W3", "Ww", "Wy"))  # the first letters of { and [ encoded, whatever follows
 _PYTHON = (("'", '"'), (": None", ": null"), (": True", ": true"), (": False", ": false"))
 _RUBY = re.compile(r'"((?:[^"\\]|\\.)*+)"|:(\w{1,100})(?= ?=>)|( ?=> ?)|\bnil\b', re.ASCII)
-_GO = re.compile(r"([A-Za-z_][\w.]{0,99}):([^\s\[\]]++)", re.ASCII)
+_GO = re.compile(r"(?<![\w.:-])([A-Za-z_][\w.]{0,99}):([^\s\[\]{},;]++)", re.ASCII)
+_PHP = re.compile(r"\[([A-Za-z_]\w{0,99})\] => ([^\n]++)", re.ASCII)
+_BARE_NAME = re.compile(r"([{,]\s*)([A-Za-z_$][\w$]{0,99}):", re.ASCII)
+_MAX_PRINTED = 65_536
 _MAX_ASSIGNED = _MAX_LINES = _MAX_ROWS = 1_000
 _MAX_NAME = 60
 _ASSIGNMENT = re.compile(r"(?:^|(?<=[\s,;|^{(\[]))([A-Za-z_@][\w.@/-]{0,99})=", re.ASCII)
@@ -31,8 +34,13 @@ _HEADED = re.compile(
 )
 _ROW = re.compile(r"<tr[^<>]*>", re.IGNORECASE)
 _CELL = re.compile(r"<t[dh][^<>]*>", re.IGNORECASE)
+_BREAK = re.compile(r"<br[^<>]{0,20}>|</?(?:p|div|li|tr|h\d)\b[^<>]{0,200}>", re.IGNORECASE)
+_ELEMENT = re.compile(
+    r"<(?:\w{1,40} Name=['\"])?([\w.-]{1,100})['\"]?>([^<>]{1,4096})</", re.ASCII | re.IGNORECASE
+)
 _TAG = re.compile(r"<[^<>]*>")
 _DELIMITERS = (",", "\t", ";")
+_LINK = re.compile(r"<https?://[^<>]{1,500}>|\]\(https?://[^()]{1,500}\)")
 _RECORD = re.compile(r'["{]|\[\s*["{\[]|[^\n]{0,300}\{"')
 _PACKED = ("DeviceId", "ReportId", "Timestamp")
 
@@ -48,8 +56,6 @@ def structured(text: str) -> Any:
         found = body.parse(text)
         if found is None and "'" in text[1:3]:
             found = body.parse(_python(text))
-        if found is None and "=>" in text:
-            found = body.parse(_RUBY.sub(_as_json, text))
         return found if isinstance(found, dict | list | str) else None
     if text[:2] in _BASE64:
         return body.parse(body.from_base64(text) or "")
@@ -58,22 +64,35 @@ def structured(text: str) -> Any:
 
 def loose(text: str) -> Any:
     """Return what else a text may hold: JSON within a log line, a table, a printed map, lines and assignments."""
-    if "{" in text and (inner := body.embedded(text)):
+    if "{" in text and (inner := body.embedded(text) or _printed(text)):
         return inner
-    if "<t" in text[:100_000] or "<T" in text[:100_000]:
-        return _html(text)
+    if "<" in text and (inner := _markup(text)):
+        return inner
     if (rows := _delimited(text)) is not None:
         return rows
-    if text.startswith("map["):
-        return dict(_GO.findall(text)) or None
+    if "=> " in text and (found := dict(_PHP.findall(text))):
+        return found
     if text[:1] in ("{", "@", "["):
         text = text.rstrip("}]) \r\n")
-    return (listed(text) | assigned(text)) or None
+    found = listed(text) | assigned(text)
+    close = dict(_GO.findall(text))
+    if sum(map(names.means, close)) > sum(map(names.means, found)):
+        return close
+    return found or None
 
 
 def is_record(text: str) -> bool:
     """Say whether a text is, or holds, a record in JSON."""
     return _RECORD.match(text) is not None
+
+
+def _printed(text: str) -> Any:
+    """Return what a program printed of an object: Ruby and Elixir `{"a" => 1}`, JavaScript `{ a: 'x' }`."""
+    start = text.lstrip().removeprefix("%")
+    if start[:1] != "{" or len(text) > _MAX_PRINTED:
+        return None
+    found = body.parse(_RUBY.sub(_as_json, start)) if "=>" in text else None
+    return found or body.parse(_python(_BARE_NAME.sub(r'\1"\2":', start)).replace("undefined", "null"))
 
 
 def packed(text: str) -> dict[str, str] | None:
@@ -127,6 +146,12 @@ def headed(text: str) -> tuple[str, str] | None:
     )
 
 
+def headline(text: str) -> str:
+    """Return the first line of a text without a chat's marks and links."""
+    line = next((line for line in text.split("\n", 20) if line.strip(_MARKS + "#")), "")
+    return _LINK.sub("", line).strip(_MARKS + "#")
+
+
 def _singles(found: dict[str, list[str]]) -> dict[str, Any]:
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
@@ -146,7 +171,7 @@ def _as_json(found: re.Match[str]) -> str:
     return ": " if found[3] else "null"
 
 
-def _delimited(text: str) -> list[dict[str, Any]] | None:
+def _delimited(text: str) -> Any:
     """Return the rows of a text in CSV, or of a Markdown table, whose header names a known key."""
     start = text.lstrip()
     header, newline, _ = start.partition("\n")
@@ -155,7 +180,8 @@ def _delimited(text: str) -> list[dict[str, Any]] | None:
     if header.count("|") > 1:
         lines = [line.strip().strip("|") for line in start.split("\n", _MAX_ROWS)[:_MAX_ROWS] if "|" in line]
         cells = [[cell.strip(" `*") for cell in line.split("|")] for line in lines]
-        return _table([row for row in cells if not all(set(cell) <= set(":- ") for cell in row)])
+        cells = [row for row in cells if not all(set(cell) <= set(":- ") for cell in row)]
+        return _pairs(cells) or _table(cells)
     for delimiter in _DELIMITERS:
         if header.count(delimiter) > 0 and any(
             names.means(cell.strip('" \r')) for cell in header.split(delimiter)
@@ -168,16 +194,30 @@ def _delimited(text: str) -> list[dict[str, Any]] | None:
     return None
 
 
-def _html(text: str) -> Any:
-    """Return the tables of a text in HTML: rows under a header, or rows of a name and a value."""
-    rows = [
-        [html.unescape(_TAG.sub(" ", cell)).strip() for cell in _CELL.split(row)[1:]]
-        for row in _ROW.split(text, _MAX_ROWS)[1:]
-    ]
+def _markup(text: str) -> Any:
+    """Return what a text in HTML or XML holds: tables, named elements, or lines of names and values."""
+    rows = [[_plain(cell) for cell in _CELL.split(row)[1:]] for row in _ROW.split(text, _MAX_ROWS)[1:]]
     rows = [row for row in rows if row]
-    if rows and all(len(row) == 2 for row in rows) and not all(map(names.means, rows[0])):  # noqa: PLR2004  # a pair
-        return _singles({name.strip(" :"): [value] for name, value in rows})
-    return _table(rows)
+    if rows and (found := _pairs(rows) or _table(rows)):
+        return found
+    elements = {name: html.unescape(value) for name, value in _ELEMENT.findall(text) if names.means(name)}
+    if elements:
+        return elements
+    if not _BREAK.search(text):
+        return None
+    return listed("\n".join(_plain(line) for line in _BREAK.split(text, _MAX_LINES)))
+
+
+def _pairs(rows: list[list[str]]) -> dict[str, Any] | None:
+    """Return rows of a name and a value each as an object; None if they are others."""
+    if not all(len(row) == 2 for row in rows) or all(map(names.means, rows[0])):  # noqa: PLR2004  # a pair
+        return None
+    found = {name.strip(" :"): value for name, value in rows}
+    return found if any(map(names.means, found)) else None
+
+
+def _plain(text: str) -> str:
+    return html.unescape(_TAG.sub(" ", text)).strip()
 
 
 def _table(rows: list[list[str]]) -> list[dict[str, Any]] | None:

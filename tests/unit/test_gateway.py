@@ -2,27 +2,33 @@
 
 import collections
 import dataclasses
+import gzip
 import itertools
 import json
 import logging
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import azure.functions as func
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from CreateAlertFunction import main as create_alert
 from dev import samples
 from dev.judge import violations
 from dev.virtual import EPOCH, ORIGIN, App, Defender, Fault, Faults, Host, Request, World, said, unsound
+from shared import app as app_module
 from shared import ledger, window
 from shared.alerts import alert
+from shared.problems import WebhookError
+from shared.reply import Reply, echo
 from shared.settings import Settings
 from shared.storage import Conflict, Delete, Insert, Operation, Refused
 
 if TYPE_CHECKING:
     from shared.defender import Answer
-    from shared.reply import Reply
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
 POLICY = window.Policy()
@@ -46,7 +52,7 @@ def _app(world: World, defender: Defender, settings: Settings | None = None) -> 
     return app
 
 
-def _told(reply: "Reply") -> dict[str, Any]:
+def _told(reply: Reply) -> dict[str, Any]:
     """Return an answer's document, checked for what every delivery has."""
     document: dict[str, Any] = json.loads(reply.body)
     if reply.status in (200, 202) and document["status"] != "valid":
@@ -139,7 +145,7 @@ def test_nothing_is_lost_whatever_goes_wrong(seed: int, faults: Faults, failing:
             _hold_to(reply, rescuer)
 
 
-def _hold_to(reply: "Reply", app: App) -> None:
+def _hold_to(reply: Reply, app: App) -> None:
     """Hold an answer's promise against what became of it in the end."""
     told = _told(reply)
     if told["id"] is not None:
@@ -883,6 +889,116 @@ def test_what_was_meant_to_be_dry_is_not_sent(text: str) -> None:
 
 
 # Refused payloads
+
+
+def _posted(
+    body: bytes, query: Mapping[str, str], content_encoding: str = ""
+) -> tuple[Reply | WebhookError, World, Defender]:
+    """Post bytes to an app of its own; the answer, or the error that becomes one."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+
+    def posted() -> Reply | WebhookError:
+        try:
+            return app.gateway.receive(body, query, ORIGIN, content_encoding=content_encoding)
+        except WebhookError as error:
+            return error
+
+    return world.finish(app.host.submit(posted)), world, defender
+
+
+@pytest.mark.parametrize("name", ["validationToken", "validationtoken"])
+@pytest.mark.parametrize("body", [b"", b" \r\n"])
+@pytest.mark.parametrize("token", ["Validation: is this client there? <b>1</b>", "\u00e4\u4e2d", "x" * 2_000])
+def test_the_handshake_of_graph_is_answered(name: str, body: bytes, token: str) -> None:
+    """The token comes back as text that no browser takes for anything else; nothing is stored or sent."""
+    answer, world, defender = _posted(body, {name: token, "dryRun": "true", "severity": "High"})
+    assert isinstance(answer, Reply)
+    assert (answer.status, answer.content_type, answer.body) == (200, "text/plain", token)
+    assert answer.headers == {"X-Content-Type-Options": "nosniff"}
+    assert world.table.query(ledger.ALERT, "~") == []
+    assert world.table.query(ledger.REFUSED, ledger.REFUSED_END) == []
+    assert defender.arrivals == []
+
+
+def test_half_a_character_in_a_token_can_be_answered() -> None:
+    """Whatever a token holds, its echo can be sent."""
+    answer, _, _ = _posted(b"", {"validationToken": "a\ud83d"})
+    assert isinstance(answer, Reply)
+    assert answer.body.encode()
+
+
+@pytest.mark.parametrize("token", ["", "x" * 2_001])
+def test_what_is_no_token_is_no_handshake(token: str) -> None:
+    """An empty token, and one that is too long to be echoed, leave an empty body what it is."""
+    answer, _, _ = _posted(b"", {"validationToken": token})
+    assert isinstance(answer, WebhookError)
+    assert (answer.status, answer.detail[:18]) == (400, "The body is empty.")
+
+
+def test_with_a_body_a_token_is_ignored() -> None:
+    """A notification that carries the parameter is a payload like any other."""
+    answer, _, defender = _posted(json.dumps(_payload(1)).encode(), {"validationToken": "x"})
+    assert isinstance(answer, Reply)
+    assert _told(answer)["status"] == "created"
+    assert len(defender.arrivals) == 1
+
+
+@pytest.mark.parametrize(
+    ("compress", "declared"),
+    [
+        (gzip.compress, ""),
+        (gzip.compress, "gzip"),
+        (zlib.compress, "deflate"),
+        (lambda body: zlib.compress(body)[2:-4], "deflate"),
+    ],
+    ids=["gzip that nobody declares", "gzip", "zlib", "deflate without a header"],
+)
+def test_a_compressed_body_is_opened(compress: Callable[[bytes], bytes], declared: str) -> None:
+    """It becomes an alert; refused, it is kept as it was before it was compressed, so that it can be replayed."""
+    answer, _, _ = _posted(compress(json.dumps(_payload(1)).encode()), {}, declared)
+    assert isinstance(answer, Reply)
+    assert _told(answer)["status"] == "created"
+    body = json.dumps({"DeviceName": "pc-1", "text": "a" * 200}).encode()
+    answer, world, _ = _posted(compress(body), {}, declared)
+    assert isinstance(answer, WebhookError)
+    [row] = world.table.query(ledger.REFUSED, ledger.REFUSED_END)
+    assert ledger.read_refusal(row).payload == body
+
+
+def test_a_bomb_is_413_and_not_kept() -> None:
+    """What opens to more than is taken is too large, however small it comes."""
+    answer, world, _ = _posted(gzip.compress(b" " * 40_000_000), {})
+    assert isinstance(answer, WebhookError)
+    assert answer.status == 413
+    assert world.table.query(ledger.REFUSED, ledger.REFUSED_END) == []
+
+
+def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function folder hands over body, parameters, address and `Content-Encoding`, and renders a handshake."""
+    asked: list[tuple[object, ...]] = []
+
+    class Listening:
+        def receive(
+            self, body: bytes, query: Mapping[str, str], origin: str, *, content_encoding: str
+        ) -> Reply:
+            asked.append((body, dict(query), origin, content_encoding))
+            return echo(query["validationToken"])
+
+    monkeypatch.setattr(app_module, "gateway", Listening)
+    answer = create_alert(
+        func.HttpRequest(
+            method="POST",
+            url="https://app.contoso.example/api/alerts?validationToken=a",
+            headers={"content-encoding": "br"},
+            params={"validationToken": "a"},
+            body=b"x",
+        )
+    )
+    assert asked == [(b"x", {"validationToken": "a"}, "https://app.contoso.example", "br")]
+    assert (answer.status_code, answer.mimetype, answer.get_body()) == (200, "text/plain", b"a")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_a_refused_payload_is_kept_with_its_reasons() -> None:

@@ -22,7 +22,8 @@ from dev.judge import violations
 from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, said, unsound
 from shared import ledger, window
 from shared.alerts import alert
-from shared.mapping.mappings import Mapped, Mappings, Outcome
+from shared.mapping.mappings import Mappings
+from shared.mapping.outcome import Mapped, Outcome
 from shared.settings import Settings
 
 if TYPE_CHECKING:

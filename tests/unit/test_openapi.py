@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from dev.contract import Contract
 from dev.samples import eight_fields, event
 from dev.virtual import ORIGIN, Defender, Host, World, said
-from shared import listing, openapi, operations
+from shared import gateway, listing, openapi, operations
 from shared.alerts import alert, vocabulary
 from shared.problems import WebhookError
 from shared.reply import Reply
@@ -258,6 +260,30 @@ def test_what_is_sent_without_the_table_is_as_defined() -> None:
     sent = desk.post(eight_fields(event(1), "First"))
     assert sent["status"] == "created"
     assert sent["id"] is None
+
+
+def test_the_handshake_of_graph_is_as_defined() -> None:
+    """A validation token comes back as plain text, which is defined, and nothing else would be."""
+    desk = Desk()
+    answer = desk.gateway.receive(b"", {"validationToken": "a token"}, ORIGIN)
+    headers = {"content-type": answer.content_type, **answer.headers}
+    assert CONTRACT.breaches("POST", "/api/alerts", answer.status, headers, answer.body) == []
+    assert CONTRACT.breaches("POST", "/api/alerts", 200, headers, "x" * (gateway.MAX_TOKEN + 1))
+
+
+@given(
+    st.sampled_from(["title", "description", "recommendedAction"]),
+    st.text(
+        st.sampled_from(
+            "a\u0915\U0001f469\ufe0f \t\x00\x85\ufeff\u00ad\u200b\u200c\u200d\u202e\u2066\u3164\ufff9\U000e0041"
+        )
+    ),
+)
+def test_texts_are_defined_as_they_are_checked(name: str, text: str) -> None:
+    """What the definition takes for a text has something that can be seen, and so has what the check takes."""
+    found = eight_fields(event(1), "A rule") | {name: text}
+    breaches = CONTRACT.schema_breaches("#/components/schemas/Alert", found)
+    assert bool(breaches) == (alert.check(found).alert is None)
 
 
 def test_every_error_is_as_defined() -> None:

@@ -1,9 +1,14 @@
 """Bytes become documents without losing a digit, or a refusal that says what to do."""
 
+import bz2
 import gzip
 import json
+import lzma
+import tracemalloc
+import zlib
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
 import pytest
 from hypothesis import given
@@ -22,9 +27,15 @@ JSON = st.recursive(
 )
 
 
-def read(body: bytes) -> list[Any]:
+def read(body: bytes, content_encoding: str = "") -> list[Any]:
     """Read a body with the usual limit."""
-    return payload.read(body, max_bytes=MAX_BYTES)
+    return payload.read(body, max_bytes=MAX_BYTES, content_encoding=content_encoding)
+
+
+def raw_deflate(body: bytes) -> bytes:
+    """Compress as some senders do that call it deflate: without zlib's header."""
+    stream = zlib.compressobj(wbits=-15)
+    return stream.compress(body) + stream.flush()
 
 
 def as_json(value: Any) -> Any:
@@ -91,6 +102,125 @@ def test_a_form_field_is_the_body(field: str, around: str) -> None:
     assert as_json(read(form.encode())) == [EVENT]
 
 
+@pytest.mark.parametrize("field", ["json", "payload", "body", "data", "event"])
+def test_json_in_a_field_goes_before_the_fields(field: str) -> None:
+    """Under any of the usual names, JSON is the event, whatever else the form says."""
+    form = urlencode({"title": "a", field: json.dumps(EVENT), "severity": "High"})
+    assert as_json(read(form.encode())) == [EVENT]
+
+
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.]{0,9}(\[[a-z]{1,5}\])?", fullmatch=True)
+RESERVED = {"json", "payload", "body", "data", "event"}
+FORMS = st.dictionaries(
+    NAMES.filter(lambda name: name not in RESERVED),
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=9).filter(str.strip),
+    min_size=2,
+)
+
+
+@given(FORMS, st.sampled_from(["{}", " {}\r\n", "{}&", "&a=&{}"]))
+def test_a_form_of_fields_is_an_object(fields: dict[str, str], around: str) -> None:
+    """Several pairs of name and value, percent-encoded, are the event's fields, whatever the content type says."""
+    form = around.format(urlencode(fields)) if not around.startswith("&") else urlencode(fields) + "&"
+    assert read(form.encode()) == [fields]
+
+
+def test_forms_as_they_are_written_by_hand() -> None:
+    """Blanks need no encoding, brackets in names neither; a name that is there twice has a list."""
+    assert read(b"title=LSASS was read&event[id]=1&x=") == [{"title": "LSASS was read", "event[id]": "1"}]
+    assert read(b"tag=a&tag=b&t=1%2B1") == [{"tag": ["a", "b"], "t": "1+1"}]
+    assert read(b"data=5&severity=High") == [{"data": "5", "severity": "High"}]
+
+
+@pytest.mark.parametrize("level", range(10))
+@pytest.mark.parametrize(
+    "declared", ["", "gzip", "deflate", "x-gzip", "identity", "GZIP", "utf-8", "deflate, gzip"]
+)
+def test_gzip_and_deflate_are_opened_whatever_is_declared(level: int, declared: str) -> None:
+    """The first bytes say what it is; a header that is wrong, or missing, does no harm."""
+    body = json.dumps(EVENT).encode()
+    for compressed in (gzip.compress(body, level), zlib.compress(body, level)):
+        assert as_json(read(compressed, declared)) == [EVENT]
+    assert as_json(read(body, declared)) == [EVENT]
+    assert as_json(read(gzip.compress(body[:9], level) + gzip.compress(body[9:], level), declared)) == [EVENT]
+    assert as_json(read(gzip.compress(zlib.compress(body, level)), declared)) == [EVENT]
+
+
+@given(JSON, st.sampled_from([8, 9, 12, 15]))
+def test_deflate_of_any_kind_is_opened(value: Any, window: int) -> None:
+    """With zlib's header in any window size; without it, where `Content-Encoding` says deflate."""
+    body = json.dumps([value]).encode()
+    stream = zlib.compressobj(wbits=window if window > 8 else 9)
+    for compressed in (stream.compress(body) + stream.flush(), raw_deflate(body)):
+        assert as_json(read(compressed, "deflate")) == [[value]]
+
+
+@pytest.mark.parametrize(
+    ("body", "declared", "said"),
+    [
+        (b"\x0b\x02\x80{}\x03", "br", "br (Brotli)"),
+        (b"\x28\xb5\x2f\xfd\x04\x00\x11", "", "zstd"),
+        (b"\x04\x22\x4d\x18\x60\x40\x82", "", "lz4"),
+        (b"\x1f\x9d\x90\x7b", "", "compress"),
+        (b"PK\x03\x04\x14\x00", "", "zip"),
+        (bz2.compress(b"{}"), "", "bzip2"),
+        (bz2.compress(b""), "", "bzip2"),
+        (lzma.compress(b"{}"), "", "xz"),
+        (gzip.compress(lzma.compress(b"{}")), "gzip", "xz"),
+        (b"\xff\x06\x00\x00sNaPpY", "", "snappy"),
+        (b"\xb5\x00\x02", "zstd", "zstd"),
+        (gzip.compress(b'{"a": 1}')[:-9], "", "ends in the middle of the data compressed with gzip"),
+        (zlib.compress(b'{"a": 1}')[:-3], "", "ends in the middle of the data compressed with deflate"),
+        (gzip.compress(b"{}")[:10] + b"\xff" * 20, "", "compressed with gzip but cannot be opened"),
+        (gzip.compress(b"{}") + b"{}", "", "compressed with gzip but cannot be opened"),
+        (gzip.compress(b"") * 17, "", "more than 16 streams"),
+        (gzip.compress(gzip.compress(gzip.compress(gzip.compress(b"{}")))), "", "compressed several times"),
+        (raw_deflate(b'{"a": 1}' * 9), "", "compressed, encrypted or in a binary format"),
+        (b"\x93\xa1a\x01", "", "compressed, encrypted or in a binary format"),
+    ],
+)
+def test_what_cannot_be_opened_is_named(body: bytes, declared: str, said: str) -> None:
+    """What it is compressed with, or that it is no text, and what to do; never that it is an encoding of text."""
+    with pytest.raises(problems.PayloadError) as refused:
+        read(body, declared)
+    assert said in refused.value.detail
+    assert "compressed" in refused.value.detail
+    assert "Windows-1252" not in refused.value.detail
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "compress", [gzip.compress, zlib.compress, raw_deflate, lambda body: gzip.compress(body) * 9]
+)
+def test_a_bomb_costs_nothing(compress: Callable[[bytes], bytes]) -> None:
+    """What opens to more than is taken is refused as too large, and is not opened any further."""
+    bomb = compress(b" " * 40 * MAX_BYTES)
+    assert len(bomb) < MAX_BYTES
+    tracemalloc.start()
+    try:
+        with pytest.raises(problems.PayloadTooLarge, match="more than 1,048,576 bytes"):
+            read(bomb, "deflate")
+        assert tracemalloc.get_traced_memory()[1] < 6 * MAX_BYTES
+    finally:
+        tracemalloc.stop()
+    assert as_json(read(compress(b" " * (MAX_BYTES // 9 - 2) + b"{}"), "deflate"))
+
+
+@given(
+    st.binary(max_size=200),
+    st.sampled_from(["", "gzip", "deflate", "br", "gzip, br", "x", ",,"]),
+    st.booleans(),
+)
+def test_any_compressed_bytes_are_documents_or_a_payload_error(
+    body: bytes, declared: str, begin: bool
+) -> None:
+    """Whatever is declared and whatever the bytes, there is an answer with a reason."""
+    try:
+        assert read((b"\x1f\x8b\x08\x00" if begin else b"") + body, declared)
+    except problems.PayloadError as error:
+        assert error.detail.encode()  # noqa: PT017  # the other end of the same property
+
+
 def test_equal_duplicates_are_one_key() -> None:
     """A key that is there twice with the same value is no contradiction."""
     assert read(b'{"a": {"b": 1}, "a": {"b": 1}}') == [{"a": {"b": "1"}}]
@@ -134,11 +264,18 @@ def test_raw_control_characters_in_strings_are_taken() -> None:
         ('{"a": "é"}'.encode("utf-16-be"), "UTF-16"),
         ('{"a": "é"}'.encode("utf-32"), "UTF-32"),
         (b"json=%7B%22a%22%3A%22%E9%22%7D", "UTF-8"),
-        (gzip.compress(b"{}"), "gzip"),
+        (b"a=1", "looks like a form or a log line"),
+        (b"ts=2026 level=high msg=a&b=c", "looks like a form or a log line"),
+        (b"data=5", "looks like a form"),
+        (b"&".join(b"a=%d" % number for number in range(1001)) + b"&json={}", "more than 1,000 fields"),
         (b"<alert/>", "XML"),
         (b"<14>Nov 23 host app: text", "syslog"),
         (b"CEF:0|Vendor|Product|1|1|Name|5|", "CEF"),
         (b'--x\r\nContent-Disposition: form-data; name="json"\r\n\r\n{}\r\n--x--', "multipart"),
+        (
+            b'----b1\ncontent-disposition: form-data; name="f"; filename="a"\n\n\xff\x00\n----b1--',
+            "multipart",
+        ),
     ],
 )
 def test_what_is_no_json_is_told(body: bytes, said: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from dev import kql
 from shared.alerts.alert import FIELDS, Alert
 from shared.mapping import mappings as mapping
-from shared.mapping.mappings import Outcome
+from shared.mapping.outcome import Outcome
 from shared.payload import body as payload
 
 ROOT = Path(__file__).parents[2]

@@ -2,9 +2,12 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.alerts import vocabulary
 from shared.payload import hunting
@@ -35,6 +38,46 @@ def table(name: str) -> dict[str, dict[str, str]]:
         ("Sev3", "Low"),
         ("Warning", "Medium"),
         ("medium risk", "Medium"),
+        ("P2", "High"),
+        ("Priority 2", "High"),
+        ("P2 - High", "High"),
+        ("P3", "Medium"),
+        ("p4", "Low"),
+        ("P5 - Low", "Low"),
+        ("1 - Critical", "High"),
+        ("2 - High", "High"),
+        ("3 - Moderate", "Medium"),
+        ("4 - Low", "Low"),
+        ("5 - Planning", "Low"),
+        ("SEV-1", "High"),
+        ("Sev 2 (P3)", "Medium"),
+        ("S1", "High"),
+        ("S2 - High", "High"),
+        ("P2 (Medium)", "Medium"),
+        ("High (8)", "High"),
+        ("HIGH_SEVERITY", "High"),
+        ("severity_high", "High"),
+        ("AlertSeverityHigh", "High"),
+        ("LEVEL_HIGH", "High"),
+        ("[HIGH]", "High"),
+        ("Critical/High", "High"),
+        ("SEV_050_CRITICAL", "High"),
+        ("\U0001f534 Critical", "High"),
+        ("Hi\u200bgh", "High"),
+        ("\uff28\uff29\uff27\uff28", "High"),
+        ("Not classified", "Low"),
+        ("Average", "Medium"),
+        ("Disaster", "High"),
+        ("emerg", "High"),
+        ("notice", "Low"),
+        ("debug", "Low"),
+        ("Highest", "High"),
+        ("Lowest", "Low"),
+        ("Blocker", "High"),
+        ("\u00c9lev\u00e9e", "High"),
+        ("\u9ad8", "High"),
+        ("0.7/1", "High"),
+        ("0 of 5", "Low"),
         ("Informational", "Low"),
         ("info", "Low"),
     ],
@@ -44,7 +87,14 @@ def test_words_for_severity(written: str, severity: str) -> None:
     assert vocabulary.severity(written).text == severity
 
 
-@pytest.mark.parametrize("written", ["", "None", "Unknown", "low to high", "7", "7/9", "12/10", "x" * 200])
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", "None", "Unknown", "undefined", "Not set", "N/A", "-", "OK", "UP", "recovered"),
+        *("low to high", "P3 - Critical", "no error", "non-critical", "not high"),
+        *("7", "7/9", "12/10", "severity 3", "x" * 300, "high" + " " * 300 + "x"),
+    ],
+)
 def test_what_is_no_severity_is_refused(written: str) -> None:
     """Nothing is guessed: a bare number without a scale least of all."""
     with pytest.raises(ValueError, match="is "):
@@ -67,6 +117,14 @@ def test_what_is_no_severity_is_refused(written: str) -> None:
         ("4", "4-0", "Low"),
         ("5", "1-5", "High"),
         ("7", "7-0", "Low"),
+        ("1", "0-5", "Low"),
+        ("3", "0-5", "Medium"),
+        ("4", "0-5", "High"),
+        ("0.5", "0-4", "Low"),
+        ("0.731", "0-1", "High"),
+        ("1", "255-1", "High"),
+        ("2", "255-1", "Medium"),
+        ("4", "255-1", "Low"),
     ],
 )
 def test_numbers_on_a_scale(number: str, scale: str, severity: str) -> None:
@@ -77,7 +135,7 @@ def test_numbers_on_a_scale(number: str, scale: str, severity: str) -> None:
 
 @pytest.mark.parametrize("scale", vocabulary.scales())
 def test_scales_cover_their_range(scale: str) -> None:
-    """Every whole number of a scale has a severity, the worst end is High, and beyond it there is none."""
+    """Every whole number of a scale has a severity, the worst end is High, and beyond both ends there is none."""
     first, last = map(int, scale.split("-"))
     numbers = range(min(first, last), max(first, last) + 1)
     found = [vocabulary.severity(str(number), scale).text for number in numbers]
@@ -85,6 +143,9 @@ def test_scales_cover_their_range(scale: str) -> None:
     assert (found if first < last else found[::-1])[-1] == "High"
     with pytest.raises(ValueError, match="beyond"):
         vocabulary.severity(str(max(first, last) + 1), scale)
+    if min(first, last):
+        with pytest.raises(ValueError, match="beyond"):
+            vocabulary.severity("0", scale)
 
 
 @pytest.mark.parametrize(
@@ -110,12 +171,85 @@ def test_scales_cover_their_range(scale: str) -> None:
         (["TA0040"], "SuspiciousActivity"),
         (["T9999"], "SuspiciousActivity"),
         (["Unwanted software"], "Malware"),
+        (["mitre_credential_access"], "CredentialAccess"),
+        (["mitre_execution"], "Execution"),
+        (["mitre:T1059"], "Execution"),
+        (["MITRE ATT&CK: Credential Access (TA0006)"], "CredentialAccess"),
+        (["TTPs/Credential Access"], "CredentialAccess"),
+        (["_mitreAttackTactic:TA0002"], "Execution"),
+        (['misp-galaxy:mitre-attack-pattern="Web Protocols - T1071.001"'], "CommandAndControl"),
+        (['kill-chain:phase="lateral-movement"'], "LateralMovement"),
+        (["T1003.001 - LSASS Memory"], "CredentialAccess"),
+        (["attack.mitre.example/techniques/T1003/001/"], "CredentialAccess"),
+        (["mitre_t1003_001"], "CredentialAccess"),
+        (["Process/T1055"], "DefenseEvasion"),
+        (["TacticCredentialAccess"], "CredentialAccess"),
+        (["x-command_and_control-7"], "CommandAndControl"),
+        (["Malware Command and Control Activity Detected"], "CommandAndControl"),
+        (["Network Service Scanning"], "Discovery"),
+        (["container", "process", "mitre_credential_access", "T1059"], "CredentialAccess"),
+        (["T1078", "Persistence"], "Persistence"),
+        (["policy", "dns", "T1003"], "CredentialAccess"),
+        (["T1059", "Malware"], "Execution"),
+        (["Malware", "T1059"], "Malware"),
+        (["brute force", "T1059"], "CredentialAccess"),
+        (["Use Case: Vulnerability", "Tactic: Lateral Movement"], "LateralMovement"),
         (["ProcessCreated"], "SuspiciousActivity"),
     ],
 )
 def test_words_for_category(written: list[str], category: str) -> None:
     """Names, tactics and techniques by name and id, kill-chain intents, several at once; the first with an equal."""
     assert vocabulary.category(written).text == category
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("pt1003x", "t1003x", "host-T1003456", "srv-t1003.contoso.example", "T10034", "xTA0006", "TA00061"),
+        *("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "aGVsbT1003bG8gd29ybGQ"),
+        *(
+            "AML.TA0005",
+            "aml.ta0003-x",
+            "TA2541",
+            "garbage_collection",
+            "service-discovery",
+            "T1003 " + "x" * 300,
+        ),
+    ],
+)
+def test_what_only_looks_like_an_id_or_a_tactic_is_none(written: str) -> None:
+    """An id inside a longer word, a host's name, another matrix's id, and a word inside another are no category."""
+    word = vocabulary.category([written])
+    assert (word.text, word.changed) == (vocabulary.NO_EQUAL, True)
+
+
+TAGS = st.sampled_from(
+    ["", "mitre_", "attack.", "tactic:", "MITRE ATT&CK: ", "x/", "[", "kill-chain:phase=", "a - "]
+)
+
+
+@given(
+    TAGS,
+    st.sampled_from([name for name in table("techniques") if name in vocabulary.CATEGORIES]),
+    st.sampled_from([" ", "_", "-", ""]),
+    st.sampled_from([str, str.lower, str.upper]),
+    st.sampled_from(["", "]", " (tactic)", ".t1486", "/x", ":1", " - now"]),
+)
+def test_a_tactic_is_found_in_any_tag(
+    prefix: str, tactic: str, between: str, case: Callable[[str], str], suffix: str
+) -> None:
+    """Whatever stands before and behind a tactic, and however it is written, the tag means that tactic."""
+    name = case(re.sub(r"(?<=[a-z])(?=[A-Z])", between, tactic))
+    assert vocabulary.category(["linux", f"{prefix}{name}{suffix}", "T1486"]).text == tactic
+
+
+@given(st.lists(st.text(max_size=250), max_size=5))
+def test_any_tags_have_a_category_or_no_word(tags: list[str]) -> None:
+    """Whatever the tags, the answer is one of Defender's categories, or that there is no word."""
+    try:
+        assert vocabulary.category(tags).text in vocabulary.CATEGORIES
+    except ValueError as reason:
+        assert "names no category" in str(reason)  # noqa: PT017  # the other end of the same property
 
 
 def test_what_changed_meaning_says_so() -> None:
@@ -145,7 +279,7 @@ def test_no_word_means_two_things(name: str) -> None:
     """Each word stands in a table once."""
     written = table(name)
     words = [
-        re.sub("[^0-9a-z]", "", word.lower())
+        vocabulary._plain(word)
         for part in ("words", "nearest")
         for known, several in written[part].items()
         for word in (*several, *([known] if part == "words" else []))

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from shared.mapping.event import Event
 from shared.mapping import references
+from shared.mapping.event import Event
 from shared.payload import lists, scan
 from shared.payload.paths import Node
 from shared.problems import Problem
@@ -34,13 +34,14 @@ _ASSETS = (
     "target.asset.assetId",
 )
 _ANOTHER_LOG = (
-    "This event is of the log type {}. Only events of Defender (log type MICROSOFT_DEFENDER_ENDPOINT, tables Device*) have"
-    " a ReportId and can be raised. Let the rule match those, with the outcomes\n$DeviceId = $e.principal.asset_id  "
+    "This event is of the log type {}. Only events of Defender (log type MICROSOFT_DEFENDER_ENDPOINT, tables Device*)"
+    " have a ReportId and can be raised. Let the rule match those, with the outcomes\n$DeviceId = $e.principal.asset_id"
+    "  "
     ' $ReportId = $e.additional.fields["ReportId"]   $Timestamp = $e.additional.fields["Timestamp"]'
 )
 _MICROSECONDS = (
-    "Google SecOps keeps microseconds; Defender's times have up to seven fractional digits. If Defender does not find the"
-    " event, send the label Timestamp too"
+    "Google SecOps keeps microseconds; Defender's times have up to seven fractional digits. If Defender does not find"
+    " the event, send the label Timestamp too"
 )
 _CUT = "this is cut to milliseconds or less, so Defender will probably not find the event"
 _DEVICE_ID = 40  # hex digits
@@ -52,7 +53,10 @@ def events(document: Node) -> Iterator[Event]:
     found = [
         udm for node in _all(document) for udm in [node.first("event", "udm") or node] if udm.find("metadata")
     ]
-    made = [_event(udm, document) for udm in found or [document]]
+    if not found:
+        yield Event(document)
+        return
+    made = [_event(udm, document) for udm in found]
     raised = [
         one for one in made if "reportId" in one.reference or "reportId" in one.values or _names_report(one)
     ]

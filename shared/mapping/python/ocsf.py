@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from shared.mapping.event import Event
 from shared.mapping import references
+from shared.mapping.event import Event
 from shared.payload import lists
 from shared.payload.paths import Node
 

@@ -15,16 +15,16 @@ from shared.problems import Problem
 _COLUMNS = dict(zip(names.KEYS, ("DeviceId", "Timestamp", "ReportId"), strict=True))
 _DEVICES = ("MdatpDeviceId", "MdeDeviceId", "AdditionalData.MdatpDeviceId", "Host.MdatpDeviceId")
 _BROKEN = (
-    "The Custom Detail DefenderEvent holds {}, which is not DeviceId|ReportId|Timestamp. One of the three is empty in this"
-    " row: rows of other tables than Device*, and rows that a summarize made, have not all of them. Let the query of the"
-    " rule end with\n| where isnotempty(DeviceId) and isnotempty(ReportId)\n| extend DefenderEvent = strcat(DeviceId, '|',"
-    " tostring(ReportId), '|', tostring(Timestamp))"
+    "The Custom Detail DefenderEvent holds {}, which is not DeviceId|ReportId|Timestamp. One of the three is empty in"
+    " this row: rows of other tables than Device*, and rows that a summarize made, have not all of them. Let the query"
+    " of the rule end with\n| where isnotempty(DeviceId) and isnotempty(ReportId)\n| extend DefenderEvent ="
+    " strcat(DeviceId, '|', tostring(ReportId), '|', tostring(Timestamp))"
 )
 _UNEVEN = (
-    "The Custom Details hold several events in arrays of different length, so nobody knows which ReportId belongs to which"
-    " DeviceId and Timestamp. Pack the three into one Custom Detail named DefenderEvent:\n| extend DefenderEvent ="
-    " strcat(DeviceId, '|', tostring(ReportId), '|', tostring(Timestamp))\nor let the rule create an alert for each event"
-    " (Event grouping)."
+    "The Custom Details hold several events in arrays of different length, so nobody knows which ReportId belongs to"
+    " which DeviceId and Timestamp. Pack the three into one Custom Detail named DefenderEvent:\n| extend DefenderEvent"
+    " = strcat(DeviceId, '|', tostring(ReportId), '|', tostring(Timestamp))\nor let the rule create an alert for each"
+    " event (Event grouping)."
 )
 
 

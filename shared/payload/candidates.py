@@ -1,0 +1,68 @@
+"""Texts that were found under the names of a field: which of them can be it, and which is the best."""
+
+import re
+from collections.abc import Sequence
+
+from shared.alerts import alert, vocabulary
+from shared.payload import grouping, hunting, texts
+from shared.payload.paths import Place
+
+_MAX_TITLE = 300
+# Not a name: aws:s3:ObjectCreated, INSERT, a number.
+_RESOURCE = re.compile(r"[a-z0-9_.-]{1,60}:[a-z0-9_.:/-]{1,200}|[A-Z]{1,12}|[\W\d_]*")
+# Not a name either, but what holds the keys.
+_KEY = re.compile(r"(?:device|report) ?_?id[*_`\"']{0,3} ?[=:]", re.IGNORECASE)
+
+
+def best(field: str, told: Sequence[grouping.Text]) -> tuple[str, Place] | None:
+    """Return the text under the most telling name; of severities and categories the first that we understand.
+
+    Of device names the nearest to the event; None if different ones are equally near.
+    """
+    if field == "device":
+        nearest = min((outside for _, outside, _, _ in told), default=0)
+        told = [one for one in told if one[1] == nearest]
+        rank = min((rank for rank, _, _, _ in told), default=0)
+        if len({text.lower() for at, _, text, _ in told if at == rank}) > 1:
+            return None
+    ranked = sorted(told, key=grouping.order)
+    for _, _, text, place in ranked if field in ("severity", "category") else ():
+        try:
+            word = vocabulary.severity(text) if field == "severity" else vocabulary.category([text])
+        except ValueError:
+            continue
+        if word.text != vocabulary.NO_EQUAL:
+            return text, place
+    return ranked[0][2:] if ranked else None
+
+
+def rated(text: str, scale: str) -> str:
+    """Return a number on a scale as a word of severity; any other text as it is."""
+    try:
+        return vocabulary.severity(text, scale).text
+    except ValueError:
+        return text
+
+
+def suits(field: str, text: str) -> bool:
+    """Say whether a text can be what its name tells: a link is a URL, a table one of Defender's."""
+    if field == "link":
+        return text.startswith(("https://", "http://"))
+    if field in ("table", "category"):
+        return (hunting.table({"Table": text}) is not None) is (field == "table")
+    if field in ("title", "description") and texts.is_record(text):
+        return False  # which is read for what is in it
+    if field == "title" and (not text or _RESOURCE.fullmatch(text) or _KEY.search(text)):
+        return False
+    silent = field in alert.MAX_LENGTHS and says_nothing(text)
+    return not silent and (field not in ("title", "device") or len(text) <= _MAX_TITLE)
+
+
+def says_nothing(text: str) -> bool:
+    """Say whether a text is what programs write for none: null, N/A, a dash."""
+    return text.strip().lower() in _NOTHING
+
+
+_NOTHING = frozenset(
+    ("", "null", "none", "nil", "nan", "undefined", "n/a", "na", "-", "--", "(null)", "<null>", "unknown")
+)
