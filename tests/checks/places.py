@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from shared.alerts import alert, title, vocabulary
-from shared.mapping.mappings import Mapped, Outcome, Refused
+from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.payload import names, scan, texts
 
 Places = Mapping[str, list[Any]]
@@ -20,7 +20,7 @@ Places = Mapping[str, list[Any]]
 PARAMETER, DEFAULT = "the request's parameter", "the default"
 _LEVELS = 40
 _LONGEST, _PART = 160, 60
-_DIFFERENT = re.compile(r'("(?:[^"\\]|\\.)*"…?) at (.+?)(?=; "|\.$)')
+_DIFFERENT = re.compile(r'("(?:[^"\\]|\\.)*"…?) at (.+?)(?=; "|\.(?: Nothing says|$))')
 _NOT_IT = "Not it: "
 
 

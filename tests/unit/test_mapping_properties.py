@@ -17,7 +17,7 @@ from dev.approve import Pair
 from shared import problems
 from shared.alerts import alert
 from shared.mapping import mappings as mapping
-from shared.mapping.mappings import Outcome, Refused
+from shared.mapping.outcome import Outcome, Refused
 from shared.payload import body as payload
 from shared.payload.body import Number
 from shared.problems import Problem

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.payload import body as payload
-from shared.payload import names, scan
+from shared.payload import candidates, names, scan
 from shared.payload.grouping import Group
 from shared.payload.paths import Node, find, path, shown
 from shared.payload.reader import Reader
@@ -43,7 +43,7 @@ def only(value: Any) -> Group:
 
 def best(group: Group, field: str) -> str | None:
     """Return the most telling text of a field."""
-    found = scan.best(field, group.texts.get(field, ()))
+    found = candidates.best(field, group.texts.get(field, ()))
     return found[0] if found else None
 
 
@@ -116,7 +116,7 @@ def test_the_keys_are_found_to_the_digit(value: Any) -> None:
         ({"DeviceId": MACHINE, "ReportId": 1, "event_time": [TIME, LATER]}, "eventTime"),
         ({"event": ROW, "raw": json.dumps({**ROW, "Timestamp": LATER})}, "eventTime"),
         ({"one": ROW, "other": {**ROW, "ReportId": 5}}, "reportId"),
-        ({"ReportId": 5, "events": [ROW, {**ROW, "ReportId": 6}]}, "reportId"),
+        ({"DeviceId": MACHINE, "ReportId": 5, "events": [ROW, {**ROW, "ReportId": 6}]}, "reportId"),
         ({"some": [ROW, {**ROW, "ReportId": 6}], "others": [{**ROW, "ReportId": 7}]}, "reportId"),
     ],
 )
@@ -132,16 +132,16 @@ def test_what_disagrees_is_told_with_both_places(value: Any, field: str) -> None
 def test_events_of_an_array_are_each_their_own() -> None:
     """Elements with a report id each are events; they share what stands outside, and nothing of each other."""
     value = {
-        "rule": {"name": "R"},
+        "rule": {"name": "Recon"},
         "device": {"id": MACHINE},
         "events": [
-            {"title": "A", "ReportId": 1, "Timestamp": TIME},
-            {"title": "B", "of": {"ReportId": 2, "Timestamp": LATER}},
+            {"title": "One", "ReportId": 1, "Timestamp": TIME},
+            {"title": "Other", "of": {"ReportId": 2, "Timestamp": LATER}},
         ],
     }
     events = look(value).groups
     assert [keys(event) for event in events] == [(MACHINE, TIME, "1"), (MACHINE, LATER, "2")]
-    assert [best(event, "title") for event in events] == ["R", "R"]
+    assert [best(event, "title") for event in events] == ["Recon", "Recon"]
     assert shown(events[1].values()["reportId"].place) == "events[1].of.ReportId"
     assert [keys(event)[2] for event in look({"x": [ROW, ROW, {**ROW, "ReportId": 3}]}).groups] == [
         REPORT,
@@ -153,18 +153,22 @@ def test_texts_are_taken_by_the_most_telling_name() -> None:
     """A rule's name is a better title than any other name; a user's name is none."""
     event = only(
         {
-            "name": "N",
+            "name": "Neptune",
             "user": {"name": "bob"},
-            "alert": {"name": "A", "severity": "unheard of"},
+            "alert": {"name": "Recon", "severity": "unheard of"},
             "level": "critical",
             "tactics": ["nonsense", "TA0002"],
             "url": "https://siem.example/1",
             "link": "javascript:alert(1)",
             "host": {"name": "pc-1"},
-            "event": {**ROW, "Title": "not at the top"},
+            "event": {**ROW, "name": "not at the top"},
         }
     )
-    assert [best(event, name) for name in ("title", "severity", "category")] == ["A", "critical", "TA0002"]
+    assert [best(event, name) for name in ("title", "severity", "category")] == [
+        "Recon",
+        "critical",
+        "TA0002",
+    ]
     assert (best(event, "link"), best(event, "device")) == ("https://siem.example/1", "pc-1")
 
 

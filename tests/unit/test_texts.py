@@ -31,11 +31,10 @@ JSON = json.dumps(ROW)
         base64.b64encode(JSON.encode()).decode(),
         base64.b64encode(json.dumps(ROW, indent=2).encode()).decode(),
         repr(ROW),
-        '{"DeviceId"=>"%s", :ReportId=>"%s", "Timestamp" => "%s"}' % (MACHINE, REPORT, TIME),
     ],
 )  # fmt: skip
 def test_json_in_a_text_is_that_json(text: str) -> None:
-    """Encoded in base64, a URL or HTML, or as Python and Ruby print it: the same object, to the digit."""
+    """Encoded in base64, a URL or HTML, or as Python prints it: the same object, to the digit."""
     assert texts.structured(text) == ROW
 
 
@@ -46,10 +45,9 @@ def test_a_list_and_a_string_in_json_are_opened_too() -> None:
     assert texts.structured(json.dumps(JSON)) == JSON
 
 
-@pytest.mark.parametrize("value", [JSON, json.dumps(JSON)])
-def test_json_in_base64_is_opened_whatever_it_is(value: str) -> None:
-    """Base64 of an object, and of a string that holds one, are both opened."""
-    assert texts.structured(base64.b64encode(json.dumps(value).encode()).decode()) is not None
+def test_json_in_base64_may_be_a_string() -> None:
+    """Base64 of a string that holds JSON is opened like base64 of the object itself."""
+    assert texts.structured(base64.b64encode(json.dumps(JSON).encode()).decode()) == JSON
 
 
 @pytest.mark.parametrize(
@@ -108,6 +106,12 @@ def test_lines_of_a_text_are_read_also_from_one_line() -> None:
     "text",
     [
         f"<13>Jul 19 host agent: {JSON} and so on",
+        '{{"DeviceId"=>"{}", :ReportId=>"{}", "Timestamp" => "{}"}}'.format(*ROW.values()),
+        '%{{"DeviceId" => "{}", "ReportId" => "{}", "Timestamp" => "{}"}}'.format(*ROW.values()),
+        "{{ DeviceId: '{}', ReportId: '{}', Timestamp: '{}' }}".format(*ROW.values()),
+        "Array\n(\n    [DeviceId] => {}\n    [ReportId] => {}\n    [Timestamp] => {}\n)\n".format(
+            *ROW.values()
+        ),
         f"@{{DeviceId={MACHINE}; ReportId={REPORT}; Timestamp={TIME}}}",
         f"{{DeviceId={MACHINE}, ReportId={REPORT}, Timestamp={TIME}}}",
         f"map[DeviceId:{MACHINE} ReportId:{REPORT} Timestamp:{TIME}]",
@@ -116,7 +120,7 @@ def test_lines_of_a_text_are_read_also_from_one_line() -> None:
     ],
 )
 def test_a_log_line_and_a_printed_map_are_objects(text: str) -> None:
-    """JSON within a line, and what PowerShell, Java and Go print of a map, are read as what they were."""
+    """JSON within a line, and what PowerShell, Java, Go, Ruby, Elixir, JavaScript and PHP print of a map, are read as what they were."""
     found = texts.loose(text)
     assert {name: found[name] for name in ROW} == ROW
 
@@ -181,6 +185,21 @@ def test_the_packed_form_has_three_parts() -> None:
 def test_a_field_of_a_chat_card_has_a_name_and_a_value(text: str, expected: Any) -> None:
     """The name stands in bold, or alone on the first line; the value below or behind it."""
     assert texts.headed(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("*Recon by whoami*\nmore", "Recon by whoami"),
+        ("## Recon\n", "Recon"),
+        ("\n\n- Recon [details](https://siem.contoso.example/1)", "Recon details"),
+        ("Recon <https://siem.contoso.example|open>", "Recon"),
+        ("", ""),
+    ],
+)
+def test_a_headline_is_the_first_line_without_marks(text: str, expected: str) -> None:
+    """A chat's marks and links are no part of a title."""
+    assert texts.headline(text) == expected
 
 
 def test_a_record_in_a_text_is_known_by_its_beginning() -> None:
