@@ -31,7 +31,9 @@ def of(documents: list[Any]) -> Places:
     for index, document in enumerate(documents):
         for place, value in _walk(document, f"[{index}]" if many else "", _LEVELS):
             text = place.removeprefix(".")
-            found.setdefault(text if len(text) <= _LONGEST else f"{text[:20]}…{text[21 - _LONGEST :]}", []).append(value)
+            if len(text) > _LONGEST:
+                text = f"{text[:20]}…{text[21 - _LONGEST :]}"
+            found.setdefault(text, []).append(value)
     return found
 
 
@@ -63,7 +65,8 @@ def wrong(outcome: Outcome, documents: list[Any]) -> list[str]:
     """Return a line for each told place of an outcome at which the payload has nothing, or something else."""
     places = of(documents)
     found: list[str] = []
-    for one in (*outcome.alerts, *outcome.refused):
+    events: list[Mapped | Refused] = [*outcome.alerts, *outcome.refused]
+    for one in events:
         for name, origin in one.origins.items():
             if origin not in (PARAMETER, DEFAULT):
                 found += _origin(name, origin, one, places)
@@ -80,16 +83,21 @@ def _origin(name: str, origin: str, one: Mapped | Refused, places: Places) -> It
         if place not in places:
             yield f"{name}: there is nothing at {place!r}"
     if isinstance(one, Mapped) and len(several) == 1 and origin in places:
-        if not any(_made_of(name, one, text) for value in places[origin] for text in _scalars(value)):
-            yield f"{name}: {one.alert.body()[name]!r} is not made of {places[origin]!r} at {origin!r}"
+        texts_there = [text for value in places[origin] for text in _scalars(value)]
+        made = any(_made_of(name, one, text) for text in (*texts_there, ", ".join(texts_there)))
+        yield from (
+            []
+            if made
+            else [f"{name}: {one.alert.body()[name]!r} is not made of {texts_there!r} at {origin!r}"]
+        )
 
 
 def _made_of(name: str, mapped: Mapped, text: str) -> bool:
     """Say whether a field's value is made of a text."""
     value = mapped.alert.body()[name]
     if name in names.KEYS:
-        told = (text, unquote_plus(text))  # Devo sends forms
-        parts = (*told, *(part.strip() for one in told for part in one.split("|")))
+        whole = (text, unquote_plus(text))  # Devo sends forms
+        parts = (*whole, *(part.strip() for one in whole for part in one.split("|")))
         return any(alert.canonical(name, part) == value for part in parts)
     if name in ("severity", "category"):
         told = f"{name.capitalize()} at the source: {text}"
@@ -97,7 +105,9 @@ def _made_of(name: str, mapped: Mapped, text: str) -> bool:
         return told in mapped.alert.description or became in mapped.notes or _word(name, text) == value
     start = value.removesuffix("…")
     return bool(value) and (
-        start[:200] in text or title.tidy(text) == value or alert.cut(text.strip(), 200).removesuffix("…") in value
+        start[:200] in text
+        or title.tidy(text) == value
+        or alert.cut(text.strip(), 200).removesuffix("…") in value
     )
 
 

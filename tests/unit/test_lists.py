@@ -29,11 +29,14 @@ def test_names_and_values_are_an_object(of_name: str, of_value: str) -> None:
     [
         [[name, value] for name, value in ENTRIES.items()],
         [{"id": 7, "type": "text", "key": f"{name}:", "value": value} for name, value in ENTRIES.items()],
-        [{"a": "x", "b": "y", "c": "z", "d": "w", "e": "v", "called": name, "value": value} for name, value in ENTRIES.items()],
+        [
+            {"a": "x", "b": "y", "c": "z", "d": "w", "e": "v", "called": name, "value": value}
+            for name, value in ENTRIES.items()
+        ],
         [{"property": {"name": name, "value": value}} for name, value in ENTRIES.items()],
         [{"type": "mrkdwn", "text": f"*{name}:*\n{value}"} for name, value in ENTRIES.items()],
     ],
-)  # fmt: skip
+)
 def test_other_forms_of_names_and_values(items: list[Any]) -> None:
     """Pairs in lists, with other keys beside, in a wrapper, and the fields of a chat card."""
     assert joined(lists.pairs(items)) == ENTRIES

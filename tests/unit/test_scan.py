@@ -253,14 +253,17 @@ def test_a_report_id_alone_may_be_anybodys(value: Any) -> None:
     [
         {"host": {"device_id": MACHINE}, "event": {"report_id": REPORT, "event_time": TIME}},
         {"host": {"device_id": MACHINE}, "labels": {"report_id": REPORT, "timestamp": TIME}},
-        {"host": {"device_id": MACHINE}, "custom_details": [{"key": "reportId", "value": REPORT}, {"key": "eventTime", "value": TIME}]},
+        {
+            "host": {"device_id": MACHINE},
+            "custom_details": [{"key": "reportId", "value": REPORT}, {"key": "eventTime", "value": TIME}],
+        },
         {"host": {"device_id": MACHINE}, "scan": {"ReportId": REPORT, "Timestamp": TIME}},
         {"labels": {"DeviceId": MACHINE, "ReportId": REPORT}, "annotations": {"Timestamp": TIME}},
         {"labels": {"ReportId": REPORT}, "annotations": {"Timestamp": TIME, "DeviceId": MACHINE}},
     ],
-)  # fmt: skip
+)
 def test_a_report_id_of_an_event_or_a_bag_is_joined(value: Any) -> None:
-    """In an object named like an event or a bag of labels, or spelled as Defender does with a time beside, it counts."""
+    """In an object named like an event or a bag of labels, or spelled as Defender does beside a time, it counts."""
     assert keys(only(value)) == KEYS
 
 

@@ -1,4 +1,4 @@
-"""Source files: each slip is told with file, line and the nearest known entry, and editors find the same by the schema."""
+"""Source files: each slip is told with file, line and the nearest known entry; editors find the same by the schema."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ SOUND: list[Any] = [
         "title": "x",
         "refuse": [{"where": ["a", "b"], "detail": "c"}, {"where": "a", "detail": "c", "field": "payload"}],
     },
-    {"title": "x", "fields": {name: "a" for name in (*alert.FIELDS, "device", "link")}},
+    {"title": "x", "fields": dict.fromkeys((*alert.FIELDS, "device", "link"), "a")},
     {
         "title": "x",
         "fields": {"title": ["a", "{a.b} on {/c}", {"from": ["a", "/b"], "if": "c = d", "note": "n"}]},
@@ -67,37 +67,79 @@ SLIPS: list[tuple[Any, str]] = [
     ({"title": "x", "recognise": ["a = b,"]}, "line 4: recognise: "),
     ({"title": "x", "recognise": ["a & "]}, "line 4: recognise: 'a & ' has nothing before or after a &"),
     ({"title": "x", "recognise": ["`a"]}, "line 4: recognise: '`a' has an open backtick"),
-    ({"title": "x", "recognise": ["a..b"]}, "line 4: recognise: 'a..b' is no path: names stand between single dots"),
+    (
+        {"title": "x", "recognise": ["a..b"]},
+        "line 4: recognise: 'a..b' is no path: names stand between single dots",
+    ),
     ({"title": "x", "alerts": ["a", ".b"]}, "line 5: alerts: '.b' is no path"),
     ({"title": "x", "alerts": "a[0]."}, "line 3: alerts: 'a[0].' is no path"),
     ({"title": "x", "alerts": ["$"]}, "line 4: alerts: '$' is no path: write names with dots"),
-    ({"title": "x", "not": {"a": "b"}}, "line 3: not: {\"a\": \"b\"} is no text"),
+    ({"title": "x", "not": {"a": "b"}}, 'line 3: not: {"a": "b"} is no text'),
     ({"title": "x", "closed": [{"where": "a"}]}, "line 3: closed: each is an object with where and reason"),
     ({"title": "x", "closed": "a"}, "line 3: closed: each is an object"),
-    ({"title": "x", "closed": [{"when": "a", "reason": "b"}]}, "line 3: closed: each is an object with where and"),
-    ({"title": "x", "closed": [{"where": "a", "reason": "b", "replay": {}}]}, "line 7: closed: there is no entry 'replay'; did you mean 'reply'?"),
-    ({"title": "x", "closed": [{"where": "a", "reason": "b", "reply": {"c": "."}}]}, "line 8: closed: '.' is no path"),
+    (
+        {"title": "x", "closed": [{"when": "a", "reason": "b"}]},
+        "line 3: closed: each is an object with where and",
+    ),
+    (
+        {"title": "x", "closed": [{"where": "a", "reason": "b", "replay": {}}]},
+        "line 7: closed: there is no entry 'replay'; did you mean 'reply'?",
+    ),
+    (
+        {"title": "x", "closed": [{"where": "a", "reason": "b", "reply": {"c": "."}}]},
+        "line 8: closed: '.' is no path",
+    ),
     ({"title": "x", "closed": [{"where": "a", "reason": "b", "reply": "c"}]}, "reply: is an object"),
-    ({"title": "x", "refuse": [{"where": "a", "field": "x", "detail": "d"}]}, "line 6: refuse: there is no field 'x'"),
-    ({"title": "x", "refuse": [{"where": "a", "reason": "d"}]}, "line 3: refuse: each is an object with where and detail"),
+    (
+        {"title": "x", "refuse": [{"where": "a", "field": "x", "detail": "d"}]},
+        "line 6: refuse: there is no field 'x'",
+    ),
+    (
+        {"title": "x", "refuse": [{"where": "a", "reason": "d"}]},
+        "line 3: refuse: each is an object with where and detail",
+    ),
     ({"title": "x", "fields": []}, "line 3: fields: is an object"),
-    ({"title": "x", "fields": {"severty": "a"}}, "line 4: fields: there is no entry 'severty'; did you mean 'severity'?"),
-    ({"title": "x", "fields": {"title": 5}}, "line 4: title: a place is a path, a text with {path} in it, or an object"),
+    (
+        {"title": "x", "fields": {"severty": "a"}},
+        "line 4: fields: there is no entry 'severty'; did you mean 'severity'?",
+    ),
+    (
+        {"title": "x", "fields": {"title": 5}},
+        "line 4: title: a place is a path, a text with {path} in it, or an object",
+    ),
     ({"title": "x", "fields": {"title": ["a", "b..c"]}}, "line 6: title: 'b..c' is no path"),
     ({"title": "x", "fields": {"title": "{a} on {b..c}"}}, "line 4: title: 'b..c' is no path"),
     ({"title": "x", "fields": {"title": "all of {}"}}, "line 4: title: '' is no path"),
     ({"title": "x", "fields": {"title": [{"form": "a"}]}}, "line 4: title: a place is"),
-    ({"title": "x", "fields": {"title": [{"from": "a", "iff": "b"}]}}, "line 7: title: there is no entry 'iff'; did you mean 'if'?"),
-    ({"title": "x", "fields": {"title": [{"from": "a", "if": "b ~"}]}}, "line 7: title: 'b ~' names no value after ~"),
-    ({"title": "x", "fields": {"severity": [{"from": "a", "scale": "1-7"}]}}, "line 7: severity: there is no scale '1-7'; there are "),
-    ({"title": "x", "fields": {"severity": [{"from": "a", "words": {"3": "Grave"}}]}}, "line 7: severity: words give one of Low, Medium, High"),
-    ({"title": "x", "fields": {"category": [{"from": "a", "scale": "0-10"}]}}, "scale and words are for the severity"),
+    (
+        {"title": "x", "fields": {"title": [{"from": "a", "iff": "b"}]}},
+        "line 7: title: there is no entry 'iff'; did you mean 'if'?",
+    ),
+    (
+        {"title": "x", "fields": {"title": [{"from": "a", "if": "b ~"}]}},
+        "line 7: title: 'b ~' names no value after ~",
+    ),
+    (
+        {"title": "x", "fields": {"severity": [{"from": "a", "scale": "1-7"}]}},
+        "line 7: severity: there is no scale '1-7'; there are ",
+    ),
+    (
+        {"title": "x", "fields": {"severity": [{"from": "a", "words": {"3": "Grave"}}]}},
+        "line 7: severity: words give one of Low, Medium, High",
+    ),
+    (
+        {"title": "x", "fields": {"category": [{"from": "a", "scale": "0-10"}]}},
+        "scale and words are for the severity",
+    ),
     ({"title": "x", "footer": ["a"]}, "line 3: footer: is an object"),
     ({"title": "x", "footer": {"Back": "a."}}, "line 4: Back: 'a.' is no path"),
-    ({"title": "x", "missing": {"report": "y"}}, "line 4: missing: there is no entry 'report'; did you mean 'reportId'?"),
+    (
+        {"title": "x", "missing": {"report": "y"}},
+        "line 4: missing: there is no entry 'report'; did you mean 'reportId'?",
+    ),
     ({"title": "x", "missing": {"reportId": 5}}, "line 4: reportId: is a text"),
     ({"title": "x", "remedy": {}}, "line 3: remedy: is a text"),
-]  # fmt: skip
+]
 
 
 def read(folder: Path, content: Any) -> source.Source:
