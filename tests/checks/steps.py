@@ -8,9 +8,11 @@ and tells one on which four times the length takes more than some four times the
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from re import _constants as sre  # type: ignore[attr-defined]  # the parser's own names
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants, _parser
 from typing import Any
+
+sre: Any = _constants  # whose names the parser makes at run time
+parser: Any = _parser
 
 _BOUND = 5  # what a repetition of at most so and so many counts as
 _SHORT, _LONG = 12, 48
@@ -56,6 +58,11 @@ class Steps:
             if end == len(text):
                 break
         return self._count
+
+    def end(self, text: str, at: int) -> int | None:
+        """Return where a match that begins at a place ends, None if there is none."""
+        self._begin(text)
+        return next(self._sequence(self.tree, 0, text, at), None)
 
     def _begin(self, text: str) -> None:
         self._count, self._most = 0, _MOST * (len(text) + 10)
@@ -169,9 +176,9 @@ def _is_one(kind: Any) -> bool:
 
 def _takes(kind: Any, what: Any, character: str, dotall: bool) -> bool:
     if kind is sre.LITERAL:
-        return ord(character) == what
+        return bool(ord(character) == what)
     if kind is sre.NOT_LITERAL:
-        return ord(character) != what
+        return bool(ord(character) != what)
     if kind is sre.ANY:
         return dotall or character != "\n"
     if kind is sre.RANGE:
@@ -189,7 +196,7 @@ def _is_word(character: str) -> bool:
 
 
 def superlinear(pattern: "re.Pattern[str]", way: str) -> str | None:
-    """Return a text on which a pattern takes more than linear steps, used by match, fullmatch or every; None if none."""
+    """Return a text on which a pattern takes more than linear steps, by match, fullmatch or every; None if none."""
     steps = Steps(pattern)
     count = getattr(steps, way)
     sample = _sample(steps.tree)

@@ -1,4 +1,4 @@
-"""Alerts of Defender itself, and those that we made there, are in Defender already: ignored, unless they name an event."""
+"""Alerts of Defender itself, and those that we made there, are in Defender already: they are ignored."""
 
 import json
 from typing import Any

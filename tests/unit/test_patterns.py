@@ -49,8 +49,6 @@ PATHS = [
     path for package in ("payload", "alerts") for path in sorted((ROOT / "shared" / package).glob("*.py"))
 ]
 USES = sorted({use for path in PATHS for use in _used(path)})
-BOUNDED = {("shared.alerts.title", "_END")}
-"""Asked of the last characters of a text only."""
 
 
 def test_the_patterns_are_found() -> None:
@@ -125,4 +123,4 @@ def test_the_counter_finds_what_the_engine_finds(pattern: str, text: str) -> Non
     counter = steps.Steps(compiled)
     for at in range(len(text) + 1):
         found = compiled.match(text, at)
-        assert next(counter._sequence(counter.tree, 0, text, at), None) == (found.end() if found else None)
+        assert counter.end(text, at) == (found.end() if found else None)

@@ -115,7 +115,7 @@ def test_an_index_that_forgets_is_noticed() -> None:
     """The two properties can fail: without one of its words the index gives documents away."""
     doctored = Recognition(OURS.sources.values())
     del doctored._conditions["machineid"]
-    assert differing([{"machineId": "x"}], doctored) == [(None, "defender", {"machineId": "x"})]
+    assert (None, "defender", {"machineId": "x"}) in differing([{"machineId": "x"}], doctored)
     doctored._conditions.clear()
     assert len(differing(DOCUMENTS[:100], doctored)) > 10
 

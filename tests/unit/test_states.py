@@ -1,4 +1,4 @@
-"""What is over, and what is a test message: by the words of one table, asked of the alert and not of its surroundings."""
+"""What is over, and what is a test message: by the words of one table, asked of the alert, not of things beside."""
 
 from typing import Any
 
