@@ -1,136 +1,134 @@
-"""Mapping and check, for each event: in multiples of `json.loads` of the same bytes, per kind of payload.
+"""Mapping and check of an event, from its bytes to a checked alert, in CPU time: a table of three figures.
 
-The payloads are the approved ones of `tests/mappings/`, all of a source together. The first full run froze each
-source's ratio in `mapping_cost.json`; later runs must stay within a third of it. That the cost grows with the
-number of events and no faster is `mapping_bounds.py`'s to show.
+Each source's own payload, one event that its approved pair accepts, is compared with the eight fields as they come
+from a Logic App, a body that needs no mapping; both by turns in the same process. The eight fields themselves are
+compared with `json.loads` of their bytes, so that nobody gets fast by making them slow. That the cost grows with
+the number of events and no faster is `mapping_bounds.py`'s to show.
 """
 
 import functools
 import gc
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
 
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, inside
 from dev import approve
 from shared.mapping import mappings as mapping
-from shared.payload import body as payload
-from shared.problems import WebhookError
 
-FROZEN = Path(__file__).with_suffix(".json")
-_ROOM = 4 / 3  # what a later run may take more than the frozen ratio: noise, and no more
+NATIVE = "defender/eight-fields"
+"""The pair whose body needs no mapping."""
 
-Delivery = tuple[bytes, Mapping[str, str]]
-"""A body, and the query parameters it came with."""
-Times = tuple[float, float]
-"""CPU seconds of ours and of the floor."""
+_MEDIAN, _WORST, _OF_JSON = 2.0, 5.0, 60.0
+_TURN = 0.01  # CPU seconds: what a side runs for before the other one's turn
 
 
-def kinds() -> dict[str, list[Delivery]]:
-    """Return the approved payloads that are plain JSON, by their source."""
-    found: dict[str, list[Delivery]] = {}
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A body with one event, and the query parameters it came with."""
+
+    body: bytes
+    query: Mapping[str, str]
+
+
+def events() -> dict[str, Event]:
+    """Return for each source the first approved payload that is one accepted event, and `NATIVE`."""
+    found: dict[str, Event] = {}
     for pair in approve.pairs():
-        body = pair.payload.read_bytes()
-        with suppress(ValueError):
-            json.loads(body)
-            found.setdefault(pair.payload.parent.name, []).append((body, pair.query))
+        became = json.loads(pair.expected() or "{}")
+        source = pair.name.partition("/")[0]
+        one = len(became.get("alerts", ())) == 1 and not became.get("refused")
+        name = NATIVE if pair.name == NATIVE else source
+        if one and source in str(became["source"]).split("+") and (name == NATIVE or name != "defender"):
+            found.setdefault(name, Event(pair.payload.read_bytes(), pair.query))
     return found
 
 
 def measure(form: Form) -> Report:
-    """Measure every source in five processes, and take of each the run whose ratio is the median."""
-    frozen = read(FROZEN)
-    rounds = str(form.pick(10, 2))
+    """Measure every source in some processes; of a source the median of its ratios counts."""
+    rounds = str(form.pick(20, 4))
     runs = [inside(__name__, rounds, settings={}) for _ in range(form.pick(5, 1))]
-    figures, ratios = [], {}
-    for kind in runs[0]:
-        ours, floor = _median([run[kind] for run in runs])
-        ratios[kind] = ours / floor
-        goal = Goal("at most", frozen[kind] * _ROOM, of_floor=True) if kind in frozen else None
-        figures.append(Figure(f"mapping and check, an event of {kind}", ours * 1e6, "µs", floor * 1e6, goal))
-    if not form.quick:
-        freeze(FROZEN, ratios)
-    return Report(tuple(figures), {"ratios": ratios})
+    ratios = {name: statistics.median(run["ratios"][name] for run in runs) for name in runs[0]["ratios"]}
+    native = statistics.median(run["native"] for run in runs) * 1e6
+    bare = native / ratios.pop(NATIVE)
+    worst = max(ratios, key=lambda name: ratios[name])
+    median = statistics.median(ratios.values())
+    said = f"of {len(ratios)} sources; the floor is the eight fields"
+    of_native, of_worst, of_json = (
+        Goal("at most", bound, of_floor=True) for bound in (_MEDIAN, _WORST, _OF_JSON)
+    )
+    return Report(
+        (
+            Figure("mapping and check, the median source", median * native, "µs", native, of_native, said),
+            Figure(
+                "mapping and check, the slowest source", ratios[worst] * native, "µs", native, of_worst, worst
+            ),
+            Figure(
+                "mapping and check, the eight fields", native, "µs", bare, of_json, "the floor is json.loads"
+            ),
+        ),
+        {"ratios": dict(sorted(ratios.items(), key=lambda one: -one[1]))},
+    )
 
 
-def main(rounds: int) -> dict[str, Times]:
-    """Measure every source in this process: of so many rounds the one whose ratio is the median."""
-    mappings = mapping.load()
-    found = {}
-    for kind, deliveries in kinds().items():
-        events = sum(_map(mappings, *delivery) for delivery in deliveries)
-        if not events:
-            raise BenchError(f"the payloads of {kind} carry no event")
-        ours, floor = _side_by_side(
-            functools.partial(_map_all, mappings, deliveries),
-            functools.partial(_load_all, deliveries),
-            rounds,
-        )
-        found[kind] = ours / events, floor / events
-    return found
+def run(rounds: int) -> dict[str, object]:
+    """Measure in this process: CPU seconds of the eight fields, and each source in multiples of them.
 
-
-def read(path: Path) -> dict[str, float]:
-    """Return the frozen ratios by kind."""
-    return dict(json.loads(path.read_text())) if path.exists() else {}
-
-
-def freeze(path: Path, ratios: Mapping[str, float]) -> None:
-    """Freeze the ratios of kinds that have none yet. To freeze one anew, take its line out."""
-    frozen = {kind: round(ratio, 1) for kind, ratio in ratios.items()} | read(path)
-    path.write_text(json.dumps(dict(sorted(frozen.items())), indent=2) + "\n")
-
-
-def _map(mappings: mapping.Mappings, body: bytes, query: Mapping[str, str]) -> int:
-    """Map one delivery as the gateway does; return how many events it carried."""
-    defaults = {name: value for name, value in query.items() if name != "source"}
-    try:
-        documents = payload.read(body, max_bytes=len(body))
-        outcome = mappings.apply(documents, source=query.get("source"), defaults=defaults, max_alerts=100)
-    except WebhookError:
-        return 0
-    return len(outcome.alerts) + len(outcome.refused)
-
-
-def _map_all(mappings: mapping.Mappings, deliveries: Sequence[Delivery]) -> None:
-    for body, query in deliveries:
-        _map(mappings, body, query)
-
-
-def _load_all(deliveries: Sequence[Delivery]) -> None:
-    for body, _ in deliveries:
-        json.loads(body)
-
-
-def _side_by_side(run: Callable[[], None], floor: Callable[[], None], rounds: int) -> Times:
-    """Return the CPU seconds of both in the round of the median ratio.
-
-    The floor runs as often as it takes to last as long: so what disturbs the machine disturbs both.
+    The ratio under `NATIVE` is that of the eight fields to `json.loads`.
     """
-    _seconds(run), _seconds(floor)
-    times = max(1, round(_seconds(run) / _seconds(floor)))
+    mappings = mapping.load()
+    sources = events()
+    native = sources.pop(NATIVE)
+    work = functools.partial(_map, mappings, native)
     gc.disable()
-    try:
-        pairs = [(_seconds(run), _seconds(floor, times) / times) for _ in range(rounds)]
-    finally:
-        gc.enable()
-    return _median(pairs)
+    ratios = {
+        name: _ratio(functools.partial(_map, mappings, event), work, rounds)
+        for name, event in sources.items()
+    }
+    ratios[NATIVE] = _ratio(work, functools.partial(json.loads, native.body), rounds)
+    times = _times(work)
+    return {
+        "native": statistics.median(_seconds(work, times) / times for _ in range(rounds)),
+        "ratios": ratios,
+    }
 
 
-def _median(pairs: Sequence[Times]) -> Times:
-    return sorted(pairs, key=lambda pair: pair[0] / pair[1])[len(pairs) // 2]
+def _map(mappings: mapping.Mappings, event: Event) -> None:
+    """Map an event as the webhook does. Raises `BenchError` if it gives no alert."""
+    outcome = approve.outcome_of(event.body, event.query, mappings)
+    if len(outcome.alerts) != 1:
+        raise BenchError(f"a payload of {outcome.source} gives {len(outcome.alerts)} alerts, not one")
 
 
-def _seconds(run: Callable[[], None], times: int = 1) -> float:
+def _ratio(ours: Callable[[], object], floor: Callable[[], object], rounds: int) -> float:
+    """Return the median of the rounds' ratios: what disturbs the machine disturbs both sides of a round."""
+    mine, theirs = _times(ours), _times(floor)
+    return statistics.median(
+        (_seconds(ours, mine) / mine) / (_seconds(floor, theirs) / theirs) for _ in range(rounds)
+    )
+
+
+def _times(work: Callable[[], object]) -> int:
+    """Return how often some work runs in its turn."""
+    work()
+    return max(1, round(_TURN / max(1e-9, _seconds(work, 3) / 3)))
+
+
+def _seconds(work: Callable[[], object], times: int) -> float:
     began = time.process_time()
     for _ in range(times):
-        run()
+        work()
     return time.process_time() - began
 
 
+def main(arguments: Sequence[str]) -> None:
+    """Print one run as JSON, for `measure`."""
+    print(json.dumps(run(int(arguments[0]))))
+
+
 if __name__ == "__main__":
-    print(json.dumps(main(int(sys.argv[1]))))
+    main(sys.argv[1:])

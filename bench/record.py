@@ -17,7 +17,7 @@ from bench.plot import draw
 from dev import setup
 
 FOLDER = setup.ROOT / "docs" / "benchmarks"
-_PACKAGES = ("azure-core", "azure-data-tables", "azure-functions", "azure-identity", "jmespath", "requests")
+_PACKAGES = ("azure-core", "azure-data-tables", "azure-functions", "azure-identity", "requests")
 
 
 def machine() -> dict[str, Any]:

@@ -3,9 +3,11 @@
     make map FILE=payload.json                        recognised, as the webhook would
     make map FILE=payload.json SOURCE=splunk          read by this mapping
     make map FILE=- ARGS="severity=High title=Test"   from standard input, with parameters as in the URL
+    make map FILE=payload.json ARGS=--anonymise       the payload with made-up values, to be sent with a report
 
 MAPPINGS_PATH names a folder of your own mappings, as it does for the app. Nothing is sent. Exits 1 if an event is
-refused or a mapping of yours is broken, 2 if the payload cannot be read at all.
+refused or a mapping of yours is broken, 2 if the payload cannot be read at all. With --anonymise the payload alone
+goes to standard output, and the exit code is 0 as soon as it can be read.
 """
 
 import json
@@ -18,7 +20,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from dev import approve
+from dev import anonymise, approve
 from shared.alerts import alert
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
@@ -26,6 +28,7 @@ from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.problems import Problem, WebhookError
 
 _USAGE = 'Name a payload: make map FILE=payload.json [SOURCE=splunk] [ARGS="severity=High"]'
+_ANONYMISE = "--anonymise"
 _COLOURS = {"machineId": "cyan", "eventTime": "cyan", "reportId": "cyan"}
 _MOST = 20  # events shown
 _VALUE, _ORIGIN = 48, 90
@@ -106,18 +109,37 @@ def _line(console: Console, text: Text) -> None:
     console.print(text, soft_wrap=not console.is_terminal)
 
 
+def anonymised(
+    body: bytes, query: Mapping[str, str], own: Path | None, mappings: Mappings
+) -> tuple[str, str]:
+    """Return the payload with made-up values, and what to say of it. Raises `WebhookError` if it cannot be read."""
+    text = anonymise.anonymise(body, own)
+    before, after = (anonymise.gist(one, query, mappings) for one in (body, text.encode()))
+    told = (
+        "Read it through before you send it: names of keys, and words that mappings know, are as they were."
+    )
+    if before != after:
+        told = f"It becomes {after}, the payload itself {before}. Say so when you send it.\n{told}"
+    return text, told
+
+
 def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console) -> int:
-    """Show what the payload of a file becomes. Return the exit code."""
-    files = [one for one in arguments if "=" not in one]
+    """Show what the payload of a file becomes, or the payload anonymised. Return the exit code."""
+    files = [one for one in arguments if "=" not in one and one != _ANONYMISE]
     query = dict(one.split("=", 1) for one in arguments if "=" in one)
     if len(files) != 1:
         _line(console, Text(_USAGE))
         return 2
-    folder = environ.get("MAPPINGS_PATH")
-    mappings = mapping.load(Path(folder) if folder else None)
-    _problems(console, mappings.broken)
+    own = Path(environ["MAPPINGS_PATH"]) if environ.get("MAPPINGS_PATH") else None
+    mappings = mapping.load(own)
     try:
         body = sys.stdin.buffer.read() if files[0] == "-" else Path(files[0]).read_bytes()
+        if _ANONYMISE in arguments:
+            text, told = anonymised(body, query, own, mappings)
+            print(text, file=console.file)
+            print(told, file=sys.stderr)
+            return 0
+        _problems(console, mappings.broken)
         outcome = approve.outcome_of(body, query, mappings)
     except OSError as error:
         _line(console, Text(f"{files[0]} cannot be read: {error.strerror}", "red"))

@@ -54,6 +54,16 @@ class Draft:
             if not self._take(name, self._candidates(name)) and not self._given(name, given.get(name)):
                 self._default(name)
 
+    def slips(self) -> list[str]:
+        """Return a note for each field whose places in the source's file found nothing in this payload, title first."""
+        names_ = sorted(self._source.fields, key=lambda name: name != "title")
+        return [
+            f"{name}: nothing stands at {', '.join(place.text for place in self._source.fields[name])}"
+            f" (fields of {self._source.name})"
+            for name in names_
+            if not any(True for place in self._source.fields[name] for _ in self._texts(place))
+        ]
+
     @property
     def complete(self) -> bool:
         """Say whether all three keys of a reference are there."""

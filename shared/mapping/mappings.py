@@ -4,6 +4,7 @@ A document goes to the source that the sender named, else to the one of the high
 user's own before ours, then by name), else to `generic`.
 """
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,12 @@ class Mappings:
         """
         named = self._named(source) if source else None
         run = Run(
-            self.recognition, self.sources["generic"], defaults=defaults, max_alerts=max_alerts, now=now
+            self.recognition,
+            self.sources["generic"],
+            defaults=defaults,
+            max_alerts=max_alerts,
+            now=now,
+            named=named.name if named else None,
         )
         if named:
             run.steps[f"the request names {named.name}"] = None
@@ -64,10 +70,11 @@ class Mappings:
 
     def _named(self, name: str) -> Source:
         found = self.sources.get(name.strip().lower())
-        if found is None:
+        if found is None or found.is_envelope:
+            near = difflib.get_close_matches(name.strip().lower(), self.names(), 3)
+            hint = f" Did you mean {' or '.join(near)}?" if near else ""
             raise problems.RequestError(
-                f"There is no source {alert.shown(name)}. Leave source out to have the payload recognised, or name one"
-                f" of {', '.join(self.names())}."
+                f"There is no source {alert.shown(name)}.{hint} Leave source out to have the payload recognised."
             )
         return found
 

@@ -44,6 +44,14 @@ class Recognition:
                 return source
         return named
 
+    def holds(self, source: Source, document: Node) -> bool:
+        """Say whether one of a source's conditions holds for a document."""
+        return any(condition.holds(document, document) for condition in source.recognise)
+
+    def yours(self) -> list[Source]:
+        """Return the sources of the user's own that recognise payloads by themselves."""
+        return [source for source in self._order if not source.ours and source.recognise]
+
 
 def _first_words(condition: Condition) -> Iterator[str]:
     """Yield the words of which a document has one at its top if a condition holds; none if that cannot be said."""

@@ -51,12 +51,14 @@ class Run:
         defaults: Mapping[str, str],
         max_alerts: int,
         now: float | None,
+        named: str | None = None,
     ) -> None:
         self._recognition = recognition
         self._generic = generic
         self._defaults = defaults
         self._max_alerts = max_alerts
         self._now = now
+        self._named = named
         self._left = STEPS + STEPS_PER_EVENT * max_alerts
         self._reader = Reader(self._spend)
         self._events = 0
@@ -108,6 +110,11 @@ class Run:
             if found and found.is_envelope:
                 self._unwrap(document, found, named, around, level)
                 return
+            if found is None:
+                for source in self._recognition.yours():
+                    self.steps[
+                        f"{source.name} (yours) does not recognise it: none of its conditions (recognise) holds"
+                    ] = None
             if found is None and deeper and (single := _single(document)):
                 self.steps["opened: the one thing in a wrapper"] = None
                 self.open(single, named, around, level + 1)
@@ -138,6 +145,8 @@ class Run:
         self._sources[found.name] = None
         if self._is_closed(found, document, document):
             return
+        if self._is_watched(found) and found.recognise and not self._recognition.holds(found, document):
+            self.steps[f"{found.name} does not recognise it: none of its conditions (recognise) holds"] = None
         found = _within(found, around)
         whole = functools.cache(lambda: scan.scan(document))
         for event, seen in _events(found, document):
@@ -168,12 +177,18 @@ class Run:
             self._ignored.append(_IN_DEFENDER)
         else:
             checked = draft.checked(self._now)
+            for slip in draft.slips() if self._is_watched(found) else ():
+                self.steps[slip] = None
             if checked.alert:
                 self._alerts.append(
                     Mapped(number, checked.alert, checked.notes, checked.time_truncated, draft.origins)
                 )
             else:
                 self._refused.append(Refused(number, checked.problems, draft.origins))
+
+    def _is_watched(self, found: Source) -> bool:
+        """Say whether slips in a source's file are told: it is the user's own, or the sender named it."""
+        return not found.ours or found.name == self._named
 
     def _is_closed(self, found: Source, document: Node, at: Node) -> bool:
         if self._says_closed(found, document, at):

@@ -74,7 +74,12 @@ def is_defenders(name: str) -> bool:
 
 
 def named_as(kind: str, name: str) -> bool:
-    """Say whether an object's name is of a kind of keys.json: `eventLike`, `bags` or `others`."""
+    """Say whether an object's name is of a kind of keys.json: `eventLike`, `bags`, `others` or `commands`."""
+    return len(name) <= _MAX_NAME and _named_as(kind, name)
+
+
+@functools.lru_cache(maxsize=16_384)
+def _named_as(kind: str, name: str) -> bool:
     return _singular(word(name.rpartition(".")[2])) in _kinds(kind)
 
 

@@ -3,19 +3,35 @@
 import importlib
 import io
 import json
+import random
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from bench import __main__, mapping_cost, memory, quota, record, rival, scale, table_operations
+from bench import (
+    __main__,
+    adversary,
+    mapped,
+    mapping_cost,
+    memory,
+    quota,
+    record,
+    rival,
+    scale,
+    shape,
+    table_operations,
+)
 from bench.figure import TIMES, Figure, Goal, Report, markdown, of_runs, quantile, skipped, table
 from bench.ground import BenchError, Form
 from bench.plot import Line, Plot, draw, ticks
+from dev import approve
+from shared.mapping import mappings as mapping
 
 AT_MOST = Goal("at most", 1.1, of_floor=True)
 AT_LEAST = Goal("at least", 0.85, of_floor=True)
+SMALL = 20_000
 
 
 @pytest.mark.parametrize(
@@ -131,12 +147,51 @@ def test_table_operations_are_counted() -> None:
     assert all(figure.met is not False for figure in figures.values())
 
 
-def test_a_frozen_ratio_stays_frozen(tmp_path: Path) -> None:
-    """The first measurement is the goal of later ones; a kind that is new gets its own."""
-    path = tmp_path / "frozen.json"
-    mapping_cost.freeze(path, {"splunk": 100.0})
-    mapping_cost.freeze(path, {"splunk": 50.0, "sentinel": 70.04})
-    assert mapping_cost.read(path) == {"splunk": 100.0, "sentinel": 70.0}
+def test_each_source_is_measured_by_one_event_that_is_accepted() -> None:
+    """What is timed is a whole alert, not a refusal; nearly every source that takes an event has such a pair."""
+    events = mapping_cost.events()
+    mappings = mapping.load()
+    for event in events.values():
+        outcome = approve.outcome_of(event.body, event.query, mappings)
+        assert (len(outcome.alerts), len(outcome.refused)) == (1, 0)
+    assert mapping_cost.NATIVE in events
+    assert {"generic", "sentinel", "splunk", "elastic", "qradar"} <= set(events)
+    assert len(events) > len(mappings.names()) * 0.8
+
+
+def test_a_recipe_builds_the_same_body_again() -> None:
+    """What the search prints is all that is needed: the choices that were made build the body, to the byte."""
+    chance = random.Random(10)
+    empty = 0
+    for _ in range(60):
+        recipe = tuple(chance.randrange(10**6) for _ in range(40))
+        body, choices = shape.body(recipe, SMALL)
+        assert len(body) == SMALL
+        assert (body, choices) == shape.body(choices, SMALL)
+        assert json.loads(body) is not None
+        empty += body.strip() == b"{}"
+    assert empty < 20  # the parts have no room in so small a body
+
+
+def test_a_changed_recipe_is_another_one() -> None:
+    """The worst are bred by small changes."""
+    chance = random.Random(1)
+    recipe = tuple(range(20))
+    changed = [adversary.changed(recipe, chance) for _ in range(50)]
+    assert sum(one != recipe for one in changed) > 45
+    assert all(abs(len(one) - len(recipe)) < 10 for one in changed)
+
+
+def test_the_worst_of_each_kind_is_kept() -> None:
+    """Many variants of one bad shape do not hide another bad shape."""
+    cost = mapped.Cost
+    found = [
+        adversary.Found((1,), "table, run", cost(0.9, 1, "")),
+        adversary.Found((2,), "table, run", cost(0.8, 1, "")),
+        adversary.Found((3,), "arrays, run", cost(0.2, 1, "")),
+        adversary.Found((4,), "arrays, keys", cost(0.1, 60, "")),
+    ]
+    assert [one.recipe for one in adversary.worst(found)] == [(4,), (1,), (3,)]
 
 
 def test_a_record_can_be_read_back(tmp_path: Path) -> None:

@@ -1,0 +1,230 @@
+"""A payload that can be shown to strangers: its shape and the names of its keys, with look-alikes for the values.
+
+What mapping may depend on stays, because mapping names it: every word that stands in our tables, sources and code,
+and in the user's own mappings, is known. All other values are replaced (`lookalike.py`), also within JSON in strings,
+base64 and texts; under the names of people, devices and command lines the known words as well.
+"""
+
+import ast
+import base64
+import functools
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus, unquote_plus
+
+from dev import approve
+from dev.lookalike import LookAlikes, words
+from shared.mapping.mappings import Mappings
+from shared.payload import body as payload
+from shared.payload.body import Number
+from shared.problems import WebhookError
+
+_SHARED = Path(__file__).resolve().parent.parent / "shared"
+_PACKAGES = ("alerts", "payload", "mapping")  # what a mapping can depend on
+_PROSE = re.compile(r"(?:[A-Za-z']+,? ){4}.*[.:?!](?:\s|$)", re.DOTALL)  # a sentence is for people
+_READABLE = (
+    "a an and are as at by for from has in into is it new not of on or that the this to was with exe dll"
+)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
+_IDENTIFIER = re.compile(r"[^0-9a-z]+")
+_PERSONAL = frozenset(
+    ("ip", "ips", "src", "dst", "dest", "dvc", "actor", "author", "machine", "violator", "tenant")
+)
+_PERSONAL_ENDS = (
+    *(
+        "user",
+        "username",
+        "userid",
+        "upn",
+        "mail",
+        "account",
+        "accountname",
+        "fullname",
+        "firstname",
+        "lastname",
+    ),
+    *(
+        "host",
+        "hosts",
+        "hostname",
+        "devicename",
+        "machinename",
+        "computer",
+        "computername",
+        "dnsname",
+        "fqdn",
+    ),
+    *(
+        "domain",
+        "sid",
+        "owner",
+        "assignee",
+        "person",
+        "reporter",
+        "caller",
+        "phone",
+        "organization",
+        "company",
+    ),
+    *("address", "addresses", "endpoint", "workstation", "commandline", "cmdline"),
+)
+_PERSONAL_INSIDE = frozenset(("name", "displayname", "value", "label", "id", "uid"))
+_NAMES, _VALUES = ("key", "name", "field", "type", "label", "id"), ("value", "values", "v", "val", "content")
+_CODES = frozenset(
+    ("typeuid", "classuid", "eventcode", "eventid")
+)  # numbers that say what kind of thing it is
+_CODE_DIGITS = 6
+
+
+def anonymise(body: bytes, own: Path | None = None) -> str:
+    """Return the JSON of a body with look-alikes for its values, one line for each of several documents.
+
+    `own` is a folder of the user's mappings. Raises `WebhookError` if the body cannot be read.
+    """
+    documents = payload.read(body, max_bytes=len(body))
+    made = _Payload(hashlib.sha256(body).digest(), known_words(own))
+    done = [made.value(document, "", personal=False) for document in documents]
+    return "\n".join(_json(one, "\n" if len(done) == 1 else "") for one in done)
+
+
+def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
+    """Return what a body and its anonymised copy have in common: what becomes of them, without any value."""
+    try:
+        outcome = approve.outcome_of(body, query, mappings)
+    except WebhookError as error:
+        return {"status": error.status}
+    return {
+        "source": outcome.source,
+        "ignored": outcome.ignored is not None,
+        "raised": [(one.event, one.alert.severity, one.alert.category) for one in outcome.alerts],
+        "refused": [
+            (one.event, sorted({problem.field for problem in one.problems})) for one in outcome.refused
+        ],
+    }
+
+
+@functools.cache
+def known_words(own: Path | None = None) -> frozenset[str]:
+    """Return the words that mapping may depend on, in small letters."""
+    folders = [_SHARED / package for package in _PACKAGES]
+    files = [path for folder in (*folders, own) if folder for path in sorted(folder.rglob("*"))]
+    texts = (text for path in files for text in _texts(path) if not _PROSE.match(text))
+    return frozenset(words(_READABLE)).union(*map(words, texts))
+
+
+def _texts(path: Path) -> Iterator[str]:
+    if path.suffix == ".json":
+        try:
+            yield from _strings(json.loads(path.read_bytes()))
+        except ValueError:
+            return  # a broken mapping of the user's own is told elsewhere
+    elif path.suffix == ".py":
+        tree = ast.parse(path.read_bytes())
+        told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+                yield node.value
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+
+
+class _Payload:
+    """One payload on its way to be anonymised."""
+
+    def __init__(self, seed: bytes, known: frozenset[str]) -> None:
+        self._like = LookAlikes(seed, known)
+
+    def value(self, value: Any, name: str, *, personal: bool) -> Any:
+        """Return a value as it may be shown. `name` is the key it stands under."""
+        if isinstance(value, dict):
+            return self._object(value, name)
+        if isinstance(value, list):
+            return [self.value(one, name, personal=personal) for one in value]
+        if isinstance(value, Number):
+            return Number(self._number(value, name))
+        return self._text(value, name, personal=personal) if isinstance(value, str) else value
+
+    def _object(self, where: dict[str, Any], around: str) -> dict[str, Any]:
+        names = {_plain(name): value for name, value in where.items() if isinstance(value, str)}
+        label = next((names[one] for one in _NAMES if one in names), "") if _is_pair(where) else ""
+        return {
+            self._like.name(name): self.value(
+                value,
+                name,
+                personal=_is_personal(name, around) or (_plain(name) in _VALUES and _is_personal(label, "")),
+            )
+            for name, value in where.items()
+        }
+
+    def _number(self, text: str, name: str) -> str:
+        code = _plain(name) in _CODES and len(text) <= _CODE_DIGITS
+        return text if code else self._like.number(text)
+
+    def _text(self, text: str, name: str, *, personal: bool) -> str:
+        start = text.lstrip()[:1]
+        if start in ("{", "[", '"') and (inner := payload.parse(text)) is not None:
+            return _json(self.value(inner, name, personal=personal))
+        if "%" in text and quote_plus(inner := unquote_plus(text)).lower() == text.lower():
+            return quote_plus(self._text(inner, name, personal=personal))
+        if start in ("{", "[") and "&quot;" in text:
+            return html.escape(self._text(html.unescape(text), name, personal=personal))
+        if (inner := _from_base64(text)) is not None:
+            return base64.b64encode(self._text(inner, name, personal=personal).encode()).decode()
+        if text.isascii() and text.isdigit():
+            return self._number(text, name)
+        return self._like.text(text, personal=personal)
+
+
+def _is_pair(where: dict[str, Any]) -> bool:
+    plain = set(map(_plain, where))
+    return not plain.isdisjoint(_NAMES) and not plain.isdisjoint(_VALUES)
+
+
+def _is_personal(name: str, around: str) -> bool:
+    plain = _plain(name)
+    if plain in _PERSONAL_INSIDE:
+        return bool(around) and _is_personal(around, "")
+    return plain in _PERSONAL or plain.endswith(_PERSONAL_ENDS)
+
+
+def _plain(name: str) -> str:
+    return _IDENTIFIER.sub("", name.lower())
+
+
+def _from_base64(text: str) -> str | None:
+    """Return the readable text that is encoded, or None: a word is no base64 by chance."""
+    if not _BASE64.fullmatch(text) or len(text) % 4:
+        return None
+    inner = payload.from_base64(text)
+    readable = inner is not None and all(one.isprintable() or one in "\r\n\t" for one in inner)
+    return inner if readable else None
+
+
+def _json(value: Any, gap: str = "") -> str:
+    """Return JSON with numbers as they were written. `gap` is the line break to its own level, "" for one line."""
+    if isinstance(value, Number):
+        return str(value)
+    inner = gap and gap + "  "
+    if isinstance(value, dict) and value:
+        parts = [f"{_json(name)}: {_json(one, inner)}" for name, one in value.items()]
+    elif isinstance(value, list) and value:
+        parts = [_json(one, inner) for one in value]
+    else:
+        return json.dumps(value, ensure_ascii=False)
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    return start + inner + f",{inner or ' '}".join(parts) + gap + end
