@@ -71,7 +71,8 @@ class Steps:
         if index == len(nodes):
             yield at
             return
-        for end in self._node(*nodes[index], text, at):
+        kind, what = nodes[index]
+        for end in self._node(kind, what, text, at):
             yield from self._sequence(nodes, index + 1, text, end)
 
     def _node(self, kind: Any, what: Any, text: str, at: int) -> Iterator[int]:
@@ -79,7 +80,7 @@ class Steps:
         if _is_one(kind):
             yield from [at + 1] if at < len(text) and self._takes(kind, what, text[at]) else []
         elif kind in _REPEATS:
-            yield from self._repeat(kind, *what, text, at)
+            yield from self._repeat(kind, what, text, at)
         elif kind in (sre.ASSERT, sre.ASSERT_NOT):
             yield from [at] if self._holds(what, text, at) is (kind is sre.ASSERT) else []
         elif kind is sre.AT:
@@ -96,9 +97,8 @@ class Steps:
         start = at if direction > 0 else at - inner.getwidth()[0]
         return start >= 0 and next(self._sequence(inner, 0, text, start), None) is not None
 
-    def _repeat(  # noqa: PLR0917  # a node's parts, and where it stands
-        self, kind: Any, least: int, most: int, inner: Any, text: str, at: int
-    ) -> Iterator[int]:
+    def _repeat(self, kind: Any, what: Any, text: str, at: int) -> Iterator[int]:
+        least, most, inner = what
         if most is not sre.MAXREPEAT:
             least, most = min(least, _BOUND), min(most, _BOUND)
         if kind is sre.POSSESSIVE_REPEAT:
@@ -188,7 +188,7 @@ def _takes(kind: Any, what: Any, character: str, dotall: bool) -> bool:
         held = {"DIGIT": character.isdigit(), "SPACE": character.isspace(), "WORD": _is_word(character)}
         return held[name.rpartition("_")[2]] is not ("NOT" in name)
     negated = what[0][0] is sre.NEGATE
-    return any(_takes(*one, character, dotall) for one in what[negated:]) is not negated
+    return any(_takes(name, one, character, dotall) for name, one in what[negated:]) is not negated
 
 
 def _is_word(character: str) -> bool:
