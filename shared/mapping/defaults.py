@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from shared.payload import candidates, hunting, lists, names
+from shared.payload import candidates, hunting, names
 from shared.payload.grouping import MACHINE, REPORT, Group, Text, order
 from shared.payload.paths import Node
+from shared.payload.values import texts as texts_of
 
 _SHORT, _LONG = 255, 4_096
 _WHO = (
@@ -51,7 +52,7 @@ class Row:
         for column in columns:
             for path in (f"`{self._prefix}`.{column}", column) if self._prefix else (column,):
                 for node in self._row.find(path):
-                    if texts := lists.texts(node.value):
+                    if texts := texts_of(node.value):
                         return texts[0]
         return None
 

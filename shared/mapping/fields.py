@@ -8,10 +8,11 @@ from shared.alerts.placeholder import unfilled
 from shared.mapping import defaults, references
 from shared.mapping.event import Event
 from shared.mapping.source import Place, Rule, Source
-from shared.payload import candidates, grouping, lists, names
+from shared.payload import candidates, grouping, names
 from shared.payload.grouping import Text, order
 from shared.payload.paths import Node, find, shown
 from shared.payload.scan import Scan
+from shared.payload.values import texts as texts_of
 from shared.problems import Problem
 
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
@@ -110,7 +111,7 @@ class Draft:
                         None,
                         [
                             (one, shown(self._event.values[name].place))
-                            for one in lists.texts(self._event.values[name].value)
+                            for one in texts_of(self._event.values[name].value)
                         ],
                     )
 
@@ -134,7 +135,7 @@ class Draft:
                 texts = [(_JOINED[name].join(dict.fromkeys(text for text, _ in texts)), texts[0][1])]
             yield from ((candidate, place) for candidate in texts)
         if node := self._event.values.get(name):
-            yield from (((text, shown(node.place)), None) for text in lists.texts(node.value))
+            yield from (((text, shown(node.place)), None) for text in texts_of(node.value))
         told = sorted(self._group.texts.get(name, ()), key=order)
         if name == "category":
             told += filter(_names_category, self._group.texts.get("tag", ()))
@@ -152,10 +153,10 @@ class Draft:
         if place.template is None:
             for found in nodes:
                 for node in found:
-                    for text in lists.texts(node.value):
+                    for text in texts_of(node.value):
                         yield text, shown(node.place)
             return
-        firsts = [next((text for node in found for text in lists.texts(node.value)), None) for found in nodes]
+        firsts = [next((text for node in found for text in texts_of(node.value)), None) for found in nodes]
         if all(firsts):
             pieces = place.template.split("{}")
             filled = "".join(f"{piece}{text}" for piece, text in zip(pieces, [*firsts, ""], strict=True))
@@ -303,7 +304,10 @@ class Draft:
 
 def _names_category(tag: Text) -> bool:
     """Say whether a tag names a category: most say something else."""
-    return vocabulary.category([tag[2]]).text != vocabulary.NO_EQUAL
+    try:
+        return vocabulary.category([tag[2]]).text != vocabulary.NO_EQUAL
+    except ValueError:
+        return False
 
 
 def holds(rule: Rule, document: Node, at: Node) -> bool:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from shared.alerts import alert
 from shared.mapping.defaults import Row
 from shared.mapping.event import Event
-from shared.payload import grouping, hunting, lists, names
+from shared.payload import grouping, hunting, names
 from shared.payload.grouping import Finding, Group
+from shared.payload.values import texts as texts_of
 from shared.problems import Problem
 
 _ADVICE = {
@@ -38,12 +39,12 @@ def taken(event: Event, group: Group) -> Taken:
     own = {
         name: Finding(texts[0], node.place)
         for name, node in event.reference.items()
-        if len(texts := list(dict.fromkeys(lists.texts(node.value)))) == 1
+        if len(texts := list(dict.fromkeys(texts_of(node.value)))) == 1
     }
     several = {
         name: f"has different values: {', '.join(map(alert.shown, texts[:3]))}."
         for name, node in event.reference.items()
-        if len(texts := list(dict.fromkeys(lists.texts(node.value)))) > 1
+        if len(texts := list(dict.fromkeys(texts_of(node.value)))) > 1
     }
     seen, differ = group.values(), group.differ()
     if not own and not several:

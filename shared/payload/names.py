@@ -18,13 +18,25 @@ KEYS = ("machineId", "eventTime", "reportId")
 """The three fields that together name an event: its reference."""
 
 _TABLES = Path(__file__).parent / "tables"
-_NOT_A_WORD = re.compile(r"(?!^@)[^0-9a-z]+")
+_NOT_A_WORD = re.compile(r"(?!^@timestamp$)[^0-9a-z]+")
 _TYPE = re.compile(r"_[sdtgb]$")
 _UNIT = re.compile(r" ?[\[(][^\[\]()]{1,20}[\])]$")  # Timestamp [UTC]
+_INDEX = re.compile(r"(?<=[^ ])\[([A-Za-z_][^\[\]]*)\]")  # alert[DeviceId], of forms
 _APART = frozenset(
-    ("nested", "path", "eventLike", "bags", "others", "commands")
-)  # what in keys.json is no field
+    ("nested", "path", "eventLike", "bags", "others", "commands", "pasts", "parts")
+)  # in keys.json no field
 _MAX_NAME = 100
+_ATTACK = (
+    "technique",
+    "techniques",
+    "techniqueid",
+    "techniqueids",
+    "tactic",
+    "tactics",
+    "tacticid",
+    "tacticids",
+)
+_LONGEST_ATTACK = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,7 @@ def is_defenders(name: str) -> bool:
 
 
 def named_as(kind: str, name: str) -> bool:
-    """Say whether an object's name is of a kind of keys.json: `eventLike`, `bags`, `others` or `commands`."""
+    """Say whether a name is of a kind of keys.json: `eventLike`, `bags`, `others`, `commands`, `pasts` or `parts`."""
     return len(name) <= _MAX_NAME and _named_as(kind, name)
 
 
@@ -103,15 +115,17 @@ def meanings(parent: str, name: str, *, top: bool) -> tuple[Meaning, ...]:
 
 @functools.lru_cache(maxsize=16_384)
 def _meanings(parent: str, name: str, top: bool) -> tuple[Meaning, ...]:
-    if name in ("rows", "Rows", "values", "Values", "data"):
+    if name in ("rows", "Rows", "values", "Values", "data", "datarows", "data_array"):
         return (Meaning("rows", name),)
     known, nested = _known()
     if name[-5:].lower() == "label" and len(name) > len("label"):
         return (Meaning("label", name[:-5].rstrip("_. ")), *known.get(word(name), ()))
-    outer, _, bare = name.replace("/", ".").rpartition(".")
+    outer, _, bare = _INDEX.sub(r".\1", name.replace("/", ".")).rpartition(".")
     bare = _UNIT.sub("", bare)
     last = word(bare)
     found = known.get(last, ()) or _flattened(bare)
+    if not found and last.endswith(_ATTACK) and len(last) < _LONGEST_ATTACK:
+        found = (Meaning("text", "category", len(table("texts")["category"])),)
     if last in nested:
         owner = word(outer.rpartition(".")[2] or parent)
         for spelled in dict.fromkeys((owner, owner.removesuffix("s"))) if owner else ():

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from shared.payload import lists, names, texts
+from shared.payload import names, pairs, texts
 
 
 class Reader:
@@ -14,7 +14,7 @@ class Reader:
         self._texts: dict[str, Any] = {}
         self._loose: dict[str, Any] = {}
         self._pairs: dict[
-            int, tuple[list[Any], list[lists.Entry] | None]
+            int, tuple[list[Any], list[pairs.Entry] | None]
         ] = {}  # by id(); what is kept keeps its id
         self._indexes: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}  # the same
 
@@ -33,11 +33,11 @@ class Reader:
             found = self._loose[text]
         return found
 
-    def pairs(self, items: list[Any]) -> list[lists.Entry] | None:
+    def pairs(self, items: list[Any]) -> list[pairs.Entry] | None:
         """Return the entries of a list of names and values; None if it is another list."""
         if id(items) not in self._pairs:
             self.spend(2 + (len(items) >> 1))
-            self._pairs[id(items)] = items, lists.pairs(items)
+            self._pairs[id(items)] = items, pairs.pairs(items)
         return self._pairs[id(items)][1]
 
     def index(self, where: dict[str, Any]) -> dict[str, str]:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.alerts import alert
-from shared.payload import candidates, grouping, lists, names, texts
+from shared.payload import candidates, grouping, names, pairs, rows, texts
 from shared.payload.grouping import MACHINE, REPORT, TIME, Finding, Group
 from shared.payload.names import Meaning
 from shared.payload.paths import Node, Place, extended, name_of, shown
 from shared.payload.reader import Reader
+from shared.payload.values import texts as texts_of
 
 MAX_LEVELS = 20
 """Objects and arrays inside each other that are looked into: eight objects, each in an array, and some room."""
@@ -193,7 +194,7 @@ class _Walk:
         self, where: Mapping[str, Any], place: Place, level: int, strings: int, *, others: bool
     ) -> list[Group]:
         found: list[Group] = []
-        for row in lists.rows(where) or ():
+        for row in rows.rows(where) or ():
             entries = [(name, value, extended(place, steps)) for name, value, steps in row]
             found += self._object(entries, _joined(row), place, level + 1, strings, others=others)
         return grouping.of_array(found, self._spend)
@@ -247,7 +248,7 @@ class _Walk:
         """Note what stands under a name that means something."""
         self._spend(_CHECK)
         if meaning.kind == "text":
-            told = lists.texts(value)
+            told = texts_of(value)
             if meaning.field == "title":
                 told = [texts.headline(text) for text in told if not texts.is_record(text)]
             elif meaning.scale:
@@ -256,7 +257,7 @@ class _Walk:
             if found:
                 group.tell(meaning.field, found)
             return
-        for text in lists.texts(value):
+        for text in texts_of(value):
             if meaning.kind == "lookalike":
                 self._unlike(meaning.field, place, meaning.reason)
             elif canonical := alert.canonical(meaning.field, text):
@@ -265,7 +266,7 @@ class _Walk:
                 group.reject(meaning.field, Finding(text, place))
 
 
-def _joined(entries: Iterable[lists.Entry]) -> dict[str, Any]:
+def _joined(entries: Iterable[pairs.Entry]) -> dict[str, Any]:
     """Return entries as an object; of a name that is there twice, the first."""
     found: dict[str, Any] = {}
     for name, value, _ in entries:

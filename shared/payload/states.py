@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from shared.alerts import alert
-from shared.payload import lists, names
+from shared.payload import names
 from shared.payload.reader import Reader
+from shared.payload.values import texts as texts_of
 
 _TOKEN = re.compile(r"[a-z]+|[A-Z]{2,}(?![a-z])|[A-Z][a-z]*|[^\W\d_A-Za-z]+|\d+")
 _MAX_STATE = 60
@@ -50,7 +51,7 @@ def test(where: Iterable[Any], reader: Reader) -> str | None:
                 if _plain(text) in _plains("tests", "words"):
                     return f"{index[word]} is {alert.shown(text)}"
         for word in _words("tests", "texts").intersection(index):
-            for text in lists.texts(values[index[word]]):
+            for text in texts_of(values[index[word]]):
                 if any(
                     phrase in text[:_MAX_TEXT].lower() for phrase in names.table("states")["tests"]["phrases"]
                 ):
@@ -104,7 +105,7 @@ def _is_message(text: str, beside: Iterable[str]) -> bool:
 
 
 def _short(value: Any) -> list[str]:
-    return [text for text in lists.texts(value) if len(text) <= _MAX_STATE]
+    return [text for text in texts_of(value) if len(text) <= _MAX_STATE]
 
 
 @functools.lru_cache(maxsize=4_096)

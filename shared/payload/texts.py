@@ -4,22 +4,30 @@ Plain functions, each linear in its text. What they give is read like any other 
 holds nothing gives None.
 """
 
+import ast
+import base64
 import csv
 import html
+import json
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
-from shared.payload import body, names
+from shared import problems
+from shared.payload import body, compression, names
 
 SHORTEST = len('{"a":1}')
 """A shorter text holds nothing."""
 
 _BASE64 = frozenset(("ey", "ew", "W3", "Ww", "Wy"))  # the first letters of { and [ encoded, whatever follows
+_GZIP = "H4sI"
+_MAX_OPENED = 1_048_576  # bytes
 _PYTHON = (("'", '"'), (": None", ": null"), (": True", ": true"), (": False", ": false"))
 _RUBY = re.compile(r'"((?:[^"\\]|\\.)*+)"|:(\w{1,100})(?= ?=>)|( ?=> ?)|\bnil\b', re.ASCII)
 _GO = re.compile(r"(?<![\w.:-])([A-Za-z_][\w.]{0,99}):([^\s\[\]{},;]++)", re.ASCII)
 _PHP = re.compile(r"\[([A-Za-z_]\w{0,99})\] => ([^\n]++)", re.ASCII)
+_CONSTRUCTED = re.compile(r"\w{1,60}\([^()]{0,4096}=", re.ASCII)  # Event(a=b), of Kotlin and Lombok
 _BARE_NAME = re.compile(r"([{,]\s*)([A-Za-z_$][\w$]{0,99}):", re.ASCII)
 _MAX_PRINTED = 65_536
 _MAX_ASSIGNED = _MAX_LINES = _MAX_ROWS = 1_000
@@ -36,7 +44,8 @@ _ROW = re.compile(r"<tr[^<>]*>", re.IGNORECASE)
 _CELL = re.compile(r"<t[dh][^<>]*>", re.IGNORECASE)
 _BREAK = re.compile(r"<br[^<>]{0,20}>|</?(?:p|div|li|tr|h\d)\b[^<>]{0,200}>", re.IGNORECASE)
 _ELEMENT = re.compile(
-    r"<(?:\w{1,40} Name=['\"])?([\w.-]{1,100})['\"]?>([^<>]{1,4096})</", re.ASCII | re.IGNORECASE
+    r"<(?:\w{1,40}:)?(?:\w{1,40} Name=['\"])?([\w.-]{1,100})['\"]?>(?:<!\[CDATA\[)?([^<>\]]{1,4096})(?:\]\]>)?</",
+    re.ASCII | re.IGNORECASE,
 )
 _TAG = re.compile(r"<[^<>]*>")
 _DELIMITERS = (",", "\t", ";")
@@ -57,9 +66,20 @@ def structured(text: str) -> Any:
         if found is None and "'" in text[1:3]:
             found = body.parse(_python(text))
         return found if isinstance(found, dict | list | str) else None
-    if text[:2] in _BASE64:
-        return body.parse(body.from_base64(text) or "")
+    if text[:2] in _BASE64 or text[:4] == _GZIP:
+        return body.parse(_decoded(text) or "")
     return None
+
+
+def _decoded(text: str) -> str | None:
+    """Return the text in base64, also as URLs write it and of what is compressed; None if it is none."""
+    plain = text.strip().replace("-", "+").replace("_", "/")
+    try:
+        raw = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+        opened = compression.opened(raw, max_bytes=_MAX_OPENED) if text[:4] == _GZIP else raw
+        return opened.decode("utf-8-sig")
+    except (ValueError, problems.PayloadError):
+        return None
 
 
 def loose(text: str) -> Any:
@@ -70,12 +90,14 @@ def loose(text: str) -> Any:
         return inner
     if (rows := _delimited(text)) is not None:
         return rows
-    if "=> " in text and (found := dict(_PHP.findall(text))):
+    if "=> " in text and (found := _collected(_PHP.findall(text))):
         return found
-    if text[:1] in ("{", "@", "["):
+    if text[:1] in ("{", "@", "[") or _CONSTRUCTED.match(text):
         text = text.rstrip("}]) \r\n")
+    elif "<" in text:
+        text = _TAG.sub(" ", text)
     found = listed(text) | assigned(text)
-    close = dict(_GO.findall(text))
+    close = _collected(_GO.findall(text))
     if sum(map(names.means, close)) > sum(map(names.means, found)):
         return close
     return found or None
@@ -106,18 +128,20 @@ def assigned(text: str) -> dict[str, Any]:
 
     An unquoted value goes on to the next name, as in the extensions of CEF and LEEF.
     """
-    found: dict[str, list[str]] = {}
+    return _collected(_assignments(text))
+
+
+def _assignments(text: str) -> Iterator[tuple[str, str]]:
     name = _ASSIGNMENT.search(text)
     for _ in range(_MAX_ASSIGNED):
         if not name:
-            break
+            return
         quoted = _QUOTED.match(text, name.end())
         following = _ASSIGNMENT.search(text, quoted.end() if quoted else name.end())
         value = quoted[1] if quoted else text[name.end() : following.start() if following else len(text)]
         if value := _ESCAPED.sub(r"\1", value.strip(" \t\r\n,;|^")):
-            found.setdefault(name[1], []).append(value)
+            yield name[1], value
         name = following
-    return _singles(found)
 
 
 def listed(text: str) -> dict[str, Any]:
@@ -125,12 +149,15 @@ def listed(text: str) -> dict[str, Any]:
 
     A name that is there twice gets a list of its values.
     """
-    found: dict[str, list[str]] = {}
-    for line in _LINE.split(text, _MAX_LINES)[:_MAX_LINES]:
-        name, sign, value = line.partition(":" if ":" in line.partition(" = ")[0] else " = ")
-        if sign and 0 < len(name) < _MAX_NAME and (value := value.strip(" \t\r*`")):
-            found.setdefault(name.strip(_MARKS), []).append(value)
-    return _singles(found)
+    lines = _LINE.split(text.replace("\uff1a", ": "), _MAX_LINES)[:_MAX_LINES]
+    parts = (line.partition(":" if ":" in line.partition(" = ")[0] else " = ") for line in lines)
+    return _collected(
+        (name.strip(_MARKS), value)
+        for name, sign, rest in parts
+        if sign
+        and 0 < len(name) < _MAX_NAME
+        and (value := rest.strip(" \t\r*`{}" if "{{" in rest else " \t\r*`"))
+    )
 
 
 def headed(text: str) -> tuple[str, str] | None:
@@ -152,11 +179,23 @@ def headline(text: str) -> str:
     return _LINK.sub("", line).strip(_MARKS + "#")
 
 
-def _singles(found: dict[str, list[str]]) -> dict[str, Any]:
+def _collected(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return pairs as an object. A name that is there twice gets a list of its different values."""
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values = found.setdefault(name, [])
+        if value not in values:
+            values.append(value)
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
 def _python(text: str) -> str:
+    """Return what Python printed of an object as JSON, as far as that can be told."""
+    if len(text) <= _MAX_PRINTED and text.lstrip()[:1] in ("{", "["):
+        try:
+            return json.dumps(ast.literal_eval(text.strip()), default=str)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            pass
     for theirs, ours in _PYTHON:
         text = text.replace(theirs, ours)
     return text
@@ -173,22 +212,20 @@ def _as_json(found: re.Match[str]) -> str:
 
 def _delimited(text: str) -> Any:
     """Return the rows of a text in CSV, or of a Markdown table, whose header names a known key."""
-    start = text.lstrip()
-    header, newline, _ = start.partition("\n")
-    if not newline or len(header) > 4_096:  # noqa: PLR2004  # a header of names
+    lines = [line for line in text.replace("\r\n", "\n").split("\n", _MAX_ROWS)[:_MAX_ROWS] if line.strip()]
+    if len(lines) < 2:  # noqa: PLR2004  # a header and a row
         return None
-    if header.count("|") > 1:
-        lines = [line.strip().strip("|") for line in start.split("\n", _MAX_ROWS)[:_MAX_ROWS] if "|" in line]
-        cells = [[cell.strip(" `*") for cell in line.split("|")] for line in lines]
+    barred = [line.strip().strip("|") for line in lines if line.count("|") > 1]
+    if len(barred) > 1:
+        cells = [[cell.strip(" `*") for cell in line.split("|")] for line in barred]
         cells = [row for row in cells if not all(set(cell) <= set(":- ") for cell in row)]
-        return _pairs(cells) or _table(cells)
+        return (_pairs(cells) or _table(cells)) if cells else None
+    header = next((index for index, line in enumerate(lines) if not line.startswith("#")), 0)
     for delimiter in _DELIMITERS:
-        if header.count(delimiter) > 0 and any(
-            names.means(cell.strip('" \r')) for cell in header.split(delimiter)
-        ):
-            lines = start.replace("\r\n", "\n").split("\n", _MAX_ROWS)[:_MAX_ROWS]
+        names_in = lines[header][:4_096].split(delimiter)
+        if len(names_in) > 1 and any(names.means(cell.strip('" ')) for cell in names_in):
             try:
-                return _table(list(csv.reader(lines, delimiter=delimiter)))
+                return _table(list(csv.reader(lines[header:], delimiter=delimiter)))
             except csv.Error:
                 return None
     return None
@@ -200,7 +237,9 @@ def _markup(text: str) -> Any:
     rows = [row for row in rows if row]
     if rows and (found := _pairs(rows) or _table(rows)):
         return found
-    elements = {name: html.unescape(value) for name, value in _ELEMENT.findall(text) if names.means(name)}
+    elements = _collected(
+        (name, html.unescape(value)) for name, value in _ELEMENT.findall(text) if names.means(name)
+    )
     if elements:
         return elements
     if not _BREAK.search(text):
@@ -212,7 +251,7 @@ def _pairs(rows: list[list[str]]) -> dict[str, Any] | None:
     """Return rows of a name and a value each as an object; None if they are others."""
     if not all(len(row) == 2 for row in rows) or all(map(names.means, rows[0])):  # noqa: PLR2004  # a pair
         return None
-    found = {name.strip(" :"): value for name, value in rows}
+    found = _collected((name.strip(" :"), value) for name, value in rows)
     return found if any(map(names.means, found)) else None
 
 
@@ -225,4 +264,4 @@ def _table(rows: list[list[str]]) -> list[dict[str, Any]] | None:
     rows = [row for row in rows if any(row)]
     if len(rows) < 2 or not any(names.means(cell) for cell in rows[0]):  # noqa: PLR2004  # a header and a row
         return None
-    return [dict(zip(rows[0], row, strict=False)) for row in rows[1:]]
+    return [_collected(zip(rows[0], row, strict=False)) for row in rows[1:]]

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shared.payload import lists, names
+from shared.payload import names
 from shared.payload.paths import Node, extended
+from shared.payload.rows import rows as table_rows
 
 _LISTS = {"value": ("validationtokens",), "data": ("success",), "resources": ("meta",)}
 _OF_AN_ALERT = frozenset(
@@ -64,7 +65,7 @@ def _is_reply(name: str, index: dict[str, str], beside: tuple[str, ...]) -> bool
 def _rows(table: Node) -> list[Node]:
     """Return the rows of a table as objects. Each is told to stand in its row, each cell in its column."""
     is_table = isinstance(table.value, dict) and "rows" in table.reader.index(table.value)
-    found = lists.rows(table.value) if is_table else None
+    found = table_rows(table.value) if is_table else None
     rows = []
     for entries in found or ():
         place = extended(table.place, entries[0][2][:2]) if entries else table.place

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from shared.mapping import references
 from shared.mapping.event import Event
-from shared.payload import lists, scan
+from shared.payload import scan
 from shared.payload.paths import Node
+from shared.payload.values import texts as texts_of
 from shared.problems import Problem
 
 _EVENTS = ("collectionElements.references", "event", "udm", "events", "resultEvents.eventSamples")
@@ -100,7 +101,7 @@ def _event(udm: Node, document: Node) -> Event:
     log = udm.first("metadata.logType")
     problems: tuple[Problem, ...] = ()
     if log and not ours and not known:
-        problems = (Problem("reportId", _ANOTHER_LOG.format(next(iter(lists.texts(log.value)), "another"))),)
+        problems = (Problem("reportId", _ANOTHER_LOG.format(next(iter(texts_of(log.value)), "another"))),)
     if host := udm.first("principal.hostname", "principal.asset.hostname"):
         values["device"] = host
     return Event(udm, within or (udm.inside({}),), values=values, notes=notes, problems=problems)
@@ -109,7 +110,7 @@ def _event(udm: Node, document: Node) -> Event:
 def _exact(time: Node, document: Node) -> Node | None:
     """Return the time that the detection's outcome carries, if the event's is that one with digits lost."""
     for node in document.find("detection.outcomes.Timestamp", "detection.outcomes.eventTime"):
-        for text in lists.texts(node.value):
+        for text in texts_of(node.value):
             if text.startswith(str(time.value).rstrip("Z")):
                 return Node(text, node.place, node.reader)
     return None

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from shared.mapping import references
 from shared.mapping.event import Event
-from shared.payload import lists
 from shared.payload.paths import Node
+from shared.payload.values import texts as texts_of
 
 _INSIDE = ("unmapped", "raw_data", "enrichments", "observables", "evidences.data")
 _MAKERS = (
@@ -32,14 +32,14 @@ def events(document: Node) -> Iterator[Event]:
     devices = [
         node for path in _DEVICES for node in document.find(path) if len(str(node.value)) == _DEVICE_ID
     ]
-    different = list(dict.fromkeys(text for node in devices for text in lists.texts(node.value)))
+    different = list(dict.fromkeys(text for node in devices for text in texts_of(node.value)))
     if different:
         values["machineId"] = devices[0] if len(different) == 1 else devices[0].inside(different)
     if any(
         "Defender" in text
         for path in _MAKERS
         for node in document.find(path)
-        for text in lists.texts(node.value)
+        for text in texts_of(node.value)
     ):
         if time := document.first(*_TIMES):
             values["eventTime"] = time

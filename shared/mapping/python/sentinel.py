@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.mapping.event import Event
-from shared.payload import lists, names, texts
+from shared.payload import names, texts
 from shared.payload.paths import Node
+from shared.payload.values import texts as texts_of
 from shared.problems import Problem
 
 _COLUMNS = dict(zip(names.KEYS, ("DeviceId", "Timestamp", "ReportId"), strict=True))
@@ -107,7 +108,7 @@ def _key(where: Node, name: str) -> Node | None:
 
 def _several(node: Node) -> list[Node]:
     """Return the values of a key: the elements of a list, also of one in a text."""
-    return [one for one in node.elements() if lists.texts(one.value)]
+    return [one for one in node.elements() if texts_of(one.value)]
 
 
 def _is_list(node: Node) -> bool:
@@ -116,7 +117,7 @@ def _is_list(node: Node) -> bool:
 
 def _packed(alert: Node, packed: Node, custom: Node) -> Iterator[Event]:
     for node in packed.elements():
-        for text in lists.texts(node.value):
+        for text in texts_of(node.value):
             parts = texts.packed(text)
             if parts is None:
                 problem = Problem("payload", _BROKEN.format(text[:200]))
@@ -134,7 +135,7 @@ def _devices(entities: Sequence[Node]) -> dict[str, Node]:
         for entity in one.elements()
         for node in (entity.first("properties") or entity).find(*_DEVICES)
     ]
-    different = list(dict.fromkeys(text for node in found for text in lists.texts(node.value)))
+    different = list(dict.fromkeys(text for node in found for text in texts_of(node.value)))
     if not different:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Lists that stand for an object: of names and values, of columns and rows, of a card's texts.
+"""Lists that stand for an object: of names and values, of a card's texts.
 
 Each entry is told with its place in the list, so that what was found can be shown where the sender wrote it.
 """
@@ -6,8 +6,8 @@ Each entry is told with its place in the list, so that what was found can be sho
 from collections.abc import Mapping
 from typing import Any
 
-from shared.payload import names
-from shared.payload import texts as text_forms
+from shared.payload import names, texts
+from shared.payload.values import is_plain, scalar
 
 Entry = tuple[str, Any, tuple[str | int, ...]]
 """One entry of an object: its name, its value, and the steps from the list to the value."""
@@ -41,48 +41,16 @@ _VALUES = (
     "columnvalue",
     "content",
     "displayvalue",
+    "displaytext",
     "stringvalue",
     "data",
 )
 _VALUE_ENDS = ("value", "answer", "content", "text", "data")
-_COLUMNS = ("columns", "fields", "headers", "header")
-_ROWS = ("rows", "values", "data")
 _MAX_PAIR_SIZE = 5  # a pair has a name, a value, and little else; more where the names mean something
 _MAX_KNOWN_SIZE = 16
-_MAX_VALUES = 20  # of an array under a known name
 _SOME = 20  # items that are asked for the names they know
-_SCALARS = (
-    "Label",
-    "label",
-    "displayName",
-    "display_value",
-    "value",
-    "Value",
-    "$date",
-    "$numberLong",
-    "stringValue",
-    "intValue",
-    "#text",
-    "_",
-    "string",
-    "long",
-    "S",
-    "N",
-)
-_ATTRIBUTES = ("$", "_attributes", "@", "attributes", "attr")
-_TYPES = (
-    "value",
-    "string",
-    "long",
-    "integer",
-    "int",
-    "double",
-    "number",
-    "text",
-    "date",
-    "datetime",
-    "keyword",
-)
+_ATTRIBUTES = ("$", "_attributes", "@", "attributes", "#attributes", "attr")
+_TYPES = frozenset(("type", "typename", "datatype", "fieldtype", "kind", "mode"))
 
 
 def pairs(items: list[Any]) -> list[Entry] | None:
@@ -106,7 +74,7 @@ def pairs(items: list[Any]) -> list[Entry] | None:
                 for item in items
                 if isinstance(item, dict) and isinstance(item.get(wrapper), dict)
             ]
-            found = pairs(within) if len(within) == len(items) else None
+            found = pairs(within) if 2 * len(within) > len(items) else None
             return (
                 [(name, value, (steps[0], wrapper, *steps[1:])) for name, value, steps in found]
                 if found
@@ -147,9 +115,16 @@ def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
     ]
     if any(_is_deep(item, value, known=known) for item in items[:_SOME]):
         return None
-    if not found or all(scalar(one) is None and not _is_plain(one) for _, one, _ in found):
+    if not found or all(_is_record(one) for _, one, _ in found):
         return None
     return found
+
+
+def _is_record(value: Any) -> bool:
+    """Say whether a value is an object, or a text that holds one."""
+    if isinstance(value, str):
+        return texts.is_record(value)
+    return scalar(value) is None and not is_plain(value)
 
 
 def _is_deep(item: Any, value: str, *, known: bool) -> bool:
@@ -159,7 +134,7 @@ def _is_deep(item: Any, value: str, *, known: bool) -> bool:
     """
     if not isinstance(item, dict):
         return True
-    plain = all(map(_is_plain, item.values()))
+    plain = all(map(is_plain, item.values()))
     return (value not in item and not plain) if known else (value not in item or not plain)
 
 
@@ -193,7 +168,7 @@ def _value(first: Mapping[str, Any], by: Mapping[str, str], name: str, *, known:
     found = next((by[word] for word in _VALUES if word in by and by[word] != name), None)
     if found is not None or not known:
         return found
-    others = [other for other in first if other != name]
+    others = [other for other in first if other != name and names.word(other) not in _TYPES]
     ending = [other for other in others if names.word(other).endswith(_VALUE_ENDS)]
     if ending:
         return ending[0]
@@ -209,90 +184,7 @@ def _sections(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
     found: list[Entry] = [
         (told[0], told[1], (index, text))
         for index, item in enumerate(items)
-        if isinstance(item, dict)
-        and isinstance(item.get(text), str)
-        and (told := text_forms.headed(item[text]))
+        if isinstance(item, dict) and isinstance(item.get(text), str)
+        for told in [texts.headed(item[text]) or ("TextBlock", item[text])]
     ]
-    return found if any(names.means(name) for name, _, _ in found) else None
-
-
-def rows(table: Mapping[str, Any]) -> list[list[Entry]] | None:
-    """Return the rows of `{"columns": [{"name": "x"}], "rows": [[1]]}` as the entries of objects; None for others."""
-    by = {names.word(name): name for name in table} if len(table) <= _MAX_KNOWN_SIZE else {}
-    columns = next((table[by[name]] for name in _COLUMNS if name in by), None)
-    at = next((by[name] for name in _ROWS if name in by and isinstance(table[by[name]], list)), None)
-    if not isinstance(columns, list) or at is None:
-        return None
-    titles = [
-        next(
-            (column[name] for name in ("name", "Name", "columnName", "ColumnName", "text") if name in column),
-            None,
-        )
-        if isinstance(column, dict)
-        else column
-        for column in columns
-    ]
-    if not titles or not all(isinstance(title, str) for title in titles):
-        return None
-    cells_of = table[at]
-    if cells_of and not isinstance(cells_of[0], list | dict) and len(cells_of) == len(titles):
-        return [
-            [
-                (str(title), cell, (at, column))
-                for column, (title, cell) in enumerate(zip(titles, cells_of, strict=True))
-            ]
-        ]
-    return [
-        [
-            (str(title), cell, (at, row, column))
-            for column, (title, cell) in enumerate(zip(titles, cells, strict=False))
-        ]
-        for row, cells in enumerate(table[at])
-        if isinstance(cells, list)
-    ]
-
-
-def texts(value: Any) -> list[str]:
-    """Return the texts and numbers that a value is: one, those of an array, or the value in a typed object."""
-    if isinstance(value, str):
-        if value[:1] == "[" and isinstance(inner := text_forms.structured(value), list):
-            return texts(inner)
-        text = _unquoted(value.strip())
-        return [text] if text else []
-    if isinstance(value, list):
-        items = (item if isinstance(item, str) else _named_text(item) for item in value[:_MAX_VALUES])
-        return [text for item in items if (text := item.strip())]
-    inner = scalar(value)
-    return [] if inner is None else texts(inner)
-
-
-def _unquoted(text: str) -> str:
-    """Return a text without the quotation marks, or a chat's backticks, around all of it."""
-    mark = text[:1]
-    whole = mark in ('"', "`") and len(text) > 1 and text[-1] == mark and mark not in text[1:-1]
-    return text[1:-1].strip() if whole else text
-
-
-def _named_text(item: Any) -> str:
-    """Return the text of an element that is an object: a tag with its name, a typed value."""
-    if not isinstance(item, dict) or len(item) > _MAX_PAIR_SIZE:
-        return ""
-    inner = scalar(item) or item.get("name") or item.get("Name") or item.get("id") or ""
-    return inner if isinstance(inner, str) else ""
-
-
-def scalar(value: Any) -> Any:
-    """Return the value in `{"stringValue": "x"}`, `{"integer": 1}`, `{"display_value": "x", "value": 1}`; else None."""
-    if not isinstance(value, dict) or not 0 < len(value) <= 3:  # noqa: PLR2004  # a value, its type, and a link
-        return None
-    found = next((value[name] for name in _SCALARS if name in value), None)
-    if found is None and len(value) == 1:
-        [(name, inner)] = value.items()
-        found = inner if name.lower().endswith(_TYPES) else None
-    return found if isinstance(found, str | list) else None
-
-
-def _is_plain(value: Any) -> bool:
-    return not isinstance(value, dict) and not (
-        isinstance(value, list) and value and isinstance(value[0], dict | list)
-    )
+    return found if sum(names.means(name) and name != "TextBlock" for name, _, _ in found) else None

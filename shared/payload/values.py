@@ -1,0 +1,93 @@
+"""The texts and numbers that a value is: itself, the elements of a list, or the value in a typed object."""
+
+from typing import Any
+
+from shared.payload import names
+from shared.payload import texts as forms
+
+_MAX_VALUES = 20  # of an array under a known name
+_MAX_NAMED = 5  # entries of an element with a name
+_MAX_TYPED = 3  # entries of a typed value: it, its type, and a link
+_VALUES = (
+    "label",
+    "displayname",
+    "displayvalue",
+    "value",
+    "date",
+    "numberlong",
+    "stringvalue",
+    "intvalue",
+    "text",
+    "_",
+    "string",
+    "long",
+    "s",
+    "n",
+)
+_TYPES = (
+    "value",
+    "string",
+    "long",
+    "integer",
+    "int",
+    "double",
+    "number",
+    "text",
+    "date",
+    "datetime",
+    "keyword",
+)
+
+
+def texts(value: Any) -> list[str]:
+    """Return the texts and numbers that a value is: one, those of an array, or the value in a typed object."""
+    if isinstance(value, str):
+        if value[:1] == "[" and isinstance(inner := forms.structured(value), list):
+            return texts(inner)
+        text = _unquoted(value.strip())
+        return [text] if text else []
+    if isinstance(value, list):
+        items = (item if isinstance(item, str) else _named(item) for item in value[:_MAX_VALUES])
+        return [text for item in items if (text := item.strip())]
+    inner = scalar(value)
+    return [] if inner is None else texts(inner)
+
+
+def scalar(value: Any) -> Any:
+    """Return the value in `{"stringValue": "x"}`, `{"integer": 1}`, `{"display_value": "x", "value": 1}`; else None."""
+    if not isinstance(value, dict) or not 0 < len(value) <= 2 * _MAX_TYPED:
+        return None
+    entries = {
+        names.word(name).lstrip("@") or name: one
+        for name, one in value.items()
+        if one not in (None, "", [], {})
+    }
+    if len(entries) > _MAX_TYPED:
+        return None
+    found = next((entries[name] for name in _VALUES if name in entries), None)
+    if found is None and len(entries) == 1:
+        [(name, inner)] = entries.items()
+        found = inner if name.endswith(_TYPES) else None
+    return found if isinstance(found, str | list) else None
+
+
+def is_plain(value: Any) -> bool:
+    """Say whether a value is a text, a number, or a list of such."""
+    return not isinstance(value, dict) and not (
+        isinstance(value, list) and value and isinstance(value[0], dict | list)
+    )
+
+
+def _unquoted(text: str) -> str:
+    """Return a text without the quotation marks, or a chat's backticks, around all of it."""
+    mark = text[:1]
+    whole = mark in ('"', "`") and len(text) > 1 and text[-1] == mark and mark not in text[1:-1]
+    return text[1:-1].strip() if whole else text
+
+
+def _named(item: Any) -> str:
+    """Return the text of an element that is an object: a tag with its name, a typed value."""
+    if not isinstance(item, dict) or len(item) > _MAX_NAMED:
+        return ""
+    inner = scalar(item) or item.get("name") or item.get("Name") or item.get("id") or ""
+    return inner if isinstance(inner, str) else ""
