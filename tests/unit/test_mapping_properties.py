@@ -298,9 +298,16 @@ def _with(folder: Path, **entries: Any) -> mapping.Mappings:
     return mappings
 
 
+def _became(pair: Pair, mappings: mapping.Mappings) -> dict[str, Any]:
+    """Return what a pair becomes, without the hint that a file of the user's own does not recognise it."""
+    found: dict[str, Any] = json.loads(approve.text(pair, mappings))
+    found["steps"] = [step for step in found.get("steps", ()) if "(yours) does not recognise it" not in step]
+    return found
+
+
 def _changed(mappings: mapping.Mappings) -> list[str]:
     """Return the pairs that become something else with these mappings than with ours."""
-    return [pair.name for pair in ALL if approve.text(pair, mappings) != approve.text(pair, OURS)]
+    return [pair.name for pair in ALL if _became(pair, mappings) != _became(pair, OURS)]
 
 
 def test_a_source_more_changes_nothing_for_the_others(tmp_path: Path) -> None:

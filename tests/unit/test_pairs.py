@@ -1,15 +1,15 @@
-"""Lists that stand for objects: names and values under any naming, columns and rows, cards, typed values."""
+"""Lists that stand for an object: names and values under any naming, the fields of a card."""
 
 from typing import Any
 
 import pytest
 
-from shared.payload import lists
+from shared.payload import pairs
 
 ENTRIES = {"DeviceId": "d", "ReportId": "1", "Rule": "r"}
 
 
-def joined(entries: list[lists.Entry] | None) -> dict[str, Any] | None:
+def joined(entries: list[pairs.Entry] | None) -> dict[str, Any] | None:
     """Return the entries of a list as an object; None if it is another list."""
     return None if entries is None else {name: value for name, value, _ in entries}
 
@@ -21,7 +21,7 @@ def joined(entries: list[lists.Entry] | None) -> dict[str, Any] | None:
 def test_names_and_values_are_an_object(of_name: str, of_value: str) -> None:
     """Whatever a product calls them, a name and a value beside each other are an entry."""
     items = [{of_name: name, of_value: value} for name, value in ENTRIES.items()]
-    assert joined(lists.pairs(items)) == ENTRIES
+    assert joined(pairs.pairs(items)) == ENTRIES
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ def test_names_and_values_are_an_object(of_name: str, of_value: str) -> None:
 )
 def test_other_forms_of_names_and_values(items: list[Any]) -> None:
     """Pairs in lists, with other keys beside, in a wrapper, and the fields of a chat card."""
-    assert joined(lists.pairs(items)) == ENTRIES
+    assert joined(pairs.pairs(items)) == ENTRIES
 
 
 def test_a_list_of_any_length_is_read_whole() -> None:
     """The last of a thousand entries is found, and those without a value do not count."""
     items: list[Any] = [{"key": f"k{n}", "value": str(n)} for n in range(1_000)]
-    found = lists.pairs(
+    found = pairs.pairs(
         [*items, {"key": "empty", "value": ""}, {"key": "none", "value": None}, 5, {"key": "only"}]
     )
     assert joined(found) == {f"k{n}": str(n) for n in range(1_000)}
@@ -68,7 +68,7 @@ def test_a_list_of_any_length_is_read_whole() -> None:
 )
 def test_records_are_no_names_and_values(items: list[Any]) -> None:
     """A list of things with a reference, or whose values are objects, stays a list."""
-    assert lists.pairs(items) is None
+    assert pairs.pairs(items) is None
 
 
 def test_each_entry_says_where_it_stood() -> None:
@@ -84,62 +84,6 @@ def test_each_entry_says_where_it_stood() -> None:
         [{"property": {"name": name, "value": value}} for name, value in ENTRIES.items()],
         [[name, value] for name, value in ENTRIES.items()],
     ):
-        found = lists.pairs(items)
+        found = pairs.pairs(items)
         assert found
         assert all(at(items, steps) == value for _, value, steps in found)
-    table = {"columns": [{"name": name} for name in ENTRIES], "rows": [list(ENTRIES.values())]}
-    [row] = lists.rows(table) or []
-    assert all(at(table, steps) == value for _, value, steps in row)
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        {"columns": [{"name": "x"}], "rows": [["1"]]},
-        {"Columns": [{"ColumnName": "x"}], "Rows": [["1"]]},
-        {"columns": [{"name": "x", "type": "keyword"}], "values": [["1"]]},
-        {"fields": ["x"], "rows": [["1"]]},
-        {"headers": ["x"], "rows": [["1"]]},
-        {"columns": [{"text": "x"}], "rows": [["1"]]},
-    ],
-)
-def test_tables_of_many_products_are_rows(table: dict[str, Any]) -> None:
-    """Log Analytics, Kusto, ES|QL, Splunk and spreadsheets name their columns and rows differently."""
-    found = lists.rows(table)
-    assert found is not None
-    assert [joined(row) for row in found] == [{"x": "1"}]
-
-
-@pytest.mark.parametrize(
-    "table",
-    [{}, {"rows": [[1]]}, {"columns": ["x"]}, {"columns": [{}], "rows": []}, {"columns": [1], "rows": [[1]]}],
-)
-def test_what_has_no_named_columns_is_no_table(table: dict[str, Any]) -> None:
-    """Rows without the names of their columns are a list like any other."""
-    assert lists.rows(table) is None
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("x", ["x"]),
-        (' "x" ', ["x"]),
-        ("", []),
-        (None, []),
-        (True, []),
-        (["a", " b ", "", None], ["a", "b"]),
-        ('["a", "b"]', ["a", "b"]),
-        ({"value": "x"}, ["x"]),
-        ({"stringValue": "x"}, ["x"]),
-        ({"integer": "1"}, ["1"]),
-        ({"$numberLong": "5"}, ["5"]),
-        ({"display_value": "2 - High", "value": "2"}, ["2 - High"]),
-        ({"S": "x"}, ["x"]),
-        ({"#text": "x", "@type": "y"}, ["x"]),
-        ({"a": "x"}, []),
-        ({"value": {"deep": "x"}}, []),
-    ],
-)
-def test_a_value_is_its_texts(value: Any, expected: list[str]) -> None:
-    """A text, those of an array, or the value in a typed object; what is none of these gives none."""
-    assert lists.texts(value) == expected
