@@ -1,5 +1,6 @@
 """Payloads become alerts by data files: recognised, opened, mapped to the digit, or refused with the remedy."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -696,6 +697,62 @@ def test_envelopes_are_opened_as_deep_as_they_may_be() -> None:
     for _ in range(5):
         posted = {"body": posted}
     assert apply(posted).source == "generic"
+
+
+def test_a_text_that_is_no_json_is_refused_as_it_stands() -> None:
+    """A message whose content holds nothing is no envelope: it is read as a payload that nobody knows."""
+    content = base64.b64encode(b"started a process on pc-1").decode()
+    outcome = apply({"$content-type": "text/plain", "$content": content})
+    assert outcome.source == "generic"
+    assert {"machineId", "eventTime", "reportId"} <= set(refused(outcome))
+
+
+@pytest.mark.parametrize("name", ["status", "state", "alertState"])
+def test_what_is_over_is_ignored_and_says_by_which_field(name: str) -> None:
+    """Whatever product sent it, an alert that is resolved is not raised, and the answer says what said so."""
+    outcome = apply({"vendor": "x", name: "Resolved", "event": ROW})
+    assert outcome.ignored == f'The payload says that what it is about is over: {name} is "Resolved".'
+    assert (outcome.alerts, outcome.refused) == ((), ())
+    assert apply({"vendor": "x", name: "Open", "event": ROW}).alerts
+
+
+def test_one_of_several_that_is_over_does_not_hide_the_others() -> None:
+    """Each alert of a delivery has a state of its own."""
+    outcome = apply([{"status": "closed", "event": ROW}, {"status": "open", "event": ROW}])
+    assert [one.event for one in outcome.alerts] == [1]
+    assert outcome.refused == ()
+    assert outcome.ignored is None
+
+
+def test_a_test_message_is_ignored_unless_it_names_an_event() -> None:
+    """What a product sends to try the webhook raises nothing; a complete reference in it is what is to be raised."""
+    message = {"event_type": "test", "message": "This is a test message."}
+    assert "is a test" in (apply(message).ignored or "")
+    assert apply({**message, "event": ROW}).alerts
+
+
+@pytest.mark.parametrize(
+    "lifecycle",
+    [
+        {
+            "value": [
+                {
+                    "subscriptionId": "s",
+                    "changeType": "updated",
+                    "resource": "security/alerts_v2/1",
+                    "clientState": "c",
+                    "tenantId": "t",
+                }
+            ]
+        },
+        {"value": [{"subscriptionId": "s", "lifecycleEvent": "reauthorizationRequired", "clientState": "c"}]},
+    ],
+)
+def test_notifications_of_microsoft_graph_are_ignored(lifecycle: Any) -> None:
+    """A change of an alert in Defender, and what concerns the subscription itself, raise and refuse nothing."""
+    outcome = apply(lifecycle)
+    assert outcome.ignored
+    assert (outcome.alerts, outcome.refused) == ((), ())
 
 
 @pytest.mark.parametrize("name", OURS.names())

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -343,3 +344,38 @@ def test_any_wrapping_gives_the_same_keys(order: list[str], levels: int, array: 
     for _ in range(encodings):
         value = {"text": json.dumps(json.dumps(value))}
     assert keys(only(nested([value] if array else value, levels))) == KEYS
+
+
+SHAPES: dict[str, Callable[[int], Any]] = {
+    "many events": lambda size: [ROW] * size,
+    "different events": lambda size: {"events": [{**ROW, "ReportId": n} for n in range(size)]},
+    "arrays of one": lambda size: {"severity": [nested_list(40) for _ in range(size)], "event": ROW},
+    "many names": lambda size: {f"k{n}": "x" for n in range(size)} | ROW,
+    "many texts": lambda size: {"texts": [f"a=1, b={n}, report=2" for n in range(size)]},
+    "one long text": lambda size: {"text": "report a=1, " * size},
+    "JSON in strings": lambda size: {"texts": [json.dumps(ROW)] * size},
+    "names and values": lambda size: {"fields": [{"key": f"k{n}", "value": "x"} for n in range(size)]},
+    "a table": lambda size: {"columns": list(ROW), "rows": [list(ROW.values())] * size},
+    "severities": lambda size: {"alerts": [{"severity": "high", "title": f"t{n}"} for n in range(size)]},
+}
+
+
+def nested_list(levels: int) -> Any:
+    """Return a list in lists, at the bottom a text."""
+    value: Any = "high"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_work_is_linear(shape: str) -> None:
+    """Four times the payload is charged some four times the steps, whatever its shape."""
+
+    def cost(size: int) -> int:
+        steps: list[int] = []
+        [document] = payload.read(json.dumps(SHAPES[shape](size)).encode(), max_bytes=10_000_000)
+        scan.scan(Node(document, None, Reader(steps.append)))
+        return sum(steps)
+
+    assert 0 < cost(400) < 5 * cost(100)
