@@ -10,7 +10,8 @@
 
 Without a terminal and without --all nothing is written; the exit code then says whether all is approved.
 `tests/unit/test_approved.py` holds every pair, and that each source has one that is accepted and one that is
-refused, and each envelope one that it opens. So: write the payload, run `make approve ARGS=<source>`, and read what it says as a reviewer would.
+refused, and each envelope one that it opens. So: write the payload, run `make approve ARGS=<source>`, and read what
+it says as a reviewer would.
 """
 
 import argparse
