@@ -21,7 +21,7 @@ from shared.mapping.recognition import Recognition
 from shared.mapping.source import Source
 from shared.payload import scan, states
 from shared.payload.body import Number
-from shared.payload.grouping import Group
+from shared.payload.grouping import MACHINE, Group
 from shared.payload.paths import Node, Place, find
 from shared.payload.reader import Reader
 from shared.problems import Problem
@@ -32,6 +32,7 @@ STEPS, STEPS_PER_EVENT = 400_000, 4_000
 Envelopes = tuple[tuple[Source, Node], ...]
 """The envelopes that were opened to come to a document, the outermost first."""
 
+_SOME = 5  # places of device ids that are followed
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
 _IN_DEFENDER = "Defender has raised this alert itself: it is there already."
 
@@ -98,7 +99,8 @@ class Run:
         value = document.value
         deeper = level < _MAX_LEVELS
         if deeper and isinstance(value, str) and not isinstance(value, Number):
-            if (inner := self._reader.inside(value)) is not None:
+            loose = "eport" in value or "EPORT" in value
+            if (inner := self._reader.inside(value, loose=loose)) is not None:
                 self.open(self.node(inner, document.place), named, around, level + 1)
                 return
         elif deeper and isinstance(value, list) and value and not python.is_whole(document):
@@ -168,12 +170,12 @@ class Run:
             found, event, document, lookalikes=lookalikes, given=self._defaults, envelopes=envelopes
         )
         group = event.group or Group()
-        where = (document.value, event.alert.value, *group.around, group.row)
+        where = _around(document, event.alert, group)
         if over := states.closed(where, self._reader):
             self._ignored.append(f"The payload says that what it is about is over: {over}.")
         elif not draft.complete and (test := states.test(where, self._reader)):
             self._ignored.append(f"The payload says that it is a test: {test}.")
-        elif own.is_ours(event.alert) or (not draft.complete and own.is_defenders(event.alert)):
+        elif own.is_ours(event.alert) or (not draft.complete and self._is_defenders(document, event)):
             self._ignored.append(_IN_DEFENDER)
         else:
             checked = draft.checked(self._now)
@@ -185,6 +187,13 @@ class Run:
                 )
             else:
                 self._refused.append(Refused(number, checked.problems, draft.origins))
+
+    def _is_defenders(self, document: Node, event: Event) -> bool:
+        """Say whether Defender raised the alert: it, or what is around the device id, is one of its alerts."""
+        group = event.group or Group()
+        found = [*group.keys.get(MACHINE, {}).values(), *group.wrong.values()]
+        nodes = [node for one in found[:_SOME] for node in document.along(one.place)]
+        return any(own.is_defenders(node) for node in (event.alert, document, *nodes))
 
     def _is_watched(self, found: Source) -> bool:
         """Say whether slips in a source's file are told: it is the user's own, or the sender named it."""
@@ -219,6 +228,16 @@ class Run:
             )
         self._events += 1
         return self._events - 1
+
+
+def _around(document: Node, at: Node, group: Group) -> list[states.Where]:
+    """Return the objects that may say what became of an alert, from the outside in."""
+    objects = [value for value in (document.value, *group.around, at.value) if isinstance(value, dict)]
+    where = [
+        states.Where(value, alert=value is not group.row and states.is_alert(value, document.reader))
+        for value in objects
+    ]
+    return [*where, states.Where(group.row)] if group.row else where
 
 
 def _given(seen: scan.Scan) -> scan.Scan:

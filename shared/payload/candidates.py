@@ -9,7 +9,9 @@ from shared.payload.paths import Place
 
 _MAX_TITLE = 300
 # Not a name: aws:s3:ObjectCreated, INSERT, a number.
-_RESOURCE = re.compile(r"[a-z0-9_.-]{1,60}:[a-z0-9_.:/-]{1,200}|[A-Z]{1,12}|[\W\d_]*")
+_RESOURCE = re.compile(
+    r"[a-z0-9_.-]{1,60}:[a-z0-9_.:/-]{1,200}|(?:INSERT|MODIFY|REMOVE|UPDATE|DELETE|CREATE|ALERT|INCIDENT|EVENT|PROBLEM|TEST|OK|INFO)|[\W\d_]*"
+)
 # Not a name either, but what holds the keys.
 _KEY = re.compile(r"(?:device|report) ?_?id[*_`\"']{0,3} ?[=:]", re.IGNORECASE)
 

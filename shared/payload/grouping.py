@@ -45,16 +45,17 @@ class Group:
     """What seems to belong together: values of the keys by their canonical form, and texts with their rank.
 
     `wrong` are values that cannot be a key's; `row` is the object in which the report id stands, `around` the objects
-    around it, from the outside. `bag` says that it is an object of labels or custom fields. Nothing depends on the
-    order of keys.
+    around it, from the outside. `bag` says that it is an object of labels or custom fields, `lends` that its device may
+    be that of an event beside it. Nothing depends on the order of keys.
     """
 
     keys: dict[str, dict[str, Finding]] = field(default_factory=dict)
     wrong: dict[str, Finding] = field(default_factory=dict)
     texts: dict[str, list[Text]] = field(default_factory=dict)
-    row: Mapping[str, Any] = field(default_factory=dict)
+    row: dict[str, Any] = field(default_factory=dict)
     around: tuple[Any, ...] = ()
     bag: bool = False
+    lends: bool = True
 
     def add(self, name: str, values: Mapping[str, Finding]) -> None:
         """Add values of a key; equal ones are one."""
@@ -274,7 +275,7 @@ def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Fin
 def _merged(groups: Sequence[Group], spend: Callable[[int], None]) -> Group:
     if len(groups) == 1:
         return groups[0]
-    joined = Group()
+    joined = Group(lends=any(group.lends for group in groups))
     for group in groups:
         spend(1 + sum(map(len, group.keys.values())))
         for name, values in group.keys.items():

@@ -23,7 +23,7 @@ _TYPE = re.compile(r"_[sdtgb]$")
 _UNIT = re.compile(r" ?[\[(][^\[\]()]{1,20}[\])]$")  # Timestamp [UTC]
 _INDEX = re.compile(r"(?<=[^ ])\[([A-Za-z_][^\[\]]*)\]")  # alert[DeviceId], of forms
 _APART = frozenset(
-    ("nested", "path", "eventLike", "bags", "others", "commands", "pasts", "parts")
+    ("nested", "path", "eventLike", "bags", "others", "commands", "pasts", "parts", "devices", "columns")
 )  # in keys.json no field
 _MAX_NAME = 100
 _ATTACK = (
@@ -86,7 +86,7 @@ def is_defenders(name: str) -> bool:
 
 
 def named_as(kind: str, name: str) -> bool:
-    """Say whether a name is of a kind of keys.json: `eventLike`, `bags`, `others`, `commands`, `pasts` or `parts`."""
+    """Say whether a name is of a kind of keys.json: `eventLike`, `bags`, `others`, `commands`, `parts` and so on."""
     return len(name) <= _MAX_NAME and _named_as(kind, name)
 
 

@@ -48,6 +48,26 @@ class Node(NamedTuple):
         """Return a value that stands some steps further in."""
         return Node(value, extended(self.place, steps), self.reader)
 
+    def along(self, place: "Place") -> "list[Node]":
+        """Return the objects on the way from here to a place further in, also in texts."""
+        steps: list[str | int] = []
+        while place and place is not self.place:
+            place, step = place
+            steps.append(step)
+        found, node = [], self
+        for step in reversed(steps):
+            value = node.value
+            if isinstance(value, str):
+                value = self.reader.inside(value, loose=True)
+            if isinstance(value, dict) and step in value:
+                found.append(Node(value, node.place, self.reader))
+                node = node.inside(value[step], step)
+            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                node = node.inside(value[step], step)
+            else:
+                break
+        return found
+
     def elements(self) -> "list[Node]":
         """Return the elements of a list, also of lists in it and of one in a string; of anything else itself."""
         value = self.value

@@ -31,6 +31,7 @@ _ALONE = (
     "is a report id with no device id beside it, so it may be another product's: send DeviceId, ReportId and Timestamp"
     " of the event in one object"
 )
+_ANOTHER = "is the device id of another thing than the event's device"
 _TEXTS_OF_OTHERS = ("severity", "category", "title", "description", "recommendedAction")
 
 
@@ -120,7 +121,7 @@ class _Walk:
     def _object(
         self,
         entries: Iterable[tuple[str, Any, Place]],
-        where: Mapping[str, Any],
+        where: dict[str, Any],
         place: Place,
         level: int,
         strings: int,
@@ -136,39 +137,47 @@ class _Walk:
         others = others or (not top and names.named_as("others", name))
         self._inside.append(where)
         for key, value, at in entries:
-            if self._leave and at in self._leave:
+            if (self._leave and at in self._leave) or value is None or names.named_as("pasts", key):
                 continue
             kind = type(value)
-            if value and (
-                kind is dict or kind is list or (kind is str and not names.named_as("commands", key))
-            ):
-                if found := self.groups(value, at, level + 1, strings, others=others):
-                    inner.append(found)
-            elif value is None:
-                continue
+            deeper = kind is dict or kind is list or (kind is str and not names.named_as("commands", key))
+            if deeper and (found := self.groups(value, at, level + 1, strings, others=others)):
+                inner.append(found)
             for meaning in names.meanings(parent, key, top=top):
                 if meaning.kind == "rows":
                     inner.append(self._table(where, place, level, strings, others=others))
-                elif meaning.kind == "label":
-                    self._note_labelled(own, where, meaning.field, value, at)
                 else:
-                    self._note(own, meaning, key, value, at)
+                    self._note(own, meaning, key, value, at, where=where)
         self._inside.pop()
         if own.keys or own.wrong or own.texts:
             self._own(own, where, name, others=others)
             inner.insert(0, [own])
-        self._leave_times(own, [group for groups in inner for group in groups])
-        return grouping.of_object(inner, self._spend) if inner else []
+        beside = [group for groups in inner for group in groups]
+        self._leave_times(own, beside)
+        self._leave_devices(own, beside)
+        joined = grouping.of_object(inner, self._spend) if inner else []
+        if not top and names.named_as("others", name) and not names.named_as("devices", name):
+            for group in joined:
+                group.lends = False
+        return joined
 
-    def _own(self, own: Group, where: Mapping[str, Any], name: str, *, others: bool) -> None:
+    def _own(self, own: Group, where: dict[str, Any], name: str, *, others: bool) -> None:
         """Decide for an object's own entries whether its report id is an event's, and whose its texts are."""
         own.bag = names.named_as("bags", name)
+        own.lends = (
+            own.bag or not name or names.named_as("devices", name) or names.named_as("eventLike", name)
+        )
         own.prefer_own_times()
+        self._leave_dotted(own)
         if reports := own.keys.get(REPORT):
             own.row, own.around = where, tuple(self._inside)
             event_like = own.bag or names.named_as("eventLike", name)
-            defenders = any(one.own for one in reports.values())
-            if MACHINE not in own.keys and not event_like and not (defenders and TIME in own.keys):
+            sure = (
+                any(one.own for one in reports.values())
+                and TIME in own.keys
+                and (MACHINE in own.wrong or any(names.named_as("columns", key) for key in where))
+            )
+            if MACHINE not in own.keys and not event_like and not sure:
                 for one in own.keys.pop(REPORT).values():
                     self._unlike(REPORT, one.place, _ALONE)
         elif others:
@@ -191,7 +200,7 @@ class _Walk:
         return grouping.of_array(found, self._spend)
 
     def _table(
-        self, where: Mapping[str, Any], place: Place, level: int, strings: int, *, others: bool
+        self, where: dict[str, Any], place: Place, level: int, strings: int, *, others: bool
     ) -> list[Group]:
         found: list[Group] = []
         for row in rows.rows(where) or ():
@@ -210,6 +219,16 @@ class _Walk:
             entries = [(name, inner, place) for name, inner in packed.items()]
             return self._object(entries, packed, place, level, strings, others=others)
         return []
+
+    def _leave_dotted(self, own: Group) -> None:
+        """Leave out the times whose dotted keys belong to another object than those of the report id."""
+        reports = {_prefix(one.place) for one in own.keys.get(REPORT, {}).values()}
+        for text, one in list(own.keys.get(TIME, {}).items()) if reports else ():
+            if _prefix(one.place) not in reports:
+                del own.keys[TIME][text]
+                self._unlike(TIME, one.place, _AROUND)
+        if not own.keys.get(TIME, True):
+            del own.keys[TIME]
 
     def _leave_times(self, own: Group | None, groups: Sequence[Group]) -> None:
         """Leave out the times of what is around and beside an event that has none: they are not the event's.
@@ -231,6 +250,15 @@ class _Walk:
                 else:
                     group.add(TIME, {text: one})
 
+    def _leave_devices(self, own: Group, groups: Sequence[Group]) -> None:
+        """Leave out the device ids of other things than the event's device, where an event beside them has none."""
+        if not any(group.event and MACHINE not in group.keys for group in groups):
+            return
+        for group in groups:
+            if group is not own and not group.event and not group.lends:
+                for one in group.keys.pop(MACHINE, {}).values():
+                    self._unlike(MACHINE, one.place, _ANOTHER)
+
     def _unlike(self, field: str, place: Place, reason: str) -> None:
         places = self.lookalikes.setdefault(field, {})
         if len(places) < _MAX_LOOKALIKES:
@@ -242,11 +270,18 @@ class _Walk:
         """Note the value that another entry, its label, names: CEF's custom fields."""
         if isinstance(label, str) and (value := where.get(name)) is not None:
             for meaning in names.meanings("", label.strip(), top=False):
-                self._note(group, meaning, label.strip(), value, (place[0] if place else None, name))
+                self._note(
+                    group, meaning, label.strip(), value, (place[0] if place else None, name), where={}
+                )
 
-    def _note(self, group: Group, meaning: Meaning, name: str, value: Any, place: Place) -> None:
+    def _note(
+        self, group: Group, meaning: Meaning, name: str, value: Any, place: Place, *, where: Mapping[str, Any]
+    ) -> None:
         """Note what stands under a name that means something."""
         self._spend(_CHECK)
+        if meaning.kind == "label":
+            self._note_labelled(group, where, meaning.field, value, place)
+            return
         if meaning.kind == "text":
             told = texts_of(value)
             if meaning.field == "title":
@@ -264,6 +299,11 @@ class _Walk:
                 group.add(meaning.field, {canonical: Finding(text, place, names.is_defenders(name))})
             elif not meaning.rank:
                 group.reject(meaning.field, Finding(text, place))
+
+
+def _prefix(place: Place) -> str:
+    """Return the path in a dotted key: `event` of `event.Timestamp`."""
+    return str(place[1]).rpartition(".")[0] if place else ""
 
 
 def _joined(entries: Iterable[pairs.Entry]) -> dict[str, Any]:

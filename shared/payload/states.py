@@ -2,15 +2,16 @@
 
 The words and the names they stand under are data, `tables/states.json`. They are asked of the alert, of the objects
 around it and of those directly inside that describe it (`alert.status`), never of what stands beside: a device, a port.
+What says that the alert is open, nearer to it, goes before.
 """
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from shared.alerts import alert
-from shared.payload import names
+from shared.payload import candidates, names
 from shared.payload.reader import Reader
 from shared.payload.values import texts as texts_of
 
@@ -19,93 +20,132 @@ _MAX_STATE = 60
 _MAX_TEXT = 600
 
 
-def closed(where: Iterable[Any], reader: Reader) -> str | None:
-    """Return what says that an alert is over, `status is "resolved"`; None if nothing does."""
-    for values in _objects(where, reader):
-        index = reader.index(values)
-        for group, is_over in (
-            ("status", _is_status),
-            ("good", _is_good),
-            ("severity", _is_severity),
-            ("message", _is_message),
+class Where(NamedTuple):
+    """An object that is asked. `alert` says that it is the product's alert, not a row of events or a wrapper."""
+
+    values: dict[str, Any]
+    alert: bool = False
+
+
+def closed(where: Sequence[Where], reader: Reader) -> str | None:
+    """Return what says that an alert is over, `status is "resolved"`; None if nothing does.
+
+    `where` are the objects from the outside in.
+    """
+    asked = list(_objects(where, reader))
+    for one in asked:
+        for name, text in _said(one.values, "message", reader):
+            if _is_message(name, text, reader.index(one.values)):
+                return f"{name} is {alert.shown(text)}"
+    for one in reversed(asked):
+        over = _over(one, reader)
+        if over:
+            return over
+        if one.alert and any(
+            _plain(text) in _plains("open") for _, text in _said(one.values, "status", reader)
         ):
-            for word in _names(group).intersection(index):
-                for text in _short(values[index[word]]):
-                    if is_over(text, index):
-                        return f"{index[word]} is {alert.shown(text)}"
-        for word in _words("flags").intersection(index):
-            if values[index[word]] is True:
-                return f"{index[word]} is true"
-        for word in _words("closing").intersection(index):
-            for text in _short(values[index[word]]):
-                return f"{index[word]} is {alert.shown(text)}"
+            return None
     return None
 
 
-def test(where: Iterable[Any], reader: Reader) -> str | None:
+def _over(one: Where, reader: Reader) -> str | None:
+    for group in ("status", "good", "severity"):
+        for name, text in _said(one.values, group, reader):
+            if _is_over(group, text) and (
+                one.alert or _names_alert(name) or _plain(text) not in _plains("weak")
+            ):
+                return f"{name} is {alert.shown(text)}"
+    index = reader.index(one.values)
+    for name in (index[word] for word in _words("flags") if word in index):
+        if one.values[name] is True:
+            return f"{name} is true"
+    for name, text in _said(one.values, "closing", reader):
+        if not candidates.says_nothing(text):
+            return f"{name} is {alert.shown(text)}"
+    return None
+
+
+def test(where: Sequence[Where], reader: Reader) -> str | None:
     """Return what says that a payload is a test message; None if nothing does."""
-    for values in _objects(where, reader):
+    for values, _ in _objects(where, reader):
         index = reader.index(values)
-        for word in _words("tests", "names").intersection(index):
-            for text in _short(values[index[word]]):
-                if _plain(text) in _plains("tests", "words"):
-                    return f"{index[word]} is {alert.shown(text)}"
-        for word in _words("tests", "texts").intersection(index):
-            for text in texts_of(values[index[word]]):
-                if any(
-                    phrase in text[:_MAX_TEXT].lower() for phrase in names.table("states")["tests"]["phrases"]
-                ):
-                    return f"{index[word]} is {alert.shown(text)}"
-        for word in _words("tests", "flags").intersection(index):
-            if values[index[word]] is True:
-                return f"{index[word]} is true"
+        for name, text in _said(values, "tests", reader):
+            if _plain(text) in _plains("tests", "words"):
+                return f"{name} is {alert.shown(text)}"
+        for name in (index[word] for word in _words("tests", "texts") if word in index):
+            for text in texts_of(values[name]):
+                if _phrases().search(text[:_MAX_TEXT].lower()):
+                    return f"{name} is {alert.shown(text)}"
+        for name in (index[word] for word in _words("tests", "flags") if word in index):
+            if values[name] is True:
+                return f"{name} is true"
     return None
 
 
-def _objects(where: Iterable[Any], reader: Reader) -> Iterator[dict[str, Any]]:
+def _objects(where: Sequence[Where], reader: Reader) -> Iterator[Where]:
     """Yield objects, and those directly inside that describe them; each once."""
-    outer = [values for values in where if isinstance(values, dict)]
-    inner = [
-        values[index[word]]
-        for values in outer
-        for index in [reader.index(values)]
-        for word in _words("inside").intersection(index)
-    ]
-    found = {id(values): values for values in (*outer, *inner) if isinstance(values, dict)}
+    found: dict[int, Where] = {}
+    for one in where:
+        if not isinstance(one.values, dict) or (id(one.values) in found and not one.alert):
+            continue
+        found[id(one.values)] = one
+        index = reader.index(one.values)
+        for word in (word for word in (*_words("inside"), *_words("besides")) if word in index):
+            if isinstance(inner := one.values[index[word]], dict):
+                found.setdefault(id(inner), Where(inner, alert=word not in _words("besides")))
+                if isinstance(fields := inner.get("fields"), dict):
+                    found.setdefault(id(fields), Where(fields, alert=True))
     yield from found.values()
 
 
-def _is_status(text: str, _: object) -> bool:
-    plain = _plain(text)
-    return plain in _plains("status", "words") or plain.partition(" ")[0] in _plains("status", "beginnings")
+def _said(values: dict[str, Any], group: str, reader: Reader) -> Iterator[tuple[str, str]]:
+    """Yield the short texts that stand under the names of a group, with their names."""
+    index = reader.index(values)
+    for name in (index[word] for word in _words(group, "names") if word in index):
+        value = values[name]
+        if isinstance(value, dict):
+            value = next((value[key] for key in ("name", "itemValue", "key", "label") if key in value), value)
+        yield from ((name, text) for text in texts_of(value) if len(text) <= _MAX_STATE)
 
 
-def _is_good(text: str, _: object) -> bool:
-    return _plain(text) in _plains("good", "words")
+def _is_over(group: str, text: str) -> bool:
+    if _plain(text) in _plains(group, "words"):
+        return True
+    tokens = [token for token in _plain(text).split() if token not in ("status", "state", "auto")]
+    ends = (tokens[:1], tokens[-1:])
+    return (
+        group == "status"
+        and any(end and end[0] in _plains("status", "beginnings") for end in ends)
+        and ("not" not in tokens)
+    )
 
 
-def _is_severity(text: str, _: object) -> bool:
-    return _plain(text) in _plains("severity", "words")
+def is_alert(values: dict[str, Any], reader: Reader) -> bool:
+    """Say whether an object is an alert, not a reply around events: it has a name or the like, or no list."""
+    named = any(word in reader.index(values) for word in _words("titles"))
+    return named or not any(isinstance(value, list) for value in values.values())
 
 
-def _is_message(text: str, beside: Iterable[str]) -> bool:
+def _names_alert(name: str) -> bool:
+    return any(noun in name.lower() for noun in ("alert", "incident", "case", "offense", "finding", "issue"))
+
+
+def _is_message(name: str, text: str, beside: Mapping[str, str]) -> bool:
     """Say whether the last word is the end of an alert: `alert.resolved`, `RECOVERY`, `Close` beside an `alert`."""
     *rest, last = _plain(text).split() or [""]
     joined = _plain(text).replace(" ", "")
-    nouns = _plains("message", "nouns")
-    if not all(one in nouns for one in rest) and joined not in _plains("message", "withNoun"):
+    whole = joined in _plains("message", "withNoun")
+    if not whole and not all(one in _plains("message", "nouns") for one in rest):
         return False
     if last in _plains("message", "verbs") or joined in _plains("message", "verbs"):
-        return True
-    if last not in _plains("message", "withNoun") and joined not in _plains("message", "withNoun"):
+        return (
+            bool(rest)
+            or last not in _plains("message", "loose")
+            or names.word(name) not in _words("message", "loosely")
+        )
+    if not whole and last not in _plains("message", "withNoun"):
         return False
-    return bool(rest and joined not in _plains("message", "withNoun")) or not _words(
-        "message", "beside"
-    ).isdisjoint(beside)
-
-
-def _short(value: Any) -> list[str]:
-    return [text for text in texts_of(value) if len(text) <= _MAX_STATE]
+    return bool(rest and not whole) or any(word in beside for word in _words("message", "beside"))
 
 
 @functools.lru_cache(maxsize=4_096)
@@ -114,13 +154,16 @@ def _plain(text: str) -> str:
     return " ".join(token.lower() for token in _TOKEN.findall(text) if not token.isdigit())
 
 
-def _names(group: str) -> frozenset[str]:
-    return _words(group, "names")
+@functools.cache
+def _phrases() -> re.Pattern[str]:
+    return re.compile(
+        "|".join(rf"(?:^|(?<=\W)){re.escape(text)}(?=\W|$)" for text in _list("tests", "phrases"))
+    )
 
 
 @functools.cache
-def _words(*path: str) -> frozenset[str]:
-    return frozenset(map(names.word, _list(*path)))
+def _words(*path: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(names.word, _list(*path))))
 
 
 @functools.cache
