@@ -64,8 +64,13 @@ def nested(value: Any, levels: int) -> Any:
         [[[ROW]]],
         {"DEVICE_ID": MACHINE, "REPORT_ID": REPORT, "TIMESTAMP": TIME},
         {"device-id": MACHINE, "report id": REPORT, "event_time": TIME},
-        {"a": {"mdeDeviceId": MACHINE}, "event": [{"reportId": REPORT, "d": {"eventTime": TIME}}]},
-        {"host": {"device_id": MACHINE}, "ReportId": REPORT, "Timestamp": TIME},
+        {"host": {"mdeDeviceId": MACHINE}, "event": [{"reportId": REPORT, "d": {"eventTime": TIME}}]},
+        {
+            "host": {"device_id": MACHINE},
+            "ReportId": REPORT,
+            "Timestamp": TIME,
+            "ActionType": "ProcessCreated",
+        },
         {"DeviceId": [MACHINE], "ReportId": [REPORT], "Timestamp": [TIME]},
         {"DeviceId": {"value": MACHINE}, "ReportId": {"value": REPORT}, "Timestamp": {"value": TIME}},
         {f"event.properties.{name}": value for name, value in ROW.items()},
@@ -137,13 +142,13 @@ def test_events_of_an_array_are_each_their_own() -> None:
         "device": {"id": MACHINE},
         "events": [
             {"title": "One", "ReportId": 1, "Timestamp": TIME},
-            {"title": "Other", "of": {"ReportId": 2, "Timestamp": LATER}},
+            {"title": "Other", "event": {"ReportId": 2, "Timestamp": LATER}},
         ],
     }
     events = look(value).groups
     assert [keys(event) for event in events] == [(MACHINE, TIME, "1"), (MACHINE, LATER, "2")]
     assert [best(event, "title") for event in events] == ["Recon", "Recon"]
-    assert shown(events[1].values()["reportId"].place) == "events[1].of.ReportId"
+    assert shown(events[1].values()["reportId"].place) == "events[1].event.ReportId"
     assert [keys(event)[2] for event in look({"x": [ROW, ROW, {**ROW, "ReportId": 3}]}).groups] == [
         REPORT,
         "3",
@@ -239,6 +244,7 @@ def test_a_time_around_the_event_is_the_wrappers(value: Any) -> None:
         {"scan": {"report_id": REPORT, "timestamp": TIME}, "asset": {"DeviceId": MACHINE}},
         {"a": {"mdeDeviceId": MACHINE}, "b": [{"reportId": REPORT}], "c": {"d": {"eventTime": TIME}}},
         {"ReportId": REPORT, "host": {"DeviceId": MACHINE, "Timestamp": TIME}},
+        {"ReportId": REPORT, "Timestamp": TIME, "host": {"DeviceId": MACHINE}},
     ],
 )
 def test_a_report_id_alone_may_be_anybodys(value: Any) -> None:
@@ -258,13 +264,16 @@ def test_a_report_id_alone_may_be_anybodys(value: Any) -> None:
             "host": {"device_id": MACHINE},
             "custom_details": [{"key": "reportId", "value": REPORT}, {"key": "eventTime", "value": TIME}],
         },
-        {"host": {"device_id": MACHINE}, "scan": {"ReportId": REPORT, "Timestamp": TIME}},
+        {
+            "host": {"device_id": MACHINE},
+            "scan": {"ReportId": REPORT, "Timestamp": TIME, "FileName": "x.exe"},
+        },
         {"labels": {"DeviceId": MACHINE, "ReportId": REPORT}, "annotations": {"Timestamp": TIME}},
         {"labels": {"ReportId": REPORT}, "annotations": {"Timestamp": TIME, "DeviceId": MACHINE}},
     ],
 )
 def test_a_report_id_of_an_event_or_a_bag_is_joined(value: Any) -> None:
-    """In an object named like an event or a bag of labels, or spelled as Defender does beside a time, it counts."""
+    """In an object named like an event or a bag of labels, or beside other columns of Defender's, it counts."""
     assert keys(only(value)) == KEYS
 
 
@@ -286,6 +295,14 @@ def test_a_device_name_is_the_nearest_to_the_event() -> None:
     assert best(event, "device") is None
     event = only({"source": {"DeviceName": "pc-1"}, "target": {"DeviceName": "PC-1"}, "event": ROW})
     assert best(event, "device") in ("pc-1", "PC-1")
+
+
+@pytest.mark.parametrize("name", ["user", "vulnerability", "related_alert", "owner"])
+def test_a_device_id_of_another_thing_is_not_the_events(name: str) -> None:
+    """A device in what is not about the event's device is told, and never joined with an event beside it."""
+    seen = look({name: {"DeviceId": MACHINE}, "event": {"ReportId": REPORT, "Timestamp": TIME}})
+    assert all(keys(group)[0] is None for group in seen.groups)
+    assert any(name in line for line in seen.unlike("machineId"))
 
 
 def test_what_is_left_out_is_not_found() -> None:
