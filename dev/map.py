@@ -6,8 +6,8 @@
     make map FILE=payload.json ARGS=--anonymise       the payload with made-up values, to be sent with a report
 
 MAPPINGS_PATH names a folder of your own mappings, as it does for the app. Nothing is sent. Exits 1 if an event is
-refused or a mapping of yours is broken, 2 if the payload cannot be read at all. With --anonymise the payload alone
-goes to standard output, and the exit code is 0 as soon as it can be read.
+refused or a file of yours is broken, at which it stops, and 2 if the payload cannot be read at all. With --anonymise
+the payload alone goes to standard output, and the exit code is 0 as soon as it can be read.
 """
 
 import json
@@ -139,7 +139,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
             print(text, file=console.file)
             print(told, file=sys.stderr)
             return 0
-        _problems(console, mappings.broken)
+        if mappings.broken:
+            _problems(console, mappings.broken)
+            return 1
         outcome = approve.outcome_of(body, query, mappings)
     except OSError as error:
         _line(console, Text(f"{files[0]} cannot be read: {error.strerror}", "red"))
@@ -148,7 +150,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
         _line(console, Text.assemble((f"{error.status} ", "red"), error.detail))
         return 2
     show(outcome, mappings, console)
-    return 1 if outcome.refused or mappings.broken else 0
+    return 1 if outcome.refused else 0
 
 
 if __name__ == "__main__":

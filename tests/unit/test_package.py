@@ -29,7 +29,7 @@ def app(tmp_path: Path) -> Path:
         "host.json": "{}",
         "local.settings.json": "{}",
         "shared/dev/notes.md": "kept: only the root's are left out",
-        "shared/mappings/a.json": "[]",
+        "shared/mapping/sources/a.json": "[]",
     }
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def test_what_funcignore_names_is_left_out(app: Path) -> None:
         "PostFunction/function.json",
         "host.json",
         "shared/dev/notes.md",
-        "shared/mappings/a.json",
+        "shared/mapping/sources/a.json",
     ]
     assert package.source_files(app) == [".funcignore", *kept]
 
@@ -107,7 +107,7 @@ def test_the_source_package_is_small(tmp_path: Path) -> None:
 def test_the_same_files_make_the_same_bytes(app: Path, tmp_path: Path) -> None:
     """Neither times nor rights nor the order on the disk change a package; a changed byte does."""
     first = package.build_source(tmp_path, root=app).read_bytes()
-    for name in ("host.json", "shared/mappings/a.json"):
+    for name in ("host.json", "shared/mapping/sources/a.json"):
         text = (app / name).read_text()
         (app / name).unlink()
         (app / name).write_text(text)

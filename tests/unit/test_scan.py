@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -10,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.payload import body as payload
-from shared.payload import scan
-from shared.payload.scan import Seen
+from shared.payload import candidates, names, scan
+from shared.payload.grouping import Group
+from shared.payload.paths import Node, find, path, shown
+from shared.payload.reader import Reader
+from shared.payload.scan import Scan
 
 MACHINE, OTHER = "3d583074bdc1fb8ec27a43da2c777b684b0f535b", "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
 TIME, LATER = "2026-07-19T14:55:51.5813247Z", "2026-07-19T15:00:00.1234567Z"
@@ -20,21 +24,28 @@ ROW = {"DeviceId": MACHINE, "ReportId": int(REPORT), "Timestamp": TIME}
 KEYS = (MACHINE, TIME, REPORT)
 
 
-def look(value: Any) -> Seen:
-    """Look into a value as it would arrive."""
+def look(value: Any) -> Scan:
+    """Scan a value as it would arrive."""
     [document] = payload.read(json.dumps(value).encode(), max_bytes=1_048_576)
-    return scan.look(document, lambda _: None)
+    return scan.scan(Node(document, None, Reader(lambda _: None)))
 
 
-def keys(event: dict[str, Any]) -> tuple[Any, ...]:
+def keys(group: Group) -> tuple[str | None, ...]:
     """Return the keys of an event, None where it has none."""
-    return tuple(event["found"].get(name) for name in ("machineId", "eventTime", "reportId"))
+    found = group.values()
+    return tuple(found[name].value if name in found else None for name in names.KEYS)
 
 
-def only(value: Any) -> dict[str, Any]:
+def only(value: Any) -> Group:
     """Return the one event seen in a value."""
-    [event] = look(value).events
-    return event
+    [group] = look(value).groups
+    return group
+
+
+def best(group: Group, field: str) -> str | None:
+    """Return the most telling text of a field."""
+    found = candidates.best(field, group.texts.get(field, ()))
+    return found[0] if found else None
 
 
 def nested(value: Any, levels: int) -> Any:
@@ -53,8 +64,13 @@ def nested(value: Any, levels: int) -> Any:
         [[[ROW]]],
         {"DEVICE_ID": MACHINE, "REPORT_ID": REPORT, "TIMESTAMP": TIME},
         {"device-id": MACHINE, "report id": REPORT, "event_time": TIME},
-        {"a": {"mdeDeviceId": MACHINE}, "b": [{"reportId": REPORT}], "c": {"d": {"eventTime": TIME}}},
-        {"device": {"id": MACHINE}, "report_id": REPORT, "timestamp": TIME},
+        {"host": {"mdeDeviceId": MACHINE}, "event": [{"reportId": REPORT, "d": {"eventTime": TIME}}]},
+        {
+            "host": {"device_id": MACHINE},
+            "ReportId": REPORT,
+            "Timestamp": TIME,
+            "ActionType": "ProcessCreated",
+        },
         {"DeviceId": [MACHINE], "ReportId": [REPORT], "Timestamp": [TIME]},
         {"DeviceId": {"value": MACHINE}, "ReportId": {"value": REPORT}, "Timestamp": {"value": TIME}},
         {f"event.properties.{name}": value for name, value in ROW.items()},
@@ -93,7 +109,7 @@ def test_the_keys_are_found_to_the_digit(value: Any) -> None:
     """Nested, dotted, in lists of pairs, tables, strings and log lines: one event, with its own keys."""
     event = only(value)
     assert keys(event) == KEYS
-    assert event["found"]["differ"] == {}
+    assert event.differ() == {}
 
 
 @pytest.mark.parametrize(
@@ -103,40 +119,37 @@ def test_the_keys_are_found_to_the_digit(value: Any) -> None:
         ({"event": {**ROW, "machineId": OTHER}}, "machineId"),
         ({"DeviceId": [MACHINE, OTHER], "ReportId": 1, "Timestamp": TIME}, "machineId"),
         ({"event": ROW, "Timestamp": LATER}, "eventTime"),
-        (
-            {"ReportId": 1, "DeviceId": MACHINE, "a": {"event_time": TIME}, "b": {"event_time": LATER}},
-            "eventTime",
-        ),
+        ({"DeviceId": MACHINE, "ReportId": 1, "event_time": [TIME, LATER]}, "eventTime"),
         ({"event": ROW, "raw": json.dumps({**ROW, "Timestamp": LATER})}, "eventTime"),
         ({"one": ROW, "other": {**ROW, "ReportId": 5}}, "reportId"),
-        ({"ReportId": 5, "events": [ROW, {**ROW, "ReportId": 6}]}, "reportId"),
+        ({"DeviceId": MACHINE, "ReportId": 5, "events": [ROW, {**ROW, "ReportId": 6}]}, "reportId"),
         ({"some": [ROW, {**ROW, "ReportId": 6}], "others": [{**ROW, "ReportId": 7}]}, "reportId"),
     ],
 )
 def test_what_disagrees_is_told_with_both_places(value: Any, field: str) -> None:
     """Two values of one key are no guess of ours: both are named, and where they stand."""
     event = only(value)
-    assert list(event["found"]["differ"]) == [field]
-    assert field not in event["found"]
-    assert " at " in event["found"]["differ"][field]
-    assert "; " in event["found"]["differ"][field]
+    assert list(event.differ()) == [field]
+    assert field not in event.values()
+    assert " at " in event.differ()[field]
+    assert "; " in event.differ()[field]
 
 
 def test_events_of_an_array_are_each_their_own() -> None:
     """Elements with a report id each are events; they share what stands outside, and nothing of each other."""
     value = {
-        "rule": {"name": "R"},
+        "rule": {"name": "Recon"},
         "device": {"id": MACHINE},
         "events": [
-            {"title": "A", "ReportId": 1, "Timestamp": TIME},
-            {"title": "B", "of": {"ReportId": 2, "Timestamp": LATER}},
+            {"title": "One", "ReportId": 1, "Timestamp": TIME},
+            {"title": "Other", "event": {"ReportId": 2, "Timestamp": LATER}},
         ],
     }
-    events = look(value).events
+    events = look(value).groups
     assert [keys(event) for event in events] == [(MACHINE, TIME, "1"), (MACHINE, LATER, "2")]
-    assert [event["found"]["title"] for event in events] == ["R", "R"]
-    assert events[1]["found"]["at"]["reportId"] == "events[1].of.ReportId"
-    assert [keys(event)[2] for event in look({"x": [ROW, ROW, {**ROW, "ReportId": 3}]}).events] == [
+    assert [best(event, "title") for event in events] == ["Recon", "Recon"]
+    assert shown(events[1].values()["reportId"].place) == "events[1].event.ReportId"
+    assert [keys(event)[2] for event in look({"x": [ROW, ROW, {**ROW, "ReportId": 3}]}).groups] == [
         REPORT,
         "3",
     ]
@@ -144,21 +157,25 @@ def test_events_of_an_array_are_each_their_own() -> None:
 
 def test_texts_are_taken_by_the_most_telling_name() -> None:
     """A rule's name is a better title than any other name; a user's name is none."""
-    found = only(
+    event = only(
         {
-            "name": "N",
+            "name": "Neptune",
             "user": {"name": "bob"},
-            "alert": {"name": "A", "severity": "unheard of"},
+            "alert": {"name": "Recon", "severity": "unheard of"},
             "level": "critical",
             "tactics": ["nonsense", "TA0002"],
             "url": "https://siem.example/1",
             "link": "javascript:alert(1)",
             "host": {"name": "pc-1"},
-            "event": {**ROW, "Title": "not at the top"},
+            "event": {**ROW, "name": "not at the top"},
         }
-    )["found"]
-    assert (found["title"], found["severity"], found["category"]) == ("A", "critical", "TA0002")
-    assert (found["link"], found["device"]) == ("https://siem.example/1", "pc-1")
+    )
+    assert [best(event, name) for name in ("title", "severity", "category")] == [
+        "Recon",
+        "critical",
+        "TA0002",
+    ]
+    assert (best(event, "link"), best(event, "device")) == ("https://siem.example/1", "pc-1")
 
 
 @pytest.mark.parametrize(
@@ -190,8 +207,8 @@ def test_texts_are_taken_by_the_most_telling_name() -> None:
 def test_look_alikes_are_named_and_never_taken(field: str, value: Any, said: str) -> None:
     """What is easily mistaken for a key is no key: it is told by name, with what it is instead."""
     seen = look(value)
-    assert keys(seen.events[0]) == (None, None, None)
-    assert any(said in line for line in seen.lookalikes[field])
+    assert all(keys(group) == (None, None, None) for group in seen.groups)
+    assert any(said in line for line in seen.unlike(field))
 
 
 @pytest.mark.parametrize(
@@ -207,13 +224,101 @@ def test_look_alikes_are_named_and_never_taken(field: str, value: Any, said: str
         {"timestamp": TIME, "host": {"DeviceId": MACHINE}, "event": {"ReportId": 1}},
         {"rule": {"name": "x", "timestamp": TIME}, "DeviceId": MACHINE, "ReportId": 1},
         [{"timestamp": TIME}, {"DeviceId": MACHINE, "ReportId": 1}],
+        {"ReportId": 1, "DeviceId": MACHINE, "a": {"event_time": TIME}, "b": {"event_time": LATER}},
+        {"labels": {"DeviceId": MACHINE, "ReportId": 1}, "status": {"Timestamp": TIME}},
     ],
 )
 def test_a_time_around_the_event_is_the_wrappers(value: Any) -> None:
     """A time that is not beside the device id and the report id is told, and never taken for the event's."""
     seen = look(value)
-    assert keys(seen.events[0]) == (MACHINE, None, "1")
-    assert any("is a time of what the event came in" in line for line in seen.lookalikes["eventTime"])
+    assert keys(seen.groups[0]) == (MACHINE, None, "1")
+    assert any("is a time of what the event came in" in line for line in seen.unlike("eventTime"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"report_id": REPORT},
+        {"scan": {"report_id": REPORT}, "host": {"device_id": MACHINE}},
+        {"report_id": REPORT, "timestamp": TIME, "device": {"id": MACHINE}},
+        {"scan": {"report_id": REPORT, "timestamp": TIME}, "asset": {"DeviceId": MACHINE}},
+        {"a": {"mdeDeviceId": MACHINE}, "b": [{"reportId": REPORT}], "c": {"d": {"eventTime": TIME}}},
+        {"ReportId": REPORT, "host": {"DeviceId": MACHINE, "Timestamp": TIME}},
+        {"ReportId": REPORT, "Timestamp": TIME, "host": {"DeviceId": MACHINE}},
+    ],
+)
+def test_a_report_id_alone_may_be_anybodys(value: Any) -> None:
+    """A report id in an object without a device id is joined with none from elsewhere: a scanner has such ids too."""
+    seen = look(value)
+    assert all(keys(group)[2] is None for group in seen.groups)
+    [line] = seen.unlike("reportId")
+    assert "is a report id with no device id beside it" in line
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"host": {"device_id": MACHINE}, "event": {"report_id": REPORT, "event_time": TIME}},
+        {"host": {"device_id": MACHINE}, "labels": {"report_id": REPORT, "timestamp": TIME}},
+        {
+            "host": {"device_id": MACHINE},
+            "custom_details": [{"key": "reportId", "value": REPORT}, {"key": "eventTime", "value": TIME}],
+        },
+        {
+            "host": {"device_id": MACHINE},
+            "scan": {"ReportId": REPORT, "Timestamp": TIME, "FileName": "x.exe"},
+        },
+        {"labels": {"DeviceId": MACHINE, "ReportId": REPORT}, "annotations": {"Timestamp": TIME}},
+        {"labels": {"ReportId": REPORT}, "annotations": {"Timestamp": TIME, "DeviceId": MACHINE}},
+    ],
+)
+def test_a_report_id_of_an_event_or_a_bag_is_joined(value: Any) -> None:
+    """In an object named like an event or a bag of labels, or beside other columns of Defender's, it counts."""
+    assert keys(only(value)) == KEYS
+
+
+@pytest.mark.parametrize("name", ["device", "vulnerability", "user", "threat_intel", "enrichment", "assets"])
+def test_texts_of_something_else_are_none_of_the_alerts(name: str) -> None:
+    """A severity or title of an asset, a vulnerability or an enrichment is not the alert's; the alert's own is."""
+    other = {"severity": "critical", "title": "Of another", "category": "Malware"}
+    event = only({name: other, "event": ROW})
+    assert [best(event, field) for field in ("severity", "title", "category")] == [None, None, None]
+    event = only({name: other, "severity": "low", "event": ROW})
+    assert best(event, "severity") == "low"
+
+
+def test_a_device_name_is_the_nearest_to_the_event() -> None:
+    """The device beside the event is told, never one chosen by alphabet; of two that are equally near, none."""
+    event = only({"host": {"name": "a-collector"}, "event": {**ROW, "DeviceName": "pc-1"}})
+    assert best(event, "device") == "pc-1"
+    event = only({"source": {"DeviceName": "pc-1"}, "target": {"DeviceName": "pc-2"}, "event": ROW})
+    assert best(event, "device") is None
+    event = only({"source": {"DeviceName": "pc-1"}, "target": {"DeviceName": "PC-1"}, "event": ROW})
+    assert best(event, "device") in ("pc-1", "PC-1")
+
+
+@pytest.mark.parametrize("name", ["user", "vulnerability", "related_alert", "owner"])
+def test_a_device_id_of_another_thing_is_not_the_events(name: str) -> None:
+    """A device in what is not about the event's device is told, and never joined with an event beside it."""
+    seen = look({name: {"DeviceId": MACHINE}, "event": {"ReportId": REPORT, "Timestamp": TIME}})
+    assert all(keys(group)[0] is None for group in seen.groups)
+    assert any(name in line for line in seen.unlike("machineId"))
+
+
+def test_what_is_left_out_is_not_found() -> None:
+    """Objects that are set apart, and places that are said to hold no key, are not looked into."""
+    row = {**ROW, "ReportId": REPORT}
+    value = {"alerts": [row], "manager": {"DeviceId": OTHER, "ReportId": "1", "Timestamp": LATER}}
+    node = Node(value, None, Reader(lambda _: None))
+    [group] = scan.scan(node, (), [found.place for found in find(path("manager"), node)]).groups
+    assert keys(group) == KEYS
+    assert keys(scan.scan(node, {id(row)}).groups[0]) == (OTHER, LATER, "1")
+
+
+@pytest.mark.parametrize("length", [99, 101, 5_000])
+def test_a_key_of_any_length_hides_nothing(length: int) -> None:
+    """What stands under a name that is too long to mean anything is looked into all the same."""
+    assert keys(only({"k" * length: ROW})) == KEYS
 
 
 def test_a_rounded_report_id_gives_way_to_its_original() -> None:
@@ -232,20 +337,20 @@ def test_a_rounded_report_id_gives_way_to_its_original() -> None:
             "raw": {**whole, "ReportId": "639199803770463714"},
         }
     )
-    assert list(event["found"]["differ"]) == ["reportId"]
+    assert list(event.differ()) == ["reportId"]
 
 
 def test_times_without_a_report_id_are_the_times_of_anything() -> None:
     """An alert with several timestamps and no event is not told that these disagree."""
     event = only({"a": {"timestamp": TIME}, "b": {"timestamp": LATER}, "DeviceId": MACHINE})
     assert keys(event) == (MACHINE, None, None)
-    assert event["found"]["differ"] == {}
+    assert event.differ() == {}
 
 
 def test_long_places_are_shown_short() -> None:
     """A place is for people: a name of any length does not make it long."""
-    place = only(nested({"k" * 5_000: ROW}, 15))["found"]["at"]["machineId"]
-    assert len(place) <= 120
+    place = shown(only(nested({"k" * 100: ROW}, 15)).values()["machineId"].place)
+    assert len(place) <= 160
     assert place.endswith(".DeviceId")
 
 
@@ -256,3 +361,38 @@ def test_any_wrapping_gives_the_same_keys(order: list[str], levels: int, array: 
     for _ in range(encodings):
         value = {"text": json.dumps(json.dumps(value))}
     assert keys(only(nested([value] if array else value, levels))) == KEYS
+
+
+SHAPES: dict[str, Callable[[int], Any]] = {
+    "many events": lambda size: [ROW] * size,
+    "different events": lambda size: {"events": [{**ROW, "ReportId": n} for n in range(size)]},
+    "arrays of one": lambda size: {"severity": [nested_list(40) for _ in range(size)], "event": ROW},
+    "many names": lambda size: {f"k{n}": "x" for n in range(size)} | ROW,
+    "many texts": lambda size: {"texts": [f"a=1, b={n}, report=2" for n in range(size)]},
+    "one long text": lambda size: {"text": "report a=1, " * size},
+    "JSON in strings": lambda size: {"texts": [json.dumps(ROW)] * size},
+    "names and values": lambda size: {"fields": [{"key": f"k{n}", "value": "x"} for n in range(size)]},
+    "a table": lambda size: {"columns": list(ROW), "rows": [list(ROW.values())] * size},
+    "severities": lambda size: {"alerts": [{"severity": "high", "title": f"t{n}"} for n in range(size)]},
+}
+
+
+def nested_list(levels: int) -> Any:
+    """Return a list in lists, at the bottom a text."""
+    value: Any = "high"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_work_is_linear(shape: str) -> None:
+    """Four times the payload is charged some four times the steps, whatever its shape."""
+
+    def cost(size: int) -> int:
+        steps: list[int] = []
+        [document] = payload.read(json.dumps(SHAPES[shape](size)).encode(), max_bytes=10_000_000)
+        scan.scan(Node(document, None, Reader(steps.append)))
+        return sum(steps)
+
+    assert 0 < cost(400) < 5 * cost(100)

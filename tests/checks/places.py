@@ -1,0 +1,153 @@
+"""Whether the places that people are told are paths in the payload that was sent, and hold what was made of them.
+
+`of(documents)` lists every path of a delivery as people write it, `alerts[0].labels.DeviceId`: keys, dotted ones too,
+indexes, and what texts hold that can be opened. `wrong(outcome, documents)` tells each place that is none of these, or
+where something else stands than the field was made of.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote_plus
+
+from shared.alerts import alert, title, vocabulary
+from shared.mapping.outcome import Mapped, Outcome, Refused
+from shared.payload import names, scan, texts
+
+Places = Mapping[str, list[Any]]
+"""What stands at each place: one value, or several where two places are written alike."""
+
+PARAMETER, DEFAULT = "the request's parameter", "the default"
+_LEVELS = 40
+_LONGEST, _PART = 160, 60
+_DIFFERENT = re.compile(r'("(?:[^"\\]|\\.)*"…?) at (.+?)(?=; "|\.(?: Nothing says|$))')
+_NOT_IT = "Not it: "
+
+
+def of(documents: list[Any]) -> Places:
+    """Return what stands at every place of a delivery."""
+    found: dict[str, list[Any]] = {}
+    many = len(documents) > 1
+    for index, document in enumerate(documents):
+        for place, value in _walk(document, f"[{index}]" if many else "", _LEVELS):
+            text = place.removeprefix(".")
+            if len(text) > _LONGEST:
+                text = f"{text[:20]}…{text[21 - _LONGEST :]}"
+            found.setdefault(text, []).append(value)
+    return found
+
+
+def _walk(value: Any, place: str, levels: int) -> Iterator[tuple[str, Any]]:
+    yield place, value
+    if levels <= 0:
+        return
+    for inner in _opened(value):
+        yield from _walk(inner, place, levels - 1)
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _walk(inner, f"{place}.{name[:_PART]}", levels - 1)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _walk(inner, f"{place}[{index}]", levels - 1)
+
+
+def _opened(value: Any) -> Iterator[Any]:
+    """Yield what a text holds that is read like a part of the payload around it."""
+    if isinstance(value, dict) and value.get("type") == "Buffer" and isinstance(value.get("data"), list):
+        value = bytes(map(int, value["data"])).decode(errors="replace")
+    if isinstance(value, str) and len(value) >= texts.SHORTEST:
+        for inner in (texts.structured(value), texts.loose(value)):
+            if isinstance(inner, dict | list | str):
+                yield inner
+
+
+def wrong(outcome: Outcome, documents: list[Any]) -> list[str]:
+    """Return a line for each told place of an outcome at which the payload has nothing, or something else."""
+    places = of(documents)
+    found: list[str] = []
+    events: list[Mapped | Refused] = [*outcome.alerts, *outcome.refused]
+    for one in events:
+        for name, origin in one.origins.items():
+            if origin not in (PARAMETER, DEFAULT):
+                found += _origin(name, origin, one, places)
+    for refused in outcome.refused:
+        for problem in refused.problems:
+            found += [f"{problem.field}: {line}" for line in _told(problem.detail, places)]
+    return found
+
+
+def _origin(name: str, origin: str, one: Mapped | Refused, places: Places) -> Iterator[str]:
+    """Yield what is wrong with the place, or the places of a text with gaps, that a field is told to be from."""
+    several = [origin] if origin in places else origin.split(", ")
+    for place in several:
+        if place not in places:
+            yield f"{name}: there is nothing at {place!r}"
+    if isinstance(one, Mapped) and len(several) == 1 and origin in places:
+        texts_there = [text for value in places[origin] for text in _scalars(value)]
+        made = any(_made_of(name, one, text) for text in (*texts_there, ", ".join(texts_there)))
+        yield from (
+            []
+            if made
+            else [f"{name}: {one.alert.body()[name]!r} is not made of {texts_there!r} at {origin!r}"]
+        )
+
+
+def _made_of(name: str, mapped: Mapped, text: str) -> bool:
+    """Say whether a field's value is made of a text."""
+    value = mapped.alert.body()[name]
+    if name in names.KEYS:
+        whole = (text, unquote_plus(text))  # Devo sends forms
+        parts = (*whole, *(part.strip() for one in whole for part in one.split("|")))
+        return any(alert.canonical(name, part) == value for part in parts)
+    if name in ("severity", "category"):
+        told = f"{name.capitalize()} at the source: {text}"
+        became = f"{name}: {text} became {value}"
+        return told in mapped.alert.description or became in mapped.notes or _word(name, text) == value
+    start = value.removesuffix("…")
+    return bool(value) and (
+        start[:200] in text
+        or title.tidy(text) == value
+        or alert.cut(text.strip(), 200).removesuffix("…") in value
+    )
+
+
+def _word(name: str, text: str) -> str | None:
+    try:
+        return (vocabulary.severity(text) if name == "severity" else vocabulary.category([text])).text
+    except ValueError:
+        return None
+
+
+def _scalars(value: Any) -> Iterator[str]:
+    """Yield the texts and numbers in a value."""
+    if isinstance(value, str):
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inner:
+        yield from _scalars(one)
+
+
+def _told(detail: str, places: Places) -> Iterator[str]:
+    """Yield what is wrong with the places in a problem's text."""
+    if detail.startswith("has different values: "):
+        for shown, place in _DIFFERENT.findall(detail):
+            if place not in places:
+                yield f"there is nothing at {place!r}"
+            elif not any(
+                alert.shown(part.strip()) == shown
+                for value in places[place]
+                for text in _scalars(value)
+                for part in (text, text.strip('" '), *text.split("|"))
+            ):
+                yield f"{shown} does not stand at {place!r}"
+    for piece in detail.split(_NOT_IT)[1:]:
+        reason = next((reason for reason in _reasons() if f" {reason}." in piece), None)
+        if reason is None:
+            yield f"{piece!r} says nothing that we know"
+        elif (place := piece.partition(f" {reason}.")[0]) not in places:
+            yield f"there is nothing at {place!r}"
+
+
+def _reasons() -> list[str]:
+    kinds = names.table("lookalikes").values()
+    return [*(reason for reasons in kinds for reason in reasons), scan._AROUND, scan._ALONE]

@@ -1,0 +1,75 @@
+"""Tables of columns and rows, however a product names them, are objects."""
+
+from typing import Any
+
+import pytest
+
+from shared.payload import rows
+
+
+def found(table: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a table as objects."""
+    return [{name: value for name, value, _ in row} for row in rows.rows(table)]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"columns": [{"name": "x"}], "rows": [["1"]]},
+        {"Columns": [{"ColumnName": "x"}], "Rows": [["1"]]},
+        {"columns": [{"name": "x", "type": "keyword"}], "values": [["1"]]},
+        {"fields": ["x"], "rows": [["1"]]},
+        {"headers": ["x"], "rows": [["1"]]},
+        {"columns": [{"text": "x"}], "rows": [["1"]]},
+        {"schema": {"fields": [{"name": "x"}]}, "rows": [{"f": [{"v": "1"}]}]},
+        {"manifest": {"schema": {"columns": [{"name": "x"}]}}, "data": [["1"]]},
+        {"columns": ["x"], "rows": ["1"]},
+    ],
+)
+def test_tables_of_many_products_are_rows(table: dict[str, Any]) -> None:
+    """Log Analytics, Kusto, ES|QL, Splunk, BigQuery and spreadsheets name their columns and rows differently."""
+    assert found(table) == [{"x": "1"}]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {},
+        {"rows": [[1]]},
+        {"columns": ["x"]},
+        {"columns": ["x"], "rows": []},
+        {"columns": [{}], "rows": [[1]]},
+        {"columns": [1], "rows": [[1]]},
+        {"columns": ["x"], "rows": ["1", "2"]},
+        {"columns": "x", "rows": [[1]]},
+    ],
+)
+def test_what_has_no_named_columns_is_no_table(table: dict[str, Any]) -> None:
+    """Rows without the names of their columns are a list like any other."""
+    assert found(table) == []
+
+
+def test_a_row_that_is_short_has_fewer_columns() -> None:
+    """Cells count from the first column; what is no row is left out."""
+    assert found({"columns": ["x", "y"], "rows": [["1", "2"], ["3"], "no"]}) == [
+        {"x": "1", "y": "2"},
+        {"x": "3"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"columns": ["x", "y"], "rows": [["1", "2"], ["3", "4"]]},
+        {"schema": {"fields": [{"name": "x"}]}, "rows": [{"f": [{"v": "1"}]}]},
+        {"columns": ["x", "y"], "rows": ["1", "2"]},
+    ],
+)
+def test_each_cell_says_where_it_stood(table: dict[str, Any]) -> None:
+    """The steps lead from the table to the cell."""
+    for row in rows.rows(table):
+        for _, value, steps in row:
+            at: Any = table
+            for step in steps:
+                at = at[step]
+            assert at == value
