@@ -1,5 +1,6 @@
 """What every source shares: the texts made of an event's own columns, and the defaults where nobody says anything."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from shared.payload import candidates, hunting, names
@@ -7,6 +8,7 @@ from shared.payload.grouping import MACHINE, REPORT, Group, Text, order
 from shared.payload.paths import Node
 from shared.payload.values import texts as texts_of
 
+_PLAIN = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 _SHORT, _LONG = 255, 4_096
 _WHO = (
     "AccountUpn",
@@ -45,12 +47,13 @@ class Row:
         self._alert = alert
         place = next((one.place for one in group.keys.get(REPORT, {}).values()), None)
         name = str(place[1]) if place else ""
-        self._prefix = name.rpartition(".")[0]
+        prefix = name.rpartition(".")[0]
+        self._prefix = prefix if _PLAIN.fullmatch(prefix) else ""
 
     def column(self, *columns: str) -> str | None:
         """Return the text of the first of these columns that has one."""
         for column in columns:
-            for path in (f"`{self._prefix}`.{column}", column) if self._prefix else (column,):
+            for path in (f"{self._prefix}.{column}", column) if self._prefix else (column,):
                 for node in self._row.find(path):
                     if texts := texts_of(node.value):
                         return texts[0]

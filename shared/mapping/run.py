@@ -103,7 +103,7 @@ class Run:
             if (inner := self._reader.inside(value, loose=loose)) is not None:
                 self.open(self.node(inner, document.place), named, around, level + 1)
                 return
-        elif deeper and isinstance(value, list) and value and not python.is_whole(document):
+        elif deeper and isinstance(value, list) and not python.is_whole(document):
             for index, item in enumerate(value):
                 self.open(document.inside(item, index), named, around, level + 1)
             return
@@ -117,6 +117,8 @@ class Run:
                     self.steps[
                         f"{source.name} (yours) does not recognise it: none of its conditions (recognise) holds"
                     ] = None
+            if found is None and isinstance(value, dict) and _is_empty(value):
+                return
             if found is None and deeper and (single := _single(document)):
                 self.steps["opened: the one thing in a wrapper"] = None
                 self.open(single, named, around, level + 1)
@@ -270,6 +272,13 @@ def _unknown(document: Any) -> Problem:
         "payload",
         f"{alert.shown(document)} is no event. Send an object with {', '.join(alert.FIELDS)}, or the payload of a SIEM"
         " as it posts it.",
+    )
+
+
+def _is_empty(values: dict[str, Any]) -> bool:
+    """Say whether an object is a reply or a batch with nothing in it: `{"records": []}`."""
+    return any(value == [] and names.named_as("lists", name) for name, value in values.items()) and not any(
+        isinstance(value, dict | list) and value for value in values.values()
     )
 
 

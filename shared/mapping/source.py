@@ -240,7 +240,10 @@ def _rules(entries: Mapping[str, Any], name: str, says: str) -> Iterator[Rule]:
 def _fields(entries: Mapping[str, Any]) -> dict[str, tuple[Place, ...]]:
     fields = _object(entries, "fields")
     _known(fields, (*alert.FIELDS, "device", "link"), "fields")
-    return {name: _places(name, value) for name, value in fields.items()}
+    try:
+        return {name: _places(name, value) for name, value in fields.items()}
+    except _WrongError as error:
+        raise _WrongError(str(error), "fields", *error.near) from None
 
 
 def _places(name: str, value: Any) -> tuple[Place, ...]:

@@ -11,7 +11,7 @@ from shared.payload.paths import Place
 _MAX_TITLE = 300
 # Not a name: aws:s3:ObjectCreated, INSERT, a number.
 _RESOURCE = re.compile(
-    r"[a-z0-9_.-]{1,60}:[a-z0-9_.:/-]{1,200}|[\W\d_]*"
+    r"[a-z0-9_.-]{1,60}(?::[\w./-]{1,60}){1,6}|[\W\d_]*"
     r"|INSERT|MODIFY|REMOVE|UPDATE|DELETE|CREATE|ALERT|INCIDENT|EVENT|PROBLEM|TEST|OK|INFO"
 )
 _ID = re.compile(r"\d+|[0-9a-f]{32,64}|\[object \w+\]", re.ASCII | re.IGNORECASE)

@@ -105,7 +105,7 @@ class Group:
     def _beside_device(self, time: Finding) -> bool:
         """Say whether a time stands in the object with the device id, under Defender's own name."""
         beside = {one.place and one.place[0] for one in self.keys.get(MACHINE, {}).values()}
-        return time.own and (time.place and time.place[0]) in beside
+        return time.own and (not beside or (time.place and time.place[0]) in beside)
 
     def differ(self) -> dict[str, str]:
         """Return a sentence for each key that has several values, with their places."""

@@ -23,7 +23,19 @@ _TYPE = re.compile(r"_[sdtgb]$")
 _UNIT = re.compile(r" ?[\[(][^\[\]()]{1,20}[\])]$")  # Timestamp [UTC]
 _INDEX = re.compile(r"(?<=[^ ])\[([A-Za-z_][^\[\]]*)\]")  # alert[DeviceId], of forms
 _APART = frozenset(
-    ("nested", "path", "eventLike", "bags", "others", "commands", "pasts", "parts", "devices", "columns")
+    (
+        "nested",
+        "path",
+        "eventLike",
+        "bags",
+        "others",
+        "commands",
+        "pasts",
+        "parts",
+        "devices",
+        "columns",
+        "lists",
+    )
 )  # in keys.json no field
 _MAX_NAME = 100
 _ATTACK = (
@@ -108,9 +120,9 @@ def _singular(text: str) -> str:
 
 def meanings(parent: str, name: str, *, top: bool) -> tuple[Meaning, ...]:
     """Return what a name may mean inside an object that is itself called `parent` ("" if it has no name)."""
-    if len(name) > _MAX_NAME or len(parent) > _MAX_NAME:
+    if len(name) > _MAX_NAME:
         return ()
-    return _meanings(parent, name, top)
+    return _meanings(parent if len(parent) <= _MAX_NAME else "", name, top)
 
 
 @functools.lru_cache(maxsize=16_384)

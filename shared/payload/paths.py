@@ -11,7 +11,7 @@ and is a linked list, so that it costs nothing until it is shown.
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -25,8 +25,19 @@ Place = tuple[Any, str | int] | None
 _PIECE = re.compile(r"`([^`]*)`|([^.`]+)|(\.)")
 _MAX_FOUND = 200  # values of one path
 _MAX_LEVELS = 64
+_STEP = 4  # steps: a value is walked over on a path
 _MAX_PLACE = 160
 _MAX_PART = 60
+
+
+class Merged(dict[str, Any]):
+    """An object put together from several parts of a payload, which remembers the place of each entry."""
+
+    __slots__ = ("places",)
+
+    def __init__(self, values: Mapping[str, Any], places: Mapping[str, Place]) -> None:
+        super().__init__(values)
+        self.places = places
 
 
 class Node(NamedTuple):
@@ -141,7 +152,7 @@ def _step(where: Path, at: int, node: Node, found: list[Node], levels: int) -> N
         if not is_empty(node.value) and len(found) < _MAX_FOUND:
             found.append(node)
         return
-    node.reader.spend(1)
+    node.reader.spend(_STEP)
     for ways in _ways(where, at, node) if levels > 0 else ():
         before = len(found)
         for further, inner in ways:
@@ -160,13 +171,11 @@ def _ways(where: Path, at: int, node: Node) -> Iterator[Iterable[tuple[int, Node
             yield [(at, Node(inner, node.place, reader))]
     elif isinstance(value, dict):
         for further, name in _keys(where, at, value, reader):
-            yield [(further, node.inside(value[name], name))]
+            yield [(further, Node(value[name], place_in(value, name, node.place), reader))]
     elif isinstance(value, list):
+        named = reader.named(value)
         for further, word in enumerate(where.words[at], at + 1):
-            pairs = reader.pairs(value) or ()
-            yield (
-                (further, node.inside(one, *steps)) for name, one, steps in pairs if names.word(name) == word
-            )
+            yield ((further, node.inside(one, *steps)) for _, one, steps in named.get(word, ()))
         yield (
             (at, node.inside(item, index))
             for index, item in enumerate(value)
@@ -185,6 +194,11 @@ def _keys(where: Path, at: int, value: dict[str, Any], reader: Reader) -> Iterat
         name = index.get(word)
         if name is not None and not (further == at + 1 and name == exact):
             yield further, name
+
+
+def place_in(value: dict[str, Any], name: str, place: Place) -> Place:
+    """Return the place of an object's entry."""
+    return value.places[name] if isinstance(value, Merged) and name in value.places else (place, name)
 
 
 def extended(place: Place, steps: tuple[str | int, ...]) -> Place:

@@ -1,9 +1,10 @@
 """Opens what stands for objects in a payload: texts that hold JSON, lists of names and values."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared.payload import names, pairs, texts
+from shared.payload.pairs import Entry
 
 
 class Reader:
@@ -13,9 +14,9 @@ class Reader:
         self.spend = spend
         self._texts: dict[str, Any] = {}
         self._loose: dict[str, Any] = {}
-        self._pairs: dict[
-            int, tuple[list[Any], list[pairs.Entry] | None]
-        ] = {}  # by id(); what is kept keeps its id
+        # Both by id(); what is kept keeps its id.
+        self._pairs: dict[int, tuple[list[Any], list[Entry] | None]] = {}
+        self._named: dict[int, tuple[list[Any], dict[str, list[Entry]]]] = {}
         self._indexes: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}  # the same
 
     def inside(self, text: str, *, loose: bool = False) -> Any:
@@ -33,12 +34,21 @@ class Reader:
             found = self._loose[text]
         return found
 
-    def pairs(self, items: list[Any]) -> list[pairs.Entry] | None:
+    def pairs(self, items: list[Any]) -> list[Entry] | None:
         """Return the entries of a list of names and values; None if it is another list."""
         if id(items) not in self._pairs:
-            self.spend(2 + (len(items) >> 1))
+            self.spend(2 + 4 * len(items))
             self._pairs[id(items)] = items, pairs.pairs(items)
         return self._pairs[id(items)][1]
+
+    def named(self, items: list[Any]) -> Mapping[str, list[Entry]]:
+        """Return the entries of a list of names and values by the words of their names; none of another list."""
+        if id(items) not in self._named:
+            found: dict[str, list[Entry]] = {}
+            for entry in self.pairs(items) or ():
+                found.setdefault(names.word(entry[0]), []).append(entry)
+            self._named[id(items)] = items, found
+        return self._named[id(items)][1]
 
     def index(self, where: dict[str, Any]) -> dict[str, str]:
         """Return the keys of an object by their words; of keys alike, the first that is not empty."""

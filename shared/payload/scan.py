@@ -15,7 +15,7 @@ from shared.payload import candidates, grouping, names, rows, texts
 from shared.payload.grouping import MACHINE, REPORT, TIME, Finding, Group
 from shared.payload.names import Meaning
 from shared.payload.pairs import joined
-from shared.payload.paths import Node, Place, extended, name_of, shown
+from shared.payload.paths import Merged, Node, Place, extended, name_of, place_in, shown
 from shared.payload.reader import Reader
 from shared.payload.values import texts as texts_of
 
@@ -25,7 +25,7 @@ MAX_STRINGS = 4
 """Decodings of JSON in strings inside each other: two levels, each encoded twice."""
 
 _MAX_LOOKALIKES, _MAX_TOLD = 200, 3  # of one key
-_CHECK = 12  # steps: a value is read
+_CHECK = 24  # steps: a value is read
 _MAX_BYTES = 262_144  # of Node's Buffer
 _AROUND = "is a time of what the event came in, not beside its DeviceId and ReportId"
 _ALONE = (
@@ -108,14 +108,14 @@ class _Walk:
         if (
             not value
             or level >= MAX_LEVELS
-            or (kind is not dict and kind is not list)
+            or (kind is not dict and kind is not list and kind is not Merged)
             or id(value) in self._apart
         ):
             return []
-        if kind is dict:
+        if kind is not list:
             if (buffer := _buffer(value)) is not None:
                 return self._text(buffer, place, level, strings, others=others)
-            entries = [(name, inner, (place, name)) for name, inner in value.items()]
+            entries = [(name, inner, place_in(value, name, place)) for name, inner in value.items()]
             return self._object(entries, value, place, level, strings, others=others)
         return self._array(value, place, level, strings, others=others)
 

@@ -4,7 +4,6 @@ Plain functions, each linear in its text. What they give is read like any other 
 holds nothing gives None.
 """
 
-import ast
 import base64
 import csv
 import html
@@ -20,11 +19,18 @@ from shared.payload import body, compression, names
 SHORTEST = len('{"a":1}')
 """A shorter text holds nothing."""
 
-_BASE64 = frozenset(("ey", "ew", "W3", "Ww", "Wy"))  # the first letters of { and [ encoded, whatever follows
+_BASE64 = frozenset(
+    ("ey", "ew", "W3", "Ww", "Wy", "In", "Il", "Ij")
+)  # the first letters of { and [ encoded, whatever follows
 _GZIP = "H4sI"
 _MAX_OPENED = 1_048_576  # bytes
-_PYTHON = (("'", '"'), (": None", ": null"), (": True", ": true"), (": False", ": false"))
-_RUBY = re.compile(r'"((?:[^"\\]|\\.)*+)"|:(\w{1,100})(?= ?=>)|( ?=> ?)|\bnil\b', re.ASCII)
+_PYTHON = re.compile(
+    r"'((?:[^'\\]|\\.?)*+)(?:'|\Z)|\"(?:[^\"\\]|\\.?)*+(?:\"|\Z)|\b(?:None|True|False|undefined)\b", re.DOTALL
+)
+_CONSTANTS = {"None": "null", "True": "true", "False": "false", "undefined": "null"}
+_RUBY = re.compile(
+    r'"((?:[^"\\]|\\.?)*+)(?:"|\Z)|:(\w{1,100})(?= ?=>)|( ?=> ?)|\bnil\b', re.ASCII | re.DOTALL
+)
 _GO = re.compile(r"(?<![\w.:-])([A-Za-z_][\w.]{0,99}):([^\s\[\]{},;]++)", re.ASCII)
 _PHP = re.compile(r"\[([A-Za-z_]\w{0,99})\] => ([^\n]++)", re.ASCII)
 _CONSTRUCTED = re.compile(r"\w{1,60}\([^()]{0,4096}=", re.ASCII)  # Event(a=b), of Kotlin and Lombok
@@ -52,7 +58,7 @@ _TERM = re.compile(r"<d[td][^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _DELIMITERS = (",", "\t", ";")
 _LINKED = re.compile(r"<https?://[^<>|]{1,500}\|([^<>|]{1,300})>")
-_LINK = re.compile(r"<https?://[^<>]{1,500}>|\]\(https?://[^()]{1,500}\)")
+_LINK = re.compile(r"<https?://[^<>]{1,500}>|\[([^\[\]]{1,200})\]\(https?://[^()]{1,500}\)")
 _EMOJI = re.compile(r":[a-z0-9_+-]{2,40}:(?=\s|$)")
 _RECORD = re.compile(r'["{]|\[\s*["{\[]|[^\n]{0,300}\{"')
 _PACKED = ("DeviceId", "ReportId", "Timestamp")
@@ -117,7 +123,7 @@ def _printed(text: str) -> Any:
     if start[:1] != "{" or len(text) > _MAX_PRINTED:
         return None
     found = body.parse(_RUBY.sub(_as_json, start)) if "=>" in text else None
-    return found or body.parse(_python(_BARE_NAME.sub(r'\1"\2":', start)).replace("undefined", "null"))
+    return found or body.parse(_python(_BARE_NAME.sub(r'\1"\2":', start)))
 
 
 def packed(text: str) -> dict[str, str] | None:
@@ -178,7 +184,7 @@ def headed(text: str) -> tuple[str, str] | None:
 
 def headline(text: str) -> str:
     """Return the first line of a text without a chat's marks and links."""
-    plain = _EMOJI.sub("", _LINK.sub("", _TAG.sub("", text)))
+    plain = _EMOJI.sub("", _LINK.sub(r"\1", _TAG.sub("", text)))
     line = next((line for line in plain.split("\n", 20) if line.strip(_MARKS + "#")), "")
     return line.strip(_MARKS + "#")
 
@@ -194,15 +200,14 @@ def _collected(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 def _python(text: str) -> str:
-    """Return what Python printed of an object as JSON, as far as that can be told."""
-    if len(text) <= _MAX_PRINTED and text.lstrip()[:1] in ("{", "["):
-        try:
-            return json.dumps(ast.literal_eval(text.strip()), default=str)
-        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-            pass
-    for theirs, ours in _PYTHON:
-        text = text.replace(theirs, ours)
-    return text
+    """Return what Python or JavaScript printed of an object as JSON, as far as that can be told."""
+    return _PYTHON.sub(_of_python, text)
+
+
+def _of_python(found: re.Match[str]) -> str:
+    if found[1] is not None:
+        return json.dumps(found[1].replace("\\'", "'"), ensure_ascii=False)
+    return _CONSTANTS.get(found[0], found[0])
 
 
 def _as_json(found: re.Match[str]) -> str:

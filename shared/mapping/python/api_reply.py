@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.payload.pairs import joined
-from shared.payload.paths import Node, extended
+from shared.payload.paths import Merged, Node, extended
 from shared.payload.rows import rows as table_rows
 
 _LISTS = {"value": ("validationtokens",), "data": ("success",), "resources": ("meta",)}
@@ -68,6 +68,7 @@ def _rows(table: Node) -> list[Node]:
     found = table_rows(table.value) if is_table else None
     rows = []
     for entries in found or ():
+        places = {name: extended(table.place, steps) for name, _, steps in entries}
         place = extended(table.place, entries[0][2][:2]) if entries else table.place
-        rows.append(Node(joined(entries), place, table.reader))
+        rows.append(Node(Merged(joined(entries), places), place, table.reader))
     return rows

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from shared.mapping.event import Event
 from shared.payload import texts
-from shared.payload.paths import Node
+from shared.payload.paths import Merged, Node, Place
 
 _LINES = ("message", "_raw", "raw", "rawMessage", "syslog_message", "msg", "payload")
 _ALERTS = ("cef", "leef", "network_events", "endpoint_events", "audit_events", "event")
@@ -25,21 +25,30 @@ _HEADERS = {
 def events(document: Node) -> Iterator[Event]:
     """Yield the one event of a line, or of an object with the fields of CEF or LEEF."""
     alert = document.first(*_ALERTS) or document
-    values = alert.value if isinstance(alert.value, dict) else document.value
+    own = alert.value if isinstance(alert.value, dict) else document.value
+    values: dict[str, object] = {}
+    places: dict[str, Place] = {}
     within = [document]
     for node in (node for name in _LINES for node in document.find(name)):
         kind = next((kind for kind in _HEADERS if kind in str(node.value)), None)
         if kind:
             header, fields = _split(str(node.value), kind)
-            values = {**fields, **header, **values}
-            within = [Node(fields, node.place, node.reader), document]
+            values = {**fields, **header}
+            within = [
+                Node(Merged(fields, dict.fromkeys(fields, node.place)), node.place, node.reader),
+                document,
+            ]
+            places = dict.fromkeys(values, node.place)
             break
     if more := alert.first(*_EXTENSIONS):
         fields = texts.assigned(more.value) if isinstance(more.value, str) else more.value
         if isinstance(fields, dict):
             values = {**fields, **values}
+            at: dict[str, Place] = {name: (more.place, name) for name in fields}
+            places = {**at, **places}
             within = [Node(fields, more.place, more.reader), document]
-    yield Event(Node(values, alert.place, alert.reader), within)
+    places = {name: place for name, place in places.items() if name not in own}
+    yield Event(Node(Merged({**values, **own}, places), alert.place, alert.reader), within)
 
 
 def _split(line: str, kind: str) -> tuple[dict[str, str], dict[str, object]]:
