@@ -185,9 +185,21 @@ class _Payload:
             return html.escape(self._text(html.unescape(text), name, personal=personal))
         if (inner := _from_base64(text)) is not None:
             return base64.b64encode(self._text(inner, name, personal=personal).encode()).decode()
-        if text.isascii() and text.isdigit():
-            return self._number(text, name)
-        return self._like.text(text, personal=personal)
+        return (
+            self._number(text, name) if _WHOLE.fullmatch(text) else self._line(text, name, personal=personal)
+        )
+
+    def _line(self, text: str, name: str, *, personal: bool) -> str:
+        """Return a text that is no form of its own: prose, or a log line with JSON in it."""
+        start, end = text.find("{"), text.rfind("}") + 1
+        inner = payload.parse(text[start:end]) if 0 < start < end else None
+        if inner is None:
+            return self._like.text(text, personal=personal)
+        before, after = (self._like.text(part, personal=personal) for part in (text[:start], text[end:]))
+        return before + _json(self.value(inner, name, personal=personal)) + after
+
+
+_WHOLE = re.compile(r"\d+(?:\.0+)?", re.ASCII)  # also as a tool writes it that keeps all numbers as floats
 
 
 def _is_pair(where: dict[str, Any]) -> bool:

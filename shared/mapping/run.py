@@ -108,24 +108,27 @@ class Run:
                 self.open(document.inside(item, index), named, around, level + 1)
             return
         elif isinstance(value, dict | list):
-            found = self._recognition.source(document, named, envelopes=deeper)
-            if found and found.is_envelope:
-                self._unwrap(document, found, named, around, level)
-                return
-            if found is None:
-                for source in self._recognition.yours():
-                    self.steps[
-                        f"{source.name} (yours) does not recognise it: none of its conditions (recognise) holds"
-                    ] = None
-            if found is None and isinstance(value, dict) and _is_empty(value):
-                return
-            if found is None and deeper and (single := _single(document)):
-                self.steps["opened: the one thing in a wrapper"] = None
-                self.open(single, named, around, level + 1)
-                return
-            self._map(document, found or self._generic, around)
+            self._recognise(document, named, around, level)
             return
         self._refused.append(Refused(self._next(), (_unknown(document.value),)))
+
+    def _recognise(self, document: Node, named: Source | None, around: Envelopes, level: int) -> None:
+        """Map a document by its source, or go on with what is in it."""
+        found = self._recognition.source(document, named, envelopes=level < _MAX_LEVELS)
+        if found and found.is_envelope:
+            self._unwrap(document, found, named, around, level)
+        elif found:
+            self._map(document, found, around)
+        elif not _is_empty(document.value):
+            for source in self._recognition.yours():
+                self.steps[
+                    f"{source.name} (yours) does not recognise it: none of its conditions (recognise) holds"
+                ] = None
+            if single := _single(document) if level < _MAX_LEVELS else None:
+                self.steps["opened: the one thing in a wrapper"] = None
+                self.open(single, named, around, level + 1)
+            else:
+                self._map(document, self._generic, around)
 
     def _unwrap(
         self,
@@ -275,8 +278,10 @@ def _unknown(document: Any) -> Problem:
     )
 
 
-def _is_empty(values: dict[str, Any]) -> bool:
+def _is_empty(values: Any) -> bool:
     """Say whether an object is a reply or a batch with nothing in it: `{"records": []}`."""
+    if not isinstance(values, dict):
+        return False
     return any(value == [] and names.named_as("lists", name) for name, value in values.items()) and not any(
         isinstance(value, dict | list) and value for value in values.values()
     )

@@ -266,17 +266,22 @@ class _Walk:
             places.setdefault(shown(place), reason)
 
     def _note_labelled(
-        self, group: Group, where: Mapping[str, Any], name: str, label: Any, place: Place
+        self, group: Group, where: dict[str, Any], name: str, label: Any, place: Place
     ) -> None:
         """Note the value that another entry, its label, names: CEF's custom fields."""
         if isinstance(label, str) and (value := where.get(name)) is not None:
             for meaning in names.meanings("", label.strip(), top=False):
                 self._note(
-                    group, meaning, label.strip(), value, (place[0] if place else None, name), where={}
+                    group,
+                    meaning,
+                    label.strip(),
+                    value,
+                    place_in(where, name, place[0] if place else None),
+                    where={},
                 )
 
     def _note(
-        self, group: Group, meaning: Meaning, name: str, value: Any, place: Place, *, where: Mapping[str, Any]
+        self, group: Group, meaning: Meaning, name: str, value: Any, place: Place, *, where: dict[str, Any]
     ) -> None:
         """Note what stands under a name that means something."""
         self._spend(_CHECK)

@@ -84,7 +84,11 @@ def _origin(name: str, origin: str, one: Mapped | Refused, places: Places) -> It
             yield f"{name}: there is nothing at {place!r}"
     if isinstance(one, Mapped) and len(several) == 1 and origin in places:
         texts_there = [text for value in places[origin] for text in _scalars(value)]
-        made = any(_made_of(name, one, text) for text in (*texts_there, ", ".join(texts_there)))
+        lines = any("CEF:" in text or "LEEF:" in text for text in texts_there)  # a line is told as a whole
+        keys = name not in names.KEYS or any(one.alert.body()[name] in text for text in texts_there)
+        made = (lines and keys) or any(
+            _made_of(name, one, text) for text in (*texts_there, ", ".join(texts_there))
+        )
         yield from (
             []
             if made

@@ -97,10 +97,9 @@ def test_what_cannot_be_it(field: str, value: str) -> None:
 
 def test_a_number_on_a_known_scale_is_a_word() -> None:
     """Under a name whose scale is known a number is read by it; any other text stays as it is."""
-    assert candidates.rated("9", "0-10") == "High"
-    assert candidates.rated("1", "3-1") == "High"
-    assert candidates.rated("odd", "0-10") == "odd"
-    assert candidates.rated("99", "0-10") == "99"
+    assert candidates.readings("severity", ["9", "odd", "99"], "0-10") == ["High", "odd", "99"]
+    assert candidates.readings("severity", ["1"], "3-1") == ["High"]
+    assert candidates.readings("severity", ["9"], "") == ["9"]
 
 
 def test_what_says_nothing_is_known_in_any_case() -> None:

@@ -22,7 +22,6 @@ from dev.judge import violations
 from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, said, unsound
 from shared import ledger, window
 from shared.alerts import alert
-from shared.mapping.mappings import Mappings
 from shared.mapping.outcome import Mapped, Outcome
 from shared.settings import Settings
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from shared.defender import Answer
     from shared.gateway import Gateway
+    from shared.mapping.mappings import Mappings
     from shared.reply import Reply
 
 _T = TypeVar("_T")

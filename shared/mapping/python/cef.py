@@ -34,11 +34,8 @@ def events(document: Node) -> Iterator[Event]:
         if kind:
             header, fields = _split(str(node.value), kind)
             values = {**fields, **header}
-            within = [
-                Node(Merged(fields, dict.fromkeys(fields, node.place)), node.place, node.reader),
-                document,
-            ]
             places = dict.fromkeys(values, node.place)
+            within = [Node(Merged(fields, places), node.place, node.reader), document]
             break
     if more := alert.first(*_EXTENSIONS):
         fields = texts.assigned(more.value) if isinstance(more.value, str) else more.value
