@@ -49,6 +49,8 @@ def step(
 def problem(name: str, error: Exception, **fields: str | float | bool | None) -> None:
     """Log something that an operator should know, without internals."""
     line = {"step": name, "error": type(error).__name__, "detail": str(error)[:500]}
+    if error.__cause__:
+        line["cause"] = str(error.__cause__)[:500]
     _log.warning(json.dumps(line | fields))
 
 

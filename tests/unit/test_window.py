@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from dev import samples
 from dev.judge import violations
+from dev.memory_table import MemoryTable
 from dev.virtual import App, Defender, Faults, Host, World, said, unsound
 from shared import ledger, window
 from shared.alerts import alert
-from shared.storage import Conflict, Delete, Insert, MemoryTable, Replace
+from shared.problems import Conflict
+from shared.storage import Delete, Insert, Replace
 
 POLICY = window.Policy()
 
