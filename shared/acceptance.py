@@ -16,7 +16,7 @@ from shared import delivery, journal, ledger
 from shared.alerts.alert import FIELDS
 from shared.delivery import Told
 from shared.ledger import Delivery, Entry
-from shared.problems import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable
+from shared.problems import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
 from shared.storage import MAX_OPERATIONS, Operation
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Acceptance:
                     lambda held: [*ledger.insert(held), ledger.insert_delivery(accepted)],
                 )
             except Conflict:
-                if entries(self.dispatcher, [entry.alert.id]):
+                if self._known([entry.alert.id]):
                     return None  # known already
                 look = self._look()
                 continue
@@ -201,8 +201,17 @@ class Acceptance:
         try:
             self.dispatcher.table.commit(operations)
         except Conflict:
-            return entries(self.dispatcher, [entry.alert.id for entry in batch])
+            return self._known([entry.alert.id for entry in batch])
         return None
+
+    def _known(self, alerts: Sequence[str]) -> dict[str, Entry]:
+        """Return those of some alerts, by id, that the table knows, after a conflict."""
+        try:
+            return entries(self.dispatcher, alerts)
+        except TableError as error:  # they may be there from this POST, or from another
+            raise WriteUnknown(
+                f"{error.detail} Whether these alerts are stored is not known: send the same again."
+            ) from error
 
     def _send(self, told: list[Told], look: "Look", token: str) -> "tuple[list[Told], Look]":
         """Send what the window allows, most urgent first, whosever it is.
