@@ -341,7 +341,7 @@ def _trouble(status: int | None, code: str | None) -> WebhookError:
         )
     if status is not None and 400 <= status < _SERVER_ERROR and code not in _TABLE_GONE:  # noqa: PLR2004 - HTTP
         return TableRefused(f"{status} {code or ''}".strip())
-    return Unavailable(f"The table answered {status}.")
+    return Unavailable(f"The table answered {status}." if status else "The table did not answer.")
 
 
 def _within(seconds: float) -> dict[str, Any]:
