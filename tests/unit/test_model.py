@@ -272,7 +272,9 @@ class Story:
         if reply.status not in (200, 202):
             return  # nothing was promised
         document = json.loads(reply.body)
-        again = cast("Host", gateway.dispatcher.table.requests).ask(lambda: gateway.status(document["id"], ORIGIN))
+        again = cast("Host", gateway.dispatcher.table.requests).ask(
+            lambda: gateway.status(document["id"], ORIGIN)
+        )
         self.world.run()
         if not again.done():  # that host has died since
             assert self.explorer.faulted

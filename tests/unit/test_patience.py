@@ -160,7 +160,9 @@ def test_somebody_elses_row_is_a_conflict_also_after_a_lost_request() -> None:
 def test_a_write_that_lands_between_search_and_repetition_is_ours() -> None:
     """The repetition meets our own row: it is looked for once more, and found."""
     world, host, script = _host(Fault("late", 11.5))
-    world.partition.seconds = 2.0  # the search is over before it lands at 12.5, the repetition arrives after 13
+    world.partition.seconds = (
+        2.0  # the search is over before it lands at 12.5, the repetition arrives after 13
+    )
     etags = _commit(host, Insert("a1", {}))
     assert [kind for _, kind in script.asked] == ["commit", "query", "commit", "query"]
     assert [row.etag for row in world.table.query("a", "b")] == [etags["a1"]]
