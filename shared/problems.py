@@ -166,6 +166,10 @@ class TableError(WebhookError):
     certain: bool = True
     """Whether a write that ended so was certainly not made."""
 
+    def __init__(self, detail: str, *, retry_after: int | None = None, certain: bool | None = None) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.certain = self.certain if certain is None else certain
+
 
 class Busy(TableError):
     """The table has too much to do (503 ServerBusy, 500 OperationTimedOut, 429), or others keep changing the same rows.
@@ -175,10 +179,6 @@ class Busy(TableError):
 
     slug = "busy"
     title = "Too much is asked for at the same moment"
-
-    def __init__(self, detail: str, *, retry_after: int | None = None, certain: bool = True) -> None:
-        super().__init__(detail, retry_after=retry_after)
-        self.certain = certain
 
 
 class TableRefused(TableError):

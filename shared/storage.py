@@ -34,7 +34,6 @@ _POOL_SIZE = 64
 _CONFLICT = (404, 409, 412)
 _NO_ECHO = {"Prefer": "return-no-content"}  # else an insert is answered with the whole row
 _TABLE_GONE = ("TableNotFound", "TableBeingDeleted")
-_DID_NOTHING = ((429, None), (503, "ServerBusy"))  # None: whatever the code
 _REDIRECTION = 300
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
@@ -289,7 +288,8 @@ class AzureTable:
             if settings.connection_string:
                 return TableClient.from_connection_string(settings.connection_string, self._name, **options)
             if settings.endpoint:
-                return TableClient(settings.endpoint, self._name, credential=self._credential(), **options)
+                credential: Any = _Credential(self._credential())
+                return TableClient(settings.endpoint, self._name, credential=credential, **options)
         except ValueError:
             # The SDK's own message may quote the connection string.
             problem = Problem("AzureWebJobsStorage", "no usable connection string or table endpoint")
@@ -306,9 +306,9 @@ class AzureTable:
         try:
             yield
         except HttpResponseError as error:
-            status, code = error.status_code, getattr(error, "error_code", None)
+            status, code = error.status_code, _code(error)
             if code == "TableNotFound" and self._create_table():
-                raise Unavailable("The table was missing and has been made.", retry_after=1) from None
+                raise Unavailable("The table was missing and has been made.", certain=True) from None
             if status in _CONFLICT and code not in _TABLE_GONE:
                 raise Conflict from None
             raise _trouble(status, code) from None
@@ -332,13 +332,32 @@ class AzureTable:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class _Credential:
+    """A credential that says so where it has no token: the SDK would tell it as an answer of the table."""
+
+    given: Any
+
+    def get_token(self, *scopes: str, **options: Any) -> Any:
+        from azure.core.exceptions import AzureError  # noqa: PLC0415 - at first use: cold start
+
+        try:
+            return self.given.get_token(*scopes, **options)
+        except AzureError as error:
+            what = f"The identity gave no token for the table ({type(error).__name__})."
+            raise Unavailable(what, certain=True) from None
+
+
+def _code(error: Exception) -> str | None:
+    """Return the table's own code of an error, as plain text."""
+    code = getattr(error, "error_code", None)
+    return None if code is None else str(getattr(code, "value", code))
+
+
 def _trouble(status: int | None, code: str | None) -> WebhookError:
     """Return the error for an answer that is neither success nor conflict."""
     if status == _TOO_MANY_REQUESTS or code in ("ServerBusy", "OperationTimedOut"):
-        certain = (status, code) in _DID_NOTHING or (status, None) in _DID_NOTHING
-        return Busy(
-            f"The table has too much to do ({status} {code or ''}).".replace(" )", ")"), certain=certain
-        )
+        return Busy(f"The table has too much to do ({code or status}).", certain=code != "OperationTimedOut")
     if status is not None and 400 <= status < _SERVER_ERROR and code not in _TABLE_GONE:  # noqa: PLR2004 - HTTP
         return TableRefused(f"{status} {code or ''}".strip())
     return Unavailable(f"The table answered {status}." if status else "The table did not answer.")

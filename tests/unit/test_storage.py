@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
 
 from shared.problems import Busy, Conflict, TableError, TableRefused, Unavailable
 from shared.settings import StorageSettings
@@ -199,3 +200,24 @@ def test_only_who_does_what_is_asked_tells_the_time(
     now = table.time()
     assert now
     assert time.time() - 60 < now < time.time()
+
+
+class _NoToken:
+    """A credential that has no token."""
+
+    def get_token(self, *scopes: str, **options: object) -> object:
+        """Fail as an identity does that the platform does not know."""
+        del scopes, options
+        raise ClientAuthenticationError("AADSTS700016")
+
+
+@pytest.mark.parametrize("ask", [_query, _commit])
+def test_an_identity_without_a_token_is_no_refusal_of_the_table(ask: Callable[[AzureTable], object]) -> None:
+    """The table was not asked: that may pass, and nothing was written."""
+    settings = StorageSettings(endpoint="https://account.table.core.windows.net")
+    table = AzureTable(settings, name="Alerts", partition="default", credential=_NoToken)
+    with pytest.raises(Unavailable, match="no token") as caught:
+        ask(table)
+    assert caught.value.certain
+    assert "AADSTS" not in str(caught.value)
+    table.close()
