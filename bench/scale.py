@@ -19,8 +19,9 @@ from dev.virtual import Faults, Host, World
 from shared import ledger
 from shared.alerts.alert import Alert
 from shared.defender import Answer
+from shared.problems import Conflict
 from shared.settings import Settings
-from shared.storage import Conflict, Operation
+from shared.storage import Operation
 
 WINDOW, MARGIN, LATENCY, CALLS = 60.0, 0.25, 1.0, 15
 _TABLE = (0.0025, 0.025)  # each way
@@ -33,9 +34,9 @@ class _CountingHost(Host):
 
     lost: int = 0
 
-    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
+    def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         try:
-            return super().commit(operations)
+            return super().commit(operations, mark=mark, seconds=seconds)
         except Conflict:
             self.lost += 1
             raise

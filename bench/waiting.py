@@ -76,7 +76,7 @@ def main(pairs: int) -> dict[str, tuple[list[float], list[float]]]:
         body = json.dumps(fields(case, number, "ours")).encode()
         request = func.HttpRequest("POST", "http://127.0.0.1/api/alerts", body=body, params={}, headers={})
         # Either as after the seconds for which a full window is remembered, or as right after a look.
-        gateway._full = None if case == "look" else at(table.now())  # noqa: SLF001 - its memory
+        gateway.full.seen = None if case == "look" else at(table.now())
         began = time.perf_counter()
         answer = CreateAlertFunction.main(request)
         seconds = time.perf_counter() - began

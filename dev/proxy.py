@@ -8,9 +8,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
-Fault = Literal["lose_request", "swallow_answer", "hang", "late", "slow"]
+Fault = Literal["lose_request", "swallow_answer", "hang", "late", "slow", "busy"]
 Moment = Literal["request", "answer"]
 Watch = Callable[[Moment, bytes], Fault | None]
+
+
+_BODY = b'{"odata.error": {"code": "ServerBusy", "message": {"value": "The server is busy."}}}'
+_BUSY = (
+    b"HTTP/1.1 503 The server is busy.\r\nContent-Type: application/json\r\nx-ms-error-code: ServerBusy\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
+)
 
 
 @dataclass(slots=True)
@@ -30,10 +37,11 @@ class Proxy:
     hang            the server gets the request, the client gets nothing until the proxy stops
     late            the server gets the request `seconds` later, whether or not the client still waits
     slow            the server gets the request at once, the client its answer `seconds` later
+    busy            the request never reaches the server; the client is answered as a busy table does, 503 ServerBusy
 
     `watch` sees every whole request before it is passed on, and again when its answer begins to come; it may
-    take its time, and may answer with a fault: `lose_request` or `late` of a request, `swallow_answer` or
-    `hang` of an answer.
+    take its time, and may answer with a fault: `lose_request`, `late` or `busy` of a request, `swallow_answer`, `slow`
+    or `hang` of an answer.
     """
 
     def __init__(self, target: int, *, watch: Watch | None = None, seconds: float = 1.0) -> None:
@@ -48,6 +56,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.hit = 0  # faults that happened
+        self.connections = 0  # of clients, so far
 
     def through(self, connection_string: str) -> str:
         """Return a connection string that leads to the same server by way of this proxy."""
@@ -92,6 +101,7 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
             self._start(self._serve, client)
 
     def _serve(self, client: socket.socket) -> None:
@@ -123,6 +133,9 @@ class Proxy:
                 exchange.fault = self._next("request", exchange.request)
                 if exchange.fault == "lose_request":
                     break
+                if exchange.fault == "busy":
+                    client.sendall(_BUSY)
+                    continue
                 if exchange.fault == "late":
                     self._stopping.wait(self._seconds)
                 server.sendall(exchange.request)

@@ -6,53 +6,45 @@ take milliseconds, and the same seed always tells the same story.
 
     World     ── the one true time; the table's server and Defender live by it
     Defender  ── answers as a test says, and remembers every call
+    Partition ── how busy and how slow the table's server is
     Host      ── a function host: its own wall clock (wrong), monotonic clock, table client, Defender client
 
-What goes wrong is a matter of chance (`Faults`), or said request by request (`Host.script`). What happens next
-of all that could is the oldest, or what `World.pick` says.
+What goes wrong is a matter of chance (`Faults`), or said request by request (`Host.script`). The table's server has
+so many entities a second and no more (`Partition`), and may be slow. What happens next of all that could is the
+oldest, or what `World.pick` says.
 """
 
+import contextlib
 import functools
 import heapq
 import itertools
 import json
 import math
 import random
-import re
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NoReturn, TypeVar, cast
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from dev.memory_table import MemoryTable, StrictTable
 from shared import defender, ledger, reply, window
 from shared.defender import Answer
-from shared.direct import Direct
-from shared.dispatch import Clocks, Dispatch
+from shared.dispatch import Dispatch
 from shared.gateway import Gateway
 from shared.mapping import mappings as mapping
-from shared.problems import StorageOut, TokenError
+from shared.outcome import Clocks, Outcomes
+from shared.patience import PatientTable
+from shared.problems import Busy, Conflict, TableRefused, TokenError, Unavailable
 from shared.reply import Reply
 from shared.settings import Settings
-from shared.storage import (
-    MAX_OPERATIONS,
-    Conflict,
-    Delete,
-    MemoryTable,
-    Operation,
-    Refused,
-    Row,
-    ServerClock,
-)
+from shared.storage import Delete, Operation, Row, ServerClock
 
 _T = TypeVar("_T")
 EPOCH = 1_790_000_000.0
 ORIGIN = "https://app.example"
-_NO_KEY = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
-_TABLE_SECONDS = 4.0  # two tries that nobody answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +56,7 @@ class Faults:
     table_late: float = 0.0  # no answer, and the write lands up to `table_late_seconds` later
     table_late_seconds: float = 120.0
     table_swallowed: float = 0.0  # the write lands at once, its answer is lost
+    table_busy: float = 0.0  # 503 ServerBusy
     freeze: float = 0.0  # the host stands still for up to `freeze_seconds` before it sees an answer
     freeze_seconds: float = 300.0
     crash: float = 0.0  # the host dies while it waits
@@ -87,6 +80,9 @@ class Fault:
     lost       it never arrives; nobody answers
     late       it arrives `seconds` later; nobody answers
     swallowed  it arrives; nobody answers
+    busy       of the table: 503 ServerBusy, nothing is written
+    timed out  of the table: 500 OperationTimedOut, and it is written all the same
+    denied     of the table: 403
     unsent     of a call: not a byte left this machine
     crash      the host dies before it arrives
     crashed    the host dies as soon as it has arrived
@@ -95,7 +91,19 @@ class Fault:
     ```
     """
 
-    what: Literal["lost", "late", "swallowed", "unsent", "crash", "crashed", "freeze", "frozen"]
+    what: Literal[
+        "lost",
+        "late",
+        "swallowed",
+        "busy",
+        "timed out",
+        "denied",
+        "unsent",
+        "crash",
+        "crashed",
+        "freeze",
+        "frozen",
+    ]
     seconds: float = 0.0
 
 
@@ -112,72 +120,30 @@ class Request:
 
 
 @dataclass
-class StrictTable(MemoryTable):
-    """A table in memory that keeps Azure Table Storage's limits (its data model page): whatever breaks one is refused.
+class Partition:
+    """The table's server: it serves `entities` a second and turns away the rest, and takes `seconds` for a request.
 
-    32,768 UTF-16 units a string, 64 KiB a binary, 32 bits an integer; 1 MiB an entity; no / # ? or control
-    character in a key; 100 operations and 4 MiB a transaction. `largest` is the largest one seen, in bytes;
-    `writes` counts all.
+    A request counts as many entities as it reads or writes. `turned_away` counts those that met 503 ServerBusy.
     """
 
-    largest: int = 0
-    writes: int = 0
-    _keys: list[str] = field(default_factory=list)
+    clock: Callable[[], float]
+    entities: float = 2_000.0
+    seconds: float = 0.0
+    turned_away: int = 0
+    _left: float = 2_000.0
+    _at: float = 0.0
 
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
-        del keys_only
-        first, last = bisect_left(self._keys, start), bisect_left(self._keys, end)
-        return [self._rows[key] for key in self._keys[first:last][:limit]]
+    def admits(self) -> bool:
+        """Say whether a request is served at this moment."""
+        now = self.clock()
+        self._left = min(self.entities, self._left + (now - self._at) * self.entities)
+        self._at = now
+        self.turned_away += self._left <= 0
+        return self._left > 0
 
-    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
-        """Write all or nothing; raise `Refused` where a limit is broken."""
-        if not 0 < len(operations) <= MAX_OPERATIONS:
-            raise Refused(f"{len(operations)} operations")
-        size = 0
-        for operation in operations:
-            if _NO_KEY.search(operation.key):
-                raise Refused(f"the key {operation.key!r}")
-            size += 600  # the headers of its part
-            if not isinstance(operation, Delete):
-                size += _check_entity(operation.values)
-        if size > 4 * 1024 * 1024:
-            raise Refused(f"a transaction of {size} bytes")
-        etags = super().commit(operations)
-        for operation in operations:
-            at = bisect_left(self._keys, operation.key)
-            if isinstance(operation, Delete):
-                del self._keys[at]
-            elif self._keys[at : at + 1] != [operation.key]:
-                self._keys.insert(at, operation.key)
-        self.largest = max(self.largest, size)
-        self.writes += 1
-        return etags
-
-
-def _check_entity(values: Mapping[str, Any]) -> int:
-    """Return the bytes of an entity as the SDK sends it: ASCII JSON."""
-    total = sent = 0
-    for name, value in values.items():
-        if isinstance(value, str):
-            size = 2 * len(value) if value.isascii() else len(value.encode("utf-16-le"))
-            sent += len(value) + 20 if value.isascii() else len(json.dumps(value))
-        elif isinstance(value, bytes):
-            size = len(value)
-            sent += size * 4 // 3
-        elif isinstance(value, float):
-            size = 8
-        elif isinstance(value, int) and -(2**31) <= value < 2**31:
-            size = 4
-        else:
-            raise Refused(f"{name} is {value!r}")
-        if size > 64 * 1024:
-            raise Refused(f"{name} has {size} bytes")
-        total += size + 2 * len(name) + 8
-        sent += len(name) + 30
-    if total > 1024 * 1024 - 4096:
-        raise Refused(f"an entity of {total} bytes")
-    return sent
+    def spend(self, entities: float) -> None:
+        """Let so many entities be read or written, by our requests or somebody else's."""
+        self._left -= entities
 
 
 class _Line(greenlet):
@@ -227,6 +193,7 @@ class World:
         self.now = EPOCH
         self.random = random.Random(seed)
         self.table = StrictTable(clock=lambda: self.now)
+        self.partition = Partition(lambda: self.now)
         self._pick = pick
         self._watch = watch
         self._queue: list[_Event] = []
@@ -413,6 +380,9 @@ class Host:
     def __post_init__(self) -> None:
         self._boot = self.world.random.uniform(0, 1e6)
         self._clock = ServerClock(self.monotonic)
+        chance = self.chance or self.world.random
+        self.table = PatientTable(self, self.monotonic, self.world.sleep, chance)
+        """The table as the app on this host uses it."""
 
     def monotonic(self) -> float:
         """Return seconds since some moment; it does not move while the machine is suspended."""
@@ -426,57 +396,86 @@ class Host:
         """Start a line of execution on this host."""
         self.world.spawn(run, self)
 
-    # The table's client
+    # Single requests to the table
 
-    def now(self) -> float:
-        """Return a lower bound of the server's time."""
-        now = self._clock.now()
-        if now is None:
-            self.query("slot-", "slot-\0", limit=1)
-            now = self._clock.now()
-        if now is None:
-            raise StorageOut("no answer yet")
-        return now
+    def time(self) -> float | None:
+        """Return a lower bound of the server's time; None before any answer."""
+        return self._clock.now()
 
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
+    def query(
+        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
+    ) -> list[Row]:
         """Read from the world's table, over its network."""
         self.queries += 1
-        fault = self._table_fault(Request(self, "query", start, end))
-        if fault and fault.what == "lost":
-            self._no_answer()
-        rows = self.world.table.query(start, end, limit=limit, keys_only=keys_only)
-        date = math.floor(self.world.now) - 1.0  # the answer's `Date`, as the real client takes it
-        seen = max([date, *(row.timestamp for row in rows)])
-        self._freeze_if(fault, "frozen")
-        self._come_back()
-        self._clock.observe(seen)
+
+        def serve() -> list[Row]:
+            rows = self.world.table.query(start, end, limit=limit, keys_only=keys_only)
+            self.world.partition.spend(max(1, len(rows)))
+            return rows
+
+        rows, at = self._exchange(Request(self, "query", start, end), seconds, serve)
+        date = math.floor(at) - 1.0  # the answer's `Date`, as the real client takes it
+        self._clock.observe(max([date, *(row.timestamp for row in rows)]))
         return rows
 
-    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
+    def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write to the world's table, over its network."""
         self.commits += 1
-        fault = self._table_fault(Request(self, "commit", operations=operations))
-        if fault and fault.what == "late":
-            self.world.at(self.world.now + fault.seconds, lambda: self._land(operations), edge=True)
-        if fault and fault.what in ("late", "lost"):
-            self._no_answer()
-        seen = self.world.now
-        try:
-            etags = self.world.table.commit(operations)
-        finally:
-            if fault and fault.what == "swallowed":
-                self._no_answer()
-            self._die_if(fault, "crashed")
-        self._freeze_if(fault, "frozen")
-        self._come_back()
-        self._clock.observe(seen)
+        marked = [
+            one if isinstance(one, Delete) else replace(one, values={**one.values, "mark": mark})
+            for one in operations
+        ]
+
+        def serve() -> dict[str, str]:
+            self.world.partition.spend(len(operations))
+            return self.world.table.commit(marked)
+
+        etags, at = self._exchange(Request(self, "commit", operations=operations), seconds, serve)
+        self._clock.observe(at)
         return etags
 
-    def _land(self, operations: Sequence[Operation]) -> None:
+    def _exchange(self, request: Request, seconds: float, serve: Callable[[], _T]) -> tuple[_T, float]:
+        """Return what the server says to one request, and when it did it; or raise what comes of the fault it meets."""
+        until = self.world.now + seconds
+        there, back = (
+            self.world.random.uniform(*self.faults.table_delay) + self.world.partition.seconds / 2
+            for _ in range(2)
+        )
+        if there >= seconds:  # nobody waits for it any more
+            self._land(serve, there)
+            self._no_answer(until)
+        self.world.sleep(there, edge=True)
+        fault = self._table_fault(request)
+        kind = fault.what if fault else ""
+        if fault and kind == "late":
+            self._land(serve, fault.seconds)
+        if kind in ("late", "lost"):
+            self._no_answer(until)
+        if kind in ("busy", "denied") or not self.world.partition.admits():
+            self._come_back(back)
+            raise TableRefused("403 denied") if kind == "denied" else Busy("503 ServerBusy")
+        at = self.world.now
         try:
-            self.world.table.commit(operations)
-        except Conflict:
-            return  # too late: somebody else's write came first
+            served = serve()
+        finally:
+            if kind == "swallowed" or there + back > seconds:
+                self._no_answer(until)
+            self._die_if(fault, "crashed")
+        self._freeze_if(fault, "frozen")
+        self._come_back(back)
+        if kind == "timed out":
+            raise Busy("500 OperationTimedOut", certain=False)
+        return served, at
+
+    def _land(self, serve: Callable[[], Any], seconds: float) -> None:
+        """Let a request arrive so much later; nobody hears what the server says."""
+
+        def arrive() -> None:
+            if self.world.partition.admits():
+                with contextlib.suppress(Conflict):  # too late: somebody else's write came first
+                    serve()
+
+        self.world.at(self.world.now + seconds, arrive, edge=True)
 
     # The identity's token, for the dispatch
 
@@ -557,23 +556,25 @@ class Host:
             deadline=self.deadline,
         )
         clocks = Clocks(self.monotonic, self.wall, self.world.sleep)
-        make = functools.partial(
-            Dispatch,
+        outcomes = Outcomes(
+            table=self.table,
             defender=self,
-            tokens=self,
             policy=policy,
             rules=ledger.Rules(settings.not_found_retry_minutes, settings.give_up_hours),
+            clocks=clocks,
+        )
+        dispatcher = Dispatch(
+            table=self.table,
+            outcomes=outcomes,
+            tokens=self,
             clocks=clocks,
             workers=self,
             chance=self.chance or self.world.random,
         )
-        dispatcher = make(table=self)
-        memory = StrictTable(clock=lambda: EPOCH + self.monotonic())
         return Gateway(
             settings=settings,
             mappings=mappings or _mappings(),
             dispatcher=dispatcher,
-            direct=Direct(make(table=memory), dispatcher, self.monotonic),
             clocks=clocks,
             permits=threading.BoundedSemaphore(8),
         )
@@ -583,7 +584,6 @@ class Host:
         return self.submit(lambda: reply.guarded(use_case))
 
     def _table_fault(self, request: Request) -> Fault | None:
-        self.world.sleep(self.world.random.uniform(*self.faults.table_delay), edge=True)
         faults = self.faults
         fault = self.script(request) if self.script else None
         if self._chance(faults.crash):
@@ -594,6 +594,8 @@ class Host:
             fault = Fault("late", self.world.random.uniform(0, faults.table_late_seconds))
         elif request.kind == "commit" and self._chance(faults.table_swallowed):
             fault = Fault("swallowed")
+        elif self._chance(faults.table_busy):
+            fault = Fault("busy")
         self._die_if(fault, "crash")
         self._freeze_if(fault, "freeze")
         return fault
@@ -610,9 +612,10 @@ class Host:
             return Fault("late", self.world.random.uniform(0, faults.call_slow_seconds))
         return None
 
-    def _come_back(self) -> None:
-        if self.faults.table_delay[1]:
-            self.world.sleep(self.world.random.uniform(*self.faults.table_delay))
+    def _come_back(self, seconds: float) -> None:
+        """Let an answer come back in so many seconds, if this host is still there."""
+        if seconds:
+            self.world.sleep(seconds)
             self._die_if(Fault("crash") if self._chance(self.faults.crash) else None, "crash")
             self._stand_still()
 
@@ -634,9 +637,9 @@ class Host:
                 self._suspended += seconds
             self.world.sleep(0)
 
-    def _no_answer(self) -> None:
-        self.world.sleep(_TABLE_SECONDS)
-        raise StorageOut("no answer", retry_after=5)
+    def _no_answer(self, until: float) -> NoReturn:
+        self.world.sleep(max(0.0, until - self.world.now))
+        raise Unavailable("The table did not answer.")
 
     def _chance(self, chance: float) -> bool:
         return chance > 0 and self.world.random.random() < chance

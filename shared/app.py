@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shared import identity, journal, ledger, settings, storage, window
 from shared.defender import Defender
-from shared.direct import Direct
-from shared.dispatch import Clocks, Dispatch
+from shared.dispatch import Dispatch
 from shared.gateway import FAIL, Gateway
 from shared.mapping import mappings as mapping
 from shared.operations import Operator
+from shared.outcome import Clocks, Outcomes
+from shared.patience import PatientTable
 from shared.problems import SettingsError
 from shared.reply import Reply
 from shared.settings import Settings
@@ -83,25 +84,29 @@ def assemble(found: Settings, *, workers: int, rules: ledger.Rules | None = None
     )
     clocks = Clocks(time.monotonic, time.time, time.sleep)
     permits = max(1, workers // 2)
-    make = functools.partial(
-        Dispatch,
-        defender=Defender(found.defender_api_url, deadline=found.defender_timeout_seconds),
-        tokens=tokens(found.defender_token_scope),
-        policy=policy,
-        rules=rules or ledger.Rules(found.not_found_retry_minutes, found.give_up_hours),
-        clocks=clocks,
-        workers=Threads(permits + policy.calls),
-        chance=random.Random(),  # noqa: S311 - spreads hosts, hides nothing
-    )
-    table = storage.AzureTable(
+    chance = random.Random()  # noqa: S311 - spreads hosts, hides nothing
+    requests = storage.AzureTable(
         found.storage,
         name=found.alerts_table,
         partition=found.rate_limit_scope,
         credential=functools.partial(identity.credential, os.environ, found.storage.client_id),
     )
-    dispatcher = make(table=table)
-    started = time.time() - time.monotonic()
-    memory = storage.MemoryTable(clock=lambda: started + time.monotonic())
+    table = PatientTable(requests, time.monotonic, time.sleep, chance)
+    outcomes = Outcomes(
+        table=table,
+        defender=Defender(found.defender_api_url, deadline=found.defender_timeout_seconds),
+        policy=policy,
+        rules=rules or ledger.Rules(found.not_found_retry_minutes, found.give_up_hours),
+        clocks=clocks,
+    )
+    dispatcher = Dispatch(
+        table=table,
+        outcomes=outcomes,
+        tokens=tokens(found.defender_token_scope),
+        clocks=clocks,
+        workers=Threads(permits + policy.calls),
+        chance=chance,
+    )
     mappings = mapping.load(found.mappings_path)
     for broken in mappings.broken:
         journal.problem("mapping broken, ours of that name is used if there is one", SettingsError([broken]))
@@ -109,7 +114,6 @@ def assemble(found: Settings, *, workers: int, rules: ledger.Rules | None = None
         settings=found,
         mappings=mappings,
         dispatcher=dispatcher,
-        direct=Direct(make(table=memory), dispatcher, time.monotonic),
         clocks=clocks,
         permits=threading.BoundedSemaphore(permits),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from shared import defender, reply
 from shared.ledger import Delivery, Entry
 from shared.mapping.outcome import Mapped, Outcome, Refused
-from shared.problems import UnmappedError, WebhookError
+from shared.problems import FailedError, UnmappedError
 from shared.reply import Reply
 
 if TYPE_CHECKING:
@@ -19,14 +19,6 @@ Status = Literal["created", "waiting", "partial", "failed", "ignored", "valid"]
 PORTAL = "https://security.microsoft.com/alerts/"
 _MAX_POLL_SECONDS = 60
 _LOOK_SECONDS = 5.0  # a slot is open: who drains the backlog looks every so often
-
-
-class FailedError(WebhookError):
-    """Every alert of a delivery has ended, and none was created."""
-
-    status = 422
-    slug = "failed"
-    title = "No alert was created"
 
 
 @dataclass(frozen=True, slots=True)

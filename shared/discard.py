@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from shared import ledger, page
 from shared.ledger import Entry, Waiting
 from shared.page import Page
-from shared.storage import Conflict, Row, Table
+from shared.problems import Conflict
+from shared.storage import Row, Table
 
 MOST = 200
 """How many are discarded at a time."""

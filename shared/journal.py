@@ -49,6 +49,7 @@ def step(
 def problem(name: str, error: Exception, **fields: str | float | bool | None) -> None:
     """Log something that an operator should know, without internals."""
     line = {"step": name, "error": type(error).__name__, "detail": str(error)[:500]}
+    line["cause"] = str(error.__cause__ or "")[:500]
     _log.warning(json.dumps(line | fields))
 
 

@@ -20,29 +20,23 @@ from shared.delivery import utc
 from shared.gateway import Gateway
 from shared.identity import Claims
 from shared.parameters import Parameters
-from shared.problems import NotFound, RequestError, StorageOut, TokenError, WebhookError
-from shared.replay import NotNow
+from shared.problems import (
+    Busy,
+    Conflict,
+    NoOperation,
+    NotNow,
+    RequestError,
+    TableError,
+    TokenError,
+    WebhookError,
+    WrongMethod,
+)
 from shared.reply import Reply
-from shared.storage import Conflict, Delete, Operation, Table
+from shared.storage import Delete, Operation, Table
 
 _DEFAULT_TOP = 50
 _REASON_UNITS = 300
 _TRIES = 5
-
-
-class NoOperation(NotFound):
-    """There is no such path below `operations/`."""
-
-    slug = "no-operation"
-    title = "There is no such operation"
-
-
-class WrongMethod(WebhookError):
-    """The path is right, the method is not; `Allow` names it."""
-
-    status = 405
-    slug = "wrong-method"
-    title = "The method is not allowed here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +71,7 @@ class _Route:
 def handle(operator: Operator, method: str, path: str, url: str) -> Reply:
     """Do what `method` asks of `path`, which is below `operations/`; `url` is the whole, with its parameters.
 
-    Raise `RequestError`, `NotFound`, `NotNow` or `StorageOut`.
+    Raise `RequestError`, `NotFound`, `NotNow` or `TableError`.
     """
     parts = path.strip("/").lower().split("/")
     for template, route in _ROUTES.items():
@@ -158,7 +152,7 @@ def _replay_refusal(operator: Operator, request: Request) -> Reply:
     if answer.status // 100 == 2:  # noqa: PLR2004 - HTTP's class of success
         try:
             _commit(operator.table, [Delete(row.key, row.etag)])
-        except StorageOut as error:  # its alerts are accepted, and that is what the answer is about
+        except TableError as error:  # its alerts are accepted, and that is what the answer is about
             journal.problem("replayed payload not removed", error, refusal=kept.id)
     return answer
 
@@ -229,8 +223,8 @@ def _commit(table: Table, operations: Sequence[Operation]) -> bool:
     return True
 
 
-def _busy() -> StorageOut:
-    return StorageOut("Others keep changing this at the same moment; try again.", retry_after=1)
+def _busy() -> Busy:
+    return Busy("Others keep changing this at the same moment; try again.", retry_after=1)
 
 
 _ROUTES = {

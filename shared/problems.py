@@ -1,15 +1,29 @@
-"""Everything that can go wrong on our side of the wire, and how it is told (RFC 9457).
+"""Everything that can go wrong on our side of the wire, and how it is told (RFC 9457): all errors of this app.
 
 WebhookError                    status  type
-├── PayloadError                400     not-json      the bytes are no JSON we can read
-│   └── PayloadTooLarge         413     too-large
-├── UnmappedError               422     unmapped      no event became an alert
-├── RequestError                400     bad-request   a query parameter is wrong
-├── NotFound                    404     not-found
-├── StorageOut                  503     storage-out   the table does not answer
-├── TokenError                  503     no-token      the identity gave no token
-├── Unreadable                  500     unreadable    a row of the table that none of us can have written
-└── SettingsError               500     settings      the app is configured wrongly
+├── PayloadError                400     not-json           the bytes are no JSON we can read
+│   └── PayloadTooLarge         413     too-large          too many bytes, or too many events
+├── UnmappedError               422     unmapped           no event became an alert
+├── FailedError                 422     failed             every alert of a delivery has ended, none was created
+├── RequestError                400     bad-request        a query parameter is wrong
+├── NotFound                    404     not-found          nothing is known by this id
+│   └── NoOperation             404     no-operation       there is no such path below `operations/`
+├── WrongMethod                 405     wrong-method       the path is right, the method is not
+├── NotNow                      409     not-now            it does not fit how things stand
+├── TableError                  503     table              the table did not do what it was asked for
+│   ├── Busy                    503     busy               it has too much to do, or others keep changing the same rows
+│   ├── TableRefused            503     table-refused      it will not do this, however often it is asked
+│   ├── Unavailable             503     table-unavailable  it gave no answer, or none that a table gives
+│   ├── WriteUnknown            503     write-unknown      nobody answered a write, and it may have landed
+│   └── HalfAccepted            503     half-accepted      some alerts of a delivery are stored, others are not
+├── TokenError                  503     no-token           the identity gave no token
+├── Unreadable                  500     unreadable         a row of the table that none of us can have written
+└── SettingsError               500     settings           the app is configured wrongly
+
+Conflict                        none    none               somebody else was first; whoever writes answers it
+TooManySteps                    none    none               a mapping went on for too long; the mappings answer it
+
+An error that nobody foresaw is answered as a plain WebhookError: 500, internal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -95,6 +109,14 @@ class UnmappedError(WebhookError):
     title = "No event could be turned into an alert"
 
 
+class FailedError(WebhookError):
+    """Every alert of a delivery has ended, and none was created."""
+
+    status = 422
+    slug = "failed"
+    title = "No alert was created"
+
+
 class RequestError(WebhookError):
     """A query parameter or a path is wrong."""
 
@@ -111,13 +133,96 @@ class NotFound(WebhookError):
     title = "Nothing is known by this id"
 
 
-class StorageOut(WebhookError):
-    """The table does not answer, or answers 5xx."""
+class NoOperation(NotFound):
+    """There is no such path below `operations/`."""
+
+    slug = "no-operation"
+    title = "There is no such operation"
+
+
+class WrongMethod(WebhookError):
+    """The path is right, the method is not; `Allow` names it."""
+
+    status = 405
+    slug = "wrong-method"
+    title = "The method is not allowed here"
+
+
+class NotNow(WebhookError):
+    """What is asked for does not fit how things stand."""
+
+    status = 409
+    slug = "not-now"
+    title = "This cannot be done as things stand"
+
+
+class TableError(WebhookError):
+    """The table did not do what it was asked for. Where nobody says otherwise, nothing was written."""
 
     status = 503
-    slug = "storage-out"
-    title = "The table does not answer"
+    slug = "table"
+    title = "The table did not do what it was asked for"
     again = 5
+    certain: bool = True
+    """Whether a write that ended so was certainly not made."""
+
+    def __init__(self, detail: str, *, retry_after: int | None = None, certain: bool | None = None) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.certain = self.certain if certain is None else certain
+
+
+class Busy(TableError):
+    """The table has too much to do (503 ServerBusy, 500 OperationTimedOut, 429), or others keep changing the same rows.
+
+    `certain` is false where it did not say that it wrote nothing.
+    """
+
+    slug = "busy"
+    title = "Too much is asked for at the same moment"
+
+
+class TableRefused(TableError):
+    """The table refuses a request for what it says or who asks. `reason` is for the log, not for the sender."""
+
+    slug = "table-refused"
+    title = "The table refuses the request"
+    again = 60
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("The table refuses the request; the log of the function app says why.")
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Return what the log says."""
+        return f"The table refuses the request: {self.reason}"
+
+
+class Unavailable(TableError):
+    """No connection to the table, no answer in time, or none that a table gives. A write may have landed."""
+
+    slug = "table-unavailable"
+    title = "The table is unavailable"
+    certain = False
+
+
+class WriteUnknown(TableError):
+    """Nobody answered a write, and the table cannot be asked whether it landed, or it may land yet."""
+
+    slug = "write-unknown"
+    title = "Whether it was written is not known"
+    certain = False
+
+
+class HalfAccepted(TableError):
+    """The table failed after the first transaction of several: what is missing comes with the sender's next try."""
+
+    slug = "half-accepted"
+    title = "Not every alert could be stored"
+    certain = False
+
+
+class Conflict(Exception):
+    """Somebody else changed one of the rows first; nothing of the transaction was written."""
 
 
 class TokenError(WebhookError):

@@ -5,18 +5,10 @@ import dataclasses
 
 from shared import ledger, listing
 from shared.ledger import Entry
-from shared.problems import NotFound, StorageOut, Unreadable, WebhookError
-from shared.storage import Conflict, Table
+from shared.problems import Busy, Conflict, NotFound, NotNow, Unreadable
+from shared.storage import Table
 
 _TRIES = 5
-
-
-class NotNow(WebhookError):
-    """What is asked for does not fit how things stand."""
-
-    status = 409
-    slug = "not-now"
-    title = "This cannot be done as things stand"
 
 
 def alert(table: Table, alert_id: str) -> Entry:
@@ -40,7 +32,7 @@ def alert(table: Table, alert_id: str) -> Entry:
         except Conflict:
             continue  # somebody changed it between our look and our write
         return again
-    raise StorageOut("Others keep changing this alert at the same moment; try again.", retry_after=1)
+    raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
 
 
 def failed(table: Table, top: int) -> int:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from shared import journal
 from shared.problems import CONTENT_TYPE as PROBLEM
-from shared.problems import SettingsError, WebhookError
+from shared.problems import SettingsError, TableError, WebhookError
 
 JSON = "application/json"
 TEXT = "text/plain"
@@ -70,6 +70,9 @@ def guarded(use_case: Callable[[], Reply]) -> Reply:
         return use_case()
     except SettingsError as error:
         journal.problem("settings", error)
+        return of_error(error)
+    except TableError as error:
+        journal.problem("table", error, type=error.slug)
         return of_error(error)
     except WebhookError as error:
         return of_error(error)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared import journal, ledger
-from shared.problems import Unreadable
-from shared.storage import MAX_OPERATIONS, Conflict, Delete, Operation, Row, Table
+from shared.problems import Conflict, Unreadable
+from shared.storage import MAX_OPERATIONS, Delete, Operation, Row, Table
 
 FIRST_SECONDS = 600.0
 EVERY_SECONDS = 6 * 3600.0

@@ -1,29 +1,23 @@
-"""The one Table: query, transaction, the server's clock.
+"""The one Table: its rows, its transactions, the server's clock, and single requests to it.
 
-The SDK's own retries would hide what happened to a write, so they are off; each request is tried once
-more here, on a fresh connection. A transaction whose answer was lost may have landed all the same:
-
-    commit ──► server writes ──✕ answer lost
-    commit again ──► 409 / 412 ──► is our mark in one of the rows? ── yes: it was us, landed
-                                                                   └─ no:  Conflict, somebody else
-Every row of a transaction carries its `mark`, and a transaction lands whole or not at all,
-so one marked row proves it.
+One request here is one HTTP request: the SDK's own retries would hide what happened to a write, so they are off.
+Who tries again, and when, is `patience.PatientTable`'s business.
 """
 
 import contextlib
 import functools
 import logging
-import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
-from shared.problems import Problem, SettingsError, StorageOut, WebhookError
+from shared.problems import Busy, Conflict, Problem, SettingsError, TableRefused, Unavailable, WebhookError
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableEntity
@@ -31,11 +25,11 @@ if TYPE_CHECKING:
     from shared.settings import StorageSettings
 
 Value = str | bytes | float | int | bool
-_T = TypeVar("_T")
 
 MAX_OPERATIONS = 100
-CONNECT_SECONDS = 1.0
-READ_SECONDS = 2.0
+CONNECT_SECONDS = 3.0
+REQUEST_SECONDS = 10.0
+"""The most that one request may take; a table that needs seconds is slow, not gone."""
 _POOL_SIZE = 64
 _CONFLICT = (404, 409, 412)
 _NO_ECHO = {"Prefer": "return-no-content"}  # else an insert is answered with the whole row
@@ -43,6 +37,8 @@ _TABLE_GONE = ("TableNotFound", "TableBeingDeleted")
 _REDIRECTION = 300
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
+# A network forgets a connection that is silent for minutes without a word: the first request after would hang.
+_KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +88,8 @@ class Delete:
 Operation = Insert | Replace | Merge | Delete
 
 
-class Conflict(Exception):
-    """Somebody else changed one of the rows first; nothing of the transaction was written."""
-
-
-class Refused(StorageOut):
-    """The table refuses a request for what it says or who asks: trying the same again at once is useless."""
-
-
 class Table(Protocol):
-    """What the rest of the app needs of a table. Every method may raise `StorageOut`."""
+    """What the rest of the app needs of a table. Every method may raise `TableError`."""
 
     def now(self) -> float:
         """Return a lower bound of the server's time, in UTC seconds."""
@@ -110,7 +98,25 @@ class Table(Protocol):
         """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
-        """Write all or nothing; return the new ETag by key. Raise `Conflict` or `Refused`."""
+        """Write all or nothing; return the new ETag by key. Raise `Conflict`."""
+
+
+class Requests(Protocol):
+    """Single requests to the table, each of `seconds` at the most, on connections that stay open.
+
+    Every method raises `Busy`, `TableRefused` or `Unavailable` where the table does not do as asked.
+    """
+
+    def time(self) -> float | None:
+        """Return a lower bound of the server's time, in UTC seconds; None before any answer. Makes no request."""
+
+    def query(
+        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
+    ) -> list[Row]:
+        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
+
+    def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
+        """Write all or nothing, each row with the property `mark`; return the new ETag by key. Raise `Conflict`."""
 
 
 class ServerClock:
@@ -163,66 +169,54 @@ class AzureTable:
         self._partition = partition
         self._credential = credential
         self._clock = ServerClock(monotonic)
-        self._monotonic = monotonic
-        self._heard = float("-inf")  # when the last answer came
-        self._current: TableClient | None = None
+        self._opened: TableClient | None = None
         self._lock = threading.Lock()
         self.requests = 0  # sent so far: a test and a bench count them
 
-    def now(self) -> float:
-        """Return a lower bound of the server's time, in UTC seconds."""
-        now = self._clock.now()
-        if now is None:
-            self.query("slot-", "slot-\0", limit=1)  # its Date tells
-            now = self._clock.now()
-        if now is None:
-            raise StorageOut("The table's answer carried no time.")
-        return now
+    def time(self) -> float | None:
+        """Return a lower bound of the server's time, in UTC seconds; None before any answer."""
+        return self._clock.now()
 
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
+    def query(
+        self,
+        start: str,
+        end: str,
+        *,
+        limit: int | None = None,
+        keys_only: bool = False,
+        seconds: float = REQUEST_SECONDS,
+    ) -> list[Row]:
         """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
         try:
-            return self._twice(lambda client: self._query(client, start, end, limit, keys_only=keys_only))
+            with self._translated():
+                return self._query(start, end, limit, keys_only=keys_only, seconds=seconds)
         except Conflict:  # no table has reason to say so
-            raise StorageOut("Something that is no table answers in its place.") from None
+            raise Unavailable("Something that is no table answers in its place.") from None
 
-    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
-        """Write all or nothing in one transaction; return the new ETag by key."""
-        mark = secrets.token_hex(8)
-        batch = [self._entry(operation, mark) for operation in operations]
-        attempts = 0
-
-        def send(client: "TableClient") -> dict[str, str]:
-            nonlocal attempts
-            attempts += 1
-            return self._submit(client, operations, batch)
-
-        try:
-            return self._twice(send)
-        except Conflict:
-            if attempts == 1:
-                raise
-            landed = self._landed(operations, mark)
-            if landed is None:
-                raise
-            return landed
+    def commit(
+        self, operations: Sequence[Operation], *, mark: str, seconds: float = REQUEST_SECONDS
+    ) -> dict[str, str]:
+        """Write all or nothing in one transaction, each row with this mark; return the new ETag by key."""
+        with self._translated():
+            return self._submit(operations, mark, seconds)
 
     def close(self) -> None:
         """Close the connections."""
         with self._lock:
-            if self._current is not None:
-                self._current.close()
-                self._current = None
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
 
     def _query(
-        self, client: "TableClient", start: str, end: str, limit: int | None, *, keys_only: bool
+        self, start: str, end: str, limit: int | None, *, keys_only: bool, seconds: float
     ) -> list[Row]:
         self.requests += 1
-        pages = client.query_entities(
+        pages = self._client().query_entities(
             f"PartitionKey eq '{self._partition}' and RowKey ge {_quoted(start)} and RowKey lt {_quoted(end)}",
             results_per_page=min(limit or 1000, 1000),
             select=["RowKey", "Timestamp"] if keys_only else None,
             raw_response_hook=self._see_date,
+            **_within(seconds),
         )
         rows: list[Row] = []
         for entity in pages:
@@ -233,11 +227,12 @@ class AzureTable:
             self._clock.observe(max(row.timestamp for row in rows))
         return rows
 
-    def _submit(
-        self, client: "TableClient", operations: Sequence[Operation], batch: list[Any]
-    ) -> dict[str, str]:
+    def _submit(self, operations: Sequence[Operation], mark: str, seconds: float) -> dict[str, str]:
         self.requests += 1
-        answers = client.submit_transaction(batch, raw_response_hook=self._see_date)
+        batch = [self._entry(operation, mark) for operation in operations]
+        answers = self._client().submit_transaction(
+            batch, raw_response_hook=self._see_date, **_within(seconds)
+        )
         etags = {
             operation.key: answer["etag"]
             for operation, answer in zip(operations, answers, strict=True)
@@ -246,16 +241,6 @@ class AzureTable:
         if etags:
             self._clock.observe(max(_etag_time(etag) for etag in etags.values()))
         return etags
-
-    def _landed(self, operations: Sequence[Operation], mark: str) -> dict[str, str] | None:
-        """Return the ETags of our rows if the transaction with this mark was written, else None."""
-        written = [operation.key for operation in operations if not isinstance(operation, Delete)]
-        etags = {}
-        for key in written:
-            for row in self.query(key, key + "\0", limit=1):
-                if row.values.get("mark") == mark:
-                    etags[key] = row.etag
-        return etags or None
 
     def _entry(self, operation: Operation, mark: str) -> Any:
         entity: dict[str, Any] = {"PartitionKey": self._partition, "RowKey": operation.key}
@@ -276,38 +261,16 @@ class AzureTable:
 
         Not from a failure: a proxy's page may carry it, with the time of a clock that is hours ahead.
         """
-        self._heard = self._monotonic()
         date = response.http_response.headers.get("Date")
         if date and response.http_response.status_code < _REDIRECTION:
             with contextlib.suppress(ValueError):
                 self._clock.observe(parsedate_to_datetime(date).timestamp() - 1.0)
 
-    def _twice(self, send: Callable[["TableClient"], _T]) -> _T:
-        """Send; after no answer or a 5xx once more on a fresh connection; then `StorageOut`."""
-        client: TableClient | None = None
-        began = self._monotonic()
-        try:
-            with self._translated():
-                client = self._client()
-                return send(client)
-        except Refused:
-            raise
-        except StorageOut:
-            # A table that answers others is slow, not gone: to connect anew for all would make it slower still.
-            if self._heard >= began:
-                with self._translated(), self._open() as fresh:
-                    return send(fresh)
-            with self._lock:
-                if self._current is client:  # else another thread has made a fresh one already
-                    self._current = None  # others may be using it: it closes when they let go of it
-        with self._translated():
-            return send(self._client())
-
     def _client(self) -> "TableClient":
         with self._lock:
-            if self._current is None:
-                self._current = self._open()
-            return self._current
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
 
     def _open(self) -> "TableClient":
         from azure.core.pipeline.transport import RequestsTransport  # noqa: PLC0415 - at first use: cold start
@@ -315,18 +278,18 @@ class AzureTable:
 
         # At INFO the SDK would log every request of ours.
         logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
-        # Given to the client instead, the time-outs would be without effect: it has a transport already.
-        transport = RequestsTransport(connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
+        transport = RequestsTransport()
         transport.open()
         for adapter in transport.session.adapters.values():
-            adapter.init_poolmanager(_POOL_SIZE, _POOL_SIZE)
+            adapter.init_poolmanager(_POOL_SIZE, _POOL_SIZE, socket_options=_socket_options())
         options: dict[str, Any] = {"transport": transport, "retry_total": 0}
         settings = self._settings
         try:
             if settings.connection_string:
                 return TableClient.from_connection_string(settings.connection_string, self._name, **options)
             if settings.endpoint:
-                return TableClient(settings.endpoint, self._name, credential=self._credential(), **options)
+                credential: Any = _Credential(self._credential())
+                return TableClient(settings.endpoint, self._name, credential=credential, **options)
         except ValueError:
             # The SDK's own message may quote the connection string.
             problem = Problem("AzureWebJobsStorage", "no usable connection string or table endpoint")
@@ -343,25 +306,18 @@ class AzureTable:
         try:
             yield
         except HttpResponseError as error:
-            status, code = error.status_code, getattr(error, "error_code", None)
+            status, code = error.status_code, _code(error)
             if code == "TableNotFound" and self._create_table():
-                raise StorageOut("The table was missing and has been made.") from None
+                raise Unavailable("The table was missing and has been made.", certain=True) from None
             if status in _CONFLICT and code not in _TABLE_GONE:
                 raise Conflict from None
-            if (
-                status is not None
-                and 400 <= status < _SERVER_ERROR  # noqa: PLR2004 - the HTTP classes
-                and status != _TOO_MANY_REQUESTS
-                and code not in _TABLE_GONE
-            ):
-                raise Refused(f"The table refuses the request: {status} {code}.", retry_after=60) from None
-            raise StorageOut(f"The table answered {status}.", retry_after=5) from None
+            raise _trouble(status, code) from None
         except AzureError as error:
-            raise StorageOut(f"The table did not answer ({type(error).__name__}).", retry_after=5) from None
+            raise Unavailable(f"The table did not answer ({type(error).__name__}).") from None
         except WebhookError:
             raise
         except Exception as error:  # noqa: BLE001 - the SDK promises no set of errors for what a proxy answers
-            raise StorageOut(f"The table's answer cannot be read ({type(error).__name__}).") from None
+            raise Unavailable(f"The table's answer cannot be read ({type(error).__name__}).") from None
 
     def _create_table(self) -> bool:
         """Make the table if it is missing; two hosts may do so at once. Return whether it was missing."""
@@ -374,6 +330,49 @@ class AzureTable:
         except AzureError:
             return True  # the second try tells
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Credential:
+    """A credential that says so where it has no token: the SDK would tell it as an answer of the table."""
+
+    given: Any
+
+    def get_token(self, *scopes: str, **options: Any) -> Any:
+        from azure.core.exceptions import AzureError  # noqa: PLC0415 - at first use: cold start
+
+        try:
+            return self.given.get_token(*scopes, **options)
+        except AzureError as error:
+            what = f"The identity gave no token for the table ({type(error).__name__})."
+            raise Unavailable(what, certain=True) from None
+
+
+def _code(error: Exception) -> str | None:
+    """Return the table's own code of an error, as plain text."""
+    code = getattr(error, "error_code", None)
+    return None if code is None else str(getattr(code, "value", code))
+
+
+def _trouble(status: int | None, code: str | None) -> WebhookError:
+    """Return the error for an answer that is neither success nor conflict."""
+    if status == _TOO_MANY_REQUESTS or code in ("ServerBusy", "OperationTimedOut"):
+        return Busy(f"The table has too much to do ({code or status}).", certain=code != "OperationTimedOut")
+    if status is not None and 400 <= status < _SERVER_ERROR and code not in _TABLE_GONE:  # noqa: PLR2004 - HTTP
+        return TableRefused(f"{status} {code or ''}".strip())
+    return Unavailable(f"The table answered {status}." if status else "The table did not answer.")
+
+
+def _within(seconds: float) -> dict[str, Any]:
+    """Return the SDK's options for a request that may take so many seconds."""
+    return {"connection_timeout": min(CONNECT_SECONDS, seconds), "read_timeout": seconds}
+
+
+def _socket_options() -> list[tuple[int, int, int]]:
+    """Return what keeps idle connections from being forgotten, as far as this system can."""
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    known = [(getattr(socket, name, None), seconds) for name, seconds in _KEEP_ALIVE]
+    return options + [(socket.IPPROTO_TCP, name, seconds) for name, seconds in known if name is not None]
 
 
 def _quoted(key: str) -> str:
@@ -401,54 +400,3 @@ def _etag_time(etag: str) -> float:
     stamp = unquote(etag).partition("'")[2].partition("'")[0]
     whole, _, fraction = stamp.rstrip("Z").partition(".")
     return datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp() + float(f"0.{fraction or 0}")
-
-
-@dataclass
-class MemoryTable:
-    """The same table in this process's memory, for the minutes in which the real one is out, and for tests.
-
-    `clock` is the time that stamps its rows (seconds); it never goes back.
-    """
-
-    clock: Callable[[], float] = time.monotonic
-    _rows: dict[str, Row] = field(default_factory=dict)
-    _writes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def now(self) -> float:
-        """Return the time that stamps the rows."""
-        return self.clock()
-
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
-        del keys_only  # the values cost nothing here
-        with self._lock:
-            keys = sorted(key for key in self._rows if start <= key < end)
-            return [self._rows[key] for key in keys[:limit]]
-
-    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
-        """Write all or nothing; return the new ETag by key."""
-        with self._lock:
-            if any(self._conflicts(operation) for operation in operations):
-                raise Conflict
-            if len({operation.key for operation in operations}) != len(operations):
-                raise Refused("a row stands twice in one transaction")
-            etags: dict[str, str] = {}
-            for operation in operations:
-                if isinstance(operation, Delete):
-                    del self._rows[operation.key]
-                    continue
-                self._writes += 1
-                etag = etags[operation.key] = str(self._writes)
-                kept = self._rows[operation.key].values if isinstance(operation, Merge) else {}
-                values = {**kept, **operation.values}
-                self._rows[operation.key] = Row(operation.key, values, etag, self.clock())
-            return etags
-
-    def _conflicts(self, operation: Operation) -> bool:
-        row = self._rows.get(operation.key)
-        if isinstance(operation, Insert):
-            return row is not None
-        if isinstance(operation, Replace) and operation.etag == "*":
-            return False
-        return row is None or operation.etag not in ("*", row.etag)

@@ -26,7 +26,8 @@ from shared.defender import Answer
 from shared.storage import Delete, Insert, Operation, Replace, Row, Value
 
 MOST_CALLS = 15
-START_SECONDS = 5.0
+START_SECONDS = 12.0
+"""The most between take and call: what a table that is slow may take for one write."""
 FIRST_PAUSE_SECONDS = 5.0
 SLACK_SECONDS = 1.0
 PROBE_SECONDS = 60.0
@@ -143,7 +144,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The moment before a take was sent. Its call starts within 5 s of it, or the slot goes back unused.
+    """The moment before a take was sent. Its call starts within 12 s of it, or the slot goes back unused.
 
     A window may be shorter than that: then within a window, so that the call arrives within deadline + window.
     A suspended machine's monotonic clock stands still, a wall clock can be set: what moved more counts.

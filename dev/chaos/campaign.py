@@ -47,6 +47,8 @@ def burst(scene: Scene, short: bool) -> None:
 STAGES = (
     Stage("hosts", 3.0, 2.0, killed_hosts.rehearse),
     Stage("table", 5.0, 2.0, failing_table.rehearse),
+    Stage("busy table", 5.0, 2.0, failing_table.busy),
+    Stage("slow table", 15.0, 2.0, failing_table.slow),
     Stage("defender", 3.0, 2.0, failing_defender.rehearse),
     Stage("clocks", 3.0, 5.0, clocks_apart),
     Stage("burst", 2.0, 5.0, burst),

@@ -14,6 +14,8 @@ _FAULTS: tuple[tuple[str, Moment, Fault, float], ...] = (
     ("table hangs", "answer", "hang", 0.15),
     ("requests reach the table late", "request", "late", 0.15),
 )
+_REFUSED = 503
+_SLOW_SECONDS = 2.5
 
 
 class Dice:
@@ -56,13 +58,49 @@ def rehearse(scene: Scene, short: bool) -> None:
         scene.drain()
 
 
+def busy(scene: Scene, short: bool) -> None:
+    """Let the table turn away most requests of five hosts, then all for longer than a POST waits."""
+    dice = Dice()
+    proxy = scene.proxy(dice)
+    for _ in range(2 if short else 5):
+        scene.host(through=proxy)
+    sizes = [1, 1, 3, 1] * (2 if short else 10)
+    case = scene.case("busy table: four requests of five")
+    with dice.on(case, "request", "busy", 0.8):
+        scene.send(case, sizes)
+        scene.accepted(case, ticking=True)
+    scene.drain()
+    if not short:
+        case = scene.case("busy table: for longer than a POST waits")
+        with dice.on(case, "request", "busy", 1.0):
+            scene.send(case, sizes[:12])  # no more than may post at once: each goes on until it is accepted
+            scene.until(lambda: all(_REFUSED in sent.heard for sent in case.sent), "every sender heard 503")
+        scene.drain()
+
+
+def slow(scene: Scene, short: bool) -> None:
+    """Let every answer of the table take seconds: calls are made all the same, and none twice."""
+    dice = Dice()
+    proxy = scene.proxy(dice, seconds=_SLOW_SECONDS)
+    for _ in range(2):
+        scene.host(through=proxy)
+    case = scene.case("slow table")
+    with dice.on(case, "answer", "slow", 1.0):
+        scene.send(case, [1, 3] if short else [1, 1, 3, 1, 1, 3])
+        scene.drain()
+    log = scene.stack.simulator("GET", "log")
+    if len(log) != len({call["title"] for call in log}):
+        case.wrong.append("an alert was called twice")
+
+
 def _stopped(scene: Scene, sizes: list[int]) -> None:
+    """Stop the table in a burst until a sender has heard 503, and start it again."""
     case = scene.case("table stopped and started in a burst")
     scene.send(case, sizes)
     scene.until(lambda: sum(sent.accepted.is_set() for sent in case.sent) >= len(sizes) // 3, "a third")
     scene.azurite.stop()
     case.struck += 1
     scene.send(case, sizes[:4])
-    scene.until(lambda: all(sent.heard for sent in case.sent), "every sender was answered, or not")
+    scene.until(lambda: all(_REFUSED in sent.heard for sent in case.sent[-4:]), "the senders heard 503")
     scene.azurite.start()
     scene.drain()

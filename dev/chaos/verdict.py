@@ -1,10 +1,8 @@
 """What became of the alerts of each fault, held against Defender's log, Defender's alerts and the table."""
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from dev.chaos.senders import Sent
@@ -13,6 +11,7 @@ from shared.alerts.alert import Alert
 from shared.ledger import Entry
 
 Arrival = Mapping[str, Any]
+_UNAVAILABLE = 503
 
 
 @dataclass(slots=True)
@@ -30,7 +29,7 @@ class Verdict:
     """A line of the campaign's table; every count is of alerts, or of calls.
 
     `lost`: accepted, and neither created nor failed with a reason. `over`: calls too many in a rolling window.
-    `repeated`: calls for an alert that Defender had already. `direct`: calls made without the table.
+    `repeated`: calls for an alert that Defender had already. `refused`: answers of 503 that senders heard.
     """
 
     fault: str
@@ -43,7 +42,7 @@ class Verdict:
     lost: int
     over: int
     repeated: int
-    direct: int
+    refused: int
     wrong: tuple[str, ...]
 
     @property
@@ -56,30 +55,22 @@ class Verdict:
 class Evidence:
     """What there is to judge by, at the end of all.
 
-    `log` and `defenders` are the simulator's arrivals and alerts; `entries` the table's, by alert id; `direct`
-    are the sequence numbers of the arrivals that were called without the table; `calls` and `window` the limit.
+    `log` and `defenders` are the simulator's arrivals and alerts; `entries` the table's, by alert id; `calls` and
+    `window` the limit.
     """
 
     log: Sequence[Arrival]
     defenders: Sequence[Mapping[str, Any]]
     entries: Mapping[str, Entry]
-    direct: frozenset[int]
     calls: int
     window: float
 
     @property
     def excess(self) -> list[Arrival]:
-        """The calls too many: of all hosts together through the window, and of each host directly."""
-        groups: dict[str, list[Arrival]] = {}
-        for arrival in self.log:
-            if arrival["judged"]:
-                window = str(arrival["appId"]) if arrival["sequence"] in self.direct else "shared"
-                groups.setdefault(window, []).append(arrival)
-        found = []
-        for group in groups.values():
-            late = {one.excess for one in violations((a["at"] for a in group), self.calls, self.window)}
-            found += [arrival for arrival in group if arrival["at"] in late]
-        return found
+        """The calls too many, of all hosts together."""
+        judged = [arrival for arrival in self.log if arrival["judged"]]
+        late = {one.excess for one in violations((a["at"] for a in judged), self.calls, self.window)}
+        return [arrival for arrival in judged if arrival["at"] in late]
 
 
 def judge(case: Case, evidence: Evidence) -> Verdict:
@@ -115,44 +106,9 @@ def judge(case: Case, evidence: Evidence) -> Verdict:
         lost=len(lost),
         over=sum(arrival["title"] in titles for arrival in evidence.excess),
         repeated=sum(times - 1 for times in answered.values()),
-        direct=sum(arrival["sequence"] in evidence.direct for arrival in arrivals),
+        refused=sum(sent.heard.count(_UNAVAILABLE) for sent in case.sent),
         wrong=tuple(wrong),
     )
-
-
-def direct_calls(log: Iterable[Arrival], journals: Mapping[str, Sequence[str]]) -> frozenset[int]:
-    """Return the sequence numbers of the arrivals that a host called without the table.
-
-    `journals` are the hosts' log lines by the client id that a host calls with. A call comes right after the line
-    that announces it: taken, or called directly.
-    """
-    announced: dict[tuple[str, str], list[tuple[float, bool]]] = {}
-    for client, lines in journals.items():
-        for line in lines:
-            moment, _, said = line.partition(" INFO defender-alert-webhook: ")
-            step = json.loads(said) if said else {}
-            is_direct = step.get("step") == "direct call"
-            if is_direct or (step.get("step") == "taken" and step["delivery"]):
-                at = datetime.strptime(moment, "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
-                announced.setdefault((client, step["alert"]), []).append((at, is_direct))
-    found = set()
-    for arrival in log:
-        if arrival["title"] is None:
-            continue
-        steps = announced.get((str(arrival["appId"]), _alert_id(arrival)), [])
-        kinds = {kind for _, kind in steps}
-        at = datetime.fromisoformat(arrival["wall"]).timestamp()
-        before = [kind for announced_at, kind in steps if announced_at <= at]
-        if kinds == {True} or (before and before[-1]):
-            found.add(arrival["sequence"])
-    return frozenset(found)
-
-
-def _alert_id(arrival: Arrival) -> str:
-    named = (arrival["machineId"], arrival["eventTime"], arrival["reportId"])
-    return Alert(
-        *named, severity="", category="", title=arrival["title"], description="", recommended_action=""
-    ).id
 
 
 def _lies(told: Mapping[str, Any], created: set[str]) -> list[str]:

@@ -1,10 +1,8 @@
 """The short form of `make chaos`, and that its verdicts can be bad."""
 
-import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 from dev import samples
 from dev.chaos.campaign import STAGES, rehearse
 from dev.chaos.senders import Sent
-from dev.chaos.verdict import Case, Evidence, direct_calls, judge
+from dev.chaos.verdict import Case, Evidence, judge
 from shared import ledger
 from shared.alerts.alert import Alert
 
@@ -49,13 +47,6 @@ def arrival(sequence: int, at: float, *, client: str = CLIENT) -> dict[str, Any]
     }
 
 
-def said(second: int, step: str, **fields: str) -> str:
-    """Return a line of a host's log, in local time as `logging` writes it."""
-    moment = datetime(2026, 3, 4, 1, 0, tzinfo=UTC) + timedelta(seconds=second)
-    line = json.dumps({"step": step, "alert": ALERT.id, **fields})
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S},500 INFO defender-alert-webhook: {line}"
-
-
 def entry(state: ledger.State, **others: Any) -> ledger.Entry:
     """Return what the table says of the alert."""
     accepted = ledger.accept(ALERT, source="defender", delivery="d", now=0.0)
@@ -66,7 +57,6 @@ EVIDENCE = Evidence(
     log=[arrival(0, 1.0)],
     defenders=[{"title": BODY["title"]}],
     entries={ALERT.id: entry("created")},
-    direct=frozenset(),
     calls=1,
     window=10.0,
 )
@@ -105,24 +95,16 @@ def test_a_delivery_that_nobody_took_and_a_fault_that_never_struck_do_not_hold()
     assert not judge(replace(case(), struck=0), EVIDENCE).holds
 
 
-def test_a_call_too_many_is_counted_and_direct_calls_apart() -> None:
-    """Two calls in a window of one are one too many; so are two direct ones of one host, but not one of each."""
-    twice = replace(EVIDENCE, log=[arrival(0, 1.0), arrival(1, 10.0)])
+def test_a_call_too_many_is_counted() -> None:
+    """Two calls in a window of one are one too many, whichever hosts they come from."""
+    twice = replace(EVIDENCE, log=[arrival(0, 1.0), arrival(1, 10.0, client="another")])
     assert (judge(case(), twice).over, judge(case(), twice).repeated) == (1, 1)
-    assert judge(case(), replace(twice, direct=frozenset({1}))).over == 0
-    assert judge(case(), replace(twice, direct=frozenset({0, 1}))).over == 1
-    two_hosts = replace(twice, log=[arrival(0, 1.0), arrival(1, 10.0, client="another")])
-    assert judge(case(), replace(two_hosts, direct=frozenset({0, 1}))).over == 0
+    assert not judge(case(), twice).holds
+    assert judge(case(), replace(twice, window=5.0)).over == 0
 
 
-def test_direct_calls_are_known_by_the_hosts_own_word() -> None:
-    """A call belongs to the last line of its host that announces one for this alert."""
-    log = [arrival(0, 1.0), arrival(1, 10.0), arrival(2, 10.0, client="another")]
-    journals = {
-        CLIENT: [said(0, "taken", delivery="d"), said(8, "taken", delivery=""), said(9, "direct call")],
-        "another": [
-            said(9, "taken", delivery="d"),
-            "2026-03-04 01:00:09,600 INFO host: GET /api/health 200",
-        ],
-    }
-    assert direct_calls(log, journals) == {1}
+def test_503s_are_counted() -> None:
+    """What a sender heard before it was accepted is part of the table."""
+    tried = case()
+    tried.sent[0].heard += [503, 503, 200]
+    assert judge(tried, EVIDENCE).refused == 2

@@ -1,22 +1,26 @@
 """The table's client against Azurite, and against a network that loses requests and answers."""
 
+import random
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from dev.azurite import Azurite
 from dev.proxy import Proxy
-from shared.problems import SettingsError, StorageOut
+from shared.patience import PatientTable
+from shared.problems import Conflict, SettingsError, TableRefused, Unavailable
 from shared.settings import StorageSettings
-from shared.storage import AzureTable, Conflict, Delete, Insert, Merge, Refused, Replace, Value
+from shared.storage import AzureTable, Delete, Insert, Merge, Replace, Value
 
 
 def _no_credential() -> object:
     raise AssertionError("a connection string needs no credential")
 
 
-def _open(connection_string: str, name: str) -> AzureTable:
+def _requests(connection_string: str | None, name: str) -> AzureTable:
     return AzureTable(
         StorageSettings(connection_string=connection_string),
         name=name,
@@ -25,12 +29,18 @@ def _open(connection_string: str, name: str) -> AzureTable:
     )
 
 
+@contextmanager
+def _open(connection_string: str, name: str) -> Iterator[PatientTable]:
+    requests = _requests(connection_string, name)
+    yield PatientTable(requests, time.monotonic, time.sleep, random.Random(0))
+    requests.close()
+
+
 @pytest.fixture
-def table(azurite: Azurite, table_name: str) -> Iterator[AzureTable]:
+def table(azurite: Azurite, table_name: str) -> Iterator[PatientTable]:
     """Give a table that nobody has made yet."""
-    table = _open(azurite.connection_string, table_name)
-    yield table
-    table.close()
+    with _open(azurite.connection_string, table_name) as table:
+        yield table
 
 
 @pytest.fixture
@@ -41,15 +51,14 @@ def proxy(azurite: Azurite) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def lossy(azurite: Azurite, proxy: Proxy, table_name: str) -> Iterator[AzureTable]:
+def lossy(azurite: Azurite, proxy: Proxy, table_name: str) -> Iterator[PatientTable]:
     """Give a table behind the proxy, made and warm."""
-    table = _open(azurite.connection_string.replace(f":{azurite.port}/", f":{proxy.port}/"), table_name)
-    table.commit([Insert("warm", {})])
-    yield table
-    table.close()
+    with _open(proxy.through(azurite.connection_string), table_name) as table:
+        table.commit([Insert("warm", {})])
+        yield table
 
 
-def test_the_table_is_made_at_first_use(table: AzureTable) -> None:
+def test_the_table_is_made_at_first_use(table: PatientTable) -> None:
     """A query of a table that is missing makes it and finds nothing; a second client just uses it."""
     assert table.query("a", "b") == []
     table.commit([Insert("a1", {"n": 1})])
@@ -58,7 +67,12 @@ def test_the_table_is_made_at_first_use(table: AzureTable) -> None:
 
 def test_two_hosts_may_make_the_table_at_once(azurite: Azurite, table_name: str) -> None:
     """Hosts that start together both get their first write in."""
-    tables = [_open(azurite.connection_string, table_name) for _ in range(4)]
+    with ExitStack() as opened:
+        tables = [opened.enter_context(_open(azurite.connection_string, table_name)) for _ in range(4)]
+        _write_first(tables)
+
+
+def _write_first(tables: list[PatientTable]) -> None:
     failed: list[Exception] = []
 
     def first_write(number: int) -> None:
@@ -74,11 +88,9 @@ def test_two_hosts_may_make_the_table_at_once(azurite: Azurite, table_name: str)
         thread.join()
     assert failed == []
     assert [row.key for row in tables[0].query("a", "b")] == ["a0", "a1", "a2", "a3"]
-    for table in tables:
-        table.close()
 
 
-def test_a_row_comes_back_as_it_was_written(table: AzureTable) -> None:
+def test_a_row_comes_back_as_it_was_written(table: PatientTable) -> None:
     """Text, numbers and flags keep their kind and value; the ETag of the write is the ETag of the row."""
     values: dict[str, Value] = {
         "text": "ä€😀'\"<",
@@ -94,7 +106,7 @@ def test_a_row_comes_back_as_it_was_written(table: AzureTable) -> None:
     assert row.timestamp > 1_700_000_000
 
 
-def test_a_transaction_is_all_or_nothing(table: AzureTable) -> None:
+def test_a_transaction_is_all_or_nothing(table: PatientTable) -> None:
     """A conflict of one operation leaves the others unwritten."""
     table.commit([Insert("a1", {"n": 1})])
     with pytest.raises(Conflict):
@@ -102,7 +114,7 @@ def test_a_transaction_is_all_or_nothing(table: AzureTable) -> None:
     assert [(row.key, row.values["n"]) for row in table.query("a", "b")] == [("a1", 1)]
 
 
-def test_every_condition_holds(table: AzureTable) -> None:
+def test_every_condition_holds(table: PatientTable) -> None:
     """An ETag that is not the newest, a missing row and an existing one all are conflicts."""
     first = table.commit([Insert("a1", {"n": 1, "m": 1})])["a1"]
     second = table.commit([Replace("a1", {"n": 2, "m": 2}, first)])["a1"]
@@ -127,13 +139,13 @@ def test_every_condition_holds(table: AzureTable) -> None:
     assert (row.key, row.values.get("n"), row.values["m"]) == ("a3", None, 5)
 
 
-def test_a_transaction_the_table_cannot_take_is_refused_at_once(table: AzureTable) -> None:
-    """What no repetition can mend is told apart from a conflict and from an outage."""
-    with pytest.raises(Refused):
+def test_a_transaction_the_table_cannot_take_is_refused_at_once(table: PatientTable) -> None:
+    """What no repetition can mend is told apart from a conflict and from a table that is unavailable."""
+    with pytest.raises(TableRefused):
         table.commit([Insert("a1", {"text": "x" * 40_000})])
 
 
-def test_a_query_follows_pages_and_stops_at_its_limit(table: AzureTable) -> None:
+def test_a_query_follows_pages_and_stops_at_its_limit(table: PatientTable) -> None:
     """More rows than a page come back whole and in order; a limit is kept."""
     for start in range(0, 1100, 100):
         table.commit([Insert(f"a{number:04}", {}) for number in range(start, start + 100)])
@@ -141,7 +153,7 @@ def test_a_query_follows_pages_and_stops_at_its_limit(table: AzureTable) -> None
     assert [row.key for row in table.query("a0990", "b", limit=20)][-1] == "a1009"
 
 
-def test_the_servers_time_is_never_ahead_of_its_stamps(table: AzureTable) -> None:
+def test_the_servers_time_is_never_ahead_of_its_stamps(table: PatientTable) -> None:
     """`now` never exceeds the stamp of a write that comes after it, and follows it closely."""
     table.query("a", "b")
     for number in range(20):
@@ -152,7 +164,7 @@ def test_the_servers_time_is_never_ahead_of_its_stamps(table: AzureTable) -> Non
     assert table.now() >= row.timestamp
 
 
-def test_a_write_whose_answer_was_lost_is_recognised_as_ours(lossy: AzureTable, proxy: Proxy) -> None:
+def test_a_write_whose_answer_was_lost_is_recognised_as_ours(lossy: PatientTable, proxy: Proxy) -> None:
     """The second try meets its own first write, and finds out that it landed."""
     proxy.lose("swallow_answer")
     etags = lossy.commit([Insert("a1", {"n": 1}), Insert("a2", {"n": 2})])
@@ -161,7 +173,7 @@ def test_a_write_whose_answer_was_lost_is_recognised_as_ours(lossy: AzureTable, 
 
 
 def test_a_conditional_write_whose_answer_was_lost_is_recognised_as_ours(
-    lossy: AzureTable, proxy: Proxy
+    lossy: PatientTable, proxy: Proxy
 ) -> None:
     """A replace whose ETag was used up by its own first try is no conflict."""
     first = lossy.commit([Insert("a1", {"n": 1})])["a1"]
@@ -171,7 +183,7 @@ def test_a_conditional_write_whose_answer_was_lost_is_recognised_as_ours(
     assert (row.etag, row.values["n"]) == (etag, 2)
 
 
-def test_a_lost_answer_does_not_hide_a_real_conflict(lossy: AzureTable, proxy: Proxy) -> None:
+def test_a_lost_answer_does_not_hide_a_real_conflict(lossy: PatientTable, proxy: Proxy) -> None:
     """Where somebody else's write was first, the second try says so."""
     lossy.commit([Insert("a1", {"n": 1})])
     proxy.lose("swallow_answer")
@@ -180,20 +192,42 @@ def test_a_lost_answer_does_not_hide_a_real_conflict(lossy: AzureTable, proxy: P
     assert proxy.hit == 1
 
 
-def test_a_request_that_never_arrived_is_sent_again(lossy: AzureTable, proxy: Proxy) -> None:
-    """One lost request is made good on a fresh connection, for reading as for writing."""
-    proxy.lose("lose_request")
+def test_a_request_that_never_arrived_is_sent_again(lossy: PatientTable, proxy: Proxy) -> None:
+    """Lost requests are made good, for reading as for writing."""
+    proxy.lose("lose_request", times=2)
     lossy.commit([Insert("a1", {"n": 1})])
-    proxy.lose("lose_request")
+    proxy.lose("lose_request", times=2)
+    assert [row.key for row in lossy.query("a", "b")] == ["a1"]
+    assert proxy.hit == 4
+
+
+def test_a_busy_table_is_asked_again_on_the_same_connection(lossy: PatientTable, proxy: Proxy) -> None:
+    """503 ServerBusy costs a pause and another request; nothing is written twice, and nobody connects anew."""
+    connections = proxy.connections
+    proxy.lose("busy", times=3)
+    lossy.commit([Insert("a1", {"n": 1})])
+    proxy.lose("busy", times=1)
+    assert [row.key for row in lossy.query("a", "b")] == ["a1"]
+    assert proxy.hit == 4
+    assert proxy.connections == connections
+
+
+def test_a_slow_table_is_waited_for(lossy: PatientTable, proxy: Proxy) -> None:
+    """An answer that takes a second is an answer, and its request is not made again."""
+    proxy.lose("slow", times=2)
+    lossy.commit([Insert("a1", {"n": 1})])
     assert [row.key for row in lossy.query("a", "b")] == ["a1"]
     assert proxy.hit == 2
 
 
-def test_two_losses_are_an_outage_and_it_ends_without_a_restart(lossy: AzureTable, proxy: Proxy) -> None:
-    """No answer twice is `StorageOut`; the next request works as soon as the table does."""
-    proxy.lose("lose_request", times=2)
-    with pytest.raises(StorageOut):
-        lossy.query("a", "b")
+def test_an_unavailable_table_is_told_and_works_again_without_a_restart(
+    lossy: PatientTable, proxy: Proxy
+) -> None:
+    """Requests that are lost until the time is over are `Unavailable`; the next one works as soon as the table does."""
+    proxy.lose("lose_request", times=1_000)
+    with pytest.raises(Unavailable):
+        lossy.until(time.monotonic() + 1.0).query("a", "b")
+    proxy.heal()
     lossy.commit([Insert("a1", {"n": 1})])
     assert [row.key for row in lossy.query("a", "b")] == ["a1"]
 
@@ -201,12 +235,7 @@ def test_two_losses_are_an_outage_and_it_ends_without_a_restart(lossy: AzureTabl
 def test_a_missing_or_broken_storage_setting_is_named_and_not_quoted() -> None:
     """Neither the answer nor its cause carries the connection string."""
     for connection_string in (None, "AccountKey=c2VjcmV0", "c2VjcmV0"):
-        table = AzureTable(
-            StorageSettings(connection_string=connection_string),
-            name="Alerts",
-            partition="default",
-            credential=_no_credential,
-        )
+        table = _requests(connection_string, "Alerts")
         with pytest.raises(SettingsError) as caught:
             table.query("a", "b")
         assert "AzureWebJobsStorage" in str(caught.value)

@@ -514,9 +514,9 @@ class Forgetful(Host):
 
     forgotten: str = ""
 
-    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
+    def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write; leave out the ETag of the row that others have changed since."""
-        etags = super().commit(operations)
+        etags = super().commit(operations, mark=mark, seconds=seconds)
         return {key: etag for key, etag in etags.items() if key != self.forgotten}
 
 
@@ -598,7 +598,7 @@ def test_a_probe_that_made_no_call_leaves_the_pause_as_it_was() -> None:
 # Outcomes reach the table
 
 
-def test_an_outcome_is_written_however_long_the_table_is_out() -> None:
+def test_an_outcome_is_written_however_long_the_table_is_unavailable() -> None:
     """A table that fails between answer and commit is tried until the lease ends: no second call."""
     world = World()
     defender = Defender(world)
@@ -681,11 +681,11 @@ def test_a_call_that_could_not_start_soon_is_not_made() -> None:
     defender = Defender(world)
     _backlog(world, range(1))
     (app,) = _apps(world, defender, 1)
-    frozen = iter([Fault("frozen", 6.0)])
+    frozen = iter([Fault("frozen", 13.0)])
     app.host.script = lambda request: next(frozen, None) if request.kind == "commit" else None
     before = _alerts(world)
     app.tick()
-    world.run(6.03)
+    world.run(13.03)
     while _states(world) == {"sending"}:
         world.run(0.005)
     assert defender.arrivals == []

@@ -22,10 +22,10 @@ from dev.virtual import EPOCH, ORIGIN, App, Defender, Fault, Faults, Host, Reque
 from shared import app as app_module
 from shared import ledger, window
 from shared.alerts import alert
-from shared.problems import WebhookError
+from shared.problems import Conflict, TableRefused, WebhookError
 from shared.reply import Reply, echo
 from shared.settings import Settings
-from shared.storage import Conflict, Delete, Insert, Operation, Refused
+from shared.storage import Delete, Insert, Operation
 
 if TYPE_CHECKING:
     from shared.defender import Answer
@@ -90,6 +90,7 @@ FAULTS = st.builds(
     table_lost=CHANCE,
     table_late=CHANCE,
     table_swallowed=CHANCE,
+    table_busy=CHANCE,
     freeze=st.sampled_from([0.0, 0.02]),
     crash=st.sampled_from([0.0, 0.005]),
     call_slow=CHANCE,
@@ -104,7 +105,7 @@ FAULTS = st.builds(
 def test_nothing_is_lost_whatever_goes_wrong(seed: int, faults: Faults, failing: float) -> None:
     """Minutes of faults, all hosts die, a new one comes: what was answered 2xx is created, or failed with a reason.
 
-    No alert is stuck, no call was one too many save direct ones, and the rows are sound all the time.
+    No alert is stuck, no call was one too many, and the rows are sound all the time.
     """
     world = World(seed)
     chance = world.random.random
@@ -137,8 +138,7 @@ def test_nothing_is_lost_whatever_goes_wrong(seed: int, faults: Faults, failing:
     world.run(2 * 3600)
     assert unsound(world.table) == []
     assert {entry.state for entry in _alerts(world)} <= {"created", "failed"}
-    if not sum(app.gateway.direct.calls for app in apps):
-        assert violations([call.at for call in defender.arrivals], 15, 60.0) == []
+    assert violations([call.at for call in defender.arrivals], 15, 60.0) == []
     for reply in (post.result() for post in posted if post.done()):
         assert reply.status in (200, 202, 422, 503)
         if reply.status != 503:
@@ -148,11 +148,9 @@ def test_nothing_is_lost_whatever_goes_wrong(seed: int, faults: Faults, failing:
 def _hold_to(reply: Reply, app: App) -> None:
     """Hold an answer's promise against what became of it in the end."""
     told = _told(reply)
-    if told["id"] is not None:
-        became = _told(app.host.world.finish(app.status(told["id"])))
-        assert len(became["alerts"]) == len(told["alerts"])
-        told = became
-    assert all(one["alert"] or one["error"] for one in told["alerts"])
+    became = _told(app.host.world.finish(app.status(told["id"])))
+    assert len(became["alerts"]) == len(told["alerts"])
+    assert all(one["alert"] or one["error"] for one in became["alerts"])
 
 
 # Requests to the table
@@ -312,13 +310,15 @@ def test_if_one_transaction_fails_the_next_try_completes_the_rest() -> None:
     defender = Defender(world)
     app = _app(world, defender)
     _fill_window(world)
-    faults = iter([None, Fault("lost")])
-    app.host.script = lambda request: next(faults, None) if request.kind == "commit" else None
+    commits = itertools.count()
+    app.host.script = lambda request: Fault("lost") if request.kind == "commit" and next(commits) else None
     payload = [_payload(event) for event in range(100)]
     reply = world.finish(app.post(payload))
     assert reply.status == 503
+    assert json.loads(reply.body)["type"].endswith(":half-accepted")
     assert int(reply.headers["Retry-After"]) >= 1
     assert len(_alerts(world)) == 49
+    app.host.script = None
     world.run(10)
     assert defender.arrivals == []
     app.timer()
@@ -393,7 +393,7 @@ def test_an_outcome_the_table_refuses_is_written_without_its_text() -> None:
 
     def refuse(request: Request) -> None:
         if any("BROKEN" in str(getattr(operation, "values", "")) for operation in request.operations):
-            raise Refused("400 InvalidInput")
+            raise TableRefused("400 InvalidInput")
 
     app.host.script = refuse
     reply = world.finish(app.post(_payload(1)))
@@ -402,21 +402,24 @@ def test_an_outcome_the_table_refuses_is_written_without_its_text() -> None:
     assert [entry.state for entry in _alerts(world)] == ["created"]
 
 
-def test_a_table_that_refuses_everything_loses_no_alert() -> None:
-    """Where the identity may not use the table (403), alerts go to Defender directly; health says fail."""
+def test_a_table_that_refuses_everything_promises_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the identity may not use the table (403), the sender hears 503 at once, the log why; health says fail."""
+    caplog.set_level(logging.WARNING, "defender-alert-webhook")
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
-
-    def refuse(request: Request) -> None:
-        if request.kind != "call":
-            raise Refused("403 AuthorizationPermissionMismatch")
-
-    app.host.script = refuse
+    app.host.script = lambda request: Fault("denied") if request.kind != "call" else None
+    began = world.now
     reply = world.finish(app.post(_payload(1)))
-    assert reply.status == 200
-    assert _told(reply)["id"] is None
-    assert len(defender.arrivals) == 1
+    assert world.now - began < 0.1
+    assert (reply.status, reply.headers["Retry-After"]) == (503, "60")
+    assert json.loads(reply.body)["type"].endswith(":table-refused")
+    assert "403" not in json.loads(reply.body)["detail"]
+    assert (
+        '"step": "table", "error": "TableRefused", "detail": "The table refuses the request: 403 denied"'
+        in (caplog.text)
+    )
+    assert defender.arrivals == []
     assert world.finish(app.health()).status == 503
     world.finish(app.tick())
 
@@ -523,9 +526,9 @@ class Sleeper(Host):
 
     asleep = True
 
-    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
+    def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write; the answer to the first take comes after its lease."""
-        etags = super().commit(operations)
+        etags = super().commit(operations, mark=mark, seconds=seconds)
         if self.asleep and any(operation.key.startswith(window.FIRST_KEY) for operation in operations):
             self.asleep = False
             self.world.sleep(POLICY.lease + 60.0)
@@ -533,17 +536,19 @@ class Sleeper(Host):
         return etags
 
 
-def test_a_take_that_landed_unseen_is_told_as_it_stands() -> None:
-    """Its delivery is there as well: that is no outage of the table, and nobody calls directly."""
+def test_a_take_that_landed_unseen_is_not_told_as_refused() -> None:
+    """Its sender's time is over: it hears that nobody knows, and the next try tells how the alert stands."""
     world = World()
     defender = Defender(world)
     app = App.on(Sleeper(world, QUICK, arrive=defender))
     _app(world, defender).timer()
     reply = world.finish(app.post(_payload(1)))
+    assert reply.status == 503
+    assert json.loads(reply.body)["type"].endswith(":write-unknown")
+    reply = world.finish(app.post(_payload(1)))
     (told,) = _told(reply)["alerts"]
-    assert (reply.status, told["status"]) == (200, "created")
+    assert (reply.status, told["status"], told["duplicate"]) == (200, "created", True)
     assert len(defender.arrivals) == 1
-    assert app.gateway.direct.calls == 0
     assert json.loads(world.finish(app.status(_told(reply)["id"])).body)["status"] == "created"
 
 
@@ -753,7 +758,7 @@ def test_an_unknown_delivery_is_a_404(unknown: str) -> None:
 
     def strict(request: Request) -> None:
         if request.kind == "query" and (len(request.start) > 1000 or not request.start.isascii()):
-            raise Refused("414 or 400")
+            raise TableRefused("414 or 400")
 
     app.host.script = strict
     assert world.finish(app.status(unknown)).status == 404

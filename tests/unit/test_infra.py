@@ -323,12 +323,12 @@ def test_the_template_offers_what_can_be_packaged() -> None:
 
 
 def test_alert_rules_tell_somebody_if_there_is_an_address() -> None:
-    """Failed alerts, a long wait, no permission and a failing health test: each tells the action group."""
+    """Failed alerts, a long wait, no permission, a 503 and a failing health test: each tells the action group."""
     resources = deployed(EVERYTHING)
     group = one(resources, "Microsoft.Insights/actionGroups")
     assert group["properties"]["emailReceivers"][0]["emailAddress"] == EVERYTHING["alertEmail"]
     rules = [each for each in resources if each["type"] == "Microsoft.Insights/scheduledQueryRules"]
-    assert [rule["properties"]["actions"]["actionGroups"] for rule in rules] == [[group["id"]]] * 3
+    assert [rule["properties"]["actions"]["actionGroups"] for rule in rules] == [[group["id"]]] * 4
     health = one(resources, "Microsoft.Insights/metricAlerts")
     assert health["properties"]["actions"] == [{"actionGroupId": group["id"]}]
     silent = deployed()
@@ -337,7 +337,7 @@ def test_alert_rules_tell_somebody_if_there_is_an_address() -> None:
 
 
 def test_the_rules_ask_what_they_are_named_for() -> None:
-    """Three rules over the log, each evaluated at least as often as its window is long."""
+    """Four rules over the log, each evaluated at least as often as its window is long."""
     rules = {
         each["name"].removeprefix(f"{app}-"): each["properties"]
         for app in [one(deployed(), "Microsoft.Web/sites")["name"]]
@@ -345,9 +345,10 @@ def test_the_rules_ask_what_they_are_named_for() -> None:
         if each["type"] == "Microsoft.Insights/scheduledQueryRules"
     }
     conditions = {name: rule["criteria"]["allOf"][0] for name, rule in rules.items()}
-    assert set(rules) == {"failed", "oldest-waiting", "no-permission"}
+    assert set(rules) == {"failed", "oldest-waiting", "no-permission", "table"}
     assert "line.state == 'failed'" in conditions["failed"]["query"]
     assert "in (401, 403)" in conditions["no-permission"]["query"]
+    assert "line.step == 'table'" in conditions["table"]["query"]
     oldest = conditions["oldest-waiting"]
     assert (oldest["threshold"], oldest["timeAggregation"]) == (45, "Maximum")
     assert f"{oldest['metricMeasureColumn']} = " in oldest["query"]

@@ -52,7 +52,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     app.post(eight_fields(event(9), f"{SECRET_TITLE} 9", "High"))
     world.run()
     host.script = None
-    world.at(world.now + 40 * 86_400, lambda: host.spawn(lambda: retention.purge(host, 30 * 86_400)))
+    world.at(world.now + 40 * 86_400, lambda: host.spawn(lambda: retention.purge(host.table, 30 * 86_400)))
     world.run()
     return [
         json.loads(record.getMessage())

@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev import samples
-from dev.virtual import EPOCH, StrictTable, said, unsound
+from dev.memory_table import StrictTable
+from dev.virtual import EPOCH, said, unsound
 from shared import ledger
 from shared.alerts import alert
 from shared.alerts.alert import Alert
 from shared.defender import Answer
 from shared.ledger import Delivery, Entry, Rules
-from shared.problems import Unreadable
-from shared.storage import Conflict, Delete, Insert, Replace, Row
+from shared.problems import Conflict, Unreadable
+from shared.storage import Delete, Insert, Replace, Row
 
 NOW = EPOCH
 LEASE = 150.25

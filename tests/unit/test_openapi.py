@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from dev.contract import Contract
 from dev.samples import eight_fields, event
-from dev.virtual import ORIGIN, Defender, Host, World, said
+from dev.virtual import ORIGIN, Defender, Faults, Host, World, said
 from shared import gateway, listing, openapi, operations
 from shared.alerts import alert, vocabulary
 from shared.problems import WebhookError
@@ -253,13 +253,14 @@ def test_the_end_of_a_long_wait_is_as_defined() -> None:
     assert failed["alerts"][0]["attempts"] == 4
 
 
-def test_what_is_sent_without_the_table_is_as_defined() -> None:
-    """Sent directly: no id, because nobody can ask for it later."""
-    desk = Desk()
-    desk.host.faults = type(desk.host.faults)(table_lost=1.0)
-    sent = desk.post(eight_fields(event(1), "First"))
-    assert sent["status"] == "created"
-    assert sent["id"] is None
+def test_a_503_of_the_table_is_as_defined() -> None:
+    """Whatever the table does, the answer is a problem document, and nothing else of the delivery."""
+    for faults, kind in ((Faults(table_lost=1.0), "table-unavailable"), (Faults(table_busy=1.0), "busy")):
+        desk = Desk()
+        desk.host.faults = faults
+        refused = desk.post(eight_fields(event(1), "First"))
+        assert refused["type"].endswith(f":{kind}")
+        assert "id" not in refused
 
 
 def test_the_handshake_of_graph_is_as_defined() -> None:

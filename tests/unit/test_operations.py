@@ -49,9 +49,11 @@ class Reader(Host):
         self.rows_read = 0
         self.asked: set[str] = set()
 
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
+    def query(
+        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
+    ) -> list[Row]:
         """Read from the world's table."""
-        rows = super().query(start, end, limit=limit, keys_only=keys_only)
+        rows = super().query(start, end, limit=limit, keys_only=keys_only, seconds=seconds)
         self.rows_read += len(rows)
         self.asked.add(start)
         return rows
@@ -518,9 +520,16 @@ def test_a_change_whose_answer_was_lost_can_be_asked_for_again() -> None:
     """503 leaves open whether it landed; the second time it is found as it stands, and sent once."""
     office = Office()
     alert_id = office.write(1, "failed")
-    swallow = iter([Fault("swallowed")])
-    office.host.script = lambda request: next(swallow, None) if request.kind == "commit" else None
-    problem(office.ask("POST", f"alerts/{alert_id}/replay"), 503)
+    out = [Fault("swallowed")]
+    office.host.script = lambda request: out[-1] if request.kind == "commit" or len(out) > 1 else None
+
+    def unavailable() -> None:
+        out.append(Fault("lost"))
+
+    office.world.at(office.world.now + 1.0, unavailable)
+    answer = problem(office.ask("POST", f"alerts/{alert_id}/replay"), 503)
+    assert answer["type"].endswith(":write-unknown")
+    office.host.script = None
     assert problem(office.ask("POST", f"alerts/{alert_id}/replay"), 409)["state"] == "waiting"
     office.tick()
     assert len(office.defender.arrivals) == 1
@@ -674,7 +683,7 @@ def test_a_payload_replayed_twice_at_once_is_one_alert(seed: int, tmp_path: Path
     assert len(office.defender.arrivals) == 1
 
 
-@pytest.mark.parametrize("meanwhile", ["removed by another", "table out"])
+@pytest.mark.parametrize("meanwhile", ["removed by another", "table unavailable"])
 def test_what_happens_to_the_kept_row_does_not_spoil_the_answer(meanwhile: str, tmp_path: Path) -> None:
     """Once its alerts are accepted, the answer is about them: also if the row is gone, or cannot be removed."""
     office = Office()
@@ -684,7 +693,7 @@ def test_what_happens_to_the_kept_row_does_not_spoil_the_answer(meanwhile: str, 
     def script(request: Request) -> Fault | None:
         if [operation.key for operation in request.operations] != [ledger.REFUSED + kept]:
             return None
-        if meanwhile == "table out":
+        if meanwhile == "table unavailable":
             return Fault("lost")
         office.table.commit([Delete(ledger.REFUSED + kept, "*")])
         return None
@@ -692,7 +701,7 @@ def test_what_happens_to_the_kept_row_does_not_spoil_the_answer(meanwhile: str, 
     office.host.script = script
     assert office.ask("POST", f"refused/{kept}/replay").status == 200
     left = office.table.query(ledger.REFUSED, ledger.REFUSED_END)
-    assert len(left) == (1 if meanwhile == "table out" else 0)
+    assert len(left) == (1 if meanwhile == "table unavailable" else 0)
 
 
 def test_a_payload_that_was_not_kept_whole_is_not_replayed() -> None:

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dev import samples
-from dev.virtual import EPOCH, StrictTable, said, unsound
+from dev.memory_table import StrictTable
+from dev.virtual import EPOCH, said, unsound
 from shared import ledger, retention
 from shared.alerts import alert
 from shared.ledger import Delivery, Entry
-from shared.storage import Conflict, Insert, Operation, Replace, Row
+from shared.problems import Conflict
+from shared.storage import Insert, Operation, Replace, Row
 
 DAY = 86_400.0
 MONTH = 30 * DAY

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
 
-from shared.problems import StorageOut
+from shared.problems import Busy, Conflict, TableError, TableRefused, Unavailable
 from shared.settings import StorageSettings
-from shared.storage import AzureTable, Conflict, Delete, Insert, Refused
+from shared.storage import AzureTable, Delete, Insert
 
 JSON, HTML, PARTS = "application/json", "text/html", "multipart/mixed; boundary=b"
 Said = tuple[int, bytes, str]
 NEVER = "Fri, 31 Dec 2100 23:59:59 GMT"
-# A client that got no sensible answer is let go of, and its connections close as garbage: others may be using them.
+# A connection that brought no sensible answer closes as garbage.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 
@@ -28,6 +29,7 @@ class Endpoint(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.says: Said = (500, b"", JSON)
         self.date: str | None = None  # what its clock says, if not the time
+        self.pause = 0.0
         self.asked = 0
 
     def handle_error(self, *_: object) -> None:
@@ -42,6 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Read the request, and answer as told."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked += 1
+        time.sleep(self.server.pause)
         status, body, kind = self.server.says
         self.send_response(status)
         self.send_header("Content-Type", kind)
@@ -86,7 +89,7 @@ def _query(table: AzureTable) -> object:
 
 
 def _commit(table: AzureTable) -> object:
-    return table.commit([Insert("a1", {"n": 1}), Delete("a2", "*")])
+    return table.commit([Insert("a1", {"n": 1}), Delete("a2", "*")], mark="m")
 
 
 ANYTHING: list[Said] = [
@@ -98,9 +101,8 @@ ANYTHING: list[Said] = [
     (200, b'{"value": "x"}', JSON),
     (200, b'{"value": [{"PartitionKey": "default", "RowKey": "a1"}]}', JSON),
     (304, b"", JSON),
-    (429, b"", JSON),
     (500, b"<html>", HTML),
-    (503, b'{"odata.error": {"code": "ServerBusy", "message": {"value": "busy"}}}', JSON),
+    (503, b"<html>", HTML),
 ]
 PARTLY: list[Said] = [(202, b"<html>", HTML), (202, b"", PARTS), (202, b"--b--\r\n", PARTS)]
 
@@ -110,23 +112,61 @@ PARTLY: list[Said] = [(202, b"<html>", HTML), (202, b"", PARTS), (202, b"--b--\r
     [(_query, says) for says in ANYTHING] + [(_commit, says) for says in ANYTHING + PARTLY],
     ids=lambda part: f"{part[0]}-{part[1][:12].decode()}" if isinstance(part, tuple) else part.__name__,
 )
-def test_whatever_answers_in_the_tables_place_is_an_outage(
+def test_whatever_answers_in_the_tables_place_is_unavailable(
     endpoint: Endpoint, table: AzureTable, ask: Callable[[AzureTable], object], says: Said
 ) -> None:
-    """What no table says is `StorageOut` after two tries, with a time to come back; no other error comes out."""
+    """What no table says is `Unavailable` after one request, with a time to come back; no other error comes out."""
     endpoint.says = says
-    with pytest.raises(StorageOut) as caught:
+    with pytest.raises(Unavailable) as caught:
         ask(table)
-    assert not isinstance(caught.value, Refused)
     assert caught.value.retry_after
-    assert endpoint.asked == 2
+    assert not caught.value.certain
+    assert endpoint.asked == 1
+
+
+def _odata(code: str) -> bytes:
+    return b'{"odata.error": {"code": "%s", "message": {"value": "later"}}}' % code.encode()
+
+
+@pytest.mark.parametrize(
+    ("says", "certain"),
+    [
+        ((429, b"", JSON), True),
+        ((503, _odata("ServerBusy"), JSON), True),
+        ((500, _odata("OperationTimedOut"), JSON), False),
+    ],
+    ids=["429", "ServerBusy", "OperationTimedOut"],
+)
+@pytest.mark.parametrize("ask", [_query, _commit])
+def test_a_busy_table_is_told_apart(
+    endpoint: Endpoint, table: AzureTable, ask: Callable[[AzureTable], object], says: Said, certain: bool
+) -> None:
+    """The table's own word that it has too much to do; only a time-out of its own leaves open whether it wrote."""
+    endpoint.says = says
+    with pytest.raises(Busy) as caught:
+        ask(table)
+    assert caught.value.certain is certain
+    assert endpoint.asked == 1
+
+
+def test_no_answer_in_time_is_unavailable(endpoint: Endpoint, table: AzureTable) -> None:
+    """A request has the seconds that it is given, and no more; one with more time gets its answer."""
+    endpoint.pause = 0.3
+    for ask in (
+        lambda: table.query("a", "b", seconds=0.1),
+        lambda: table.commit([Insert("a1", {})], mark="m", seconds=0.1),
+    ):
+        with pytest.raises(Unavailable):
+            ask()
+    endpoint.says = (200, b'{"value": []}', JSON)
+    assert table.query("a", "b", seconds=10.0) == []
 
 
 @pytest.mark.parametrize("status", [404, 409, 412])
 def test_a_query_has_no_conflicts(endpoint: Endpoint, table: AzureTable, status: int) -> None:
     """A conflict is an answer to a write; to a query it comes from something that is no table."""
     endpoint.says = (status, b"<html>", HTML)
-    with pytest.raises(StorageOut):
+    with pytest.raises(Unavailable):
         _query(table)
     with pytest.raises(Conflict):
         _commit(table)
@@ -136,13 +176,15 @@ def test_a_query_has_no_conflicts(endpoint: Endpoint, table: AzureTable, status:
 def test_a_refusal_is_told_apart_and_not_tried_again(
     endpoint: Endpoint, table: AzureTable, status: int
 ) -> None:
-    """What no repetition can mend costs one request."""
+    """What no repetition can mend has a reason for the log, and none for the sender."""
     endpoint.says = (status, b"garbage", HTML)
     for ask in (_query, _commit):
         endpoint.asked = 0
-        with pytest.raises(Refused):
+        with pytest.raises(TableRefused) as caught:
             ask(table)
         assert endpoint.asked == 1
+        assert str(status) in str(caught.value)
+        assert str(status) not in caught.value.detail
 
 
 @pytest.mark.parametrize("status", [302, 403, 429, 502])
@@ -151,8 +193,31 @@ def test_only_who_does_what_is_asked_tells_the_time(
 ) -> None:
     """The clock of whatever answers in the table's place opens no slot: its `Date` is not the table's time."""
     endpoint.says, endpoint.date = (status, b"<html>", HTML), NEVER
-    with pytest.raises(StorageOut):
+    with pytest.raises(TableError):
         _query(table)
     endpoint.says, endpoint.date = (200, b'{"value": []}', JSON), None
     _query(table)
-    assert time.time() - 60 < table.now() < time.time()
+    now = table.time()
+    assert now
+    assert time.time() - 60 < now < time.time()
+
+
+class _NoToken:
+    """A credential that has no token."""
+
+    def get_token(self, *scopes: str, **options: object) -> object:
+        """Fail as an identity does that the platform does not know."""
+        del scopes, options
+        raise ClientAuthenticationError("AADSTS700016")
+
+
+@pytest.mark.parametrize("ask", [_query, _commit])
+def test_an_identity_without_a_token_is_no_refusal_of_the_table(ask: Callable[[AzureTable], object]) -> None:
+    """The table was not asked: that may pass, and nothing was written."""
+    settings = StorageSettings(endpoint="https://account.table.core.windows.net")
+    table = AzureTable(settings, name="Alerts", partition="default", credential=_NoToken)
+    with pytest.raises(Unavailable, match="no token") as caught:
+        ask(table)
+    assert caught.value.certain
+    assert "AADSTS" not in str(caught.value)
+    table.close()

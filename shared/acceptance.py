@@ -1,0 +1,295 @@
+"""From mapped alerts to stored ones: one delivery is accepted, and sent at once as far as the window allows.
+
+    look ─┬─ a slot is open, nothing more urgent waits ─ commit and take ─ call ─ settle ─ 200
+          └─ else ─ commit as waiting ─ send what the window allows ─ 200 / 202
+
+Nothing is answered 2xx before it is stored. Where the table fails, the error says what is stored and what is not.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from shared import delivery, journal, ledger
+from shared.alerts.alert import FIELDS
+from shared.delivery import Told
+from shared.ledger import Delivery, Entry
+from shared.problems import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
+from shared.storage import MAX_OPERATIONS, Operation
+
+if TYPE_CHECKING:
+    from shared.dispatch import Dispatch, Flights, Look
+    from shared.mapping.outcome import Mapped, Outcome
+    from shared.outcome import Clocks
+    from shared.reply import Reply
+
+_TRANSACTION_BYTES = 3_500_000
+_TRIES = 3
+_KNOWN_FULL_SECONDS = 5.0
+_TOKEN_SECONDS = 5.0
+
+
+class Permits(Protocol):
+    """How many webhooks may wait for Defender at once; a semaphore."""
+
+    def acquire(self, *, blocking: bool) -> bool:
+        """Take a permit if there is one."""
+
+    def release(self) -> None:
+        """Return it."""
+
+
+@dataclass(slots=True)
+class KnownFull:
+    """What this host saw last, if the window was full: for some seconds another look would find it so."""
+
+    seen: "Look | None" = None
+
+    def note(self, look: "Look") -> None:
+        """Remember a look, if the window was full."""
+        self.seen = None if look.view.open else look
+
+    def at(self, now: float) -> "Look | None":
+        """Return what was last seen if the window still is full at `now`, as far as one host can know."""
+        full = self.seen
+        if full is None:
+            return None
+        known = _KNOWN_FULL_SECONDS if full.view.may_change() else math.inf
+        if now > full.view.now + min(full.view.opens_in, known):
+            return None
+        return dataclasses.replace(full, view=dataclasses.replace(full.view, now=now))
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """How one POST is accepted: `inline` is until when it waits for Defender, in monotonic seconds.
+
+    The time of `dispatcher` with the table ends with that of the POST.
+    """
+
+    dispatcher: "Dispatch"
+    clocks: "Clocks"
+    permits: Permits
+    full: KnownFull
+    inline: float
+
+    def accept(self, outcome: "Outcome", origin: str) -> "Reply":
+        """Store a delivery, send what the window allows, and answer. Raise `TableError` that says what is stored."""
+        now = self.dispatcher.table.now()
+        delivery_id = ledger.delivery_id(now)
+        asked: dict[str, Entry] = {}
+        for entry in (_entry(mapped, outcome, delivery_id, now) for mapped in outcome.alerts):
+            first = asked.setdefault(entry.alert.id, entry)
+            notes = dict.fromkeys((*first.notes, *_differences(entry, first)))
+            asked[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
+        accepted = Delivery(
+            id=delivery_id,
+            source=outcome.source,
+            accepted=now,
+            alerts=tuple(asked),
+            refused=delivery.refusals(outcome.refused),
+        )
+        look = self.full.at(now)
+        told: list[Told] | None = None
+        if look is None and self.permits.acquire(blocking=False):
+            try:
+                token = self.dispatcher.token(
+                    max(0.0, min(_TOKEN_SECONDS, self.inline - self.clocks.monotonic()))
+                )
+                look = self._look()
+                if len(asked) == 1:
+                    told = self._straight(accepted, next(iter(asked.values())), look, token)
+                if told is None:
+                    told, accepted = self._store(accepted, asked)
+                    if look.view.open:
+                        told, look = self._send(told, look, token)
+            except TokenError as error:
+                journal.problem("no token", error)
+            finally:
+                self.permits.release()
+        if told is None:
+            told, accepted = self._store(accepted, asked)
+        now = self.dispatcher.table.now()
+        return delivery.answer(accepted, told, look, now=now, origin=origin, refusal=outcome.refusal)
+
+    def _look(self) -> "Look":
+        look = self.dispatcher.look()
+        self.full.note(look)
+        return look
+
+    def _wait(self, flights: "Flights") -> dict[str, Entry]:
+        """Wait for Defender's answers while there is time; return what became of the alerts, by id."""
+        self.dispatcher.wait(flights, self.inline - self.clocks.monotonic())
+        return {
+            sending.entry.alert.id: flight.result().entry if flight.done() else sending.entry
+            for flight, sending in flights.items()
+        }
+
+    def _straight(self, accepted: Delivery, entry: Entry, look: "Look", token: str) -> list[Told] | None:
+        """Accept and take in one transaction, if a slot is open and nothing more urgent waits. None: it was not so."""
+        for _ in range(_TRIES):
+            more_urgent = look.waiting and look.waiting[0].entry.due <= entry.due
+            if not look.view.open or more_urgent:
+                return None
+            slot = self.dispatcher.choose(look.view.open)
+            try:
+                sending = self.dispatcher.take(
+                    look.view,
+                    slot,
+                    entry,
+                    lambda held: [*ledger.insert(held), ledger.insert_delivery(accepted)],
+                )
+            except Conflict:
+                if self._known([entry.alert.id]):
+                    return None  # known already
+                look = self._look()
+                continue
+            journal.step("accepted", entry=entry)
+            return [Told(self._wait(self.dispatcher.launch(sending, token))[entry.alert.id])]
+        return None
+
+    def _store(self, accepted: Delivery, asked: Mapping[str, Entry]) -> tuple[list[Told], Delivery]:
+        """Commit a delivery and its alerts as waiting; what is known already is reported as it stands."""
+        new = dict(asked)
+        known: dict[str, Entry] = {}
+        done: set[str] = set()
+        for _ in range(_TRIES * len(asked) + 1):
+            batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
+            operations: list[Operation] = [operation for entry in batch for operation in ledger.insert(entry)]
+            if last:
+                notes = {alert: _differences(asked[alert], entry) for alert, entry in known.items()}
+                accepted = dataclasses.replace(accepted, duplicates=tuple(known), notes=notes)
+                operations.append(ledger.insert_delivery(accepted))
+            else:  # nobody knows it by its id, but its alerts are purged with it, should the rest never come
+                ids = tuple(entry.alert.id for entry in batch)
+                part = dataclasses.replace(accepted, id=ledger.delivery_id(accepted.accepted), alerts=ids)
+                operations.append(ledger.insert_delivery(dataclasses.replace(part, refused=())))
+            try:
+                found = self._commit(operations, batch)
+            except TableError as error:
+                if done:
+                    raise _half(len(done), len(asked)) from error
+                raise
+            if found is None:
+                done |= {entry.alert.id for entry in batch}
+                if last:
+                    break
+                continue
+            known |= found
+            new = {alert: entry for alert, entry in new.items() if alert not in found}
+            if not found:  # the delivery's own row is there: a take of ours landed after all
+                accepted = dataclasses.replace(accepted, id=ledger.delivery_id(accepted.accepted))
+        else:
+            busy = Busy("Others keep changing these alerts at the same moment; send the same again.")
+            if done:
+                raise _half(len(done), len(asked)) from busy
+            raise busy
+        for entry in new.values():
+            journal.step("accepted", entry=entry)
+        told = [
+            Told(known[alert], duplicate=True, notes=accepted.notes[alert])
+            if alert in known
+            else Told(new[alert])
+            for alert in accepted.alerts
+        ]
+        return told, accepted
+
+    def _commit(self, operations: Sequence[Operation], batch: Sequence[Entry]) -> dict[str, Entry] | None:
+        """Write; return None when it is done, or those of a batch that the table knows already."""
+        try:
+            self.dispatcher.table.commit(operations)
+        except Conflict:
+            return self._known([entry.alert.id for entry in batch])
+        return None
+
+    def _known(self, alerts: Sequence[str]) -> dict[str, Entry]:
+        """Return those of some alerts, by id, that the table knows, after a conflict."""
+        try:
+            return entries(self.dispatcher, alerts)
+        except TableError as error:  # they may be there from this POST, or from another
+            raise WriteUnknown(
+                f"{error.detail} Whether these alerts are stored is not known: send the same again."
+            ) from error
+
+    def _send(self, told: list[Told], look: "Look", token: str) -> "tuple[list[Told], Look]":
+        """Send what the window allows, most urgent first, whosever it is.
+
+        Return what became of ours, and how window and backlog stood in the end.
+        """
+        if self.clocks.monotonic() >= self.inline:
+            return told, look
+        ours = {one.entry.alert.id for one in told if not one.entry.has_ended}
+        new = {one.entry.alert.id for one in told if not one.duplicate}
+        flights: Flights = {}
+        taken: dict[str, Entry] = {}
+        try:
+            for _ in range(_TRIES):
+                look = self._look()
+                if not look.takes or self.clocks.monotonic() >= self.inline:
+                    break
+                started = self.dispatcher.start(look, token, self.inline)
+                flights |= {flight: one for flight, one in started.items() if one.entry.alert.id in ours}
+                if len(started) == look.takes == len(look.waiting):
+                    break
+            if look.whole and len(look.waiting) < len(new):  # what waits no more was taken by a dispatcher
+                new -= {sending.entry.alert.id for sending in flights.values()}
+                waiting = {waiting.entry.alert.id for waiting in look.waiting}
+                taken = entries(self.dispatcher, sorted(new - waiting))
+        except (TableError, Unreadable) as error:
+            journal.problem("accepted, not sent yet", error)
+        sent = taken | self._wait(flights)
+        return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
+
+
+def entries(dispatcher: "Dispatch", alerts: Sequence[str]) -> dict[str, Entry]:
+    """Return those of some alerts, by id, that the table knows."""
+    found = {}
+    for alert in alerts:
+        key = ledger.alert_key(alert)
+        for row in dispatcher.table.query(key, key + "\0", limit=1):
+            found[alert] = ledger.read(row)
+    return found
+
+
+def _half(done: int, asked: int) -> HalfAccepted:
+    return HalfAccepted(
+        f"At least {done} of {asked} alerts are stored and will be sent. Send the same again: what is stored is then"
+        " known and not sent twice, and the rest is added."
+    )
+
+
+def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float) -> Entry:
+    return ledger.accept(
+        mapped.alert,
+        source=outcome.source or "",
+        delivery=delivery_id,
+        now=now,
+        notes=mapped.notes,
+        truncated=mapped.time_truncated,
+    )
+
+
+def _batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
+    """Return as many entries as fit one transaction, and whether these are the last, so the delivery fits as well."""
+    batch: list[Entry] = []
+    size = operations = 0
+    for entry in entries:
+        written = ledger.insert(entry)
+        size += ledger.size(written)
+        operations += len(written)
+        if batch and (operations >= MAX_OPERATIONS or size > _TRANSACTION_BYTES):
+            return batch, False
+        batch.append(entry)
+    return batch, True
+
+
+def _differences(sent: Entry, known: Entry) -> tuple[str, ...]:
+    """Return what an equal alert says differently: it was not sent again."""
+    ours, theirs = sent.alert.body(), known.alert.body()
+    return tuple(
+        f"{name}: {ours[name][:80]!r} differs from {theirs[name][:80]!r} of the same alert sent before; not sent again"
+        for name in FIELDS
+        if ours[name] != theirs[name]
+    )

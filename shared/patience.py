@@ -1,0 +1,145 @@
+"""The table as the app uses it: requests that fail are made again while there is time, with growing pauses.
+
+    request ── fails ── pause ── request ── fails ── longer pause ── request …       until the time is over
+
+A pause is chance between nothing and a length that doubles: many hosts that a busy table turned away do not come
+back together. What the table refuses is not asked again.
+
+A write that nobody answered may have landed all the same, or land later. Every row of a transaction carries its
+`mark`, and a transaction lands whole or not at all, so one marked row proves it:
+
+    commit ──► server writes ──✕ no answer
+    is our mark in one of the rows? ── yes: landed
+                                    └─ no: commit again ──► 409 / 412 ──► is it now? ── yes: landed
+                                                                                     └─ no: Conflict, somebody else
+Where the time is over and no row has the mark, nobody knows: `WriteUnknown`.
+"""
+
+import dataclasses
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from shared.problems import Busy, Conflict, TableError, Unavailable, WriteUnknown
+from shared.storage import REQUEST_SECONDS, Delete, Operation, Requests, Row
+
+_T = TypeVar("_T")
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 4.0
+MARK_SECONDS = 2.0
+"""What is left of the time to look for a mark, when a write may not be tried any more."""
+OWN_SECONDS = REQUEST_SECONDS + MARK_SECONDS
+"""The time for a query or a write of somebody who has no end of their own."""
+_WITNESSES = (
+    5  # the last rows of a transaction: a whole take; of an acceptance the delivery, which never changes
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientTable:
+    """A table that is asked again while there is time. Thread-safe.
+
+    `end` (seconds of `monotonic`) is when the time is over; None: each query or write has `OWN_SECONDS`.
+    """
+
+    requests: Requests
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
+    chance: random.Random
+    end: float | None = None
+
+    def until(self, end: float) -> "PatientTable":
+        """Return the same table for somebody whose time is over at `end` (seconds of `monotonic`)."""
+        return dataclasses.replace(self, end=end)
+
+    def now(self) -> float:
+        """Return a lower bound of the server's time, in UTC seconds."""
+        now = self.requests.time()
+        if now is None:
+            self.query("slot-", "slot.", limit=1)  # its answer says
+            now = self.requests.time()
+        if now is None:
+            raise Unavailable("The table's answer carried no time.")
+        return now
+
+    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
+        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
+        return self._ask(
+            lambda seconds: self.requests.query(
+                start, end, limit=limit, keys_only=keys_only, seconds=seconds
+            ),
+            self._end(),
+        )
+
+    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
+        """Write all or nothing; return the new ETag by key. Raise `Conflict`, or `WriteUnknown`."""
+        mark = secrets.token_hex(8)
+        certain = True  # that nothing of ours has landed, nor will
+
+        def write(seconds: float) -> dict[str, str]:
+            nonlocal certain
+            if not certain and (landed := self._landed(operations, mark, seconds)):
+                return landed
+            try:
+                return self.requests.commit(operations, mark=mark, seconds=seconds)
+            except Conflict:
+                if not certain and (landed := self._landed(operations, mark, seconds)):
+                    return landed
+                raise
+            except TableError as error:
+                certain = certain and error.certain
+                raise
+
+        end = self._end()
+        try:
+            return self._ask(write, end - MARK_SECONDS)
+        except TableError as error:
+            if certain:
+                raise
+            return self._last_look(operations, mark, end, error)
+
+    def _last_look(
+        self, operations: Sequence[Operation], mark: str, end: float, error: TableError
+    ) -> dict[str, str]:
+        """Return the ETags of a write that landed unanswered, else raise `WriteUnknown`."""
+        try:
+            if landed := self._landed(operations, mark, max(MARK_SECONDS, end - self.monotonic())):
+                return landed
+        except TableError:
+            pass  # the first error says more
+        raise WriteUnknown(
+            f"{error.detail} Whether it was written all the same is not known: send the same again."
+        ) from error
+
+    def _landed(self, operations: Sequence[Operation], mark: str, seconds: float) -> dict[str, str] | None:
+        """Return the ETags of our rows if the transaction with this mark was written, else None."""
+        end = self.monotonic() + seconds
+        written = [operation.key for operation in operations if not isinstance(operation, Delete)]
+        etags = {}
+        for key in reversed(written[-_WITNESSES:]):
+            left = end - self.monotonic()
+            if left <= 0:
+                raise Unavailable("The table takes too long to answer.")
+            for row in self.requests.query(key, key + "\0", limit=1, seconds=left):
+                if row.values.get("mark") == mark:
+                    etags[key] = row.etag
+        return etags or None
+
+    def _end(self) -> float:
+        return self.monotonic() + OWN_SECONDS if self.end is None else self.end
+
+    def _ask(self, ask: Callable[[float], _T], end: float) -> _T:
+        """Ask until there is an answer or the time is over; `ask` gets the seconds that it may take."""
+        longest = FIRST_PAUSE_SECONDS
+        while (left := end - self.monotonic()) > 0:
+            try:
+                return ask(min(REQUEST_SECONDS, left))
+            except (Busy, Unavailable):
+                pause = self.chance.uniform(0.0, longest)
+                if self.monotonic() + pause >= end:
+                    raise
+            self.sleep(pause)
+            longest = min(LONGEST_PAUSE_SECONDS, 2 * longest)
+        raise Unavailable("The table took too long to answer: no time is left to ask it.")
