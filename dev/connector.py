@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dev.contract import Contract
+from tests.checks.contract import Contract
 
 TARGET = Path(__file__).parents[1] / "integrations" / "power-platform" / "apiDefinition.swagger.json"
 DOCUMENTATION = "https://learn.microsoft.com/defender-endpoint/api/create-alert-by-reference"

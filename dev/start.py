@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dev import samples
-from dev.child import ChildError
-from dev.stack import Stack
+from dev.stack.child import ChildError
+from dev.stack.stack import Stack
 
 
 def curl(stack: Stack) -> str:

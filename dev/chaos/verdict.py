@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from dev.chaos.senders import Sent
-from dev.judge import violations
+from dev.simulator.judge import violations
 from shared.alerts.alert import Alert
 from shared.ledger import Entry
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 
 from dev import samples
-from dev.azurite import Azurite
-from dev.proxy import Proxy
-from dev.stack import Stack
+from dev.stack.azurite import Azurite
+from dev.stack.proxy import Proxy
+from dev.stack.stack import Stack
 
 Start = Callable[..., Stack]
 

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from requests import Response
 
 from dev import samples
-from dev.azurite import Azurite
-from dev.proxy import Fault, Moment, Proxy
-from dev.stack import Host, Stack
+from dev.stack.azurite import Azurite
+from dev.stack.proxy import Fault, Moment, Proxy
+from dev.stack.stack import Host, Stack
 
 
 class Counter:

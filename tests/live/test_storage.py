@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dev.azurite import Azurite
-from dev.proxy import Proxy
+from dev.stack.azurite import Azurite
+from dev.stack.proxy import Proxy
 from shared.problems import SettingsError, StorageOut
 from shared.settings import StorageSettings
 from shared.storage import AzureTable, Conflict, Delete, Insert, Merge, Refused, Replace, Value

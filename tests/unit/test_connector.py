@@ -14,7 +14,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV2SpecValidator
 
 from dev import connector
-from dev.contract import Contract
+from tests.checks.contract import Contract
 
 FOLDER = Path(__file__).parents[2] / "integrations" / "power-platform"
 CONTRACT = Contract.read()

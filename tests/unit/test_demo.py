@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dev.audit import Audit, Expected, fullest
+from dev.demo.audit import Audit, Expected, fullest
 from dev.samples import event
 from dev.start import core_tools
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev import samples
-from dev.judge import violations
+from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, said, unsound
 from shared import ledger, window
 from shared.settings import Settings

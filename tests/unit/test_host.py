@@ -18,7 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.host import Answer, Host, LoadError, next_time, parse_schedule, route_pattern
+from dev.stack.functions import Answer, LoadError, route_pattern
+from dev.stack.host import Host
+from dev.stack.schedule import next_time, parse_schedule
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 20  # seconds; generous, nothing here is meant to take one
@@ -485,14 +487,6 @@ def test_a_body_too_large_or_no_http_is_refused(app: App, request_text: bytes, s
             )
 
 
-def test_a_port_in_use_is_no_error(app: App) -> None:
-    """A second host on the same port takes a free one."""
-    app.add("Echo", http_trigger())
-    with Host(app.root) as first, Host(app.root, port=int(first.url.rpartition(":")[2])) as second:
-        assert first.url != second.url
-        assert call(second, "GET", "/api/echo")[0] == 200
-
-
 # --- threads
 
 
@@ -528,24 +522,6 @@ def test_synchronous_functions_share_one_pool(
     with Host(app.root, threads=threads, environ=environ) as host, ThreadPoolExecutor(2) as clients:
         calls = [clients.submit(call, host, "GET", f"/api/meet?patience={patience}") for _ in range(2)]
         assert {each.result(LIMIT)[2].decode() for each in calls} == {expected}
-
-
-def test_asynchronous_functions_run_on_one_loop(app: App) -> None:
-    """They need no thread of the pool, and wait for each other on the same loop."""
-    source = """
-import asyncio
-import azure.functions as func
-
-meeting = asyncio.Barrier(2)
-
-async def main(req: func.HttpRequest) -> str:
-    async with meeting:
-        return "met"
-"""
-    app.add("Meet", http_trigger(), source)
-    with Host(app.root, threads=1) as host, ThreadPoolExecutor(2) as clients:
-        calls = [clients.submit(call, host, "GET", "/api/meet") for _ in range(2)]
-        assert [each.result(LIMIT)[2] for each in calls] == [b"met", b"met"]
 
 
 # --- timers
@@ -643,6 +619,7 @@ def test_the_host_says_that_it_runs(app: App) -> None:
         (http_trigger(), "def main(req, more): ...", "parameters"),
         (http_trigger(), "def main(req) -> str | None: ...", "annotation"),
         (http_trigger(), "def main(req: str) -> str: ...", "annotation"),
+        (http_trigger(), "async def main(req): ...", "asynchronous"),
         (http_trigger(route="x/{id:regex(a)}"), "def main(req): ...", "route"),
         (http_trigger()[:1], "def main(req): ...", "bindings"),
         ([*timer_trigger(), HTTP_RETURN], "def main(timer): ...", "bindings"),
@@ -681,7 +658,7 @@ def test_a_setting_in_a_schedule_is_resolved(app: App) -> None:
 def command(app: App, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run the host as `make start` does."""
     process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "dev.host", "--root", str(app.root), *arguments],
+        [sys.executable, "-m", "dev.stack.host", "--root", str(app.root), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

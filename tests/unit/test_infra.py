@@ -15,8 +15,9 @@ import tree_sitter
 import tree_sitter_bicep
 import yaml
 
-from dev import arm, package
+from dev import package
 from shared import permission, settings
+from tests.checks import arm
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"

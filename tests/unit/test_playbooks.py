@@ -1,6 +1,6 @@
 """The workflows under `integrations/`: they keep their platforms' rules, and do what they say.
 
-Each workflow is run by `dev/workflow.py` with a sample of its trigger; what it posts goes to the real webhook in a
+Each workflow is run by `tests/checks/workflow.py` with a sample of its trigger. What it posts goes to the real webhook in a
 virtual world, and what it tells is what the webhook answered.
 """
 
@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from dev import arm
-from dev.contract import Contract
 from dev.samples import Event, eight_fields, event, hunting_reply, splunk_plain
 from dev.virtual import ORIGIN, Defender, Host, World, said
-from dev.workflow import Answer, Run, Workflow
 from shared.reply import Reply
 from shared.settings import Settings
+from tests.checks import arm
+from tests.checks.contract import Contract
+from tests.checks.workflow import Answer, Run, Workflow
 
 INTEGRATIONS = Path(__file__).parents[2] / "integrations"
 CONTRACT = Contract.read()

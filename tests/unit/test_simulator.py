@@ -21,12 +21,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev import token_endpoint
-from dev.defender_rules import ALERT_FIELDS, CATEGORIES, FIELDS
-from dev.judge import Judge, Violation, violations
-from dev.simulator import ALERTS_PATH, Event, Simulator
-from dev.switches import Fault
-from dev.token_endpoint import Grant, Refused, TokenEndpoint
+from dev.simulator.judge import Judge, Violation, violations
+from dev.simulator.rules import ALERT_FIELDS, CATEGORIES, FIELDS
+from dev.simulator.simulator import ALERTS_PATH, Event, Simulator
+from dev.simulator.switches import Fault
+from dev.stack import token_endpoint
+from dev.stack.token_endpoint import Grant, Refused, TokenEndpoint
 
 LIMIT = 30.0  # seconds; generous, nothing is expected to take that long
 EVENT = Event("a823b898bd0e783dad3c4012b9930e03139a06bf", "2018-08-04T16:45:21.7115183Z", "20776")

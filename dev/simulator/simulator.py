@@ -42,10 +42,11 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import parse_qsl
 
-from dev import defender_rules, token_endpoint
-from dev.judge import Judge, violations
-from dev.switches import FAULT_STATUS, TOKEN_FAULTS, Delay, Fault, Switches, alter, bounds
-from dev.token_endpoint import Refused, TokenEndpoint
+from dev.simulator import rules
+from dev.simulator.judge import Judge, violations
+from dev.simulator.switches import FAULT_STATUS, TOKEN_FAULTS, Delay, Fault, Switches, alter, bounds
+from dev.stack import token_endpoint
+from dev.stack.token_endpoint import Refused, TokenEndpoint
 
 ALERTS_PATH = "/api/alerts/CreateAlertByReference"
 CONTROL_PATH = "/_simulator/"
@@ -224,7 +225,7 @@ class Simulator:
         with self._changed:
             alert = self._alerts[alert_id]
             alert["status"] = "Resolved"
-            alert["resolvedTime"] = alert["lastUpdateTime"] = defender_rules.iso(defender_rules.now())
+            alert["resolvedTime"] = alert["lastUpdateTime"] = rules.iso(rules.now())
             if self._open.get(key := (alert["machineId"], alert["title"])) is alert:
                 del self._open[key]
 
@@ -265,7 +266,7 @@ class Simulator:
         self, arrival: Arrival, refused: Refused | None, content_type: str | None, body: bytes
     ) -> _Reply:
         """Return what to send for a call that has arrived, be it the answer or a fault."""
-        fields = defender_rules.json_object(body)
+        fields = rules.json_object(body)
         with self._changed:
             for name, key in (("machine_id", "machineId"), ("event_time", "eventTime"),
                               ("report_id", "reportId"), ("title", "title")):  # fmt: skip
@@ -282,7 +283,7 @@ class Simulator:
             try:
                 if refused:
                     raise refused
-                defender_rules.check(arrival.method, content_type, fields)
+                rules.check(arrival.method, content_type, fields)
                 return _render(200, self._raise_alert(arrival, fields or {}))
             except Refused as refusal:
                 return _error(refusal)
@@ -355,14 +356,14 @@ class Simulator:
             known = event in self._known or self._switches.known_events == "all"
             if not known or event in self._unknown:
                 raise Refused(404, "ResourceNotFound", f"Event {event.report_id} was not found")
-            ticks = defender_rules.now()
+            ticks = rules.now()
             alert = self._open.get(key := (event.machine_id, fields["title"]))
             arrival.merged = alert is not None
             if alert is None:
                 alert_id = f"da{ticks + _TICKS_TO_1970}_{1_364_969_609 + arrival.sequence}"
-                alert = defender_rules.new_alert(alert_id, 1_126_093 + len(self._alerts), ticks, fields)
+                alert = rules.new_alert(alert_id, 1_126_093 + len(self._alerts), ticks, fields)
                 self._alerts[alert_id] = self._open[key] = alert
-            alert["lastUpdateTime"] = defender_rules.iso(ticks)
+            alert["lastUpdateTime"] = rules.iso(ticks)
             arrival.alert_id = alert["id"]
             return dict(alert)
 

@@ -14,6 +14,7 @@ import logging.handlers
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dev import setup
 from shared import journal, ledger
@@ -64,7 +65,7 @@ class Checked:
 
 def check(queries: Sequence[str]) -> list[Checked]:
     """Read queries; return what each is made of, in their order."""
-    script = setup.ROOT / "dev" / "kql.js"
+    script = Path(__file__).with_name("kql.js")
     told = subprocess.run(
         [setup.NODE.resolve(), script, setup.AZURITE],
         input=json.dumps({"tables": _TABLES, "queries": list(queries)}),

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-DEFINITION = Path(__file__).parents[1] / "shared" / "openapi.json"
+DEFINITION = Path(__file__).parents[2] / "shared" / "openapi.json"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _BASE = "urn:contract"
 

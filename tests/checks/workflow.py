@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from dev import wdl
-from dev.wdl import ExpressionError
+from tests.checks import wdl
+from tests.checks.wdl import ExpressionError
 
 Status = Literal["Succeeded", "Failed", "TimedOut", "Skipped"]
 _OUT = ("Http", "ApiConnection", "OpenApiConnection")

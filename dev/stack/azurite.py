@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from dev import setup
-from dev.child import Child, ChildError
+from dev.stack.child import Child, ChildError
 
 ACCOUNT = "devstoreaccount1"
 # The key every Azurite has. It is printed in Microsoft's documentation and opens nothing but an emulator:

@@ -19,11 +19,11 @@ from typing import Any
 import requests
 
 from dev import samples
-from dev.audit import Audit, Expected, fullest
-from dev.child import ChildError
+from dev.demo.audit import Audit, Expected, fullest
+from dev.demo.screen import Screen
 from dev.samples import event
-from dev.screen import Screen
-from dev.stack import Stack
+from dev.stack.child import ChildError
+from dev.stack.stack import Stack
 
 CALLS = 15
 MERGED_SECONDS = 6  # the app calls an alert merged when it is clearly older than the call

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dev import token_endpoint
-from dev.token_endpoint import Refused
+from dev.stack import token_endpoint
+from dev.stack.token_endpoint import Refused
 
 FIELDS = (
     "machineId", "severity", "title", "description", "recommendedAction", "eventTime", "reportId", "category",

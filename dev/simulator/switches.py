@@ -5,8 +5,8 @@ from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import Literal
 
-from dev import token_endpoint
-from dev.token_endpoint import Grant
+from dev.stack import token_endpoint
+from dev.stack.token_endpoint import Grant
 
 Delay = float | tuple[float, float]
 """Seconds: always the same, or drawn between two bounds."""

@@ -25,10 +25,11 @@ from typing import Any, Self
 import requests
 from requests.adapters import HTTPAdapter
 
-from dev import setup, token_endpoint
-from dev.azurite import Azurite
-from dev.child import Child, python
-from dev.host import MASTER_KEY
+from dev import setup
+from dev.stack import token_endpoint
+from dev.stack.azurite import Azurite
+from dev.stack.child import Child, python
+from dev.stack.host import MASTER_KEY
 
 _ANSWER_SECONDS = 120
 _ACCEPTED = 202
@@ -70,7 +71,7 @@ class Stack:
         location: Path | None = None,
         known_events: str = "all",
         root: Path = setup.ROOT,
-        program: str = "dev.host",
+        program: str = "dev.stack.host",
         defender: Sequence[str] = (),
     ) -> None:
         self.azurite = azurite or Azurite(location)
@@ -235,7 +236,7 @@ class Stack:
     def _launch_host(self, settings: Mapping[str, str], arguments: Sequence[str] = ()) -> Child:
         keys = (part for name, key in self.keys.items() for part in ("--key", f"{name}={key}"))
         process = Child(
-            python(self._program, "--root", str(self._root), "--port", "0", *keys, *arguments),
+            python(self._program, "--root", str(self._root), *keys, *arguments),
             log=self.logs / f"host-{next(self._numbers)}.log",
             settings={**self.settings, **settings},
         )

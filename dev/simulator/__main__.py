@@ -1,0 +1,5 @@
+"""python -m dev.simulator."""
+
+from dev.simulator.simulator import main
+
+main()
