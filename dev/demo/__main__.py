@@ -19,9 +19,10 @@ from typing import Any
 import requests
 
 from dev import samples
-from dev.demo.audit import Audit, Expected, fullest
+from dev.demo.audit import Audit, Expected
 from dev.demo.screen import Screen
 from dev.samples import event
+from dev.simulator.judge import fullest
 from dev.stack.child import ChildError
 from dev.stack.stack import Stack
 

@@ -63,17 +63,6 @@ class Audit:
         return wrong
 
 
-def fullest(times: Iterable[float], window: float) -> int:
-    """Return the most arrivals in any window of `window` seconds, `[t, t + window)`."""
-    ordered = sorted(times)
-    most = first = 0
-    for last, at in enumerate(ordered):
-        while at - ordered[first] >= window:
-            first += 1
-        most = max(most, last + 1 - first)
-    return most
-
-
 def _unexpected(outcome: Outcome, alert: Mapping[str, Any]) -> list[str]:
     created = alert["status"] == "created"
     error = alert["error"] or {}

@@ -147,7 +147,11 @@ def timer_request() -> Any:
 
 def http_request(method: str, url: str, body: bytes, **texts: Mapping[str, str]) -> Any:
     """Return what an HTTP function is called with. `texts` are its `headers`, `query` and `params`."""
-    http = {"method": Datum(method, "string"), "url": Datum(url, "string"), "body": Datum(body, "bytes")}
+    http: dict[str, Any] = {
+        "method": Datum(method, "string"),
+        "url": Datum(url, "string"),
+        "body": Datum(body, "bytes"),
+    }
     for kind, values in texts.items():
         http[kind] = {name: Datum(value, "string") for name, value in values.items()}
     return HttpRequestConverter.decode(Datum(http, "http"), trigger_metadata=None)

@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 
 from dev import samples
-from dev.demo.audit import fullest
-from dev.simulator.judge import violations
+from dev.simulator.judge import fullest, violations
 from dev.stack.stack import Host, Stack
 
 INSTANCES = 8

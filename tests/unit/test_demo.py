@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from dev.demo.audit import Audit, Expected, fullest
+from dev.demo.audit import Audit, Expected
 from dev.samples import event
+from dev.simulator.judge import fullest
 from dev.start import core_tools
 
 EVENT = event(1)
