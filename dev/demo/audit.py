@@ -1,4 +1,4 @@
-"""Holds what the webhook answered against what Defender saw, by the simulator's own log."""
+"""Compares what the webhook answered with what Defender saw, by the simulator's own log."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Audit:
         return wrong
 
     def unaccounted(self, arrivals: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Return what is wrong with the whole log: arrivals that no answer told of, or one too many."""
+        """Return what is wrong with the whole log: arrivals that no answer accounts for, or too many."""
         wrong = []
         for arrival in arrivals:
             if arrival["sequence"] not in self._accounted:
