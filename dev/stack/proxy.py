@@ -1,11 +1,10 @@
-"""A TCP proxy in front of the table: passes everything through, until it is told to lose something."""
+"""A TCP proxy in front of the table: it passes everything through, until it gets a fault."""
 
 import contextlib
 import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Literal, Self
 
 Fault = Literal["lose_request", "swallow_answer", "hang", "late", "slow"]
@@ -67,9 +66,7 @@ class Proxy:
         self._start(self._accept)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopping.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)

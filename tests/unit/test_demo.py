@@ -146,6 +146,7 @@ def test_core_tools_get_every_setting_of_the_stack() -> None:
     activate, start = core_tools(settings).splitlines()
     assert activate == ". .venv/bin/activate"
     assert shlex.split(start) == [
+        "NO_PROXY=127.0.0.1,localhost",
         "FUNCTIONS_WORKER_RUNTIME=python",
         "AzureWebJobs__DispatchAlertsFunction__Disabled=true",
         "AzureWebJobsSecretStorageType=files",
