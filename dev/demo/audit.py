@@ -78,9 +78,7 @@ def _unexpected(outcome: Outcome, alert: Mapping[str, Any]) -> list[str]:
 
 
 def _differs(
-    alert: Mapping[str, Any],
-    calls: Sequence[Mapping[str, Any]],
-    defenders: Mapping[str, Mapping[str, Any]],
+    alert: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], defenders: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
     wrong = []
     if len(calls) != (0 if alert["duplicate"] else 1):

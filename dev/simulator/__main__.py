@@ -7,7 +7,6 @@ import signal
 from dev.simulator.simulator import Simulator
 from dev.simulator.switches import Delay
 from dev.stack import token_endpoint
-from dev.stack.token_endpoint import TokenEndpoint
 
 
 def _delay(text: str) -> Delay:
@@ -34,7 +33,7 @@ def main() -> None:
         simulator = Simulator(
             options.calls,
             options.window,
-            tokens=TokenEndpoint(options.client_id or [token_endpoint.USER_ASSIGNED_CLIENT_ID]),
+            identities=options.client_id or [token_endpoint.USER_ASSIGNED_CLIENT_ID],
             latency=options.latency,
             transit=options.transit,
             known_events=options.known_events,

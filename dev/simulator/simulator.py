@@ -21,7 +21,8 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -31,13 +32,12 @@ from urllib.parse import parse_qsl
 from dev.simulator import rules
 from dev.simulator.alerts import Alerts
 from dev.simulator.arrival import Arrival
-from dev.simulator.judge import Judge, violations
+from dev.simulator.judge import Judge
 from dev.simulator.reply import Reply, error_reply, json_reply
 from dev.simulator.rules import Refused
 from dev.simulator.server import ALERTS_PATH, SimulatorServer
 from dev.simulator.switches import TOKEN_FAULTS, Delay, Fault, Switches, bounds
 from dev.stack import token_endpoint
-from dev.stack.token_endpoint import TokenEndpoint
 
 _CODES = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests"}
 _SWITCHED = "Switched on in the simulator."
@@ -48,14 +48,20 @@ class Simulator:
     """Defender and the token endpoint on a free port of the loopback, served by threads.
 
     `with Simulator(calls=15, window=60.0, known_events="all") as simulator:` serves until the block ends.
-    Further arguments are `Switches`. Thread-safe throughout.
+    `identities` are user-assigned ones, by their client ids. Further arguments are `Switches`. Thread-safe.
     """
 
     def __init__(
-        self, calls: int = 15, window: float = 60.0, *, tokens: TokenEndpoint | None = None, **switches: Any
+        self,
+        calls: int = 15,
+        window: float = 60.0,
+        *,
+        identities: Collection[str] = (token_endpoint.USER_ASSIGNED_CLIENT_ID,),
+        **switches: Any,
     ) -> None:
         self._judge = Judge(calls, window)
-        self._tokens = tokens or TokenEndpoint()
+        self._identities = identities
+        self._token_requests: Counter[str] = Counter()
         self._switches = Switches(**switches)
         self._dice = random.Random(0)  # for delays
         self._log: list[Arrival] = []
@@ -99,11 +105,8 @@ class Simulator:
 
     @property
     def violations(self) -> list[Arrival]:
-        """The arrivals too many: by the judge's word when they came, or by a scan of the log now."""
-        log = self.log
-        judged = (arrival.at for arrival in log if arrival.judged)
-        excess = {each.excess for each in violations(judged, self._judge.calls, self._judge.window)}
-        return [arrival for arrival in log if arrival.over_limit or (arrival.judged and arrival.at in excess)]
+        """The arrivals too many, by the judge's word."""
+        return [arrival for arrival in self.log if arrival.over_limit]
 
     @property
     def alerts(self) -> list[dict[str, Any]]:
@@ -115,18 +118,13 @@ class Simulator:
     def token_requests(self) -> dict[str, int]:
         """How many tokens were asked for, answered or not, by client id."""
         with self._changed:
-            return dict(self._tokens.requests)
+            return dict(self._token_requests)
 
     @property
     def switches(self) -> Switches:
         """The switches as they are; a fault's `times` says how often it has still to strike."""
         with self._changed:
             return self._switches
-
-    def token(self, **changes: Any) -> str:
-        """Return a token as the endpoint would give it, with `changes` to its `Grant`; nothing is counted."""
-        granted = replace(token_endpoint.grant(token_endpoint.AUDIENCE), **changes)
-        return self._tokens.seal(token_endpoint.SYSTEM_ASSIGNED_CLIENT_ID, granted)[0]
 
     def switch(self, **changes: Any) -> Switches:
         """Change some of the `Switches`, return all. New faults replace the old, and end what hangs."""
@@ -207,13 +205,13 @@ class Simulator:
         """Return what to send for a token request, be it the answer or a fault."""
         asked = dict(parse_qsl(query, keep_blank_values=True))
         with self._changed:
-            self._tokens.count(asked)
+            self._token_requests[asked.get("client_id") or token_endpoint.SYSTEM_ASSIGNED] += 1
         fault, released = self._fault("token")
         alter = fault.alter if fault else lambda grant: grant
         return self._bend(
             fault,
             released,
-            lambda: json_reply(*self._tokens.answer(asked, identity_header, alter)),
+            lambda: json_reply(*token_endpoint.answer(asked, identity_header, self._identities, alter)),
             lambda status: json_reply(*token_endpoint.failure(status, _SWITCHED)),
         )
 

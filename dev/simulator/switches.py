@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from fnmatch import fnmatchcase
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 
 from dev.simulator.reply import Reply, json_reply
 from dev.stack import token_endpoint
@@ -96,17 +96,13 @@ class Fault:
 
     def alter(self, grant: Grant) -> Grant:
         """Return what the token shall say."""
-        match self.kind:
-            case "wrong-audience":
-                return replace(grant, audience="https://graph.microsoft.com")
-            case "no-role":
-                return replace(grant, roles=())
-            case "other-tenant":
-                return replace(grant, tenant=token_endpoint.OTHER_TENANT)
-            case "expires":
-                return replace(grant, lifetime=self.lifetime)
-            case _:
-                return grant
+        changes: dict[str, dict[str, Any]] = {
+            "wrong-audience": {"audience": "https://graph.microsoft.com"},
+            "no-role": {"roles": ()},
+            "other-tenant": {"tenant": token_endpoint.OTHER_TENANT},
+            "expires": {"lifetime": self.lifetime},
+        }
+        return replace(grant, **changes.get(self.kind, {}))
 
 
 @dataclass(frozen=True, slots=True)

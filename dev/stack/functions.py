@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 from azure.functions.http import HttpRequestConverter, HttpResponseConverter
@@ -22,9 +22,7 @@ from azure.functions.timer import TimerRequestConverter
 
 from dev.stack.schedule import Schedule, parse_schedule
 
-_PARAMETER = re.compile(r"\{(?P<all>\*{0,2})(?P<name>[A-Za-z]\w*)(:(?P<kind>\w+))?(?P<optional>\??)\}")
-_GUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_KINDS = {None: r"[^/]+", "int": r"-?\d+", "long": r"-?\d+", "alpha": r"[a-z]+", "guid": _GUID}
+_PARAMETER = re.compile(r"\{(?P<all>\*{0,2})(?P<name>[A-Za-z]\w*)\}")
 _FITS = {
     "httpTrigger": HttpRequestConverter.check_input_type_annotation,
     "timerTrigger": TimerRequestConverter.check_input_type_annotation,
@@ -43,12 +41,10 @@ class Function:
     """One folder: its code, its trigger (as in function.json), and a route or a schedule."""
 
     name: str
-    directory: Path
     call: Callable[..., Any]
     trigger: Mapping[str, Any]
     route: re.Pattern[str] | None
     schedule: Schedule | None
-    wants_context: bool
     running: threading.Lock = field(default_factory=threading.Lock)
 
     def match(self, method: str, path: str) -> re.Match[str] | None:
@@ -57,34 +53,24 @@ class Function:
         declared = method.lower() in [each.lower() for each in methods]
         return self.route.fullmatch(path) if self.route and declared else None
 
-    def arguments(self, triggered_by: object, invocation_id: str) -> dict[str, object]:
-        """Return what the function is called with, by the names of its parameters."""
-        arguments = {self.trigger["name"]: triggered_by}
-        if self.wants_context:
-            arguments["context"] = SimpleNamespace(
-                function_name=self.name, function_directory=str(self.directory), invocation_id=invocation_id
-            )
-        return arguments
-
 
 def route_pattern(template: str) -> re.Pattern[str]:
-    """Turn a route template (`deliveries/{id:guid}`, `{id?}`, `{*rest}`) into a pattern of the whole path."""
+    """Turn a route template (`deliveries/{id}`, `operations/{*rest}`) into a pattern of the whole path."""
     pattern = ""
     for segment in filter(None, template.split("/")):
         parameter = _PARAMETER.fullmatch(segment)
         if "{" not in segment:
             pattern += "/" + re.escape(segment)
-        elif not parameter or parameter["kind"] not in _KINDS:
+        elif not parameter:
             raise ValueError(f"the local host does not know how to route {segment!r}")
         elif parameter["all"]:
             pattern += f"(?:/(?P<{parameter['name']}>.*))?"
         else:
-            part = f"/(?P<{parameter['name']}>{_KINDS[parameter['kind']]})"
-            pattern += f"(?:{part})?" if parameter["optional"] else part
+            pattern += f"/(?P<{parameter['name']}>[^/]+)"
     return re.compile(pattern + "/?", re.IGNORECASE)
 
 
-def load(root: Path, environ: Mapping[str, str]) -> list[Function]:
+def load(root: Path) -> list[Function]:
     """Load every folder of `root` with a function.json, in the order of their names, or raise LoadError."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "__app__"]:
         del sys.modules[name]  # of another root, loaded by an earlier host of this process
@@ -96,18 +82,13 @@ def load(root: Path, environ: Mapping[str, str]) -> list[Function]:
         config = json.loads(path.read_text("utf-8"))
         prefix = config.get("extensions", {}).get("http", {}).get("routePrefix", "api")
         for path in sorted(root.glob("*/function.json")):
-            functions.append(_load_folder(root, path.parent, prefix, environ))
+            functions.append(_load_folder(root, path.parent, prefix))
     except Exception as error:
         raise LoadError(f"{path.parent.name}: {type(error).__name__}: {error}") from error
     return functions
 
 
-def _load_folder(root: Path, folder: Path, prefix: str, environ: Mapping[str, str]) -> Function:
-    def setting(match: re.Match[str]) -> str:
-        if not environ.get(match[1]):
-            raise ValueError(f"'{match[0]}' does not resolve to a value")
-        return environ[match[1]]
-
+def _load_folder(root: Path, folder: Path, prefix: str) -> Function:
     config = json.loads((folder / "function.json").read_text("utf-8"))
     script = (folder / config.get("scriptFile", "__init__.py")).resolve().relative_to(root)
     module = ".".join(("__app__", *script.with_suffix("").parts)).removesuffix(".__init__")
@@ -117,9 +98,8 @@ def _load_folder(root: Path, folder: Path, prefix: str, environ: Mapping[str, st
     if trigger["type"] == "httpTrigger":
         route = route_pattern(f"{prefix}/{trigger.get('route') or folder.name}")
     else:
-        schedule = parse_schedule(re.sub(r"%([^%]+)%", setting, trigger["schedule"]))
-    wants_context = "context" in inspect.signature(call).parameters
-    return Function(folder.name, folder, call, trigger, route, schedule, wants_context)
+        schedule = parse_schedule(trigger["schedule"])
+    return Function(folder.name, call, trigger, route, schedule)
 
 
 def _check_bindings(call: Callable[..., Any], bindings: list[dict[str, Any]]) -> dict[str, Any]:
@@ -128,8 +108,10 @@ def _check_bindings(call: Callable[..., Any], bindings: list[dict[str, Any]]) ->
     returned = {"httpTrigger": [("$return", "http")], "timerTrigger": []}[trigger["type"]]
     if [(each["name"], each["type"]) for each in bindings if each is not trigger] != returned:
         raise ValueError(f"beside an {trigger['type']} the local host knows just the bindings {returned}")
-    if set(inspect.signature(call).parameters) - {"context"} != {trigger["name"]}:
-        raise ValueError(f"the parameters do not fit the binding {trigger['name']!r}")
+    if set(inspect.signature(call).parameters) != {trigger["name"]}:
+        raise ValueError(
+            f"the parameters do not fit the binding {trigger['name']!r}; there is no context here"
+        )
     if inspect.iscoroutinefunction(call):
         raise ValueError("the local host does not run asynchronous functions")
     hints = typing.get_type_hints(call)

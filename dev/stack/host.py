@@ -14,10 +14,10 @@ Several values of one header or query parameter arrive joined by commas, an empt
 arrive at all.
 
 Not as there: HEAD reaches only functions that declare it. What would be logged as a function in error ends
-the start; so does an asynchronous function. A timer is single in one host only (there: one lease for all
-instances). No timer status is kept, so `past_due` is never true (there neither, for a schedule under a
-minute). A chunked body arrives; there it is empty unless a front end has joined it (azure-functions-host
-issue 7930).
+the start; so does what no function of this app uses: `async`, a context, constraints in a route, a setting
+in a schedule. A timer is single in one host only (there: one lease for all instances). No timer status is
+kept, so `past_due` is never true (there neither, for a schedule under a minute). A chunked body arrives;
+there it is empty unless a front end has joined it (azure-functions-host issue 7930).
 """
 
 import argparse
@@ -54,8 +54,7 @@ _HOSTS_OWN = ("connection", "content-length", "date", "transfer-encoding")
 class Host:
     """The functions of one root on a free port: `with Host(root, keys={...}) as host:` serves `host.url`.
 
-    `threads` is the size of the pool; without it PYTHON_THREADPOOL_THREAD_COUNT, else min(32, cores + 4).
-    `environ` also resolves `%SETTING%`.
+    PYTHON_THREADPOOL_THREAD_COUNT in `environ` is the size of the pool; without it min(32, cores + 4).
     """
 
     def __init__(
@@ -63,13 +62,12 @@ class Host:
         root: Path | str = ".",
         *,
         keys: Mapping[str, str] | None = None,
-        threads: int | None = None,
         timers: bool = True,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.root, self.keys = Path(root).resolve(), dict(keys or {})
-        self.threads = threads or int(environ.get("PYTHON_THREADPOOL_THREAD_COUNT") or 0) or None
-        self.timers, self.environ = timers, environ
+        self.threads = int(environ.get("PYTHON_THREADPOOL_THREAD_COUNT") or 0) or None
+        self.timers = timers
         self.body_limit = int(environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT_BYTES)
         self.functions: list[Function] = []
         self.url = ""
@@ -81,7 +79,7 @@ class Host:
         """Load, listen and start the timers. Raises LoadError."""
         sys.path += self._added_path  # behind the packages, as the worker does
         try:
-            self.functions = load(self.root, self.environ)
+            self.functions = load(self.root)
         except LoadError:
             self._forget_path()
             raise
@@ -115,8 +113,7 @@ class Host:
     def _invoke(self, function: Function, triggered_by: object) -> Any:
         """Run the function in the pool, and return what it returned. Raises what it raised."""
         started, invocation_id = time.monotonic(), str(uuid.uuid4())
-        arguments = function.arguments(triggered_by, invocation_id)
-        result = self._pool.submit(function.call, **arguments).result()
+        result = self._pool.submit(function.call, **{function.trigger["name"]: triggered_by}).result()
         if function.schedule and result is not None:
             raise RuntimeError("a function without a $return binding returned a value")
         milliseconds = (time.monotonic() - started) * 1000
@@ -155,8 +152,6 @@ class Host:
         for name, value in parse_qsl(url.query):
             params[name] = f"{params[name]},{value}" if name in params else value
         key = headers.get("x-functions-key", params.get("code", ""))
-        if path == "/":
-            return 200, [("content-type", "text/plain")], b"The local Functions host is running.\n"
         if path.lower().startswith("/admin/"):
             return self._administer(method, path.lower(), key, body)
         for function in self.functions:
@@ -180,11 +175,9 @@ class Host:
             return 500, [], b""
 
     def _administer(self, method: str, path: str, key: str, body: bytes) -> Answer:
-        """Answer /admin/host/status; run a timer function, whose POST needs a JSON object as there."""
+        """Run a timer function, whose POST needs a JSON object as there."""
         if not self._opens("admin", key):
             return 401, [], b""
-        if (method, path) == ("GET", "/admin/host/status"):
-            return 200, [("content-type", "application/json")], b'{"state": "Running"}'
         name = path.removeprefix("/admin/functions/")
         timers = [each for each in self.functions if each.schedule and each.name.lower() == name]
         if method != "POST" or not timers:
@@ -247,7 +240,6 @@ def main() -> None:
     add = parser.add_argument
     add("--root", type=Path, default=Path(), help="the folder of host.json")
     add("--key", action="append", default=[], metavar="NAME=VALUE", help=f"{MASTER_KEY} is the master key")
-    add("--threads", type=int, help="size of the thread pool of the functions")
     add("--no-timers", action="store_true", help="run timers on request only")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -258,7 +250,7 @@ def main() -> None:
     keys = {name: value for name, _, value in (each.partition("=") for each in options.key)}
     os.chdir(options.root)  # the worker's working directory is the app's
     try:
-        with Host(keys=keys, threads=options.threads, timers=not options.no_timers) as host:
+        with Host(keys=keys, timers=not options.no_timers) as host:
             ready = {"url": host.url, "functions": [function.name for function in host.functions]}
             print(json.dumps(ready), flush=True)
             while not signals:

@@ -1,6 +1,7 @@
 """A TCP proxy in front of the table: it passes everything through, until it gets a fault."""
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -117,7 +118,7 @@ class Proxy:
                     continue
                 exchange.request, data = data, b""
                 exchange.answered.clear()
-                exchange.fault = self._next("request", exchange.request)
+                exchange.fault = self._fault("request", exchange.request)
                 if exchange.fault == "lose_request":
                     break
                 if exchange.fault == "late":
@@ -132,7 +133,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := server.recv(1 << 16):
                 if not exchange.answered.is_set():
-                    exchange.fault = self._verdict("answer", exchange.request) or exchange.fault
+                    exchange.fault = self._fault("answer", exchange.request) or exchange.fault
                     if exchange.fault == "slow":
                         self._stopping.wait(self._seconds)
                     exchange.answered.set()
@@ -145,17 +146,12 @@ class Proxy:
             _shut(client)
         _shut(server)
 
-    def _next(self, moment: Moment, request: bytes) -> Fault | None:
-        fault = self._verdict(moment, request)
-        with self._lock:
-            if fault or not self._faults:
-                return fault
-            self.hit += 1
-            return self._faults.pop(0)
-
-    def _verdict(self, moment: Moment, request: bytes) -> Fault | None:
+    def _fault(self, moment: Moment, request: bytes) -> Fault | None:
+        """Return the fault that happens now, by the word of `watch` or as asked for, and count it."""
         fault = self._watch(moment, request) if self._watch else None
         with self._lock:
+            if not fault and moment == "request" and self._faults:
+                fault = self._faults.pop(0)
             self.hit += fault is not None
         return fault
 
@@ -163,10 +159,8 @@ class Proxy:
 def _is_whole(data: bytes) -> bool:
     """Say whether all of a request has come: its head, and the body that the head tells of."""
     head, end, body = data.partition(b"\r\n\r\n")
-    length = next(
-        (line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0"
-    )
-    return bool(end) and len(body) >= int(length.partition(b":")[2])
+    length = re.search(rb"(?i)\r\ncontent-length:\s*(\d+)", head)
+    return bool(end) and len(body) >= int(length[1] if length else 0)
 
 
 def _shut(sock: socket.socket) -> None:

@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,8 +33,6 @@ from dev.stack.host import MASTER_KEY
 
 _ANSWER_SECONDS = 120
 _SENDERS = 64  # that may post to a host at once and keep their connection
-_FOLLOW_SECONDS = 120
-_FOLLOW_POLL_SECONDS = 0.2  # sooner than Retry-After says: nobody here has time
 _LOG_SECONDS = 60
 _LOG_POLL_SECONDS = 0.05
 
@@ -149,20 +146,6 @@ class Stack:
         """Do what an operator does: ask `operations/{path}` of `host` (default: the first)."""
         headers = {"x-functions-key": next(iter(self.keys.values()))}
         return self._ask(method, f"/api/operations/{path}", host, headers=headers)
-
-    def follow(self, location: str) -> list[requests.Response]:
-        """Ask for a delivery as Logic Apps and Power Automate do, until the answer is no 202; return all answers.
-
-        `TimeoutError` after two minutes.
-        """
-        answers = [self.get(location)]
-        end = time.monotonic() + _FOLLOW_SECONDS
-        while answers[-1].status_code == HTTPStatus.ACCEPTED:
-            if time.monotonic() > end:
-                raise TimeoutError(f"{location} has not ended: {answers[-1].text}")
-            time.sleep(_FOLLOW_POLL_SECONDS)
-            answers.append(self.get(location))
-        return answers
 
     def dispatch(self, host: Host | None = None) -> None:
         """Let the timer of a host (default: the first) tick now; it goes on after this has returned."""

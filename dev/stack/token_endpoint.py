@@ -12,7 +12,7 @@ Its tokens have the form of Entra's (a JWT), signed with a key that anyone may s
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,75 +47,58 @@ class Grant:
     lifetime: int = 86_400
 
 
-class TokenEndpoint:
-    """Gives tokens to the identities it knows: the system-assigned one, and `identities`, by their client ids.
+def answer(
+    query: Mapping[str, str],
+    identity_header: str | None,
+    identities: Collection[str],
+    alter: Callable[[Grant], Grant] = lambda granted: granted,
+) -> tuple[int, dict[str, Any]]:
+    """Return HTTP status and JSON body for a request.
 
-    `clock` gives the seconds since 1970. `count` needs a lock.
+    `identities` are the client ids of user-assigned identities; the system-assigned identity is always there.
+    `alter` changes the grant before it is sealed.
     """
+    if identity_header != IDENTITY_HEADER:
+        return failure(401, "The X-IDENTITY-HEADER is missing or wrong.")
+    if query.get("api-version") != API_VERSION:
+        return failure(400, f"The api-version must be {API_VERSION}.")
+    if not (resource := query.get("resource", "")).startswith("https://"):
+        # What an unknown resource really ends in: a 500 that says nothing.
+        return failure(500, "An unexpected error occured while fetching the AAD Token.")
+    client_id = query.get("client_id")
+    if client_id is not None and client_id not in identities:
+        missing = "No User Assigned or Delegated Managed Identity found for specified "
+        return failure(400, f"{missing}ClientId/ResourceId/PrincipalId.")
+    client_id = client_id or SYSTEM_ASSIGNED_CLIENT_ID
+    token, expires_on = seal(client_id, alter(grant(resource)), time.time())
+    return 200, {
+        "access_token": token,
+        "client_id": client_id,
+        "expires_on": str(expires_on),
+        "resource": resource,
+        "token_type": "Bearer",
+    }
 
-    def __init__(
-        self,
-        identities: Sequence[str] = (USER_ASSIGNED_CLIENT_ID,),
-        *,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self.identities = tuple(identities)
-        self.requests: dict[str, int] = {}
-        self._clock = clock
 
-    def count(self, query: Mapping[str, str]) -> None:
-        """Count a request by the client id it asks for, whether or not it is answered."""
-        client = query.get("client_id") or SYSTEM_ASSIGNED
-        self.requests[client] = self.requests.get(client, 0) + 1
-
-    def answer(
-        self,
-        query: Mapping[str, str],
-        identity_header: str | None,
-        alter: Callable[[Grant], Grant] = lambda grant: grant,
-    ) -> tuple[int, dict[str, Any]]:
-        """Return HTTP status and JSON body for a request. `alter` changes the grant before it is sealed."""
-        if identity_header != IDENTITY_HEADER:
-            return failure(401, "The X-IDENTITY-HEADER is missing or wrong.")
-        if query.get("api-version") != API_VERSION:
-            return failure(400, f"The api-version must be {API_VERSION}.")
-        if not (resource := query.get("resource", "")).startswith("https://"):
-            # What an unknown resource really ends in: a 500 that says nothing.
-            return failure(500, "An unexpected error occured while fetching the AAD Token.")
-        client_id = query.get("client_id")
-        if client_id is not None and client_id not in self.identities:
-            missing = "No User Assigned or Delegated Managed Identity found for specified "
-            return failure(400, f"{missing}ClientId/ResourceId/PrincipalId.")
-        client_id = client_id or SYSTEM_ASSIGNED_CLIENT_ID
-        token, expires_on = self.seal(client_id, alter(grant(resource)))
-        return 200, {
-            "access_token": token,
-            "client_id": client_id,
-            "expires_on": str(expires_on),
-            "resource": resource,
-            "token_type": "Bearer",
-        }
-
-    def seal(self, client_id: str, granted: Grant, *, key: str = _KEY) -> tuple[str, int]:
-        """Return a token and its expiry (seconds since 1970). Another `key` makes it foreign."""
-        now = int(self._clock())
-        expires_on = now + granted.lifetime
-        claims = {
-            "aud": granted.audience,
-            "iss": f"https://sts.windows.net/{granted.tenant}/",
-            "iat": min(now, expires_on),
-            "nbf": min(now, expires_on),
-            "exp": expires_on,
-            "appid": client_id,
-            "appidacr": "2",
-            "idtyp": "app",
-            "oid": str(uuid.uuid5(uuid.NAMESPACE_URL, client_id)),
-            "roles": list(granted.roles),
-            "tid": granted.tenant,
-            "uti": uuid.uuid4().hex,
-            "ver": "1.0",
-        }
-        return jwt.encode(claims, key, "HS256"), expires_on
+def seal(client_id: str, granted: Grant, now: float, *, key: str = _KEY) -> tuple[str, int]:
+    """Return a token given at `now` and its expiry (seconds since 1970). Another `key` makes it foreign."""
+    expires_on = int(now) + granted.lifetime
+    claims = {
+        "aud": granted.audience,
+        "iss": f"https://sts.windows.net/{granted.tenant}/",
+        "iat": min(int(now), expires_on),
+        "nbf": min(int(now), expires_on),
+        "exp": expires_on,
+        "appid": client_id,
+        "appidacr": "2",
+        "idtyp": "app",
+        "oid": str(uuid.uuid5(uuid.NAMESPACE_URL, client_id)),
+        "roles": list(granted.roles),
+        "tid": granted.tenant,
+        "uti": uuid.uuid4().hex,
+        "ver": "1.0",
+    }
+    return jwt.encode(claims, key, "HS256"), expires_on
 
 
 def grant(resource: str) -> Grant:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -29,7 +29,7 @@ from dev.simulator.server import ALERTS_PATH
 from dev.simulator.simulator import Simulator
 from dev.simulator.switches import Fault
 from dev.stack import token_endpoint
-from dev.stack.token_endpoint import AUDIENCE, Grant, TokenEndpoint
+from dev.stack.token_endpoint import AUDIENCE, Grant
 
 LIMIT = 30.0  # seconds; generous, nothing is expected to take that long
 EVENT = Event("a823b898bd0e783dad3c4012b9930e03139a06bf", "2018-08-04T16:45:21.7115183Z", "20776")
@@ -83,6 +83,12 @@ def request(
         return Answer(response.status, dict(response.headers), response.read())
 
 
+def good_token(**changes: Any) -> str:
+    """Return a token as the endpoint would give it, with `changes` to its `Grant`."""
+    granted = replace(token_endpoint.grant(AUDIENCE), **changes)
+    return token_endpoint.seal(token_endpoint.SYSTEM_ASSIGNED_CLIENT_ID, granted, time.time())[0]
+
+
 def call(
     simulator: Simulator,
     fields: Any = GOOD,
@@ -92,7 +98,7 @@ def call(
     method: str = "POST",
 ) -> Answer:
     """Make one call on a connection of its own; `token` "" is a good one, None is none."""
-    authorization = {} if token is None else {"Authorization": f"Bearer {token or simulator.token()}"}
+    authorization = {} if token is None else {"Authorization": f"Bearer {token or good_token()}"}
     body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
     with connect(simulator) as connection:
         return request(connection, method, ALERTS_PATH, body, {"Content-Type": content_type, **authorization})
@@ -375,17 +381,15 @@ def test_another_path_is_not_found(simulator: Simulator) -> None:
 def test_calls_without_a_good_token_get_401(simulator: Simulator) -> None:
     """Missing, malformed, foreign, expired, of another audience or tenant: the message tells which."""
     grant = token_endpoint.grant(AUDIENCE)
-    foreign = TokenEndpoint().seal("app", grant, key="a key of another house, worth nothing")[0]
-    head, _, signature = simulator.token().split(".")
+    foreign = token_endpoint.seal("app", grant, time.time(), key="a key of another house, worth nothing")[0]
+    head, _, signature = good_token().split(".")
     bad = {
         "there is none": None,
         "it is not a bearer token": "nonsense",
         "the signature is foreign": foreign,
-        "the token has expired": simulator.token(lifetime=0),
-        "the audience is 'https://graph.microsoft.com'": simulator.token(
-            audience="https://graph.microsoft.com"
-        ),
-        "the account is not provisioned": simulator.token(tenant=token_endpoint.OTHER_TENANT),
+        "the token has expired": good_token(lifetime=0),
+        "the audience is 'https://graph.microsoft.com'": good_token(audience="https://graph.microsoft.com"),
+        "the account is not provisioned": good_token(tenant=token_endpoint.OTHER_TENANT),
     }
     for reason, token in bad.items():
         answer = call(simulator, token=token)
@@ -393,12 +397,12 @@ def test_calls_without_a_good_token_get_401(simulator: Simulator) -> None:
         assert reason in answer.json["error"]["message"]
     assert call(simulator, token=f"{head}.e30.{signature}").status == 401
     with pytest.raises(Refused, match="bearer"):
-        rules.admit(f"Basic {simulator.token()}", time.time())
+        rules.admit(f"Basic {good_token()}", time.time())
 
 
 def test_a_token_without_the_role_gets_403(simulator: Simulator) -> None:
     """The message says which role is required and which the token has."""
-    answer = call(simulator, token=simulator.token(roles=("Machine.Read.All",)))
+    answer = call(simulator, token=good_token(roles=("Machine.Read.All",)))
     assert (answer.status, answer.code) == (403, "Forbidden")
     assert answer.json["error"]["message"] == (
         "Missing application roles. API required roles: Alert.ReadWrite.All, "
@@ -410,7 +414,7 @@ def test_strangers_do_not_use_up_the_window() -> None:
     """A call that shows no good token is logged and not counted; one that does is, whatever its body."""
     with Simulator(calls=1, window=3600.0) as simulator:
         assert call(simulator, token="x").status == 401
-        assert call(simulator, token=simulator.token(roles=())).status == 403
+        assert call(simulator, token=good_token(roles=())).status == 403
         assert call(simulator, b"{").status == 400
         assert call(simulator, b"{").status == 429
         assert [(arrival.judged, arrival.over_limit) for arrival in simulator.log] == [
@@ -494,7 +498,7 @@ def test_a_caller_that_hangs_up_in_the_middle_of_its_body_has_arrived(simulator:
     """The arrival is logged and judged when the headers are read; nothing is answered."""
     with connect(simulator) as connection:
         connection.putrequest("POST", ALERTS_PATH)
-        connection.putheader("Authorization", f"Bearer {simulator.token()}")
+        connection.putheader("Authorization", f"Bearer {good_token()}")
         connection.putheader("Content-Length", "1000")
         connection.endheaders(b"{")
         simulator.wait_for(lambda log: len(log) == 1, LIMIT)
@@ -515,7 +519,7 @@ def test_waiting_for_what_never_comes_ends() -> None:
 
 def test_a_connection_is_kept_alive_and_recognised_in_the_log(simulator: Simulator) -> None:
     """Calls on one connection show the same `connection`, whatever their answer was; others another one."""
-    headers = {"Authorization": f"Bearer {simulator.token()}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {good_token()}", "Content-Type": "application/json"}
     with connect(simulator) as connection:
         for body in (json.dumps(GOOD).encode(), b"{"):
             answer = request(connection, "POST", ALERTS_PATH, body, headers)
@@ -533,7 +537,7 @@ def test_a_body_of_unknown_length_is_refused_and_the_connection_closed(simulator
             "POST",
             ALERTS_PATH,
             iter([json.dumps(GOOD).encode()]),
-            {"Authorization": f"Bearer {simulator.token()}", "Content-Type": "application/json"},
+            {"Authorization": f"Bearer {good_token()}", "Content-Type": "application/json"},
             encode_chunked=True,
         )
         with closing(connection.getresponse()) as response:
@@ -805,7 +809,7 @@ def test_a_token_as_app_service_gives_it(simulator: Simulator) -> None:
 
 def test_a_token_says_who_and_what_for() -> None:
     """The claims are those a reader of Entra's tokens looks for; the role is only for Defender."""
-    token, expires_on = TokenEndpoint(clock=lambda: 1_000.0).seal("app", token_endpoint.grant(AUDIENCE))
+    token, expires_on = token_endpoint.seal("app", token_endpoint.grant(AUDIENCE), 1_000.0)
     claims = token_endpoint.claims(f"Bearer {token}")
     assert expires_on == 1_000 + 86_400
     assert {name: claims[name] for name in ("aud", "appid", "tid", "roles", "iat", "exp")} == {
@@ -821,7 +825,7 @@ def test_a_token_says_who_and_what_for() -> None:
 
 def test_a_token_expires_to_the_second() -> None:
     """A second before it opens the door, at its expiry no more."""
-    bearer = f"Bearer {TokenEndpoint(clock=lambda: 0.0).seal('app', Grant(AUDIENCE, lifetime=60))[0]}"
+    bearer = f"Bearer {token_endpoint.seal('app', Grant(AUDIENCE, lifetime=60), 0.0)[0]}"
     assert rules.admit(bearer, now=59.0)["exp"] == 60
     with pytest.raises(Refused, match="expired"):
         rules.admit(bearer, now=60.0)
@@ -830,7 +834,7 @@ def test_a_token_expires_to_the_second() -> None:
 def test_a_token_survives_a_restart_of_the_simulator(simulator: Simulator) -> None:
     """Hosts keep their tokens for a day, longer than a simulator lives in a fault campaign."""
     with Simulator(known_events="all") as other:
-        assert call(other, token=simulator.token()).status == 200
+        assert call(other, token=good_token()).status == 200
 
 
 @pytest.mark.parametrize(
