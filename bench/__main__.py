@@ -19,7 +19,7 @@ import requests
 from bench import record
 from bench.figure import Figure, Report, failed, table
 from bench.ground import BenchError, Form
-from dev.child import ChildError
+from dev.stack.child import ChildError
 
 # What waits nearly all the time runs side by side; what is timed by the millisecond has the machine for itself.
 SIDE_BY_SIDE = ("quota", "rival")

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, inside
 from dev import samples
-from dev.stack import Stack
+from dev.stack.stack import Stack
 from shared import ledger
 
 HOSTS, SENDERS = 4, 64

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dev import setup
-from dev.child import environment
+from dev.stack.child import environment
 
 _T = TypeVar("_T")
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from bench.figure import Figure, Goal, Report, skipped
 from bench.ground import BenchError, Form
 from dev import samples
-from dev.stack import Stack
+from dev.stack.stack import Stack
 
 SENDERS = 8
 _NAME = "memory a host gains"

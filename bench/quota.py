@@ -15,8 +15,8 @@ from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form
 from bench.plot import Line, Plot
 from dev import samples
-from dev.judge import violations
-from dev.stack import Stack
+from dev.simulator.judge import violations
+from dev.stack.stack import Stack
 
 CALLS, MARGIN = 15, 0.25
 _APART_SECONDS = 3.0

@@ -22,9 +22,9 @@ from bench.figure import Figure, Goal, Report, skipped
 from bench.ground import Form
 from bench.quota import CALLS, Case, run, use
 from dev import samples
-from dev.azurite import any_port
-from dev.child import Child, python
-from dev.stack import Stack
+from dev.stack.azurite import any_port
+from dev.stack.child import Child, python
+from dev.stack.stack import Stack
 
 PROCESSES = 8
 _DEFENDER = ("--transit", "0,1", "--latency", "0.1")

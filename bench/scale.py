@@ -14,7 +14,7 @@ from bench.plot import Line, Plot
 from bench.quota import bound, use
 from bench.table_operations import created
 from dev import samples
-from dev.judge import violations
+from dev.simulator.judge import violations
 from dev.virtual import Faults, Host, World
 from shared import ledger
 from shared.alerts.alert import Alert

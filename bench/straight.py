@@ -14,7 +14,7 @@ from typing import Any
 from bench.figure import Figure, Goal, Report, of_runs
 from bench.ground import BenchError, Form, inside
 from bench.plot import Line, Plot
-from dev.stack import Stack
+from dev.stack.stack import Stack
 
 WINDOW = 0.5
 _WARM_UP = 20

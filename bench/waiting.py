@@ -12,7 +12,7 @@ import time
 
 from bench.figure import Figure, Goal, Report, of_runs
 from bench.ground import BenchError, Form, inside
-from dev.stack import Stack
+from dev.stack.stack import Stack
 
 _WARM_UP = 20
 _ACCEPTED = 202

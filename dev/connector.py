@@ -2,20 +2,20 @@
 
     python -m dev.connector
 
-writes `integrations/power-platform/apiDefinition.swagger.json` from `shared/openapi.json`. Two operations of it,
-the senders' own, with everything inlined: Swagger 2.0 ignores what stands beside a `$ref`, and the designer shows
-what stands there. Patterns and formats are left out: the designer reads a `date-time` as a moment and writes it
-anew, with fewer digits than Defender looks the event up by.
+writes `integrations/power-platform/apiDefinition.swagger.json` from `shared/openapi.json`. It holds the senders' two
+operations, with everything inlined: Swagger 2.0 ignores what stands beside a `$ref`, and the designer shows what
+stands there. Patterns and formats are left out: the designer reads a `date-time` as a moment and writes it anew,
+with fewer digits than Defender looks the event up by.
 """
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from dev.contract import Contract
+from dev.setup import ROOT
 
-TARGET = Path(__file__).parents[1] / "integrations" / "power-platform" / "apiDefinition.swagger.json"
+CONTRACT = ROOT / "shared" / "openapi.json"
+TARGET = ROOT / "integrations" / "power-platform" / "apiDefinition.swagger.json"
 DOCUMENTATION = "https://learn.microsoft.com/defender-endpoint/api/create-alert-by-reference"
 PRIVACY = "https://www.microsoft.com/privacy/privacystatement"
 HOST = "your-function-app.azurewebsites.net"
@@ -24,16 +24,36 @@ _VISIBILITY = "x-ms-visibility"
 _IMPORTANT = ("status", "portalUrl", "detail")
 _KEPT = ("type", "description", "enum", "required", "default")
 
+Json = Mapping[str, Any]
 
-def definition(contract: Contract) -> dict[str, Any]:
-    """Return the connector's definition."""
-    info = contract.definition["info"]
+
+def text() -> str:
+    """Return the file's text."""
+    return (
+        json.dumps(definition(json.loads(CONTRACT.read_text("utf-8"))), indent=2, ensure_ascii=False) + "\n"
+    )
+
+
+def definition(contract: Json) -> dict[str, Any]:
+    """Return the connector's definition, given an OpenAPI document."""
+    info, components = contract["info"], contract["components"]
+    create = contract["paths"]["/api/alerts"]["post"]
+    (dry_run,) = (each for each in create["parameters"] if each["name"] == "dryRun")
+    alert = {
+        "name": "body",
+        "in": "body",
+        "required": True,
+        _SUMMARY: "Alert",
+        "description": "The eight fields of the alert.",
+        "schema": _plain(components, components["schemas"]["Alert"]),
+    }
+    creating = [alert, {**_parameter(dry_run), _VISIBILITY: "advanced"}]
+    delivery = [_parameter(components["parameters"]["DeliveryId"])]
+    metadata = {"Website": DOCUMENTATION, "Privacy policy": PRIVACY, "Categories": "Security;IT Operations"}
     return {
         "swagger": "2.0",
         "info": {
-            "title": info["title"],
-            "description": info["description"],
-            "version": info["version"],
+            **{name: info[name] for name in ("title", "description", "version")},
             "contact": {"name": info["title"], "url": DOCUMENTATION},
         },
         "host": HOST,
@@ -42,8 +62,10 @@ def definition(contract: Contract) -> dict[str, Any]:
         "consumes": ["application/json"],
         "produces": ["application/json"],
         "paths": {
-            "/api/alerts": {"post": _create_alert(contract)},
-            "/api/deliveries/{id}": {"get": _get_delivery(contract)},
+            "/api/alerts": {"post": _action(components, create, creating)},
+            "/api/deliveries/{id}": {
+                "get": _action(components, contract["paths"]["/api/deliveries/{id}"]["get"], delivery)
+            },
         },
         "definitions": {},
         "parameters": {},
@@ -52,66 +74,27 @@ def definition(contract: Contract) -> dict[str, Any]:
         "security": [{"api_key": []}],
         "tags": [],
         "x-ms-connector-metadata": [
-            {"propertyName": "Website", "propertyValue": DOCUMENTATION},
-            {"propertyName": "Privacy policy", "propertyValue": PRIVACY},
-            {"propertyName": "Categories", "propertyValue": "Security;IT Operations"},
+            {"propertyName": name, "propertyValue": value} for name, value in metadata.items()
         ],
     }
 
 
-def text(contract: Contract) -> str:
-    """Return the file's text."""
-    return json.dumps(definition(contract), indent=2, ensure_ascii=False) + "\n"
-
-
-def _create_alert(contract: Contract) -> dict[str, Any]:
-    (dry_run,) = (one for one in _operation(contract, "CreateAlert")["parameters"] if one["name"] == "dryRun")
-    body = {
-        "name": "body",
-        "in": "body",
-        "required": True,
-        _SUMMARY: "Alert",
-        "description": "The eight fields of the alert.",
-        "schema": _plain(contract, {"$ref": "#/components/schemas/Alert"}),
-    }
-    return _action(contract, "CreateAlert", [body, {**_parameter(dry_run), _VISIBILITY: "advanced"}])
-
-
-def _get_delivery(contract: Contract) -> dict[str, Any]:
-    return _action(
-        contract, "GetDelivery", [_parameter(contract.definition["components"]["parameters"]["DeliveryId"])]
-    )
-
-
-def _action(contract: Contract, name: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
-    operation = _operation(contract, name)
-    delivery = _plain(contract, {"$ref": "#/components/schemas/Delivery"})
+def _action(components: Json, operation: Json, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    delivery, problem = (_plain(components, components["schemas"][name]) for name in ("Delivery", "Problem"))
+    wrong = "A problem document (RFC 9457): what is wrong, and what to do about it."
     return {
-        "operationId": name,
-        "summary": operation["summary"],
-        "description": operation["description"],
+        **{name: operation[name] for name in ("operationId", "summary", "description")},
         _VISIBILITY: "important",
         "parameters": parameters,
         "responses": {
             "200": {"description": operation["responses"]["200"]["description"], "schema": delivery},
-            "202": {
-                "description": contract.definition["components"]["responses"]["Waiting"]["description"],
-                "schema": delivery,
-            },
-            "default": {
-                "description": "A problem document (RFC 9457): what is wrong, and what to do about it.",
-                "schema": _plain(contract, {"$ref": "#/components/schemas/Problem"}),
-            },
+            "202": {"description": components["responses"]["Waiting"]["description"], "schema": delivery},
+            "default": {"description": wrong, "schema": problem},
         },
     }
 
 
-def _operation(contract: Contract, name: str) -> dict[str, Any]:
-    (found,) = (one for _, _, one in contract.operations() if one["operationId"] == name)
-    return found
-
-
-def _parameter(parameter: Mapping[str, Any]) -> dict[str, Any]:
+def _parameter(parameter: Json) -> dict[str, Any]:
     schema = parameter["schema"]
     return {
         "name": parameter["name"],
@@ -123,9 +106,9 @@ def _parameter(parameter: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plain(contract: Contract, schema: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+def _plain(components: Json, schema: Json, name: str = "") -> dict[str, Any]:
     """Return a schema in Swagger's words: without references, unions with null, and what closes an object."""
-    schema = _resolved(contract, schema)
+    schema = resolved(components, schema)
     plain: dict[str, Any] = {key: schema[key] for key in _KEPT if key in schema}
     if isinstance(plain["type"], list):
         plain["type"] = next(kind for kind in plain["type"] if kind != "null")
@@ -136,24 +119,22 @@ def _plain(contract: Contract, schema: Mapping[str, Any], name: str = "") -> dic
         plain[_VISIBILITY] = "important"
     if "properties" in schema:
         plain["properties"] = {
-            member: _plain(contract, inner, member) for member, inner in schema["properties"].items()
+            member: _plain(components, inner, member) for member, inner in schema["properties"].items()
         }
     if "items" in schema:
-        plain["items"] = _plain(contract, schema["items"])
+        plain["items"] = _plain(components, schema["items"])
     return plain
 
 
-def _resolved(contract: Contract, schema: Mapping[str, Any]) -> dict[str, Any]:
+def resolved(components: Json, schema: Json) -> dict[str, Any]:
     """Follow a reference, alone or as the one real alternative; what stands beside it wins."""
-    found = dict(schema)
-    inside = [*found.pop("allOf", []), *(one for one in found.pop("anyOf", []) if one != {"type": "null"})]
-    if "$ref" in found:
-        inside.append({"$ref": found.pop("$ref")})
-    for one in inside:
-        referred = contract.definition["components"]["schemas"][one["$ref"].rpartition("/")[2]]
-        found = {**_resolved(contract, referred), **found}
-    return found
+    own = dict(schema)
+    references = [own, *own.pop("allOf", []), *own.pop("anyOf", [])]
+    for reference in [each["$ref"] for each in references if "$ref" in each]:
+        own = {**resolved(components, components["schemas"][reference.rpartition("/")[2]]), **own}
+    own.pop("$ref", None)
+    return own
 
 
 if __name__ == "__main__":
-    TARGET.write_text(text(Contract.read()), "utf-8")
+    TARGET.write_text(text(), "utf-8")

@@ -1,4 +1,4 @@
-"""Builds what Azure installs, into `dist/`: the source package, and one that is ready to run.
+"""Builds what Azure installs, into `dist/`: the source package, and a package that is ready to run.
 
     python -m dev.package --python 3.13
 
@@ -42,16 +42,18 @@ class PackageError(Exception):
 def main() -> None:
     """Build both packages and say what they are."""
     parser = argparse.ArgumentParser(description="Build the packages that Azure installs, into dist/.")
-    parser.add_argument(
-        "--python", choices=PYTHONS, default=PYTHONS[0], help="the Python of the function app"
-    )
-    parser.add_argument("--into", type=Path, default=setup.ROOT / "dist", metavar="FOLDER")
-    given = parser.parse_args()
-    given.into.mkdir(parents=True, exist_ok=True)
+    add = parser.add_argument
+    add("--python", choices=PYTHONS, default=PYTHONS[0], help="the Python of the function app")
+    add("--into", type=Path, default=setup.ROOT / "dist", metavar="FOLDER")
+    options = parser.parse_args()
+    options.into.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory() as dependencies:
-            install(given.python, Path(dependencies))
-            built = [build_source(given.into), build_ready(given.python, Path(dependencies), given.into)]
+            install(options.python, Path(dependencies))
+            built = [
+                build_source(options.into),
+                build_ready(options.python, Path(dependencies), options.into),
+            ]
     except PackageError as error:
         sys.exit(f"make package: {error}")
     for path in built:
@@ -62,14 +64,12 @@ def main() -> None:
 def source_files(root: Path = setup.ROOT) -> list[str]:
     """Return the app's files, relative to `root` and sorted: all but what its `.funcignore` names."""
     ignored = GitIgnoreSpec.from_lines((root / ".funcignore").read_text().splitlines())
-    found: list[str] = []
+    names: list[str] = []
     for folder, folders, files in os.walk(root):
         here = Path(folder).relative_to(root)
         folders[:] = [name for name in folders if not ignored.match_file((here / name).as_posix() + "/")]
-        found += [
-            path for path in ((here / name).as_posix() for name in files) if not ignored.match_file(path)
-        ]
-    return sorted(found)
+        names += [(here / name).as_posix() for name in files]
+    return sorted(name for name in names if not ignored.match_file(name))
 
 
 def install(version: str, folder: Path, *, requirements: Path = setup.ROOT / "requirements.txt") -> None:
@@ -78,24 +78,17 @@ def install(version: str, folder: Path, *, requirements: Path = setup.ROOT / "re
     In two steps, because only `pip download` chooses by the target's Python; `pip install` would leave out what
     the Python that runs it is too old for.
     """
-    target = (
-        "--only-binary=:all:",
-        "--platform",
-        _PLATFORM,
-        "--implementation",
-        "cp",
-        "--python-version",
-        version,
-    )
+    built_for = (f"--platform={_PLATFORM}", "--implementation=cp", f"--python-version={version}")
+    target = ("--only-binary=:all:", *built_for)
     with tempfile.TemporaryDirectory() as wheels:
         _pip("download", *target, "--dest", wheels, "-r", str(requirements))
-        found = [str(path) for path in sorted(Path(wheels).iterdir())]
+        downloaded = [str(path) for path in sorted(Path(wheels).iterdir())]
         as_they_are = ("--no-index", "--no-deps", "--ignore-requires-python", "--no-compile")
-        _pip("install", *target, *as_they_are, "--target", str(folder), *found)
+        _pip("install", *target, *as_they_are, "--target", str(folder), *downloaded)
     if missing := sorted(_missing(version, folder)):
         raise PackageError(
             f"on Python {version} these would be missing: {', '.join(missing)}. pip decides by the Python it "
-            f"runs on: build with that one, make package PYTHON=python{version}"
+            f"runs on: build with that Python, make package PYTHON=python{version}"
         )
 
 

@@ -92,16 +92,10 @@ def _install_azurite() -> None:
     for need in _AZURITE_NEEDS:
         shutil.copy(ROOT / need, AZURITE)
     # Nothing it needs has an install script: code from the registry runs only when we start it.
-    quiet = (
-        "--ignore-scripts",
-        "--omit=dev",
-        "--no-audit",
-        "--no-fund",
-        "--no-update-notifier",
-        "--loglevel=error",
-    )
+    safe = ("--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund")
+    quiet = ("--no-update-notifier", "--loglevel=error")
     with_node = {**os.environ, "PATH": os.pathsep.join((str(node.parent), path))}
-    _run([*npm, "ci", *quiet], cwd=AZURITE, env=with_node, hide_output=True)
+    _run([*npm, "ci", *safe, *quiet], cwd=AZURITE, env=with_node, hide_output=True)
     _run([str(node), str(AZURITE_TABLE), "--version"], hide_output=True)
     NODE.unlink(missing_ok=True)
     NODE.symlink_to(node)
@@ -122,7 +116,7 @@ def system_node(path: str) -> tuple[Path, list[str]] | None:
 
 def _wheel_node() -> tuple[Path, list[str]]:
     """Install Node and npm from PyPI into .venv; return Node and the command of its npm."""
-    print(f"No Node.js {_OLDEST_NODE} or newer with npm here: taking one from PyPI …", flush=True)
+    print(f"No Node.js {_OLDEST_NODE} or newer with npm here: taking Node.js from PyPI …", flush=True)
     _pip("install", _NODE_WHEEL)
     wheel = subprocess.run([PYTHON, "-c", _ASK_WHEEL], capture_output=True, text=True, check=True)
     folder = Path(wheel.stdout.strip())

@@ -1,4 +1,4 @@
-"""`make start`: the stack, up until Ctrl-C, with what one needs to talk to it."""
+"""`make start`: the stack, up until Ctrl-C, with what a person needs to talk to it."""
 
 import argparse
 import json
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dev import samples
-from dev.child import ChildError
-from dev.stack import Stack
+from dev.stack.child import NO_PROXY, ChildError
+from dev.stack.stack import Stack
 
 
 def curl(stack: Stack) -> str:
@@ -21,7 +21,7 @@ def curl(stack: Stack) -> str:
     key = next(iter(stack.keys.values()))
     return shlex.join(
         [
-            *("curl", "-i", f"{stack.hosts[0].url}/api/alerts"),
+            *("curl", "-i", "--noproxy", "127.0.0.1", f"{stack.hosts[0].url}/api/alerts"),
             *("-H", f"x-functions-key: {key}"),
             *("-H", "content-type: application/json"),
             *("-d", json.dumps(alert)),
@@ -35,15 +35,16 @@ def core_tools(settings: Mapping[str, str]) -> str:
     The table goes into `AlertStorage`: in `AzureWebJobsStorage` Core Tools would look for blobs too, which our
     Azurite does not serve. A timer needs them, so it stays off there; ours sends the backlog of the same table.
     """
-    told = {
+    environment = {
+        "NO_PROXY": NO_PROXY,
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "AzureWebJobs__DispatchAlertsFunction__Disabled": "true",
         "AzureWebJobsSecretStorageType": "files",
         **settings,
     }
-    told["AlertStorage"] = told.pop("AzureWebJobsStorage")
-    named = " ".join(f"{name}={shlex.quote(value)}" for name, value in told.items())
-    return f". .venv/bin/activate\n{named} func start"
+    environment["AlertStorage"] = environment.pop("AzureWebJobsStorage")
+    words = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
+    return f". .venv/bin/activate\n{words} func start"
 
 
 def banner(stack: Stack, *, has_core_tools: bool) -> str:
@@ -69,13 +70,13 @@ Create an alert (the same one again is answered as a duplicate, and costs no cal
 def main() -> None:
     """Keep the stack up until Ctrl-C. Exits 1 if it does not start, or if a part of it ends by itself."""
     parser = argparse.ArgumentParser(prog="make start", description=main.__doc__)
-    parser.add_argument("--hosts", type=int, default=1, help="instances of the app (default %(default)s)")
-    parser.add_argument("--calls", type=int, default=15, help="calls a window (default %(default)s)")
-    parser.add_argument("--window", type=float, default=60.0, help="seconds (default %(default)s)")
+    add = parser.add_argument
+    add("--hosts", type=int, default=1, help="instances of the app (default %(default)s)")
+    add("--calls", type=int, default=15, help="calls a window (default %(default)s)")
+    add("--window", type=float, default=60.0, help="seconds (default %(default)s)")
     options = parser.parse_args()
-    own = (
-        {"MAPPINGS_PATH": str(Path(folder).resolve())} if (folder := os.environ.get("MAPPINGS_PATH")) else {}
-    )
+    folder = os.environ.get("MAPPINGS_PATH")
+    own = {"MAPPINGS_PATH": str(Path(folder).resolve())} if folder else {}
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     print("Starting Azurite, the Defender simulator with its token endpoint, and the app …", flush=True)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis
 
-from dev.azurite import Azurite
-from dev.simulator import Simulator
-from dev.stack import Stack
+from dev.simulator.simulator import Simulator
+from dev.stack.azurite import Azurite
+from dev.stack.stack import Stack
 
 # The same examples in every run, and no test that fails because the machine is slow.
 hypothesis.register_profile(

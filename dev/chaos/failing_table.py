@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from dev.chaos.scene import Scene
 from dev.chaos.verdict import Case
-from dev.proxy import Fault, Moment
+from dev.stack.proxy import Fault, Moment
 
 _FAULTS: tuple[tuple[str, Moment, Fault, float], ...] = (
     ("table's answers swallowed", "answer", "swallow_answer", 0.25),

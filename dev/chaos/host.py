@@ -1,6 +1,6 @@
 """A host of the campaign: the local host, with a wall clock of its own and retries after seconds.
 
-python -m dev.chaos.host --wall-offset 18000 --retry-seconds 2 …     further arguments as for dev.host
+python -m dev.chaos.host --wall-offset 18000 --retry-seconds 2 …     further arguments as for dev.stack.host
 """
 
 import argparse
@@ -16,7 +16,7 @@ _WORKER_THREADS = 16
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT, as `dev.host` does."""
+    """Serve until SIGTERM or SIGINT, as `dev.stack.host` does."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--wall-offset", type=float, default=0.0, help="seconds that the wall clock is ahead")
     parser.add_argument("--retry-seconds", type=float, default=2.0, help="after an unavailable answer")
@@ -25,7 +25,7 @@ def main() -> None:
     # Before anything of ours is imported: whoever asks for the time by whatever name gets this host's.
     time.time = lambda: true_time() + given.wall_offset
 
-    from dev import host  # noqa: PLC0415 - after the clock was set
+    from dev.stack import host  # noqa: PLC0415 - after the clock was set
     from shared import app, ledger, settings  # noqa: PLC0415 - after the clock was set
 
     @functools.cache

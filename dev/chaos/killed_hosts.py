@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from dev.chaos.scene import Scene
 from dev.chaos.verdict import Case
-from dev.proxy import Fault, Moment
-from dev.stack import Host
+from dev.stack.proxy import Fault, Moment
+from dev.stack.stack import Host
 
 Step = Literal["accept", "take", "outcome"]
 Way = Literal["alone", "with others", "from the backlog"]

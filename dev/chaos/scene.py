@@ -13,13 +13,14 @@ from typing import Any, Self
 
 import requests
 
-from dev import samples, token_endpoint
-from dev.azurite import Azurite
+from dev import samples
 from dev.chaos.senders import Senders
 from dev.chaos.verdict import Case, Evidence, Verdict, judge
 from dev.memory_table import MemoryTable
-from dev.proxy import Proxy, Watch
-from dev.stack import Host, Stack
+from dev.stack import token_endpoint
+from dev.stack.azurite import Azurite
+from dev.stack.proxy import Proxy, Watch
+from dev.stack.stack import Host, Stack
 from dev.virtual import unsound
 from shared import ledger
 from shared.settings import Settings, StorageSettings

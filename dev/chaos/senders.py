@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from dev.stack import Host, Stack
+from dev.stack.stack import Host, Stack
 
 LIMIT_SECONDS = 240.0  # for a delivery to be accepted, and again for it to end
 _POSTING, _ASKING = 24, 4  # at once

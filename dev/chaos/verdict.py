@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dev.chaos.senders import Sent
-from dev.judge import violations
+from dev.simulator.judge import violations
 from shared.alerts.alert import Alert
 from shared.ledger import Entry
 

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 
 from dev import samples
-from dev.azurite import Azurite
-from dev.proxy import Proxy
-from dev.stack import Stack
+from dev.stack.azurite import Azurite
+from dev.stack.proxy import Proxy
+from dev.stack.stack import Stack
+from tests.checks.sender import follow
 
 Start = Callable[..., Stack]
 
@@ -49,7 +50,7 @@ def test_the_webhook_answers_while_the_token_endpoint_hangs(start_stack: Start) 
         assert stack.simulator("GET", "tokens") != {}  # it was asked for
         assert stack.simulator("GET", "log") == []
     stack.dispatch()
-    assert stack.follow(accepted.headers["location"])[-1].json()["status"] == "created"
+    assert follow(stack, accepted.headers["location"])[-1].json()["status"] == "created"
 
 
 def test_a_slow_token_endpoint_costs_the_sender_no_more_than_a_hanging_one(start_stack: Start) -> None:
@@ -60,7 +61,7 @@ def test_a_slow_token_endpoint_costs_the_sender_no_more_than_a_hanging_one(start
     assert accepted.status_code == 202
     assert accepted.json()["alerts"][0]["waitingFor"]["what"] == "slot"
     stack.dispatch()
-    stack.follow(accepted.headers["location"])
+    follow(stack, accepted.headers["location"])
     assert stack.post(alert(2)).status_code == 200
     assert list(stack.simulator("GET", "tokens").values()) == [1]
 
@@ -107,7 +108,7 @@ def test_a_slow_table_does_not_keep_the_sender_of_many_alerts(start_stack: Start
         told = [each["waitingFor"] for each in accepted.json()["alerts"] if each["waitingFor"]]
         assert "slot" in {each["what"] for each in told}  # though there are enough of them
         stack.dispatch()
-        assert stack.follow(accepted.headers["location"])[-1].json()["status"] == "created"
+        assert follow(stack, accepted.headers["location"])[-1].json()["status"] == "created"
         stack.kill(stack.hosts[0])
 
 

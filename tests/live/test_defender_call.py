@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 from azure.core.exceptions import AzureError
 
-from dev.simulator import Simulator
-from dev.switches import Fault
-from dev.token_endpoint import AUDIENCE, ROLE, SYSTEM_ASSIGNED, TENANT, USER_ASSIGNED_CLIENT_ID
+from dev.simulator.simulator import Simulator
+from dev.simulator.switches import Fault
+from dev.stack.token_endpoint import AUDIENCE, ROLE, SYSTEM_ASSIGNED, TENANT, USER_ASSIGNED_CLIENT_ID
 from shared import defender, identity, problems
 
 LIMIT = 20.0  # seconds until a wait counts as a failure

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 from requests import Response
 
 from dev import samples
-from dev.azurite import Azurite
-from dev.proxy import Fault, Moment, Proxy
-from dev.stack import Host, Stack
+from dev.stack.azurite import Azurite
+from dev.stack.proxy import Fault, Moment, Proxy
+from dev.stack.stack import Host, Stack
+from tests.checks.sender import follow
 
 
 class Counter:
@@ -40,7 +41,7 @@ def test_a_delivery_that_waits_can_be_followed_to_its_end_without_a_key(
     accepted = stack.post(samples.eight_fields(samples.event(2), "Followed 2"))
     stack.dispatch()
     location = accepted.headers["location"]
-    polls = stack.follow(location)  # asks without any key
+    polls = follow(stack, location)  # asks without any key
 
     assert f"{urlsplit(location).scheme}://{urlsplit(location).netloc}" == stack.hosts[0].url
     waiting = [accepted, *polls[:-1]]
@@ -67,7 +68,7 @@ def test_one_alert_posted_at_once_to_two_hosts_is_one_call(start_stack: Callable
         return stack.post(alert, host=host)
 
     def ended(answer: Response) -> Response:
-        return stack.follow(answer.headers["location"])[-1] if answer.status_code == 202 else answer
+        return follow(stack, answer.headers["location"])[-1] if answer.status_code == 202 else answer
 
     with ThreadPoolExecutor(2) as senders:
         for alert in alerts:
@@ -90,7 +91,7 @@ def test_an_alert_that_is_being_sent_is_known_to_the_other_host(start_stack: Cal
     assert [sent.status_code, again.status_code] == [202, 202]
     assert [answer.json()["alerts"][0]["duplicate"] for answer in (sent, again)] == [False, True]
     assert again.json()["alerts"][0]["waitingFor"]["what"] == "answer"
-    ends = [stack.follow(answer.headers["location"])[-1].json() for answer in (sent, again)]
+    ends = [follow(stack, answer.headers["location"])[-1].json() for answer in (sent, again)]
     assert [end["status"] for end in ends] == ["created", "created"]
     assert ends[0]["alerts"][0]["alert"] == ends[1]["alerts"][0]["alert"]
     assert len(stack.simulator("GET", "log")) == 1
@@ -109,7 +110,7 @@ def test_several_alerts_in_one_delivery_share_one_answer(start_stack: Callable[.
     accepted = stack.post(rows, query={"severity": "High"})
     assert accepted.status_code == 202
     stack.dispatch()
-    ended = stack.follow(accepted.headers["location"])[-1]
+    ended = follow(stack, accepted.headers["location"])[-1]
     assert ended.status_code == 200
     told = ended.json()
     assert told["status"] == "partial"  # of the broken one nothing can become

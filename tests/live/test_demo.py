@@ -8,7 +8,8 @@ import subprocess
 import pytest
 import requests
 
-from dev import child, setup
+from dev import setup
+from dev.stack import child
 
 
 def run(module: str, *arguments: str) -> subprocess.Popen[str]:

@@ -63,7 +63,7 @@ def runtime() -> str:
 def call(runtime: str, root: Path, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Make the calls in a process of its own, without any setting, and return their results."""
     done = subprocess.run(  # noqa: S603
-        [runtime, "-I", ROOT / "dev" / "runtime_v1.py"],
+        [runtime, "-I", ROOT / "tests" / "checks" / "runtime_v1.py"],
         input=json.dumps({"root": str(root), "calls": calls}),
         env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]},
         stdout=subprocess.PIPE,

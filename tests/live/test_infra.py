@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dev import arm, kql, setup
+from dev import setup
+from tests.checks import arm, kql
 
 INFRA = setup.ROOT / "infra"
 DOCUMENT = json.loads((INFRA / "azuredeploy.json").read_text("utf-8"))

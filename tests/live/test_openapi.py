@@ -18,10 +18,10 @@ from schemathesis.checks import (
     status_code_conformance,
 )
 
-from dev.contract import Contract
 from dev.samples import eight_fields, event, hunting_reply, splunk_plain, streaming
-from dev.stack import Stack
+from dev.stack.stack import Stack
 from shared.alerts import vocabulary
+from tests.checks.contract import Contract
 
 CONTRACT = Contract.read()
 OPERATIONS = [

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from dev.samples import eight_fields, event
-from dev.stack import Host, Stack
+from dev.stack.stack import Host, Stack
 
 DEVICE = event(1).machine_id
 ACME = {"acme": {"host": DEVICE, "when": "2026-03-04T05:06:07.1234567Z", "no": 7, "rule": "Beacon"}}

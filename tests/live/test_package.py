@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from dev import package, setup
-from dev.child import Child, environment
-from dev.stack import Host, Stack
+from dev.stack.child import Child, environment
+from dev.stack.stack import Host, Stack
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 REQUIREMENTS = setup.ROOT / "requirements.txt"
@@ -71,17 +71,7 @@ def test_the_unpacked_package_creates_an_alert(
     python, path = isolated(unpacked, tmp_path / "tools")
     stack = start_stack(hosts=0)
     host = Child(
-        [
-            *python,
-            "-m",
-            "dev.host",
-            "--root",
-            unpacked,
-            "--port",
-            "0",
-            "--key",
-            f"one={stack.keys['default']}",
-        ],
+        [*python, "-m", "dev.stack.host", "--root", unpacked, "--key", f"one={stack.keys['default']}"],
         log=tmp_path / "host.log",
         settings=stack.settings | path,
     )

@@ -12,9 +12,9 @@ import pytest
 from azure.data.tables import TableClient
 
 from dev import setup
-from dev.azurite import Azurite, any_port
-from dev.child import Child, ChildError
-from dev.stack import Stack
+from dev.stack.azurite import Azurite, any_port
+from dev.stack.child import Child, ChildError
+from dev.stack.stack import Stack
 
 EVENT = {
     "machineId": "0f6c5d1a9be24781c2a35e1b7d94f0628c3d1e57",
@@ -70,7 +70,7 @@ def test_a_child_does_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> No
     grandchild = 'exec 3>"$0"; echo started >&3; sleep 120; echo outlived >&3'
     parent = f"""
 import os, pathlib, signal
-from dev.child import Child
+from dev.stack.child import Child
 Child(["/bin/sh", "-c", {grandchild!r}, {str(pipe)!r}], log=pathlib.Path({str(tmp_path)!r}, "child.log"))
 input()
 os.kill(os.getpid(), signal.SIGKILL)

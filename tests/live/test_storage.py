@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from dev.azurite import Azurite
-from dev.proxy import Proxy
+from dev.stack.azurite import Azurite
+from dev.stack.proxy import Proxy
 from shared.patience import PatientTable
 from shared.problems import Conflict, SettingsError, TableRefused, Unavailable
 from shared.settings import StorageSettings

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 
 from dev import samples
-from dev.audit import fullest
-from dev.judge import violations
-from dev.stack import Host, Stack
+from dev.simulator.judge import fullest, violations
+from dev.stack.stack import Host, Stack
 
 INSTANCES = 8
 CALLS = 15

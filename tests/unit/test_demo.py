@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from dev.audit import Audit, Expected, fullest
+from dev.demo.audit import Audit, Expected
 from dev.samples import event
+from dev.simulator.judge import fullest
 from dev.start import core_tools
 
 EVENT = event(1)
@@ -145,6 +146,7 @@ def test_core_tools_get_every_setting_of_the_stack() -> None:
     activate, start = core_tools(settings).splitlines()
     assert activate == ". .venv/bin/activate"
     assert shlex.split(start) == [
+        "NO_PROXY=127.0.0.1,localhost",
         "FUNCTIONS_WORKER_RUNTIME=python",
         "AzureWebJobs__DispatchAlertsFunction__Disabled=true",
         "AzureWebJobsSecretStorageType=files",

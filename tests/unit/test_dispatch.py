@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dev import samples
-from dev.judge import violations
+from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, said, unsound
 from shared import ledger, window
 from shared.alerts import alert

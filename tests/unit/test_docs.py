@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import kql
+from tests.checks import kql
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "integrations").rglob("*.md")])

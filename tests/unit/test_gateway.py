@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from CreateAlertFunction import main as create_alert
 from dev import samples
-from dev.judge import violations
+from dev.simulator.judge import violations
 from dev.virtual import EPOCH, ORIGIN, App, Defender, Fault, Faults, Host, Request, World, said, unsound
 from shared import app as app_module
 from shared import ledger, window

@@ -18,7 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.host import Answer, Host, LoadError, next_time, parse_schedule, route_pattern
+from dev.stack.functions import Answer, LoadError, route_pattern
+from dev.stack.host import Host
+from dev.stack.schedule import next_time, parse_schedule
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 20  # seconds; generous, nothing here is meant to take one
@@ -177,16 +179,6 @@ def test_what_is_no_schedule_is_refused(schedule: str) -> None:
         ("api/deliveries/{id}", "/api/deliveries/2024-A", {"id": "2024-A"}),
         ("api/deliveries/{id}", "/api/deliveries/", None),
         ("api/deliveries/{id}", "/api/deliveries/a/b", None),
-        ("api/deliveries/{id?}", "/api/deliveries", {"id": None}),
-        ("api/{n:int}", "/api/12", {"n": "12"}),
-        ("api/{n:int}", "/api/x", None),
-        ("api/{n:int?}", "/api", {"n": None}),
-        (
-            "api/{g:guid}",
-            "/api/43f4cb08-0000-4abc-8def-0123456789AB",
-            {"g": "43f4cb08-0000-4abc-8def-0123456789AB"},
-        ),
-        ("api/{g:guid}", "/api/43f4cb08", None),
         ("api/operations/{*rest}", "/api/operations/alerts/1/replay", {"rest": "alerts/1/replay"}),
         ("api/operations/{*rest}", "/api/operations", {"rest": None}),
         ("api/operations/{*rest}", "/api/operationsx", None),
@@ -195,12 +187,12 @@ def test_what_is_no_schedule_is_refused(schedule: str) -> None:
 def test_a_route_takes_the_paths_it_describes(
     template: str, path: str, expected: dict[str, str] | None
 ) -> None:
-    """Literal segments ignore case; parameters, constraints and catch-alls work as in ASP.NET."""
+    """Literal segments ignore case; parameters and catch-alls work as in ASP.NET."""
     match = route_pattern(template).fullmatch(path)
     assert (match.groupdict() if match else None) == expected
 
 
-@pytest.mark.parametrize("template", ["api/{id:regex(a)}", "api/x{id}", "api/{id=5}", "api/{id:uuid}"])
+@pytest.mark.parametrize("template", ["api/{id:int}", "api/x{id}", "api/{id=5}", "api/{id?}"])
 def test_a_route_beyond_the_local_host_is_refused(template: str) -> None:
     """What would be routed wrongly is not routed at all."""
     with pytest.raises(ValueError, match="route"):
@@ -245,20 +237,6 @@ def test_the_front_end_says_that_it_was_https(app: App) -> None:
     with Host(app.root) as host:
         seen = echoed(host, "/api/echo", headers={"X-Forwarded-Proto": "https", "Host": "soc.example"})
     assert seen["url"] == "https://soc.example/api/echo"
-
-
-def test_a_function_may_ask_for_its_context(app: App) -> None:
-    """`context` names the function, its folder and the invocation."""
-    source = """
-import azure.functions as func
-
-def main(req: func.HttpRequest, context: func.Context) -> str:
-    return f"{context.function_name} {context.function_directory} {len(context.invocation_id)}"
-"""
-    app.add("Ask", http_trigger(), source)
-    with Host(app.root) as host:
-        _, _, body = call(host, "GET", "/api/ask")
-    assert body.decode() == f"Ask {app.root / 'Ask'} 36"
 
 
 def test_functions_are_modules_of_one_namespace_package(app: App) -> None:
@@ -385,7 +363,7 @@ def test_without_keys_nothing_but_anonymous_opens(app: App) -> None:
         ("HEAD", "/api/any", 200),
         ("POST", "/alerts", 404),
         ("GET", "/api", 404),
-        ("GET", "/", 200),
+        ("GET", "/", 404),
     ],
 )
 def test_what_is_not_declared_is_not_found(app: App, method: str, path: str, status: int) -> None:
@@ -485,14 +463,6 @@ def test_a_body_too_large_or_no_http_is_refused(app: App, request_text: bytes, s
             )
 
 
-def test_a_port_in_use_is_no_error(app: App) -> None:
-    """A second host on the same port takes a free one."""
-    app.add("Echo", http_trigger())
-    with Host(app.root) as first, Host(app.root, port=int(first.url.rpartition(":")[2])) as second:
-        assert first.url != second.url
-        assert call(second, "GET", "/api/echo")[0] == 200
-
-
 # --- threads
 
 
@@ -511,41 +481,14 @@ def main(req: func.HttpRequest) -> str:
 """
 
 
-@pytest.mark.parametrize(
-    ("threads", "environ", "patience", "expected"),
-    [
-        (2, {}, LIMIT, "met"),
-        (None, {"PYTHON_THREADPOOL_THREAD_COUNT": "2"}, LIMIT, "met"),
-        (1, {}, 0.2, "alone"),
-        (None, {"PYTHON_THREADPOOL_THREAD_COUNT": "1"}, 0.2, "alone"),
-    ],
-)
-def test_synchronous_functions_share_one_pool(
-    app: App, threads: int | None, environ: dict[str, str], patience: float, expected: str
-) -> None:
+@pytest.mark.parametrize(("threads", "patience", "expected"), [(2, LIMIT, "met"), (1, 0.2, "alone")])
+def test_synchronous_functions_share_one_pool(app: App, threads: int, patience: float, expected: str) -> None:
     """As many run at once as the pool has threads: two meet in two, and never in one."""
     app.add("Meet", http_trigger(), MEET)
-    with Host(app.root, threads=threads, environ=environ) as host, ThreadPoolExecutor(2) as clients:
+    environ = {"PYTHON_THREADPOOL_THREAD_COUNT": str(threads)}
+    with Host(app.root, environ=environ) as host, ThreadPoolExecutor(2) as clients:
         calls = [clients.submit(call, host, "GET", f"/api/meet?patience={patience}") for _ in range(2)]
         assert {each.result(LIMIT)[2].decode() for each in calls} == {expected}
-
-
-def test_asynchronous_functions_run_on_one_loop(app: App) -> None:
-    """They need no thread of the pool, and wait for each other on the same loop."""
-    source = """
-import asyncio
-import azure.functions as func
-
-meeting = asyncio.Barrier(2)
-
-async def main(req: func.HttpRequest) -> str:
-    async with meeting:
-        return "met"
-"""
-    app.add("Meet", http_trigger(), source)
-    with Host(app.root, threads=1) as host, ThreadPoolExecutor(2) as clients:
-        calls = [clients.submit(call, host, "GET", "/api/meet") for _ in range(2)]
-        assert [each.result(LIMIT)[2] for each in calls] == [b"met", b"met"]
 
 
 # --- timers
@@ -623,14 +566,6 @@ def main(timer: func.TimerRequest) -> None:
     assert slow.most == 1
 
 
-def test_the_host_says_that_it_runs(app: App) -> None:
-    """`/admin/host/status` wants the master key."""
-    with Host(app.root, keys={"_master": "m"}) as host:
-        assert call(host, "GET", "/admin/host/status")[0] == 401
-        status, _, body = call(host, "GET", "/admin/host/status", headers={"x-functions-key": "m"})
-    assert (status, json.loads(body)["state"]) == (200, "Running")
-
-
 # --- loading
 
 
@@ -643,11 +578,13 @@ def test_the_host_says_that_it_runs(app: App) -> None:
         (http_trigger(), "def main(req, more): ...", "parameters"),
         (http_trigger(), "def main(req) -> str | None: ...", "annotation"),
         (http_trigger(), "def main(req: str) -> str: ...", "annotation"),
+        (http_trigger(), "async def main(req): ...", "asynchronous"),
         (http_trigger(route="x/{id:regex(a)}"), "def main(req): ...", "route"),
         (http_trigger()[:1], "def main(req): ...", "bindings"),
         ([*timer_trigger(), HTTP_RETURN], "def main(timer): ...", "bindings"),
         (timer_trigger("every day"), "def main(timer): ...", "schedule|argument"),
-        (timer_trigger("%EVERY%"), "def main(timer): ...", "'%EVERY%' does not resolve to a value"),
+        (timer_trigger("%EVERY%"), "def main(timer): ...", "the schedule '%EVERY%' has 1 fields"),
+        (http_trigger(), "def main(req, context): ...", "there is no context here"),
     ],
 )
 def test_a_function_the_platform_would_not_run_ends_the_start(
@@ -656,7 +593,7 @@ def test_a_function_the_platform_would_not_run_ends_the_start(
     """The error names the function and what is wrong with it, and leaves nothing behind."""
     app.add("Broken", bindings, source)
     path = list(sys.path)
-    with pytest.raises(LoadError, match=f"Broken: .*({reason})"), Host(app.root, environ={"EVERY": ""}):
+    with pytest.raises(LoadError, match=f"Broken: .*({reason})"), Host(app.root):
         pass
     assert sys.path == path
 
@@ -667,13 +604,6 @@ def test_a_folder_that_is_no_function_app_ends_the_start(tmp_path: Path) -> None
         pass
 
 
-def test_a_setting_in_a_schedule_is_resolved(app: App) -> None:
-    """`%EVERY%` stands for the setting's value."""
-    app.add("Tick", timer_trigger("%EVERY%"), TICK)
-    with Host(app.root, environ={"EVERY": "* * * * * *"}):
-        assert module("Tick").ticks.get(timeout=LIMIT) is False
-
-
 # --- as a command
 
 
@@ -681,7 +611,7 @@ def test_a_setting_in_a_schedule_is_resolved(app: App) -> None:
 def command(app: App, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run the host as `make start` does."""
     process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "dev.host", "--root", str(app.root), *arguments],
+        [sys.executable, "-m", "dev.stack.host", "--root", str(app.root), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -15,8 +15,10 @@ import tree_sitter
 import tree_sitter_bicep
 import yaml
 
-from dev import arm, package
+from dev import package
 from shared import permission, settings
+from tests.checks import arm
+from tests.checks.expressions import GROUP, SUBSCRIPTION, ExpressionError, Mark, strings
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -77,7 +79,7 @@ def before(resources: list[dict[str, Any]], resource_id: str) -> set[str]:
 
 def references(value: Any) -> set[str]:
     """Return the ids of the resources whose run-time properties stand in a value."""
-    return {found for text in arm.strings(value) for found in re.findall(r"<([^>]+)>", text)}
+    return {found for text in strings(value) for found in re.findall(r"<([^>]+)>", text)}
 
 
 def setting(resources: list[dict[str, Any]], name: str) -> str:
@@ -117,22 +119,22 @@ def nodes(kind: str) -> list[str]:
         ("[variables('clouds')['Commercial'].api]", "https://api.securitycenter.windows.com"),
         ("[if(empty(parameters('alertEmail')), createArray(), createArray('x'))]", []),
         ("[reference(variables('siteId')).defaultHostName]", None),
-        ("[string(createObject('a', createArray(1, true())))]", arm.ExpressionError),
-        ("[variables('no such')]", arm.ExpressionError),
-        ("[parameters('no such')]", arm.ExpressionError),
-        ("[resourceId('Microsoft.Web/sites')]", arm.ExpressionError),
-        ("[concat('a',)]", arm.ExpressionError),
-        ("[variables('roles').noSuchRole]", arm.ExpressionError),
+        ("[string(createObject('a', createArray(1, true())))]", ExpressionError),
+        ("[variables('no such')]", ExpressionError),
+        ("[parameters('no such')]", ExpressionError),
+        ("[resourceId('Microsoft.Web/sites')]", ExpressionError),
+        ("[concat('a',)]", ExpressionError),
+        ("[variables('roles').noSuchRole]", ExpressionError),
     ],
 )
 def test_expressions_are_understood(expression: str, value: object) -> None:
     """The reader evaluates what is right, and finds what is wrong: the tests below lean on it."""
     template = arm.Template(DOCUMENT)
-    if value is arm.ExpressionError:
-        with pytest.raises(arm.ExpressionError):
+    if value is ExpressionError:
+        with pytest.raises(ExpressionError):
             template.value(expression)
     elif value is None:
-        assert isinstance(template.value(expression), arm.Mark)
+        assert isinstance(template.value(expression), Mark)
     else:
         assert template.value(expression) == value
 
@@ -179,7 +181,7 @@ def test_every_reference_is_to_something_deployed_before(given: dict[str, Any]) 
     for each in resources:
         assert set(each.get("dependsOn", ())) <= known
         assert references({**each, "dependsOn": []}) <= before(resources, each["id"]) & there
-        ids = {text for text in arm.strings(each) if text.startswith(f"{arm.GROUP}/providers/")}
+        ids = {text for text in strings(each) if text.startswith(f"{GROUP}/providers/")}
         assert ids <= known
         assert ids - set(each.get("dependsOn", ())) <= there
     assert references(arm.Template(DOCUMENT, given).value(DOCUMENT["outputs"])) <= there
@@ -203,7 +205,7 @@ def test_the_identity_has_the_least_roles() -> None:
     for each in deployed():
         if each["type"] == "Microsoft.Authorization/roleAssignments":
             role = each["properties"]["roleDefinitionId"]
-            prefix = f"{arm.SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/"
+            prefix = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/"
             found[role.removeprefix(prefix)] = each["scope"].rpartition("/")[0]
             assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", each["name"])
             assert each["properties"]["principalId"].endswith(">.principalId")
@@ -257,7 +259,7 @@ def test_the_plan_is_flex_consumption() -> None:
     assert where["type"] == "blobContainer"
     assert where["value"].endswith(">.primaryEndpoints.blobapp-package")
     assert where["authentication"]["type"] == "UserAssignedIdentity"
-    assert not NOT_ON_FLEX & set(arm.strings(app))
+    assert not NOT_ON_FLEX & set(strings(app))
     default = one(deployed(), "Microsoft.Web/sites")["properties"]["functionAppConfig"]
     assert default["scaleAndConcurrency"]["alwaysReady"] == []
     assert default["scaleAndConcurrency"]["triggers"] == {"http": {"perInstanceConcurrency": 16}}

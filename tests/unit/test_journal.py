@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from dev import kql
 from dev.samples import eight_fields, event
 from dev.virtual import App, Defender, Fault, Host, World, said
 from shared import reply, retention
 from shared.operations import Operator, handle
+from tests.checks import kql
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 SECRET_TITLE = "A title that no log may show"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pytest
 
 from dev import samples
-from dev.judge import violations
+from dev.simulator.judge import violations
 from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, said, unsound
 from shared import ledger, window
 from shared.alerts import alert

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from dev.contract import Contract
 from dev.samples import eight_fields, event
 from dev.virtual import ORIGIN, Defender, Faults, Host, World, said
 from shared import gateway, listing, openapi, operations
@@ -18,6 +17,7 @@ from shared.alerts import alert, vocabulary
 from shared.problems import WebhookError
 from shared.reply import Reply
 from shared.settings import Settings
+from tests.checks.contract import Contract
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = Contract.read()

@@ -1,7 +1,7 @@
 """The workflows under `integrations/`: they keep their platforms' rules, and do what they say.
 
-Each workflow is run by `dev/workflow.py` with a sample of its trigger; what it posts goes to the real webhook in a
-virtual world, and what it tells is what the webhook answered.
+Each workflow is run by `tests/checks/workflow.py` with a sample of its trigger. What it posts goes to the real
+webhook in a virtual world, and what it tells is what the webhook answered.
 """
 
 import json
@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from dev import arm
-from dev.contract import Contract
 from dev.samples import Event, eight_fields, event, hunting_reply, splunk_plain
 from dev.virtual import ORIGIN, Defender, Host, World, said
-from dev.workflow import Answer, Run, Workflow
 from shared.reply import Reply
 from shared.settings import Settings
+from tests.checks import arm
+from tests.checks.contract import Contract
+from tests.checks.expressions import Call
+from tests.checks.workflow import Answer, Run, Workflow
 
 INTEGRATIONS = Path(__file__).parents[2] / "integrations"
 CONTRACT = Contract.read()
@@ -143,14 +144,8 @@ def test_a_template_is_whole(path: Path) -> None:
     """Every expression can be read, every function is one of ARM's; what is declared is used, what is used declared."""
     document = template(path)
     assert document["$schema"].endswith("/2019-04-01/deploymentTemplate.json#")
-    parsed = [arm.parse(text) for text in arm.strings(document)]
-    while parsed:
-        node = parsed.pop()
-        if isinstance(node, arm.Call):
-            assert node.name in ARM_FUNCTIONS
-            parsed += node.arguments
-        elif isinstance(node, arm.Member):
-            parsed += [node.of, node.key]
+    used_functions = {node.name for node in arm.nodes(document) if isinstance(node, Call)}
+    assert used_functions <= ARM_FUNCTIONS
     for kind in ("parameters", "variables"):
         used = {str(arguments[0]) for arguments in arm.calls(document, kind)}
         assert used == set(document.get(kind, {}))
@@ -169,10 +164,10 @@ def test_the_key_is_read_at_deployment_into_a_secure_parameter(path: Path) -> No
     assert workflow["identity"] == {"type": "SystemAssigned"}
     assert inside["parameters"]["FunctionKey"] == {"type": "SecureString"}
     ((function, _),) = arm.calls(workflow["properties"]["parameters"]["FunctionKey"], "listKeys")
-    assert isinstance(function, arm.Call)
+    assert isinstance(function, Call)
     assert function.arguments[1:] == (
         "Microsoft.Web/sites/functions",
-        arm.Call("parameters", ("FunctionAppName",)),
+        Call("parameters", ("FunctionAppName",)),
         "CreateAlertFunction",
     )
     # `listKeys` of a function gives names and values, without an object around them.
@@ -637,7 +632,7 @@ def test_every_path_in_every_expression_leads_somewhere(path: Path) -> None:
     )
     accesses = workflow(path).accesses()
     assert accesses
-    assert accesses - {text for one in runs for text in one.found} == set()
+    assert accesses - {text for one in runs for text in one.accessed} == set()
 
 
 def _arrivals(cloud: Cloud) -> list[Any]:

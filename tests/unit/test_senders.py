@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from dev import kql
 from shared.alerts.alert import FIELDS, Alert
 from shared.mapping import mappings as mapping
 from shared.mapping.outcome import Outcome
 from shared.payload import body as payload
+from tests.checks import kql
 
 ROOT = Path(__file__).parents[2]
 SENDERS = ROOT / "docs" / "senders"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from dev import arm
 from shared import settings
 from shared.problems import SettingsError
 from shared.settings import Settings, StorageSettings
+from tests.checks import arm
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = json.loads((ROOT / "local.settings.sample.json").read_text("utf-8"))

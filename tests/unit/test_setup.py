@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dev import child, setup
+from dev import setup
+from dev.stack import child
 
 MAKEFILE = (setup.ROOT / "Makefile").read_text()
 LOCK = json.loads((setup.ROOT / "dev" / "package-lock.json").read_text())

@@ -13,7 +13,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from dev import samples
-from dev.judge import violations
+from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, unsound
 from shared import ledger, window
 from shared.alerts.alert import Alert

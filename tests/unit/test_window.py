@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev import samples
-from dev.judge import violations
 from dev.memory_table import MemoryTable
+from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Faults, Host, World, said, unsound
 from shared import ledger, window
 from shared.alerts import alert

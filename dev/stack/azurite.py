@@ -5,11 +5,10 @@ import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from dev import setup
-from dev.child import Child, ChildError
+from dev.stack.child import Child, ChildError
 
 ACCOUNT = "devstoreaccount1"
 # The key every Azurite has. It is printed in Microsoft's documentation and opens nothing but an emulator:
@@ -85,9 +84,7 @@ class Azurite:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _launch(self, port: int) -> None:

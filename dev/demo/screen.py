@@ -1,6 +1,6 @@
 """What the demo shows: one line for each alert or refusal, and on a terminal two bars that move."""
 
-from types import TracebackType
+from collections.abc import Sequence
 from typing import Self
 
 from rich.console import Console
@@ -8,23 +8,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 _COLUMNS = {
-    "sender": 19,
-    "became": 9,
-    "ms": 5,
-    "window": 6,
-    "severity": 8,
-    "title": 24,
-    "Defender's alert": 0,
-}
+    "sender": 19, "became": 9, "ms": 5, "window": 6, "severity": 8, "title": 24, "Defender's alert": 0,
+}  # fmt: skip
 _COLOURS = {
-    "created": "green",
-    "merged": "green",
-    "known": "green",
-    "not found": "red",
-    "failed": "red",
+    **dict.fromkeys(("created", "merged", "known"), "green"),
+    **dict.fromkeys(("full", "waiting"), "yellow"),
     "refused": "magenta",
-    "full": "yellow",
-    "waiting": "yellow",
 }
 
 
@@ -51,9 +40,7 @@ class Screen:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Take the bars away; the lines stay."""
         self._progress.stop()
 
@@ -65,12 +52,14 @@ class Screen:
         """Name the columns of the lines to come."""
         self._row(list(_COLUMNS), ["dim"] * len(_COLUMNS))
 
-    def line(
-        self, sender: str, became: str, *, seconds: float, used: int, severity: str, title: str, told: str
-    ) -> None:
-        """Show what became of one alert (or of a delivery that gave none), after `seconds`."""
-        cells = [sender, became, f"{seconds * 1000:.0f}", f"{used}/{self._limit}", severity, title, told]
-        self._row(cells, ["", _COLOURS.get(became, "red"), "dim", "yellow", "", "", ""])
+    def line(self, cells: Sequence[str], *, seconds: float, used: int) -> None:
+        """Show what became of an alert (or of a delivery without alerts), after `seconds`.
+
+        `cells` are the sender, the word for it, severity, title, and Defender's alert or what was answered.
+        """
+        sender, became, *rest = cells
+        row = [sender, became, f"{seconds * 1000:.0f}", f"{used}/{self._limit}", *rest]
+        self._row(row, ["", _COLOURS.get(became, "red"), "dim", "yellow", "", "", ""])
         self.window(used)
 
     def problem(self, text: str) -> None:

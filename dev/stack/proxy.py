@@ -1,11 +1,11 @@
-"""A TCP proxy in front of the table: passes everything through, until it is told to lose something."""
+"""A TCP proxy in front of the table: it passes everything through, until it gets a fault."""
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Literal, Self
 
 Fault = Literal["lose_request", "swallow_answer", "hang", "late", "slow", "busy"]
@@ -76,9 +76,7 @@ class Proxy:
         self._start(self._accept)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopping.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -130,7 +128,7 @@ class Proxy:
                     continue
                 exchange.request, data = data, b""
                 exchange.answered.clear()
-                exchange.fault = self._next("request", exchange.request)
+                exchange.fault = self._fault("request", exchange.request)
                 if exchange.fault == "lose_request":
                     break
                 if exchange.fault == "busy":
@@ -148,7 +146,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := server.recv(1 << 16):
                 if not exchange.answered.is_set():
-                    exchange.fault = self._verdict("answer", exchange.request) or exchange.fault
+                    exchange.fault = self._fault("answer", exchange.request) or exchange.fault
                     if exchange.fault == "slow":
                         self._stopping.wait(self._seconds)
                     exchange.answered.set()
@@ -161,17 +159,12 @@ class Proxy:
             _shut(client)
         _shut(server)
 
-    def _next(self, moment: Moment, request: bytes) -> Fault | None:
-        fault = self._verdict(moment, request)
-        with self._lock:
-            if fault or not self._faults:
-                return fault
-            self.hit += 1
-            return self._faults.pop(0)
-
-    def _verdict(self, moment: Moment, request: bytes) -> Fault | None:
+    def _fault(self, moment: Moment, request: bytes) -> Fault | None:
+        """Return the fault that happens now, by the word of `watch` or as asked for, and count it."""
         fault = self._watch(moment, request) if self._watch else None
         with self._lock:
+            if not fault and moment == "request" and self._faults:
+                fault = self._faults.pop(0)
             self.hit += fault is not None
         return fault
 
@@ -179,10 +172,8 @@ class Proxy:
 def _is_whole(data: bytes) -> bool:
     """Say whether all of a request has come: its head, and the body that the head tells of."""
     head, end, body = data.partition(b"\r\n\r\n")
-    length = next(
-        (line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0"
-    )
-    return bool(end) and len(body) >= int(length.partition(b":")[2])
+    length = re.search(rb"(?i)\r\ncontent-length:\s*(\d+)", head)
+    return bool(end) and len(body) >= int(length[1] if length else 0)
 
 
 def _shut(sock: socket.socket) -> None:

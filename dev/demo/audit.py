@@ -1,4 +1,4 @@
-"""Holds what the webhook answered against what Defender saw, by the simulator's own log."""
+"""Compares what the webhook answered with what Defender saw, by the simulator's own log."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Audit:
         return wrong
 
     def unaccounted(self, arrivals: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Return what is wrong with the whole log: arrivals that no answer told of, or one too many."""
+        """Return what is wrong with the whole log: arrivals that no answer accounts for, or too many."""
         wrong = []
         for arrival in arrivals:
             if arrival["sequence"] not in self._accounted:
@@ -61,17 +61,6 @@ class Audit:
             if arrival["overLimit"]:
                 wrong.append(f"Defender saw a call too many: {arrival['title']!r}")
         return wrong
-
-
-def fullest(times: Iterable[float], window: float) -> int:
-    """Return the most arrivals in any window of `window` seconds, `[t, t + window)`."""
-    ordered = sorted(times)
-    most = first = 0
-    for last, at in enumerate(ordered):
-        while at - ordered[first] >= window:
-            first += 1
-        most = max(most, last + 1 - first)
-    return most
 
 
 def _unexpected(outcome: Outcome, alert: Mapping[str, Any]) -> list[str]:
@@ -89,9 +78,7 @@ def _unexpected(outcome: Outcome, alert: Mapping[str, Any]) -> list[str]:
 
 
 def _differs(
-    alert: Mapping[str, Any],
-    calls: Sequence[Mapping[str, Any]],
-    defenders: Mapping[str, Mapping[str, Any]],
+    alert: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], defenders: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
     wrong = []
     if len(calls) != (0 if alert["duplicate"] else 1):

@@ -4,7 +4,7 @@
         answer = stack.post({"machineId": "…"}, query={"source": "defender"})
         arrivals = stack.simulator("GET", "log")
 
-Every port is a free one, nothing of the shell's environment reaches the hosts, and whatever way the block is
+Every port is a free one, nothing of the shell's environment reaches the hosts, and in whatever way the block is
 left, every process ends.
 """
 
@@ -25,16 +25,14 @@ from typing import Any, Self
 import requests
 from requests.adapters import HTTPAdapter
 
-from dev import setup, token_endpoint
-from dev.azurite import Azurite
-from dev.child import Child, python
-from dev.host import MASTER_KEY
+from dev import setup
+from dev.stack import token_endpoint
+from dev.stack.azurite import Azurite
+from dev.stack.child import Child, python
+from dev.stack.host import MASTER_KEY
 
 _ANSWER_SECONDS = 120
-_ACCEPTED = 202
 _SENDERS = 64  # that may post to a host at once and keep their connection
-_FOLLOW_SECONDS = 120
-_FOLLOW_POLL_SECONDS = 0.2  # sooner than Retry-After says: nobody here has time
 _LOG_SECONDS = 60
 _LOG_POLL_SECONDS = 0.05
 
@@ -48,14 +46,14 @@ class Host:
 
 
 class Stack:
-    """What `make start` shows, for tests and the demo too.
+    """The app on `hosts` hosts, with a table and a Defender of its own.
 
     `calls` in `window` seconds bind both the app and the simulator's judge. `settings` are added to the
-    app's; `keys` are function keys by name (default: one, `default`), beside the master key. `azurite` is
-    used if given (and left running), else one with its data in memory, or in the folder `location`.
-    `known_events` is `all` or `registered`: whether Defender knows every event, or those made known to the
-    simulator (`POST events`).
-    `program` is the module that a host runs, `defender` are further arguments of the simulator.
+    app's; `keys` are function keys by name (default: `default` alone), beside the master key. `azurite` is
+    used if given (and left running), else a new Azurite with its data in memory. `known_events` is `all` or
+    `registered`: whether Defender knows every event, or those made known to the simulator (`POST events`).
+    `root` is the folder of the app, `program` the module that a host runs, `defender` are further arguments
+    of the simulator.
     """
 
     def __init__(
@@ -67,13 +65,12 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         keys: Mapping[str, str] | None = None,
         azurite: Azurite | None = None,
-        location: Path | None = None,
         known_events: str = "all",
         root: Path = setup.ROOT,
-        program: str = "dev.host",
+        program: str = "dev.stack.host",
         defender: Sequence[str] = (),
     ) -> None:
-        self.azurite = azurite or Azurite(location)
+        self.azurite = azurite or Azurite()
         self.hosts: list[Host] = []
         self.keys = dict(keys or {"default": secrets.token_urlsafe(24)})
         self.keys.setdefault(MASTER_KEY, secrets.token_urlsafe(24))
@@ -132,90 +129,58 @@ class Stack:
         host: Host | None = None,
         key: str | None = None,
     ) -> requests.Response:
-        """Post a payload (bytes as they are, else as JSON) to the webhook of `host`, or of the first one.
+        """Post a payload (bytes as they are, else as JSON) to the webhook of `host`, or of the first host.
 
-        `key` names one of `keys` (default: the first). Redirects are not followed: there must be none.
+        `key` names one of `keys` (default: the first).
         """
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        headers = {
-            "content-type": "application/json",
-            "x-functions-key": self.keys[key or next(iter(self.keys))],
-        }
-        return self._wire.post(
-            f"{(host or self.hosts[0]).url}/api/alerts",
-            data=body,
-            params=query,
-            headers=headers,
-            timeout=_ANSWER_SECONDS,
-            allow_redirects=False,
-        )
+        key = self.keys[key or next(iter(self.keys))]
+        headers = {"content-type": "application/json", "x-functions-key": key}
+        return self._ask("POST", "/api/alerts", host, data=body, params=query, headers=headers)
 
     def get(self, path: str, *, host: Host | None = None) -> requests.Response:
-        """Get an absolute URL, or a path of `host` (default: the first one), without a key."""
-        url = path if path.startswith("http") else (host or self.hosts[0]).url + path
-        return self._wire.get(url, timeout=_ANSWER_SECONDS, allow_redirects=False)
+        """Get an absolute URL, or a path of `host` (default: the first), without a key."""
+        return self._ask("GET", path, host)
 
     def operate(self, method: str, path: str, *, host: Host | None = None) -> requests.Response:
-        """Do what an operator does: ask `operations/{path}` of `host` (default: the first one)."""
-        return self._wire.request(
-            method,
-            f"{(host or self.hosts[0]).url}/api/operations/{path}",
-            headers={"x-functions-key": next(iter(self.keys.values()))},
-            timeout=_ANSWER_SECONDS,
-        )
-
-    def follow(self, location: str) -> list[requests.Response]:
-        """Ask for a delivery as Logic Apps and Power Automate do, until the answer is no 202; return all answers.
-
-        `TimeoutError` after two minutes.
-        """
-        answers = [self.get(location)]
-        end = time.monotonic() + _FOLLOW_SECONDS
-        while answers[-1].status_code == _ACCEPTED:
-            if time.monotonic() > end:
-                raise TimeoutError(f"{location} has not ended: {answers[-1].text}")
-            time.sleep(_FOLLOW_POLL_SECONDS)
-            answers.append(self.get(location))
-        return answers
+        """Do what an operator does: ask `operations/{path}` of `host` (default: the first)."""
+        headers = {"x-functions-key": next(iter(self.keys.values()))}
+        return self._ask(method, f"/api/operations/{path}", host, headers=headers)
 
     def dispatch(self, host: Host | None = None) -> None:
-        """Let the timer of a host (default: the first one) tick now; it goes on after this has returned."""
-        answer = self._wire.post(
-            f"{(host or self.hosts[0]).url}/admin/functions/DispatchAlertsFunction",
-            json={},
-            headers={"x-functions-key": self.keys[MASTER_KEY]},
-            timeout=_ANSWER_SECONDS,
-        )
-        answer.raise_for_status()
+        """Let the timer of a host (default: the first) tick now; it goes on after this has returned."""
+        headers = {"x-functions-key": self.keys[MASTER_KEY]}
+        path = "/admin/functions/DispatchAlertsFunction"
+        self._ask("POST", path, host, json={}, headers=headers).raise_for_status()
 
     def wait_for(self, condition: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
         """Wait until the simulator's log fulfils `condition`, and return it. `TimeoutError` after a minute."""
         end = time.monotonic() + _LOG_SECONDS
+        log: list[dict[str, Any]]
         while not condition(log := self.simulator("GET", "log")):
             if time.monotonic() > end:
                 raise TimeoutError(f"Defender has seen {len(log)} calls, and not what was waited for")
             time.sleep(_LOG_POLL_SECONDS)
-        found: list[dict[str, Any]] = log
-        return found
+        return log
 
     def simulator(self, method: str, name: str, body: Any = None) -> Any:
-        """Ask the simulator's own endpoint `/_simulator/{name}` (see dev/simulator.py); return its JSON."""
-        answer = self._wire.request(
-            method, f"{self.simulator_url}/_simulator/{name}", json=body, timeout=_ANSWER_SECONDS
-        )
+        """Ask the simulator's own endpoint `/_simulator/{name}` (see dev/simulator); return its JSON."""
+        answer = self._ask(method, f"{self.simulator_url}/_simulator/{name}", json=body)
         answer.raise_for_status()
         return answer.json()
+
+    def _ask(self, method: str, path: str, host: Host | None = None, **request: Any) -> requests.Response:
+        """Ask for an absolute URL, or a path of `host` (default: the first host). Redirects are not followed."""
+        url = path if path.startswith("http") else (host or self.hosts[0]).url + path
+        return self._wire.request(method, url, timeout=_ANSWER_SECONDS, allow_redirects=False, **request)
 
     def _start(self) -> None:
         self.logs = Path(tempfile.mkdtemp(prefix="stack-"))
         self._cleanup.push(self._leave)
         self._cleanup.callback(self._wire.close)
         calls, window = str(self._limit[0]), f"{self._limit[1]:g}"
-        limit = ("--calls", calls, "--window", window)
-        simulator = Child(
-            python("dev.simulator", *limit, "--known-events", self._known_events, *self._defender),
-            log=self.logs / "simulator.log",
-        )
+        how = ("--calls", calls, "--window", window, "--known-events", self._known_events)
+        simulator = Child(python("dev.simulator", *how, *self._defender), log=self.logs / "simulator.log")
         self._cleanup.callback(simulator.stop)
         if self._own_azurite:
             self._cleanup.enter_context(self.azurite)
@@ -235,7 +200,7 @@ class Stack:
     def _launch_host(self, settings: Mapping[str, str], arguments: Sequence[str] = ()) -> Child:
         keys = (part for name, key in self.keys.items() for part in ("--key", f"{name}={key}"))
         process = Child(
-            python(self._program, "--root", str(self._root), "--port", "0", *keys, *arguments),
+            python(self._program, "--root", str(self._root), *keys, *arguments),
             log=self.logs / f"host-{next(self._numbers)}.log",
             settings={**self.settings, **settings},
         )

@@ -1,7 +1,7 @@
 """Runs a workflow of Logic Apps or Power Automate on this machine, as far as its own actions go.
 
     run = Workflow(definition, parameters).run(trigger_body, call)
-    run.status, run.actions["Answer"].outputs, run.found
+    run.status, run.actions["Answer"].outputs, run.accessed
 
 `call(name, inputs)` stands for the world: it gets the inputs of an action that leaves the workflow (HTTP, a
 connector) and returns its answer, after any polling. From Microsoft's "Schema reference guide for the Workflow
@@ -11,17 +11,30 @@ below is an error.
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from dev import wdl
-from dev.wdl import ExpressionError
+from tests.checks.expressions import (
+    WORKFLOW,
+    Access,
+    ExpressionError,
+    Functions,
+    Node,
+    below,
+    evaluate,
+    parse,
+    replaced,
+    strings,
+    text,
+)
 
 Status = Literal["Succeeded", "Failed", "TimedOut", "Skipped"]
 _OUT = ("Http", "ApiConnection", "OpenApiConnection")
 _PLAIN = ("Compose", "Response", "Terminate")
 _SUCCESS = range(200, 300)
+_PIECES = re.compile(r"@\{((?:[^'}]|'(?:[^']|'')*')*)\}")  # quotes in an expression may hold braces
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +73,11 @@ Call: TypeAlias = Callable[[str, Any], Answer | None]
 
 @dataclass
 class Run:
-    """What became of one run. `found` are the accesses, as written, that met a member that is there."""
+    """What became of one run. `accessed` are the accesses, as written, that met a member that is there."""
 
     status: Status = "Succeeded"
     actions: dict[str, Ran] = field(default_factory=dict)
-    found: set[str] = field(default_factory=set)
+    accessed: set[str] = field(default_factory=set)
 
 
 class Workflow:
@@ -82,7 +95,7 @@ class Workflow:
 
     def accesses(self) -> set[str]:
         """Return every access in the expressions of the actions, as written."""
-        return {node.text for node in wdl.nodes(self.definition["actions"]) if isinstance(node, wdl.Access)}
+        return {node.text for node in nodes(self.definition["actions"]) if isinstance(node, Access)}
 
     def run(self, trigger_body: Any, call: Call) -> Run:
         """Run the actions once."""
@@ -91,12 +104,47 @@ class Workflow:
         return run
 
 
+def value(template: Any, own: Functions, accessed: Callable[[str], None] = lambda _: None) -> Any:
+    """Return a part of a definition with its expressions evaluated, as `evaluate` does it."""
+
+    def evaluated(written: str) -> Any:
+        if written.startswith("@@"):
+            return written[1:]
+        if _is_whole(written):
+            return evaluate(parse(written[1:], WORKFLOW), WORKFLOW, own, accessed)
+        parts = _PIECES.split(written)
+        parts[1::2] = [text(evaluate(parse(part, WORKFLOW), WORKFLOW, own, accessed)) for part in parts[1::2]]
+        return "".join(parts)
+
+    return replaced(template, evaluated)
+
+
+def nodes(template: Any) -> Iterator[Node]:
+    """Yield every part of every expression in a part of a definition; descriptions are no templates."""
+    for written in strings(_without_descriptions(template)):
+        pieces = [written[1:]] if _is_whole(written) else _PIECES.split(written)[1::2]
+        for piece in () if written.startswith("@@") else pieces:
+            yield from below(parse(piece, WORKFLOW))
+
+
+def _without_descriptions(template: Any) -> Any:
+    if isinstance(template, dict):
+        return {
+            name: _without_descriptions(inner) for name, inner in template.items() if name != "description"
+        }
+    return [_without_descriptions(inner) for inner in template] if isinstance(template, list) else template
+
+
+def _is_whole(written: str) -> bool:
+    return written.startswith("@") and not written.startswith("@{")
+
+
 class _Runner:
     def __init__(self, workflow: Workflow, trigger_body: Any, call: Call, run: Run) -> None:
         self._call = call
         self._run = run
         self._item: Any = None
-        self._own: wdl.Functions = {
+        self._own: Functions = {
             "body": lambda name: (self._outputs(name) or {}).get("body"),
             "item": lambda: self._item,
             "outputs": self._outputs,
@@ -109,7 +157,7 @@ class _Runner:
         waiting = dict(actions)
         while waiting:
             name = next(
-                (one for one in waiting if not waiting[one].get("runAfter", {}).keys() & waiting), None
+                (each for each in waiting if not waiting[each].get("runAfter", {}).keys() & waiting), None
             )
             if name is None:
                 raise ExpressionError(f"{sorted(waiting)} wait for each other")
@@ -167,11 +215,11 @@ class _Runner:
     def _holds(self, expression: Mapping[str, Any]) -> bool:
         ((operator, operands),) = expression.items()
         if operator == "and":
-            return all(self._holds(one) for one in operands)
-        return bool(wdl.FUNCTIONS[operator](*self._value(operands)))
+            return all(self._holds(operand) for operand in operands)
+        return bool(WORKFLOW.functions[operator](*self._value(operands)))
 
     def _value(self, template: Any) -> Any:
-        return wdl.value(template, self._own, self._run.found.add)
+        return value(template, self._own, self._run.accessed.add)
 
     def _outputs(self, name: str) -> Any:
         if name not in self._run.actions:

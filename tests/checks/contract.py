@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-DEFINITION = Path(__file__).parents[1] / "shared" / "openapi.json"
+DEFINITION = Path(__file__).parents[2] / "shared" / "openapi.json"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _BASE = "urn:contract"
 
@@ -44,21 +44,21 @@ class Contract:
     def breaches(
         self, method: str, path: str, status: int, headers: Mapping[str, str], body: str
     ) -> list[str]:
-        """Return what is wrong with an answer. `path` is the one that was asked for, with or without origin."""
+        """Return what is wrong with an answer. `path` is what was asked for, with or without origin."""
         template = self._template(re.sub(r"^https?://[^/]+", "", path).partition("?")[0])
         pointer = f"#/paths/{_escaped(template)}/{method.lower()}/responses/{status}"
-        found = self._at(pointer)
-        if found is None:
+        documented = self._at(pointer)
+        if documented is None:
             return [f"{method} {template}: the status {status} is not documented"]
-        if "$ref" in found:
-            pointer = found["$ref"]
-            found = self._at(pointer)
+        if "$ref" in documented:
+            pointer = documented["$ref"]
+            documented = self._at(pointer)
         lower = {name.lower(): value for name, value in headers.items()}
         return [
             f"{method} {template} {status}: {breach}"
             for breach in (
-                *self._header_breaches(pointer, found, lower),
-                *self._body_breaches(pointer, found, lower.get("content-type", ""), body),
+                *self._header_breaches(pointer, documented, lower),
+                *self._body_breaches(pointer, documented, lower.get("content-type", ""), body),
             )
         ]
 
@@ -68,30 +68,30 @@ class Contract:
         return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
 
     def _header_breaches(
-        self, pointer: str, found: Mapping[str, Any], headers: Mapping[str, str]
+        self, pointer: str, documented: Mapping[str, Any], headers: Mapping[str, str]
     ) -> Iterator[str]:
-        for name, header in found.get("headers", {}).items():
+        for name, header in documented.get("headers", {}).items():
             at = header.get("$ref", f"{pointer}/headers/{_escaped(name)}")
-            documented = self._at(at)
+            promised = self._at(at)
             if name.lower() not in headers:
-                if documented.get("required"):
+                if promised.get("required"):
                     yield f"the header {name} is missing"
                 continue
             text = headers[name.lower()]
-            value = int(text) if documented["schema"].get("type") == "integer" and text.isdigit() else text
+            value = int(text) if promised["schema"].get("type") == "integer" and text.isdigit() else text
             yield from (f"{name}: {breach}" for breach in self.schema_breaches(f"{at}/schema", value))
 
-    def _body_breaches(self, pointer: str, found: Mapping[str, Any], kind: str, body: str) -> list[str]:
-        if "content" not in found:
+    def _body_breaches(self, pointer: str, documented: Mapping[str, Any], kind: str, body: str) -> list[str]:
+        if "content" not in documented:
             return [f"a body that is not documented: {body[:100]}"] if body else []
         kind = kind.partition(";")[0].strip()
-        if kind not in found["content"]:
+        if kind not in documented["content"]:
             return [f"the content type {kind!r} is not documented"]
         value = body if kind == "text/plain" else json.loads(body)
         return self.schema_breaches(f"{pointer}/content/{_escaped(kind)}/schema", value)
 
     def _template(self, path: str) -> str:
-        """Return the documented path that fits; the one with the fewest parameters."""
+        """Return the documented path that fits, with the fewest parameters."""
         templates: list[str] = list(self.definition["paths"])
         fitting = [
             template
@@ -103,10 +103,10 @@ class Contract:
         return min(fitting, key=lambda template: template.count("{"))
 
     def _at(self, pointer: str) -> Any:
-        found: Any = self.definition
+        part: Any = self.definition
         for step in pointer.removeprefix("#/").split("/"):
-            found = found.get(step.replace("~1", "/").replace("~0", "~")) if found is not None else None
-        return found
+            part = part.get(step.replace("~1", "/").replace("~0", "~")) if part is not None else None
+        return part
 
 
 def _escaped(step: str) -> str:

@@ -14,6 +14,7 @@ import logging.handlers
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from dev import setup
 from shared import journal, ledger
@@ -64,8 +65,8 @@ class Checked:
 
 def check(queries: Sequence[str]) -> list[Checked]:
     """Read queries; return what each is made of, in their order."""
-    script = setup.ROOT / "dev" / "kql.js"
-    told = subprocess.run(
+    script = Path(__file__).with_name("kql.js")
+    read = subprocess.run(  # noqa: S603 - our own script
         [setup.NODE.resolve(), script, setup.AZURITE],
         input=json.dumps({"tables": _TABLES, "queries": list(queries)}),
         capture_output=True,
@@ -74,14 +75,14 @@ def check(queries: Sequence[str]) -> list[Checked]:
     )
     return [
         Checked(tuple(each["errors"]), frozenset(each["fields"]), frozenset(each["steps"]))
-        for each in json.loads(told.stdout)
+        for each in json.loads(read.stdout)
     ]
 
 
 def log_fields() -> dict[str, frozenset[str]]:
     """Return which fields the app's log lines have, by their step.
 
-    What every line has is what `shared/journal.py` writes; what one adds to it stands in the call that writes it.
+    What every line has is what `shared/journal.py` writes; what a step adds stands in the call that writes it.
     """
     entry = ledger.accept(Alert("", "", "", "Low", "", "", "", ""), source="", delivery="", now=0.0)
     answer = Answer("created", 200, None, False, None, None, True, True, 0.0)
@@ -91,8 +92,8 @@ def log_fields() -> dict[str, frozenset[str]]:
         "answer": _fields(lambda: journal.step("", answer=answer)),
         "problem": _fields(lambda: journal.problem("", ValueError())),
     }
-    found: dict[str, frozenset[str]] = {}
-    for path in (setup.ROOT / "shared").glob("*.py"):
+    by_step: dict[str, frozenset[str]] = {}
+    for path in (setup.ROOT / "shared").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             match node:
                 case ast.Call(
@@ -102,8 +103,8 @@ def log_fields() -> dict[str, frozenset[str]]:
                 ):
                     given = {each.arg or "" for each in keywords}
                     parts = [written[kind], *(written[each] for each in given & written.keys())]
-                    found[name] = found.get(name, frozenset()).union(*parts, given - written.keys())
-    return found
+                    by_step[name] = by_step.get(name, frozenset()).union(*parts, given - written.keys())
+    return by_step
 
 
 def _fields(write: Callable[[], None]) -> frozenset[str]:

@@ -1,18 +1,23 @@
 """What can be switched on the simulator while it runs: delays, known events, and what goes wrong."""
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from fnmatch import fnmatchcase
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 
-from dev import token_endpoint
-from dev.token_endpoint import Grant
+from dev.simulator.reply import Reply, json_reply
+from dev.stack import token_endpoint
+from dev.stack.token_endpoint import Grant
 
 Delay = float | tuple[float, float]
 """Seconds: always the same, or drawn between two bounds."""
 
 TOKEN_FAULTS = ("wrong-audience", "no-role", "other-tenant", "expires")
-FAULT_STATUS = {
+_STATUS = {
     "status": 500, "html": 502, "foreign": 200, "empty": 200, "redirect": 302,
     **dict.fromkeys(("slow", "trickle", "truncated", "reset", "hang", *TOKEN_FAULTS), 0),
 }  # fmt: skip
@@ -20,7 +25,7 @@ FAULT_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong: with the next `times` answers (None: all), a `fraction`, or those about a `title`.
+    """What goes wrong: with the next `times` answers (None: all), or with those about a `title`.
 
     `title` is a pattern as of file names: `Drill*` strikes every title that begins so.
 
@@ -28,9 +33,9 @@ class Fault:
     kind        the caller meets
     status      the error `status` (500), in JSON as it should be; with `retry_after` as seconds or `as_date`
     html        a gateway's page with `status` (502)
-    foreign     JSON of somebody else with `status` (200)
+    foreign     JSON of another service with `status` (200)
     empty       no body, with `status` (200)
-    redirect    `status` (302) to `location` (the same URL)
+    redirect    `status` (302) to the same URL
     reset       a connection reset
     hang        nothing, until the faults are switched again; then the connection is closed
     slow        the real answer, `delay` seconds late
@@ -46,36 +51,63 @@ class Fault:
     kind: str
     on: Literal["alerts", "token"] = "alerts"
     times: int | None = None
-    fraction: float = 1.0
     title: str | None = None
     after_processing: bool = False
     status: int | None = None
     retry_after: int | str | None = None
     as_date: bool = False
-    location: str | None = None
     delay: float = 0.0
     lifetime: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in FAULT_STATUS:
-            raise ValueError(f"no such kind of fault: {self.kind!r}; there are {', '.join(FAULT_STATUS)}")
+        if self.kind not in _STATUS:
+            raise ValueError(f"no such kind of fault: {self.kind!r}; there are {', '.join(_STATUS)}")
         if self.on not in {"alerts", "token"} or (self.kind in TOKEN_FAULTS and self.on != "token"):
             raise ValueError(f"{self.kind!r} cannot strike on {self.on!r}")
-        if not (self.times is None or self.times > 0) or not 0 < self.fraction <= 1 or self.delay < 0:
-            raise ValueError("times and delay must be positive, fraction above 0 and at most 1")
+        if not (self.times is None or self.times > 0) or self.delay < 0:
+            raise ValueError("times and delay must be positive")
         if self.status is not None:
             HTTPStatus(self.status)
         if self.as_date and not isinstance(self.retry_after, int):
             raise ValueError(f"as_date needs retry_after in seconds, not {self.retry_after!r}")
 
     def strikes(self, on: str, title: str | None) -> bool:
-        """Tell whether this fault is for such a call, leaving `times` and `fraction` aside."""
+        """Say whether this fault is for such a call, leaving `times` aside."""
         return self.on == on and (self.title is None or fnmatchcase(title or "", self.title))
+
+    def reply(self, fail: Callable[[int], Reply], location: str) -> Reply:
+        """Return what the caller gets instead of the real answer. `fail` gives an error of this status."""
+        status = self.status or _STATUS[self.kind]
+        page = f"<!DOCTYPE html><html><body><h1>{status} from a gateway</h1></body></html>".encode()
+        replies = {
+            "reset": Reply(manner="reset"),
+            "hang": Reply(manner="close"),
+            "html": Reply(status, page, {"Content-Type": "text/html; charset=utf-8"}),
+            "foreign": json_reply(status, {"message": "Hello", "result": {"ok": True}}),
+            "redirect": Reply(status, headers={"Location": location}),
+            "empty": Reply(status),
+        }
+        reply = replies.get(self.kind) or fail(status)
+        if self.retry_after is None:
+            return reply
+        until = math.ceil(time.time() + float(self.retry_after)) if self.as_date else None
+        after = formatdate(until, usegmt=True) if until else str(self.retry_after)
+        return replace(reply, headers={**reply.headers, "Retry-After": after})
+
+    def alter(self, grant: Grant) -> Grant:
+        """Return what the token shall say."""
+        changes: dict[str, dict[str, Any]] = {
+            "wrong-audience": {"audience": "https://graph.microsoft.com"},
+            "no-role": {"roles": ()},
+            "other-tenant": {"tenant": token_endpoint.OTHER_TENANT},
+            "expires": {"lifetime": self.lifetime},
+        }
+        return replace(grant, **changes.get(self.kind, {}))
 
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """What can be changed while the simulator runs. The first fault of the list that strikes is the one."""
+    """What can be changed while the simulator runs. The first fault of the list that strikes counts."""
 
     latency: Delay = 0.0
     transit: Delay = 0.0
@@ -85,26 +117,18 @@ class Switches:
     def __post_init__(self) -> None:
         for low, high in (bounds(self.latency), bounds(self.transit)):
             if not 0 <= low <= high:
-                raise ValueError(
-                    f"a delay is a number of seconds or a lower and an upper one, not {low}, {high}"
-                )
+                raise ValueError(f"a delay is seconds, or a lower and an upper bound, not {low}, {high}")
         if self.known_events not in {"registered", "all"}:
             raise ValueError(f"known_events is 'registered' or 'all', not {self.known_events!r}")
 
-
-def alter(grant: Grant, fault: Fault | None) -> Grant:
-    """Return what the token shall say, as the fault wants it."""
-    match fault:
-        case Fault(kind="wrong-audience"):
-            return replace(grant, audience="https://graph.microsoft.com")
-        case Fault(kind="no-role"):
-            return replace(grant, roles=())
-        case Fault(kind="other-tenant"):
-            return replace(grant, tenant=token_endpoint.OTHER_TENANT)
-        case Fault(kind="expires"):
-            return replace(grant, lifetime=fault.lifetime)
-        case _:
-            return grant
+    def draw(self, on: str, title: str | None) -> tuple[Fault | None, "Switches"]:
+        """Return the fault that strikes such a call, if any, and the switches after it has struck."""
+        for index, fault in enumerate(self.faults):
+            if fault.strikes(on, title):
+                left = () if fault.times == 1 else (replace(fault, times=fault.times and fault.times - 1),)
+                rest = (*self.faults[:index], *left, *self.faults[index + 1 :])
+                return fault, replace(self, faults=rest)
+        return None, self
 
 
 def bounds(delay: Delay) -> tuple[float, float]:

@@ -4,12 +4,12 @@ A window is half open, `[t, t + window)`: two arrivals exactly `window` seconds 
 
 Every arrival counts, the refused ones too. Defender says only that calling too soon gives 429 again, not what
 a refused call does to the quota; we take the reading that is harder on the caller. So the rule is short: an
-arrival is one too many when the one `calls` places before it came less than `window` seconds earlier. And
+arrival is too many when the arrival `calls` places before it came less than `window` seconds earlier. And
 `violations` can check the judge from the log alone.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -51,15 +51,28 @@ class Violation:
 def violations(arrivals: Iterable[float], calls: int, window: float) -> list[Violation]:
     """Scan a whole log, in any order, for every rolling window that holds more than `calls` arrivals.
 
-    A window that holds too many can be moved to the right until it starts at an arrival without losing one:
-    so the windows that start at arrivals are all that need a look. Each arrival too many gives one violation.
+    Each arrival too many gives one violation.
     """
     times = sorted(arrivals)
-    found = []
+    return [
+        Violation(times[first], times[first + calls], end - first)
+        for first, end in _windows(times, window)
+        if end - first > calls
+    ]
+
+
+def fullest(arrivals: Iterable[float], window: float) -> int:
+    """Return the most arrivals in any rolling window."""
+    return max((end - first for first, end in _windows(sorted(arrivals), window)), default=0)
+
+
+def _windows(times: Sequence[float], window: float) -> Iterator[tuple[int, int]]:
+    """Yield each window that starts at an arrival: the index of this arrival, and that behind its last one.
+
+    A window can be moved to the right until it starts at an arrival without losing one: no other counts more.
+    """
     end = 0
-    for index, start in enumerate(times):
+    for first, start in enumerate(times):
         while end < len(times) and times[end] - start < window:  # a difference, as the judge takes it
             end += 1
-        if end - index > calls:
-            found.append(Violation(start, times[index + calls], end - index))
-    return found
+        yield first, end

@@ -13,11 +13,13 @@ from typing import Any, Self
 
 from dev import setup
 
+NO_PROXY = "127.0.0.1,localhost"
+
 _READY_SECONDS = 60
 _STOP_SECONDS = 15
 _POLL_SECONDS = 0.02
-# Waits until its standard input ends. That happens without a word only when the one who holds the other end
-# has died, however it died: then the process group ($1) is asked to end ($2), and made to.
+# Waits until its standard input ends. That happens without a word only when the process that holds the
+# other end has died, however it died: then the process group ($1) is asked to end ($2), and made to.
 _LEASH = 'read -r word && exit; kill -s "$2" -- "-$1"; sleep 5; kill -s KILL -- "-$1"'
 
 
@@ -26,8 +28,11 @@ class ChildError(Exception):
 
 
 def environment(settings: Mapping[str, str], *, shell: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return a child's whole environment: `settings` on a bare base, next to nothing of the shell's own."""
-    base = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    """Return a child's whole environment: `settings` on a bare base, next to nothing of the shell's own.
+
+    No proxy is for loopback, wherever a child may learn of a proxy from.
+    """
+    base = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "NO_PROXY": NO_PROXY}
     kept = {name: shell[name] for name in ("TMPDIR",) if name in shell}
     return base | kept | dict(settings)
 

@@ -1,6 +1,6 @@
 """Loads and calls functions through Microsoft's own azure-functions-runtime-v1, which needs Python 3.13.
 
-    python3.13 -I dev/runtime_v1.py < calls.json
+    python3.13 -I tests/checks/runtime_v1.py < calls.json
 
 It says what the platform's host says to the worker (init, load, invocation), without gRPC: the messages are
 plain objects with the names and fields of FunctionRpc.proto. stdin holds

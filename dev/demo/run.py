@@ -1,0 +1,191 @@
+"""The run of the demo: it posts each act, and compares every answer with Defender's own log."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from textwrap import shorten
+from typing import Any, NamedTuple
+
+import requests
+
+from dev.demo.acts import Delivery, afterwards, each_sender, fill
+from dev.demo.audit import Audit
+from dev.demo.screen import Screen
+from dev.simulator.judge import fullest
+from dev.stack.stack import Stack
+
+CALLS = 15
+MERGED_SECONDS = 6  # the app calls an alert merged when it is clearly older than the call
+_WAITING = (HTTPStatus.ACCEPTED, HTTPStatus.TOO_MANY_REQUESTS)
+_PROBLEM = "application/problem+json"
+_TRIES = 20
+_REASON_WIDTH = 110
+
+
+class Posted(NamedTuple):
+    """A delivery, the latest answer about it, and when it was posted (monotonic seconds)."""
+
+    delivery: Delivery
+    answer: requests.Response
+    at: float
+
+
+class Demo:
+    """Posts deliveries, shows what became of each, and keeps account."""
+
+    def __init__(self, stack: Stack, window: float, screen: Screen) -> None:
+        self.mismatches = 0
+        self._stack = stack
+        self._window = window
+        self._screen = screen
+        self._audit = Audit()
+        self._posted = 0
+        self._became: Counter[str] = Counter()
+
+    def run(self) -> None:
+        """Play the acts and sum up."""
+        started = time.monotonic()
+        say = self._screen.say
+        say(f"The senders post; {len(self._stack.hosts)} hosts share one window.", "bold")
+        self._screen.head()
+        self._play(each_sender())
+        say("A search with many hits takes what is left of the window; the next two find it full.", "bold")
+        late = self._play(fill(CALLS - self._used()))
+        say("Both come back when the answer said so.", "bold")
+        for posted in late:
+            self._settle(posted)
+        self._wait(started + MERGED_SECONDS)
+        say("Another event of an alert that is still open, and the very first payload once more.", "bold")
+        self._play(afterwards())
+        self._sum_up(time.monotonic() - started)
+
+    def _play(self, deliveries: Sequence[Delivery]) -> list[Posted]:
+        """Post each delivery and show what became of it; return those that have to wait."""
+        waiting = []
+        for delivery in deliveries:
+            host = self._stack.hosts[self._posted % len(self._stack.hosts)]
+            self._posted += 1
+            at = time.monotonic()
+            answer = self._stack.post(delivery.payload, host=host, key=delivery.sender, query=delivery.query)
+            posted = Posted(delivery, answer, at)
+            if answer.status_code in _WAITING:
+                self._show_waiting(posted)
+                waiting.append(posted)
+            else:
+                self._show(posted)
+                if delivery.full:
+                    self._report([f"{delivery.sender}: the window should have been full"])
+        return waiting
+
+    def _settle(self, posted: Posted) -> None:
+        """See a delivery that has to wait to its end, as its sender would: poll (202) or post again (429)."""
+        delivery, answer, at = posted
+        answered = at + answer.elapsed.total_seconds()
+        for _ in range(_TRIES):
+            self._wait(answered + float(answer.headers["Retry-After"]))
+            answered = time.monotonic()
+            if answer.status_code == HTTPStatus.ACCEPTED:
+                answer = self._stack.get(answer.headers["Location"])
+            else:
+                answer = self._stack.post(delivery.payload, key=delivery.sender, query=delivery.query)
+            if answer.status_code not in _WAITING:
+                break
+        self._show(Posted(delivery, answer, at))
+
+    def _show(self, posted: Posted) -> None:
+        """Show an answer that is final, and compare it with Defender's log."""
+        delivery, answer, _ = posted
+        document = answer.json()
+        alerts = document.get("alerts", [])
+        arrivals = self._stack.simulator("GET", "log")
+        defenders = {alert["id"]: alert for alert in self._stack.simulator("GET", "alerts")}
+        for alert in alerts:
+            self._line(posted, *_became(alert), alert["request"])
+        if not alerts:
+            self._line(posted, "refused", f"HTTP {answer.status_code}")
+            for reason in _reasons(document):
+                self._screen.say(f"  {reason}", "magenta")
+        self._report(self._audit.compare(delivery.expected, alerts, arrivals, defenders))
+        if bool(delivery.expected) != (answer.status_code == HTTPStatus.OK):
+            self._report([f"{delivery.sender}: HTTP {answer.status_code} was not expected"])
+        if not answer.ok and answer.headers["content-type"] != _PROBLEM:
+            self._report([f"{delivery.sender}: a refusal must be a problem document"])
+        self._screen.delivered()
+
+    def _show_waiting(self, posted: Posted) -> None:
+        """Show that a delivery has to wait. It is compared when it has ended."""
+        delivery, answer, _ = posted
+        after = answer.headers.get("Retry-After", "")
+        accepted = answer.status_code == HTTPStatus.ACCEPTED
+        detail = f"HTTP {answer.status_code}, again in {after} s"
+        self._line(posted, "waiting" if accepted else "full", detail)
+        alerts = answer.json().get("alerts", [])
+        sending = [(alert["waitingFor"] or {}).get("what") == "answer" for alert in alerts]
+        if not delivery.full and not (sending and all(sending)):  # a host's timer may have been faster
+            self._report([f"{delivery.sender}: it had to wait, though the window was open"])
+        if not after.isdecimal() or not 0 < int(after) <= self._window + 1:
+            self._report([f"{delivery.sender}: Retry-After is {after!r}"])
+        if accepted and not answer.headers.get("Location", "").startswith("http"):
+            self._report([f"{delivery.sender}: a 202 needs an absolute Location"])
+
+    def _line(
+        self, posted: Posted, became: str, detail: str, request: Mapping[str, str] | None = None
+    ) -> None:
+        self._became[became] += 1
+        alert = request or {}
+        self._screen.line(
+            [posted.delivery.sender, became, alert.get("severity", ""), alert.get("title", ""), detail],
+            seconds=time.monotonic() - posted.at,
+            used=self._used(),
+        )
+
+    def _wait(self, end: float) -> None:
+        """Wait until `end` on the monotonic clock, and show how the window empties meanwhile."""
+        while (left := end - time.monotonic()) > 0:
+            self._screen.window(self._used(), f"the next try in {left:.0f} s")
+            time.sleep(min(left, 0.25))
+
+    def _used(self) -> int:
+        """Return how many calls Defender has seen within the window that ends now."""
+        since = time.monotonic() - self._window
+        return sum(arrival["at"] > since for arrival in self._stack.simulator("GET", "log"))
+
+    def _report(self, mismatches: Iterable[str]) -> None:
+        for mismatch in mismatches:
+            self.mismatches += 1
+            self._screen.problem(mismatch)
+
+    def _sum_up(self, seconds: float) -> None:
+        """Show the totals, and the calls in the log that no answer accounts for."""
+        log = self._stack.simulator("GET", "log")
+        most = fullest((arrival["at"] for arrival in log if arrival["judged"]), self._window)
+        self._report(self._audit.unaccounted(log))
+        if self._stack.simulator("GET", "violations") or most > CALLS:
+            self._report([f"up to {most} calls came in {self._window:g} s, {CALLS} are allowed"])
+        say = self._screen.say
+        became = ", ".join(f"{count} {word}" for word, count in self._became.items())
+        say(f"Posted {self._posted} deliveries in {seconds:.0f} s: {became}.", "bold")
+        say(f"Defender's own log: {len(log)} calls; the answers tell of {self._audit.calls}.")
+        say(f"At most {most} calls in any {self._window:g} s, {CALLS} are allowed.")
+        if self.mismatches:
+            self._screen.problem(f"{self.mismatches} of these lines do not agree with Defender's log.")
+        else:
+            say("Every line agrees with Defender's log.", "bold green")
+
+
+def _became(alert: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the word for what became of an alert, and the alert's id or Defender's words."""
+    if alert["status"] != "created":
+        error = alert["error"] or {}
+        missing = error.get("status") == HTTPStatus.NOT_FOUND
+        return "not found" if missing else alert["status"], f"{error.get('code')}: {error.get('message')}"
+    word = "known" if alert["duplicate"] else "merged" if alert["merged"] else "created"
+    return word, alert["alert"]["id"]
+
+
+def _reasons(document: Mapping[str, Any]) -> list[str]:
+    """Return what a problem document says is wrong."""
+    problems = [problem for refused in document.get("refused", []) for problem in refused["problems"]]
+    reasons = [f"{each['field']}: {each['detail']}" for each in problems] or [str(document.get("detail"))]
+    return [shorten(reason, _REASON_WIDTH, placeholder=" …") for reason in reasons]

@@ -1,0 +1,4 @@
+"""Microsoft Defender for Endpoint on this machine, with the rate limit, the faults and a log of every call.
+
+May import `dev.stack`, for the server on loopback and the token endpoint.
+"""

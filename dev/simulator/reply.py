@@ -1,0 +1,35 @@
+"""What the simulator sends: an answer as bytes, and the manner in which it goes over the wire."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from dev.simulator.rules import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer. Without a `status` nothing is sent. `pace` is the seconds between the bytes of a trickle."""
+
+    status: int | None = None
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    code: str | None = None
+    manner: Literal["whole", "trickle", "truncated", "close", "reset"] = "whole"
+    pace: float = 0.0
+
+
+def json_reply(status: int, value: Any) -> Reply:
+    """Return an answer with `value` as its body."""
+    body = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
+    return Reply(status, body, {"Content-Type": "application/json; charset=utf-8"})
+
+
+def error_reply(refused: Refused) -> Reply:
+    """Return an error in Defender's shape; `target` is the id to quote to Microsoft."""
+    error = {"code": refused.code, "message": refused.message, "target": str(uuid.uuid4())}
+    reply = json_reply(refused.status, {"error": error})
+    after = {} if refused.retry_after is None else {"Retry-After": str(refused.retry_after)}
+    return replace(reply, headers={**reply.headers, **after}, code=refused.code)
