@@ -50,9 +50,9 @@ def write(name: str, report: Report, found: Mapping[str, Any], folder: Path = FO
         "figures": [asdict(figure) for figure in report.figures],
         "data": report.data,
     }
-    (folder / f"{name}.json").write_text(json.dumps(document, default=list) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps(document, default=list) + "\n", "utf-8")
     for title, plot in report.plots.items():
-        (folder / f"{title}.svg").write_text(draw(plot, described(found, at)))
+        (folder / f"{title}.svg").write_text(draw(plot, described(found, at)), "utf-8")
 
 
 def write_table(names: list[str], folder: Path = FOLDER) -> None:
@@ -64,7 +64,7 @@ def write_table(names: list[str], folder: Path = FOLDER) -> None:
         path = folder / f"{name}.json"
         if not path.exists():
             continue
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text("utf-8"))
         line = described(document["machine"], document["measured"])
         if line != said and figures:
             parts.append(f"{said}\n\n{markdown(figures)}\n")
@@ -72,7 +72,7 @@ def write_table(names: list[str], folder: Path = FOLDER) -> None:
         said = line
         figures += [read(figure) for figure in document["figures"]]
     parts.append(f"{said}\n\n{markdown(figures)}\n")
-    (folder / "results.md").write_text("\n".join(parts))
+    (folder / "results.md").write_text("\n".join(parts), "utf-8")
 
 
 def read(document: Mapping[str, Any]) -> Figure:

@@ -28,11 +28,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from shared import problems
+from shared.loopback import is_loopback
 
 if TYPE_CHECKING:
     import requests
@@ -468,20 +468,13 @@ def check_url(url: str) -> None:
         raise _refused("it has a query or a fragment")
     if not host or parts.scheme not in {"http", "https"}:
         raise _refused("it is not an https URL")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise _refused(f"a token is sent only over https, not to http://{host}")
 
 
 def _refused(why: str) -> problems.SettingsError:
     what_to_do = "Give the API's base, such as https://api.security.microsoft.com"
     return problems.SettingsError([problems.Problem("DEFENDER_API_URL", f"{why}. {what_to_do}")])
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_text(value: object) -> bool:

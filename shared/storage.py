@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
+from shared.loopback import is_loopback
 from shared.problems import Busy, Conflict, Problem, SettingsError, TableRefused, Unavailable, WebhookError
 
 if TYPE_CHECKING:
@@ -286,17 +287,22 @@ class AzureTable:
         settings = self._settings
         try:
             if settings.connection_string:
-                return TableClient.from_connection_string(settings.connection_string, self._name, **options)
-            if settings.endpoint:
+                client = TableClient.from_connection_string(settings.connection_string, self._name, **options)
+            elif settings.endpoint:
                 credential: Any = _Credential(self._credential())
-                return TableClient(settings.endpoint, self._name, credential=credential, **options)
+                client = TableClient(settings.endpoint, self._name, credential=credential, **options)
+            else:
+                problem = Problem(
+                    "AzureWebJobsStorage", "missing: set it, or AzureWebJobsStorage__accountName"
+                )
+                raise SettingsError([problem])
         except ValueError:
             # The SDK's own message may quote the connection string.
             problem = Problem("AzureWebJobsStorage", "no usable connection string or table endpoint")
             raise SettingsError([problem]) from None
-        raise SettingsError(
-            [Problem("AzureWebJobsStorage", "missing: set it, or AzureWebJobsStorage__accountName")]
-        )
+        # A proxy that the environment names is for other machines: this one's emulator it could not even reach.
+        transport.session.trust_env = not is_loopback(urlsplit(client.url).hostname or "")
+        return client
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

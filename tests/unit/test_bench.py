@@ -201,10 +201,10 @@ def test_a_record_can_be_read_back(tmp_path: Path) -> None:
     plot = Plot("t", "x", "y", [Line("ours", [(1.0, 1.0)])])
     record.write("burst", Report((figure,), {"runs": [1]}, {"burst": plot}), machine, tmp_path)
     record.write_table(["burst", "never measured"], tmp_path)
-    document = json.loads((tmp_path / "burst.json").read_text())
+    document = json.loads((tmp_path / "burst.json").read_text("utf-8"))
     assert [record.read(one) for one in document["figures"]] == [figure]
-    assert markdown([figure]) in (tmp_path / "results.md").read_text()
-    assert "some, 2 cores, Linux 6, Python 3.11.7" in (tmp_path / "burst.svg").read_text()
+    assert markdown([figure]) in (tmp_path / "results.md").read_text("utf-8")
+    assert "some, 2 cores, Linux 6, Python 3.11.7" in (tmp_path / "burst.svg").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ class Tenant:
             [self.folder / "bash", SHELL, *arguments],
             env={"PATH": str(self.folder)},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
 
@@ -306,7 +306,7 @@ def test_shellcheck_has_nothing_to_say() -> None:
     told = subprocess.run(  # noqa: S603 - of the virtual environment
         [Path(sys.executable).with_name("shellcheck"), "--severity=style", SHELL],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert (told.returncode, told.stdout) == (0, "")

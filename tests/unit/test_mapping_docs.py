@@ -46,7 +46,9 @@ def table(heading: str, first: str) -> list[str]:
 def shown(*arguments: str, environ: dict[str, str] | None = None, terminal: bool = False) -> tuple[int, str]:
     """Run `make map` and return its exit code and what it prints."""
     out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, width=200, highlight=False)
+    console = Console(
+        file=out, force_terminal=terminal, width=200, highlight=False, _environ={"TERM": "xterm"}
+    )
     return tool.main(arguments, environ or {}, console), out.getvalue()
 
 

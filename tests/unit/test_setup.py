@@ -15,8 +15,8 @@ import pytest
 from dev import setup
 from dev.stack import child
 
-MAKEFILE = (setup.ROOT / "Makefile").read_text()
-LOCK = json.loads((setup.ROOT / "dev" / "package-lock.json").read_text())
+MAKEFILE = (setup.ROOT / "Makefile").read_text("utf-8")
+LOCK = json.loads((setup.ROOT / "dev" / "package-lock.json").read_text("utf-8"))
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
 
 
@@ -28,7 +28,7 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         env=child.environment({}),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -37,7 +37,7 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def imported(path: Path) -> set[str]:
     """Return the first part of every name that a file imports absolutely."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found |= {name.name.partition(".")[0] for name in node.names}
         if isinstance(node, ast.ImportFrom) and not node.level:
@@ -55,7 +55,7 @@ def provided_by_the_requirements() -> set[str]:
     files = [setup.ROOT / "requirements.txt", setup.ROOT / "requirements-dev.txt"]
     names = re.compile(r"^[A-Za-z0-9][\w.-]*", re.MULTILINE)
     found: set[str] = set()
-    queue = [name for file in files for name in names.findall(file.read_text())]
+    queue = [name for file in files for name in names.findall(file.read_text("utf-8"))]
     while queue:
         if (name := normal(queue.pop())) not in found:
             found.add(name)
@@ -191,12 +191,12 @@ def test_a_node_that_is_too_old_or_lacks_npm_is_left_alone(
 
 def test_hooks_and_ci_call_the_commands_of_the_makefile() -> None:
     """CI and the commit hooks run what a developer runs by hand, and nothing else."""
-    config = (setup.ROOT / ".pre-commit-config.yaml").read_text()
+    config = (setup.ROOT / ".pre-commit-config.yaml").read_text("utf-8")
     script = setup.ROOT / ".ci" / "run"
     entries = re.findall(r"entry: make (\w+)", config)
     assert len(entries) == config.count("id:")
     assert set(entries) <= TARGETS
-    assert set(re.findall(r"^make (\w+)", script.read_text(), re.MULTILINE)) == {"test", "lint"}
+    assert set(re.findall(r"^make (\w+)", script.read_text("utf-8"), re.MULTILINE)) == {"test", "lint"}
     assert script.stat().st_mode & 0o111
 
 

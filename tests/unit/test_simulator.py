@@ -914,12 +914,12 @@ def test_the_token_endpoint_can_fail_without_defender_failing(simulator: Simulat
 
 
 def test_the_real_credential_gets_a_token_here(simulator: Simulator) -> None:
-    """`ManagedIdentityCredential`, told by environment only, gets a token for both kinds of identity."""
+    """The app's own credential, told by environment only, gets a token for both kinds of identity."""
     script = """
-import sys
-from azure.identity import ManagedIdentityCredential
+import os, sys
+from shared import identity
 for client_id in (None, sys.argv[1]):
-    with ManagedIdentityCredential(client_id=client_id) as credential:
+    with identity.credential(os.environ, client_id) as credential:
         print(credential.get_token(sys.argv[2]).token)
         print(credential.get_token(sys.argv[2]).token)
 """
@@ -951,17 +951,18 @@ def test_the_command_says_where_it_is_and_ends_on_a_signal(number: signal.Signal
     """One line of JSON when ready; exit code 0 and silence at the end, also while a call hangs."""
     command = [sys.executable, "-m", "dev.simulator", "--calls", "2", "--latency", "0,0.001",
                "--known-events", "all"]  # fmt: skip
+    ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # past the shell's proxies
     with subprocess.Popen(  # noqa: S603 - our own interpreter
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         assert ready["environment"]["DEFENDER_API_URL"] == ready["url"]
-        with urllib.request.urlopen(f"{ready['url']}/_simulator/health", timeout=LIMIT) as answer:
+        with ask(f"{ready['url']}/_simulator/health", timeout=LIMIT) as answer:
             assert json.load(answer) == {"status": "pass"}
         hang = json.dumps({"faults": [{"kind": "hang"}]}).encode()
         url = f"{ready['url']}/_simulator/switches"
-        with urllib.request.urlopen(urllib.request.Request(url, hang, method="PUT"), timeout=LIMIT) as answer:
+        with ask(urllib.request.Request(url, hang, method="PUT"), timeout=LIMIT) as answer:
             assert answer.status == 200
         process.send_signal(number)
         rest, errors = process.communicate(timeout=LIMIT)
