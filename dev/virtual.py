@@ -43,7 +43,7 @@ from shared.settings import Settings
 from shared.storage import Delete, Operation, Row, ServerClock
 
 _T = TypeVar("_T")
-EPOCH = 1_790_000_000.0
+EPOCH = 1_772_700_000.0  # 2026-03-05, the day after the events of samples.py
 ORIGIN = "https://app.example"
 
 

@@ -124,7 +124,13 @@ class OneAlert:
     alert: alert.Alert
 
     def apply(
-        self, documents: list[object], *, source: str | None, defaults: "Mapping[str, str]", max_alerts: int
+        self,
+        documents: list[object],
+        *,
+        source: str | None,
+        defaults: "Mapping[str, str]",
+        max_alerts: int,
+        now: float | None = None,
     ) -> Outcome:
         """Return the alert."""
         return Outcome("defender", (Mapped(0, self.alert, (), False, {}),), (), None)

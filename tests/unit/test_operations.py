@@ -583,18 +583,12 @@ def test_portions_replayed_at_once_replay_each_alert_once(seed: int) -> None:
 ACME = {"acme": {"host": DEVICE, "when": "2026-03-04T05:06:07.1234567Z", "no": 7, "rule": "Beacon"}}
 ACME_MAPPING = {
     "title": "Acme",
-    "when": "has(@, 'acme')",
+    "recognise": "acme",
     "fields": {
-        "machineId": ["acme.host"],
-        "eventTime": ["acme.when"],
-        "reportId": ["acme.no"],
-        "title": ["acme.rule"],
-    },
-    "otherwise": {
-        "severity": ["'High'"],
-        "category": ["'Malware'"],
-        "description": ["'Acme saw it.'"],
-        "recommendedAction": ["'Look at it.'"],
+        "machineId": "acme.host",
+        "eventTime": "acme.when",
+        "reportId": "acme.no",
+        "title": "acme.rule",
     },
 }
 

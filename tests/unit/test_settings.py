@@ -127,7 +127,7 @@ def read_by_the_code() -> set[str]:
                 and isinstance(node.value, str)
                 and re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", node.value)
             }
-    return found - platforms
+    return {name for name in found - platforms if not name.startswith("TCP_")}  # options of a socket
 
 
 def in_the_template() -> dict[str, str]:
