@@ -2,7 +2,8 @@
 
 import azure.functions as func
 
-from shared import app, reply
+from shared import app
+from shared.web import reply
 
 
 def main(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the binding's name

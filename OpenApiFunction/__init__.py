@@ -2,7 +2,8 @@
 
 import azure.functions as func
 
-from shared import openapi, reply, settings
+from shared import settings
+from shared.web import openapi, reply
 
 
 def main(req: func.HttpRequest) -> func.HttpResponse:

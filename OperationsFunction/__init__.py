@@ -2,7 +2,9 @@
 
 import azure.functions as func
 
-from shared import app, operations, reply
+from shared import app
+from shared.operations import routes
+from shared.web import reply
 
 
 def main(req: func.HttpRequest) -> func.HttpResponse:
@@ -10,7 +12,7 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
     path = req.route_params.get("rest", "")
     # The URL, not `req.params`: an empty parameter does not arrive there, and `discard?source=a&title=` would
     # be `discard?source=a`.
-    answer = reply.guarded(lambda: operations.handle(app.operator(), req.method, path, req.url))
+    answer = reply.guarded(lambda: routes.handle(app.operator(), req.method, path, req.url))
     return func.HttpResponse(
         answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type
     )

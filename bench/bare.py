@@ -15,11 +15,12 @@ from azure.core import MatchConditions
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient
 
-from shared import ledger, window
 from shared.alerts.alert import Alert
-from shared.defender import Answer
-from shared.ledger import Delivery, Entry
-from shared.storage import Delete, Insert, Operation, Replace, Value
+from shared.clients.defender import Answer
+from shared.ledger import ledger
+from shared.ledger.ledger import Delivery, Entry
+from shared.sending import window
+from shared.table.storage import Delete, Insert, Operation, Replace, Value
 
 MARK = "0123456789abcdef"
 _LOOK_ROWS = 2 * 15 + 1

@@ -19,7 +19,7 @@ from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, inside
 from dev import samples
 from dev.stack.stack import Stack
-from shared import ledger
+from shared.ledger import ledger
 
 HOSTS, SENDERS = 4, 64
 THREADS = SENDERS // HOSTS

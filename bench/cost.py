@@ -23,8 +23,8 @@ from bench.ground import BenchError
 from bench.table_operations import created
 from dev import samples
 from dev.virtual import EPOCH, ORIGIN, Faults, Host, World
-from shared.reply import Reply
 from shared.settings import Settings
+from shared.web.reply import Reply
 
 HOURS_A_MONTH = 730.0
 _TIMER_SECONDS = 30.0

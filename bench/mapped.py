@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.ground import BenchError
+from shared.errors import WebhookError
 from shared.mapping.mappings import Mappings
 from shared.payload import body as payload
-from shared.problems import WebhookError
 
 EVENTS = 100
 """Events that a delivery may carry, as in the app's settings."""

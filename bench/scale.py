@@ -16,12 +16,12 @@ from bench.table_operations import created
 from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import Faults, Host, World
-from shared import ledger
 from shared.alerts.alert import Alert
-from shared.defender import Answer
-from shared.problems import Conflict
+from shared.clients.defender import Answer
+from shared.errors import Conflict
+from shared.ledger import ledger
 from shared.settings import Settings
-from shared.storage import Operation
+from shared.table.storage import Operation
 
 WINDOW, MARGIN, LATENCY, CALLS = 60.0, 0.25, 1.0, 15
 _TABLE = (0.0025, 0.025)  # each way

@@ -8,9 +8,9 @@ from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form
 from dev import samples
 from dev.virtual import Faults, Host, World
-from shared.defender import Answer
-from shared.gateway import Gateway
+from shared.clients.defender import Answer
 from shared.settings import Settings
+from shared.webhook.gateway import Gateway
 
 _ORIGIN = "http://127.0.0.1"
 _STRAIGHT, _WAITING = 15, 60

@@ -47,8 +47,9 @@ def main(pairs: int) -> dict[str, tuple[list[float], list[float]]]:
     import CreateAlertFunction  # noqa: PLC0415 - as above
     from bench.bare import Floor, accepted  # noqa: PLC0415 - as above
     from dev import samples  # noqa: PLC0415 - as above
-    from shared import app, settings, window  # noqa: PLC0415 - as above
-    from shared.dispatch import Look  # noqa: PLC0415 - as above
+    from shared import app, settings  # noqa: PLC0415 - as above
+    from shared.sending import window  # noqa: PLC0415 - as above
+    from shared.sending.dispatcher import Look  # noqa: PLC0415 - as above
 
     found, gateway = settings.current(), app.gateway()
     table, policy = gateway.dispatcher.table, gateway.dispatcher.policy

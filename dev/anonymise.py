@@ -19,10 +19,10 @@ from urllib.parse import quote_plus, unquote_plus
 
 from dev import approve
 from dev.lookalike import LookAlikes, words
+from shared.errors import WebhookError
 from shared.mapping.mappings import Mappings
 from shared.payload import body as payload
 from shared.payload.body import Number
-from shared.problems import WebhookError
 
 _SHARED = Path(__file__).resolve().parent.parent / "shared"
 _PACKAGES = ("alerts", "payload", "mapping")  # what a mapping can depend on

@@ -27,11 +27,11 @@ from rich.console import Console
 from rich.syntax import Syntax
 
 from shared.alerts import alert
+from shared.errors import WebhookError
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
 from shared.mapping.outcome import Outcome
 from shared.payload import body as payload
-from shared.problems import WebhookError
 
 PAIRS = Path(__file__).resolve().parent.parent / "tests" / "mappings"
 MAX_BYTES = 1_048_576

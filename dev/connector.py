@@ -2,10 +2,10 @@
 
     python -m dev.connector
 
-writes `integrations/power-platform/apiDefinition.swagger.json` from `shared/openapi.json`. It holds the senders' two
-operations, with everything inlined: Swagger 2.0 ignores what stands beside a `$ref`, and the designer shows what
-stands there. Patterns and formats are left out: the designer reads a `date-time` as a moment and writes it anew,
-with fewer digits than Defender looks the event up by.
+writes `integrations/power-platform/apiDefinition.swagger.json` from `shared/web/openapi.json`. It holds the two
+operations of the senders, with everything inlined: Swagger 2.0 ignores what stands beside a `$ref`, and the
+designer shows what stands there. Patterns and formats are left out: the designer reads a `date-time` as a moment
+and writes it anew, with fewer digits than Defender looks the event up by.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 
 from dev.setup import ROOT
 
-CONTRACT = ROOT / "shared" / "openapi.json"
+CONTRACT = ROOT / "shared" / "web" / "openapi.json"
 TARGET = ROOT / "integrations" / "power-platform" / "apiDefinition.swagger.json"
 DOCUMENTATION = "https://learn.microsoft.com/defender-endpoint/api/create-alert-by-reference"
 PRIVACY = "https://www.microsoft.com/privacy/privacystatement"

@@ -22,10 +22,10 @@ from rich.text import Text
 
 from dev import anonymise, approve
 from shared.alerts import alert
+from shared.errors import Problem, WebhookError
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
 from shared.mapping.outcome import Mapped, Outcome, Refused
-from shared.problems import Problem, WebhookError
 
 _USAGE = 'Name a payload: make map FILE=payload.json [SOURCE=splunk] [ARGS="severity=High"]'
 _ANONYMISE = "--anonymise"

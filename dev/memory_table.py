@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.problems import Conflict, TableRefused
-from shared.storage import MAX_OPERATIONS, Delete, Insert, Merge, Operation, Replace, Row
+from shared.errors import Conflict, TableRefused
+from shared.table.storage import MAX_OPERATIONS, Delete, Insert, Merge, Operation, Replace, Row
 
 _NO_KEY = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 

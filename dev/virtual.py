@@ -30,17 +30,20 @@ from typing import Any, Literal, NoReturn, TypeVar, cast
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from dev.memory_table import MemoryTable, StrictTable
-from shared import defender, ledger, reply, window
-from shared.defender import Answer
-from shared.dispatch import Dispatch
-from shared.gateway import Gateway
+from shared.clients import defender
+from shared.clients.defender import Answer
+from shared.errors import Busy, Conflict, TableRefused, TokenError, Unavailable
+from shared.ledger import ledger
 from shared.mapping import mappings as mapping
-from shared.outcome import Clocks, Outcomes
-from shared.patience import PatientTable
-from shared.problems import Busy, Conflict, TableRefused, TokenError, Unavailable
-from shared.reply import Reply
+from shared.sending import window
+from shared.sending.dispatcher import Dispatch
+from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
-from shared.storage import Delete, Operation, Row, ServerClock
+from shared.table.patience import PatientTable
+from shared.table.storage import Delete, Operation, Row, ServerClock
+from shared.web import reply
+from shared.web.reply import Reply
+from shared.webhook.gateway import Gateway
 
 _T = TypeVar("_T")
 EPOCH = 1_772_700_000.0  # 2026-03-05, the day after the events of samples.py

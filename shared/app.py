@@ -9,17 +9,20 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from shared import identity, journal, ledger, settings, storage, window
-from shared.defender import Defender
-from shared.dispatch import Dispatch
-from shared.gateway import FAIL, Gateway
+from shared import identity, log, settings
+from shared.clients.defender import Defender
+from shared.errors import SettingsError
+from shared.ledger import ledger
 from shared.mapping import mappings as mapping
-from shared.operations import Operator
-from shared.outcome import Clocks, Outcomes
-from shared.patience import PatientTable
-from shared.problems import SettingsError
-from shared.reply import Reply
+from shared.operations.routes import Operator
+from shared.sending import window
+from shared.sending.dispatcher import Dispatch
+from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
+from shared.table import storage
+from shared.table.patience import PatientTable
+from shared.web.reply import Reply
+from shared.webhook.gateway import FAIL, Gateway
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -54,7 +57,7 @@ def health() -> Reply:
     try:
         return gateway().health()
     except SettingsError as error:
-        journal.problem("settings", error)
+        log.problem("settings", error)
         return FAIL
 
 
@@ -109,7 +112,7 @@ def assemble(found: Settings, *, workers: int, rules: ledger.Rules | None = None
     )
     mappings = mapping.load(found.mappings_path)
     for broken in mappings.broken:
-        journal.problem("mapping broken, ours of that name is used if there is one", SettingsError([broken]))
+        log.problem("mapping broken, ours of that name is used if there is one", SettingsError([broken]))
     return Gateway(
         settings=found,
         mappings=mappings,

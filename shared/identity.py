@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from shared import problems
+from shared import errors
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
@@ -102,10 +102,10 @@ class TokenSource:
                 return held
         try:
             return asked.result(timeout)
-        except problems.TokenError as error:
-            raise problems.TokenError(error.detail) from None  # an error of its own for each caller
+        except errors.TokenError as error:
+            raise errors.TokenError(error.detail) from None  # an error of its own for each caller
         except TimeoutError:
-            raise problems.TokenError(
+            raise errors.TokenError(
                 f"The identity gave no token for {self._scope} in {timeout:g} s. "
                 "If this goes on, restart the app and see whether its identity is still there."
             ) from None
@@ -129,7 +129,7 @@ class TokenSource:
             try:
                 worker.start()
             except RuntimeError as error:  # out of threads, or the process is ending
-                self._asked.set_exception(problems.TokenError(self._explain(error)))
+                self._asked.set_exception(errors.TokenError(self._explain(error)))
         return self._asked
 
     def _work(self, asked: "Future[str]") -> None:
@@ -142,7 +142,7 @@ class TokenSource:
                 raise ValueError  # no HTTP header can carry it  # noqa: TRY301  told like all the others
             claims = _claims(held)
         except Exception as error:  # noqa: BLE001  the SDK promises no set of errors
-            asked.set_exception(problems.TokenError(self._explain(error)))
+            asked.set_exception(errors.TokenError(self._explain(error)))
             return
         with self._lock:
             self._held, self._claims = held, claims

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from shared import defender
-from shared.problems import Problem, SettingsError
+from shared.clients import defender
+from shared.errors import Problem, SettingsError
 
 _STORAGE_PREFIXES = ("AlertStorage", "AzureWebJobsStorage")
 _T = TypeVar("_T")

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from shared.gateway import Gateway
+    from shared.webhook.gateway import Gateway
 
 _WORKER_THREADS = 16
 
@@ -26,7 +26,8 @@ def main() -> None:
     time.time = lambda: true_time() + given.wall_offset
 
     from dev.stack import host  # noqa: PLC0415 - after the clock was set
-    from shared import app, ledger, settings  # noqa: PLC0415 - after the clock was set
+    from shared import app, settings  # noqa: PLC0415 - after the clock was set
+    from shared.ledger import ledger  # noqa: PLC0415 - after the clock was set
 
     @functools.cache
     def gateway() -> "Gateway":

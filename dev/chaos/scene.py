@@ -22,9 +22,9 @@ from dev.stack.azurite import Azurite
 from dev.stack.proxy import Proxy, Watch
 from dev.stack.stack import Host, Stack
 from dev.virtual import unsound
-from shared import ledger
+from shared.ledger import ledger
 from shared.settings import Settings, StorageSettings
-from shared.storage import AzureTable
+from shared.table.storage import AzureTable
 
 CALLS = 15
 _MOST_HOSTS = 32

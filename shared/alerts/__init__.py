@@ -1,4 +1,4 @@
 """The eight fields of an alert: what they may be, in which words, and every problem at once.
 
-Imports nothing of ours but `problems`.
+Imports nothing of ours but `errors`.
 """

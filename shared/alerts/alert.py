@@ -16,7 +16,7 @@ from shared.alerts import event_time, vocabulary
 from shared.alerts import text as texts
 from shared.alerts.placeholder import unfilled
 from shared.alerts.text import GUID
-from shared.problems import Problem
+from shared.errors import Problem
 
 cut, shown, units = texts.cut, texts.shown, texts.units
 

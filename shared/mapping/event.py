@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shared.errors import Problem
 from shared.payload.grouping import Group
 from shared.payload.paths import Node
-from shared.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)

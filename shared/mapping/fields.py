@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from shared.alerts import alert, title, vocabulary
 from shared.alerts.placeholder import unfilled
+from shared.errors import Problem
 from shared.mapping import defaults, references
 from shared.mapping.event import Event
 from shared.mapping.source import Place, Rule, Source
@@ -14,7 +15,6 @@ from shared.payload.grouping import Text, order
 from shared.payload.paths import Node, find, shown
 from shared.payload.scan import Scan
 from shared.payload.values import texts as texts_of
-from shared.problems import Problem
 
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
 _MAX_TEXT = 4_096

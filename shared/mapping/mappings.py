@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shared import problems
+from shared import errors
 from shared.alerts import alert
+from shared.errors import Problem
 from shared.mapping import source as files
 from shared.mapping.outcome import Outcome
 from shared.mapping.recognition import Recognition
 from shared.mapping.run import Run, TooManySteps
 from shared.mapping.source import Source
-from shared.problems import Problem
 
 _OURS = Path(__file__).parent / "sources"
 
@@ -63,7 +63,7 @@ class Mappings:
             for index, document in enumerate(documents):
                 run.open(run.node(document, (None, index) if len(documents) > 1 else None), named, ())
         except TooManySteps:
-            raise problems.PayloadTooLarge(
+            raise errors.PayloadTooLarge(
                 "The body is too large to be mapped in a moment. Send fewer or smaller events at a time."
             ) from None
         return run.outcome(named)
@@ -73,7 +73,7 @@ class Mappings:
         if found is None or found.is_envelope:
             near = difflib.get_close_matches(name.strip().lower(), self.names(), 3)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            raise problems.RequestError(
+            raise errors.RequestError(
                 f"There is no source {alert.shown(name)}.{hint} Leave source out to have the payload recognised."
             )
         return found

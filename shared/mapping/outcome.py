@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.alerts.alert import Alert
-from shared.problems import Problem
+from shared.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)

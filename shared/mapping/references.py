@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from shared.alerts import alert
+from shared.errors import Problem
 from shared.mapping.defaults import Row
 from shared.mapping.event import Event
 from shared.payload import grouping, hunting, names
 from shared.payload.grouping import Finding, Group
 from shared.payload.values import texts as texts_of
-from shared.problems import Problem
 
 _ADVICE = {
     "machineId": "Nothing says which one is the event's. Send the one DeviceId that belongs to the ReportId, or one"

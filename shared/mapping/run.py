@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared import problems
+from shared import errors
 from shared.alerts import alert
+from shared.errors import Problem
 from shared.mapping import own, python
 from shared.mapping.event import Event
 from shared.mapping.fields import Draft, holds
@@ -24,7 +25,6 @@ from shared.payload.body import Number
 from shared.payload.grouping import MACHINE, Group
 from shared.payload.paths import Node, Place, find
 from shared.payload.reader import Reader
-from shared.problems import Problem
 
 STEPS, STEPS_PER_EVENT = 400_000, 4_000
 """What a delivery may cost, in values walked over and the like: half a million take about a second."""
@@ -240,7 +240,7 @@ class Run:
     def _next(self) -> int:
         """Return the number of the next event. Raises `PayloadTooLarge` if it is one too many."""
         if self._events >= self._max_alerts:
-            raise problems.PayloadTooLarge(
+            raise errors.PayloadTooLarge(
                 f"The body carries more than {self._max_alerts:,} events (MAX_ALERTS_PER_DELIVERY)."
                 " Send fewer at a time."
             )

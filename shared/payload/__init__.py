@@ -1,4 +1,4 @@
 """What a payload holds: its JSON, the references of events in it, and the texts said of them.
 
-Imports `alerts` and `problems`.
+Imports `alerts` and `errors`.
 """

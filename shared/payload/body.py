@@ -17,7 +17,7 @@ import re
 from array import array
 from typing import Any
 
-from shared import problems
+from shared import errors
 from shared.payload import compression, form
 
 MAX_DEPTH = 64
@@ -72,7 +72,7 @@ def read(body: bytes, *, max_bytes: int, content_encoding: str = "") -> list[Any
     """
     text = _decoded(compression.opened(body, max_bytes=max_bytes, content_encoding=content_encoding))
     if not text.strip():
-        raise problems.PayloadError("The body is empty. Send the event as a JSON object.")
+        raise errors.PayloadError("The body is empty. Send the event as a JSON object.")
     fields = form.opened(text)
     if isinstance(fields, dict):
         return [fields]
@@ -84,7 +84,7 @@ def parse(text: str) -> Any:
     try:
         value, end = _DECODER.raw_decode(text, _GAP.match(text).end())  # type: ignore[union-attr]  # matches ""
         _refuse_too_deep(text[:end])
-    except (ValueError, RecursionError, _NotANumberError, problems.PayloadError):
+    except (ValueError, RecursionError, _NotANumberError, errors.PayloadError):
         return None
     return None if text[end:].strip() else value
 
@@ -115,7 +115,7 @@ def embedded(text: str) -> Any:
         try:
             value, end = _DECODER.raw_decode(text, at)
             _refuse_too_deep(text[at:end])
-        except (ValueError, RecursionError, _NotANumberError, problems.PayloadError):
+        except (ValueError, RecursionError, _NotANumberError, errors.PayloadError):
             at, tries = text.find("{", at + 1), tries - 1
         else:
             found.append(value)
@@ -126,31 +126,29 @@ def embedded(text: str) -> Any:
 def _decoded(body: bytes) -> str:
     for signature, what in _SIGNATURES:
         if body.startswith(signature):
-            raise problems.PayloadError(f"The body {what}.")
+            raise errors.PayloadError(f"The body {what}.")
     if _MULTIPART.match(body):
-        raise problems.PayloadError(
+        raise errors.PayloadError(
             "The body is multipart/form-data. Send the JSON itself as the body, or as the field json of a form"
             " (application/x-www-form-urlencoded)."
         )
     head = body[:4]
     if b"\x00" in head[:2]:  # JSON starts with an ASCII character: a NUL beside it is the other half
-        raise problems.PayloadError(
-            "The body is UTF-16 or UTF-32 without a byte order mark. Send it as UTF-8."
-        )
+        raise errors.PayloadError("The body is UTF-16 or UTF-32 without a byte order mark. Send it as UTF-8.")
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         where = _position(body[: error.start].decode("utf-8-sig", "replace"))
         if error.reason == "unexpected end of data":
-            raise problems.PayloadError(
+            raise errors.PayloadError(
                 f"The body ends in the middle of a character, at {where}: it was cut off. Send it whole."
             ) from None
         if compression.is_binary(body):
-            raise problems.PayloadError(
+            raise errors.PayloadError(
                 "The body is no text: it is compressed, encrypted or in a binary format. Send the JSON itself, in"
                 " UTF-8."
             ) from None
-        raise problems.PayloadError(
+        raise errors.PayloadError(
             f"The body is not UTF-8: byte 0x{body[error.start]:02X} at {where} looks like Windows-1252 or"
             f" Latin-1. Send it as UTF-8. {_POWERSHELL}."
         ) from None
@@ -164,7 +162,7 @@ def _documents(text: str) -> list[Any]:
         try:
             documents = _decode_all(mended)
         except json.JSONDecodeError:
-            raise problems.PayloadError(_explained(text, error)) from None
+            raise errors.PayloadError(_explained(text, error)) from None
         except RecursionError:
             raise _too_deep() from None
     except RecursionError:
@@ -184,12 +182,12 @@ def _decode_all(text: str) -> list[Any]:
             value, end = _DECODER.raw_decode(text, at)
         except _NotANumberError as error:
             where = next((m.start() for m in _CONSTANT.finditer(text) if m.group(1)), at)
-            raise problems.PayloadError(
+            raise errors.PayloadError(
                 f"{error} at {_position(text[:where])} is not JSON. Send null, or the number as text."
             ) from None
         documents.append(value)
         if len(documents) > MAX_DOCUMENTS:
-            raise problems.PayloadTooLarge(
+            raise errors.PayloadTooLarge(
                 f"The body holds more than {MAX_DOCUMENTS:,} JSON values in a row. Send fewer at a time."
             )
         if len(documents) > 1 and not isinstance(value, dict | list):
@@ -238,7 +236,7 @@ def _refuse_half_pairs(value: Any) -> None:
         elif isinstance(item, list):
             waiting.extend((key, inner) for inner in item)
         elif isinstance(item, str) and not _encodable(item):
-            raise problems.PayloadError(
+            raise errors.PayloadError(
                 f"Near the key {_shown(key)} stands half a surrogate pair (\\ud800 to \\udfff): its text was"
                 " cut in the middle of a character, an emoji for instance. Cut it elsewhere or leave it out."
             )
@@ -252,10 +250,8 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _too_deep() -> problems.PayloadError:
-    return problems.PayloadError(
-        f"The JSON is nested more than {MAX_DEPTH} levels deep. Send the event flat."
-    )
+def _too_deep() -> errors.PayloadError:
+    return errors.PayloadError(f"The JSON is nested more than {MAX_DEPTH} levels deep. Send the event flat.")
 
 
 def _position(before: str) -> str:
@@ -281,7 +277,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         for key, value in pairs:
             # Numbers are compared as they were written, and never with text: 1 is not "1".
             if (type(value), value) != (type(found[key]), found[key]):
-                raise problems.PayloadError(
+                raise errors.PayloadError(
                     f"The key {_shown(key)} is there twice with different values. Send it once."
                 )
     return found

@@ -7,7 +7,7 @@ senders and proxies get the header wrong.
 import re
 import zlib
 
-from shared.problems import PayloadError, PayloadTooLarge
+from shared.errors import PayloadError, PayloadTooLarge
 
 _GZIP, _DEFLATE = "gzip", "deflate"
 _SIGNATURES = (

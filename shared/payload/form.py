@@ -3,7 +3,7 @@
 import re
 from urllib.parse import parse_qsl
 
-from shared.problems import PayloadError
+from shared.errors import PayloadError
 
 _CARRIERS = ("json", "payload", "body", "data", "event")
 """Fields that hold the event as JSON. One of the first two is always read as such."""

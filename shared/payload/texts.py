@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
-from shared import problems
+from shared import errors
 from shared.payload import body, compression, names
 
 SHORTEST = len('{"a":1}')
@@ -88,7 +88,7 @@ def _decoded(text: str) -> str | None:
         raw = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
         opened = compression.opened(raw, max_bytes=_MAX_OPENED) if text[:4] == _GZIP else raw
         return opened.decode("utf-8-sig")
-    except (ValueError, problems.PayloadError):
+    except (ValueError, errors.PayloadError):
         return None
 
 

@@ -1,4 +1,4 @@
-"""The HTTP contract, `shared/openapi.json`, as a judge of answers: do they keep what the definition promises.
+"""The HTTP contract, `shared/web/openapi.json`, as a judge of answers: do they keep what the definition promises.
 
 Strict where the definition is: an undocumented status, content type or member is a breach, and so is a
 documented header that is missing.
@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-DEFINITION = Path(__file__).parents[2] / "shared" / "openapi.json"
+DEFINITION = Path(__file__).parents[2] / "shared" / "web" / "openapi.json"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _BASE = "urn:contract"
 

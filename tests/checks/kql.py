@@ -4,7 +4,7 @@
     checked.errors, checked.fields, checked.steps  # (), {"step"}, {"tick"}
 
 An unknown table, column, function or operator is an error, and so is a wrong type. What is inside a log line is
-dynamic to KQL, so its fields are reported, for a test to compare with what `shared/journal.py` writes.
+dynamic to KQL, so its fields are reported, for a test to compare with what `shared/log.py` writes.
 """
 
 import ast
@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev import setup
-from shared import journal, ledger
+from shared import log
 from shared.alerts.alert import Alert
-from shared.defender import Answer
+from shared.clients.defender import Answer
+from shared.ledger import ledger
 
 # https://learn.microsoft.com/azure/azure-monitor/app/data-model-complete
 _COMMON = (
@@ -82,22 +83,22 @@ def check(queries: Sequence[str]) -> list[Checked]:
 def log_fields() -> dict[str, frozenset[str]]:
     """Return which fields the app's log lines have, by their step.
 
-    What every line has is what `shared/journal.py` writes; what a step adds stands in the call that writes it.
+    What every line has is what `shared/log.py` writes; what a step adds stands in the call that writes it.
     """
     entry = ledger.accept(Alert("", "", "", "Low", "", "", "", ""), source="", delivery="", now=0.0)
     answer = Answer("created", 200, None, False, None, None, True, True, 0.0)
     written = {
-        "step": _fields(lambda: journal.step("")),
-        "entry": _fields(lambda: journal.step("", entry=entry)),
-        "answer": _fields(lambda: journal.step("", answer=answer)),
-        "problem": _fields(lambda: journal.problem("", ValueError())),
+        "step": _fields(lambda: log.step("")),
+        "entry": _fields(lambda: log.step("", entry=entry)),
+        "answer": _fields(lambda: log.step("", answer=answer)),
+        "problem": _fields(lambda: log.problem("", ValueError())),
     }
     by_step: dict[str, frozenset[str]] = {}
     for path in (setup.ROOT / "shared").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             match node:
                 case ast.Call(
-                    func=ast.Attribute(value=ast.Name(id="journal"), attr=kind),
+                    func=ast.Attribute(value=ast.Name(id="log"), attr=kind),
                     args=[ast.Constant(value=str() as name), *_],
                     keywords=keywords,
                 ):

@@ -11,8 +11,8 @@ from dev import samples
 from dev.chaos.campaign import STAGES, rehearse
 from dev.chaos.senders import Sent
 from dev.chaos.verdict import Case, Evidence, judge
-from shared import ledger
 from shared.alerts.alert import Alert
+from shared.ledger import ledger
 
 CLIENT = "a7c4e0d2-58b1-4c7e-8a39-d20f6b1e9c33"
 BODY = samples.eight_fields(samples.event(1), "A fault, 1", "High")

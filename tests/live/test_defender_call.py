@@ -13,7 +13,8 @@ from azure.core.exceptions import AzureError
 from dev.simulator.simulator import Simulator
 from dev.simulator.switches import Fault
 from dev.stack.token_endpoint import AUDIENCE, ROLE, SYSTEM_ASSIGNED, TENANT, USER_ASSIGNED_CLIENT_ID
-from shared import defender, identity, problems
+from shared import errors, identity
+from shared.clients import defender
 
 LIMIT = 20.0  # seconds until a wait counts as a failure
 SOON = 0.5  # seconds: the deadline of calls that are meant to meet it
@@ -125,7 +126,7 @@ def test_the_user_assigned_identity(simulator: Simulator, identity_of: Source) -
 def test_an_identity_that_is_not_assigned(simulator: Simulator, identity_of: Source) -> None:
     """The error repeats the endpoint's words and says which setting to look at."""
     tokens = identity_of(simulator.environment, AZURE_CLIENT_ID="b7c4e0d2-58b1-4c7e-8a39-d20f6b1e9c33")
-    with pytest.raises(problems.TokenError, match=r"AZURE_CLIENT_ID.*No User Assigned") as caught:
+    with pytest.raises(errors.TokenError, match=r"AZURE_CLIENT_ID.*No User Assigned") as caught:
         tokens.token()
     assert "b7c4e0d2-58b1-4c7e-8a39-d20f6b1e9c33" in caught.value.detail
 
@@ -133,7 +134,7 @@ def test_an_identity_that_is_not_assigned(simulator: Simulator, identity_of: Sou
 def test_a_wrong_identity_header(simulator: Simulator, identity_of: Source) -> None:
     """A header the endpoint does not know is an error that does not repeat it."""
     tokens = identity_of({**simulator.environment, "IDENTITY_HEADER": "wrong-header"})
-    with pytest.raises(problems.TokenError) as caught:
+    with pytest.raises(errors.TokenError) as caught:
         tokens.token()
     assert "wrong-header" not in caught.value.detail
 
@@ -157,7 +158,7 @@ def test_a_wrong_identity_header(simulator: Simulator, identity_of: Source) -> N
 def test_an_endpoint_that_fails(simulator: Simulator, tokens: identity.TokenSource, fault: Fault) -> None:
     """Whatever the endpoint does instead is a TokenError after one request: Azure's retries are off."""
     simulator.switch(faults=(fault,))
-    with pytest.raises(problems.TokenError) as caught:
+    with pytest.raises(errors.TokenError) as caught:
         tokens.token(timeout=LIMIT)
     assert "system-assigned" in caught.value.detail
     assert simulator.token_requests == {SYSTEM_ASSIGNED: 1}
@@ -170,14 +171,14 @@ def test_an_endpoint_that_is_not_there(identity_of: Source) -> None:
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
         environ = {"IDENTITY_ENDPOINT": f"http://127.0.0.1:{port}/msi/token", "IDENTITY_HEADER": "h"}
-        with pytest.raises(problems.TokenError):
+        with pytest.raises(errors.TokenError):
             identity_of({**environ, "DEFENDER_TOKEN_SCOPE": f"{AUDIENCE}/.default"}).token(timeout=LIMIT)
 
 
 def test_after_a_failure_the_next_need_asks_again(simulator: Simulator, tokens: identity.TokenSource) -> None:
     """A lost connection is forgotten as soon as the endpoint answers."""
     simulator.switch(faults=(Fault("reset", on="token", times=1),))
-    with pytest.raises(problems.TokenError):
+    with pytest.raises(errors.TokenError):
         tokens.token(timeout=LIMIT)
     assert tokens.token(timeout=LIMIT)
     assert simulator.token_requests == {SYSTEM_ASSIGNED: 2}
@@ -187,7 +188,7 @@ def test_an_endpoint_that_hangs(simulator: Simulator, tokens: identity.TokenSour
     """Nobody waits longer than it said, and while one request is under way there is no second."""
     simulator.switch(faults=(Fault("hang", on="token"),))
     for _ in range(3):
-        with pytest.raises(problems.TokenError, match=r"in 0\.1 s"):
+        with pytest.raises(errors.TokenError, match=r"in 0\.1 s"):
             tokens.token(timeout=0.1)
     simulator.switch(faults=())
     join_workers()
@@ -197,7 +198,7 @@ def test_an_endpoint_that_hangs(simulator: Simulator, tokens: identity.TokenSour
 def test_a_late_token_serves_the_next(simulator: Simulator, tokens: identity.TokenSource) -> None:
     """A token that came too late for one is there for the next, without another request."""
     simulator.switch(faults=(Fault("slow", on="token", delay=1, times=1),))
-    with pytest.raises(problems.TokenError):
+    with pytest.raises(errors.TokenError):
         tokens.token(timeout=0)
     join_workers()
     assert tokens.token(timeout=0)
@@ -266,7 +267,7 @@ def test_nothing_secret_is_told(
     with endpoint(f'{head}{{"access_token": "{token}"{rest}'.encode()) as environ:
         try:
             assert identity_of(environ).token(timeout=LIMIT) == token
-        except problems.TokenError as error:
+        except errors.TokenError as error:
             told = error.detail
         join_workers()
     assert bool(told) == ("9" not in rest)

@@ -10,10 +10,10 @@ import pytest
 
 from dev.stack.azurite import Azurite
 from dev.stack.proxy import Proxy
-from shared.patience import PatientTable
-from shared.problems import Conflict, SettingsError, TableRefused, Unavailable
+from shared.errors import Conflict, SettingsError, TableRefused, Unavailable
 from shared.settings import StorageSettings
-from shared.storage import AzureTable, Delete, Insert, Merge, Replace, Value
+from shared.table.patience import PatientTable
+from shared.table.storage import AzureTable, Delete, Insert, Merge, Replace, Value
 
 
 def _no_credential() -> object:

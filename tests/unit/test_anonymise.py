@@ -16,8 +16,8 @@ from dev import anonymise, approve
 from dev import map as tool
 from dev.approve import Pair
 from dev.lookalike import LookAlikes
+from shared.errors import PayloadError
 from shared.mapping import mappings as mapping
-from shared.problems import PayloadError
 
 OURS = mapping.load()
 PAIRS = list(approve.pairs())

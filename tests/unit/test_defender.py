@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import defender, problems
+from shared import errors
+from shared.clients import defender
 
 LIMIT = 20.0  # seconds until a wait counts as a failure; nothing here takes as long
 SOON = 0.3  # seconds: the deadline of calls that are meant to meet it
@@ -329,7 +330,7 @@ def test_merged_needs_the_answers_date(date: str | None) -> None:
 )
 def test_a_token_is_not_sent_everywhere(url: str) -> None:
     """Any URL but https or loopback is refused by the name of its setting, without repeating a password."""
-    with pytest.raises(problems.SettingsError) as caught:
+    with pytest.raises(errors.SettingsError) as caught:
         defender.Defender(url, deadline=1)
     assert [problem.field for problem in caught.value.problems] == ["DEFENDER_API_URL"]
     assert "pass" not in caught.value.detail
@@ -353,7 +354,7 @@ def test_where_a_token_may_go(url: str) -> None:
 def test_slow_imports_wait_for_the_first_need() -> None:
     """Importing the call and the identity imports neither requests nor Azure's identity library."""
     code = (
-        "import sys, shared.defender, shared.identity;"
+        "import sys, shared.clients.defender, shared.identity;"
         "print({'requests', 'urllib3', 'azure.identity', 'msal'} & set(sys.modules))"
     )
     root = Path(__file__).parents[2]

@@ -14,16 +14,17 @@ import pytest
 from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, said, unsound
-from shared import ledger, window
 from shared.alerts import alert
+from shared.ledger import ledger
+from shared.sending import window
 from shared.settings import Settings
-from shared.storage import Delete, Insert, Operation, Replace
+from shared.table.storage import Delete, Insert, Operation, Replace
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from shared.defender import Answer
-    from shared.reply import Reply
+    from shared.clients.defender import Answer
+    from shared.web.reply import Reply
 
 POLICY = window.Policy()
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))

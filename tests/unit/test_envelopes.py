@@ -9,10 +9,10 @@ import pytest
 
 from dev import samples
 from dev.virtual import App, Defender, Faults, Host, World, said
-from shared import ledger
+from shared.ledger import ledger
 
 if TYPE_CHECKING:
-    from shared.reply import Reply
+    from shared.web.reply import Reply
 
 CLOUD = {"specversion": "1.0", "id": "1", "type": "t", "source": "s", "time": "2026-07-19T15:00:00Z"}
 GRID = {"id": "1", "topic": "/t", "subject": "s", "eventType": "E", "eventTime": "2026-07-19T15:00:00Z"}

@@ -20,15 +20,16 @@ from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import EPOCH, ORIGIN, App, Defender, Fault, Faults, Host, Request, World, said, unsound
 from shared import app as app_module
-from shared import ledger, window
 from shared.alerts import alert
-from shared.problems import Conflict, TableRefused, WebhookError
-from shared.reply import Reply, echo
+from shared.errors import Conflict, TableRefused, WebhookError
+from shared.ledger import ledger
+from shared.sending import window
 from shared.settings import Settings
-from shared.storage import Delete, Insert, Operation
+from shared.table.storage import Delete, Insert, Operation
+from shared.web.reply import Reply, echo
 
 if TYPE_CHECKING:
-    from shared.defender import Answer
+    from shared.clients.defender import Answer
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
 POLICY = window.Policy()
@@ -1141,7 +1142,7 @@ def test_health_passes_while_a_long_backlog_is_sent() -> None:
 
 
 def _utc(seconds: float) -> str:
-    from shared.delivery import utc  # noqa: PLC0415 - the form of times in answers
+    from shared.web.delivery import utc  # noqa: PLC0415 - the form of times in answers
 
     return str(utc(seconds))
 

@@ -12,7 +12,7 @@ import pytest
 import tree_sitter
 import tree_sitter_powershell
 
-from shared import permission
+from shared.operations import permission
 
 INFRA = Path(__file__).parents[2] / "infra"
 SHELL = INFRA / "grant-defender-role.sh"

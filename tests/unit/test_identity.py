@@ -14,7 +14,7 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
-from shared import identity, problems
+from shared import errors, identity
 
 LIMIT = 20.0  # seconds until a wait counts as a failure
 NOW = 1_533_314_721
@@ -123,7 +123,7 @@ def test_a_renewal_that_fails_hurts_nobody_yet() -> None:
             assert tokens.token() == "one"
             join_workers()
         times[0] += 1
-        with pytest.raises(problems.TokenError):
+        with pytest.raises(errors.TokenError):
             tokens.token()
     assert len(credential.scopes) == 5
 
@@ -162,7 +162,7 @@ def test_a_slow_endpoint_holds_nobody_up() -> None:
     credential.gate.clear()
     with source(credential) as tokens:
         for _ in range(3):
-            with pytest.raises(problems.TokenError, match=r"in 0\.05 s"):
+            with pytest.raises(errors.TokenError, match=r"in 0\.05 s"):
                 tokens.token(timeout=0.05)
         credential.gate.set()
         join_workers()
@@ -175,10 +175,10 @@ def test_a_request_that_hangs_for_ever_is_given_up() -> None:
     credential = Credential(AccessToken("one", NOW + 3600), AccessToken("two", NOW + 3600))
     credential.gate.clear()
     with source(credential) as tokens:
-        with pytest.raises(problems.TokenError):
+        with pytest.raises(errors.TokenError):
             tokens.token(timeout=0.05)
         tokens._asked_at = time.monotonic() - 31
-        with pytest.raises(problems.TokenError):
+        with pytest.raises(errors.TokenError):
             tokens.token(timeout=0.05)
     assert len(credential.scopes) == 2
 
@@ -187,7 +187,7 @@ def test_after_a_failure_it_is_asked_again() -> None:
     """A failure is not kept: the next alert asks again."""
     credential = Credential(ValueError(), AccessToken("one", NOW + 3600))
     with source(credential) as tokens:
-        with pytest.raises(problems.TokenError):
+        with pytest.raises(errors.TokenError):
             tokens.token()
         assert tokens.token() == "one"
 
@@ -196,12 +196,12 @@ def test_each_caller_gets_an_error_of_its_own() -> None:
     """Errors are not shared between threads, whose tracebacks would grow into each other."""
     credential = Credential(ValueError())
     credential.gate.clear()
-    caught: list[problems.TokenError] = []
+    caught: list[errors.TokenError] = []
 
     def need(tokens: identity.TokenSource) -> None:
         try:
             tokens.token(timeout=LIMIT)
-        except problems.TokenError as error:
+        except errors.TokenError as error:
             caught.append(error)
 
     with source(credential) as tokens:
@@ -226,7 +226,7 @@ def test_the_error_says_what_to_do(environ: dict[str, str], hint: str) -> None:
     """The detail names the scope, what the endpoint said, and what to do where we run."""
     error = RuntimeError()
     error.message = "(invalid_scope) 400,\n\tNo identity found"  # type: ignore[attr-defined]  # as Azure's errors
-    with source(Credential(error), environ=environ) as tokens, pytest.raises(problems.TokenError) as caught:
+    with source(Credential(error), environ=environ) as tokens, pytest.raises(errors.TokenError) as caught:
         tokens.token()
     assert SCOPE in caught.value.detail
     assert hint in caught.value.detail
@@ -237,7 +237,7 @@ def test_what_the_error_does_not_say() -> None:
     """Neither a token in the endpoint's words nor more than 300 characters of them get into the detail."""
     error = RuntimeError()
     error.message = f"strange answer {jwt()} " + "and so on " * 500  # type: ignore[attr-defined]  # as above
-    with source(Credential(error)) as tokens, pytest.raises(problems.TokenError) as caught:
+    with source(Credential(error)) as tokens, pytest.raises(errors.TokenError) as caught:
         tokens.token()
     assert "strange answer …" in caught.value.detail
     assert len(caught.value.detail) < 700
@@ -248,7 +248,7 @@ def test_what_is_no_token(token: str) -> None:
     """What no HTTP header can carry is refused here, and not repeated."""
     with (
         source(Credential(AccessToken(token, NOW + 3600))) as tokens,
-        pytest.raises(problems.TokenError) as caught,
+        pytest.raises(errors.TokenError) as caught,
     ):
         tokens.token()
     assert not token or token not in caught.value.detail

@@ -16,7 +16,8 @@ import tree_sitter_bicep
 import yaml
 
 from dev import package
-from shared import permission, settings
+from shared import settings
+from shared.operations import permission
 from tests.checks import arm
 from tests.checks.expressions import GROUP, SUBSCRIPTION, ExpressionError, Mark, strings
 

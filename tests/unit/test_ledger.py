@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from dev import samples
 from dev.memory_table import StrictTable
 from dev.virtual import EPOCH, said, unsound
-from shared import ledger
 from shared.alerts import alert
 from shared.alerts.alert import Alert
-from shared.defender import Answer
-from shared.ledger import Delivery, Entry, Rules
-from shared.problems import Conflict, Unreadable
-from shared.storage import Delete, Insert, Replace, Row
+from shared.clients.defender import Answer
+from shared.errors import Conflict, Unreadable
+from shared.ledger import ledger
+from shared.ledger.ledger import Delivery, Entry, Rules
+from shared.table.storage import Delete, Insert, Replace, Row
 
 NOW = EPOCH
 LEASE = 150.25

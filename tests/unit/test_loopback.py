@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from shared import identity
-from shared.defender import Defender
+from shared.clients.defender import Defender
 from shared.loopback import is_loopback
 from shared.settings import StorageSettings
-from shared.storage import AzureTable
+from shared.table.storage import AzureTable
 
 ALERT = {
     "machineId": "1e5bc9d7e413ddd7902c2932e418702b84d0cc07",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import problems
+from shared import errors
 from shared.alerts import alert
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
@@ -328,7 +328,7 @@ def test_a_named_source_is_used_inside_its_envelopes() -> None:
 
 def test_an_unknown_source_is_told_the_known_ones() -> None:
     """A typing error in `source` is a 400 that names what it may be."""
-    with pytest.raises(problems.RequestError, match=r'"splank".*splunk'):
+    with pytest.raises(errors.RequestError, match=r'"splank".*splunk'):
         apply(BODY, source="splank")
 
 
@@ -341,7 +341,7 @@ def test_too_many_events_are_too_large() -> None:
         {"Schema": [], "Results": [ROW] * 101},
         [5] * 101,
     ):
-        with pytest.raises(problems.PayloadTooLarge):
+        with pytest.raises(errors.PayloadTooLarge):
             apply(posted)
 
 
@@ -364,7 +364,7 @@ def test_pathological_payloads_end_in_bounded_work(pathological: str) -> None:
     """A megabyte made to cost much is an outcome of at most 100 events, or a 413."""
     try:
         outcome = apply(pathological)
-    except problems.PayloadTooLarge:
+    except errors.PayloadTooLarge:
         return
     assert len(outcome.alerts) + len(outcome.refused) <= 100
 
@@ -399,7 +399,7 @@ def test_any_json_is_an_outcome_or_too_large(documents: list[Any], source: str |
     """Whatever is posted is mapped, refused or ignored; what is said can be sent and stored."""
     try:
         outcome = OURS.apply(documents, source=source, defaults={"title": "T"}, max_alerts=10)
-    except problems.PayloadTooLarge:
+    except errors.PayloadTooLarge:
         return
     assert bool(outcome.alerts or outcome.refused) != bool(outcome.ignored)
     for mapped in outcome.alerts:

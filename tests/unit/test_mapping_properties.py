@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from dev import approve
 from dev.approve import Pair
-from shared import problems
+from shared import errors
 from shared.alerts import alert
+from shared.errors import Problem
 from shared.mapping import mappings as mapping
 from shared.mapping.outcome import Outcome, Refused
 from shared.payload import body as payload
 from shared.payload.body import Number
-from shared.problems import Problem
 from tests.checks import places
 
 
@@ -197,7 +197,7 @@ def _check(outcome: Outcome) -> None:
 def _apply(documents: list[Any], source: str | None) -> None:
     try:
         outcome = OURS.apply(documents, source=source, defaults={"title": "T"}, max_alerts=100)
-    except problems.PayloadTooLarge:
+    except errors.PayloadTooLarge:
         return
     _check(outcome)
 
@@ -225,7 +225,7 @@ def _mapped(pair: Pair) -> tuple[Outcome, list[Any]] | None:
     body = pair.payload.read_bytes()
     try:
         return approve.outcome_of(body, pair.query, OURS), payload.read(body, max_bytes=approve.MAX_BYTES)
-    except problems.WebhookError:
+    except errors.WebhookError:
         return None
 
 

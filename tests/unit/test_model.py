@@ -20,19 +20,20 @@ import pytest
 from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, said, unsound
-from shared import ledger, window
 from shared.alerts import alert
+from shared.ledger import ledger
 from shared.mapping.outcome import Mapped, Outcome
+from shared.sending import window
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
-    from shared.defender import Answer
-    from shared.gateway import Gateway
+    from shared.clients.defender import Answer
     from shared.mapping.mappings import Mappings
-    from shared.reply import Reply
+    from shared.web.reply import Reply
+    from shared.webhook.gateway import Gateway
 
 _T = TypeVar("_T")
 SETTINGS = Settings(rate_limit_calls=2)

@@ -12,11 +12,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from dev.samples import eight_fields, event
 from dev.virtual import ORIGIN, Defender, Faults, Host, World, said
-from shared import gateway, listing, openapi, operations
 from shared.alerts import alert, vocabulary
-from shared.problems import WebhookError
-from shared.reply import Reply
+from shared.errors import WebhookError
+from shared.operations import listing, routes
 from shared.settings import Settings
+from shared.web import openapi
+from shared.web.reply import Reply
+from shared.webhook import gateway
 from tests.checks.contract import Contract
 
 ROOT = Path(__file__).parents[2]
@@ -150,7 +152,7 @@ def test_every_route_is_defined_and_every_definition_has_a_route() -> None:
             continue
         keyed = trigger["authLevel"] == "function"
         if trigger["route"] == "operations/{*rest}":
-            for template, route in operations._ROUTES.items():
+            for template, route in routes._ROUTES.items():
                 routed[route.method.lower(), f"/api/operations/{template}"] = keyed
         else:
             routed |= {(method, f"/api/{trigger['route']}"): keyed for method in trigger["methods"]}
@@ -159,7 +161,7 @@ def test_every_route_is_defined_and_every_definition_has_a_route() -> None:
 
 def test_the_operators_parameters_are_those_of_the_code() -> None:
     """What the operator's room accepts is defined, and nothing else."""
-    for template, route in operations._ROUTES.items():
+    for template, route in routes._ROUTES.items():
         operation = CONTRACT.definition["paths"][f"/api/operations/{template}"][route.method.lower()]
         found = [
             CONTRACT.definition["components"]["parameters"][one["$ref"].rpartition("/")[2]]

@@ -19,14 +19,16 @@ from hypothesis import strategies as st
 
 from dev.samples import eight_fields, event
 from dev.virtual import Defender, Fault, Faults, Host, Request, World, said, unsound
-from shared import discard, ledger, page, permission, window
 from shared.alerts.alert import Alert
 from shared.identity import Claims
+from shared.ledger import ledger
 from shared.mapping import mappings as mapping
-from shared.operations import Operator, handle
-from shared.reply import Reply
+from shared.operations import discard, page, permission
+from shared.operations.routes import Operator, handle
+from shared.sending import window
 from shared.settings import Settings
-from shared.storage import Delete, Merge, Row
+from shared.table.storage import Delete, Merge, Row
+from shared.web.reply import Reply
 
 ORIGIN = "https://app.example"
 ROOT = Path(__file__).parents[2]

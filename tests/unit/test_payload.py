@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import problems
+from shared import errors
 from shared.payload import body as payload
 from shared.payload.body import Number
 
@@ -52,7 +52,7 @@ def test_any_bytes_are_documents_or_a_payload_error(body: bytes) -> None:
     """Whatever is posted, reading it gives documents or a `PayloadError` with a reason, nothing else."""
     try:
         documents = read(body)
-    except problems.PayloadError as error:
+    except errors.PayloadError as error:
         told = error.detail
     else:
         told = f"{len(documents)} documents" if documents else ""
@@ -181,7 +181,7 @@ def test_deflate_of_any_kind_is_opened(value: Any, window: int) -> None:
 )
 def test_what_cannot_be_opened_is_named(body: bytes, declared: str, said: str) -> None:
     """What it is compressed with, or that it is no text, and what to do; never that it is an encoding of text."""
-    with pytest.raises(problems.PayloadError) as refused:
+    with pytest.raises(errors.PayloadError) as refused:
         read(body, declared)
     assert said in refused.value.detail
     assert "compressed" in refused.value.detail
@@ -198,7 +198,7 @@ def test_a_bomb_costs_nothing(compress: Callable[[bytes], bytes]) -> None:
     assert len(bomb) < MAX_BYTES
     tracemalloc.start()
     try:
-        with pytest.raises(problems.PayloadTooLarge, match="more than 1,048,576 bytes"):
+        with pytest.raises(errors.PayloadTooLarge, match="more than 1,048,576 bytes"):
             read(bomb, "deflate")
         assert tracemalloc.get_traced_memory()[1] < 6 * MAX_BYTES
     finally:
@@ -217,7 +217,7 @@ def test_any_compressed_bytes_are_documents_or_a_payload_error(
     """Whatever is declared and whatever the bytes, there is an answer with a reason."""
     try:
         assert read((b"\x1f\x8b\x08\x00" if begin else b"") + body, declared)
-    except problems.PayloadError as error:
+    except errors.PayloadError as error:
         assert error.detail.encode()  # noqa: PT017  # the other end of the same property
 
 
@@ -280,7 +280,7 @@ def test_raw_control_characters_in_strings_are_taken() -> None:
 )
 def test_what_is_no_json_is_told(body: bytes, said: str) -> None:
     """A body that cannot be read says what it is, where, or what to do."""
-    with pytest.raises(problems.PayloadError) as refused:
+    with pytest.raises(errors.PayloadError) as refused:
         read(body)
     assert said in refused.value.detail
     assert refused.value.status == 400
@@ -289,14 +289,14 @@ def test_what_is_no_json_is_told(body: bytes, said: str) -> None:
 @pytest.mark.parametrize("body", [b" " * (MAX_BYTES + 1), b"{}" * (payload.MAX_DOCUMENTS + 1)])
 def test_too_much_is_413(body: bytes) -> None:
     """A byte or a document above the limit is refused as too large."""
-    with pytest.raises(problems.PayloadTooLarge):
+    with pytest.raises(errors.PayloadTooLarge):
         read(body)
 
 
 def test_depth_is_bounded_exactly() -> None:
     """64 levels are read, whatever stands on the stack; a whole emoji written as escapes is no half."""
     assert read(b"[" * 64 + b'"\\ud83d\\ude00"' + b"]" * 64)
-    with pytest.raises(problems.PayloadError, match="more than 64 levels"):
+    with pytest.raises(errors.PayloadError, match="more than 64 levels"):
         read(b"[" * 65 + b"]" * 65)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared import permission
 from shared.identity import Claims
+from shared.operations import permission
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 IDENTITY = "a7c4e0d2-58b1-4c7e-8a39-d20f6b1e9c33"

@@ -15,8 +15,8 @@ import pytest
 
 from dev.samples import Event, eight_fields, event, hunting_reply, splunk_plain
 from dev.virtual import ORIGIN, Defender, Host, World, said
-from shared.reply import Reply
 from shared.settings import Settings
+from shared.web.reply import Reply
 from tests.checks import arm
 from tests.checks.contract import Contract
 from tests.checks.expressions import Call

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev import approve
+from shared.errors import WebhookError
 from shared.mapping import mappings as mapping
 from shared.mapping import python, recognition
 from shared.mapping.recognition import Recognition
@@ -16,7 +17,6 @@ from shared.mapping.source import Source
 from shared.payload import body as payload
 from shared.payload.paths import Node
 from shared.payload.reader import Reader
-from shared.problems import WebhookError
 
 OURS = mapping.load()
 ORDER = sorted(OURS.sources.values(), key=lambda one: (-one.priority, one.ours, one.name))

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from dev import samples
 from dev.memory_table import StrictTable
 from dev.virtual import EPOCH, said, unsound
-from shared import ledger, retention
 from shared.alerts import alert
-from shared.ledger import Delivery, Entry
-from shared.problems import Conflict
-from shared.storage import Insert, Operation, Replace, Row
+from shared.errors import Conflict
+from shared.ledger import ledger, retention
+from shared.ledger.ledger import Delivery, Entry
+from shared.table.storage import Insert, Operation, Replace, Row
 
 DAY = 86_400.0
 MONTH = 30 * DAY

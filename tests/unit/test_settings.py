@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared import settings
-from shared.problems import SettingsError
+from shared.errors import SettingsError
 from shared.settings import Settings, StorageSettings
 from tests.checks import arm
 

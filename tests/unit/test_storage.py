@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from shared.problems import Busy, Conflict, TableError, TableRefused, Unavailable
+from shared.errors import Busy, Conflict, TableError, TableRefused, Unavailable
 from shared.settings import StorageSettings
-from shared.storage import AzureTable, Delete, Insert
+from shared.table.storage import AzureTable, Delete, Insert
 
 JSON, HTML, PARTS = "application/json", "text/html", "multipart/mixed; boundary=b"
 Said = tuple[int, bytes, str]

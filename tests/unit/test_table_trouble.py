@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, unsound
-from shared import ledger, window
 from shared.alerts.alert import Alert
-from shared.gateway import TABLE_SECONDS
+from shared.ledger import ledger
+from shared.sending import window
 from shared.settings import Settings
-from shared.storage import Delete
+from shared.table.storage import Delete
+from shared.webhook.gateway import TABLE_SECONDS
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from shared.reply import Reply
+    from shared.web.reply import Reply
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
 LOST, BUSY = Fault("lost"), Fault("busy")

@@ -16,10 +16,11 @@ from dev import samples
 from dev.memory_table import MemoryTable
 from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Faults, Host, World, said, unsound
-from shared import ledger, window
 from shared.alerts import alert
-from shared.problems import Conflict
-from shared.storage import Delete, Insert, Replace
+from shared.errors import Conflict
+from shared.ledger import ledger
+from shared.sending import window
+from shared.table.storage import Delete, Insert, Replace
 
 POLICY = window.Policy()
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
+from shared.errors import Problem
 from shared.mapping import references
 from shared.mapping.event import Event
 from shared.payload import scan
 from shared.payload.paths import Node
 from shared.payload.values import texts as texts_of
-from shared.problems import Problem
 
 _EVENTS = ("collectionElements.references", "event", "udm", "events", "resultEvents.eventSamples")
 _LABELS = (

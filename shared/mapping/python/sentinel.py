@@ -7,11 +7,11 @@ may stand in a host entity.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from shared.errors import Problem
 from shared.mapping.event import Event
 from shared.payload import names, texts
 from shared.payload.paths import Node
 from shared.payload.values import texts as texts_of
-from shared.problems import Problem
 
 _COLUMNS = dict(zip(names.KEYS, ("DeviceId", "Timestamp", "ReportId"), strict=True))
 _DEVICES = ("MdatpDeviceId", "MdeDeviceId", "AdditionalData.MdatpDeviceId", "Host.MdatpDeviceId")

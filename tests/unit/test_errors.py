@@ -5,8 +5,8 @@ import pkgutil
 import re
 
 import shared
-from shared import problems
-from shared.problems import WebhookError
+from shared import errors
+from shared.errors import WebhookError
 
 _DRAWN = re.compile(r"^[│├└─ ]*(\w+) +(\d{3}|none) +([a-z-]+) +\S", re.MULTILINE)
 
@@ -26,7 +26,7 @@ def _errors() -> list[type[Exception]]:
 
 def test_the_tree_shows_every_error_with_its_status_and_type() -> None:
     """Whoever adds an error draws it; what is drawn is what is answered."""
-    drawn = {name: (status, slug) for name, status, slug in _DRAWN.findall(problems.__doc__ or "")}
+    drawn = {name: (status, slug) for name, status, slug in _DRAWN.findall(errors.__doc__ or "")}
     drawn.pop("WebhookError", None)
     expected = {
         error.__name__: (str(error.status), error.slug)
@@ -41,7 +41,7 @@ def test_the_tree_shows_every_error_with_its_status_and_type() -> None:
 def test_errors_that_are_answered_stand_in_one_module() -> None:
     """The tree can be read in one place; types are not shared by two errors."""
     answered = [error for error in _errors() if issubclass(error, WebhookError)]
-    assert {error.__module__ for error in answered} == {"shared.problems"}
+    assert {error.__module__ for error in answered} == {"shared.errors"}
     slugs = [error.slug for error in answered]
     assert len(slugs) == len(set(slugs))
 
@@ -49,16 +49,16 @@ def test_errors_that_are_answered_stand_in_one_module() -> None:
 def test_the_drawing_has_the_shape_of_the_tree() -> None:
     """Each error is drawn below the one that it is a kind of."""
     above = ["WebhookError"]
-    for line in (problems.__doc__ or "").splitlines():
+    for line in (errors.__doc__ or "").splitlines():
         if match := re.match(r"^([│├└─ ]+)(\w+) +\d{3} ", line):
             depth, name = len(match[1]) // 4, match[2]
             above[depth:] = [name]
-            assert [base.__name__ for base in getattr(problems, name).__bases__] == [above[depth - 1]]
+            assert [base.__name__ for base in getattr(errors, name).__bases__] == [above[depth - 1]]
 
 
 def test_every_trouble_of_the_table_says_when_to_come_back() -> None:
     """503 and `Retry-After`, whichever it is."""
-    kinds = [error for error in _errors() if issubclass(error, problems.TableError)]
+    kinds = [error for error in _errors() if issubclass(error, errors.TableError)]
     assert len(kinds) == 6
     for kind in kinds:
         error = kind("x")

@@ -14,13 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from shared import condition, discard, journal, listing, parameters, permission, replay, reply, window
+from shared import log
 from shared.alerts.text import cut
-from shared.delivery import utc
-from shared.gateway import Gateway
-from shared.identity import Claims
-from shared.parameters import Parameters
-from shared.problems import (
+from shared.errors import (
     Busy,
     Conflict,
     NoOperation,
@@ -31,8 +27,15 @@ from shared.problems import (
     WebhookError,
     WrongMethod,
 )
-from shared.reply import Reply
-from shared.storage import Delete, Operation, Table
+from shared.identity import Claims
+from shared.operations import condition, discard, listing, permission, replay
+from shared.sending import window
+from shared.table.storage import Delete, Operation, Table
+from shared.web import parameters, reply
+from shared.web.delivery import utc
+from shared.web.parameters import Parameters
+from shared.web.reply import Reply
+from shared.webhook.gateway import Gateway
 
 _DEFAULT_TOP = 50
 _REASON_UNITS = 300
@@ -100,7 +103,7 @@ def _alert(operator: Operator, request: Request) -> dict[str, Any]:
 
 def _replay(operator: Operator, request: Request) -> dict[str, Any]:
     again = replay.alert(operator.table, request.id)
-    journal.step("operator", entry=again, operation="replay")
+    log.step("operator", entry=again, operation="replay")
     return listing.alert(operator.gateway.dispatcher, again)
 
 
@@ -109,7 +112,7 @@ def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
         raise RequestError("status: missing; accepted: failed. Discarded alerts are replayed one by one.")
     replayed = replay.failed(operator.table, request.asked.whole("top", _DEFAULT_TOP, listing.MOST))
     left = condition.failed(operator.table)
-    journal.step("operator", operation="replay failed", replayed=replayed, remaining=left["count"])
+    log.step("operator", operation="replay failed", replayed=replayed, remaining=left["count"])
     return {"replayed": replayed, "remaining": left["count"], "atLeast": left["atLeast"]}
 
 
@@ -118,7 +121,7 @@ def _discard(operator: Operator, request: Request) -> dict[str, Any]:
     if asked.text("source") is None and asked.text("title") is None:
         raise RequestError("source, title: both missing; accepted: one or both, exactly as in the alerts.")
     done = discard.portion(operator.table, listing.matching(asked), asked.text("continuation"))
-    journal.step("operator", operation="discard", discarded=done.discarded, remaining=done.remaining)
+    log.step("operator", operation="discard", discarded=done.discarded, remaining=done.remaining)
     return {
         "discarded": done.discarded,
         "remaining": done.remaining,
@@ -148,12 +151,12 @@ def _replay_refusal(operator: Operator, request: Request) -> Reply:
         answer = operator.gateway.receive(kept.payload, kept.query, request.origin, keep=False)
     except WebhookError as error:
         answer = reply.of_error(error)
-    journal.step("operator", operation="replay refused", refusal=kept.id, status=answer.status)
+    log.step("operator", operation="replay refused", refusal=kept.id, status=answer.status)
     if answer.status // 100 == 2:  # noqa: PLR2004 - HTTP's class of success
         try:
             _commit(operator.table, [Delete(row.key, row.etag)])
         except TableError as error:  # its alerts are accepted, and that is what the answer is about
-            journal.problem("replayed payload not removed", error, refusal=kept.id)
+            log.problem("replayed payload not removed", error, refusal=kept.id)
     return answer
 
 
@@ -163,7 +166,7 @@ def _pause(operator: Operator, request: Request) -> dict[str, Any]:
         view = operator.gateway.dispatcher.look().view
         held = view.pause
         if held and held.by_operator and (held.reason == reason or not request.asked.text("reason")):
-            journal.step("operator", operation="pause", reason=held.reason)
+            log.step("operator", operation="pause", reason=held.reason)
             return {"pause": condition.pause(held, view.now)}
         _commit(operator.table, [window.operator_pause(held, reason, view.now)])
     raise _busy()
@@ -175,7 +178,7 @@ def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: AR
         view = operator.gateway.dispatcher.look().view
         held = view.pause
         if held is None or not held.by_operator:
-            journal.step("operator", operation="resume")
+            log.step("operator", operation="resume")
             return {"pause": condition.pause(held, view.now)}
         _commit(operator.table, [window.resume(held, view.now)])
     raise _busy()

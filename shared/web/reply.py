@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared import journal
-from shared.problems import CONTENT_TYPE as PROBLEM
-from shared.problems import SettingsError, TableError, WebhookError
+from shared import log
+from shared.errors import CONTENT_TYPE as PROBLEM
+from shared.errors import SettingsError, TableError, WebhookError
 
 JSON = "application/json"
 TEXT = "text/plain"
@@ -69,13 +69,13 @@ def guarded(use_case: Callable[[], Reply]) -> Reply:
     try:
         return use_case()
     except SettingsError as error:
-        journal.problem("settings", error)
+        log.problem("settings", error)
         return of_error(error)
     except TableError as error:
-        journal.problem("table", error, type=error.slug)
+        log.problem("table", error, type=error.slug)
         return of_error(error)
     except WebhookError as error:
         return of_error(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence: nothing internal may reach the sender
-        journal.unforeseen(error)
+        log.unforeseen(error)
         return of_error(WebhookError("An unexpected error; the log of the function app has it. Try again."))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 from shared.alerts.text import shown
-from shared.problems import Problem, RequestError
+from shared.errors import Problem, RequestError
 
 HOSTS_OWN = ("code", "clientid")
 """What the Functions host reads itself: a key and the client it is for. In small letters."""

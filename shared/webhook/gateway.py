@@ -8,20 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared import acceptance, delivery, journal, ledger, parameters, reply, retention
-from shared.acceptance import Permits
-from shared.delivery import Told
+from shared import log
+from shared.errors import NotFound, PayloadError, PayloadTooLarge, TableError, TokenError, WebhookError
+from shared.ledger import ledger, retention
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
-from shared.problems import NotFound, PayloadError, PayloadTooLarge, TableError, TokenError, WebhookError
+from shared.web import delivery, parameters, reply
+from shared.web.delivery import Told
+from shared.webhook import accept
+from shared.webhook.accept import Permits
 
 if TYPE_CHECKING:
-    from shared.dispatch import Dispatch
     from shared.mapping.outcome import Outcome
-    from shared.outcome import Clocks
-    from shared.reply import Reply
+    from shared.sending.dispatcher import Dispatch
+    from shared.sending.outcome import Clocks
     from shared.settings import Settings
+    from shared.web.reply import Reply
 
 DEFAULTS = ("severity", "category", "title", "description", "recommendedAction")
 _PARAMETERS = {name.lower(): name for name in (*DEFAULTS, "source", "dryRun", "validationToken")}
@@ -44,7 +47,7 @@ class Gateway:
     dispatcher: "Dispatch"
     clocks: "Clocks"
     permits: Permits
-    full: acceptance.KnownFull = field(default_factory=acceptance.KnownFull)
+    full: accept.KnownFull = field(default_factory=accept.KnownFull)
     _purge: retention.Schedule = field(default_factory=retention.Schedule)
 
     def receive(
@@ -88,7 +91,7 @@ class Gateway:
             raise
         if dry == "true":
             return delivery.valid(outcome)
-        accepting = acceptance.Acceptance(
+        accepting = accept.Acceptance(
             dispatcher, self.clocks, self.permits, self.full, received + self.settings.inline_seconds
         )
         return accepting.accept(outcome, self.settings.public_base_url or origin)
@@ -103,7 +106,7 @@ class Gateway:
         if not rows:
             raise unknown
         found = ledger.read_delivery(rows[0])
-        entries = acceptance.entries(self.dispatcher, found.alerts)
+        entries = accept.entries(self.dispatcher, found.alerts)
         told = [
             Told(entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
             for alert in found.alerts
@@ -124,7 +127,7 @@ class Gateway:
             self.dispatcher.drain(until)
             self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
         except (TableError, TokenError) as error:
-            journal.problem("dispatch stopped", error)
+            log.problem("dispatch stopped", error)
 
     def health(self) -> "Reply":
         """Pass or fail, without detail: the table answers, and nothing waits while it could be sent."""
@@ -172,9 +175,9 @@ def _keep(dispatcher: "Dispatch", body: bytes, query: Mapping[str, str], error: 
             bytes=len(body),
         )
         dispatcher.table.commit([ledger.insert_refusal(kept)])
-        journal.step("refused", source=kept.source, refusal=kept.id, status=kept.status)
+        log.step("refused", source=kept.source, refusal=kept.id, status=kept.status)
     except WebhookError as failure:
-        journal.problem("refused payload not kept", failure)
+        log.problem("refused payload not kept", failure)
 
 
 def _health(status: int, word: str) -> "Reply":

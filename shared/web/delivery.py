@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared import defender, reply
-from shared.ledger import Delivery, Entry
+from shared.clients import defender
+from shared.errors import FailedError, UnmappedError
+from shared.ledger.ledger import Delivery, Entry
 from shared.mapping.outcome import Mapped, Outcome, Refused
-from shared.problems import FailedError, UnmappedError
-from shared.reply import Reply
+from shared.web import reply
+from shared.web.reply import Reply
 
 if TYPE_CHECKING:
-    from shared.dispatch import Look
+    from shared.sending.dispatcher import Look
 
 Status = Literal["created", "waiting", "partial", "failed", "ignored", "valid"]
 PORTAL = "https://security.microsoft.com/alerts/"

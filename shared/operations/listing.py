@@ -4,16 +4,18 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from shared import delivery, ledger, page
-from shared.delivery import Told, utc
-from shared.ledger import Entry, Refusal
-from shared.page import Page
-from shared.parameters import Parameters
-from shared.problems import NotFound
-from shared.storage import Row, Table
+from shared.errors import NotFound
+from shared.ledger import ledger
+from shared.ledger.ledger import Entry, Refusal
+from shared.operations import page
+from shared.operations.page import Page
+from shared.table.storage import Row, Table
+from shared.web import delivery
+from shared.web.delivery import Told, utc
+from shared.web.parameters import Parameters
 
 if TYPE_CHECKING:
-    from shared.dispatch import Dispatch
+    from shared.sending.dispatcher import Dispatch
 
 MOST = 200
 """How many items a page has at most."""

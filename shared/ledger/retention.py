@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared import journal, ledger
-from shared.problems import Conflict, Unreadable
-from shared.storage import MAX_OPERATIONS, Delete, Operation, Row, Table
+from shared import log
+from shared.errors import Conflict, Unreadable
+from shared.ledger import ledger
+from shared.table.storage import MAX_OPERATIONS, Delete, Operation, Row, Table
 
 FIRST_SECONDS = 600.0
 EVERY_SECONDS = 6 * 3600.0
@@ -56,7 +57,7 @@ def purge(table: Table, seconds: float, start: str = ledger.DELIVERY) -> str | N
     old = [row for number, row in enumerate(refused) if number < surplus or row.timestamp < before]
     gone += _delete(table, [[Delete(row.key, "*") for row in old[:PIECE]]])
     if gone:
-        journal.step("purged", rows=gone)
+        log.step("purged", rows=gone)
     if rest or len(deliveries) == PIECE:
         return row.key + "\0"
     return ledger.DELIVERY if len(old) > PIECE else None

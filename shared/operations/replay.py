@@ -3,10 +3,11 @@
 import contextlib
 import dataclasses
 
-from shared import ledger, listing
-from shared.ledger import Entry
-from shared.problems import Busy, Conflict, NotFound, NotNow, Unreadable
-from shared.storage import Table
+from shared.errors import Busy, Conflict, NotFound, NotNow, Unreadable
+from shared.ledger import ledger
+from shared.ledger.ledger import Entry
+from shared.operations import listing
+from shared.table.storage import Table
 
 _TRIES = 5
 

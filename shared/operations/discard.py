@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared import ledger, page
-from shared.ledger import Entry, Waiting
-from shared.page import Page
-from shared.problems import Conflict
-from shared.storage import Row, Table
+from shared.errors import Conflict
+from shared.ledger import ledger
+from shared.ledger.ledger import Entry, Waiting
+from shared.operations import page
+from shared.operations.page import Page
+from shared.table.storage import Row, Table
 
 MOST = 200
 """How many are discarded at a time."""

@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from shared import journal, ledger, window
-from shared.ledger import Entry, Waiting
-from shared.outcome import Clocks, Finished, Outcomes, Sending
-from shared.patience import PatientTable
-from shared.problems import Conflict, Unreadable
-from shared.storage import Operation
+from shared import log
+from shared.errors import Conflict, Unreadable
+from shared.ledger import ledger
+from shared.ledger.ledger import Entry, Waiting
+from shared.sending import window
+from shared.sending.outcome import Clocks, Finished, Outcomes, Sending
+from shared.table.patience import PatientTable
+from shared.table.storage import Operation
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -148,7 +150,7 @@ class Dispatch:
         probe = None
         if view.pause and window.PAUSE_KEY in etags:  # else the operator has paused since
             probe = window.Probe(view.pause.step, etags[window.PAUSE_KEY])
-        journal.step("taken", entry=held, slot=slot.key, probe=probe is not None)
+        log.step("taken", entry=held, slot=slot.key, probe=probe is not None)
         return Sending(held, etags[held.waits], window.Held(slot.key, attempt, etags[slot.key]), probe, start)
 
     def start(self, look: Look, token: str, until: float = math.inf) -> Flights:
@@ -251,8 +253,8 @@ def _hold(waiting: Waiting, held: Entry) -> list[Operation]:
 def _log_tick(look: Look) -> None:
     now, backlog = look.view.now, look.backlog
     for key in backlog.unreadable:
-        journal.problem("row unreadable", Unreadable(key))
-    journal.step(
+        log.problem("row unreadable", Unreadable(key))
+    log.step(
         "tick",
         waiting=backlog.seen,
         oldestSeconds=None if backlog.oldest is None else round(now - backlog.oldest),

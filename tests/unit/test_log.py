@@ -10,8 +10,9 @@ import pytest
 
 from dev.samples import eight_fields, event
 from dev.virtual import App, Defender, Fault, Host, World, said
-from shared import reply, retention
-from shared.operations import Operator, handle
+from shared.ledger import retention
+from shared.operations.routes import Operator, handle
+from shared.web import reply
 from tests.checks import kql
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"

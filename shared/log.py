@@ -10,8 +10,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from shared.defender import Answer
-from shared.ledger import Entry
+from shared.clients.defender import Answer
+from shared.ledger.ledger import Entry
 
 _log = logging.getLogger("defender-alert-webhook")
 

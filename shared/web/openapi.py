@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shared import reply
-from shared.reply import Reply
+from shared.web import reply
+from shared.web.reply import Reply
 
 _DEFINITION = Path(__file__).with_suffix(".json")
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shared import ledger, page
-from shared.delivery import utc
 from shared.identity import Claims
-from shared.ledger import Entry
-from shared.storage import Table
-from shared.window import Pause, Policy, View
+from shared.ledger import ledger
+from shared.ledger.ledger import Entry
+from shared.operations import page
+from shared.sending.window import Pause, Policy, View
+from shared.table.storage import Table
+from shared.web.delivery import utc
 
 
 def window(view: View, policy: Policy) -> dict[str, Any]:

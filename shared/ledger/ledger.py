@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.alerts.alert import FIELDS, Alert
-from shared.defender import Answer
-from shared.problems import Unreadable
-from shared.storage import Delete, Insert, Operation, Replace, Row, Value
+from shared.clients.defender import Answer
+from shared.errors import Unreadable
+from shared.table.storage import Delete, Insert, Operation, Replace, Row, Value
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
 WaitingFor = Literal["slot", "retry", "answer"]

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from shared import parameters
-from shared.problems import Unreadable
-from shared.storage import Row, Table
+from shared.errors import Unreadable
+from shared.table.storage import Row, Table
+from shared.web import parameters
 
 _T = TypeVar("_T")
 Range = tuple[str, str]

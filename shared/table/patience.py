@@ -22,8 +22,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.problems import Busy, Conflict, TableError, Unavailable, WriteUnknown
-from shared.storage import REQUEST_SECONDS, Delete, Operation, Requests, Row
+from shared.errors import Busy, Conflict, TableError, Unavailable, WriteUnknown
+from shared.table.storage import REQUEST_SECONDS, Delete, Operation, Requests, Row
 
 _T = TypeVar("_T")
 FIRST_PAUSE_SECONDS = 0.25

@@ -17,8 +17,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from shared.errors import Busy, Conflict, Problem, SettingsError, TableRefused, Unavailable, WebhookError
 from shared.loopback import is_loopback
-from shared.problems import Busy, Conflict, Problem, SettingsError, TableRefused, Unavailable, WebhookError
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableEntity

@@ -12,18 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from shared import delivery, journal, ledger
+from shared import log
 from shared.alerts.alert import FIELDS
-from shared.delivery import Told
-from shared.ledger import Delivery, Entry
-from shared.problems import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
-from shared.storage import MAX_OPERATIONS, Operation
+from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
+from shared.ledger import ledger
+from shared.ledger.ledger import Delivery, Entry
+from shared.table.storage import MAX_OPERATIONS, Operation
+from shared.web import delivery
+from shared.web.delivery import Told
 
 if TYPE_CHECKING:
-    from shared.dispatch import Dispatch, Flights, Look
     from shared.mapping.outcome import Mapped, Outcome
-    from shared.outcome import Clocks
-    from shared.reply import Reply
+    from shared.sending.dispatcher import Dispatch, Flights, Look
+    from shared.sending.outcome import Clocks
+    from shared.web.reply import Reply
 
 _TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
@@ -106,7 +108,7 @@ class Acceptance:
                     if look.view.open:
                         told, look = self._send(told, look, token)
             except TokenError as error:
-                journal.problem("no token", error)
+                log.problem("no token", error)
             finally:
                 self.permits.release()
         if told is None:
@@ -146,7 +148,7 @@ class Acceptance:
                     return None  # known already
                 look = self._look()
                 continue
-            journal.step("accepted", entry=entry)
+            log.step("accepted", entry=entry)
             return [Told(self._wait(self.dispatcher.launch(sending, token))[entry.alert.id])]
         return None
 
@@ -187,7 +189,7 @@ class Acceptance:
                 raise _half(len(done), len(asked)) from busy
             raise busy
         for entry in new.values():
-            journal.step("accepted", entry=entry)
+            log.step("accepted", entry=entry)
         told = [
             Told(known[alert], duplicate=True, notes=accepted.notes[alert])
             if alert in known
@@ -238,7 +240,7 @@ class Acceptance:
                 waiting = {waiting.entry.alert.id for waiting in look.waiting}
                 taken = entries(self.dispatcher, sorted(new - waiting))
         except (TableError, Unreadable) as error:
-            journal.problem("accepted, not sent yet", error)
+            log.problem("accepted, not sent yet", error)
         sent = taken | self._wait(flights)
         return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
 

@@ -9,18 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared import journal, ledger, window
-from shared.defender import Answer
-from shared.ledger import Entry
-from shared.problems import Conflict, TableError, TableRefused, Unreadable
-from shared.storage import Operation, Row, Table
+from shared import log
+from shared.clients.defender import Answer
+from shared.errors import Conflict, TableError, TableRefused, Unreadable
+from shared.ledger import ledger
+from shared.ledger.ledger import Entry
+from shared.sending import window
+from shared.table.storage import Operation, Row, Table
 
 _RETRY_SECONDS = 1.0
 _TRIES = 5
 
 
 class Caller(Protocol):
-    """Makes the call to Defender; see `shared.defender.Defender`."""
+    """Makes the call to Defender; see `shared.clients.defender.Defender`."""
 
     def create_alert(self, body: Mapping[str, str], token: str) -> Answer:
         """Make one call; never raise for anything the network does."""
@@ -71,7 +73,7 @@ class Outcomes:
         if not sending.start.is_fresh(self.policy):
             return self._settle(sending, ledger.put_back(sending.entry), None)
         answer = self.defender.create_alert(sending.entry.alert.body(), token)
-        journal.step("answered", entry=sending.entry, answer=answer)
+        log.step("answered", entry=sending.entry, answer=answer)
         after = ledger.settle(sending.entry, answer, now=self.table.now(), rules=self.rules)
         return self._settle(sending, after, answer)
 
@@ -89,7 +91,7 @@ class Outcomes:
         written = self._record(sending, after, extras, answer)
         if written is not None:
             age = None if written.ended is None else round(written.ended - written.accepted, 1)
-            journal.step("settled", entry=written, ageSeconds=age)
+            log.step("settled", entry=written, ageSeconds=age)
         return Finished(written or sending.entry, sending.slot.key, opens, sending.probe is not None)
 
     def _pause(self, sending: Sending, answer: Answer | None) -> Operation | None:
@@ -127,15 +129,15 @@ class Outcomes:
             except Conflict:
                 pass  # somebody changed the alert between our look and our write: look again
             except TableRefused as error:
-                journal.problem("outcome refused", error)
+                log.problem("outcome refused", error)
                 if after == ledger.without_answer(after):
                     return None
                 after = ledger.without_answer(after)
             except TableError as error:
-                journal.problem("outcome not written yet", error)
+                log.problem("outcome not written yet", error)
                 self.clocks.sleep(_RETRY_SECONDS)
             except Unreadable as error:
-                journal.problem("outcome not written", error)
+                log.problem("outcome not written", error)
                 return None
             if self.clocks.monotonic() >= end:
                 return None

@@ -31,7 +31,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from shared import problems
+from shared import errors
 from shared.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -472,9 +472,9 @@ def check_url(url: str) -> None:
         raise _refused(f"a token is sent only over https, not to http://{host}")
 
 
-def _refused(why: str) -> problems.SettingsError:
+def _refused(why: str) -> errors.SettingsError:
     what_to_do = "Give the API's base, such as https://api.security.microsoft.com"
-    return problems.SettingsError([problems.Problem("DEFENDER_API_URL", f"{why}. {what_to_do}")])
+    return errors.SettingsError([errors.Problem("DEFENDER_API_URL", f"{why}. {what_to_do}")])
 
 
 def _is_text(value: object) -> bool:

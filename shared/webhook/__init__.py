@@ -1,0 +1,4 @@
+"""The use cases of the webhook: a payload is received, mapped, accepted, and its status told.
+
+It imports all packages but `operations`.
+"""
