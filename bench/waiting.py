@@ -54,7 +54,7 @@ def main(pairs: int) -> dict[str, tuple[list[float], list[float]]]:
     found, gateway = settings.current(), app.gateway()
     table, policy = gateway.dispatcher.table, gateway.dispatcher.policy
     view = gateway.dispatcher.look().view
-    table.commit([window.take(slot, "bench", policy) for slot in view.slots])
+    table.commit([window.acquire(slot, "bench", policy) for slot in view.slots])
     full = gateway.dispatcher.look()
     floor = Floor.open(
         found.storage.connection_string or "",

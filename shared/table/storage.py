@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from shared.errors import Busy, Conflict, Problem, SettingsError, TableRefused, Unavailable, WebhookError
 from shared.loopback import is_loopback
+from shared.table.clock import ServerClock
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableEntity
@@ -120,36 +121,6 @@ class Requests(Protocol):
         """Write all or nothing, each row with the property `mark`; return the new ETag by key. Raise `Conflict`."""
 
 
-class ServerClock:
-    """A lower bound of the server's time, learnt from its answers and carried on by the monotonic clock.
-
-    A time seen in an answer was stamped before the answer came, so `seen + elapsed` never runs ahead of the
-    server, save for the drift of our own clock: that is what the millisecond per second of age pays for.
-    """
-
-    _DRIFT = 0.001
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._best: tuple[float, float] | None = None  # server's time, monotonic time at receipt
-        self._lock = threading.Lock()
-
-    def observe(self, server_time: float) -> None:
-        """Learn from a server's time (UTC seconds) that was received just now or earlier."""
-        with self._lock:
-            at = self._monotonic()
-            if self._best is None or server_time >= self._at(at, self._best):
-                self._best = (server_time, at)
-
-    def now(self) -> float | None:
-        """Return the server's time in UTC seconds, never ahead of it; None before any answer."""
-        best = self._best
-        return None if best is None else self._at(self._monotonic(), best)
-
-    def _at(self, at: float, best: tuple[float, float]) -> float:
-        return best[0] + (at - best[1]) * (1 - self._DRIFT)
-
-
 class AzureTable:
     """Azure Table Storage (or Azurite) through the SDK; one partition of one table. Thread-safe.
 
@@ -169,6 +140,7 @@ class AzureTable:
         self._name = name
         self._partition = partition
         self._credential = credential
+        self._monotonic = monotonic
         self._clock = ServerClock(monotonic)
         self._opened: TableClient | None = None
         self._lock = threading.Lock()
@@ -231,6 +203,7 @@ class AzureTable:
     def _submit(self, operations: Sequence[Operation], mark: str, seconds: float) -> dict[str, str]:
         self.requests += 1
         batch = [self._entry(operation, mark) for operation in operations]
+        sent = self._monotonic()
         answers = self._client().submit_transaction(
             batch, raw_response_hook=self._see_date, **_within(seconds)
         )
@@ -240,7 +213,7 @@ class AzureTable:
             if answer.get("etag")
         }
         if etags:
-            self._clock.observe(max(_etag_time(etag) for etag in etags.values()))
+            self._clock.wrote(max(_etag_time(etag) for etag in etags.values()), sent)
         return etags
 
     def _entry(self, operation: Operation, mark: str) -> Any:
@@ -265,7 +238,7 @@ class AzureTable:
         date = response.http_response.headers.get("Date")
         if date and response.http_response.status_code < _REDIRECTION:
             with contextlib.suppress(ValueError):
-                self._clock.observe(parsedate_to_datetime(date).timestamp() - 1.0)
+                self._clock.guess(parsedate_to_datetime(date).timestamp() - 1.0)
 
     def _client(self) -> "TableClient":
         with self._lock:

@@ -23,7 +23,7 @@ from shared import app as app_module
 from shared.alerts import alert
 from shared.errors import Conflict, TableRefused, WebhookError
 from shared.ledger import ledger
-from shared.sending import window
+from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.storage import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
@@ -70,9 +70,9 @@ def _alerts(world: World) -> list[ledger.Entry]:
 
 def _fill_window(world: World) -> None:
     """Close every slot as a call that was just answered does."""
-    slots = window.look(world.table.query(window.FIRST_KEY, window.END_KEY), world.now, POLICY).slots
+    slots = window.read(world.table.query(window.FIRST_KEY, window.END_KEY), world.now, POLICY).slots
     world.table.commit(
-        [window.take(slot, "other", dataclasses.replace(POLICY, deadline=0)) for slot in slots]
+        [window.acquire(slot, "other", dataclasses.replace(POLICY, deadline=0)) for slot in slots]
     )
 
 
@@ -819,8 +819,7 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     assert told["waitingFor"]["what"] == "pause"
     assert "429" in told["waitingFor"]["reason"]
     assert _utc(ended + 298) <= told["waitingFor"]["until"] <= _utc(ended + 301)
-    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
-    world.table.commit([window.operator_pause(window.read_pause(row, POLICY), "a bad rule", world.now)])
+    world.table.commit([pause.stop(None, "a bad rule")])
     (told,) = _told(world.finish(app.status(delivery)))["alerts"]
     assert told["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
 
@@ -1104,10 +1103,9 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     assert world.finish(app.health()).status == 200
     world.run(20)
     assert world.finish(app.health()).status == 503
-    world.table.commit([window.operator_pause(None, "stop", world.now)])
+    world.table.commit([pause.stop(None, "stop")])
     assert world.finish(app.health()).status == 200
-    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
-    world.table.commit([window.end_pause(window.read_pause(row, POLICY))])
+    world.table.commit([Delete(pause.STOP_KEY, "*")])
     _fill_window(world)
     assert world.finish(app.health()).status == 200
 
