@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.ledger.ledger import Entry
 
 _log = logging.getLogger("defender-alert-webhook")

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.alerts.alert import FIELDS, Alert
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.errors import Unreadable
 from shared.table.storage import Delete, Insert, Operation, Replace, Row, Value
 

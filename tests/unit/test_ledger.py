@@ -14,7 +14,7 @@ from dev.memory_table import StrictTable
 from dev.virtual import EPOCH, said, unsound
 from shared.alerts import alert
 from shared.alerts.alert import Alert
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.errors import Conflict, Unreadable
 from shared.ledger import ledger
 from shared.ledger.ledger import Delivery, Entry, Rules
