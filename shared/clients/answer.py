@@ -49,6 +49,15 @@ class Answer:
     answered: bool
     seconds: float
 
+    def log_fields(self) -> dict[str, str | int | None]:
+        """Return what the log has of it."""
+        return {
+            "answer": self.kind,
+            "status": self.status,
+            "code": (self.error or {}).get("code"),
+            "milliseconds": round(self.seconds * 1000),
+        }
+
 
 def read(response: Response) -> Answer:
     """Return what a response means."""

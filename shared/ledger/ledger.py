@@ -90,6 +90,17 @@ class Entry:
         """Whether nothing more happens to it by itself."""
         return not self.waits
 
+    def log_fields(self) -> dict[str, str | int]:
+        """Return what the log has of it: nothing that its payload said."""
+        return {
+            "alert": self.alert.id,
+            "delivery": self.delivery,
+            "source": self.source,
+            "severity": self.alert.severity,
+            "state": self.state,
+            "attempt": self.attempts,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:

@@ -34,7 +34,7 @@ BELOW = {
     "ledger": {"table", "clients", "alerts"},
     "sending": {"ledger", "table", "clients", "alerts"},
     "web": {"sending", "ledger", "table", "clients", "mapping", "payload", "alerts"},
-    "webhook": {"web", "sending", "ledger", "table", "clients", "mapping", "payload", "alerts"},
+    "webhook": {"settings", "web", "sending", "ledger", "table", "clients", "mapping", "payload", "alerts"},
     "operations": {
         "identity",
         "webhook",
@@ -114,6 +114,12 @@ def test_a_package_imports_only_what_is_below_it(path: Path) -> None:
     """The direction of imports is the one that `BELOW` lists, and no other."""
     ours = {module.split(".")[1] for module, _ in _imports(path) if module.startswith("shared.")}
     assert ours <= {_package(path), *GROUND, *BELOW[_package(path)]}
+
+
+@pytest.mark.parametrize("module", sorted(GROUND))
+def test_the_ground_imports_nothing_of_ours(module: str) -> None:
+    """Whatever stands on errors, log and loopback cannot stand beneath them as well."""
+    assert not [name for name, _ in _imports(SHARED / f"{module}.py") if _is_in(name, "shared")]
 
 
 def test_no_two_packages_import_each_other() -> None:
