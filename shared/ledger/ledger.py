@@ -10,19 +10,20 @@ in the same transaction, so the waiting row is the lock; where there is none, th
                      └── take ── later-{retry's time} ◄── 404, 5xx, no answer
 """
 
-import contextlib
 import dataclasses
 import json
 import math
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.alerts.alert import FIELDS, Alert
 from shared.clients.answer import Answer
 from shared.errors import Unreadable
+from shared.ledger import columns
+from shared.ledger.columns import Column
 from shared.table.storage import Delete, Insert, Operation, Replace, Row, Value
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
@@ -39,9 +40,7 @@ ALERT, ALERT_END = "alert-", "alert."
 REFUSED_BYTES = 60 * 1024
 REFUSED_ROWS = 1_000
 _KEPT_TRIES = 4  # first and last so many
-_TEXT_UNITS = 32_000  # a property holds 32,768 UTF-16 units
 _TOO_MANY_REQUESTS = 429
-_ID_LENGTH = 32  # of an alert's id
 _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
 
 
@@ -63,6 +62,8 @@ class Entry:
 
     `accepted` is its last acceptance or replay; `waits` is the key of its waiting row, empty once it has ended;
     `not_found` and `unavailable` count such answers since then; `next_attempt` is set while it waits for a retry.
+    `sender` is the fingerprint of the key that it was sent with, empty where none is known; `unknown` are columns of
+    its row that a newer version wrote.
     """
 
     alert: Alert
@@ -84,18 +85,21 @@ class Entry:
     error: Mapping[str, Any] | None = None
     created: Mapping[str, Any] | None = None
     merged: bool = False
+    sender: str = ""
+    unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing more happens to it by itself."""
         return not self.waits
 
-    def log_fields(self) -> dict[str, str | int]:
+    def log_fields(self) -> dict[str, str | int | None]:
         """Return what the log has of it: nothing that its payload said."""
         return {
             "alert": self.alert.id,
             "delivery": self.delivery,
             "source": self.source,
+            "sender": self.sender or None,
             "severity": self.alert.severity,
             "state": self.state,
             "attempt": self.attempts,
@@ -112,7 +116,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One POST: the ids of its alerts in the order of its events, and what was refused of it."""
+    """One POST: the ids of its alerts in the order of its events, what was refused of it, and who sent it."""
 
     id: str
     source: str | None
@@ -121,6 +125,7 @@ class Delivery:
     notes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     duplicates: tuple[str, ...] = ()
     refused: tuple[Mapping[str, Any], ...] = ()
+    sender: str = ""
 
 
 # Keys
@@ -185,6 +190,7 @@ def accept(
     now: float,
     notes: Sequence[str] = (),
     truncated: bool = False,
+    sender: str = "",
 ) -> Entry:
     """Return a new entry, waiting for a slot in the order of its severity: urgent first, and nobody starves."""
     due = now + DUE_SECONDS[alert.severity]
@@ -198,6 +204,7 @@ def accept(
         waits="",
         time_truncated=truncated,
         notes=tuple(notes),
+        sender=sender,
     )
     return replace(entry, waits=_todo(entry))
 
@@ -347,22 +354,14 @@ def move(
 
 def insert_delivery(delivery: Delivery) -> Operation:
     """Return the operation that writes a delivery."""
-    values: dict[str, Value] = {
-        "source": delivery.source or "",
-        "accepted": delivery.accepted,
-        "alerts": "".join(delivery.alerts),  # of one length: a thousand fit a property
-        "duplicates": "".join(delivery.duplicates),
-        "notes": _fitting(delivery.notes),
-        "refused": _fitting_list(delivery.refused),
-    }
-    return Insert(delivery_key(delivery.id), values)
+    return Insert(delivery_key(delivery.id), columns.write(_DELIVERY, delivery))
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A payload that gave no alert, kept with its reasons: most SIEMs show nobody our answer.
 
-    `payload` is its first 60 KiB; `query` the parameters it came with, without the key.
+    `payload` is its first 60 KiB; `query` the parameters it came with, without the key, whose fingerprint is `sender`.
     """
 
     id: str
@@ -374,6 +373,7 @@ class Refusal:
     query: Mapping[str, str]
     payload: bytes
     bytes: int
+    sender: str = ""
 
 
 def refusal_id(now: float) -> str:
@@ -383,34 +383,13 @@ def refusal_id(now: float) -> str:
 
 def insert_refusal(refusal: Refusal) -> Operation:
     """Return the operation that keeps a refused payload."""
-    values: dict[str, Value] = {
-        "at": refusal.at,
-        "source": refusal.source,
-        "status": refusal.status,
-        "detail": refusal.detail[:1000],
-        "refused": _fitting_list(refusal.refused),
-        "query": _fitting(refusal.query),
-        "payload": refusal.payload[:REFUSED_BYTES],
-        "bytes": refusal.bytes,
-    }
-    return Insert(f"{REFUSED}{refusal.id}", values)
+    stored = replace(refusal, detail=refusal.detail[:1000], payload=refusal.payload[:REFUSED_BYTES])
+    return Insert(f"{REFUSED}{refusal.id}", columns.write(_REFUSAL, stored))
 
 
 def read_refusal(row: Row) -> Refusal:
     """Read a refused payload from its row. Raise `Unreadable`."""
-    values = row.values
-    with _reading(row):
-        return Refusal(
-            id=row.key.removeprefix(REFUSED),
-            at=float(values["at"]),
-            source=values["source"],
-            status=values["status"],
-            detail=values["detail"],
-            refused=tuple(json.loads(values["refused"])),
-            query=dict(json.loads(values["query"])),
-            payload=bytes(values["payload"]),
-            bytes=values["bytes"],
-        )
+    return Refusal(id=row.key.removeprefix(REFUSED), **columns.read(_REFUSAL, row))
 
 
 def without_answer(entry: Entry) -> Entry:
@@ -422,50 +401,65 @@ def without_answer(entry: Entry) -> Entry:
 
 # Rows
 
+_BODY = tuple(Column(name, columns.TEXT) for name in FIELDS)
+_ENTRY = (
+    Column("state", columns.TEXT),
+    Column("source", columns.TEXT),
+    Column("delivery", columns.TEXT),
+    Column("accepted", columns.SECONDS),
+    Column("due", columns.SECONDS),
+    Column("waits", columns.TEXT),
+    Column("timeTruncated", columns.FLAG, "time_truncated", default=False),
+    Column("notes", columns.LIST, default=()),
+    Column("attempt", columns.TEXT, default=""),
+    Column("attempts", columns.WHOLE, default=0),
+    Column("tries", columns.LIST, default=()),
+    Column("notFound", columns.WHOLE, "not_found", default=0),
+    Column("unavailable", columns.WHOLE, default=0),
+    Column("nextAttempt", columns.SECONDS_OR_NONE, "next_attempt", default=None),
+    Column("ended", columns.SECONDS_OR_NONE, default=None),
+    Column("error", columns.OBJECT_OR_NONE, default=None),
+    Column("created", columns.OBJECT_OR_NONE, default=None),
+    Column("merged", columns.FLAG, default=False),
+    Column("sender", columns.TEXT, default=""),
+)
+_DELIVERY = (
+    Column("source", columns.TEXT_OR_NONE, default=None),
+    Column("accepted", columns.SECONDS),
+    Column("alerts", columns.IDS),
+    Column("duplicates", columns.IDS, default=()),
+    Column("notes", columns.LISTS, default={}),
+    Column("refused", columns.LIST, default=()),
+    Column("sender", columns.TEXT, default=""),
+)
+_REFUSAL = (
+    Column("at", columns.SECONDS),
+    Column("source", columns.TEXT, default=""),
+    Column("status", columns.WHOLE),
+    Column("detail", columns.TEXT, default=""),
+    Column("refused", columns.LIST, default=()),
+    Column("query", columns.OBJECT, default={}),
+    Column("payload", columns.BYTES),
+    Column("bytes", columns.WHOLE),
+    Column("sender", columns.TEXT, default=""),
+)
+
 
 def read(row: Row) -> Entry:
     """Read an entry from an alert's row, or from its waiting or failed row: all hold the same. Raise `Unreadable`."""
-    values = row.values
-    with _reading(row):
-        entry = Entry(
-            alert=Alert.from_body({name: values[name] for name in FIELDS}),
-            state=values["state"],
-            source=values["source"],
-            delivery=values["delivery"],
-            accepted=float(values["accepted"]),
-            due=float(values["due"]),
-            waits=values["waits"],
-            time_truncated=values["timeTruncated"],
-            notes=tuple(json.loads(values["notes"])),
-            attempt=values["attempt"],
-            attempts=values["attempts"],
-            tries=tuple(json.loads(values["tries"])),
-            not_found=values["notFound"],
-            unavailable=values["unavailable"],
-            next_attempt=_time(values["nextAttempt"]),
-            ended=_time(values["ended"]),
-            error=json.loads(values["error"]),
-            created=json.loads(values["created"]),
-            merged=values["merged"],
-        )
+    entry = Entry(
+        alert=Alert.from_body(columns.read(_BODY, row)),
+        **columns.read(_ENTRY, row),
+        unknown=columns.unknown((*_BODY, *_ENTRY), row),
+    )
     if _waits(row) and row.key != entry.waits:  # a copy under another key could never be taken
-        raise Unreadable(row.key)
+        raise Unreadable(row.key, "waits")
     return entry
 
 
 def read_delivery(row: Row) -> Delivery:
     """Read a delivery from its row. Raise `Unreadable`."""
-    values = row.values
-    with _reading(row):
-        return Delivery(
-            id=row.key.removeprefix(DELIVERY),
-            source=values["source"] or None,
-            accepted=float(values["accepted"]),
-            alerts=_split(values["alerts"]),
-            notes={name: tuple(notes) for name, notes in json.loads(values["notes"]).items()},
-            duplicates=_split(values["duplicates"]),
-            refused=tuple(json.loads(values["refused"])),
-        )
+    return Delivery(id=row.key.removeprefix(DELIVERY), **columns.read(_DELIVERY, row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -509,15 +503,6 @@ def _number(row: Row, name: str) -> float:
     return value if isinstance(value, int | float) else math.inf
 
 
-@contextlib.contextmanager
-def _reading(row: Row) -> Iterator[None]:
-    """Tell a row that cannot be read as such: one row must not stop what concerns others."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise Unreadable(row.key) from None
-
-
 def size(operations: Iterable[Operation]) -> int:
     """Return about how many bytes operations take in a transaction: each row's JSON and its part's headers."""
     return sum(
@@ -527,54 +512,4 @@ def size(operations: Iterable[Operation]) -> int:
 
 
 def _values(entry: Entry) -> dict[str, Value]:
-    return {
-        **entry.alert.body(),
-        "state": entry.state,
-        "source": entry.source,
-        "delivery": entry.delivery,
-        "accepted": entry.accepted,
-        "due": entry.due,
-        "waits": entry.waits,
-        "timeTruncated": entry.time_truncated,
-        "notes": _fitting_list(entry.notes),
-        "attempt": entry.attempt,
-        "attempts": entry.attempts,
-        "tries": _fitting_list(entry.tries),
-        "notFound": entry.not_found,
-        "unavailable": entry.unavailable,
-        "nextAttempt": entry.next_attempt or 0.0,
-        "ended": entry.ended or 0.0,
-        "error": _fitting(entry.error),
-        "created": _fitting(entry.created),
-        "merged": entry.merged,
-    }
-
-
-def _fitting(value: Mapping[str, Any] | None) -> str:
-    """Return an object as JSON that fits a property: if need be without its longest members."""
-    text = json.dumps(value)  # ASCII: a character is a UTF-16 unit
-    if len(text) <= _TEXT_UNITS or value is None:
-        return text
-    sizes = {name: len(json.dumps({name: member})) for name, member in value.items()}
-    left, kept = _TEXT_UNITS, set()
-    for name in sorted(sizes, key=lambda name: (name != "id", sizes[name])):
-        left -= sizes[name]
-        if left >= 0:
-            kept.add(name)
-    return json.dumps({name: member for name, member in value.items() if name in kept})
-
-
-def _fitting_list(values: Sequence[Any]) -> str:
-    """Return a list as JSON that fits a property: if need be without its last items."""
-    kept = list(values)
-    while len(text := json.dumps(kept)) > _TEXT_UNITS:
-        kept = kept[: len(kept) // 2]
-    return text
-
-
-def _time(value: float) -> float | None:
-    return float(value) or None
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(text[at : at + _ID_LENGTH] for at in range(0, len(text), _ID_LENGTH))
+    return {**entry.unknown, **entry.alert.body(), **columns.write(_ENTRY, entry)}

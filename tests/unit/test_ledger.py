@@ -13,7 +13,7 @@ from dev import samples
 from dev.memory_table import StrictTable
 from dev.virtual import EPOCH, said, unsound
 from shared.alerts import alert
-from shared.alerts.alert import Alert
+from shared.alerts.alert import FIELDS, Alert
 from shared.clients.answer import Answer
 from shared.errors import Conflict, Unreadable
 from shared.ledger import ledger
@@ -262,6 +262,7 @@ ENTRIES = st.builds(
     error=st.none() | SMALL,
     created=st.none() | SMALL,
     merged=st.booleans(),
+    sender=TEXT,
 )
 
 
@@ -272,6 +273,67 @@ def test_an_entry_is_read_as_it_was_written(entry: Entry) -> None:
     table = StrictTable(clock=lambda: NOW)
     table.commit(ledger.insert(entry))
     assert [ledger.read(row) for row in table.query("", "~")] == [entry, entry]
+
+
+@settings(max_examples=20)
+@given(entry=ENTRIES)
+def test_a_row_without_a_column_that_has_a_default_is_read(entry: Entry) -> None:
+    """A version that adds a column reads the backlog of the version before: what is missing has its default."""
+    row = _row(entry)
+    first = (*FIELDS, "state", "source", "delivery", "accepted", "due", "waits")
+    old = replace(row, values={name: row.values[name] for name in first})
+    assert ledger.read(old) == Entry(
+        entry.alert, entry.state, entry.source, entry.delivery, entry.accepted, entry.due, entry.waits
+    )
+
+
+@pytest.mark.parametrize("column", [*FIELDS, "state", "source", "delivery", "accepted", "due", "waits"])
+def test_a_row_without_what_it_must_have_cannot_be_read(column: str) -> None:
+    """There is no alert without its fields, and none without its place: the error names the column."""
+    row = _row(_entry())
+    values = {name: value for name, value in row.values.items() if name != column}
+    with pytest.raises(Unreadable) as caught:
+        ledger.read(replace(row, values=values))
+    assert (caught.value.key, caught.value.column) == (row.key, column)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("title", 7),
+        ("due", "soon"),
+        ("accepted", math.nan),
+        ("attempts", True),
+        ("merged", 1),
+        ("tries", "{}"),
+        ("tries", "no JSON"),
+        ("created", "[1]"),
+        ("error", "[" * 100_000),
+        ("sender", 0.5),
+    ],
+)
+def test_a_value_that_cannot_be_read_names_its_column(column: str, value: Any) -> None:
+    """Whoever corrects a row by hand reads which of its columns is wrong."""
+    row = _row(_entry())
+    with pytest.raises(Unreadable) as caught:
+        ledger.read(replace(row, values={**row.values, column: value}))
+    assert caught.value.column == column
+    assert repr(column) in caught.value.detail
+
+
+def test_columns_of_a_newer_version_stay() -> None:
+    """While two versions run beside each other, the older one writes a row again without a loss."""
+    entry = _entry()
+    table = _table(entry)
+    newer = {"route": "entity", "match": 0.5}
+    for row in table.query("", "~"):
+        table.commit([Replace(row.key, {**row.values, **newer, "mark": "a write's own"}, row.etag)])
+    (row,) = table.query(ledger.TODO, ledger.TODO_END)
+    read = ledger.read(row)
+    table.commit(ledger.move(read, ledger.take(read, "a", now=NOW, lease=LEASE), waiting=row.etag))
+    for row in table.query("", "~"):
+        assert {name: row.values.get(name) for name in newer} == newer
+        assert "mark" not in row.values
 
 
 def test_a_delivery_is_read_as_it_was_written() -> None:
@@ -285,6 +347,7 @@ def test_a_delivery_is_read_as_it_was_written() -> None:
         notes={ids[1]: ("severity differs",)},
         duplicates=(ids[1],),
         refused=({"event": 3, "problems": [{"field": "eventTime", "detail": "missing"}]},),
+        sender="0123456789",
     )
     table = StrictTable(clock=lambda: NOW)
     table.commit([ledger.insert_delivery(delivery)])
@@ -325,6 +388,7 @@ def test_a_refusal_is_read_as_it_was_written() -> None:
         query={"source": "splunk"},
         payload=b"\xff\x00" * 50_000,
         bytes=100_000,
+        sender="0123456789",
     )
     table = StrictTable(clock=lambda: NOW)
     table.commit([ledger.insert_refusal(refusal)])
