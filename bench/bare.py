@@ -16,7 +16,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient
 
 from shared.alerts.alert import Alert
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.sending import window

@@ -17,7 +17,7 @@ from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import Faults, Host, World
 from shared.alerts.alert import Alert
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.errors import Conflict
 from shared.ledger import record, rows
 from shared.settings import Settings

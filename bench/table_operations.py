@@ -8,7 +8,7 @@ from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form
 from dev import samples
 from dev.virtual import Faults, Host, World
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.settings import Settings
 from shared.webhook.gateway import Gateway
 

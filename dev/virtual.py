@@ -30,8 +30,9 @@ from typing import Any, Literal, NoReturn, TypeVar, cast
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from dev.memory_table import MemoryTable, StrictTable
-from shared.clients import defender
-from shared.clients.defender import Answer
+from shared.clients import answer as answers
+from shared.clients.answer import Answer
+from shared.clients.call import Response
 from shared.errors import Busy, Conflict, TableRefused, TokenError, Unavailable
 from shared.ledger import keys, record, rows
 from shared.mapping import mappings as mapping
@@ -342,19 +343,8 @@ def said(status: int, *, retry_after: float | None = None, raw: bytes | None = N
         error = {"code": f"Code{status}", "message": f"It is {status}.", "target": "43f4cb08"}
         created = {"id": f"da{status}", "status": "New"}
         raw = json.dumps(created if status < 300 else {"error": error}).encode()  # noqa: PLR2004 - HTTP's classes
-    kind, document = defender.judge(status, raw)
-    foreign = {"status": status, "code": "NotDefender", "message": "foreign", "target": None}
-    return Answer(
-        kind=kind,
-        status=status,
-        alert=document if kind == "created" else None,
-        merged=False,
-        error=None if kind == "created" else document or foreign,
-        retry_after=retry_after,
-        sent=True,
-        answered=True,
-        seconds=0.5,
-    )
+    answer = answers.read(Response(status, {}, raw, None, sent=True, seconds=0.5))
+    return replace(answer, retry_after=retry_after)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.alerts.alert import Alert
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.ledger import keys
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
@@ -74,6 +74,18 @@ class Entry:
     def has_ended(self) -> bool:
         """Whether nothing more happens to it by itself."""
         return not self.waits
+
+    def log_fields(self) -> dict[str, str | int | None]:
+        """Return what the log has of it: nothing that its payload said."""
+        return {
+            "alert": self.alert.id,
+            "delivery": self.delivery,
+            "source": self.source,
+            "sender": self.sender or None,
+            "severity": self.alert.severity,
+            "state": self.state,
+            "attempt": self.attempts,
+        }
 
 
 @dataclass(frozen=True, slots=True)

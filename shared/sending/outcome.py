@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared import log
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.errors import Conflict, TableError, TableRefused, Unreadable
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry

@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.table.storage import Delete, Insert, Operation, Replace, Row, Value
 
 MOST_CALLS = 15

@@ -19,7 +19,7 @@ from pathlib import Path
 from dev import setup
 from shared import log
 from shared.alerts.alert import Alert
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.ledger import record
 
 # https://learn.microsoft.com/azure/azure-monitor/app/data-model-complete

@@ -23,7 +23,7 @@ from shared.table.storage import Delete, Insert, Operation, Replace
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from shared.clients.defender import Answer
+    from shared.clients.answer import Answer
     from shared.web.reply import Reply
 
 POLICY = window.Policy()

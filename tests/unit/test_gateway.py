@@ -29,7 +29,7 @@ from shared.table.storage import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
 
 if TYPE_CHECKING:
-    from shared.clients.defender import Answer
+    from shared.clients.answer import Answer
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
 POLICY = window.Policy()

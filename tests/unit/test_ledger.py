@@ -14,7 +14,7 @@ from dev.memory_table import StrictTable
 from dev.virtual import EPOCH, said, unsound
 from shared.alerts import alert
 from shared.alerts.alert import FIELDS, Alert
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.errors import Conflict, Unreadable
 from shared.ledger import backlog, keys, record, rows
 from shared.ledger.record import Delivery, Entry, Rules

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
-    from shared.clients.defender import Answer
+    from shared.clients.answer import Answer
     from shared.mapping.mappings import Mappings
     from shared.web.reply import Reply
     from shared.webhook.gateway import Gateway
