@@ -5,7 +5,7 @@ dispatch: look ─ take ─ call ─ settle, while there is a backlog and time
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shared import log
@@ -16,7 +16,7 @@ from shared.payload import body as payload
 from shared.payload import compression
 from shared.web import delivery, parameters, reply
 from shared.web.delivery import Told
-from shared.webhook import accept
+from shared.webhook import accept, asked
 from shared.webhook.accept import Permits
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from shared.settings import Settings
     from shared.web.reply import Reply
 
-DEFAULTS = ("severity", "category", "title", "description", "recommendedAction")
-_PARAMETERS = {name.lower(): name for name in (*DEFAULTS, "source", "dryRun", "validationToken")}
 MAX_TOKEN = 2_000
 """Characters of a token that is sent back to Microsoft Graph, which asks so whether a subscription's URL is ours."""
 TABLE_SECONDS = 20.0
@@ -69,27 +67,26 @@ class Gateway:
         """
         received = self.clocks.monotonic()
         dispatcher = self.dispatcher.until(received + TABLE_SECONDS)
-        query = {_PARAMETERS.get(name.lower().replace("_", ""), name): value for name, value in query.items()}
-        token = query.get("validationToken", "")
+        wanted = asked.read(query)
+        token = wanted.values.get("validationToken", "")
         if not body.strip() and 0 < len(token) <= MAX_TOKEN:
             return reply.echo(token)
-        dry = query.get("dryRun", "false").lower()
-        if dry not in ("true", "false"):  # what was meant to be dry must not reach a device
-            raise parameters.wrong("dryRun", query["dryRun"], "true | false")
         try:
             body = compression.opened(
                 body, max_bytes=self.settings.max_payload_bytes, content_encoding=content_encoding
             )
-            outcome = self._map(body, query)
+            if wanted.wrong:
+                raise wanted.wrong
+            outcome = self._map(body, wanted)
             if outcome.ignored is not None:
                 return delivery.ignored(outcome)
             if not outcome.alerts:
                 raise delivery.unmapped(outcome)
         except WebhookError as error:
-            if keep and dry == "false":
-                _keep(dispatcher, body, query, error)
+            if keep and not wanted.dry:
+                _keep(dispatcher, body, wanted.values, error)
             raise
-        if dry == "true":
+        if wanted.dry:
             return delivery.valid(outcome)
         accepting = accept.Acceptance(
             dispatcher, self.clocks, self.permits, self.full, received + self.settings.inline_seconds
@@ -144,15 +141,17 @@ class Gateway:
         idle = look.view.now - look.view.opens > IDLE_SECONDS
         return FAIL if (overdue or forgotten) and idle else PASS
 
-    def _map(self, body: bytes, query: Mapping[str, str]) -> "Outcome":
+    def _map(self, body: bytes, wanted: asked.Asked) -> "Outcome":
         documents = payload.read(body, max_bytes=self.settings.max_payload_bytes)
-        return self.mappings.apply(
+        outcome = self.mappings.apply(
             documents,
-            source=query.get("source"),
-            defaults={name: query[name] for name in DEFAULTS if query.get(name)},
+            source=wanted.text("source"),
+            defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
             now=self.dispatcher.table.now(),
         )
+        alerts = (replace(mapped, notes=(*mapped.notes, *wanted.notes)) for mapped in outcome.alerts)
+        return replace(outcome, alerts=tuple(alerts)) if wanted.notes else outcome
 
 
 def _keep(dispatcher: "Dispatch", body: bytes, query: Mapping[str, str], error: WebhookError) -> None:
