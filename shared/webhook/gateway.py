@@ -9,14 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shared import log
-from shared.errors import NotFound, PayloadError, PayloadTooLarge, TableError, TokenError, WebhookError
+from shared.alerts.text import cut
+from shared.errors import NotFound, PayloadTooLarge, TableError, TokenError, WebhookError
 from shared.ledger import ledger, retention
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
-from shared.web import delivery, parameters, reply
+from shared.web import delivery, reply
 from shared.web.delivery import Told
-from shared.webhook import accept, asked
+from shared.webhook import accept, asked, masking
 from shared.webhook.accept import Permits
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ TABLE_SECONDS = 20.0
 TICK_SECONDS = 55.0
 OVERDUE_SECONDS = 300.0
 IDLE_SECONDS = 90.0  # no slot is open for longer while a dispatcher works
+_MASKED_BYTES = 4 * ledger.REFUSED_BYTES
+_SOURCE_UNITS = 100
 _SOME = 20  # rows, should one of them not be readable
 
 
@@ -54,7 +57,7 @@ class Gateway:
         query: Mapping[str, str],
         origin: str,
         *,
-        keep: bool = True,
+        store: bool = True,
         content_encoding: str = "",
     ) -> "Reply":
         """Turn one POST into alerts; answer with what became of them. Raise `TableError` if they cannot be stored.
@@ -62,8 +65,8 @@ class Gateway:
         It waits for Defender for `INLINE_SECONDS`, and for the table for `TABLE_SECONDS`, both from the receipt on.
 
         `query` are the URL's parameters; `origin` is the scheme and host under which the caller reached us.
-        `keep` is false for a payload that is kept already, should it be refused. A body that is compressed as its
-        first bytes or `content_encoding` say is opened, and is then the one that is kept.
+        `store` is false for a payload that is stored already, should it be refused. A body that is compressed as its
+        first bytes or `content_encoding` say is opened, and is then the one that is stored.
         """
         received = self.clocks.monotonic()
         dispatcher = self.dispatcher.until(received + TABLE_SECONDS)
@@ -83,8 +86,8 @@ class Gateway:
             if not outcome.alerts:
                 raise delivery.unmapped(outcome)
         except WebhookError as error:
-            if keep and not wanted.dry:
-                _keep(dispatcher, body, wanted.values, error)
+            if store and not wanted.dry:
+                _store_refused(dispatcher, body, wanted.values, error)
             raise
         if wanted.dry:
             return delivery.valid(outcome)
@@ -154,29 +157,30 @@ class Gateway:
         return replace(outcome, alerts=tuple(alerts)) if wanted.notes else outcome
 
 
-def _keep(dispatcher: "Dispatch", body: bytes, query: Mapping[str, str], error: WebhookError) -> None:
-    """Keep a refused payload for the operator; the refusal is answered even if that fails."""
-    if isinstance(error, PayloadTooLarge) or not body.strip():
+def _store_refused(
+    dispatcher: "Dispatch", body: bytes, query: Mapping[str, str], error: WebhookError
+) -> None:
+    """Store a refused payload for the operator, its secrets masked; the refusal is answered even if that fails."""
+    if isinstance(error, PayloadTooLarge) or not body.strip() or b"\0" in body:  # that is no text
         return
-    if isinstance(error, PayloadError) and b"\0" in body:
-        return  # no text
     try:
         now = dispatcher.table.now()
-        kept = ledger.Refusal(
+        masked = masking.body(body[:_MASKED_BYTES])
+        refusal = ledger.Refusal(
             id=ledger.refusal_id(now),
             at=now,
-            source=str(error.extensions.get("source") or query.get("source") or ""),
+            source=cut(str(error.extensions.get("source") or query.get("source") or ""), _SOURCE_UNITS),
             status=error.status,
-            detail=error.detail,
-            refused=tuple(error.extensions.get("refused", ())),
-            query={name: value for name, value in query.items() if name.lower() not in parameters.HOSTS_OWN},
-            payload=body,
-            bytes=len(body),
+            detail=masking.text(error.detail),
+            refused=tuple(masking.problems(error.extensions.get("refused", ()))),
+            query=masking.named(query),
+            payload=masked,
+            bytes=len(masked) + max(0, len(body) - _MASKED_BYTES),
         )
-        dispatcher.table.commit([ledger.insert_refusal(kept)])
-        log.step("refused", source=kept.source, refusal=kept.id, status=kept.status)
+        dispatcher.table.commit([ledger.insert_refusal(refusal)])
+        log.step("refused", source=refusal.source, refusal=refusal.id, status=refusal.status)
     except WebhookError as failure:
-        log.problem("refused payload not kept", failure)
+        log.problem("refused payload not stored", failure)
 
 
 def _health(status: int, word: str) -> "Reply":
