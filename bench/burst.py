@@ -19,7 +19,7 @@ from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, inside
 from dev import samples
 from dev.stack.stack import Stack
-from shared.ledger import ledger
+from shared.ledger import keys
 
 HOSTS, SENDERS = 4, 64
 THREADS = SENDERS // HOSTS
@@ -129,7 +129,7 @@ def _post(wire: http.client.HTTPConnection, key: str, body: bytes) -> int:
 
 def _ask(wire: http.client.HTTPConnection) -> None:
     """Let the host ask the table for something, and write nothing."""
-    wire.request("GET", f"/api/deliveries/{ledger.delivery_id(0.0)}")
+    wire.request("GET", f"/api/deliveries/{keys.delivery_id(0.0)}")
     wire.getresponse().read()
 
 

@@ -19,7 +19,7 @@ from dev.virtual import Faults, Host, World
 from shared.alerts.alert import Alert
 from shared.clients.defender import Answer
 from shared.errors import Conflict
-from shared.ledger import ledger
+from shared.ledger import record, rows
 from shared.settings import Settings
 from shared.table.storage import Operation
 
@@ -97,10 +97,10 @@ def simulate(hosts: int, *, windows: int, seed: int = 1) -> Case:
     alerts = CALLS * (windows + 3)
     for number in range(alerts):
         body = samples.eight_fields(samples.event(number), "Encoded PowerShell")
-        entry = ledger.accept(
+        entry = record.accept(
             Alert.from_body(body), source="defender", delivery="bench", now=world.now + number * 0.001
         )
-        world.table.commit(ledger.insert(entry))
+        world.table.commit(rows.insert(entry))
     fleet = [
         _CountingHost(world, faults, wall_error=world.random.uniform(-3600, 3600), arrive=arrive)
         for _ in range(hosts)

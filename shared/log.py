@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.clients.defender import Answer
-from shared.ledger.ledger import Entry
+from shared.ledger.record import Entry
 
 _log = logging.getLogger("defender-alert-webhook")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from shared import log
 from shared.alerts.text import cut
 from shared.errors import NotFound, PayloadTooLarge, TableError, TokenError, WebhookError
-from shared.ledger import ledger, retention
+from shared.ledger import backlog, keys, record, retention, rows
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
@@ -34,7 +34,7 @@ TABLE_SECONDS = 20.0
 TICK_SECONDS = 55.0
 OVERDUE_SECONDS = 300.0
 IDLE_SECONDS = 90.0  # no slot is open for longer while a dispatcher works
-_MASKED_BYTES = 4 * ledger.REFUSED_BYTES
+_MASKED_BYTES = 4 * rows.REFUSED_BYTES
 _SOURCE_UNITS = 100
 _SOME = 20  # rows, should one of them not be readable
 
@@ -99,13 +99,13 @@ class Gateway:
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery: 202 until all its alerts have ended, then what the POST would have said."""
         unknown = NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
-        if not ledger.is_delivery_id(delivery_id):
+        if not keys.is_delivery_id(delivery_id):
             raise unknown
-        key = ledger.delivery_key(delivery_id)
-        rows = self.dispatcher.table.query(key, key + "\0", limit=1)
-        if not rows:
+        key = keys.delivery_key(delivery_id)
+        stored = self.dispatcher.table.query(key, key + "\0", limit=1)
+        if not stored:
             raise unknown
-        found = ledger.read_delivery(rows[0])
+        found = rows.read_delivery(stored[0])
         entries = accept.entries(self.dispatcher, found.alerts)
         told = [
             Told(entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
@@ -134,13 +134,11 @@ class Gateway:
         try:
             look = self.dispatcher.look()
             before = look.view.now - OVERDUE_SECONDS
-            due = self.dispatcher.table.query(ledger.LATER, ledger.later_before(before), limit=_SOME)
+            due = self.dispatcher.table.query(keys.LATER, keys.later_before(before), limit=_SOME)
         except WebhookError:
             return FAIL
         overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
-        forgotten = ledger.backlog(
-            due, before, 1
-        ).waiting  # only the dispatcher takes back what came due again
+        forgotten = backlog.read(due, before, 1).waiting  # only the dispatcher takes back what came due again
         idle = look.view.now - look.view.opens > IDLE_SECONDS
         return FAIL if (overdue or forgotten) and idle else PASS
 
@@ -166,8 +164,8 @@ def _store_refused(
     try:
         now = dispatcher.table.now()
         masked = masking.body(body[:_MASKED_BYTES])
-        refusal = ledger.Refusal(
-            id=ledger.refusal_id(now),
+        refusal = record.Refusal(
+            id=keys.refusal_id(now),
             at=now,
             source=cut(str(error.extensions.get("source") or query.get("source") or ""), _SOURCE_UNITS),
             status=error.status,
@@ -177,7 +175,7 @@ def _store_refused(
             payload=masked,
             bytes=len(masked) + max(0, len(body) - _MASKED_BYTES),
         )
-        dispatcher.table.commit([ledger.insert_refusal(refusal)])
+        dispatcher.table.commit([rows.insert_refusal(refusal)])
         log.step("refused", source=refusal.source, refusal=refusal.id, status=refusal.status)
     except WebhookError as failure:
         log.problem("refused payload not stored", failure)

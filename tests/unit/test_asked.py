@@ -6,7 +6,7 @@ import pytest
 
 from dev.samples import eight_fields, event
 from dev.virtual import Defender, Host, World
-from shared.ledger import ledger
+from shared.ledger import keys, rows
 from shared.settings import Settings
 from shared.web import parameters
 from shared.webhook import asked
@@ -79,8 +79,8 @@ def test_a_refused_parameter_leaves_its_payload_to_the_operator() -> None:
     answered = host.ask(lambda: gateway.receive(BODY.encode(), query, "https://app.contoso.example"))
     world.run(60)
     assert answered.result().status == 400
-    (row,) = world.table.query(ledger.REFUSED, ledger.REFUSED_END)
-    refused = ledger.read_refusal(row)
+    (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
+    refused = rows.read_refusal(row)
     assert (refused.status, refused.payload, refused.query) == (400, BODY.encode(), {"severty": "Low"})
     assert "severty" in refused.detail
-    assert world.table.query(ledger.ALERT, ledger.ALERT_END) == []
+    assert world.table.query(keys.ALERT, keys.ALERT_END) == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dev.virtual import Defender, Host, World
 from shared.errors import WebhookError
-from shared.ledger import ledger
+from shared.ledger import keys, rows
 from shared.settings import Settings
 from shared.webhook import masking
 from shared.webhook.masking import MASK
@@ -139,9 +139,9 @@ def test_a_refused_payload_is_stored_without_its_secrets() -> None:
     answered = host.ask(post)
     world.run(60)
     assert answered.result().status == 422
-    (row,) = world.table.query(ledger.REFUSED, ledger.REFUSED_END)
+    (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
     assert HIDDEN not in str(row.values)
-    refused = ledger.read_refusal(row)
+    refused = rows.read_refusal(row)
     assert (refused.bytes, b'"DeviceId": "pc-1"' in refused.payload) == (len(refused.payload), True)
 
 
@@ -157,6 +157,6 @@ def test_a_source_has_an_end(caplog: pytest.LogCaptureFixture) -> None:
             gateway.receive(b"{}", {"source": "x" * 6_000}, "https://app.contoso.example")
 
     world.finish(host.submit(post))
-    (row,) = world.table.query(ledger.REFUSED, ledger.REFUSED_END)
-    assert len(ledger.read_refusal(row).source) <= 100
+    (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
+    assert len(rows.read_refusal(row).source) <= 100
     assert max(len(line) for line in caplog.messages) < 400
