@@ -240,10 +240,12 @@ class Unreadable(WebhookError):
     slug = "unreadable"
     title = "A row of the table cannot be read"
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, column: str = "") -> None:
+        where = f", column {column!r}" if column else ""
         super().__init__(
-            f"The row {key[:80]!r} was not written by this app, or changed since: correct or remove it."
+            f"The row {key[:80]!r}{where} was not written by this app, or changed since: correct or remove it."
         )
+        self.key, self.column = key, column
 
 
 class SettingsError(WebhookError):

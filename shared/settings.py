@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from shared.clients import defender
+from shared.clients import address
 from shared.errors import Problem, SettingsError
 
 _STORAGE_PREFIXES = ("AlertStorage", "AzureWebJobsStorage")
@@ -159,7 +159,7 @@ class _Reader:
         """Return an origin a token may be sent to: `https`, or `http` to loopback."""
         text = self._text(name, default).rstrip("/")
         try:
-            defender.check_url(text)
+            address.check(text, name)
         except SettingsError as error:
             found = "" if "@" in text else f"{text!r} found: "  # a URL may hold a password
             for problem in error.problems:

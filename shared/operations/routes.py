@@ -30,7 +30,7 @@ from shared.errors import (
 from shared.identity import Claims
 from shared.operations import condition, discard, listing, permission, replay
 from shared.sending import pause
-from shared.table.storage import Delete, Operation, Table
+from shared.table.protocol import Delete, Operation, Table
 from shared.web import parameters, reply
 from shared.web.delivery import utc
 from shared.web.parameters import Parameters
@@ -148,7 +148,7 @@ def _replay_refusal(operator: Operator, request: Request) -> Reply:
             extensions={"bytes": kept.bytes, "kept": len(kept.payload)},
         )
     try:
-        answer = operator.gateway.receive(kept.payload, kept.query, request.origin, keep=False)
+        answer = operator.gateway.receive(kept.payload, kept.query, request.origin, store=False)
     except WebhookError as error:
         answer = reply.of_error(error)
     log.step("operator", operation="replay refused", refusal=kept.id, status=answer.status)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared import log
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.errors import Conflict, TableError, TableRefused, Unreadable
-from shared.ledger import ledger
-from shared.ledger.ledger import Entry
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Entry
 from shared.sending import pause, window
 from shared.sending.pause import Heard, Probe
-from shared.table.storage import Operation, Row, Table
+from shared.table.protocol import Operation, Row, Table
 
 _RETRY_SECONDS = 1.0
 _TRIES = 5
@@ -71,7 +71,7 @@ class Outcomes:
     table: Table
     defender: Caller
     policy: window.Policy
-    rules: ledger.Rules
+    rules: record.Rules
     clocks: Clocks
     heard: Heard = field(default_factory=Heard)
 
@@ -80,7 +80,7 @@ class Outcomes:
         answer = None
         try:
             if not self._may_start(sending):
-                return self._settle(sending, ledger.put_back(sending.entry), None)
+                return self._settle(sending, record.put_back(sending.entry), None)
             answer = self.defender.create_alert(sending.entry.alert.body(), token)
             log.step("answered", entry=sending.entry, answer=answer)
             return self._settle(sending, self._after(sending, answer), answer)
@@ -89,7 +89,7 @@ class Outcomes:
             return self._without_answer(sending, answer)
 
     def _after(self, sending: Sending, answer: Answer) -> Entry:
-        return ledger.settle(sending.entry, answer, now=self.table.now(), rules=self.rules)
+        return record.settle(sending.entry, answer, now=self.table.now(), rules=self.rules)
 
     def _without_answer(self, sending: Sending, answer: Answer | None) -> Finished:
         """Write down the outcome alone, where something in Defender's own words cannot be written."""
@@ -171,9 +171,9 @@ class Outcomes:
                 pass  # somebody changed the alert between our read and our write: read again
             except TableRefused as error:
                 log.problem("outcome refused", error)
-                if after == ledger.without_answer(after):
+                if after == record.without_answer(after):
                     return None
-                after = ledger.without_answer(after)
+                after = record.without_answer(after)
             except TableError as error:
                 log.problem("outcome not written yet", error)
                 self.clocks.sleep(_RETRY_SECONDS)
@@ -186,7 +186,7 @@ class Outcomes:
     def _write(
         self, sending: Sending, after: Entry, extras: Sequence[Operation], answer: Answer | None
     ) -> Entry:
-        core = ledger.move(sending.entry, after, waiting=sending.etag)
+        core = rows.move(sending.entry, after, waiting=sending.etag)
         try:
             self.table.commit([*core, *extras])
         except Conflict:
@@ -198,13 +198,13 @@ class Outcomes:
             return after
         if extras and self._attempt(core):
             return after
-        row = self._row(ledger.alert_key(after.alert.id))
-        current = ledger.read(row) if row else after
+        row = self._row(keys.alert_key(after.alert.id))
+        current = rows.read(row) if row else after
         if row is None or after.state != "created" or current.state == "created":
             return current  # ours landed unseen, or another attempt has it
         if current.waits and not self._row(current.waits):
             current = dataclasses.replace(current, waits="")  # removed by hand
-        self.table.commit(ledger.move(current, after, alert=row.etag))  # created wins over any other state
+        self.table.commit(rows.move(current, after, alert=row.etag))  # created wins over any other state
         return after
 
     def _insist(self, answer: Answer | None) -> None:

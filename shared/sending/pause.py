@@ -12,8 +12,8 @@ the probe. The operator's pause has no end of its own, and changes nothing of wh
 import math
 from dataclasses import dataclass
 
-from shared.clients.defender import Answer
-from shared.table.storage import Delete, Insert, Operation, Replace, Row, Value
+from shared.clients.answer import Answer
+from shared.table.protocol import Delete, Insert, Operation, Replace, Row, Value
 
 PAUSE_KEY = "slot-pause"
 STOP_KEY = "slot-stop"

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 from shared.sending import pause as pauses
 from shared.sending.pause import PAUSE_KEY, STOP_KEY, Pause
-from shared.table.storage import Insert, Operation, Replace, Row, Value
+from shared.table.protocol import Insert, Operation, Replace, Row, Value
 
 MOST_CALLS = 15
 START_SECONDS = 12.0

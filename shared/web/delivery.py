@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.clients import defender
+from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
-from shared.ledger.ledger import Delivery, Entry
+from shared.ledger.record import Delivery, Entry
 from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.web import reply
 from shared.web.reply import Reply
@@ -207,7 +207,7 @@ def _reason(entry: Entry) -> str:
 def _error(entry: Entry) -> dict[str, Any] | None:
     if not entry.error:
         return None
-    return {**entry.error, "hint": defender.hint(entry.error)}
+    return {**entry.error, "hint": answers.hint(entry.error)}
 
 
 def utc(seconds: float | None) -> str | None:

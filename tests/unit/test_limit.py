@@ -12,12 +12,12 @@ from dev.memory_table import MemoryTable
 from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, World, said, unsound
 from shared.alerts import alert
-from shared.clients.defender import Answer
-from shared.ledger import ledger
+from shared.clients.answer import Answer
+from shared.ledger import keys, record, rows
 from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.clock import ServerClock
-from shared.table.storage import Replace
+from shared.table.protocol import Replace
 
 POLICY = window.Policy()
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
@@ -34,8 +34,8 @@ def _backlog(world: World, alerts: int) -> None:
     for number in range(alerts):
         made = alert.check(samples.eight_fields(samples.event(number), f"Rule {number}", "High")).alert
         assert made
-        entry = ledger.accept(made, source="", delivery="", now=world.now - 60 + number / 1000)
-        world.table.commit(ledger.insert(entry))
+        entry = record.accept(made, source="", delivery="", now=world.now - 60 + number / 1000)
+        world.table.commit(rows.insert(entry))
 
 
 def _app(world: World, defender: Defender, settings: Settings | None = None) -> App:
@@ -141,7 +141,7 @@ def _more(world: World, first: int) -> None:
     for number in range(first, first + 20):
         made = alert.check(samples.eight_fields(samples.event(number), f"Rule {number}", "High")).alert
         assert made
-        world.table.commit(ledger.insert(ledger.accept(made, source="", delivery="", now=world.now)))
+        world.table.commit(rows.insert(record.accept(made, source="", delivery="", now=world.now)))
 
 
 @pytest.mark.parametrize("named", [20.0, 300.0])
@@ -215,7 +215,7 @@ def test_calls_that_were_acquired_before_the_first_429_are_not_made() -> None:
     app.timer()
     world.run(50)
     assert len(defender.arrivals) <= 2
-    assert {row.values["attempts"] for row in world.table.query(ledger.TODO, ledger.TODO_END)} <= {0, 1}
+    assert {row.values["attempts"] for row in world.table.query(keys.TODO, keys.TODO_END)} <= {0, 1}
     assert unsound(world.table) == []
 
 
