@@ -27,6 +27,7 @@ from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
+from shared.web.response import azure_response
 
 if TYPE_CHECKING:
     from shared.clients.answer import Answer
@@ -627,7 +628,7 @@ def test_a_404_is_tried_again_after_1_5_and_15_minutes() -> None:
         (told,) = _told(reply)["alerts"]
         assert (told["status"], told["attempts"]) == ("waiting", attempts)
         assert told["waitingFor"]["what"] == "retry"
-        assert told["waitingFor"]["until"] == told["nextAttempt"]
+        assert "nextAttempt" not in told
         assert told["error"]["status"] == 404
         assert told["error"]["hint"]
         world.run(minutes * 60 + 35)
@@ -703,7 +704,7 @@ def test_an_event_that_becomes_searchable_is_created() -> None:
     reply = world.finish(app.status(_told(reply)["id"]))
     assert reply.status == 200
     (told,) = _told(reply)["alerts"]
-    assert (told["status"], told["attempts"], told["error"], told["nextAttempt"]) == (
+    assert (told["status"], told["attempts"], told["error"], told["waitingFor"]) == (
         "created",
         3,
         None,
@@ -1030,6 +1031,50 @@ def test_a_refusal_is_answered_even_if_it_cannot_be_kept() -> None:
 
 
 # Health
+
+
+@pytest.mark.parametrize(
+    "reply", [echo("a"), Reply(202, "{}"), Reply(200, "{}", headers={"Cache-Control": "no-cache"})]
+)
+def test_no_answer_is_stored_on_its_way_or_taken_for_another_type(reply: Reply) -> None:
+    """Every function answers through `azure_response`: `no-store` unless it says else, and `nosniff`."""
+    answer = azure_response(reply)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == reply.headers.get("Cache-Control", "no-store")
+    assert (answer.status_code, answer.get_body().decode()) == (reply.status, reply.body)
+
+
+def test_a_discarded_alert_says_who_ended_it() -> None:
+    """`Discarded` as its error's code, and when: the sender need not wonder why nothing came of it."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    first = _told(world.finish(app.post(_payload(1))))
+    (entry,) = _alerts(world)
+    (row,) = world.table.query(entry.waits, entry.waits + "~")
+    after = record.discard(entry, now=world.now)
+    world.table.commit(rows.move(entry, after, waiting=row.etag))
+    (alert,) = _told(world.finish(app.status(first["id"])))["alerts"]
+    assert (alert["status"], alert["error"]["code"], alert["error"]["status"]) == (
+        "discarded",
+        "Discarded",
+        None,
+    )
+    assert "operator" in alert["error"]["message"]
+    assert "nextAttempt" not in alert
+
+
+def test_when_it_is_an_alerts_turn_is_told_or_nobody_knows() -> None:
+    """`until` is null for what stands behind more alerts than one look sees, and not the turn of the last one seen."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    for number in range(100):
+        _backlog(world, number, "High", ago=100.0 - number)
+    world.run(6)
+    reply = _told(world.finish(app.post(_payload(500))))
+    later = _told(world.finish(app.status(reply["id"])))
+    assert [one["alerts"][0]["waitingFor"]["until"] for one in (reply, later)] == [None, None]
 
 
 def test_a_row_of_somebody_else_stops_nobody() -> None:
