@@ -250,7 +250,7 @@ def entries(dispatcher: "Dispatch", alerts: Sequence[str]) -> dict[str, Entry]:
     found = {}
     for alert in alerts:
         key = keys.alert_key(alert)
-        for row in dispatcher.table.query(key, key + "\0", limit=1):
+        if row := dispatcher.table.get(key):
             found[alert] = rows.read(row)
     return found
 

@@ -819,7 +819,8 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     assert told["waitingFor"]["what"] == "pause"
     assert "429" in told["waitingFor"]["reason"]
     assert _utc(ended + 298) <= told["waitingFor"]["until"] <= _utc(ended + 301)
-    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
+    row = world.table.get(window.PAUSE_KEY)
+    assert row
     world.table.commit([window.operator_pause(window.read_pause(row, POLICY), "a bad rule", world.now)])
     (told,) = _told(world.finish(app.status(delivery)))["alerts"]
     assert told["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
@@ -1106,7 +1107,8 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     assert world.finish(app.health()).status == 503
     world.table.commit([window.operator_pause(None, "stop", world.now)])
     assert world.finish(app.health()).status == 200
-    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
+    row = world.table.get(window.PAUSE_KEY)
+    assert row
     world.table.commit([window.end_pause(window.read_pause(row, POLICY))])
     _fill_window(world)
     assert world.finish(app.health()).status == 200
