@@ -4,6 +4,7 @@ import azure.functions as func
 
 from shared import app
 from shared.web import parameters, reply
+from shared.web.response import azure_response
 
 
 def main(req: func.HttpRequest) -> func.HttpResponse:
@@ -19,6 +20,4 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
                 content_encoding=req.headers.get("Content-Encoding", ""),
             )
         )
-    return func.HttpResponse(
-        answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type
-    )
+    return azure_response(answer)

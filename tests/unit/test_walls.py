@@ -14,7 +14,7 @@ FOLDERS = sorted(path.parent.name for path in ROOT.glob("*Function/function.json
 ROOMS = sorted(SHARED.rglob("*.py"))
 SHIMS = [ROOT / folder / "__init__.py" for folder in FOLDERS]
 ONLY_IN = {
-    "azure.functions": set(FOLDERS),
+    "azure.functions": {*FOLDERS, "shared.web.response"},
     "azure.data.tables": {"shared.table.azure"},
     "azure.identity": {"shared.identity"},
     "requests": {"shared.clients.connections", "shared.clients.defender"},
