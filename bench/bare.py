@@ -15,12 +15,13 @@ from azure.core import MatchConditions
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient
 
+from shared import app, settings
 from shared.alerts.alert import Alert
 from shared.clients.answer import Answer
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.sending import window
-from shared.table.storage import Delete, Insert, Operation, Replace, Value
+from shared.table.protocol import Delete, Insert, Operation, Replace, Value
 
 MARK = "0123456789abcdef"
 _LOOK_ROWS = 2 * 15 + 1
@@ -47,18 +48,21 @@ class Floor:
     policy: window.Policy
 
     @classmethod
-    def open(
-        cls, connection: str, name: str, *, url: str, token: str, partition: str, policy: window.Policy
-    ) -> "Floor":
-        """Open it as lean as the SDKs allow: no retries, nothing looked up in the environment."""
+    def open(cls) -> "Floor":
+        """Open what this process's settings name, as lean as the SDKs allow: without retries and look-ups."""
+        found, dispatcher = settings.current(), app.gateway().dispatcher
+        dispatcher.look()  # makes the table
         transport = RequestsTransport()
         transport.open()
         for adapter in transport.session.adapters.values():  # a connection for each thread of a burst
             adapter.init_poolmanager(_CONNECTIONS, _CONNECTIONS)
-        table = TableClient.from_connection_string(connection, name, transport=transport, retry_total=0)
+        table = TableClient.from_connection_string(
+            found.storage.connection_string or "", found.alerts_table, transport=transport, retry_total=0
+        )
         session = requests.Session()
         session.trust_env = False
-        return cls(table, session, f"{url}/api/alerts/CreateAlertByReference", token, partition, policy)
+        url = f"{found.defender_api_url}/api/alerts/CreateAlertByReference"
+        return cls(table, session, url, dispatcher.token(), "floor", dispatcher.policy)
 
     def close(self) -> None:
         """Close the connections."""
@@ -84,7 +88,7 @@ class Floor:
         """Return operations in the SDK's form."""
         return [self._entry(operation) for operation in operations]
 
-    def call(self, payload: bytes) -> dict[str, Any]:
+    def call(self, payload: str) -> dict[str, Any]:
         """Post one alert to Defender; return its alert object."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         answered = self.session.post(self.url, data=payload, headers=headers, timeout=30)
@@ -114,7 +118,7 @@ class Floor:
                 Replace(slot, {"closed": self.policy.rest, "attempt": MARK}, "?"),
             ]
         )
-        payload = json.dumps(entry.alert.body()).encode()
+        payload = json.dumps(entry.alert.body())
 
         def run() -> None:
             seen = self.look()

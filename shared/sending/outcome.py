@@ -15,7 +15,7 @@ from shared.errors import Conflict, TableError, TableRefused, Unreadable
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry
 from shared.sending import window
-from shared.table.storage import Operation, Row, Table
+from shared.table.protocol import Operation, Table, try_commit
 
 _RETRY_SECONDS = 1.0
 _TRIES = 5
@@ -110,8 +110,8 @@ class Outcomes:
 
     def _lengthen(self, answer: Answer) -> Operation | None:
         """Return how a failure that is no probe starts a pause, or lengthens the one there is; None: it need not."""
-        rows = self.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0", limit=1)
-        pause = window.read_pause(rows[0], self.policy) if rows else None
+        row = self.table.get(window.PAUSE_KEY)
+        pause = window.read_pause(row, self.policy) if row else None
         return window.start_pause(pause, *window.trouble(answer, self.policy), self.table.now())
 
     def _record(
@@ -157,11 +157,11 @@ class Outcomes:
             return after
         if extras and self._attempt(core):
             return after
-        row = self._row(keys.alert_key(after.alert.id))
+        row = self.table.get(keys.alert_key(after.alert.id))
         current = rows.read(row) if row else after
         if row is None or after.state != "created" or current.state == "created":
             return current  # ours landed unseen, or another attempt has it
-        if current.waits and not self._row(current.waits):
+        if current.waits and not self.table.get(current.waits):
             current = dataclasses.replace(current, waits="")  # removed by hand
         self.table.commit(rows.move(current, after, alert=row.etag))  # created wins over any other state
         return after
@@ -176,12 +176,4 @@ class Outcomes:
                 return
 
     def _attempt(self, operations: Sequence[Operation]) -> bool:
-        try:
-            self.table.commit(operations)
-        except Conflict:
-            return False
-        return True
-
-    def _row(self, key: str) -> Row | None:
-        rows = self.table.query(key, key + "\0", limit=1)
-        return rows[0] if rows else None
+        return try_commit(self.table, operations)

@@ -17,7 +17,7 @@ from shared.alerts.alert import FIELDS
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Delivery, Entry
-from shared.table.storage import MAX_OPERATIONS, Operation
+from shared.table.protocol import MAX_OPERATIONS, Operation
 from shared.web import delivery
 from shared.web.delivery import Told
 
@@ -251,7 +251,7 @@ def entries(dispatcher: "Dispatch", alerts: Sequence[str]) -> dict[str, Entry]:
     found = {}
     for alert in alerts:
         key = keys.alert_key(alert)
-        for row in dispatcher.table.query(key, key + "\0", limit=1):
+        if row := dispatcher.table.get(key):
             found[alert] = rows.read(row)
     return found
 

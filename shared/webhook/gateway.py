@@ -103,11 +103,10 @@ class Gateway:
         unknown = NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
         if not keys.is_delivery_id(delivery_id):
             raise unknown
-        key = keys.delivery_key(delivery_id)
-        stored = self.dispatcher.table.query(key, key + "\0", limit=1)
-        if not stored:
+        row = self.dispatcher.table.get(keys.delivery_key(delivery_id))
+        if row is None:
             raise unknown
-        found = rows.read_delivery(stored[0])
+        found = rows.read_delivery(row)
         entries = accept.entries(self.dispatcher, found.alerts)
         told = [
             Told(entries[alert], alert in found.duplicates, found.notes.get(alert, ()))

@@ -18,7 +18,7 @@ from shared.alerts import alert
 from shared.ledger import keys, record, rows
 from shared.sending import window
 from shared.settings import Settings
-from shared.table.storage import Delete, Insert, Operation, Replace
+from shared.table.protocol import Delete, Insert, Operation, Replace
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -71,7 +71,7 @@ def _times(defender: Defender) -> list[float]:
 
 
 def _pause(world: World) -> window.Pause | None:
-    rows = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
+    rows = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "~")
     return window.read_pause(rows[0], POLICY) if rows else None
 
 
@@ -181,7 +181,8 @@ def test_it_wakes_when_the_next_slot_opens(seconds: float) -> None:
     def watch(request: Request) -> None:
         for operation in request.operations:
             if isinstance(operation, Replace) and operation.values.get("closed") == policy.lease:
-                (row,) = world.table.query(operation.key, operation.key + "\0")
+                row = world.table.get(operation.key)
+                assert row
                 late.append(world.now - window.look([row], world.now, policy).slots[0].opens)
 
     host = Host(world, QUICK, arrive=defender, script=watch)

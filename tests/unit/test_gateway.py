@@ -25,7 +25,7 @@ from shared.errors import Conflict, TableRefused, WebhookError
 from shared.ledger import keys, record, rows
 from shared.sending import window
 from shared.settings import Settings
-from shared.table.storage import Delete, Insert, Operation
+from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
 from shared.web.response import azure_response
 
@@ -820,7 +820,8 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     assert told["waitingFor"]["what"] == "pause"
     assert "429" in told["waitingFor"]["reason"]
     assert _utc(ended + 298) <= told["waitingFor"]["until"] <= _utc(ended + 301)
-    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
+    row = world.table.get(window.PAUSE_KEY)
+    assert row
     world.table.commit([window.operator_pause(window.read_pause(row, POLICY), "a bad rule", world.now)])
     (told,) = _told(world.finish(app.status(delivery)))["alerts"]
     assert told["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
@@ -1157,7 +1158,8 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     assert world.finish(app.health()).status == 503
     world.table.commit([window.operator_pause(None, "stop", world.now)])
     assert world.finish(app.health()).status == 200
-    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
+    row = world.table.get(window.PAUSE_KEY)
+    assert row
     world.table.commit([window.end_pause(window.read_pause(row, POLICY))])
     _fill_window(world)
     assert world.finish(app.health()).status == 200

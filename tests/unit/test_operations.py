@@ -27,7 +27,7 @@ from shared.operations import discard, page, permission
 from shared.operations.routes import Operator, handle
 from shared.sending import window
 from shared.settings import Settings
-from shared.table.storage import Delete, Merge, Row
+from shared.table.protocol import Delete, Replace, Row
 from shared.web.reply import Reply
 
 ORIGIN = "https://app.example"
@@ -51,14 +51,26 @@ class Reader(Host):
         self.rows_read = 0
         self.asked: set[str] = set()
 
+    def get(self, key: str, *, seconds: float) -> Row | None:
+        """Read from the world's table."""
+        self.asked.add(key)
+        return super().get(key, seconds=seconds)
+
     def query(
-        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
+        self,
+        start: str,
+        end: str,
+        *,
+        after: bool = False,
+        limit: int | None = None,
+        keys_only: bool = False,
+        seconds: float,
     ) -> list[Row]:
         """Read from the world's table."""
-        rows = super().query(start, end, limit=limit, keys_only=keys_only, seconds=seconds)
-        self.rows_read += len(rows)
+        found = super().query(start, end, after=after, limit=limit, keys_only=keys_only, seconds=seconds)
+        self.rows_read += len(found)
         self.asked.add(start)
-        return rows
+        return found
 
 
 class Office:
@@ -545,7 +557,8 @@ def test_a_change_that_others_keep_overtaking_is_given_up() -> None:
 
     def script(request: Request) -> None:
         if request.kind == "commit":
-            office.table.commit([Merge(key, {}, "*")])
+            (row,) = office.table.query(key, key + "~")
+            office.table.commit([Replace(key, row.values, "*")])
 
     office.host.script = script
     answer = office.ask("POST", f"alerts/{alert_id}/replay")
