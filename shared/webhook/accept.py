@@ -77,12 +77,12 @@ class Acceptance:
     full: KnownFull
     inline: float
 
-    def accept(self, outcome: "Outcome", origin: str) -> "Reply":
-        """Store a delivery, send what the window allows, and answer. Raise `TableError` that says what is stored."""
+    def accept(self, outcome: "Outcome", origin: str, sender: str) -> "Reply":
+        """Store a delivery of a sender, send what the window allows, and answer. Raise `TableError` that says more."""
         now = self.dispatcher.table.now()
         delivery_id = keys.delivery_id(now)
         asked: dict[str, Entry] = {}
-        for entry in (_entry(mapped, outcome, delivery_id, now) for mapped in outcome.alerts):
+        for entry in (_entry(mapped, outcome, delivery_id, now, sender) for mapped in outcome.alerts):
             first = asked.setdefault(entry.alert.id, entry)
             notes = dict.fromkeys((*first.notes, *_differences(entry, first)))
             asked[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
@@ -92,6 +92,7 @@ class Acceptance:
             accepted=now,
             alerts=tuple(asked),
             refused=delivery.refusals(outcome.refused),
+            sender=sender,
         )
         look = self.full.at(now)
         told: list[Told] | None = None
@@ -262,7 +263,7 @@ def _half(done: int, asked: int) -> HalfAccepted:
     )
 
 
-def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float) -> Entry:
+def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float, sender: str) -> Entry:
     return record.accept(
         mapped.alert,
         source=outcome.source or "",
@@ -270,6 +271,7 @@ def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float) -
         now=now,
         notes=mapped.notes,
         truncated=mapped.time_truncated,
+        sender=sender,
     )
 
 
