@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from shared import app
+from shared import app, senders
 from shared.web import parameters, reply
 from shared.web.response import azure_response
 
@@ -12,12 +12,16 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
     if req.method == "OPTIONS":
         answer = reply.handshake(req.headers.get("WebHook-Request-Origin"))
     else:
-        answer = reply.guarded(
-            lambda: app.gateway().receive(
-                req.get_body(),
-                parameters.given(req.url),
-                reply.origin(req.url),
-                content_encoding=req.headers.get("Content-Encoding", ""),
-            )
-        )
+        answer = reply.guarded(lambda: _receive(req))
     return azure_response(answer)
+
+
+def _receive(req: func.HttpRequest) -> reply.Reply:
+    asked = parameters.given(req.url)  # the host leaves out what is empty, and `?dryRun` is
+    return app.gateway().receive(
+        req.get_body(),
+        asked,
+        reply.origin(req.url),
+        content_encoding=req.headers.get("Content-Encoding", ""),
+        sender=senders.fingerprint(req.headers, asked),
+    )

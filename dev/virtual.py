@@ -398,22 +398,46 @@ class Host:
         """Return a lower bound of the server's time; None before any answer."""
         return self._clock.now()
 
+    def get(self, key: str, *, seconds: float) -> Row | None:
+        """Read one row from the world's table, over its network."""
+
+        def read() -> list[Row]:
+            row = self.world.table.get(key)
+            return [row] if row else []
+
+        found = self._read(Request(self, "query", key, key), read, seconds)
+        return found[0] if found else None
+
     def query(
-        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
+        self,
+        start: str,
+        end: str,
+        *,
+        after: bool = False,
+        limit: int | None = None,
+        keys_only: bool = False,
+        seconds: float,
     ) -> list[Row]:
         """Read from the world's table, over its network."""
+
+        def read() -> list[Row]:
+            return self.world.table.query(start, end, after=after, limit=limit, keys_only=keys_only)
+
+        return self._read(Request(self, "query", start, end), read, seconds)
+
+    def _read(self, request: Request, read: Callable[[], list[Row]], seconds: float) -> list[Row]:
         self.queries += 1
 
         def serve() -> list[Row]:
-            rows = self.world.table.query(start, end, limit=limit, keys_only=keys_only)
-            self.world.partition.spend(max(1, len(rows)))
-            return rows
+            found = read()
+            self.world.partition.spend(max(1, len(found)))
+            return found
 
-        rows, at = self._exchange(Request(self, "query", start, end), seconds, serve)
+        found, at = self._exchange(request, seconds, serve)
         self._see_date(at)
-        if rows:
-            self._clock.observe(max(row.timestamp for row in rows))
-        return rows
+        if found:
+            self._clock.observe(max(row.timestamp for row in found))
+        return found
 
     def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write to the world's table, over its network."""

@@ -16,7 +16,7 @@ from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry
 from shared.sending import pause, window
 from shared.sending.pause import Heard, Probe
-from shared.table.protocol import Operation, Row, Table
+from shared.table.protocol import Operation, Table, try_commit
 
 _RETRY_SECONDS = 1.0
 _TRIES = 5
@@ -152,7 +152,7 @@ class Outcomes:
 
     def _lengthen(self, cause: pause.Trouble) -> Operation | None:
         """Return how a failure that is no probe starts a pause, or lengthens the one there is; None: it need not."""
-        held = window.read_pause(self._row(pause.PAUSE_KEY), self.policy)
+        held = window.read_pause(self.table.get(pause.PAUSE_KEY), self.policy)
         return pause.start(held, cause, self.table.now())
 
     def _record(
@@ -198,11 +198,11 @@ class Outcomes:
             return after
         if extras and self._attempt(core):
             return after
-        row = self._row(keys.alert_key(after.alert.id))
+        row = self.table.get(keys.alert_key(after.alert.id))
         current = rows.read(row) if row else after
         if row is None or after.state != "created" or current.state == "created":
             return current  # ours landed unseen, or another attempt has it
-        if current.waits and not self._row(current.waits):
+        if current.waits and not self.table.get(current.waits):
             current = dataclasses.replace(current, waits="")  # removed by hand
         self.table.commit(rows.move(current, after, alert=row.etag))  # created wins over any other state
         return after
@@ -220,15 +220,7 @@ class Outcomes:
                 return
 
     def _attempt(self, operations: Sequence[Operation]) -> bool:
-        try:
-            self.table.commit(operations)
-        except Conflict:
-            return False
-        return True
-
-    def _row(self, key: str) -> Row | None:
-        rows = self.table.query(key, key + "\0", limit=1)
-        return rows[0] if rows else None
+        return try_commit(self.table, operations)
 
 
 def _plain(answer: Answer) -> Answer:

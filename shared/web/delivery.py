@@ -152,6 +152,7 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
     return {
         "id": mapped.alert.id,
         "status": "valid",
+        "sender": None,
         "duplicate": False,
         "merged": False,
         "attempts": 0,
@@ -170,6 +171,7 @@ def _told(one: Told, look: "Look | None", now: float) -> dict[str, Any]:
     return {
         "id": entry.alert.id,
         "status": "waiting" if entry.state == "sending" else entry.state,
+        "sender": entry.sender or None,
         "duplicate": one.duplicate,
         "merged": entry.merged,
         "attempts": entry.attempts,

@@ -81,12 +81,12 @@ class Acceptance:
     full: KnownFull
     inline: float
 
-    def accept(self, outcome: "Outcome", origin: str) -> "Reply":
-        """Store a delivery, send what the window allows, and answer. Raise `TableError` that says what is stored."""
+    def accept(self, outcome: "Outcome", origin: str, sender: str) -> "Reply":
+        """Store a delivery of a sender, send what the window allows, and answer. Raise `TableError` that says more."""
         now = self.dispatcher.table.now()
         delivery_id = keys.delivery_id(now)
         asked: dict[str, Entry] = {}
-        for entry in (_entry(mapped, outcome, delivery_id, now) for mapped in outcome.alerts):
+        for entry in (_entry(mapped, outcome, delivery_id, now, sender) for mapped in outcome.alerts):
             first = asked.setdefault(entry.alert.id, entry)
             notes = dict.fromkeys((*first.notes, *_differences(entry, first)))
             asked[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
@@ -96,6 +96,7 @@ class Acceptance:
             accepted=now,
             alerts=tuple(asked),
             refused=delivery.refusals(outcome.refused),
+            sender=sender,
         )
         look = self.full.at(now)
         told: list[Told] | None = None
@@ -270,7 +271,7 @@ def entries(dispatcher: "Dispatch", alerts: Sequence[str]) -> dict[str, Entry]:
     found = {}
     for alert in alerts:
         key = keys.alert_key(alert)
-        for row in dispatcher.table.query(key, key + "\0", limit=1):
+        if row := dispatcher.table.get(key):
             found[alert] = rows.read(row)
     return found
 
@@ -282,7 +283,7 @@ def _half(done: int, asked: int) -> HalfAccepted:
     )
 
 
-def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float) -> Entry:
+def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float, sender: str) -> Entry:
     return record.accept(
         mapped.alert,
         source=outcome.source or "",
@@ -290,6 +291,7 @@ def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float) -
         now=now,
         notes=mapped.notes,
         truncated=mapped.time_truncated,
+        sender=sender,
     )
 
 

@@ -70,8 +70,8 @@ def _times(defender: Defender) -> list[float]:
 
 
 def _pause(world: World) -> pause.Pause | None:
-    rows = world.table.query(pause.PAUSE_KEY, pause.PAUSE_KEY + "\0")
-    return window.read_pause(rows[0], POLICY) if rows else None
+    row = world.table.get(pause.PAUSE_KEY)
+    return window.read_pause(row, POLICY) if row else None
 
 
 # The order of the backlog
@@ -180,7 +180,8 @@ def test_it_wakes_when_the_next_slot_opens(seconds: float) -> None:
     def watch(request: Request) -> None:
         for operation in request.operations:
             if isinstance(operation, Replace) and operation.values.get("closed") == policy.lease:
-                (row,) = world.table.query(operation.key, operation.key + "\0")
+                row = world.table.get(operation.key)
+                assert row
                 late.append(world.now - window.read([row], world.now, policy).slots[0].opens)
 
     host = Host(world, QUICK, arrive=defender, script=watch)

@@ -989,9 +989,15 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
 
     class Listening:
         def receive(
-            self, body: bytes, query: Mapping[str, str], origin: str, *, content_encoding: str
+            self,
+            body: bytes,
+            query: Mapping[str, str],
+            origin: str,
+            *,
+            content_encoding: str,
+            sender: str,
         ) -> Reply:
-            asked.append((body, dict(query), origin, content_encoding))
+            asked.append((body, dict(query), origin, content_encoding, sender))
             return echo(query["validationToken"])
 
     monkeypatch.setattr(app_module, "gateway", Listening)
@@ -1004,7 +1010,7 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
             body=b"x",
         )
     )
-    assert asked == [(b"x", {"validationToken": "a"}, "https://app.contoso.example", "br")]
+    assert asked == [(b"x", {"validationToken": "a"}, "https://app.contoso.example", "br", "")]
     assert (answer.status_code, answer.mimetype, answer.get_body()) == (200, "text/plain", b"a")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 

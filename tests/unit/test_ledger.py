@@ -454,7 +454,8 @@ def _table(*entries: Entry) -> StrictTable:
 
 
 def _etag(table: StrictTable, key: str) -> str:
-    (row,) = table.query(key, key + "\0")
+    row = table.get(key)
+    assert row
     return row.etag
 
 

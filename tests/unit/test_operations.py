@@ -51,14 +51,26 @@ class Reader(Host):
         self.rows_read = 0
         self.asked: set[str] = set()
 
+    def get(self, key: str, *, seconds: float) -> Row | None:
+        """Read from the world's table."""
+        self.asked.add(key)
+        return super().get(key, seconds=seconds)
+
     def query(
-        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
+        self,
+        start: str,
+        end: str,
+        *,
+        after: bool = False,
+        limit: int | None = None,
+        keys_only: bool = False,
+        seconds: float,
     ) -> list[Row]:
         """Read from the world's table."""
-        rows = super().query(start, end, limit=limit, keys_only=keys_only, seconds=seconds)
-        self.rows_read += len(rows)
+        found = super().query(start, end, after=after, limit=limit, keys_only=keys_only, seconds=seconds)
+        self.rows_read += len(found)
         self.asked.add(start)
-        return rows
+        return found
 
 
 class Office:

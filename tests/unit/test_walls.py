@@ -24,7 +24,7 @@ SHARED_BY = {
     "urllib3": {"shared.clients.connections"},
 }
 MAY_IMPORT_GATEWAY = {"shared.app", "shared.webhook.gateway", "shared.operations.routes"}
-GROUND = {"errors", "log", "loopback"}
+GROUND = {"errors", "log", "loopback", "senders"}
 BELOW = {
     "alerts": set(),
     "table": {"settings"},
