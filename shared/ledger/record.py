@@ -44,8 +44,8 @@ class Entry:
 
     `accepted` is its last acceptance or replay; `waits` is the key of its waiting row, empty once it has ended;
     `not_found` and `unavailable` count such answers since then; `next_attempt` is set while it waits for a retry.
-    `sender` is the fingerprint of the key that it was sent with, empty where none is known; `unknown` are columns of
-    its row that a newer version wrote.
+    `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
+    often it was accepted anew after it had ended; `unknown` are columns of its row that a newer version wrote.
     """
 
     alert: Alert
@@ -68,6 +68,7 @@ class Entry:
     created: Mapping[str, Any] | None = None
     merged: bool = False
     sender: str = ""
+    renewed: int = 0
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
