@@ -134,9 +134,12 @@ class Gateway:
         until = self.clocks.monotonic() + TICK_SECONDS
         try:
             self.dispatcher.drain(until)
-            self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
         except (TableError, TokenError) as error:
             log.problem("dispatch stopped", error)
+        try:  # also where no token comes
+            self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
+        except TableError as error:
+            log.problem("purge stopped", error)
 
     def health(self) -> "Reply":
         """Pass or fail, without detail: the table answers, and nothing waits while it could be sent."""
@@ -189,7 +192,7 @@ def _store_refused(
         now = dispatcher.table.now()
         masked = masking.body(body[:_MASKED_BYTES])
         refusal = record.Refusal(
-            id=keys.refusal_id(now),
+            id=keys.refusal_id(now, sender),
             at=now,
             source=cut(str(error.extensions.get("source") or query.get("source") or ""), _SOURCE_UNITS),
             status=error.status,
