@@ -28,6 +28,7 @@ from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
 from shared.web.response import azure_response
+from shared.webhook import memory
 
 if TYPE_CHECKING:
     from shared.clients.answer import Answer
@@ -422,6 +423,7 @@ def test_a_table_that_refuses_everything_promises_nothing(caplog: pytest.LogCapt
         in (caplog.text)
     )
     assert defender.arrivals == []
+    world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 503
     world.finish(app.tick())
 
@@ -825,6 +827,7 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     row = world.table.get(window.PAUSE_KEY)
     assert row
     world.table.commit([window.operator_pause(window.read_pause(row, POLICY), "a bad rule", world.now)])
+    world.run(memory.SECONDS)
     (told,) = _told(world.finish(app.status(delivery)))["alerts"]
     assert told["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
 
@@ -1032,6 +1035,23 @@ def test_a_refused_payload_is_kept_with_its_reasons() -> None:
     assert "secret" not in str(row.values)
 
 
+def test_a_delivery_that_was_refused_in_part_is_stored_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    """Its good events are created, and the operator finds the others: in the table, and in the log."""
+    caplog.set_level(logging.INFO, "defender-alert-webhook")
+    world = World()
+    app = _app(world, Defender(world))
+    reply = world.finish(app.post([_payload(1), _payload(2) | {"machineId": "no device"}]))
+    assert (reply.status, _told(reply)["status"]) == (200, "partial")
+    (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
+    refusal = rows.read_refusal(row)
+    assert (refusal.status, [one["event"] for one in refusal.refused]) == (200, [1])
+    assert b"no device" in refusal.payload
+    lines = [json.loads(line) for line in caplog.messages]
+    assert [(line["status"], line["events"]) for line in lines if line["step"] == "refused"] == [(200, 1)]
+    world.finish(app.post([_payload(1), _payload(2) | {"machineId": "no device"}], dryRun="true"))
+    assert len(world.table.query(keys.REFUSED, keys.REFUSED_END)) == 1
+
+
 def test_a_refusal_is_answered_even_if_it_cannot_be_kept() -> None:
     """Where the table is out, a refused payload is still answered with its problems."""
     world = World()
@@ -1143,9 +1163,11 @@ def test_health_fails_while_the_table_is_out() -> None:
     world = World()
     app = _app(world, Defender(world))
     app.host.script = lambda _request: Fault("lost")
+    world.run(memory.SECONDS)
     reply = world.finish(app.health())
     assert (reply.status, json.loads(reply.body)) == (503, {"status": "fail"})
     app.host.script = None
+    world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
 
 
@@ -1159,11 +1181,13 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     world.run(20)
     assert world.finish(app.health()).status == 503
     world.table.commit([window.operator_pause(None, "stop", world.now)])
+    world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
     row = world.table.get(window.PAUSE_KEY)
     assert row
     world.table.commit([window.end_pause(window.read_pause(row, POLICY))])
     _fill_window(world)
+    world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
 
 
@@ -1178,7 +1202,29 @@ def test_health_fails_where_nobody_takes_back_what_came_due_again() -> None:
     assert world.finish(app.health()).status == 503
     world.finish(app.tick())
     assert {entry.state for entry in _alerts(world)} == {"created"}
+    world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
+
+
+def test_health_is_remembered_for_some_seconds() -> None:
+    """Anybody may ask, as often as they like: within 5 seconds a host asks the table once."""
+    world = World()
+    app = _app(world, Defender(world))
+    world.run(memory.SECONDS)
+    before = app.host.queries
+    assert {world.finish(app.health()).status for _ in range(20)} == {200}
+    assert app.host.queries - before <= 2
+
+
+def test_polls_of_waiting_deliveries_share_one_look() -> None:
+    """Each poll reads its delivery and its alerts; how the window stands was seen by another, seconds ago."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    told = [_told(world.finish(app.post(_payload(number)))) for number in range(10)]
+    before = app.host.queries
+    assert {world.finish(app.status(one["id"])).status for one in told} == {202}
+    assert app.host.queries - before <= 2 * len(told) + 1
 
 
 def test_health_passes_while_a_long_backlog_is_sent() -> None:
