@@ -222,19 +222,21 @@ class Acceptance:
                 new -= {sending.entry.alert.id for sending in flights.values()}
                 waiting = {waiting.entry.alert.id for waiting in look.waiting}
                 taken = entries(self.dispatcher, sorted(new - waiting))
-        except (TableError, Unreadable) as error:
+        except TableError as error:
             log.problem("accepted, not sent yet", error)
         sent = taken | self._wait(flights)
         return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
 
 
 def entries(dispatcher: "Dispatch", alerts: Sequence[str]) -> dict[str, Entry]:
-    """Return those of some alerts, by id, that the table knows."""
+    """Return those of some alerts, by id, that the table knows and that can be read."""
     found = {}
     for alert in alerts:
-        key = keys.alert_key(alert)
-        if row := dispatcher.table.get(key):
-            found[alert] = rows.read(row)
+        if row := dispatcher.table.get(keys.alert_key(alert)):
+            try:
+                found[alert] = rows.read(row)
+            except Unreadable as error:
+                log.problem("alert unreadable", error)
     return found
 
 

@@ -33,6 +33,8 @@ MAX_TOKEN = 2_000
 """Characters of a token that is sent back to Microsoft Graph, which asks so whether a subscription's URL is ours."""
 TABLE_SECONDS = 20.0
 """How long a POST asks for the table, from its receipt on, before it is answered 503."""
+STATUS_BYTES = 48 * 1024
+"""How long the alerts are in the answer about a delivery, which anybody may ask for who knows its id."""
 TICK_SECONDS = 55.0
 OVERDUE_SECONDS = 300.0
 IDLE_SECONDS = 90.0  # no slot is open for longer while a dispatcher works
@@ -121,7 +123,8 @@ class Gateway:
         if any(not one.entry.has_ended for one in told):
             look = self.look()
         now = self.dispatcher.table.now()
-        return delivery.answer(found, told, look, now=now, origin=self.settings.public_base_url or origin)
+        origin = self.settings.public_base_url or origin
+        return delivery.answer(found, told, look, now=now, origin=origin, most=STATUS_BYTES)
 
     def look(self) -> "Look":
         """Return how window and backlog stand, as whoever asked this host saw them a few seconds ago at most."""

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import logging
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -1225,6 +1226,29 @@ def test_polls_of_waiting_deliveries_share_one_look() -> None:
     before = app.host.queries
     assert {world.finish(app.status(one["id"])).status for one in told} == {202}
     assert app.host.queries - before <= 2 * len(told) + 1
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+def test_the_status_of_a_hundred_alerts_is_at_most_64_kib(status: int) -> None:
+    """Whoever knows the id may ask, so texts are shortened; ids, severities and links stay whole."""
+    world = World()
+    defender = Defender(world, lambda _number, _body: said(status))
+    app = _app(world, defender, Settings(max_payload_bytes=20_000_000))
+    texts = {"description": "\u4e2d" * 4_000, "recommendedAction": "\u4e2d" * 4_000}
+    payload = [_payload(number, "T" * 200) | texts for number in range(100)]
+    first = _told(world.finish(app.post(payload)))
+    app.timer()
+    for _ in range(12):
+        reply = world.finish(app.status(first["id"]))
+        assert len(reply.body.encode()) <= 64 * 1024
+        assert len(json.loads(reply.body)["alerts"]) == 100
+        world.run(120)
+    for one in json.loads(reply.body)["alerts"]:
+        assert re.fullmatch(r"[0-9a-f]{40}", one["request"]["machineId"])
+        assert one["portalUrl"] in (None, "https://security.microsoft.com/alerts/da200")
+    small = world.finish(app.post([_payload(200)]))
+    again = world.finish(app.status(_told(small)["id"]))
+    assert _told(again)["alerts"][0]["request"] == _told(small)["alerts"][0]["request"]
 
 
 def test_health_passes_while_a_long_backlog_is_sent() -> None:
