@@ -8,13 +8,12 @@ Nothing is answered 2xx before it is stored. Where the table fails, the error sa
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from shared import log
-from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
+from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, WriteUnknown
 from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Operation
@@ -22,6 +21,7 @@ from shared.web import delivery
 from shared.web.delivery import Told
 from shared.webhook import known
 from shared.webhook.known import Known, differences
+from shared.webhook.memory import Memory
 
 if TYPE_CHECKING:
     from shared.mapping.outcome import Mapped, Outcome
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
-_KNOWN_FULL_SECONDS = 5.0
 _TOKEN_SECONDS = 5.0
 _TOKEN_SECONDS_WITHOUT = 1.0  # a permit
 
@@ -46,27 +45,6 @@ class Permits(Protocol):
         """Return it."""
 
 
-@dataclass(slots=True)
-class KnownFull:
-    """What this host saw last, if the window was full: for some seconds another look would find it so."""
-
-    seen: "Look | None" = None
-
-    def note(self, look: "Look") -> None:
-        """Remember a look, if the window was full."""
-        self.seen = None if look.view.open else look
-
-    def at(self, now: float) -> "Look | None":
-        """Return what was last seen if the window still is full at `now`, as far as one host can know."""
-        full = self.seen
-        if full is None:
-            return None
-        known = _KNOWN_FULL_SECONDS if full.view.may_change() else math.inf
-        if now > full.view.now + min(full.view.opens_in, known):
-            return None
-        return dataclasses.replace(full, view=dataclasses.replace(full.view, now=now))
-
-
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """How one POST is accepted: `inline` is until when it waits for Defender, in monotonic seconds.
@@ -77,7 +55,7 @@ class Acceptance:
     dispatcher: "Dispatch"
     clocks: "Clocks"
     permits: Permits
-    full: KnownFull
+    memory: Memory
     inline: float
 
     def accept(self, outcome: "Outcome", origin: str, sender: str) -> "Reply":
@@ -97,7 +75,7 @@ class Acceptance:
             refused=delivery.refusals(outcome.refused),
             sender=sender,
         )
-        look = self.full.at(now)
+        look = self.memory.full(now)
         told: list[Told] | None = None
         if look is None:
             try:
@@ -118,7 +96,7 @@ class Acceptance:
 
     def _look(self) -> "Look":
         look = self.dispatcher.look()
-        self.full.note(look)
+        self.memory.note(look)
         return look
 
     @contextlib.contextmanager
@@ -260,7 +238,7 @@ class Acceptance:
                 new -= {sending.entry.alert.id for sending in flights.values()}
                 waiting = {waiting.entry.alert.id for waiting in look.waiting}
                 taken = lookup.find(self.dispatcher.table, sorted(new - waiting)).entries
-        except (TableError, Unreadable) as error:
+        except TableError as error:
             log.problem("accepted, not sent yet", error)
         sent = taken | self._wait(flights)
         return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
