@@ -8,6 +8,7 @@ LATER, LATER_END = "later-", "later."
 WAITING = ((TODO, TODO_END), (LATER, LATER_END))  # in the order in which an alert moves
 FAILED, FAILED_END = "failed-", "failed."
 REFUSED, REFUSED_END = "kept-", "kept."
+ASIDE, ASIDE_END = "aside-", "aside."
 DELIVERY, DELIVERY_END = "delivery-", "delivery."
 ALERT, ALERT_END = "alert-", "alert."
 _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
@@ -63,6 +64,12 @@ def later_before(now: float) -> str:
     return LATER + stamp(now)
 
 
-def refusal_id(now: float) -> str:
-    """Return a new refusal's id, sortable by its time."""
-    return f"{stamp(now)}-{secrets.token_hex(8)}"
+def refusal_id(now: float, sender: str = "") -> str:
+    """Return a new refusal's id, sortable by its time (UTC seconds). It tells the sender to who reads only keys."""
+    return "-".join(filter(None, (stamp(now), sender, secrets.token_hex(8))))
+
+
+def refusal_sender(key: str) -> str:
+    """Return the sender of a refusal by its row's key, empty where none is known."""
+    parts = key.split("-")  # kept, time, sender, random
+    return parts[2] if len(parts) == 4 else ""  # noqa: PLR2004 - as just said

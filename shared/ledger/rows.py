@@ -32,8 +32,10 @@ _ENTRY = (
     Column("error", columns.OBJECT_OR_NONE, default=None),
     Column("created", columns.OBJECT_OR_NONE, default=None),
     Column("merged", columns.FLAG, default=False),
+    Column("named", columns.SECONDS_OR_NONE, default=None),
     Column("sender", columns.TEXT, default=""),
     Column("lost", columns.WHOLE, default=0),
+    Column("renewed", columns.WHOLE, default=0),
 )
 _DELIVERY = (
     Column("source", columns.TEXT_OR_NONE, default=None),
@@ -87,6 +89,15 @@ def move(
     return operations
 
 
+def note(entry: Entry, etag: str) -> list[Operation]:
+    """Return the operations that write an ended entry over, if its alert row still has this ETag."""
+    values = _values(entry)
+    operations: list[Operation] = [Replace(keys.alert_key(entry.alert.id), values, etag)]
+    if entry.state == "failed":
+        operations.append(Replace(keys.failed_key(entry.ended, entry.alert.id), values, "*"))
+    return operations
+
+
 def insert_delivery(delivery: Delivery) -> Operation:
     """Return the operation that writes a delivery."""
     return Insert(keys.delivery_key(delivery.id), columns.write(_DELIVERY, delivery))
@@ -120,6 +131,13 @@ def read(row: Row) -> Entry:
 def read_delivery(row: Row) -> Delivery:
     """Read a delivery from its row. Raise `Unreadable`."""
     return Delivery(id=row.key.removeprefix(keys.DELIVERY), **columns.read(_DELIVERY, row))
+
+
+def read_any(row: Row) -> Entry | Delivery | Refusal:
+    """Read what a row holds, by its key. Raise `Unreadable`."""
+    if row.key.startswith(keys.DELIVERY):
+        return read_delivery(row)
+    return read_refusal(row) if row.key.startswith(keys.REFUSED) else read(row)
 
 
 def size(operations: Iterable[Operation]) -> int:

@@ -8,23 +8,22 @@ Nothing is answered 2xx before it is stored. Where the table fails, the error sa
 
 import contextlib
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from shared import log
-from shared.alerts.alert import FIELDS
-from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
-from shared.ledger import keys, record, rows
+from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, WriteUnknown
+from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Operation
 from shared.web import delivery
 from shared.web.delivery import Told
+from shared.webhook import known
+from shared.webhook.known import Known, differences
+from shared.webhook.memory import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from shared.mapping.outcome import Mapped, Outcome
     from shared.sending.dispatcher import Dispatch, Flights, Look
     from shared.sending.outcome import Clocks
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 _TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
 _BESIDE = 4  # rows of a transaction beside those of alerts: the delivery, and a turn for each severity
-_KNOWN_FULL_SECONDS = 5.0
 _LATE_SECONDS = 15.0  # before a POST's time with the table is over
 _TOKEN_SECONDS = 5.0
 _TOKEN_SECONDS_WITHOUT = 1.0  # a permit
@@ -50,27 +48,6 @@ class Permits(Protocol):
         """Return it."""
 
 
-@dataclass(slots=True)
-class KnownFull:
-    """What this host saw last, if the window was full: for some seconds another look would find it so."""
-
-    seen: "Look | None" = None
-
-    def note(self, look: "Look") -> None:
-        """Remember a look, if the window was full."""
-        self.seen = None if look.view.open else look
-
-    def at(self, now: float) -> "Look | None":
-        """Return what was last seen if the window still is full at `now`, as far as one host can know."""
-        full = self.seen
-        if full is None:
-            return None
-        known = _KNOWN_FULL_SECONDS if full.view.may_change() else math.inf
-        if now > full.view.now + min(full.view.opens_in, known):
-            return None
-        return dataclasses.replace(full, view=dataclasses.replace(full.view, now=now))
-
-
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """How one POST is accepted: `inline` is until when it waits for Defender, in monotonic seconds.
@@ -81,7 +58,7 @@ class Acceptance:
     dispatcher: "Dispatch"
     clocks: "Clocks"
     permits: Permits
-    full: KnownFull
+    memory: Memory
     inline: float
 
     def accept(self, outcome: "Outcome", origin: str, sender: str) -> "Reply":
@@ -91,7 +68,7 @@ class Acceptance:
         asked: dict[str, Entry] = {}
         for entry in (_entry(mapped, outcome, delivery_id, now, sender) for mapped in outcome.alerts):
             first = asked.setdefault(entry.alert.id, entry)
-            notes = dict.fromkeys((*first.notes, *_differences(entry, first)))
+            notes = dict.fromkeys((*first.notes, *differences(entry, first)))
             asked[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
         accepted = Delivery(
             id=delivery_id,
@@ -101,7 +78,7 @@ class Acceptance:
             refused=delivery.refusals(outcome.refused),
             sender=sender,
         )
-        look = self.full.at(now)
+        look = self.memory.full(now)
         told: list[Told] | None = None
         if look is None:
             try:
@@ -122,7 +99,7 @@ class Acceptance:
 
     def _look(self) -> "Look":
         look = self.dispatcher.look()
-        self.full.note(look)
+        self.memory.note(look)
         return look
 
     @contextlib.contextmanager
@@ -168,7 +145,7 @@ class Acceptance:
                     lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
             except Conflict:
-                if self._known([entry.alert.id]) or not self._is_early():
+                if self._is_known(entry) or not self._is_early():
                     return None  # known already, or a slow table leaves time for one write more
                 look = self._look()
                 continue
@@ -179,7 +156,7 @@ class Acceptance:
     def _store(self, accepted: Delivery, asked: Mapping[str, Entry]) -> tuple[list[Told], Delivery]:
         """Commit a delivery and its alerts as waiting; what is known already is reported as it stands."""
         new = dict(asked)
-        known: dict[str, Entry] = {}
+        there: dict[str, Known] = {}
         done: set[str] = set()
         quiet = True  # that nobody else was first, so far
         for _ in range(_TRIES * len(asked) + 1):
@@ -187,8 +164,9 @@ class Acceptance:
             plan = self.dispatcher.plan(batch, write=quiet and self._is_early())
             operations: list[Operation] = [one for entry in plan.entries for one in rows.insert(entry)]
             if last:
-                notes = {alert: _differences(asked[alert], entry) for alert, entry in known.items()}
-                accepted = dataclasses.replace(accepted, duplicates=tuple(known), notes=notes)
+                notes = {alert: one.decision.notes for alert, one in there.items()}
+                duplicates = tuple(alert for alert, one in there.items() if one.decision.duplicate)
+                accepted = dataclasses.replace(accepted, duplicates=duplicates, notes=notes)
                 operations.append(rows.insert_delivery(accepted))
             else:  # nobody knows it by its id, but its alerts are purged with it, should the rest never come
                 ids = tuple(entry.alert.id for entry in batch)
@@ -207,7 +185,7 @@ class Acceptance:
                     break
                 continue
             quiet = False
-            known |= found
+            there |= found
             new = {alert: entry for alert, entry in new.items() if alert not in found}
             if not found:  # a turn was, or the delivery's own row is there: a take of ours landed after all
                 accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
@@ -219,23 +197,23 @@ class Acceptance:
         for entry in new.values():
             log.step("accepted", entry=entry)
         told = [
-            Told(known[alert], duplicate=True, notes=accepted.notes[alert])
-            if alert in known
+            Told(there[alert].entry, there[alert].decision.duplicate, there[alert].decision.notes)
+            if alert in there
             else Told(new[alert])
             for alert in accepted.alerts
         ]
         return told, accepted
 
-    def _commit(self, operations: Sequence[Operation], plan: "Plan") -> dict[str, Entry] | None:
+    def _commit(self, operations: Sequence[Operation], plan: "Plan") -> dict[str, Known] | None:
         """Write with the turns of a plan; return None when it is done, or those alerts that the table knows already."""
         etags: dict[str, str] = {}
         try:
             etags = self.dispatcher.table.commit([*plan.operations, *operations])
         except Conflict:
-            known = self._known([entry.alert.id for entry in plan.entries])
-            if not known and self._is_early():
+            there = self._known(plan.entries)
+            if not there and self._is_early():
                 self.dispatcher.turns.read_again(self.dispatcher.table, plan)
-            return known
+            return there
         finally:
             self.dispatcher.turns.done(plan, etags)
         return None
@@ -245,14 +223,14 @@ class Acceptance:
         end = self.dispatcher.table.end
         return end is None or self.clocks.monotonic() < end - _LATE_SECONDS
 
-    def _known(self, alerts: Sequence[str]) -> dict[str, Entry]:
-        """Return those of some alerts, by id, that the table knows, after a conflict."""
-        try:
-            return entries(self.dispatcher, alerts)
-        except TableError as error:  # they may be there from this POST, or from another
-            raise WriteUnknown(
-                f"{error.detail} Whether these alerts are stored is not known: send the same again."
-            ) from error
+    def _known(self, batch: Sequence[Entry]) -> dict[str, Known]:
+        """Return those of a batch, by id, that the table knows, after a conflict, joined with what is known."""
+        with _unsure():
+            return known.join_all(self.dispatcher.table, batch)
+
+    def _is_known(self, entry: Entry) -> bool:
+        with _unsure():
+            return self.dispatcher.table.get(keys.alert_key(entry.alert.id)) is not None
 
     def _send(self, told: list[Told], look: "Look", token: str) -> "tuple[list[Told], Look]":
         """Send what the window allows, most urgent first, whosever it is.
@@ -277,21 +255,22 @@ class Acceptance:
             if look.whole and len(look.waiting) < len(new):  # what waits no more was taken by a dispatcher
                 new -= {sending.entry.alert.id for sending in flights.values()}
                 waiting = {waiting.entry.alert.id for waiting in look.waiting}
-                taken = entries(self.dispatcher, sorted(new - waiting))
-        except (TableError, Unreadable) as error:
+                taken = lookup.find(self.dispatcher.table, sorted(new - waiting)).entries
+        except TableError as error:
             log.problem("accepted, not sent yet", error)
         sent = taken | self._wait(flights)
         return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
 
 
-def entries(dispatcher: "Dispatch", alerts: Sequence[str]) -> dict[str, Entry]:
-    """Return those of some alerts, by id, that the table knows."""
-    found = {}
-    for alert in alerts:
-        key = keys.alert_key(alert)
-        if row := dispatcher.table.get(key):
-            found[alert] = rows.read(row)
-    return found
+@contextlib.contextmanager
+def _unsure() -> Iterator[None]:
+    """Say of a table that fails after a conflict that alerts may be there: from this POST, or from another."""
+    try:
+        yield
+    except TableError as error:
+        raise WriteUnknown(
+            f"{error.detail} Whether these alerts are stored is not known: send the same again."
+        ) from error
 
 
 def _half(done: int, asked: int) -> HalfAccepted:
@@ -325,13 +304,3 @@ def _batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
             return batch, False
         batch.append(entry)
     return batch, True
-
-
-def _differences(sent: Entry, known: Entry) -> tuple[str, ...]:
-    """Return what an equal alert says differently: it was not sent again."""
-    ours, theirs = sent.alert.body(), known.alert.body()
-    return tuple(
-        f"{name}: {ours[name][:80]!r} differs from {theirs[name][:80]!r} of the same alert sent before; not sent again"
-        for name in FIELDS
-        if ours[name] != theirs[name]
-    )
