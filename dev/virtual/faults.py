@@ -1,0 +1,82 @@
+"""What goes wrong: as chances, or said of one request."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from shared.table.protocol import Operation
+
+if TYPE_CHECKING:
+    from dev.virtual.host import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong, as chances from 0 to 1 a request, and how bad it gets, in seconds."""
+
+    table_delay: tuple[float, float] = (0.005, 0.05)
+    table_lost: float = 0.0  # the request never arrives
+    table_late: float = 0.0  # no answer, and the write lands up to `table_late_seconds` later
+    table_late_seconds: float = 120.0
+    table_swallowed: float = 0.0  # the write lands at once, its answer is lost
+    table_busy: float = 0.0  # 503 ServerBusy
+    freeze: float = 0.0  # the host stands still for up to `freeze_seconds` before it sees an answer
+    freeze_seconds: float = 300.0
+    crash: float = 0.0  # the host dies while it waits
+    call_delay: tuple[float, float] = (0.01, 1.0)  # on the way to Defender
+    call_slow: float = 0.0  # the request arrives as late as `call_slow_seconds` after it left
+    call_slow_seconds: float = 60.0
+    call_unsent: float = 0.0  # connection refused
+    answer_lost: float = 0.0
+    answer_delay: tuple[float, float] = (0.01, 0.5)
+
+
+AT_ONCE = Faults(table_delay=(0, 0), call_delay=(0, 0), answer_delay=(0, 0))
+"""A network that takes no time: what happens at the same moment is for `World.pick` to order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong with one request.
+
+    ```
+    lost       it never arrives; nobody answers
+    late       it arrives `seconds` later; nobody answers
+    swallowed  it arrives; nobody answers
+    busy       of the table: 503 ServerBusy, nothing is written
+    timed out  of the table: 500 OperationTimedOut, and it is written all the same
+    denied     of the table: 403
+    unsent     of a call: not a byte left this machine
+    crash      the host dies before it arrives
+    crashed    the host dies as soon as it has arrived
+    freeze     the host stands still for `seconds` before it arrives
+    frozen     the host stands still for `seconds` before it sees the answer
+    ```
+    """
+
+    what: Literal[
+        "lost",
+        "late",
+        "swallowed",
+        "busy",
+        "timed out",
+        "denied",
+        "unsent",
+        "crash",
+        "crashed",
+        "freeze",
+        "frozen",
+    ]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a host asks for: of the table a query of `start` to `end` or a commit, of Defender a call."""
+
+    host: "Host"
+    kind: Literal["query", "commit", "call"]
+    start: str = ""
+    end: str = ""
+    operations: Sequence[Operation] = ()
+    body: Mapping[str, str] = field(default_factory=dict)

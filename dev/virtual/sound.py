@@ -1,0 +1,56 @@
+"""What must be true of all rows of a table."""
+
+from dev.memory_table import MemoryTable
+from shared.ledger import keys, record, rows
+from shared.sending import turns, window
+
+
+def unsound(table: MemoryTable) -> list[str]:
+    """Return what is wrong with a table's rows, if anything: the ledger's own promises, over every row.
+
+    An alert that has not ended has exactly one waiting row, which says the same as the alert's; one that has
+    ended has none. Exactly the failed have a row in the failed list. A delivery's alerts exist.
+    """
+    stored = {row.key: row for row in table.query("", "~")}
+    entries = {key: rows.read(row) for key, row in stored.items() if key.startswith(keys.ALERT)}
+    wrong = []
+    expected = set(entries)
+    for key, entry in entries.items():
+        if key != keys.alert_key(entry.alert.id):
+            wrong.append(f"{key} holds {entry.alert.id}")
+        wrong += [f"{key}: {problem}" for problem in _contradictions(entry)]
+        beside = [entry.waits] if entry.waits else []
+        beside += [keys.failed_key(entry.ended, entry.alert.id)] if entry.state == "failed" else []
+        for other in beside:
+            expected.add(other)
+            if other not in stored:
+                wrong.append(f"{key} is {entry.state}, but there is no {other}")
+            elif stored[other].values != stored[key].values:
+                wrong.append(f"{other} says something else than {key}")
+    for key, row in stored.items():
+        if key.startswith(keys.DELIVERY):
+            lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
+            wrong += [f"{key} names {alert}, which is not there" for alert in lost]
+        elif key.startswith((window.FIRST_KEY, turns.FIRST_KEY, keys.REFUSED, keys.ASIDE)):
+            continue
+        elif key not in expected:
+            wrong.append(f"{key} belongs to no alert")
+    return wrong
+
+
+def _contradictions(entry: record.Entry) -> list[str]:
+    ended = entry.state in ("created", "failed", "discarded")
+    wrong = []
+    if ended != entry.has_ended or ended != (entry.ended is not None):
+        wrong.append(f"{entry.state}, waits for {entry.waits!r}, ended {entry.ended}")
+    if entry.state == "sending" and not entry.waits.startswith(keys.LATER):
+        wrong.append(f"sending, but waits as {entry.waits}")
+    if entry.waits.startswith(keys.LATER) != (
+        entry.state == "sending" or (entry.state == "waiting" and entry.next_attempt is not None)
+    ):
+        wrong.append(f"{entry.state}, next attempt {entry.next_attempt}, waits as {entry.waits}")
+    if (entry.created is not None) != (entry.state == "created"):
+        wrong.append(f"{entry.state} with Defender's alert {entry.created}")
+    if entry.state == "failed" and not entry.error:
+        wrong.append("failed without a reason")
+    return wrong

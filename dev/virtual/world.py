@@ -1,0 +1,206 @@
+"""True time, what happens next, and the table that everybody shares."""
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from dev.memory_table import StrictTable
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from dev.virtual.host import Host
+
+_T = TypeVar("_T")
+EPOCH = 1_772_700_000.0  # 2026-03-05, the day after the events of samples.py
+
+
+@dataclass
+class Partition:
+    """The table's server: it serves `entities` a second and turns away the rest, and takes `seconds` for a request.
+
+    A request counts as many entities as it reads or writes. `turned_away` counts those that met 503 ServerBusy.
+    """
+
+    clock: Callable[[], float]
+    entities: float = 2_000.0
+    seconds: float = 0.0
+    turned_away: int = 0
+    _left: float = 2_000.0
+    _at: float = 0.0
+
+    def admits(self) -> bool:
+        """Say whether a request is served at this moment."""
+        now = self.clock()
+        self._left = min(self.entities, self._left + (now - self._at) * self.entities)
+        self._at = now
+        self.turned_away += self._left <= 0
+        return self._left > 0
+
+    def spend(self, entities: float) -> None:
+        """Let so many entities be read or written, by our requests or somebody else's."""
+        self._left -= entities
+
+
+class Line(greenlet):
+    """A line of execution, and the host it runs on."""
+
+    host: "Host | None" = None
+
+
+@dataclass(slots=True, order=True)
+class _Event:
+    time: float
+    order: int
+    action: Callable[[], None] = field(compare=False)
+    line: "Line | None" = field(compare=False)
+    edge: bool = field(compare=False)
+    cancelled: bool = field(default=False, compare=False)
+
+
+@dataclass(eq=False)
+class _Waiter:
+    ready: Callable[[], bool]
+    resume: Callable[[], None]
+    line: Line
+    woken: bool = False
+
+    def wake(self) -> None:
+        if not self.woken:
+            self.woken = True
+            self.resume()
+
+
+class World:
+    """True time in UTC seconds, a queue of what happens next, and one table.
+
+    An edge is where lines of execution meet: a request arrives. `pick` chooses among the `n` edges that could be
+    next: it gets `n` and whether the first of them is of the line that was at the last, and returns an index.
+    Without it the oldest is next. `watch` is called after everything that happened. `date_error` is how many seconds
+    the `Date` of the table's answers is ahead of the clock that stamps its rows.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        pick: Callable[[int, bool], int] | None = None,
+        watch: Callable[[], None] | None = None,
+    ) -> None:
+        self.now = EPOCH
+        self.date_error = 0.0
+        self.random = random.Random(seed)
+        self.table = StrictTable(clock=lambda: self.now)
+        self.partition = Partition(lambda: self.now)
+        self._pick = pick
+        self._watch = watch
+        self._queue: list[_Event] = []
+        self._order = itertools.count()
+        self._waiters: list[_Waiter] = []
+        self._scheduler = getcurrent()
+        self._ran: Line | None = None
+
+    def at(
+        self, time: float, action: Callable[[], None], line: "Line | None" = None, *, edge: bool = False
+    ) -> _Event:
+        """Let something happen at a time; what is due at the same time happens in order of asking."""
+        event = _Event(max(time, self.now), next(self._order), action, line, edge)
+        heapq.heappush(self._queue, event)
+        return event
+
+    def spawn(self, run: Callable[[], Any], host: "Host | None" = None) -> None:
+        """Start a line of execution, on a host or outside of all."""
+        # When it ends it must fall back to the scheduler, not to the line that started it.
+        line = Line(run, self._scheduler)
+        line.host = host
+        self.at(self.now, lambda: self._resume(line), line)
+
+    def sleep(self, seconds: float, *, edge: bool = False) -> None:
+        """Let time pass for the current line of execution."""
+        line = cast("Line", getcurrent())
+        self.at(self.now + seconds, lambda: self._resume(line), line, edge=edge)
+        self._switch()
+
+    def wait(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Let time pass until something is ready (somebody calls `notify` then), at most so many seconds."""
+        if ready() or seconds <= 0:
+            return
+        line = cast("Line", getcurrent())
+        waiter = _Waiter(ready, lambda: self._resume(line), line)
+        self._waiters.append(waiter)
+        timeout = self.at(self.now + seconds, waiter.wake, line)
+        self._switch()
+        timeout.cancelled = True
+        self._waiters.remove(waiter)
+
+    def notify(self) -> None:
+        """Wake whoever waits for something that is ready now."""
+        for waiter in self._waiters:
+            if waiter.ready():
+                self.at(self.now, waiter.wake, waiter.line)
+
+    def run(self, seconds: float = float("inf")) -> None:
+        """Let everything happen that happens within so many seconds, and come back."""
+        end = self.now + seconds
+        self._scheduler = getcurrent()
+        while self._queue and self._queue[0].time <= end:
+            event = self._next()
+            if event.cancelled:
+                continue
+            self.now = max(self.now, event.time)
+            if event.edge:
+                self._ran = event.line
+            event.action()
+            if self._watch:
+                self._watch()
+        if end != float("inf"):
+            self.now = end
+
+    def finish(self, future: "Future[_T]", seconds: float = 600.0) -> _T:
+        """Let everything happen until something is done, at most so many seconds, and return its result."""
+        end = self.now + seconds
+        while not future.done() and self._queue and self._queue[0].time <= end:
+            self.run(max(0.0, self._queue[0].time - self.now))
+        return future.result(0)
+
+    def _next(self) -> _Event:
+        if self._pick is None or len(self._queue) == 1:
+            return heapq.heappop(self._queue)
+        now = max(self.now, self._queue[0].time)
+        ready: list[_Event] = []
+        while self._queue and self._queue[0].time <= now:
+            event = heapq.heappop(self._queue)
+            if event.cancelled or not event.edge:
+                ready, others = [event], ready  # concerns nobody else: no choice
+                break
+            ready.append(event)
+        else:
+            others = []
+        if len(ready) > 1:
+            goes_on = next((event for event in ready if event.line and event.line is self._ran), None)
+            if goes_on:
+                ready.remove(goes_on)
+                ready.insert(0, goes_on)
+            ready.insert(0, ready.pop(self._pick(len(ready), goes_on is not None)))
+        for other in (*ready[1:], *others):
+            heapq.heappush(self._queue, other)
+        return ready[0]
+
+    def _switch(self) -> None:
+        if getcurrent() is self._scheduler:
+            raise RuntimeError("only what the world runs may wait")
+        self._scheduler.switch()
+
+    def _resume(self, line: Line) -> None:
+        host = line.host
+        if host is not None and self.now < host.frozen_until:
+            self.at(host.frozen_until, lambda: self._resume(line), line)
+        elif host is None or not host.dead:
+            line.switch()
+        elif line:  # started, and its host has died since
+            line.throw(GreenletExit)
