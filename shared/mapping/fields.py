@@ -144,7 +144,7 @@ class Draft:
             yield from (((text, shown(node.place)), None) for text in texts_of(node.value))
         told = sorted(self._group.texts.get(name, ()), key=order)
         if name == "category":
-            told += [each for tag in self._group.texts.get("tag", ()) for each in _attack(tag)]
+            told += [each for tag in self._group.texts.get("tag", ())[:_MAX_TAGS] for each in _attack(tag)]
         yield from (((text, shown(at)), None) for _, _, text, at in told)
         for envelope, around in self._envelopes:
             for place in envelope.fields.get(name, ()):
@@ -312,7 +312,8 @@ class Draft:
 def _attack(tag: Text) -> Iterator[Text]:
     """Yield what of a tag names a category: most tags say something else, such as `env:prod` or `dept:discovery`."""
     rank, outside, text, place = tag
-    parts = [part for part in re.split(r"[,;|\n]", text)[:_MAX_TAGS] if not _NOT_ATTACK.match(part.strip())]
+    parts = re.split(r"[,;|\n]", text[:_MAX_TEXT])[:_MAX_TAGS]
+    parts = [part for part in parts if not _NOT_ATTACK.match(part.strip())]
     try:
         if vocabulary.category(parts).text != vocabulary.NO_EQUAL:
             yield rank, outside, ",".join(parts), place

@@ -9,6 +9,7 @@ from shared.payload import grouping, hunting, texts
 from shared.payload.paths import Place
 
 _MAX_TITLE = 300
+_READ = 1_000  # characters of a text that tell whether it says anything
 # Not a name: aws:s3:ObjectCreated, INSERT, a number.
 _RESOURCE = re.compile(
     r"[a-z0-9_.-]{1,60}(?::[\w./-]{1,60}){1,6}|[\W\d_]*"
@@ -81,7 +82,8 @@ def is_id(text: str) -> bool:
 
 def says_nothing(text: str) -> bool:
     """Say whether a text is what programs write for none: null, N/A, a dash, or nothing that can be seen."""
-    return text.strip().lower() in _NOTHING or not visible(text)[0].strip()
+    text = text.strip()[:_READ]
+    return text.lower() in _NOTHING or not visible(text)[0].strip()
 
 
 _NOTHING = frozenset(

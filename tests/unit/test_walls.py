@@ -34,7 +34,7 @@ BELOW = {
     "ledger": {"table", "clients", "alerts"},
     "sending": {"ledger", "table", "clients", "alerts"},
     "web": {"sending", "ledger", "table", "clients", "mapping", "payload", "alerts"},
-    "webhook": {"web", "sending", "ledger", "table", "clients", "mapping", "payload", "alerts"},
+    "webhook": {"settings", "web", "sending", "ledger", "table", "clients", "mapping", "payload", "alerts"},
     "operations": {
         "identity",
         "webhook",
