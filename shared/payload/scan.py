@@ -26,6 +26,7 @@ MAX_STRINGS = 4
 
 _MAX_LOOKALIKES, _MAX_TOLD = 200, 3  # of one key
 _CHECK = 24  # steps: a value is read
+_ROW = 8  # steps: what it costs to make an object of a row
 _MAX_BYTES = 262_144  # of Node's Buffer
 _AROUND = "is a time of what the event came in, not beside its DeviceId and ReportId"
 _ALONE = (
@@ -205,6 +206,7 @@ class _Walk:
     ) -> list[Group]:
         found: list[Group] = []
         for row in rows.rows(where) or ():
+            self._spend(_ROW)
             entries = [(name, value, extended(place, steps)) for name, value, steps in row]
             found += self._object(entries, joined(row), place, level + 1, strings, others=others)
         return grouping.of_array(found, self._spend)
