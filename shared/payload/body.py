@@ -3,7 +3,6 @@
 A body is UTF-8 (with or without BOM), compressed with gzip, deflate or not at all, and holds one JSON value,
 several in a row, one a line (NDJSON), or a form (`application/x-www-form-urlencoded`): with such text in its field
 `json` or `payload`, or with the event's fields as its own. The content type is not asked: senders get it wrong.
-
 Strict about what could change a meaning (encodings, NaN, keys that are there twice with different values),
 tolerant of what cannot: a comma too many before `]`, `}` or the end, as template loops leave it, and raw
 control characters inside strings.
@@ -23,8 +22,7 @@ from shared.payload import compression, form
 MAX_DEPTH = 64
 """Levels of objects and arrays inside each other. Real payloads stay below 20."""
 
-MAX_DOCUMENTS = 10_000
-"""JSON values in a row in one body."""
+MAX_DOCUMENTS = 10_000  # JSON values in a row in one body
 
 _TRIES = 3  # encodings around each other, or braces of a text that may begin its JSON
 
