@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dev import child, setup
+from tests.checks import checkout
 
 MAKEFILE = (setup.ROOT / "Makefile").read_text("utf-8")
 LOCK = json.loads((setup.ROOT / "dev" / "package-lock.json").read_text("utf-8"))
@@ -99,8 +100,8 @@ def test_set_up_needs_nothing_but_python() -> None:
 
 def test_whatever_is_imported_is_required() -> None:
     """A fresh clone gets every package our code imports: required by us, or by what we require."""
-    ours = [path for path in setup.ROOT.glob("[!.]*/**/*.py") if "node_modules" not in path.parts]
-    folders = {path.name for path in setup.ROOT.iterdir()}
+    ours = [setup.ROOT / name for name in checkout.files() if name.endswith(".py")]
+    folders = {path.relative_to(setup.ROOT).parts[0] for path in ours}
     installed, provided = metadata.packages_distributions(), provided_by_the_requirements()
     missing = {
         (root, path.name)
