@@ -1,5 +1,6 @@
 """Which files are the project's own: beside them lies whatever its user keeps in the same folder."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,13 @@ def files() -> list[str]:
     except (OSError, subprocess.CalledProcessError):  # no git, or an unpacked archive
         tracked = []
     return sorted(name for name in tracked if (ROOT / name).is_file()) or sorted(_not_ignored())
+
+
+def copy(to: Path) -> None:
+    """Copy the project's own files into a folder, which need not be there yet."""
+    for name in files():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, to / name)
 
 
 def _not_ignored() -> list[str]:

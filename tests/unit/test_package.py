@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -35,9 +34,7 @@ MADE_HERE = (  # on a developer's machine, by our commands, by Azure's tools or 
 def clean(tmp_path: Path) -> Path:
     """Copy the project without what its user keeps in the same folder."""
     root = tmp_path / "clean"
-    for name in checkout.files():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, root / name)
+    checkout.copy(root)
     return root
 
 
