@@ -8,8 +8,6 @@ tolerant of what cannot: a comma too many before `]`, `}` or the end, as templat
 control characters inside strings.
 """
 
-import base64
-import binascii
 import itertools
 import json
 import re
@@ -24,7 +22,7 @@ MAX_DEPTH = 64
 
 MAX_DOCUMENTS = 10_000  # JSON values in a row in one body
 
-_TRIES = 3  # encodings around each other, or braces of a text that may begin its JSON
+_TRIES = 3  # braces of a text that may begin its JSON
 
 _GAP = re.compile(r"[ \t\r\n\x1e]*+,?[ \t\r\n\x1e]*+")
 # A string is matched to its end even where it has none, so that no character is looked at twice.
@@ -95,24 +93,6 @@ def parse(text: str) -> Any:
     except (ValueError, RecursionError, _NotANumberError, errors.PayloadError):
         return None
     return None if text[end:].strip() else value
-
-
-def opened(text: str) -> Any:
-    """Return the JSON value inside a string; of a string inside it, encoded again, the object or array in that."""
-    value = outer = parse(text)
-    for _ in range(_TRIES):
-        if type(value) is not str or value[:1] not in ("{", "[", '"'):
-            break
-        value = parse(value)
-    return value if isinstance(value, dict | list) else outer
-
-
-def from_base64(text: str) -> str | None:
-    """Return the text that is encoded as base64, or None."""
-    try:
-        return base64.b64decode(text.strip(), validate=True).decode("utf-8-sig")
-    except (binascii.Error, ValueError):
-        return None
 
 
 def embedded(text: str) -> Any:
