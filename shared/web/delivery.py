@@ -1,16 +1,18 @@
 """The answer: one shape for one or many alerts, and the HTTP status it goes with (DESIGN: HTTP contract)."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.clients import defender
+from shared.alerts.text import cut
+from shared.alerts.vocabulary import SEVERITIES
+from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
-from shared.ledger.ledger import Delivery, Entry
+from shared.ledger.record import Delivery, Entry
 from shared.mapping.outcome import Mapped, Outcome, Refused
-from shared.web import reply
+from shared.web import reply, short
 from shared.web.reply import Reply
 
 if TYPE_CHECKING:
@@ -74,20 +76,23 @@ def answer(
     now: float,
     origin: str,
     refusal: int | None = None,
+    most: int | None = None,
 ) -> Reply:
     """Answer with what became of a delivery until now: the same for the POST and for whoever asks later.
 
     `look` is how window and backlog stood, if they were looked at, for `waitingFor`; `now` the server's UTC seconds;
     `origin` the scheme and host that `Location` begins with. `refusal` is the status of a failure, where the sender
-    would repeat a 422.
+    would repeat a 422. `most` is how many bytes its alerts may take together, as JSON: texts are shortened until they
+    fit.
     """
     status = _status(told, delivery.refused)
+    alerts = [told_alert(one, look, now) for one in told]
     document = _document(
         delivery.id or None,
         delivery.source,
         status,
-        [_told(one, look, now) for one in told],
-        delivery.refused,
+        alerts if most is None else short.fitting(alerts, most),
+        delivery.refused if most is None else short.fitting(delivery.refused, most // 4),
     )
     if status == "waiting":
         seconds = _poll_seconds(told, look, now)
@@ -152,10 +157,10 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
     return {
         "id": mapped.alert.id,
         "status": "valid",
+        "sender": None,
         "duplicate": False,
         "merged": False,
         "attempts": 0,
-        "nextAttempt": None,
         "waitingFor": None,
         "request": mapped.alert.body(),
         "alert": None,
@@ -166,22 +171,36 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
     }
 
 
-def _told(one: Told, look: "Look | None", now: float) -> dict[str, Any]:
+def told_alert(one: Told, look: "Look | None", now: float) -> dict[str, Any]:
+    """Return an alert as it is told, the one shape of it in all answers. See `answer` for `look` and `now`."""
     entry = one.entry
     return {
         "id": entry.alert.id,
         "status": "waiting" if entry.state == "sending" else entry.state,
+        "sender": entry.sender or None,
         "duplicate": one.duplicate,
         "merged": entry.merged,
         "attempts": entry.attempts,
-        "nextAttempt": utc(entry.next_attempt),
         "waitingFor": _waiting_for(entry, look, now),
         "request": entry.alert.body(),
         "alert": dict(entry.created) if entry.created else None,
         "portalUrl": PORTAL + str(entry.created["id"]) if entry.created else None,
         "error": _error(entry),
-        "notes": [*entry.notes, *one.notes],
+        "notes": [*entry.notes, *one.notes, *_on_the_answer(entry)],
     }
+
+
+def _on_the_answer(entry: Entry) -> Iterator[str]:
+    """Yield what Defender's answer says otherwise than what was asked for: plain success would hide it."""
+    created = entry.created or {}
+    device, severity = str(created.get("machineId") or ""), str(created.get("severity") or "")
+    if device and device.lower() != entry.alert.machine_id:
+        yield f"Defender's answer is about another device, {cut(device, 60)}: look at the alert in the portal."
+    asked = entry.alert.severity
+    if entry.merged and severity in SEVERITIES and SEVERITIES.index(severity) < SEVERITIES.index(asked):
+        yield f"Defender merged it into an open alert of severity {severity}; it was sent as {asked}: raise that one."
+    if entry.merged and created.get("status") == "Resolved":
+        yield "Defender merged it into an alert that is resolved already: look whether it has to be opened again."
 
 
 def _waiting_for(entry: Entry, look: "Look | None", now: float) -> dict[str, Any] | None:
@@ -196,7 +215,15 @@ def _waiting_for(entry: Entry, look: "Look | None", now: float) -> dict[str, Any
         until = None if pause.by_operator else utc(pause.ends)
         return {"what": "pause", "reason": pause.reason, "until": until}
     reason = "Defender takes 15 calls a minute; the alert waits for its turn"
-    return {"what": "slot", "reason": reason, "until": utc(now + look.turn_in(entry.due)) if look else None}
+    return {"what": "slot", "reason": reason, "until": utc(_turn(entry, look, now))}
+
+
+def _turn(entry: Entry, look: "Look | None", now: float) -> float | None:
+    """Return when it is an alert's turn (UTC seconds), or None if more may wait before it than was seen."""
+    if look is None:
+        return None
+    seen = look.whole or (bool(look.waiting) and entry.due <= look.waiting[-1].entry.due)
+    return now + look.turn_in(entry.due) if seen else None
 
 
 def _reason(entry: Entry) -> str:
@@ -205,9 +232,17 @@ def _reason(entry: Entry) -> str:
 
 
 def _error(entry: Entry) -> dict[str, Any] | None:
+    if entry.state == "discarded":
+        return {
+            "status": None,
+            "code": "Discarded",
+            "message": f"The operator discarded the alert at {utc(entry.ended)}.",
+            "target": None,
+            "hint": "It is not sent, unless the operator replays it, or it comes from another sender or more severe.",
+        }
     if not entry.error:
         return None
-    return {**entry.error, "hint": defender.hint(entry.error)}
+    return {**entry.error, "hint": answers.hint(entry.error)}
 
 
 def utc(seconds: float | None) -> str | None:

@@ -5,33 +5,36 @@ dispatch: look ─ take ─ call ─ settle, while there is a backlog and time
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from shared import log
-from shared.errors import NotFound, PayloadError, PayloadTooLarge, TableError, TokenError, WebhookError
-from shared.ledger import ledger, retention
+from shared import log, senders
+from shared.alerts.text import shown
+from shared.errors import Forbidden, NotFound, TableError, TokenError, WebhookError
+from shared.ledger import backlog, keys, retention, rows
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
-from shared.web import delivery, parameters, reply
+from shared.web import delivery, reply
 from shared.web.delivery import Told
-from shared.webhook import accept
+from shared.webhook import accept, asked, refused
 from shared.webhook.accept import Permits
+from shared.webhook.memory import Memory
+from shared.webhook.refused import Received
 
 if TYPE_CHECKING:
     from shared.mapping.outcome import Outcome
-    from shared.sending.dispatcher import Dispatch
+    from shared.sending.dispatcher import Dispatch, Look
     from shared.sending.outcome import Clocks
     from shared.settings import Settings
     from shared.web.reply import Reply
 
-DEFAULTS = ("severity", "category", "title", "description", "recommendedAction")
-_PARAMETERS = {name.lower(): name for name in (*DEFAULTS, "source", "dryRun", "validationToken")}
 MAX_TOKEN = 2_000
 """Characters of a token that is sent back to Microsoft Graph, which asks so whether a subscription's URL is ours."""
 TABLE_SECONDS = 20.0
 """How long a POST asks for the table, from its receipt on, before it is answered 503."""
+STATUS_BYTES = 48 * 1024
+"""How long the alerts are in the answer about a delivery, which anybody may ask for who knows its id."""
 TICK_SECONDS = 55.0
 OVERDUE_SECONDS = 300.0
 IDLE_SECONDS = 90.0  # no slot is open for longer while a dispatcher works
@@ -47,7 +50,7 @@ class Gateway:
     dispatcher: "Dispatch"
     clocks: "Clocks"
     permits: Permits
-    full: accept.KnownFull = field(default_factory=accept.KnownFull)
+    memory: Memory = field(default_factory=Memory)
     _purge: retention.Schedule = field(default_factory=retention.Schedule)
 
     def receive(
@@ -56,56 +59,58 @@ class Gateway:
         query: Mapping[str, str],
         origin: str,
         *,
-        keep: bool = True,
+        store: bool = True,
         content_encoding: str = "",
+        sender: str = "",
     ) -> "Reply":
         """Turn one POST into alerts; answer with what became of them. Raise `TableError` if they cannot be stored.
 
         It waits for Defender for `INLINE_SECONDS`, and for the table for `TABLE_SECONDS`, both from the receipt on.
 
         `query` are the URL's parameters; `origin` is the scheme and host under which the caller reached us.
-        `keep` is false for a payload that is kept already, should it be refused. A body that is compressed as its
-        first bytes or `content_encoding` say is opened, and is then the one that is kept.
+        `store` is false for a payload that is stored already, should it be refused. A body that is compressed as its
+        first bytes or `content_encoding` say is opened, and is then the one that is stored. `sender` is the fingerprint
+        of the key that came with it, empty if none did.
         """
-        received = self.clocks.monotonic()
-        dispatcher = self.dispatcher.until(received + TABLE_SECONDS)
-        query = {_PARAMETERS.get(name.lower().replace("_", ""), name): value for name, value in query.items()}
-        token = query.get("validationToken", "")
+        began = self.clocks.monotonic()
+        dispatcher = self.dispatcher.until(began + TABLE_SECONDS)
+        wanted = asked.read(query)
+        token = wanted.values.get("validationToken", "")
         if not body.strip() and 0 < len(token) <= MAX_TOKEN:
             return reply.echo(token)
-        dry = query.get("dryRun", "false").lower()
-        if dry not in ("true", "false"):  # what was meant to be dry must not reach a device
-            raise parameters.wrong("dryRun", query["dryRun"], "true | false")
+        store = store and not wanted.dry
         try:
             body = compression.opened(
                 body, max_bytes=self.settings.max_payload_bytes, content_encoding=content_encoding
             )
-            outcome = self._map(body, query)
-            if outcome.ignored is not None:
-                return delivery.ignored(outcome)
-            if not outcome.alerts:
-                raise delivery.unmapped(outcome)
+            outcome = self._map(body, wanted, sender)
         except WebhookError as error:
-            if keep and dry == "false":
-                _keep(dispatcher, body, query, error)
+            if store:
+                refused.by(error, dispatcher.table, Received(body, wanted.values, sender))
             raise
-        if dry == "true":
+        if outcome.ignored is not None:
+            return delivery.ignored(outcome)
+        if wanted.dry:
             return delivery.valid(outcome)
         accepting = accept.Acceptance(
-            dispatcher, self.clocks, self.permits, self.full, received + self.settings.inline_seconds
+            dispatcher, self.clocks, self.permits, self.memory, began + self.settings.inline_seconds
         )
-        return accepting.accept(outcome, self.settings.public_base_url or origin)
+        answer = accepting.accept(outcome, self.settings.public_base_url or origin, sender)
+        if store and outcome.refused:
+            problems = delivery.refusals(outcome.refused)
+            received = Received(body, wanted.values, sender)
+            refused.in_part(dispatcher.table, received, outcome.source, answer.status, problems)
+        return answer
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery: 202 until all its alerts have ended, then what the POST would have said."""
         unknown = NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
-        if not ledger.is_delivery_id(delivery_id):
+        if not keys.is_delivery_id(delivery_id):
             raise unknown
-        key = ledger.delivery_key(delivery_id)
-        rows = self.dispatcher.table.query(key, key + "\0", limit=1)
-        if not rows:
+        row = self.dispatcher.table.get(keys.delivery_key(delivery_id))
+        if row is None:
             raise unknown
-        found = ledger.read_delivery(rows[0])
+        found = rows.read_delivery(row)
         entries = accept.entries(self.dispatcher, found.alerts)
         told = [
             Told(entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
@@ -116,9 +121,15 @@ class Gateway:
             raise unknown
         look = None
         if any(not one.entry.has_ended for one in told):
-            look = self.dispatcher.look()
+            look = self.look()
         now = self.dispatcher.table.now()
-        return delivery.answer(found, told, look, now=now, origin=self.settings.public_base_url or origin)
+        origin = self.settings.public_base_url or origin
+        return delivery.answer(found, told, look, now=now, origin=origin, most=STATUS_BYTES)
+
+    def look(self) -> "Look":
+        """Return how window and backlog stand, as whoever asked this host saw them a few seconds ago at most."""
+        look: Look = self.memory.answer("look", self.clocks.monotonic(), self.dispatcher.look)
+        return look
 
     def dispatch(self) -> None:
         """Send the backlog, for up to 55 s; what the timer runs. Then clear away what is past its retention."""
@@ -130,54 +141,52 @@ class Gateway:
             log.problem("dispatch stopped", error)
 
     def health(self) -> "Reply":
-        """Pass or fail, without detail: the table answers, and nothing waits while it could be sent."""
+        """Pass or fail, without detail, as it stood a few seconds ago at most: anybody may ask."""
+        reply: Reply = self.memory.answer("health", self.clocks.monotonic(), self._health)
+        return reply
+
+    def _health(self) -> "Reply":
+        """Pass if the table answers, and nothing waits while it could be sent."""
         try:
             look = self.dispatcher.look()
             before = look.view.now - OVERDUE_SECONDS
-            due = self.dispatcher.table.query(ledger.LATER, ledger.later_before(before), limit=_SOME)
+            due = self.dispatcher.table.query(keys.LATER, keys.later_before(before), limit=_SOME)
         except WebhookError:
             return FAIL
         overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
-        forgotten = ledger.backlog(
-            due, before, 1
-        ).waiting  # only the dispatcher takes back what came due again
+        forgotten = backlog.read(due, before, 1).waiting  # only the dispatcher takes back what came due again
         idle = look.view.now - look.view.opens > IDLE_SECONDS
         return FAIL if (overdue or forgotten) and idle else PASS
 
-    def _map(self, body: bytes, query: Mapping[str, str]) -> "Outcome":
+    def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
+        """Return what a payload becomes. Raise the error of one that becomes nothing, or that must not."""
+        if wanted.wrong:
+            raise wanted.wrong
+        rights = senders.of(self.settings.senders, sender)
+        allowed = rights.sources if rights else None
+        claimed = wanted.text("source")
+        if claimed and allowed is not None and claimed not in allowed:
+            raise Forbidden(
+                f"source: {shown(claimed)} found; this key may claim only {', '.join(allowed) or 'none'}, as the"
+                " setting SENDERS says."
+            )
         documents = payload.read(body, max_bytes=self.settings.max_payload_bytes)
-        return self.mappings.apply(
+        outcome = self.mappings.apply(
             documents,
-            source=query.get("source"),
-            defaults={name: query[name] for name in DEFAULTS if query.get(name)},
+            source=claimed,
+            defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
             now=self.dispatcher.table.now(),
         )
-
-
-def _keep(dispatcher: "Dispatch", body: bytes, query: Mapping[str, str], error: WebhookError) -> None:
-    """Keep a refused payload for the operator; the refusal is answered even if that fails."""
-    if isinstance(error, PayloadTooLarge) or not body.strip():
-        return
-    if isinstance(error, PayloadError) and b"\0" in body:
-        return  # no text
-    try:
-        now = dispatcher.table.now()
-        kept = ledger.Refusal(
-            id=ledger.refusal_id(now),
-            at=now,
-            source=str(error.extensions.get("source") or query.get("source") or ""),
-            status=error.status,
-            detail=error.detail,
-            refused=tuple(error.extensions.get("refused", ())),
-            query={name: value for name, value in query.items() if name.lower() not in parameters.HOSTS_OWN},
-            payload=body,
-            bytes=len(body),
-        )
-        dispatcher.table.commit([ledger.insert_refusal(kept)])
-        log.step("refused", source=kept.source, refusal=kept.id, status=kept.status)
-    except WebhookError as failure:
-        log.problem("refused payload not kept", failure)
+        if outcome.ignored is None and not outcome.alerts:
+            raise delivery.unmapped(outcome)
+        notes = list(wanted.notes)
+        if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
+            notes.append(
+                f"Recognised as {', '.join(sorted(odd))}, and this sender usually sends other sources."
+            )
+        alerts = (replace(mapped, notes=(*mapped.notes, *notes)) for mapped in outcome.alerts)
+        return replace(outcome, alerts=tuple(alerts)) if notes else outcome
 
 
 def _health(status: int, word: str) -> "Reply":

@@ -10,7 +10,7 @@ from dev.memory_table import MemoryTable
 from dev.virtual import AT_ONCE, Fault, Host, Request, World
 from shared.errors import Busy, Conflict, TableRefused, Unavailable, WriteUnknown
 from shared.table.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, OWN_SECONDS, PatientTable
-from shared.table.storage import REQUEST_SECONDS, Insert, Operation, Row
+from shared.table.protocol import REQUEST_SECONDS, Insert, Operation, Row
 
 BUSY, LOST, DENIED = Fault("busy"), Fault("lost"), Fault("denied")
 
@@ -203,11 +203,18 @@ class Timeless(MemoryTable):
         return None
 
     def query(  # type: ignore[override]
-        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
+        self,
+        start: str,
+        end: str,
+        *,
+        after: bool = False,
+        limit: int | None = None,
+        keys_only: bool = False,
+        seconds: float,
     ) -> list[Row]:
         """Answer without a time."""
         del seconds
-        return super().query(start, end, limit=limit, keys_only=keys_only)
+        return super().query(start, end, after=after, limit=limit, keys_only=keys_only)
 
 
 def test_without_the_servers_time_the_table_is_unavailable() -> None:
