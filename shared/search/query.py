@@ -10,7 +10,7 @@ text: a JSON string in ASCII, a number, an id, or a time that was read and is wr
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -34,6 +34,14 @@ _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LISTED = ",\n"
+_WRITTEN_TIME = "Timestamp = tostring(Timestamp)"  # seven digits always; a raw time loses its trailing zeros
+_REFERENCE = (
+    f'Row = "event", Table, {_WRITTEN_TIME}, ReportId = tostring(ReportId), DeviceId, DeviceName, ActionType'
+)
+_NEAREST = (
+    '| extend Apart = abs(datetime_diff("millisecond", Timestamp, At))'
+    f"\n| order by Apart asc, Timestamp asc, ReportId asc\n| take {ROWS + 1}"
+)
 _LONG = frozenset({"FolderPath", "CommandLine", "RemoteUrl", "RegistryKey", "RegistryValueData", "Details"})
 _NUMBERS = frozenset({"ProcessId", "RemotePort", "LocalPort"})
 _IDENTITY = "DeviceId, DeviceName, AadDeviceId, MergedToDeviceId"
@@ -71,52 +79,56 @@ def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) ->
         return None
     around = (_NEAR if when.own and when.step < SECOND else _AROUND) // (2 if half else 1)
     texts = Texts()
-    who = list(_devices(clues.hosts, when, texts))
+    who = list(_devices(clues.hosts, texts))
     hosts = " or ".join(dict.fromkeys(_has_host(host, texts) for host in clues.hosts))
-    legs = [
-        _events(table, columns, _around(when, around), [hosts, " or ".join(found)])
-        for table, columns in (tables.TABLES[kind] for kind in tables.kinds(clues))
-        if table not in without and (found := list(_facts(clues, when, columns, texts)))
+    known = [tables.TABLES[kind] for kind in tables.kinds(clues)]
+    asked = [
+        (table, columns, found)
+        for table, columns in known
+        if table not in without and (found := " or ".join(_facts(clues, when, columns, texts)))
     ]
-    if not legs:
+    if not asked:
         return None
-    newest = f"order by Timestamp desc\n| take {ROWS + 1}"
-    nearest = f"order by Apart asc, Timestamp asc, ReportId asc\n| take {ROWS + 1}"
-    apart = 'Apart = abs(datetime_diff("millisecond", Moment, At))'
-    events = f"{_LISTED.join(legs)}\n| extend {apart}\n| {nearest}\n| project-away Moment, Apart"
+    first, last = when.start - _BEFORE * SECOND, when.end + _AFTER * SECOND
+    legs = _LISTED.join(_leg(table, columns, hosts, found) for table, columns, found in asked)
+    shown = dict.fromkeys(name for _, columns, _ in asked for name in columns)
     statements = [f"let {name} = {text}" for text, name in texts.items()]
     statements += [
-        f"let At = {_time(when.start)}",
-        f"let Devices = materialize(union {_LISTED.join(who)}\n| {newest})",
-        f"let Events = union {events}",
+        f"let {name} = datetime({_iso(ticks)})"
+        for name, ticks in (
+            ("At", when.start),
+            ("End", when.end + when.step),
+            ("From", when.start - around * SECOND),
+            ("To", when.end + when.step + around * SECOND),
+            ("NameFrom", when.start - _NAMED * SECOND),
+            ("NameTo", when.end + when.step + _NAMED * SECOND),
+            ("First", first),
+            ("Last", last),
+        )
+    ]
+    statements += [
+        f"let Devices = materialize(union {_LISTED.join(who)}\n| order by Timestamp desc\n| take {ROWS + 1})",
+        f"let Events = union {legs}\n{_NEAREST}\n| project {_REFERENCE}, {', '.join(map(_shown, shown))}",
         "union Events, Devices",
     ]
     text = ";\n".join(statements)
-    span = f"{_iso(when.start - _BEFORE * SECOND)}/{_iso(when.end + _AFTER * SECOND)}"
-    return Query(text, span) if len(text) <= MAX_QUERY else None
+    return Query(text, f"{_iso(first)}/{_iso(last)}") if len(text) <= MAX_QUERY else None
 
 
-def _events(table: str, columns: Mapping[str, str], span: str, conditions: Sequence[str]) -> str:
-    """Return the leg of one table: its rows near in time that fulfil the conditions, in the form of all tables."""
-    where = "".join(f"\n| where {condition}" for condition in conditions)
-    shown = ", ".join(_shown(name, column) for name, column in columns.items())
+def _leg(table: str, columns: Mapping[str, str], hosts: str, found: str) -> str:
+    """Return the leg of one table: its rows near in time, of the devices, that have a fact."""
+    listed = ", ".join(name if name == column else f"{name} = {column}" for name, column in columns.items())
     return (
-        f"({table}\n| where Timestamp between ({span}){where}"
-        f'\n| project Row = "event", Table = "{table}", Moment = Timestamp, {_WRITTEN_TIME},'
-        f" ReportId = tostring(ReportId), DeviceId, DeviceName, ActionType,\n{shown})"
+        f"({table}\n| where Timestamp between (From .. To)\n| where {hosts}\n| where {found}"
+        f'\n| project Table = "{table}", Timestamp, ReportId, DeviceId, DeviceName, ActionType, {listed})'
     )
 
 
-def _shown(name: str, column: str) -> str:
+def _shown(name: str) -> str:
     """Return what a row shows under a name: text, of which a long one is cut."""
     if name in _LONG:
-        return f"{name} = substring(tostring({column}), 0, {facts.KEPT})"
-    if name in _NUMBERS:
-        return f"{name} = tostring({column})"
-    return name if name == column else f"{name} = {column}"
-
-
-_WRITTEN_TIME = "Timestamp = tostring(Timestamp)"  # seven digits always; a raw time loses its trailing zeros
+        return f"{name} = substring({name}, 0, {facts.KEPT})"
+    return f"{name} = tostring({name})" if name in _NUMBERS else name
 
 
 def _has_host(host: Host, texts: Texts) -> str:
@@ -141,9 +153,8 @@ def _named(name: str, texts: Texts) -> str:
     return f"{whole} or DeviceName startswith {texts.name(name + '.')}"
 
 
-def _devices(hosts: Collection[Host], when: When, texts: Texts) -> Iterator[str]:
+def _devices(hosts: Collection[Host], texts: Texts) -> Iterator[str]:
     """Yield the legs that find devices: who has the name or id, and who had the address before and after."""
-    span = f"{_time(when.start - _BEFORE * SECOND)} .. {_time(when.end + _AFTER * SECOND)}"
     conditions = []
     for host in hosts:
         if host.identity == "name":
@@ -153,32 +164,28 @@ def _devices(hosts: Collection[Host], when: When, texts: Texts) -> Iterator[str]
         elif host.identity == "entra":
             conditions.append(f"AadDeviceId =~ {_id(host.value)}")
         else:
-            yield from _holders(host.value, when, texts)
+            quoted = texts.name(
+                json.dumps(host.value)
+            )  # as it stands in a list: 10.1.2.3 is not in 10.1.2.34
+            yield _holders("before", "arg_max", "First .. At", quoted)
+            yield _holders("after", "arg_min", "End .. Last", quoted)
     if conditions:
         yield (
-            f"(DeviceInfo\n| where Timestamp between ({span})\n| where {' or '.join(conditions)}"
-            f"\n| summarize Since = min(Timestamp), Until = max(Timestamp) by {_IDENTITY}"
-            f'\n| project Row = "device", {_IDENTITY}, Since = tostring(Since), Timestamp = tostring(Until))'
+            f"(DeviceInfo\n| where Timestamp between (First .. Last)\n| where {' or '.join(conditions)}"
+            f"\n| summarize Since = min(Timestamp), Timestamp = max(Timestamp) by {_IDENTITY}"
+            f'\n| project Row = "device", {_IDENTITY}, Since = tostring(Since), {_WRITTEN_TIME})'
         )
 
 
-def _holders(address: str, when: When, texts: Texts) -> Iterator[str]:
-    """Yield what the network cards of devices that ever had an address had last before the time, and first after."""
-    first, last = _time(when.start - _BEFORE * SECOND), _time(when.end + _AFTER * SECOND)
-    had = (
-        f"DeviceId in ((DeviceNetworkInfo | where Timestamp between ({first} .. {last})"
-        f" | where tostring(IPAddresses) contains {texts.name(json.dumps(address))} | project DeviceId))"
+def _holders(row: str, pick: str, span: str, address: str) -> str:
+    """Return the leg of what the network cards of devices that ever had an address had at one end of a span."""
+    return (
+        f"(DeviceNetworkInfo\n| where Timestamp between ({span})"
+        "\n| where DeviceId in ((DeviceNetworkInfo | where Timestamp between (First .. Last)"
+        f" | where IPAddresses contains {address} | project DeviceId))"
+        f"\n| summarize {pick}(Timestamp, DeviceName, IPAddresses) by DeviceId, MacAddress"
+        f'\n| project Row = "{row}", DeviceId, DeviceName, IPAddresses, {_WRITTEN_TIME})'
     )
-    for row, pick, span in (
-        ("before", "arg_max", f"{first} .. {_time(when.start)}"),
-        ("after", "arg_min", f"{_time(when.end + 1)} .. {last}"),
-    ):
-        yield (
-            f"(DeviceNetworkInfo\n| where Timestamp between ({span})\n| where {had}"
-            f"\n| summarize {pick}(Timestamp, DeviceName, IPAddresses) by DeviceId, MacAddress"
-            f'\n| project Row = "{row}", DeviceId, DeviceName, IPAddresses = tostring(IPAddresses),'
-            f" {_WRITTEN_TIME})"
-        )
 
 
 def _facts(clues: Clues, when: When, columns: Mapping[str, str], texts: Texts) -> Iterator[str]:
@@ -200,7 +207,7 @@ def _facts(clues: Clues, when: When, columns: Mapping[str, str], texts: Texts) -
             ("AccountSid", "{0} =~ {1}", clues.account_sid.strip()),
         ]
     if when.own:
-        named = f"({{0}} =~ {{1}} and Timestamp between ({_around(when, _NAMED)}))"
+        named = "({0} =~ {1} and Timestamp between (NameFrom .. NameTo))"
         tests += [
             ("FileName", named, facts.base(clues.file_name)),
             ("ProcessName", named, facts.base(clues.process_name)),
@@ -218,14 +225,6 @@ def _id(text: str) -> str:
     if not _HEX.fullmatch(text):
         raise ValueError("is no id of a device")
     return json.dumps(text)
-
-
-def _around(when: When, seconds: int) -> str:
-    return f"{_time(when.start - seconds * SECOND)} .. {_time(when.end + when.step + seconds * SECOND)}"
-
-
-def _time(ticks: int) -> str:
-    return f"datetime({_iso(ticks)})"
 
 
 def _iso(ticks: int) -> str:

@@ -64,7 +64,7 @@ TABLES: Mapping[Kind, tuple[str, Mapping[str, str]]] = MappingProxyType(
         ),
         "other": (
             "DeviceEvents",
-            {**_FILE, **_ACTOR, **_ACCOUNT, **_REMOTE, **_REGISTRY, "Details": "AdditionalFields"},
+            {**_FILE, **_ACTOR, **_ACCOUNT, **_REMOTE, **_REGISTRY, "Details": "tostring(AdditionalFields)"},
         ),
     }
 )

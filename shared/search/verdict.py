@@ -23,7 +23,7 @@ Grade = Literal["exact", "probable"]
 YOUNG = 600
 """Seconds in which an event may not be searchable although others of its time are."""
 
-_YOUNG_APART = 5 * SECOND
+_NEAR = 5 * SECOND
 _NAMES = frozenset({"file_name", "process_name"})
 _OWN = frozenset({"Timestamp", "ReportId"})
 _ONLY = 60 * SECOND  # around the time, in which a probable event is the only one of its name
@@ -130,12 +130,18 @@ def _is_only(fact: str, having: Sequence[frozenset[str]]) -> bool:
 def _chosen(when: When, looked_at: Sequence[Candidate]) -> Verdict:
     """Return the match among the events of a device, if there is exactly one that can be meant."""
     named = [one for one in looked_at if one.only]
+    exact = [one for one in named if _is_near(when, one)]
     probable = [one for one in looked_at if _is_probable(when, one, looked_at)]
     meant = list({id(one): one for one in (*named, *probable)}.values())
     if len(meant) > 1:
         return Verdict("ambiguous", f"{len(meant)} events can be meant.")
+    if named and not exact and not probable:
+        seconds = abs(named[0].apart) / SECOND
+        return Verdict(
+            "none", f"The only event that can be meant is {seconds:.0f} s from the event's own time."
+        )
     if meant and not meant[0].differ and devices.has_reference(meant[0].row):
-        return Verdict("match", grade="exact" if named else "probable", match=meant[0])
+        return Verdict("match", grade="exact" if exact else "probable", match=meant[0])
     if meant:
         return Verdict(
             "none", f"The only event that can be meant differs: {', '.join(sorted(meant[0].differ))}."
@@ -155,10 +161,20 @@ def _is_probable(when: When, one: Candidate, looked_at: Sequence[Candidate]) -> 
     return len(around) == 1
 
 
+def _is_near(when: When, one: Candidate) -> bool:
+    """Say whether an event is where its own time tells; a clock that is off is believed of the very process alone.
+
+    Around a time with a fraction only two minutes are searched, so a fact that one event has there may be of others.
+    """
+    if not when.own or when.step >= SECOND or abs(one.apart) <= _NEAR:
+        return True
+    return one.agree >= {"command_line", "process_id"} or "report_id" in one.agree
+
+
 def _surely(one: Candidate) -> bool:
     """Say whether a young event can only be itself: it is at the payload's time, or it is the very process."""
     started = one.row.get("Table") == "DeviceProcessEvents" and one.agree >= {"command_line", "process_id"}
-    return started or abs(one.apart) <= _YOUNG_APART
+    return started or abs(one.apart) <= _NEAR
 
 
 def _look(row: Row) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -134,16 +135,24 @@ class Tenant:
         for table in TABLES:
             self._connection.execute(f"DELETE FROM {table}")
 
-    def run(self, query: Query) -> list[dict[str, str | None]]:
+    def run(self, query: Query) -> list[dict[str, str]]:
         """Return the rows of a query as Graph gives them: text by column, without what is null."""
         try:
             found = duckdb_kql.kql(self._connection, _characters(query.text))
         except duckdb.Error as error:
             raise AssertionError(f"{error}\n{query.text}") from error
         names = [column[0] for column in found.description]
-        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        assert all(value is None or isinstance(value, str) for row in rows for value in row.values())
-        return [{name: value for name, value in row.items() if value is not None} for row in rows]
+        return [
+            {name: _written(value) for name, value in zip(names, row, strict=True) if value is not None}
+            for row in found.fetchall()
+        ]
+
+
+def _written(value: object) -> str:
+    """Write a value as Graph does: of a raw time the trailing zeros are cut."""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%S.%f}".rstrip("0").rstrip(".") + "Z"
+    return str(value)
 
 
 def _characters(query: str) -> str:
