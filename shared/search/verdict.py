@@ -168,13 +168,17 @@ def _is_near(when: When, one: Candidate) -> bool:
     """
     if not when.own or when.step >= SECOND or abs(one.apart) <= _NEAR:
         return True
-    return one.agree >= {"command_line", "process_id"} or "report_id" in one.agree
+    return _is_itself(one) or "report_id" in one.agree
 
 
 def _surely(one: Candidate) -> bool:
     """Say whether a young event can only be itself: it is at the payload's time, or it is the very process."""
-    started = one.row.get("Table") == "DeviceProcessEvents" and one.agree >= {"command_line", "process_id"}
-    return started or abs(one.apart) <= _NEAR
+    return _is_itself(one) or abs(one.apart) <= _NEAR
+
+
+def _is_itself(one: Candidate) -> bool:
+    """Say whether an event is the start of the very process: of no other kind of event there is one for a process."""
+    return one.row.get("Table") == "DeviceProcessEvents" and one.agree >= {"command_line", "process_id"}
 
 
 def _look(row: Row) -> tuple[str, ...]:

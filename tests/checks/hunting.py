@@ -25,8 +25,9 @@ _EVENT = "Timestamp: datetime, DeviceId: string, DeviceName: string, ActionType:
 _FILE = "FileName: string, FolderPath: string, SHA1: string, SHA256: string, MD5: string"
 _ACCOUNT = "AccountDomain: string, AccountName: string, AccountSid: string"
 _ACTOR = (
-    "InitiatingProcessAccountDomain: string, InitiatingProcessAccountName: string, InitiatingProcessAccountSid: string, "
-    "InitiatingProcessAccountUpn: string, InitiatingProcessSHA1: string, InitiatingProcessSHA256: string, "
+    "InitiatingProcessAccountDomain: string, InitiatingProcessAccountName: string, "
+    "InitiatingProcessAccountSid: string, InitiatingProcessAccountUpn: string, "
+    "InitiatingProcessSHA1: string, InitiatingProcessSHA256: string, "
     "InitiatingProcessMD5: string, InitiatingProcessFileName: string, InitiatingProcessFolderPath: string, "
     "InitiatingProcessId: long, InitiatingProcessCommandLine: string, InitiatingProcessCreationTime: datetime, "
     "InitiatingProcessParentId: long, InitiatingProcessParentFileName: string"
@@ -120,20 +121,17 @@ class Tenant:
     def add(self, records: Iterable[Record]) -> None:
         """Put records into their tables; a column that a record does not name is empty."""
         for record in records:
-            table = str(record["Table"])
-            names = [name for name in record if name != "Table"]
-            unknown = [name for name in names if name not in self._columns[table]]
-            assert not unknown, f"{table} has no {unknown}"
-            texts = [name for name, kind in self._columns[table].items() if kind == "string" and name not in names]
-            listed = ", ".join(f'"{name}"' for name in (*names, *texts))
-            marks = ", ".join("?" for _ in (*names, *texts))
-            values = [*(record[name] for name in names), *("" for _ in texts)]
-            self._connection.execute(f"INSERT INTO {table} ({listed}) VALUES ({marks})", values)  # noqa: S608
+            columns = self._columns[str(record["Table"])]
+            unknown = record.keys() - columns.keys() - {"Table"}
+            assert not unknown, f"{record['Table']} has no {unknown}"
+            values = [record.get(name, "" if kind == "string" else None) for name, kind in columns.items()]
+            table = self._connection.table(str(record["Table"]))
+            table.insert(values)
 
     def clear(self) -> None:
         """Empty all tables."""
         for table in TABLES:
-            self._connection.execute(f"DELETE FROM {table}")
+            self._connection.execute(f"TRUNCATE {table}")
 
     def run(self, query: Query) -> list[dict[str, str]]:
         """Return the rows of a query as Graph gives them: text by column, without what is null."""
@@ -159,8 +157,6 @@ def _characters(query: str) -> str:
     """Write the escape of a character as the character itself: DuckDB's KQL reads `u00e9` for it."""
 
     def character(found: re.Match[str]) -> str:
-        if found[1] is None or int(found[1], 16) < 32:  # noqa: PLR2004
-            return found[0]
-        return chr(int(found[1], 16))
+        return chr(int(found[1], 16)) if found[1] else found[0]
 
     return _ESCAPE.sub(character, query).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
