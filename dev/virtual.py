@@ -185,7 +185,8 @@ class World:
 
     An edge is where lines of execution meet: a request arrives. `pick` chooses among the `n` edges that could be
     next: it gets `n` and whether the first of them is of the line that was at the last, and returns an index.
-    Without it the oldest is next. `watch` is called after everything that happened.
+    Without it the oldest is next. `watch` is called after everything that happened. `date_error` is how many seconds
+    the `Date` of the table's answers is ahead of the clock that stamps its rows.
     """
 
     def __init__(
@@ -196,6 +197,7 @@ class World:
         watch: Callable[[], None] | None = None,
     ) -> None:
         self.now = EPOCH
+        self.date_error = 0.0
         self.random = random.Random(seed)
         self.table = StrictTable(clock=lambda: self.now)
         self.partition = Partition(lambda: self.now)
@@ -375,7 +377,7 @@ class Host:
         self._boot = self.world.random.uniform(0, 1e6)
         self._clock = ServerClock(self.monotonic)
         chance = self.chance or self.world.random
-        self.table = PatientTable(self, self.monotonic, self.world.sleep, chance)
+        self.table = PatientTable(self, self.monotonic, self.world.sleep, chance, readers=self)
         """The table as the app on this host uses it."""
 
     def monotonic(self) -> float:
@@ -432,8 +434,9 @@ class Host:
             return found
 
         found, at = self._exchange(request, seconds, serve)
-        date = math.floor(at) - 1.0  # the answer's `Date`, as the real client takes it
-        self._clock.observe(max([date, *(row.timestamp for row in found)]))
+        self._see_date(at)
+        if found:
+            self._clock.observe(max(row.timestamp for row in found))
         return found
 
     def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
@@ -448,9 +451,16 @@ class Host:
             self.world.partition.spend(len(operations))
             return self.world.table.commit(marked)
 
+        sent = self.monotonic()
         etags, at = self._exchange(Request(self, "commit", operations=operations), seconds, serve)
-        self._clock.observe(at)
+        self._see_date(at)
+        if etags:
+            self._clock.wrote(at, sent)
         return etags
+
+    def _see_date(self, at: float) -> None:
+        """Take an answer's `Date` as the real client does: whole seconds, so one second less."""
+        self._clock.guess(math.floor(at + self.world.date_error) - 1.0)
 
     def _exchange(self, request: Request, seconds: float, serve: Callable[[], _T]) -> tuple[_T, float]:
         """Return what the server says to one request, and when it did it; or raise what comes of the fault it meets."""
@@ -751,7 +761,7 @@ def unsound(table: MemoryTable) -> list[str]:
         if key.startswith(keys.DELIVERY):
             lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((window.FIRST_KEY, keys.REFUSED)):
+        elif key.startswith((window.FIRST_KEY, keys.REFUSED, keys.ASIDE)):
             continue
         elif key not in expected:
             wrong.append(f"{key} belongs to no alert")

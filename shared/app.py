@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _T = TypeVar("_T")
+READERS = 8
+"""How many rows a host reads side by side."""
 
 
 class Threads:
-    """Calls run in threads of their own, so that they go on when their webhook has answered."""
+    """Calls run in threads of their own, so that they go on when their webhook has answered; reads, side by side."""
 
-    def __init__(self, most: int) -> None:
-        self._pool = concurrent.futures.ThreadPoolExecutor(most, thread_name_prefix="call")
+    def __init__(self, most: int, name: str = "call") -> None:
+        self._pool = concurrent.futures.ThreadPoolExecutor(most, thread_name_prefix=name)
 
     def submit(self, run: Callable[[], _T]) -> "Future[_T]":
         """Start something."""
@@ -94,7 +96,7 @@ def assemble(found: Settings, *, workers: int, rules: record.Rules | None = None
         partition=found.rate_limit_scope,
         credential=functools.partial(identity.credential, os.environ, found.storage.client_id),
     )
-    table = PatientTable(requests, time.monotonic, time.sleep, chance)
+    table = PatientTable(requests, time.monotonic, time.sleep, chance, readers=Threads(READERS, "read"))
     outcomes = Outcomes(
         table=table,
         defender=Defender(found.defender_api_url, deadline=found.defender_timeout_seconds),

@@ -33,6 +33,7 @@ _ENTRY = (
     Column("created", columns.OBJECT_OR_NONE, default=None),
     Column("merged", columns.FLAG, default=False),
     Column("sender", columns.TEXT, default=""),
+    Column("lost", columns.WHOLE, default=0),
     Column("renewed", columns.WHOLE, default=0),
 )
 _DELIVERY = (
@@ -120,6 +121,13 @@ def read(row: Row) -> Entry:
 def read_delivery(row: Row) -> Delivery:
     """Read a delivery from its row. Raise `Unreadable`."""
     return Delivery(id=row.key.removeprefix(keys.DELIVERY), **columns.read(_DELIVERY, row))
+
+
+def read_any(row: Row) -> Entry | Delivery | Refusal:
+    """Read what a row holds, by its key. Raise `Unreadable`."""
+    if row.key.startswith(keys.DELIVERY):
+        return read_delivery(row)
+    return read_refusal(row) if row.key.startswith(keys.REFUSED) else read(row)
 
 
 def size(operations: Iterable[Operation]) -> int:

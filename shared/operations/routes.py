@@ -29,7 +29,7 @@ from shared.errors import (
 )
 from shared.identity import Claims
 from shared.operations import condition, discard, listing, permission, replay
-from shared.sending import window
+from shared.sending import pause
 from shared.table.protocol import Delete, Table, try_commit
 from shared.web import parameters, reply
 from shared.web.delivery import utc
@@ -166,11 +166,11 @@ def _pause(operator: Operator, request: Request) -> dict[str, Any]:
     reason = cut(request.asked.text("reason") or "paused by the operator", _REASON_UNITS)
     for _ in range(_TRIES):
         view = operator.gateway.dispatcher.look().view
-        held = view.pause
-        if held and held.by_operator and (held.reason == reason or not request.asked.text("reason")):
+        held = view.stop
+        if held and (held.reason == reason or not request.asked.text("reason")):
             log.step("operator", operation="pause", reason=held.reason)
             return {"pause": condition.pause(held, view.now)}
-        try_commit(operator.table, [window.operator_pause(held, reason, view.now)])
+        try_commit(operator.table, [pause.stop(view.stop, reason)])
     raise _busy()
 
 
@@ -178,11 +178,11 @@ def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: AR
     """End the operator's pause. One that Defender asked for stays: calling sooner would lengthen it."""
     for _ in range(_TRIES):
         view = operator.gateway.dispatcher.look().view
-        held = view.pause
-        if held is None or not held.by_operator:
+        held = view.stop
+        if held is None:
             log.step("operator", operation="resume")
-            return {"pause": condition.pause(held, view.now)}
-        try_commit(operator.table, [window.resume(held, view.now)])
+            return {"pause": condition.pause(view.asked, view.now)}
+        try_commit(operator.table, [pause.resume(held)])
     raise _busy()
 
 

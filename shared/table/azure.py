@@ -58,6 +58,7 @@ class AzureTable:
         self._name = name
         self._partition = partition
         self._credential = credential
+        self._monotonic = monotonic
         self._clock = ServerClock(monotonic)
         self._opened: TableClient | None = None
         self._lock = threading.Lock()
@@ -130,6 +131,7 @@ class AzureTable:
     def _submit(self, operations: Sequence[Operation], mark: str, seconds: float) -> dict[str, str]:
         self.requests += 1
         batch = [self._entry(operation, mark) for operation in operations]
+        sent = self._monotonic()
         answers = self._client().submit_transaction(
             batch, raw_response_hook=self._see_date, **_within(seconds)
         )
@@ -139,7 +141,7 @@ class AzureTable:
             if answer.get("etag")
         }
         if etags:
-            self._clock.observe(max(_etag_time(etag) for etag in etags.values()))
+            self._clock.wrote(max(_etag_time(etag) for etag in etags.values()), sent)
         return etags
 
     def _entry(self, operation: Operation, mark: str) -> Any:
@@ -162,7 +164,7 @@ class AzureTable:
         date = response.http_response.headers.get("Date")
         if date and response.http_response.status_code < _REDIRECTION:
             with contextlib.suppress(ValueError):
-                self._clock.observe(parsedate_to_datetime(date).timestamp() - 1.0)
+                self._clock.guess(parsedate_to_datetime(date).timestamp() - 1.0)
 
     def _client(self) -> "TableClient":
         with self._lock:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from shared import log
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
-from shared.ledger import keys, record, rows
+from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Operation
 from shared.web import delivery
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 _TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
 _TOKEN_SECONDS = 5.0
+_TOKEN_SECONDS_WITHOUT = 1.0  # a permit
 
 
 class Permits(Protocol):
-    """How many webhooks may wait for Defender at once; a semaphore."""
+    """How many webhooks may wait for an answer of Defender at once, not how many may call; a semaphore."""
 
     def acquire(self, *, blocking: bool) -> bool:
         """Take a permit if there is one."""
@@ -76,11 +77,9 @@ class Acceptance:
         )
         look = self.memory.full(now)
         told: list[Told] | None = None
-        if look is None and self.permits.acquire(blocking=False):
+        if look is None:
             try:
-                token = self.dispatcher.token(
-                    max(0.0, min(_TOKEN_SECONDS, self.inline - self.clocks.monotonic()))
-                )
+                token = self._token()
                 look = self._look()
                 if len(asked) == 1:
                     told = self._straight(accepted, next(iter(asked.values())), look, token)
@@ -90,8 +89,6 @@ class Acceptance:
                         told, look = self._send(told, look, token)
             except TokenError as error:
                 log.problem("no token", error)
-            finally:
-                self.permits.release()
         if told is None:
             told, accepted = self._store(accepted, asked)
         now = self.dispatcher.table.now()
@@ -102,9 +99,29 @@ class Acceptance:
         self.memory.note(look)
         return look
 
+    @contextlib.contextmanager
+    def _waiting(self, without: float) -> "Iterator[float]":
+        """Yield for how many seconds this POST may wait for somebody else: at most `without`, where it has no permit.
+
+        Without one it calls all the same, and whoever asks later hears the outcome.
+        """
+        left = max(0.0, self.inline - self.clocks.monotonic())
+        if not self.permits.acquire(blocking=False):
+            yield min(without, left)
+            return
+        try:
+            yield left
+        finally:
+            self.permits.release()
+
+    def _token(self) -> str:
+        with self._waiting(_TOKEN_SECONDS_WITHOUT) as seconds:
+            return self.dispatcher.token(min(_TOKEN_SECONDS, seconds))
+
     def _wait(self, flights: "Flights") -> dict[str, Entry]:
         """Wait for Defender's answers while there is time; return what became of the alerts, by id."""
-        self.dispatcher.wait(flights, self.inline - self.clocks.monotonic())
+        with self._waiting(0.0) as seconds:
+            self.dispatcher.wait(flights, seconds)
         return {
             sending.entry.alert.id: flight.result().entry if flight.done() else sending.entry
             for flight, sending in flights.items()
@@ -191,8 +208,7 @@ class Acceptance:
     def _known(self, batch: Sequence[Entry]) -> dict[str, Known]:
         """Return those of a batch, by id, that the table knows, after a conflict, joined with what is known."""
         with _unsure():
-            found = ((entry.alert.id, known.join(self.dispatcher.table, entry)) for entry in batch)
-            return {alert: one for alert, one in found if one}
+            return known.join_all(self.dispatcher.table, batch)
 
     def _is_known(self, entry: Entry) -> bool:
         with _unsure():
@@ -221,23 +237,11 @@ class Acceptance:
             if look.whole and len(look.waiting) < len(new):  # what waits no more was taken by a dispatcher
                 new -= {sending.entry.alert.id for sending in flights.values()}
                 waiting = {waiting.entry.alert.id for waiting in look.waiting}
-                taken = entries(self.dispatcher, sorted(new - waiting))
-        except TableError as error:
+                taken = lookup.find(self.dispatcher.table, sorted(new - waiting)).entries
+        except (TableError, Unreadable) as error:
             log.problem("accepted, not sent yet", error)
         sent = taken | self._wait(flights)
         return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
-
-
-def entries(dispatcher: "Dispatch", alerts: Sequence[str]) -> dict[str, Entry]:
-    """Return those of some alerts, by id, that the table knows and that can be read."""
-    found = {}
-    for alert in alerts:
-        if row := dispatcher.table.get(keys.alert_key(alert)):
-            try:
-                found[alert] = rows.read(row)
-            except Unreadable as error:
-                log.problem("alert unreadable", error)
-    return found
 
 
 @contextlib.contextmanager

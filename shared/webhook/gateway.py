@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from shared import log, senders
 from shared.alerts.text import shown
-from shared.errors import Forbidden, NotFound, TableError, TokenError, WebhookError
-from shared.ledger import backlog, keys, retention, rows
+from shared.errors import Forbidden, NotFound, Problem, TableError, TokenError, WebhookError
+from shared.ledger import backlog, keys, lookup, retention, rows
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
@@ -107,18 +107,26 @@ class Gateway:
         unknown = NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
         if not keys.is_delivery_id(delivery_id):
             raise unknown
-        row = self.dispatcher.table.get(keys.delivery_key(delivery_id))
+        dispatcher = self.dispatcher.until(self.clocks.monotonic() + TABLE_SECONDS)
+        row = dispatcher.table.get(keys.delivery_key(delivery_id))
         if row is None:
             raise unknown
         found = rows.read_delivery(row)
-        entries = accept.entries(self.dispatcher, found.alerts)
+        stands = lookup.find(dispatcher.table, found.alerts)
         told = [
-            Told(entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
+            Told(stands.entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
             for alert in found.alerts
-            if alert in entries
+            if alert in stands.entries
         ]
+        for error in stands.unreadable.values() if not told else ():
+            raise error
         if not told:  # duplicates of alerts whose own retention is over
             raise unknown
+        lost = tuple(
+            {"event": found.alerts.index(alert), "problems": [Problem("id", error.detail).render()]}
+            for alert, error in stands.unreadable.items()
+        )
+        found = replace(found, refused=(*found.refused, *lost))
         look = None
         if any(not one.entry.has_ended for one in told):
             look = self.look()
@@ -154,9 +162,11 @@ class Gateway:
         except WebhookError:
             return FAIL
         overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
-        forgotten = backlog.read(due, before, 1).waiting  # only the dispatcher takes back what came due again
+        later = backlog.read(due, before, 1)
+        forgotten = later.waiting  # only the dispatcher takes back what came due again
+        in_the_way = any(row.timestamp < before for row in (*look.backlog.unreadable, *later.unreadable))
         idle = look.view.now - look.view.opens > IDLE_SECONDS
-        return FAIL if (overdue or forgotten) and idle else PASS
+        return FAIL if ((overdue or forgotten) and idle) or in_the_way else PASS
 
     def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
         """Return what a payload becomes. Raise the error of one that becomes nothing, or that must not."""

@@ -6,15 +6,16 @@ failed            accepted anew: at once the first time, then later and later; n
 discarded         accepted anew from another sender, or more severe
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared import log
 from shared.alerts.alert import FIELDS, MAX_LENGTHS, SEVERITIES
 from shared.alerts.text import cut
 from shared.errors import Conflict, Unreadable
-from shared.ledger import keys, rows
+from shared.ledger import aside, keys, rows
 from shared.ledger.record import Entry
-from shared.table.protocol import Table
+from shared.table.protocol import Row, Table
 from shared.web.delivery import utc
 
 ANEW_MINUTES = (0.0, 15.0, 60.0, 240.0, 960.0)
@@ -46,17 +47,25 @@ class Known:
     decision: Decision
 
 
-def join(table: Table, sent: Entry) -> Known | None:
-    """Write what becomes of an alert that is known already; None if the table does not know it. Raise `TableError`."""
+def join_all(table: Table, sent: Sequence[Entry]) -> dict[str, Known]:
+    """Write what becomes of alerts that are known already; return those, by id. Raise `TableError`.
+
+    One whose row cannot be read is not known: the row is moved aside, so that the alert is accepted anew.
+    """
+    found = table.get_all([keys.alert_key(one.alert.id) for one in sent])
+    joined = ((one.alert.id, _join(table, one, row)) for one, row in zip(sent, found, strict=True) if row)
+    return {alert: one for alert, one in joined if one}
+
+
+def _join(table: Table, sent: Entry, row: Row | None) -> Known | None:
     for attempt in range(_TRIES):
-        row = table.get(keys.alert_key(sent.alert.id))
         if row is None:
             return None
         try:
             known = rows.read(row)
-        except Unreadable as error:
-            log.problem("known alert unreadable", error)
-            return Known(_unreadable(sent), Decision(None, duplicate=True, what="unreadable", notes=()))
+        except Unreadable:
+            aside.move(table, [row])
+            return None
         decision = decide(sent, known, table.now())
         if attempt == _TRIES - 1:  # others keep changing it: it is told as it stands
             decision = replace(decision, after=None, duplicate=True)
@@ -64,6 +73,7 @@ def join(table: Table, sent: Entry) -> Known | None:
             if decision.after:
                 table.commit(rows.move(known, decision.after, alert=row.etag))
         except Conflict:
+            row = table.get(row.key)
             continue
         after = decision.after or known
         differs = ", ".join(differing(sent, known)) or None
@@ -162,13 +172,6 @@ def _anew(sent: Entry, known: Entry, note: str) -> Decision:
         unknown=known.unknown,
     )
     return Decision(after, duplicate=False, what="accepted anew", notes=())
-
-
-def _unreadable(sent: Entry) -> Entry:
-    """Return how an alert is told whose row cannot be read: it must not take the rest of its delivery along."""
-    message = "Its row in the table cannot be read: correct or remove it, and send the alert again."
-    error = {"status": None, "code": "Unreadable", "message": message, "target": None}
-    return replace(sent, state="failed", waits="", ended=sent.accepted, error=error)
 
 
 def _more_severe(sent: Entry, known: Entry) -> bool:

@@ -24,7 +24,7 @@ from shared import app as app_module
 from shared.alerts import alert
 from shared.errors import Conflict, TableRefused, WebhookError
 from shared.ledger import keys, record, rows
-from shared.sending import window
+from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
@@ -73,9 +73,9 @@ def _alerts(world: World) -> list[record.Entry]:
 
 def _fill_window(world: World) -> None:
     """Close every slot as a call that was just answered does."""
-    slots = window.look(world.table.query(window.FIRST_KEY, window.END_KEY), world.now, POLICY).slots
+    slots = window.read(world.table.query(window.FIRST_KEY, window.END_KEY), world.now, POLICY).slots
     world.table.commit(
-        [window.take(slot, "other", dataclasses.replace(POLICY, deadline=0)) for slot in slots]
+        [window.acquire(slot, "other", dataclasses.replace(POLICY, deadline=0)) for slot in slots]
     )
 
 
@@ -825,9 +825,7 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     assert told["waitingFor"]["what"] == "pause"
     assert "429" in told["waitingFor"]["reason"]
     assert _utc(ended + 298) <= told["waitingFor"]["until"] <= _utc(ended + 301)
-    row = world.table.get(window.PAUSE_KEY)
-    assert row
-    world.table.commit([window.operator_pause(window.read_pause(row, POLICY), "a bad rule", world.now)])
+    world.table.commit([pause.stop(None, "a bad rule")])
     world.run(memory.SECONDS)
     (told,) = _told(world.finish(app.status(delivery)))["alerts"]
     assert told["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
@@ -865,8 +863,8 @@ def test_without_a_token_the_alert_waits() -> None:
     assert world.finish(app.status(_told(reply)["id"])).status == 200
 
 
-def test_without_a_permit_the_alert_waits() -> None:
-    """With as many webhooks inside a Defender call as may be, the next takes the waiting path at once."""
+def test_without_a_permit_the_webhook_calls_and_does_not_wait() -> None:
+    """With as many webhooks waiting for Defender as may be, the next one makes its call and answers 202 at once."""
     world = World()
     defender = Defender(world, lambda _number, _body: None)
     app = _app(world, defender)
@@ -877,8 +875,10 @@ def test_without_a_permit_the_alert_waits() -> None:
     began = world.now
     reply = world.finish(app.post(_payload(100)))
     assert reply.status == 202
-    assert (app.host.queries, app.host.commits) == (0, 1)
+    assert (app.host.queries, app.host.commits) == (1, 1)
     assert world.now - began < 0.1
+    world.run(2)
+    assert len(defender.arrivals) == 9
 
 
 def test_a_dry_run_stores_and_calls_nothing() -> None:
@@ -1181,12 +1181,10 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     assert world.finish(app.health()).status == 200
     world.run(20)
     assert world.finish(app.health()).status == 503
-    world.table.commit([window.operator_pause(None, "stop", world.now)])
+    world.table.commit([pause.stop(None, "stop")])
     world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
-    row = world.table.get(window.PAUSE_KEY)
-    assert row
-    world.table.commit([window.end_pause(window.read_pause(row, POLICY))])
+    world.table.commit([Delete(pause.STOP_KEY, "*")])
     _fill_window(world)
     world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200

@@ -1,11 +1,10 @@
 """The verdict: the right event or an honest no, never another one."""
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
-from shared.payload.clues import SECOND, Clues, Host, When
+from shared.payload.clues import SECOND
 from shared.search import devices, facts, query, tables, verdict
 from tests.checks import hunting, worlds
 
