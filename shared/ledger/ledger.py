@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.alerts.alert import FIELDS, Alert
-from shared.clients.answer import Answer
+from shared.clients.answer import Answer, shows_no_alert
 from shared.errors import Unreadable
 from shared.ledger import columns
 from shared.ledger.columns import Column
@@ -234,6 +234,7 @@ def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
         tries=_kept([*entry.tries, _try(entry, answer, now)]),
         error=answer.error,
         next_attempt=None,
+        notes=tuple(dict.fromkeys((*entry.notes, *answer.notes))),
     )
     if answer.kind == "created":
         return replace(
@@ -264,10 +265,19 @@ def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entr
     """Defender said nothing about the alert. It waits, so that the next alert probes, and keeps its place."""
     if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone, and no alert's fault
         return replace(entry, state="waiting", waits=_todo(entry))
+    if answer.may_have_created and _without_alert(entry) > 1:
+        return _fail(entry, now)  # each further call may create one more alert that nobody sees
     if now - entry.accepted >= rules.give_up_hours * 3600:
         return _fail(entry, now)
     minutes = rules.unavailable_minutes[min(entry.unavailable, len(rules.unavailable_minutes) - 1)]
     return _retry(replace(entry, unavailable=entry.unavailable + 1), now + minutes * 60)
+
+
+def _without_alert(entry: Entry) -> int:
+    """Return how many answers since the acceptance, or the replay, were a success that showed no alert."""
+    since = round(entry.accepted, 3)
+    tries = [each for each in entry.tries if each.get("at", 0.0) >= since]
+    return sum(shows_no_alert(each.get("status"), each.get("code")) for each in tries)
 
 
 def replay(entry: Entry, *, now: float) -> Entry:

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 from azure.core.exceptions import AzureError
 
+from dev.simulator.faults import Fault
 from dev.simulator.simulator import Simulator
-from dev.simulator.switches import Fault
 from dev.stack.token_endpoint import AUDIENCE, ROLE, SYSTEM_ASSIGNED, TENANT, USER_ASSIGNED_CLIENT_ID
 from shared import errors, identity
 from shared.clients import defender
