@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from shared import app
-from shared.web import reply
+from shared.web import parameters, reply
 
 
 def main(req: func.HttpRequest) -> func.HttpResponse:
@@ -14,7 +14,7 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
         answer = reply.guarded(
             lambda: app.gateway().receive(
                 req.get_body(),
-                req.params,
+                parameters.given(req.url),
                 reply.origin(req.url),
                 content_encoding=req.headers.get("Content-Encoding", ""),
             )

@@ -25,27 +25,14 @@ def measure(form: Form) -> Report:
             seconds.append(inside(__name__, side, settings={}))
     floor = median(found["floor"]) * 1000
     note = f"median of {len(found['floor'])}"
-    return Report(
-        (
-            Figure(
-                "cold start, import of all functions",
-                median(found["import"]) * 1000,
-                "ms CPU",
-                floor,
-                Goal("at most", 1.10, of_floor=True),
-                note,
-            ),
-            Figure(
-                "cold start, import to first dry run",
-                median(found["answer"]) * 1000,
-                "ms CPU",
-                floor,
-                Goal("at most", 1.25, of_floor=True),
-                note,
-            ),
-        ),
-        found,
+    figures = (
+        Figure(name, median(found[side]) * 1000, "ms CPU", floor, Goal("at most", bound, of_floor=True), note)
+        for name, side, bound in (
+            ("cold start, import of all functions", "import", 1.10),
+            ("cold start, import to first dry run", "answer", 1.25),
+        )
     )
+    return Report(tuple(figures), found)
 
 
 def main(side: str) -> float:

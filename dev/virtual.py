@@ -34,7 +34,7 @@ from shared.clients import answer as answers
 from shared.clients.answer import Answer
 from shared.clients.call import Response
 from shared.errors import Busy, Conflict, TableRefused, TokenError, Unavailable
-from shared.ledger import ledger
+from shared.ledger import keys, record, rows
 from shared.mapping import mappings as mapping
 from shared.sending import window
 from shared.sending.dispatcher import Dispatch
@@ -553,7 +553,7 @@ class Host:
             table=self.table,
             defender=self,
             policy=policy,
-            rules=ledger.Rules(settings.not_found_retry_minutes, settings.give_up_hours),
+            rules=record.Rules(settings.not_found_retry_minutes, settings.give_up_hours),
             clocks=clocks,
         )
         dispatcher = Dispatch(
@@ -706,43 +706,41 @@ def unsound(table: MemoryTable) -> list[str]:
     An alert that has not ended has exactly one waiting row, which says the same as the alert's; one that has
     ended has none. Exactly the failed have a row in the failed list. A delivery's alerts exist.
     """
-    rows = {row.key: row for row in table.query("", "~")}
-    entries = {key: ledger.read(row) for key, row in rows.items() if key.startswith(ledger.ALERT)}
+    stored = {row.key: row for row in table.query("", "~")}
+    entries = {key: rows.read(row) for key, row in stored.items() if key.startswith(keys.ALERT)}
     wrong = []
     expected = set(entries)
     for key, entry in entries.items():
-        if key != ledger.alert_key(entry.alert.id):
+        if key != keys.alert_key(entry.alert.id):
             wrong.append(f"{key} holds {entry.alert.id}")
         wrong += [f"{key}: {problem}" for problem in _contradictions(entry)]
         beside = [entry.waits] if entry.waits else []
-        beside += [ledger.failed_key(entry)] if entry.state == "failed" else []
+        beside += [keys.failed_key(entry.ended, entry.alert.id)] if entry.state == "failed" else []
         for other in beside:
             expected.add(other)
-            if other not in rows:
+            if other not in stored:
                 wrong.append(f"{key} is {entry.state}, but there is no {other}")
-            elif rows[other].values != rows[key].values:
+            elif stored[other].values != stored[key].values:
                 wrong.append(f"{other} says something else than {key}")
-    for key, row in rows.items():
-        if key.startswith(ledger.DELIVERY):
-            lost = [
-                alert for alert in ledger.read_delivery(row).alerts if ledger.alert_key(alert) not in entries
-            ]
+    for key, row in stored.items():
+        if key.startswith(keys.DELIVERY):
+            lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((window.FIRST_KEY, ledger.REFUSED)):
+        elif key.startswith((window.FIRST_KEY, keys.REFUSED)):
             continue
         elif key not in expected:
             wrong.append(f"{key} belongs to no alert")
     return wrong
 
 
-def _contradictions(entry: ledger.Entry) -> list[str]:
+def _contradictions(entry: record.Entry) -> list[str]:
     ended = entry.state in ("created", "failed", "discarded")
     wrong = []
     if ended != entry.has_ended or ended != (entry.ended is not None):
         wrong.append(f"{entry.state}, waits for {entry.waits!r}, ended {entry.ended}")
-    if entry.state == "sending" and not entry.waits.startswith(ledger.LATER):
+    if entry.state == "sending" and not entry.waits.startswith(keys.LATER):
         wrong.append(f"sending, but waits as {entry.waits}")
-    if entry.waits.startswith(ledger.LATER) != (
+    if entry.waits.startswith(keys.LATER) != (
         entry.state == "sending" or (entry.state == "waiting" and entry.next_attempt is not None)
     ):
         wrong.append(f"{entry.state}, next attempt {entry.next_attempt}, waits as {entry.waits}")

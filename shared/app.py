@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from shared import identity, log, settings
 from shared.clients.defender import Defender
 from shared.errors import SettingsError
-from shared.ledger import ledger
+from shared.ledger import record
 from shared.mapping import mappings as mapping
 from shared.operations.routes import Operator
 from shared.sending import window
@@ -74,7 +74,7 @@ def tokens(scope: str) -> identity.TokenSource:
     return identity.TokenSource(scope, environ=os.environ)
 
 
-def assemble(found: Settings, *, workers: int, rules: ledger.Rules | None = None) -> Gateway:
+def assemble(found: Settings, *, workers: int, rules: record.Rules | None = None) -> Gateway:
     """Put a gateway together. At most half of the worker threads may wait for Defender at once.
 
     `rules` replaces those of the settings: a rehearsal of failures cannot wait for minutes.
@@ -99,7 +99,7 @@ def assemble(found: Settings, *, workers: int, rules: ledger.Rules | None = None
         table=table,
         defender=Defender(found.defender_api_url, deadline=found.defender_timeout_seconds),
         policy=policy,
-        rules=rules or ledger.Rules(found.not_found_retry_minutes, found.give_up_hours),
+        rules=rules or record.Rules(found.not_found_retry_minutes, found.give_up_hours),
         clocks=clocks,
     )
     dispatcher = Dispatch(

@@ -4,8 +4,8 @@ import contextlib
 import dataclasses
 
 from shared.errors import Busy, Conflict, NotFound, NotNow, Unreadable
-from shared.ledger import ledger
-from shared.ledger.ledger import Entry
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Entry
 from shared.operations import listing
 from shared.table.storage import Table
 
@@ -27,9 +27,9 @@ def alert(table: Table, alert_id: str) -> Entry:
                 f"The alert is {entry.state}; only one that is failed or discarded can be replayed.",
                 extensions={"state": entry.state},
             )
-        again = ledger.replay(entry, now=table.now())
+        again = record.replay(entry, now=table.now())
         try:
-            table.commit(ledger.move(entry, again, alert=etag))
+            table.commit(rows.move(entry, again, alert=etag))
         except Conflict:
             continue  # somebody changed it between our look and our write
         return again
@@ -39,8 +39,8 @@ def alert(table: Table, alert_id: str) -> Entry:
 def failed(table: Table, top: int) -> int:
     """Replay up to `top` failed alerts, those that failed first; return how many."""
     replayed = 0
-    for row in table.query(ledger.FAILED, ledger.FAILED_END, limit=top):
+    for row in table.query(keys.FAILED, keys.FAILED_END, limit=top):
         with contextlib.suppress(NotFound, NotNow, Unreadable):  # somebody else was first, or no row of ours
-            alert(table, ledger.read(row).alert.id)
+            alert(table, rows.read(row).alert.id)
             replayed += 1
     return replayed

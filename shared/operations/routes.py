@@ -148,7 +148,7 @@ def _replay_refusal(operator: Operator, request: Request) -> Reply:
             extensions={"bytes": kept.bytes, "kept": len(kept.payload)},
         )
     try:
-        answer = operator.gateway.receive(kept.payload, kept.query, request.origin, keep=False)
+        answer = operator.gateway.receive(kept.payload, kept.query, request.origin, store=False)
     except WebhookError as error:
         answer = reply.of_error(error)
     log.step("operator", operation="replay refused", refusal=kept.id, status=answer.status)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared import log
 from shared.errors import Conflict, Unreadable
-from shared.ledger import ledger
-from shared.ledger.ledger import Entry, Waiting
+from shared.ledger import backlog, keys, record, rows
+from shared.ledger.record import Entry, Waiting
 from shared.sending import window
 from shared.sending.outcome import Clocks, Finished, Outcomes, Sending
 from shared.table.patience import PatientTable
@@ -60,7 +60,7 @@ class Look:
     """
 
     view: window.View
-    backlog: ledger.Backlog
+    backlog: backlog.Backlog
     whole: bool
 
     @property
@@ -111,17 +111,17 @@ class Dispatch:
 
     def look(self, *, later: bool = False) -> Look:
         """See slots, pause and the head of the backlog in one query; with `later` also what came due again."""
-        start = ledger.LATER if later else window.FIRST_KEY
+        start = keys.LATER if later else window.FIRST_KEY
         limit = _HEAD + (_MAX_LATER if later else 0)
-        rows = self.table.query(start, ledger.TODO_END, limit=limit)
+        rows = self.table.query(start, keys.TODO_END, limit=limit)
         whole = len(rows) < limit
         beyond = sum(row.key >= window.FIRST_KEY for row in rows)
         if not whole and beyond < _HEAD:
             # So many wait for a time that the window may be cut off, and what is cut off would look open.
-            rows = rows[: limit - beyond] + self.table.query(window.FIRST_KEY, ledger.TODO_END, limit=_HEAD)
+            rows = rows[: limit - beyond] + self.table.query(window.FIRST_KEY, keys.TODO_END, limit=_HEAD)
         now = self.table.now()
         slots = [row for row in rows if row.key.startswith(window.FIRST_KEY)]
-        return Look(window.look(slots, now, self.policy), ledger.backlog(rows, now, _HEAD), whole)
+        return Look(window.look(slots, now, self.policy), backlog.read(rows, now, _HEAD), whole)
 
     def choose(self, slots: Sequence[window.Slot]) -> window.Slot:
         """Pick one of the open slots at random."""
@@ -139,7 +139,7 @@ class Dispatch:
         Raise `Conflict` when somebody else was first, `TableError` when nobody knows.
         """
         attempt = secrets.token_hex(8)
-        held = ledger.take(entry, attempt, now=view.now, lease=self.policy.lease)
+        held = record.take(entry, attempt, now=view.now, lease=self.policy.lease)
         operations = [*write(held), window.take(slot, attempt, self.policy)]
         if view.pause:
             operations.append(window.probe(view.pause, attempt, self.policy))
@@ -194,7 +194,7 @@ class Dispatch:
             if first:
                 _log_tick(look)
             # What came due again and finds no slot is seen by the next look as well; the rest by the next tick.
-            first, later = False, any(one.entry.waits.startswith(ledger.LATER) for one in look.waiting)
+            first, later = False, any(one.entry.waits.startswith(keys.LATER) for one in look.waiting)
             started: Flights = {}
             if look.takes:
                 started = self.start(look, self.token(), until)
@@ -247,7 +247,7 @@ def _together(opens: Sequence[float], never: float) -> float:
 
 
 def _hold(waiting: Waiting, held: Entry) -> list[Operation]:
-    return ledger.move(waiting.entry, held, waiting=waiting.etag)
+    return rows.move(waiting.entry, held, waiting=waiting.etag)
 
 
 def _log_tick(look: Look) -> None:

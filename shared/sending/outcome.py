@@ -12,8 +12,8 @@ from typing import Protocol
 from shared import log
 from shared.clients.answer import Answer
 from shared.errors import Conflict, TableError, TableRefused, Unreadable
-from shared.ledger import ledger
-from shared.ledger.ledger import Entry
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Entry
 from shared.sending import window
 from shared.table.storage import Operation, Row, Table
 
@@ -65,16 +65,16 @@ class Outcomes:
     table: Table
     defender: Caller
     policy: window.Policy
-    rules: ledger.Rules
+    rules: record.Rules
     clocks: Clocks
 
     def finish(self, sending: Sending, token: str) -> Finished:
         """Call Defender for a committed take, and write down what it said."""
         if not sending.start.is_fresh(self.policy):
-            return self._settle(sending, ledger.put_back(sending.entry), None)
+            return self._settle(sending, record.put_back(sending.entry), None)
         answer = self.defender.create_alert(sending.entry.alert.body(), token)
         log.step("answered", entry=sending.entry, answer=answer)
-        after = ledger.settle(sending.entry, answer, now=self.table.now(), rules=self.rules)
+        after = record.settle(sending.entry, answer, now=self.table.now(), rules=self.rules)
         return self._settle(sending, after, answer)
 
     def _settle(self, sending: Sending, after: Entry, answer: Answer | None) -> Finished:
@@ -130,9 +130,9 @@ class Outcomes:
                 pass  # somebody changed the alert between our look and our write: look again
             except TableRefused as error:
                 log.problem("outcome refused", error)
-                if after == ledger.without_answer(after):
+                if after == record.without_answer(after):
                     return None
-                after = ledger.without_answer(after)
+                after = record.without_answer(after)
             except TableError as error:
                 log.problem("outcome not written yet", error)
                 self.clocks.sleep(_RETRY_SECONDS)
@@ -145,7 +145,7 @@ class Outcomes:
     def _write(
         self, sending: Sending, after: Entry, extras: Sequence[Operation], answer: Answer | None
     ) -> Entry:
-        core = ledger.move(sending.entry, after, waiting=sending.etag)
+        core = rows.move(sending.entry, after, waiting=sending.etag)
         try:
             self.table.commit([*core, *extras])
         except Conflict:
@@ -157,13 +157,13 @@ class Outcomes:
             return after
         if extras and self._attempt(core):
             return after
-        row = self._row(ledger.alert_key(after.alert.id))
-        current = ledger.read(row) if row else after
+        row = self._row(keys.alert_key(after.alert.id))
+        current = rows.read(row) if row else after
         if row is None or after.state != "created" or current.state == "created":
             return current  # ours landed unseen, or another attempt has it
         if current.waits and not self._row(current.waits):
             current = dataclasses.replace(current, waits="")  # removed by hand
-        self.table.commit(ledger.move(current, after, alert=row.etag))  # created wins over any other state
+        self.table.commit(rows.move(current, after, alert=row.etag))  # created wins over any other state
         return after
 
     def _insist(self, answer: Answer | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
-from shared.ledger.ledger import Delivery, Entry
+from shared.ledger.record import Delivery, Entry
 from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.web import reply
 from shared.web.reply import Reply

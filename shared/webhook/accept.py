@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from shared import log
 from shared.alerts.alert import FIELDS
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
-from shared.ledger import ledger
-from shared.ledger.ledger import Delivery, Entry
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Delivery, Entry
 from shared.table.storage import MAX_OPERATIONS, Operation
 from shared.web import delivery
 from shared.web.delivery import Told
@@ -80,7 +80,7 @@ class Acceptance:
     def accept(self, outcome: "Outcome", origin: str) -> "Reply":
         """Store a delivery, send what the window allows, and answer. Raise `TableError` that says what is stored."""
         now = self.dispatcher.table.now()
-        delivery_id = ledger.delivery_id(now)
+        delivery_id = keys.delivery_id(now)
         asked: dict[str, Entry] = {}
         for entry in (_entry(mapped, outcome, delivery_id, now) for mapped in outcome.alerts):
             first = asked.setdefault(entry.alert.id, entry)
@@ -141,7 +141,7 @@ class Acceptance:
                     look.view,
                     slot,
                     entry,
-                    lambda held: [*ledger.insert(held), ledger.insert_delivery(accepted)],
+                    lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
             except Conflict:
                 if self._known([entry.alert.id]):
@@ -159,15 +159,15 @@ class Acceptance:
         done: set[str] = set()
         for _ in range(_TRIES * len(asked) + 1):
             batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
-            operations: list[Operation] = [operation for entry in batch for operation in ledger.insert(entry)]
+            operations: list[Operation] = [operation for entry in batch for operation in rows.insert(entry)]
             if last:
                 notes = {alert: _differences(asked[alert], entry) for alert, entry in known.items()}
                 accepted = dataclasses.replace(accepted, duplicates=tuple(known), notes=notes)
-                operations.append(ledger.insert_delivery(accepted))
+                operations.append(rows.insert_delivery(accepted))
             else:  # nobody knows it by its id, but its alerts are purged with it, should the rest never come
                 ids = tuple(entry.alert.id for entry in batch)
-                part = dataclasses.replace(accepted, id=ledger.delivery_id(accepted.accepted), alerts=ids)
-                operations.append(ledger.insert_delivery(dataclasses.replace(part, refused=())))
+                part = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted), alerts=ids)
+                operations.append(rows.insert_delivery(dataclasses.replace(part, refused=())))
             try:
                 found = self._commit(operations, batch)
             except TableError as error:
@@ -182,7 +182,7 @@ class Acceptance:
             known |= found
             new = {alert: entry for alert, entry in new.items() if alert not in found}
             if not found:  # the delivery's own row is there: a take of ours landed after all
-                accepted = dataclasses.replace(accepted, id=ledger.delivery_id(accepted.accepted))
+                accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
         else:
             busy = Busy("Others keep changing these alerts at the same moment; send the same again.")
             if done:
@@ -249,9 +249,9 @@ def entries(dispatcher: "Dispatch", alerts: Sequence[str]) -> dict[str, Entry]:
     """Return those of some alerts, by id, that the table knows."""
     found = {}
     for alert in alerts:
-        key = ledger.alert_key(alert)
+        key = keys.alert_key(alert)
         for row in dispatcher.table.query(key, key + "\0", limit=1):
-            found[alert] = ledger.read(row)
+            found[alert] = rows.read(row)
     return found
 
 
@@ -263,7 +263,7 @@ def _half(done: int, asked: int) -> HalfAccepted:
 
 
 def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float) -> Entry:
-    return ledger.accept(
+    return record.accept(
         mapped.alert,
         source=outcome.source or "",
         delivery=delivery_id,
@@ -278,8 +278,8 @@ def _batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
     batch: list[Entry] = []
     size = operations = 0
     for entry in entries:
-        written = ledger.insert(entry)
-        size += ledger.size(written)
+        written = rows.insert(entry)
+        size += rows.size(written)
         operations += len(written)
         if batch and (operations >= MAX_OPERATIONS or size > _TRANSACTION_BYTES):
             return batch, False

@@ -15,7 +15,7 @@ from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, said, unsound
 from shared.alerts import alert
-from shared.ledger import ledger
+from shared.ledger import keys, record, rows
 from shared.sending import window
 from shared.settings import Settings
 from shared.table.storage import Delete, Insert, Operation, Replace
@@ -36,26 +36,26 @@ def _no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "defender-alert-webhook")
 
 
-def _entry(world: World, event: int, severity: str, *, ago: float = 0.0) -> ledger.Entry:
+def _entry(world: World, event: int, severity: str, *, ago: float = 0.0) -> record.Entry:
     values = samples.eight_fields(samples.event(event), f"Rule {event}", severity)
     made = alert.check(values).alert
     assert made
-    return ledger.accept(made, source="defender", delivery="before", now=world.now - ago)
+    return record.accept(made, source="defender", delivery="before", now=world.now - ago)
 
 
 def _backlog(world: World, events: range, severity: str = "High", *, ago: float = 0.0) -> None:
     """Let alerts wait for a slot, accepted one millisecond after the other."""
     for number, event in enumerate(events):
         entry = _entry(world, event, severity, ago=ago - number / 1000)
-        world.table.commit(ledger.insert(entry))
+        world.table.commit(rows.insert(entry))
 
 
 def _apps(world: World, defender: Defender, hosts: int, settings: Settings | None = None) -> list[App]:
     return [App.on(Host(world, QUICK, arrive=defender), settings) for _ in range(hosts)]
 
 
-def _alerts(world: World) -> list[ledger.Entry]:
-    return [ledger.read(row) for row in world.table.query(ledger.ALERT, ledger.ALERT_END)]
+def _alerts(world: World) -> list[record.Entry]:
+    return [rows.read(row) for row in world.table.query(keys.ALERT, keys.ALERT_END)]
 
 
 def _states(world: World) -> set[str]:
@@ -240,9 +240,9 @@ def test_all_that_came_due_again_is_sent_in_one_tick() -> None:
     defender = Defender(world)
     for event in range(6):
         entry = _entry(world, event, "High", ago=100 - event)
-        held = ledger.take(entry, "attempt", now=world.now - 90, lease=POLICY.lease)
-        retry = ledger.settle(held, said(404), now=world.now - 70 - event, rules=ledger.Rules())
-        world.table.commit(ledger.insert(retry))
+        held = record.take(entry, "attempt", now=world.now - 90, lease=POLICY.lease)
+        retry = record.settle(held, said(404), now=world.now - 70 - event, rules=record.Rules())
+        world.table.commit(rows.insert(retry))
     _backlog(world, range(6, 8), "Low")
     host = Host(world, QUICK, arrive=defender)
     app = App.on(host, Settings(rate_limit_calls=2, rate_limit_window_seconds=10.0))
@@ -265,8 +265,8 @@ def test_a_pause_is_seen_behind_any_number_of_retries(retries: int) -> None:
     )
     world.table.commit([window.operator_pause(None, "stop", world.now)])
     for event in range(retries):
-        held = ledger.take(_entry(world, event, "High"), "attempt", now=world.now, lease=POLICY.lease)
-        world.table.commit(ledger.insert(held))
+        held = record.take(_entry(world, event, "High"), "attempt", now=world.now, lease=POLICY.lease)
+        world.table.commit(rows.insert(held))
     _backlog(world, range(1000, 1020))
     look = world.finish(app.host.submit(lambda: app.gateway.dispatcher.look(later=True)))
     assert look.view.pause
@@ -652,7 +652,7 @@ def test_a_created_is_written_though_its_waiting_row_was_removed_by_hand() -> No
     app.host.faults = dataclasses.replace(app.host.faults, call_delay=(5.0, 5.0))
     app.tick()
     world.run(2)
-    (waits,) = world.table.query(ledger.LATER, ledger.LATER_END)
+    (waits,) = world.table.query(keys.LATER, keys.LATER_END)
     world.table.commit([Delete(waits.key, "*")])
     app.host.commits = 0
     world.run(600)
@@ -775,7 +775,7 @@ def test_a_success_without_an_alert_is_called_twice_and_kept(status: int) -> Non
         "Rule 0": "failed",
     }
     assert (by_title["Rule 0"].error or {})["code"] == "NoAlert"
-    assert len(world.table.query(ledger.FAILED, ledger.FAILED_END)) == 1
+    assert len(world.table.query(keys.FAILED, keys.FAILED_END)) == 1
 
 
 def test_an_answer_about_another_device_is_noted() -> None:

@@ -18,7 +18,7 @@ from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Faults, Host, World, said, unsound
 from shared.alerts import alert
 from shared.errors import Conflict
-from shared.ledger import ledger
+from shared.ledger import record, rows
 from shared.sending import window
 from shared.table.storage import Delete, Insert, Replace
 
@@ -37,8 +37,8 @@ def _backlog(world: World, alerts: int) -> None:
     assert made
     for number in range(alerts):
         one = replace(made, report_id=str(number))
-        entry = ledger.accept(one, source="", delivery="", now=world.now - 600 + number / 1000)
-        world.table.commit(ledger.insert(entry))
+        entry = record.accept(one, source="", delivery="", now=world.now - 600 + number / 1000)
+        world.table.commit(rows.insert(entry))
 
 
 def _no_pauses(world: World) -> None:
