@@ -101,12 +101,13 @@ def splunk_raw(of: Event, search: str) -> dict[str, Any]:
     return splunk(search, _made("splunk raw", record=json.dumps(streaming_record(of))))
 
 
-def _made(shape: str, of: Event | None = None, **values: object) -> Any:
+def _made(shape: str, of: Event | None = None, **values: object) -> dict[str, Any]:
     """Return a shape of `samples.json` with values in the places that name them: `<device>`."""
     if of:
         values |= {"machineId": of.machine_id, "eventTime": of.event_time, "device": of.device}
         values |= {"reportId": of.report_id, "reportNumber": int(of.report_id)}
-    return _filled(_SHAPES[shape], {f"<{name}>": value for name, value in values.items()})
+    made: dict[str, Any] = _filled(_SHAPES[shape], {f"<{name}>": value for name, value in values.items()})
+    return made
 
 
 def _filled(shape: Any, values: Mapping[str, object]) -> Any:
