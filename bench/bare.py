@@ -21,7 +21,7 @@ from shared.clients.answer import Answer
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.sending import window
-from shared.table.storage import Delete, Insert, Operation, Replace, Value
+from shared.table.protocol import Delete, Insert, Operation, Replace, Value
 
 MARK = "0123456789abcdef"
 _LOOK_ROWS = 2 * 15 + 1

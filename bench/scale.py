@@ -18,7 +18,7 @@ from shared.alerts.alert import Alert
 from shared.errors import Conflict
 from shared.ledger import record, rows
 from shared.settings import Settings
-from shared.table.storage import Operation
+from shared.table.protocol import Operation
 
 WINDOW, MARGIN, LATENCY, CALLS = 60.0, 0.25, 1.0, 15
 _TABLE = (0.0025, 0.025)  # each way

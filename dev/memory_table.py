@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import Conflict, TableRefused
-from shared.table.storage import MAX_OPERATIONS, Delete, Insert, Merge, Operation, Replace, Row
+from shared.table.protocol import MAX_OPERATIONS, Delete, Insert, Operation, Replace, Row
 
 _NO_KEY = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 
@@ -52,9 +52,7 @@ class MemoryTable:
                     continue
                 self._writes += 1
                 etag = etags[operation.key] = str(self._writes)
-                kept = self._rows[operation.key].values if isinstance(operation, Merge) else {}
-                values = {**kept, **operation.values}
-                self._rows[operation.key] = Row(operation.key, values, etag, self.clock())
+                self._rows[operation.key] = Row(operation.key, dict(operation.values), etag, self.clock())
             return etags
 
     def _conflicts(self, operation: Operation) -> bool:

@@ -40,8 +40,9 @@ from shared.sending import window
 from shared.sending.dispatcher import Dispatch
 from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
+from shared.table.clock import ServerClock
 from shared.table.patience import PatientTable
-from shared.table.storage import Delete, Operation, Row, ServerClock
+from shared.table.protocol import Delete, Operation, Row
 from shared.web import reply
 from shared.web.reply import Reply
 from shared.webhook.gateway import Gateway

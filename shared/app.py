@@ -19,7 +19,7 @@ from shared.sending import window
 from shared.sending.dispatcher import Dispatch
 from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
-from shared.table import storage
+from shared.table import azure
 from shared.table.patience import PatientTable
 from shared.web.reply import Reply
 from shared.webhook.gateway import FAIL, Gateway
@@ -88,7 +88,7 @@ def assemble(found: Settings, *, workers: int, rules: record.Rules | None = None
     clocks = Clocks(time.monotonic, time.time, time.sleep)
     permits = max(1, workers // 2)
     chance = random.Random()  # noqa: S311 - spreads hosts, hides nothing
-    requests = storage.AzureTable(
+    requests = azure.AzureTable(
         found.storage,
         name=found.alerts_table,
         partition=found.rate_limit_scope,

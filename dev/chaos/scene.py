@@ -24,7 +24,7 @@ from dev.stack.stack import Host, Stack
 from dev.virtual import unsound
 from shared.ledger import keys, rows
 from shared.settings import Settings, StorageSettings
-from shared.table.storage import AzureTable
+from shared.table.azure import AzureTable
 
 CALLS = 15
 _MOST_HOSTS = 32

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.errors import Unreadable
 from shared.ledger import keys, rows
 from shared.ledger.record import Waiting
-from shared.table.storage import Row
+from shared.table.protocol import Row
 
 
 @dataclass(frozen=True, slots=True)

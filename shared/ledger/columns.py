@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shared.errors import Unreadable
-from shared.table.storage import Row, Value
+from shared.table.protocol import Row, Value
 
 _TEXT_UNITS = 32_000  # a property holds 32,768 UTF-16 units
 _ID_LENGTH = 32  # of an alert's id

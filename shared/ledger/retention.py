@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared import log
 from shared.errors import Conflict, Unreadable
 from shared.ledger import keys, rows
-from shared.table.storage import MAX_OPERATIONS, Delete, Operation, Row, Table
+from shared.table.protocol import MAX_OPERATIONS, Delete, Operation, Row, Table
 
 FIRST_SECONDS = 600.0
 EVERY_SECONDS = 6 * 3600.0

@@ -9,7 +9,7 @@ from shared.errors import Unreadable
 from shared.ledger import columns, keys
 from shared.ledger.columns import Column
 from shared.ledger.record import Delivery, Entry, Refusal
-from shared.table.storage import Delete, Insert, Operation, Replace, Row, Value
+from shared.table.protocol import Delete, Insert, Operation, Replace, Row, Value
 
 REFUSED_BYTES = 60 * 1024
 _BODY = tuple(Column(name, columns.TEXT) for name in FIELDS)

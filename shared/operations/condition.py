@@ -8,7 +8,7 @@ from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry
 from shared.operations import page
 from shared.sending.window import Pause, Policy, View
-from shared.table.storage import Table
+from shared.table.protocol import Table
 from shared.web.delivery import utc
 
 

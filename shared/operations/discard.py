@@ -8,7 +8,7 @@ from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry, Waiting
 from shared.operations import page
 from shared.operations.page import Page
-from shared.table.storage import Row, Table
+from shared.table.protocol import Row, Table
 
 MOST = 200
 """How many are discarded at a time."""

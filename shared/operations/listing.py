@@ -9,7 +9,7 @@ from shared.ledger import keys, rows
 from shared.ledger.record import Entry, Refusal
 from shared.operations import page
 from shared.operations.page import Page
-from shared.table.storage import Row, Table
+from shared.table.protocol import Row, Table
 from shared.web import delivery
 from shared.web.delivery import Told, utc
 from shared.web.parameters import Parameters

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.errors import Unreadable
-from shared.table.storage import Row, Table
+from shared.table.protocol import Row, Table
 from shared.web import parameters
 
 _T = TypeVar("_T")

@@ -7,7 +7,7 @@ from shared.errors import Busy, Conflict, NotFound, NotNow, Unreadable
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry
 from shared.operations import listing
-from shared.table.storage import Table
+from shared.table.protocol import Table
 
 _TRIES = 5
 

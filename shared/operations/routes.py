@@ -30,7 +30,7 @@ from shared.errors import (
 from shared.identity import Claims
 from shared.operations import condition, discard, listing, permission, replay
 from shared.sending import window
-from shared.table.storage import Delete, Operation, Table
+from shared.table.protocol import Delete, Operation, Table
 from shared.web import parameters, reply
 from shared.web.delivery import utc
 from shared.web.parameters import Parameters

@@ -21,7 +21,7 @@ from shared.ledger.record import Entry, Waiting
 from shared.sending import window
 from shared.sending.outcome import Clocks, Finished, Outcomes, Sending
 from shared.table.patience import PatientTable
-from shared.table.storage import Operation
+from shared.table.protocol import Operation
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -15,7 +15,7 @@ from shared.errors import Conflict, TableError, TableRefused, Unreadable
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry
 from shared.sending import window
-from shared.table.storage import Operation, Row, Table
+from shared.table.protocol import Operation, Row, Table
 
 _RETRY_SECONDS = 1.0
 _TRIES = 5

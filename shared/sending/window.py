@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from shared.clients.answer import Answer
-from shared.table.storage import Delete, Insert, Operation, Replace, Row, Value
+from shared.table.protocol import Delete, Insert, Operation, Replace, Row, Value
 
 MOST_CALLS = 15
 START_SECONDS = 12.0

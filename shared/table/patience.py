@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from shared.errors import Busy, Conflict, TableError, Unavailable, WriteUnknown
-from shared.table.storage import REQUEST_SECONDS, Delete, Operation, Requests, Row
+from shared.table.protocol import REQUEST_SECONDS, Delete, Operation, Requests, Row
 
 _T = TypeVar("_T")
 FIRST_PAUSE_SECONDS = 0.25

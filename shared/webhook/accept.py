@@ -17,7 +17,7 @@ from shared.alerts.alert import FIELDS
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Delivery, Entry
-from shared.table.storage import MAX_OPERATIONS, Operation
+from shared.table.protocol import MAX_OPERATIONS, Operation
 from shared.web import delivery
 from shared.web.delivery import Told
 

@@ -18,7 +18,7 @@ from shared.alerts import alert
 from shared.ledger import keys, record, rows
 from shared.sending import window
 from shared.settings import Settings
-from shared.table.storage import Delete, Insert, Operation, Replace
+from shared.table.protocol import Delete, Insert, Operation, Replace
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

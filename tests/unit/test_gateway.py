@@ -25,7 +25,7 @@ from shared.errors import Conflict, TableRefused, WebhookError
 from shared.ledger import keys, record, rows
 from shared.sending import window
 from shared.settings import Settings
-from shared.table.storage import Delete, Insert, Operation
+from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
 
 if TYPE_CHECKING:

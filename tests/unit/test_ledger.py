@@ -18,7 +18,7 @@ from shared.clients.answer import Answer
 from shared.errors import Conflict, Unreadable
 from shared.ledger import backlog, keys, record, rows
 from shared.ledger.record import Delivery, Entry, Rules
-from shared.table.storage import Delete, Insert, Replace, Row, Value
+from shared.table.protocol import Delete, Insert, Replace, Row, Value
 
 NOW = EPOCH
 LEASE = 150.25

@@ -27,7 +27,7 @@ from shared.operations import discard, page, permission
 from shared.operations.routes import Operator, handle
 from shared.sending import window
 from shared.settings import Settings
-from shared.table.storage import Delete, Merge, Row
+from shared.table.protocol import Delete, Replace, Row
 from shared.web.reply import Reply
 
 ORIGIN = "https://app.example"
@@ -545,7 +545,8 @@ def test_a_change_that_others_keep_overtaking_is_given_up() -> None:
 
     def script(request: Request) -> None:
         if request.kind == "commit":
-            office.table.commit([Merge(key, {}, "*")])
+            (row,) = office.table.query(key, key + "~")
+            office.table.commit([Replace(key, row.values, "*")])
 
     office.host.script = script
     answer = office.ask("POST", f"alerts/{alert_id}/replay")

@@ -10,7 +10,7 @@ from dev.memory_table import MemoryTable
 from dev.virtual import AT_ONCE, Fault, Host, Request, World
 from shared.errors import Busy, Conflict, TableRefused, Unavailable, WriteUnknown
 from shared.table.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, OWN_SECONDS, PatientTable
-from shared.table.storage import REQUEST_SECONDS, Insert, Operation, Row
+from shared.table.protocol import REQUEST_SECONDS, Insert, Operation, Row
 
 BUSY, LOST, DENIED = Fault("busy"), Fault("lost"), Fault("denied")
 

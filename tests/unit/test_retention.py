@@ -10,7 +10,7 @@ from shared.alerts import alert
 from shared.errors import Conflict
 from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Delivery, Entry
-from shared.table.storage import Insert, Operation, Replace, Row
+from shared.table.protocol import Insert, Operation, Replace, Row
 
 DAY = 86_400.0
 MONTH = 30 * DAY

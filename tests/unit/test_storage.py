@@ -11,7 +11,8 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from shared.errors import Busy, Conflict, TableError, TableRefused, Unavailable
 from shared.settings import StorageSettings
-from shared.table.storage import AzureTable, Delete, Insert
+from shared.table.azure import AzureTable
+from shared.table.protocol import Delete, Insert
 
 JSON, HTML, PARTS = "application/json", "text/html", "multipart/mixed; boundary=b"
 Said = tuple[int, bytes, str]

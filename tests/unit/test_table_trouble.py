@@ -19,7 +19,7 @@ from shared.alerts.alert import Alert
 from shared.ledger import keys, record, rows
 from shared.sending import window
 from shared.settings import Settings
-from shared.table.storage import Delete
+from shared.table.protocol import Delete
 from shared.webhook.gateway import TABLE_SECONDS
 
 if TYPE_CHECKING:

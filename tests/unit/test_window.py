@@ -20,7 +20,7 @@ from shared.alerts import alert
 from shared.errors import Conflict
 from shared.ledger import record, rows
 from shared.sending import window
-from shared.table.storage import Delete, Insert, Replace
+from shared.table.protocol import Delete, Insert, Replace
 
 POLICY = window.Policy()
 
