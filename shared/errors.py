@@ -14,6 +14,7 @@ WebhookError                    status  type
 │   ├── Busy                    503     busy               it has too much to do, or others keep changing the same rows
 │   ├── TableRefused            503     table-refused      it will not do this, however often it is asked
 │   ├── Unavailable             503     table-unavailable  it gave no answer, or none that a table gives
+│   ├── NoTableToken            503     no-table-token     the identity gave no token that opens it
 │   ├── WriteUnknown            503     write-unknown      nobody answered a write, and it may have landed
 │   └── HalfAccepted            503     half-accepted      some alerts of a delivery are stored, others are not
 ├── TokenError                  503     no-token           the identity gave no token
@@ -165,6 +166,8 @@ class TableError(WebhookError):
     again = 5
     certain: bool = True
     """Whether a write that ended so was certainly not made."""
+    transient: bool = False
+    """Whether the same request may succeed in a moment."""
 
     def __init__(self, detail: str, *, retry_after: int | None = None, certain: bool | None = None) -> None:
         super().__init__(detail, retry_after=retry_after)
@@ -179,6 +182,7 @@ class Busy(TableError):
 
     slug = "busy"
     title = "Too much is asked for at the same moment"
+    transient = True
 
 
 class TableRefused(TableError):
@@ -203,6 +207,26 @@ class Unavailable(TableError):
     slug = "table-unavailable"
     title = "The table is unavailable"
     certain = False
+    transient = True
+
+
+class NoTableToken(TableError):
+    """The identity gave no token that opens the table, which was not asked. `reason` is for the log.
+
+    Where the identity did not answer in time (`late`), asking again would only hold up whoever waits.
+    """
+
+    slug = "no-table-token"
+    title = "The identity gave no token for the table"
+
+    def __init__(self, reason: str, *, late: bool = False) -> None:
+        super().__init__("The identity gave no token for the table; the log of the function app says why.")
+        self.reason = reason
+        self.transient = not late
+
+    def __str__(self) -> str:
+        """Return what the log says."""
+        return self.reason
 
 
 class WriteUnknown(TableError):
@@ -226,12 +250,16 @@ class Conflict(Exception):
 
 
 class TokenError(WebhookError):
-    """The identity gave no token: Defender was not called."""
+    """The identity gave no token: Defender was not called. `late`: it did not answer in time."""
 
     status = 503
     slug = "no-token"
     title = "The identity gave no token"
     again = 5
+
+    def __init__(self, detail: str, *, late: bool = False) -> None:
+        super().__init__(detail)
+        self.late = late
 
 
 class Unreadable(WebhookError):

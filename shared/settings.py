@@ -21,16 +21,20 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """Where the table is: either a connection string, or an endpoint that an identity opens."""
+    """Where the table is: either a connection string, or an endpoint that an identity opens.
+
+    `client_id` names a user-assigned one; `client_setting` is where it stands, or would.
+    """
 
     connection_string: str | None = field(default=None, repr=False)
     endpoint: str | None = None
     client_id: str | None = None
+    client_setting: str = "AzureWebJobsStorage__clientId"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the app was told. Seconds are floats, bytes are whole numbers; defaults as in DESIGN.md."""
+    """What the app was told. Seconds are floats, bytes are whole numbers."""
 
     storage: StorageSettings = StorageSettings()
     client_id: str | None = None
@@ -189,6 +193,8 @@ class _Reader:
                 f"https://{account}.table.core.windows.net" if account else None
             )
             if endpoint:
-                return StorageSettings(endpoint=endpoint, client_id=self._text(f"{prefix}__clientId", None))
+                setting = f"{prefix}__clientId"
+                client_id = self._text(f"{prefix}__clientId", None)
+                return StorageSettings(endpoint=endpoint, client_id=client_id, client_setting=setting)
         # Not fatal here: mapping, dry runs and answers need no table, and storage says it is missing.
         return StorageSettings()
