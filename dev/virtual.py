@@ -36,7 +36,7 @@ from shared.clients.call import Response
 from shared.errors import Busy, Conflict, TableRefused, TokenError, Unavailable
 from shared.ledger import keys, record, rows
 from shared.mapping import mappings as mapping
-from shared.sending import window
+from shared.sending import pause, window
 from shared.sending.dispatcher import Dispatch
 from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
@@ -185,7 +185,8 @@ class World:
 
     An edge is where lines of execution meet: a request arrives. `pick` chooses among the `n` edges that could be
     next: it gets `n` and whether the first of them is of the line that was at the last, and returns an index.
-    Without it the oldest is next. `watch` is called after everything that happened.
+    Without it the oldest is next. `watch` is called after everything that happened. `date_error` is how many seconds
+    the `Date` of the table's answers is ahead of the clock that stamps its rows.
     """
 
     def __init__(
@@ -196,6 +197,7 @@ class World:
         watch: Callable[[], None] | None = None,
     ) -> None:
         self.now = EPOCH
+        self.date_error = 0.0
         self.random = random.Random(seed)
         self.table = StrictTable(clock=lambda: self.now)
         self.partition = Partition(lambda: self.now)
@@ -396,21 +398,46 @@ class Host:
         """Return a lower bound of the server's time; None before any answer."""
         return self._clock.now()
 
+    def get(self, key: str, *, seconds: float) -> Row | None:
+        """Read one row from the world's table, over its network."""
+
+        def read() -> list[Row]:
+            row = self.world.table.get(key)
+            return [row] if row else []
+
+        found = self._read(Request(self, "query", key, key), read, seconds)
+        return found[0] if found else None
+
     def query(
-        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
+        self,
+        start: str,
+        end: str,
+        *,
+        after: bool = False,
+        limit: int | None = None,
+        keys_only: bool = False,
+        seconds: float,
     ) -> list[Row]:
         """Read from the world's table, over its network."""
+
+        def read() -> list[Row]:
+            return self.world.table.query(start, end, after=after, limit=limit, keys_only=keys_only)
+
+        return self._read(Request(self, "query", start, end), read, seconds)
+
+    def _read(self, request: Request, read: Callable[[], list[Row]], seconds: float) -> list[Row]:
         self.queries += 1
 
         def serve() -> list[Row]:
-            rows = self.world.table.query(start, end, limit=limit, keys_only=keys_only)
-            self.world.partition.spend(max(1, len(rows)))
-            return rows
+            found = read()
+            self.world.partition.spend(max(1, len(found)))
+            return found
 
-        rows, at = self._exchange(Request(self, "query", start, end), seconds, serve)
-        date = math.floor(at) - 1.0  # the answer's `Date`, as the real client takes it
-        self._clock.observe(max([date, *(row.timestamp for row in rows)]))
-        return rows
+        found, at = self._exchange(request, seconds, serve)
+        self._see_date(at)
+        if found:
+            self._clock.observe(max(row.timestamp for row in found))
+        return found
 
     def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write to the world's table, over its network."""
@@ -424,9 +451,16 @@ class Host:
             self.world.partition.spend(len(operations))
             return self.world.table.commit(marked)
 
+        sent = self.monotonic()
         etags, at = self._exchange(Request(self, "commit", operations=operations), seconds, serve)
-        self._clock.observe(at)
+        self._see_date(at)
+        if etags:
+            self._clock.wrote(at, sent)
         return etags
+
+    def _see_date(self, at: float) -> None:
+        """Take an answer's `Date` as the real client does: whole seconds, so one second less."""
+        self._clock.guess(math.floor(at + self.world.date_error) - 1.0)
 
     def _exchange(self, request: Request, seconds: float, serve: Callable[[], _T]) -> tuple[_T, float]:
         """Return what the server says to one request, and when it did it; or raise what comes of the fault it meets."""
@@ -727,7 +761,7 @@ def unsound(table: MemoryTable) -> list[str]:
         if key.startswith(keys.DELIVERY):
             lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((window.FIRST_KEY, keys.REFUSED)):
+        elif key.startswith((window.FIRST_KEY, pause.RESUMED_KEY, keys.REFUSED)):
             continue
         elif key not in expected:
             wrong.append(f"{key} belongs to no alert")

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared import log
-from shared.errors import Conflict, Unreadable
+from shared.errors import Unreadable
 from shared.ledger import keys, rows
-from shared.table.protocol import MAX_OPERATIONS, Delete, Operation, Row, Table
+from shared.table.protocol import MAX_OPERATIONS, Delete, Operation, Row, Table, try_commit
 
 FIRST_SECONDS = 600.0
 EVERY_SECONDS = 6 * 3600.0
@@ -45,7 +45,8 @@ def purge(table: Table, seconds: float, start: str = keys.DELIVERY) -> str | Non
     delivery goes, its alerts with it, when all of them ended that long ago; else it is passed over.
     """
     before = table.now() - seconds
-    deliveries = table.query(start, keys.delivery_key(keys.delivery_time(before)), limit=PIECE)
+    end = keys.delivery_key(keys.delivery_time(before))
+    deliveries = table.query(start, end, after=True, limit=PIECE)
     gone = alerts = 0
     rest = deliveries[:]
     while rest and alerts < PIECE_ALERTS:
@@ -60,7 +61,7 @@ def purge(table: Table, seconds: float, start: str = keys.DELIVERY) -> str | Non
     if gone:
         log.step("purged", rows=gone)
     if rest or len(deliveries) == PIECE:
-        return row.key + "\0"
+        return row.key
     return keys.DELIVERY if len(old) > PIECE else None
 
 
@@ -69,15 +70,17 @@ def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
     pieces: list[list[Operation]] = [[]]
     for alert in rows.read_delivery(row).alerts:
         key = keys.alert_key(alert)
-        for found in table.query(key, key + "\0", limit=1):
-            entry = rows.read(found)
-            if entry.ended is None or entry.ended > before:
-                return []
-            if len(pieces[-1]) + 3 > MAX_OPERATIONS:  # an alert with its failed row, and the delivery
-                pieces.append([])
-            pieces[-1].append(Delete(key, found.etag))
-            if entry.state == "failed":
-                pieces[-1].append(Delete(keys.failed_key(entry.ended, entry.alert.id), "*"))
+        found = table.get(key)
+        if found is None:
+            continue
+        entry = rows.read(found)
+        if entry.ended is None or entry.ended > before:
+            return []
+        if len(pieces[-1]) + 3 > MAX_OPERATIONS:  # an alert with its failed row, and the delivery
+            pieces.append([])
+        pieces[-1].append(Delete(key, found.etag))
+        if entry.state == "failed":
+            pieces[-1].append(Delete(keys.failed_key(entry.ended, entry.alert.id), "*"))
     pieces[-1].append(Delete(row.key, row.etag))
     return pieces
 
@@ -85,9 +88,7 @@ def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
 def _delete(table: Table, pieces: list[list[Operation]]) -> int:
     gone = 0
     for piece in filter(None, pieces):
-        try:
-            table.commit(piece)
-        except Conflict:
+        if not try_commit(table, piece):
             break  # changed meanwhile: its time comes again
         gone += len(piece)
     return gone

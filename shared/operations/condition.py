@@ -7,7 +7,8 @@ from shared.identity import Claims
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry
 from shared.operations import page
-from shared.sending.window import Pause, Policy, View
+from shared.sending.pause import Pause
+from shared.sending.window import Policy, View
 from shared.table.protocol import Table
 from shared.web.delivery import utc
 
@@ -21,7 +22,7 @@ def window(view: View, policy: Policy) -> dict[str, Any]:
     return {
         "calls": policy.calls,
         "seconds": policy.window,
-        "used": len(view.slots) - len(view.resting),
+        "used": len(view.slots) - len(view.free),
         "open": len(view.open),
         "nextOpens": None if never else utc(view.now + view.opens_in),
     }

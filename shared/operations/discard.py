@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.errors import Conflict
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry, Waiting
 from shared.operations import page
 from shared.operations.page import Page
-from shared.table.protocol import Row, Table
+from shared.table.protocol import Row, Table, try_commit
 
 MOST = 200
 """How many are discarded at a time."""
@@ -58,8 +57,4 @@ def portion(
 
 def _discard(table: Table, waiting: Waiting) -> bool:
     after = record.discard(waiting.entry, now=table.now())
-    try:
-        table.commit(rows.move(waiting.entry, after, waiting=waiting.etag))
-    except Conflict:
-        return False
-    return True
+    return try_commit(table, rows.move(waiting.entry, after, waiting=waiting.etag))

@@ -148,10 +148,10 @@ def _refused(found: Refusal) -> dict[str, Any]:
 def _row(table: Table, prefix: str, found: str, what: str) -> Row:
     """Return the row of an id out of a URL: only what an id can be made of reaches the query."""
     key = prefix + found
-    rows = table.query(key, key + "\0", limit=1) if _ID.fullmatch(found) else []
-    if not rows:
+    row = table.get(key) if _ID.fullmatch(found) else None
+    if row is None:
         raise NotFound(f"There is no {what} with the id {found[:60]!r}; it may be past RETENTION_DAYS.")
-    return rows[0]
+    return row
 
 
 def _from(prefix: str, since: float | None) -> str:

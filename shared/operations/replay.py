@@ -3,11 +3,11 @@
 import contextlib
 import dataclasses
 
-from shared.errors import Busy, Conflict, NotFound, NotNow, Unreadable
+from shared.errors import Busy, NotFound, NotNow, Unreadable
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry
 from shared.operations import listing
-from shared.table.protocol import Table
+from shared.table.protocol import Table, try_commit
 
 _TRIES = 5
 
@@ -20,7 +20,7 @@ def alert(table: Table, alert_id: str) -> Entry:
     """
     for _ in range(_TRIES):
         entry, etag = listing.entry(table, alert_id)
-        if entry.waits and not table.query(entry.waits, entry.waits + "\0", limit=1):
+        if entry.waits and not table.get(entry.waits):
             entry = dataclasses.replace(entry, waits="")  # removed by hand, or moved: then its ETag is old
         elif entry.state not in ("failed", "discarded"):
             raise NotNow(
@@ -28,11 +28,8 @@ def alert(table: Table, alert_id: str) -> Entry:
                 extensions={"state": entry.state},
             )
         again = record.replay(entry, now=table.now())
-        try:
-            table.commit(rows.move(entry, again, alert=etag))
-        except Conflict:
-            continue  # somebody changed it between our look and our write
-        return again
+        if try_commit(table, rows.move(entry, again, alert=etag)):
+            return again  # else somebody changed it between our look and our write
     raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
 
 

@@ -69,6 +69,7 @@ class AzureTable:
         self._name = name
         self._partition = partition
         self._credential = credential
+        self._monotonic = monotonic
         self._clock = ServerClock(monotonic)
         self._opened: TableClient | None = None
         self._lock = threading.Lock()
@@ -78,21 +79,26 @@ class AzureTable:
         """Return a lower bound of the server's time, in UTC seconds; None before any answer."""
         return self._clock.now()
 
+    def get(self, key: str, *, seconds: float = REQUEST_SECONDS) -> Row | None:
+        """Return the row with this key, None where there is none."""
+        rows = self._query(f"RowKey eq {_quoted(key)}", 1, keys_only=False, seconds=seconds)
+        return rows[0] if rows else None
+
     def query(
         self,
         start: str,
         end: str,
         *,
+        after: bool = False,
         limit: int | None = None,
         keys_only: bool = False,
         seconds: float = REQUEST_SECONDS,
     ) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
-        try:
-            with self._translated():
-                return self._query(start, end, limit, keys_only=keys_only, seconds=seconds)
-        except Conflict:  # no table has reason to say so
-            raise Unavailable("Something that is no table answers in its place.") from None
+        """Return the rows with `start <= key < end` in key order; see `Table`."""
+        begin = f"RowKey {'gt' if after else 'ge'} {_quoted(start)}"
+        return self._query(
+            f"{begin} and RowKey lt {_quoted(end)}", limit, keys_only=keys_only, seconds=seconds
+        )
 
     def commit(
         self, operations: Sequence[Operation], *, mark: str, seconds: float = REQUEST_SECONDS
@@ -108,12 +114,17 @@ class AzureTable:
                 self._opened.close()
                 self._opened = None
 
-    def _query(
-        self, start: str, end: str, limit: int | None, *, keys_only: bool, seconds: float
-    ) -> list[Row]:
+    def _query(self, which: str, limit: int | None, *, keys_only: bool, seconds: float) -> list[Row]:
+        try:
+            with self._translated():
+                return self._read(which, limit, keys_only=keys_only, seconds=seconds)
+        except Conflict:  # no table has reason to say so
+            raise Unavailable("Something that is no table answers in its place.") from None
+
+    def _read(self, which: str, limit: int | None, *, keys_only: bool, seconds: float) -> list[Row]:
         self.requests += 1
         pages = self._client().query_entities(
-            f"PartitionKey eq '{self._partition}' and RowKey ge {_quoted(start)} and RowKey lt {_quoted(end)}",
+            f"PartitionKey eq '{self._partition}' and {which}",
             results_per_page=min(limit or 1000, 1000),
             select=["RowKey", "Timestamp"] if keys_only else None,
             raw_response_hook=self._see_date,
@@ -131,6 +142,7 @@ class AzureTable:
     def _submit(self, operations: Sequence[Operation], mark: str, seconds: float) -> dict[str, str]:
         self.requests += 1
         batch = [self._entry(operation, mark) for operation in operations]
+        sent = self._monotonic()
         answers = self._client().submit_transaction(
             batch, raw_response_hook=self._see_date, **_within(seconds)
         )
@@ -140,7 +152,7 @@ class AzureTable:
             if answer.get("etag")
         }
         if etags:
-            self._clock.observe(max(_etag_time(etag) for etag in etags.values()))
+            self._clock.wrote(max(_etag_time(etag) for etag in etags.values()), sent)
         return etags
 
     def _entry(self, operation: Operation, mark: str) -> Any:
@@ -163,7 +175,7 @@ class AzureTable:
         date = response.http_response.headers.get("Date")
         if date and response.http_response.status_code < _REDIRECTION:
             with contextlib.suppress(ValueError):
-                self._clock.observe(parsedate_to_datetime(date).timestamp() - 1.0)
+                self._clock.guess(parsedate_to_datetime(date).timestamp() - 1.0)
 
     def _client(self) -> "TableClient":
         with self._lock:

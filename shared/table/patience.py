@@ -64,11 +64,17 @@ class PatientTable:
             raise Unavailable("The table's answer carried no time.")
         return now
 
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
+    def get(self, key: str) -> Row | None:
+        """Return the row with this key, None where there is none."""
+        return self._ask(lambda seconds: self.requests.get(key, seconds=seconds), self._end())
+
+    def query(
+        self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False
+    ) -> list[Row]:
+        """Return the rows with `start <= key < end` in key order; see `Table`."""
         return self._ask(
             lambda seconds: self.requests.query(
-                start, end, limit=limit, keys_only=keys_only, seconds=seconds
+                start, end, after=after, limit=limit, keys_only=keys_only, seconds=seconds
             ),
             self._end(),
         )
@@ -122,9 +128,9 @@ class PatientTable:
             left = end - self.monotonic()
             if left <= 0:
                 raise Unavailable("The table takes too long to answer.")
-            for row in self.requests.query(key, key + "\0", limit=1, seconds=left):
-                if row.values.get("mark") == mark:
-                    etags[key] = row.etag
+            row = self.requests.get(key, seconds=left)
+            if row and row.values.get("mark") == mark:
+                etags[key] = row.etag
         return etags or None
 
     def _end(self) -> float:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from shared.errors import Conflict
+
 Value = str | bytes | float | int | bool
 
 MAX_OPERATIONS = 100
@@ -58,11 +60,28 @@ class Table(Protocol):
     def now(self) -> float:
         """Return a lower bound of the server's time, in UTC seconds."""
 
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
+    def get(self, key: str) -> Row | None:
+        """Return the row with this key, None where there is none."""
+
+    def query(
+        self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False
+    ) -> list[Row]:
+        """Return the rows with `start <= key < end` in key order, at most `limit`, `after`: without that of `start`.
+
+        Where only the keys are asked for, the rows may have no values.
+        """
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
         """Write all or nothing; return the new ETag by key. Raise `Conflict`."""
+
+
+def try_commit(table: Table, operations: Sequence[Operation]) -> bool:
+    """Write all or nothing; return whether nobody else had changed one of the rows."""
+    try:
+        table.commit(operations)
+    except Conflict:
+        return False
+    return True
 
 
 class Requests(Protocol):
@@ -74,10 +93,20 @@ class Requests(Protocol):
     def time(self) -> float | None:
         """Return a lower bound of the server's time, in UTC seconds; None before any answer. Makes no request."""
 
+    def get(self, key: str, *, seconds: float) -> Row | None:
+        """Return the row with this key, None where there is none."""
+
     def query(
-        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
+        self,
+        start: str,
+        end: str,
+        *,
+        after: bool = False,
+        limit: int | None = None,
+        keys_only: bool = False,
+        seconds: float,
     ) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
+        """Return the rows with `start <= key < end` in key order; see `Table`."""
 
     def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write all or nothing, each row with the property `mark`; return the new ETag by key. Raise `Conflict`."""

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from shared import log
-from shared.alerts.text import cut
-from shared.errors import NotFound, PayloadTooLarge, TableError, TokenError, WebhookError
+from shared import log, senders
+from shared.alerts.text import cut, shown
+from shared.errors import Forbidden, NotFound, PayloadTooLarge, TableError, TokenError, WebhookError
 from shared.ledger import backlog, keys, record, retention, rows
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
+from shared.sending import pause
 from shared.web import delivery, reply
 from shared.web.delivery import Told
 from shared.webhook import accept, asked, masking
@@ -59,6 +60,7 @@ class Gateway:
         *,
         store: bool = True,
         content_encoding: str = "",
+        sender: str = "",
     ) -> "Reply":
         """Turn one POST into alerts; answer with what became of them. Raise `TableError` if they cannot be stored.
 
@@ -66,7 +68,8 @@ class Gateway:
 
         `query` are the URL's parameters; `origin` is the scheme and host under which the caller reached us.
         `store` is false for a payload that is stored already, should it be refused. A body that is compressed as its
-        first bytes or `content_encoding` say is opened, and is then the one that is stored.
+        first bytes or `content_encoding` say is opened, and is then the one that is stored. `sender` is the fingerprint
+        of the key that came with it, empty if none did.
         """
         received = self.clocks.monotonic()
         dispatcher = self.dispatcher.until(received + TABLE_SECONDS)
@@ -80,32 +83,31 @@ class Gateway:
             )
             if wanted.wrong:
                 raise wanted.wrong
-            outcome = self._map(body, wanted)
+            outcome = self._map(body, wanted, sender)
             if outcome.ignored is not None:
                 return delivery.ignored(outcome)
             if not outcome.alerts:
                 raise delivery.unmapped(outcome)
         except WebhookError as error:
             if store and not wanted.dry:
-                _store_refused(dispatcher, body, wanted.values, error)
+                _store_refused(dispatcher, body, wanted.values, error, sender)
             raise
         if wanted.dry:
             return delivery.valid(outcome)
         accepting = accept.Acceptance(
             dispatcher, self.clocks, self.permits, self.full, received + self.settings.inline_seconds
         )
-        return accepting.accept(outcome, self.settings.public_base_url or origin)
+        return accepting.accept(outcome, self.settings.public_base_url or origin, sender)
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery: 202 until all its alerts have ended, then what the POST would have said."""
         unknown = NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
         if not keys.is_delivery_id(delivery_id):
             raise unknown
-        key = keys.delivery_key(delivery_id)
-        stored = self.dispatcher.table.query(key, key + "\0", limit=1)
-        if not stored:
+        row = self.dispatcher.table.get(keys.delivery_key(delivery_id))
+        if row is None:
             raise unknown
-        found = rows.read_delivery(stored[0])
+        found = rows.read_delivery(row)
         entries = accept.entries(self.dispatcher, found.alerts)
         told = [
             Told(entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
@@ -135,28 +137,47 @@ class Gateway:
             look = self.dispatcher.look()
             before = look.view.now - OVERDUE_SECONDS
             due = self.dispatcher.table.query(keys.LATER, keys.later_before(before), limit=_SOME)
+            overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
+            forgotten = backlog.read(
+                due, before, 1
+            ).waiting  # only the dispatcher takes back what came due again
+            idle = look.view.now - look.view.opens
+            if not (overdue or forgotten) or idle <= IDLE_SECONDS:
+                return PASS
+            resumed = self.dispatcher.table.get(pause.RESUMED_KEY)
         except WebhookError:
             return FAIL
-        overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
-        forgotten = backlog.read(due, before, 1).waiting  # only the dispatcher takes back what came due again
-        idle = look.view.now - look.view.opens > IDLE_SECONDS
-        return FAIL if (overdue or forgotten) and idle else PASS
+        # The next tick sends what waited for the operator to resume.
+        return PASS if resumed and look.view.now - resumed.timestamp <= IDLE_SECONDS else FAIL
 
-    def _map(self, body: bytes, wanted: asked.Asked) -> "Outcome":
+    def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
+        rights = senders.of(self.settings.senders, sender)
+        allowed = rights.sources if rights else None
+        claimed = wanted.text("source")
+        if claimed and allowed is not None and claimed not in allowed:
+            raise Forbidden(
+                f"source: {shown(claimed)} found; this key may claim only {', '.join(allowed) or 'none'}, as the"
+                " setting SENDERS says."
+            )
         documents = payload.read(body, max_bytes=self.settings.max_payload_bytes)
         outcome = self.mappings.apply(
             documents,
-            source=wanted.text("source"),
+            source=claimed,
             defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
             now=self.dispatcher.table.now(),
         )
-        alerts = (replace(mapped, notes=(*mapped.notes, *wanted.notes)) for mapped in outcome.alerts)
-        return replace(outcome, alerts=tuple(alerts)) if wanted.notes else outcome
+        notes = list(wanted.notes)
+        if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
+            notes.append(
+                f"Recognised as {', '.join(sorted(odd))}, and this sender usually sends other sources."
+            )
+        alerts = (replace(mapped, notes=(*mapped.notes, *notes)) for mapped in outcome.alerts)
+        return replace(outcome, alerts=tuple(alerts)) if notes else outcome
 
 
 def _store_refused(
-    dispatcher: "Dispatch", body: bytes, query: Mapping[str, str], error: WebhookError
+    dispatcher: "Dispatch", body: bytes, query: Mapping[str, str], error: WebhookError, sender: str
 ) -> None:
     """Store a refused payload for the operator, its secrets masked; the refusal is answered even if that fails."""
     if isinstance(error, PayloadTooLarge) or not body.strip() or b"\0" in body:  # that is no text
@@ -174,9 +195,16 @@ def _store_refused(
             query=masking.named(query),
             payload=masked,
             bytes=len(masked) + max(0, len(body) - _MASKED_BYTES),
+            sender=sender,
         )
         dispatcher.table.commit([rows.insert_refusal(refusal)])
-        log.step("refused", source=refusal.source, refusal=refusal.id, status=refusal.status)
+        log.step(
+            "refused",
+            source=refusal.source,
+            sender=refusal.sender or None,
+            refusal=refusal.id,
+            status=refusal.status,
+        )
     except WebhookError as failure:
         log.problem("refused payload not stored", failure)
 

@@ -115,6 +115,17 @@ def test_a_transaction_is_all_or_nothing(table: PatientTable) -> None:
     assert [(row.key, row.values["n"]) for row in table.query("a", "b")] == [("a1", 1)]
 
 
+def test_one_row_and_what_follows_it(table: PatientTable) -> None:
+    """A row is found by its key alone; a range without its start begins with the next row."""
+    table.commit([Insert(key, {"n": 1}) for key in ("a1", "a1-b", "a2", "b'")])
+    row = table.get("b'")
+    assert row
+    assert row.key == "b'"
+    assert table.get("a3") is None
+    assert [row.key for row in table.query("a1", "b", after=True)] == ["a1-b", "a2"]
+    assert [row.key for row in table.query("a1", "b")] == ["a1", "a1-b", "a2"]
+
+
 def test_every_condition_holds(table: PatientTable) -> None:
     """An ETag that is not the newest, a missing row and an existing one all are conflicts."""
     first = table.commit([Insert("a1", {"n": 1, "m": 1})])["a1"]

@@ -23,10 +23,11 @@ from shared import app as app_module
 from shared.alerts import alert
 from shared.errors import Conflict, TableRefused, WebhookError
 from shared.ledger import keys, record, rows
-from shared.sending import window
+from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
+from shared.web.response import azure_response
 
 if TYPE_CHECKING:
     from shared.clients.answer import Answer
@@ -70,9 +71,9 @@ def _alerts(world: World) -> list[record.Entry]:
 
 def _fill_window(world: World) -> None:
     """Close every slot as a call that was just answered does."""
-    slots = window.look(world.table.query(window.FIRST_KEY, window.END_KEY), world.now, POLICY).slots
+    slots = window.read(world.table.query(window.FIRST_KEY, window.END_KEY), world.now, POLICY).slots
     world.table.commit(
-        [window.take(slot, "other", dataclasses.replace(POLICY, deadline=0)) for slot in slots]
+        [window.acquire(slot, "other", dataclasses.replace(POLICY, deadline=0)) for slot in slots]
     )
 
 
@@ -627,7 +628,7 @@ def test_a_404_is_tried_again_after_1_5_and_15_minutes() -> None:
         (told,) = _told(reply)["alerts"]
         assert (told["status"], told["attempts"]) == ("waiting", attempts)
         assert told["waitingFor"]["what"] == "retry"
-        assert told["waitingFor"]["until"] == told["nextAttempt"]
+        assert "nextAttempt" not in told
         assert told["error"]["status"] == 404
         assert told["error"]["hint"]
         world.run(minutes * 60 + 35)
@@ -703,7 +704,7 @@ def test_an_event_that_becomes_searchable_is_created() -> None:
     reply = world.finish(app.status(_told(reply)["id"]))
     assert reply.status == 200
     (told,) = _told(reply)["alerts"]
-    assert (told["status"], told["attempts"], told["error"], told["nextAttempt"]) == (
+    assert (told["status"], told["attempts"], told["error"], told["waitingFor"]) == (
         "created",
         3,
         None,
@@ -819,8 +820,7 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     assert told["waitingFor"]["what"] == "pause"
     assert "429" in told["waitingFor"]["reason"]
     assert _utc(ended + 298) <= told["waitingFor"]["until"] <= _utc(ended + 301)
-    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
-    world.table.commit([window.operator_pause(window.read_pause(row, POLICY), "a bad rule", world.now)])
+    world.table.commit([pause.stop(None, "a bad rule")])
     (told,) = _told(world.finish(app.status(delivery)))["alerts"]
     assert told["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
 
@@ -857,8 +857,8 @@ def test_without_a_token_the_alert_waits() -> None:
     assert world.finish(app.status(_told(reply)["id"])).status == 200
 
 
-def test_without_a_permit_the_alert_waits() -> None:
-    """With as many webhooks inside a Defender call as may be, the next takes the waiting path at once."""
+def test_without_a_permit_the_webhook_calls_and_does_not_wait() -> None:
+    """With as many webhooks waiting for Defender as may be, the next one makes its call and answers 202 at once."""
     world = World()
     defender = Defender(world, lambda _number, _body: None)
     app = _app(world, defender)
@@ -869,8 +869,10 @@ def test_without_a_permit_the_alert_waits() -> None:
     began = world.now
     reply = world.finish(app.post(_payload(100)))
     assert reply.status == 202
-    assert (app.host.queries, app.host.commits) == (0, 1)
+    assert (app.host.queries, app.host.commits) == (1, 1)
     assert world.now - began < 0.1
+    world.run(2)
+    assert len(defender.arrivals) == 9
 
 
 def test_a_dry_run_stores_and_calls_nothing() -> None:
@@ -987,9 +989,15 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
 
     class Listening:
         def receive(
-            self, body: bytes, query: Mapping[str, str], origin: str, *, content_encoding: str
+            self,
+            body: bytes,
+            query: Mapping[str, str],
+            origin: str,
+            *,
+            content_encoding: str,
+            sender: str,
         ) -> Reply:
-            asked.append((body, dict(query), origin, content_encoding))
+            asked.append((body, dict(query), origin, content_encoding, sender))
             return echo(query["validationToken"])
 
     monkeypatch.setattr(app_module, "gateway", Listening)
@@ -1002,7 +1010,7 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
             body=b"x",
         )
     )
-    assert asked == [(b"x", {"validationToken": "a"}, "https://app.contoso.example", "br")]
+    assert asked == [(b"x", {"validationToken": "a"}, "https://app.contoso.example", "br", "")]
     assert (answer.status_code, answer.mimetype, answer.get_body()) == (200, "text/plain", b"a")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
@@ -1031,6 +1039,50 @@ def test_a_refusal_is_answered_even_if_it_cannot_be_kept() -> None:
 
 
 # Health
+
+
+@pytest.mark.parametrize(
+    "reply", [echo("a"), Reply(202, "{}"), Reply(200, "{}", headers={"Cache-Control": "no-cache"})]
+)
+def test_no_answer_is_stored_on_its_way_or_taken_for_another_type(reply: Reply) -> None:
+    """Every function answers through `azure_response`: `no-store` unless it says else, and `nosniff`."""
+    answer = azure_response(reply)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == reply.headers.get("Cache-Control", "no-store")
+    assert (answer.status_code, answer.get_body().decode()) == (reply.status, reply.body)
+
+
+def test_a_discarded_alert_says_who_ended_it() -> None:
+    """`Discarded` as its error's code, and when: the sender need not wonder why nothing came of it."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    first = _told(world.finish(app.post(_payload(1))))
+    (entry,) = _alerts(world)
+    (row,) = world.table.query(entry.waits, entry.waits + "~")
+    after = record.discard(entry, now=world.now)
+    world.table.commit(rows.move(entry, after, waiting=row.etag))
+    (alert,) = _told(world.finish(app.status(first["id"])))["alerts"]
+    assert (alert["status"], alert["error"]["code"], alert["error"]["status"]) == (
+        "discarded",
+        "Discarded",
+        None,
+    )
+    assert "operator" in alert["error"]["message"]
+    assert "nextAttempt" not in alert
+
+
+def test_when_it_is_an_alerts_turn_is_told_or_nobody_knows() -> None:
+    """`until` is null for what stands behind more alerts than one look sees, and not the turn of the last one seen."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    for number in range(100):
+        _backlog(world, number, "High", ago=100.0 - number)
+    world.run(6)
+    reply = _told(world.finish(app.post(_payload(500))))
+    later = _told(world.finish(app.status(reply["id"])))
+    assert [one["alerts"][0]["waitingFor"]["until"] for one in (reply, later)] == [None, None]
 
 
 def test_a_row_of_somebody_else_stops_nobody() -> None:
@@ -1104,12 +1156,29 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     assert world.finish(app.health()).status == 200
     world.run(20)
     assert world.finish(app.health()).status == 503
-    world.table.commit([window.operator_pause(None, "stop", world.now)])
+    world.table.commit([pause.stop(None, "stop")])
     assert world.finish(app.health()).status == 200
-    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
-    world.table.commit([window.end_pause(window.read_pause(row, POLICY))])
+    world.table.commit([Delete(pause.STOP_KEY, "*")])
     _fill_window(world)
     assert world.finish(app.health()).status == 200
+
+
+def test_health_passes_right_after_a_resume() -> None:
+    """What waited for the operator to resume is sent by the next tick; health fails where none comes."""
+    world = World()
+    app = _app(world, Defender(world))
+    _backlog(world, 1, "Low")
+    world.table.commit([pause.stop(None, "stop")])
+    world.run(3_600)
+    assert world.finish(app.health()).status == 200
+    stop = window.read_pause(world.table.get(pause.STOP_KEY), POLICY)
+    assert stop
+    world.table.commit(pause.resume(stop))
+    assert world.finish(app.health()).status == 200
+    world.run(80)
+    assert world.finish(app.health()).status == 200
+    world.run(20)
+    assert world.finish(app.health()).status == 503
 
 
 def test_health_fails_where_nobody_takes_back_what_came_due_again() -> None:

@@ -23,7 +23,7 @@ from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, 
 from shared.alerts import alert
 from shared.ledger import keys, record, rows
 from shared.mapping.outcome import Mapped, Outcome
-from shared.sending import window
+from shared.sending import pause, window
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -194,14 +194,14 @@ class Story:
         """Let an alert have been taken by a host that died, so long ago that its lease is over."""
         entry = self._entry(event)
         self.world.now -= POLICY.lease + 1
-        slot = window.look([], self.world.now, POLICY).slots[0]
+        slot = window.read([], self.world.now, POLICY).slots[0]
         held = record.take(entry, "dead", now=self.world.now, lease=POLICY.lease)
-        self.world.table.commit([*rows.insert(held), window.take(slot, "dead", POLICY)])
+        self.world.table.commit([*rows.insert(held), window.acquire(slot, "dead", POLICY)])
         self.world.now += POLICY.lease + 1
 
     def pause_is_over(self) -> None:
         """Let a pause have ended, so that the next call is its probe."""
-        operation = window.start_pause(None, "500", 5.0, self.world.now)
+        operation = pause.start(None, pause.Trouble("500", 5.0), self.world.now)
         assert operation
         self.world.now -= 6.0
         self.world.table.commit([operation])
@@ -240,7 +240,7 @@ class Story:
         self._judge()
 
     def _says(self, _number: int, _body: "Mapping[str, str]") -> "Answer":
-        self._paused.append(bool(self.world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "~")))
+        self._paused.append(bool(self.world.table.query(pause.PAUSE_KEY, pause.PAUSE_KEY + "~")))
         return self.explorer.answer()
 
     def _entry(self, event: int, *, due: float | None = None) -> record.Entry:

@@ -203,11 +203,18 @@ class Timeless(MemoryTable):
         return None
 
     def query(  # type: ignore[override]
-        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
+        self,
+        start: str,
+        end: str,
+        *,
+        after: bool = False,
+        limit: int | None = None,
+        keys_only: bool = False,
+        seconds: float,
     ) -> list[Row]:
         """Answer without a time."""
         del seconds
-        return super().query(start, end, limit=limit, keys_only=keys_only)
+        return super().query(start, end, after=after, limit=limit, keys_only=keys_only)
 
 
 def test_without_the_servers_time_the_table_is_unavailable() -> None:
@@ -228,6 +235,9 @@ def test_an_identity_that_does_not_answer_is_not_waited_for_again(late: bool, re
 
         def time(self) -> float:
             return 0.0
+
+        def get(self, *_: object, **__: object) -> None:
+            raise AssertionError
 
         def query(self, *_: object, **__: object) -> list[Row]:
             self.asked += 1

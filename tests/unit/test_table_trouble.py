@@ -17,7 +17,7 @@ from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, unsound
 from shared.alerts.alert import Alert
 from shared.ledger import keys, record, rows
-from shared.sending import window
+from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete
 from shared.webhook.gateway import TABLE_SECONDS
@@ -245,7 +245,7 @@ def test_the_operators_pause_holds_whatever_the_table_does() -> None:
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
-    world.table.commit([window.operator_pause(None, "stop", world.now)])
+    world.table.commit([pause.stop(None, "stop")])
     app.host.script = lambda request: LOST if world.random.random() < 0.5 else None
     app.timer()
     for event in range(20):

@@ -14,7 +14,7 @@ FOLDERS = sorted(path.parent.name for path in ROOT.glob("*Function/function.json
 ROOMS = sorted(SHARED.rglob("*.py"))
 SHIMS = [ROOT / folder / "__init__.py" for folder in FOLDERS]
 ONLY_IN = {
-    "azure.functions": set(FOLDERS),
+    "azure.functions": {*FOLDERS, "shared.web.response"},
     "azure.data.tables": {"shared.table.azure"},
     "azure.identity": {"shared.identity"},
     "requests": {"shared.clients.connections", "shared.clients.defender"},
@@ -24,7 +24,7 @@ SHARED_BY = {
     "urllib3": {"shared.clients.connections"},
 }
 MAY_IMPORT_GATEWAY = {"shared.app", "shared.webhook.gateway", "shared.operations.routes"}
-GROUND = {"errors", "log", "loopback"}
+GROUND = {"errors", "log", "loopback", "senders"}
 BELOW = {
     "alerts": set(),
     "table": {"settings"},
