@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from shared import log, senders
 from shared.alerts.text import cut, shown
-from shared.errors import Forbidden, NotFound, PayloadTooLarge, TableError, TokenError, WebhookError
-from shared.ledger import backlog, keys, record, retention, rows
+from shared.errors import Forbidden, NotFound, PayloadTooLarge, Problem, TableError, TokenError, WebhookError
+from shared.ledger import backlog, keys, known, record, retention, rows
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
@@ -104,22 +104,30 @@ class Gateway:
         unknown = NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
         if not keys.is_delivery_id(delivery_id):
             raise unknown
-        row = self.dispatcher.table.get(keys.delivery_key(delivery_id))
+        dispatcher = self.dispatcher.until(self.clocks.monotonic() + TABLE_SECONDS)
+        row = dispatcher.table.get(keys.delivery_key(delivery_id))
         if row is None:
             raise unknown
         found = rows.read_delivery(row)
-        entries = accept.entries(self.dispatcher, found.alerts)
+        stands = known.find(dispatcher.table, found.alerts)
         told = [
-            Told(entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
+            Told(stands.entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
             for alert in found.alerts
-            if alert in entries
+            if alert in stands.entries
         ]
+        for _, error in stands.unreadable.values() if not told else ():
+            raise error
         if not told:  # duplicates of alerts whose own retention is over
             raise unknown
+        lost = tuple(
+            {"event": found.alerts.index(alert), "problems": [Problem("id", error.detail).render()]}
+            for alert, (_, error) in stands.unreadable.items()
+        )
+        found = replace(found, refused=(*found.refused, *lost))
         look = None
         if any(not one.entry.has_ended for one in told):
-            look = self.dispatcher.look()
-        now = self.dispatcher.table.now()
+            look = dispatcher.look()
+        now = dispatcher.table.now()
         return delivery.answer(found, told, look, now=now, origin=self.settings.public_base_url or origin)
 
     def dispatch(self) -> None:
@@ -138,9 +146,10 @@ class Gateway:
             before = look.view.now - OVERDUE_SECONDS
             due = self.dispatcher.table.query(keys.LATER, keys.later_before(before), limit=_SOME)
             overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
-            forgotten = backlog.read(
-                due, before, 1
-            ).waiting  # only the dispatcher takes back what came due again
+            later = backlog.read(due, before, 1)
+            forgotten = later.waiting  # only the dispatcher takes back what came due again
+            if any(row.timestamp < before for row in (*look.backlog.unreadable, *later.unreadable)):
+                return FAIL  # only the dispatcher moves them aside
             idle = look.view.now - look.view.opens
             if not (overdue or forgotten) or idle <= IDLE_SECONDS:
                 return PASS
