@@ -83,11 +83,13 @@ class Gateway:
             )
             if wanted.wrong:
                 raise wanted.wrong
-            outcome = self._map(body, wanted, sender)
+            outcome = self._map(dispatcher, body, wanted, sender)
             if outcome.ignored is not None:
                 return delivery.ignored(outcome)
             if not outcome.alerts:
                 raise delivery.unmapped(outcome)
+        except TableError:
+            raise  # that is no fault of the payload, which is not refused
         except WebhookError as error:
             if store and not wanted.dry:
                 _store_refused(dispatcher, body, wanted.values, error, sender)
@@ -159,7 +161,7 @@ class Gateway:
         # The next tick sends what waited for the operator to resume.
         return PASS if resumed and look.view.now - resumed.timestamp <= IDLE_SECONDS else FAIL
 
-    def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
+    def _map(self, dispatcher: "Dispatch", body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
         rights = senders.of(self.settings.senders, sender)
         allowed = rights.sources if rights else None
         claimed = wanted.text("source")
@@ -174,7 +176,7 @@ class Gateway:
             source=claimed,
             defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
-            now=self.dispatcher.table.now(),
+            now=dispatcher.table.now(),
         )
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
