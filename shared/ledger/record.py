@@ -23,6 +23,8 @@ State = Literal["waiting", "sending", "created", "failed", "discarded"]
 
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 15 * 60.0, "Low": 60 * 60.0}
 MOST_LOST = 10
+NAMED_SECONDS = 3600.0
+"""How often it is noted at most that deliveries go on naming an alert that has ended."""
 _TRIES_AT_EACH_END = 4  # of which the record tells
 _TOO_MANY_REQUESTS = 429
 
@@ -57,8 +59,9 @@ class Entry:
     `accepted` is its last acceptance or replay; `waits` is the key of its waiting row, empty once it has ended;
     `not_found` and `unavailable` count such answers since then; `next_attempt` is set while it waits for a retry.
     `lost` counts the calls since the last answer of which nothing was ever written, one after the other.
-    `sender` is the fingerprint of the key that it was sent with, empty where none is known; `unknown` are columns of
-    its row that a newer version wrote.
+    `named` is when a delivery last named it after it had ended, as far as that was noted.
+    `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
+    often it was accepted anew after it had ended; `unknown` are columns of its row that a newer version wrote.
     """
 
     alert: Alert
@@ -82,6 +85,8 @@ class Entry:
     merged: bool = False
     sender: str = ""
     lost: int = 0
+    renewed: int = 0
+    named: float | None = None
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -267,6 +272,14 @@ def replay(entry: Entry, *, now: float) -> Entry:
         ended=None,
     )
     return replace(again, waits=_todo(again))
+
+
+def name(entry: Entry, *, now: float) -> Entry | None:
+    """Return an ended entry as named by a delivery accepted now; None where that need not be noted."""
+    lately = max(entry.ended or 0.0, entry.named or 0.0)
+    if not entry.has_ended or now < lately + NAMED_SECONDS:
+        return None
+    return replace(entry, named=now)
 
 
 def discard(entry: Entry, *, now: float) -> Entry:

@@ -275,6 +275,7 @@ ENTRIES = st.builds(
     error=st.none() | SMALL,
     created=st.none() | SMALL,
     merged=st.booleans(),
+    named=st.none() | TIME,
     sender=TEXT,
 )
 
