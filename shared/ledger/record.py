@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.alerts.alert import Alert
-from shared.clients.answer import Answer
+from shared.clients.answer import Answer, shows_no_alert
 from shared.ledger import keys
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
 
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 4 * 3600.0, "Low": 24 * 3600.0}
 MOST_LOST = 10
+NAMED_SECONDS = 3600.0
+"""How often it is noted at most that deliveries go on naming an alert that has ended."""
 _TRIES_AT_EACH_END = 4  # of which the record tells
 _TOO_MANY_REQUESTS = 429
 
@@ -57,6 +59,7 @@ class Entry:
     `accepted` is its last acceptance or replay; `waits` is the key of its waiting row, empty once it has ended;
     `not_found` and `unavailable` count such answers since then; `next_attempt` is set while it waits for a retry.
     `lost` counts the calls since the last answer of which nothing was ever written, one after the other.
+    `named` is when a delivery last named it after it had ended, as far as that was noted.
     `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
     often it was accepted anew after it had ended; `unknown` are columns of its row that a newer version wrote.
     """
@@ -83,6 +86,7 @@ class Entry:
     sender: str = ""
     lost: int = 0
     renewed: int = 0
+    named: float | None = None
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -203,6 +207,7 @@ def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
         tries=_both_ends([*entry.tries, _try(entry, answer, now)]),
         error=answer.error,
         next_attempt=None,
+        notes=tuple(dict.fromkeys((*entry.notes, *answer.notes))),
         lost=0,
     )
     if answer.kind == "created":
@@ -234,6 +239,8 @@ def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entr
     """Defender said nothing about the alert. It waits, so that the next alert probes, and keeps its place."""
     if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone, and no alert's fault
         return replace(entry, state="waiting", waits=_todo(entry))
+    if answer.may_have_created and _without_alert(entry) > 1:
+        return _fail(entry, now)  # each further call may create one more alert that nobody sees
     if rules.gives_up(entry.unavailable):
         return _fail(entry, now)
     at = now + rules.minutes(entry.unavailable) * 60
@@ -247,6 +254,13 @@ def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
     message = f"{MOST_LOST} calls one after the other ended without a written answer."
     error = {"status": None, "code": "AnswerLost", "message": message, "target": None}
     return _fail(replace(entry, error=error, next_attempt=None), now)
+
+
+def _without_alert(entry: Entry) -> int:
+    """Return how many answers since the acceptance, or the replay, were a success that showed no alert."""
+    since = round(entry.accepted, 3)
+    tries = [each for each in entry.tries if each.get("at", 0.0) >= since]
+    return sum(shows_no_alert(each.get("status"), each.get("code")) for each in tries)
 
 
 def replay(entry: Entry, *, now: float) -> Entry:
@@ -264,6 +278,14 @@ def replay(entry: Entry, *, now: float) -> Entry:
         ended=None,
     )
     return replace(again, waits=_todo(again))
+
+
+def name(entry: Entry, *, now: float) -> Entry | None:
+    """Return an ended entry as named by a delivery accepted now; None where that need not be noted."""
+    lately = max(entry.ended or 0.0, entry.named or 0.0)
+    if not entry.has_ended or now < lately + NAMED_SECONDS:
+        return None
+    return replace(entry, named=now)
 
 
 def discard(entry: Entry, *, now: float) -> Entry:

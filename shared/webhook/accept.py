@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from shared import log
-from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
+from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, WriteUnknown
 from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Operation
