@@ -46,7 +46,7 @@ class Proxy:
 
     def __init__(self, target: int, *, watch: Watch | None = None, seconds: float = 1.0) -> None:
         self._target = target
-        self._watch = watch
+        self.watch = watch
         self._seconds = seconds
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
@@ -161,7 +161,7 @@ class Proxy:
 
     def _fault(self, moment: Moment, request: bytes) -> Fault | None:
         """Return the fault that happens now, by the word of `watch` or as asked for, and count it."""
-        fault = self._watch(moment, request) if self._watch else None
+        fault = self.watch(moment, request) if self.watch else None
         with self._lock:
             if not fault and moment == "request" and self._faults:
                 fault = self._faults.pop(0)
