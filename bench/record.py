@@ -1,4 +1,4 @@
-"""What stays of a run: under `docs/benchmarks/`, one JSON file a benchmark, its plots, and the table of all."""
+"""What stays of a run: under `docs/benchmarks/`, one JSON file a benchmark, and the table of all."""
 
 import json
 import os
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.figure import Figure, Goal, Report, table
-from bench.plot import draw
 from dev import setup
 
 FOLDER = setup.ROOT / "docs" / "benchmarks"
@@ -33,7 +32,7 @@ def machine() -> dict[str, Any]:
 
 
 def described(found: Mapping[str, Any], at: str) -> str:
-    """Return the machine in one line, for plots and tables."""
+    """Return the machine in one line."""
     return (
         f"{found['processor']}, {found['cores']} cores, {found['system']}, Python {found['python']}, "
         f"Node {found['node']}, Azurite and simulator on the same machine, {at[:10]}"
@@ -51,8 +50,6 @@ def write(name: str, report: Report, found: Mapping[str, Any], folder: Path = FO
         "data": report.data,
     }
     (folder / f"{name}.json").write_text(json.dumps(document, default=asdict) + "\n", "utf-8")
-    for title, plot in report.plots.items():
-        (folder / f"{title}.svg").write_text(draw(plot, described(found, at)), "utf-8")
 
 
 def write_table(names: list[str], folder: Path = FOLDER) -> None:
