@@ -1,5 +1,6 @@
 """What stays of a run: under `docs/benchmarks/`, one JSON file a benchmark, and the table of all."""
 
+import itertools
 import json
 import os
 import platform
@@ -55,20 +56,11 @@ def write(name: str, report: Report, found: Mapping[str, Any], folder: Path = FO
 def write_table(names: list[str], folder: Path = FOLDER) -> None:
     """Write the table of all that is on record, in the order of `names`."""
     parts = ["# Results\n\nWritten by `make bench`; [what each figure means](../benchmarks.md).\n"]
-    figures: list[Figure] = []
-    said = ""
-    for name in names:
-        path = folder / f"{name}.json"
-        if not path.exists():
-            continue
-        document = json.loads(path.read_text("utf-8"))
-        line = described(document["machine"], document["measured"])
-        if line != said and figures:
-            parts.append(f"{said}\n\n{table(figures)}\n")
-            figures = []
-        said = line
-        figures += [read(figure) for figure in document["figures"]]
-    parts.append(f"{said}\n\n{table(figures)}\n")
+    paths = [path for name in names if (path := folder / f"{name}.json").exists()]
+    documents = [json.loads(path.read_text("utf-8")) for path in paths]
+    for line, group in itertools.groupby(documents, lambda one: described(one["machine"], one["measured"])):
+        figures = [read(figure) for document in group for figure in document["figures"]]
+        parts.append(f"{line}\n\n{table(figures)}\n")
     (folder / "results.md").write_text("\n".join(parts), "utf-8")
 
 
