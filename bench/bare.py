@@ -17,11 +17,11 @@ from azure.data.tables import TableClient
 
 from shared import app, settings
 from shared.alerts.alert import Alert
-from shared.clients.defender import Answer
-from shared.ledger import ledger
-from shared.ledger.ledger import Delivery, Entry
+from shared.clients.answer import Answer
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Delivery, Entry
 from shared.sending import window
-from shared.table.storage import Delete, Insert, Operation, Replace, Value
+from shared.table.protocol import Delete, Insert, Operation, Replace, Value
 
 MARK = "0123456789abcdef"
 _LOOK_ROWS = 2 * 15 + 1
@@ -31,8 +31,8 @@ _CONNECTIONS = 64
 def accepted(fields: Mapping[str, str], now: float) -> tuple[Entry, Delivery]:
     """Return the entry and the delivery that the app would make of one alert of eight fields."""
     alert = Alert.from_body(fields)
-    delivery = ledger.delivery_id(now)
-    entry = ledger.accept(alert, source="defender", delivery=delivery, now=now)
+    delivery = keys.delivery_id(now)
+    entry = record.accept(alert, source="defender", delivery=delivery, now=now)
     return entry, Delivery(delivery, "defender", now, (alert.id,))
 
 
@@ -71,7 +71,7 @@ class Floor:
 
     def look(self) -> list[Any]:
         """Query the window and the head of the backlog: the same filter, the same page."""
-        start, end = window.FIRST_KEY, ledger.TODO_END
+        start, end = window.FIRST_KEY, keys.TODO_END
         found = self.table.query_entities(
             f"PartitionKey eq '{self.partition}' and RowKey ge '{start}' and RowKey lt '{end}'",
             results_per_page=_LOOK_ROWS,
@@ -101,28 +101,28 @@ class Floor:
 
         `created` is an alert object of Defender's, for an outcome of the size that ours writes.
         """
-        held = ledger.take(entry, MARK, now=entry.accepted, lease=self.policy.lease)
+        held = record.take(entry, MARK, now=entry.accepted, lease=self.policy.lease)
         answer = Answer("created", 200, created, False, None, None, True, True, 0.01)
-        ended = ledger.settle(held, answer, now=entry.accepted, rules=ledger.Rules())
+        ended = record.settle(held, answer, now=entry.accepted, rules=record.Rules())
         slot = f"{window.FIRST_KEY}00"
         take = self.batch(
             [
-                *ledger.insert(held),
-                ledger.insert_delivery(delivery),
+                *rows.insert(held),
+                rows.insert_delivery(delivery),
                 Replace(slot, {"closed": self.policy.lease, "attempt": MARK}, "?"),
             ]
         )
         settle = self.batch(
             [
-                *ledger.move(held, ended, waiting="?"),
+                *rows.move(held, ended, waiting="?"),
                 Replace(slot, {"closed": self.policy.rest, "attempt": MARK}, "?"),
             ]
         )
         payload = json.dumps(entry.alert.body())
 
         def run() -> None:
-            rows = self.look()
-            take[-1][-1]["etag"] = rows[0].metadata["etag"]
+            seen = self.look()
+            take[-1][-1]["etag"] = seen[0].metadata["etag"]
             written = self.table.submit_transaction(take)
             self.call(payload)
             settle[1][-1]["etag"] = written[1]["etag"]
@@ -133,7 +133,7 @@ class Floor:
 
     def waiting(self, entry: Entry, delivery: Delivery, *, look: bool) -> Callable[[], None]:
         """Prepare one alert's way into the backlog; the result runs it: (query,) transaction."""
-        batch = self.batch([*ledger.insert(entry), ledger.insert_delivery(delivery)])
+        batch = self.batch([*rows.insert(entry), rows.insert_delivery(delivery)])
 
         def run() -> None:
             if look:

@@ -19,12 +19,12 @@ from bench.bare import Floor, accepted
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, Wire, fields, inside
 from dev.stack.stack import Stack
-from shared.ledger import ledger
+from shared.ledger import keys
 
 HOSTS, SENDERS = 4, 64
 THREADS = SENDERS // HOSTS
 _WAITS = 202
-_NOTHING = f"/api/deliveries/{ledger.delivery_id(0.0)}"  # lets a host ask the table, and write nothing
+_NOTHING = f"/api/deliveries/{keys.delivery_id(0.0)}"  # lets a host ask the table, and write nothing
 _ASKED = 20  # requests of each sender to the table, when all are at it
 _READY_SECONDS = 12.0  # until every process is up
 

@@ -15,9 +15,9 @@ from dev.simulator.judge import violations
 from dev.virtual import Defender, Faults, Host, World
 from shared.alerts.alert import Alert
 from shared.errors import Conflict
-from shared.ledger import ledger
+from shared.ledger import record, rows
 from shared.settings import Settings
-from shared.table.storage import Operation
+from shared.table.protocol import Operation
 
 WINDOW, MARGIN, LATENCY, CALLS = 60.0, 0.25, 1.0, 15
 _TABLE = (0.0025, 0.025)  # each way
@@ -89,8 +89,8 @@ def simulate(hosts: int, *, windows: int, seed: int = 1) -> Case:
     faults = Faults(table_delay=_TABLE, call_delay=(half, half), answer_delay=(half, half))
     for number in range(CALLS * (windows + 3)):
         alert, accepted = Alert.from_body(fields(number)), world.now + number * 0.001
-        entry = ledger.accept(alert, source="defender", delivery="bench", now=accepted)
-        world.table.commit(ledger.insert(entry))
+        entry = record.accept(alert, source="defender", delivery="bench", now=accepted)
+        world.table.commit(rows.insert(entry))
     fleet = [
         _CountingHost(world, faults, wall_error=world.random.uniform(-3600, 3600), arrive=defender)
         for _ in range(hosts)

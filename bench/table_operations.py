@@ -7,7 +7,7 @@ from statistics import median
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, fields
 from dev.virtual import ORIGIN, Defender, Faults, Host, World
-from shared.ledger import ledger
+from shared.ledger import keys
 from shared.settings import Settings
 from shared.webhook.gateway import Gateway
 
@@ -104,7 +104,7 @@ def tick(gateway: Gateway, world: World, end: float) -> None:
 
 def waiting(world: World) -> bool:
     """Say whether an alert waits in the table, for a slot or for a later attempt."""
-    return any(world.table.query(*area, limit=1) for area in ledger.WAITING)
+    return any(world.table.query(*area, limit=1) for area in keys.WAITING)
 
 
 def _post(gateway: Gateway, deliveries: Iterable[range], status: int) -> None:

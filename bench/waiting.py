@@ -35,7 +35,7 @@ def main(pairs: int) -> dict[str, list[float]]:
     gateway = app.gateway()
     table, policy = gateway.dispatcher.table, gateway.dispatcher.policy
     view = gateway.dispatcher.look().view
-    table.commit([window.take(slot, "bench", policy) for slot in view.slots])
+    table.commit([window.acquire(slot, "bench", policy) for slot in view.slots])
     full = gateway.dispatcher.look()
     floor = Floor.open()
     floor.fill(closed=policy.lease)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, TypeVar
 from shared import identity, log, settings
 from shared.clients.defender import Defender
 from shared.errors import SettingsError
-from shared.ledger import ledger
+from shared.ledger import record
 from shared.mapping import mappings as mapping
 from shared.operations.routes import Operator
 from shared.sending import window
 from shared.sending.dispatcher import Dispatch
 from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
-from shared.table import storage
+from shared.table import azure
 from shared.table.patience import PatientTable
 from shared.web.reply import Reply
 from shared.webhook.gateway import FAIL, Gateway
@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _T = TypeVar("_T")
+READERS = 8
+"""How many rows a host reads side by side."""
 
 
 class Threads:
-    """Calls run in threads of their own, so that they go on when their webhook has answered."""
+    """Calls run in threads of their own, so that they go on when their webhook has answered; reads, side by side."""
 
-    def __init__(self, most: int) -> None:
-        self._pool = concurrent.futures.ThreadPoolExecutor(most, thread_name_prefix="call")
+    def __init__(self, most: int, name: str = "call") -> None:
+        self._pool = concurrent.futures.ThreadPoolExecutor(most, thread_name_prefix=name)
 
     def submit(self, run: Callable[[], _T]) -> "Future[_T]":
         """Start something."""
@@ -74,7 +76,7 @@ def tokens(scope: str) -> identity.TokenSource:
     return identity.TokenSource(scope, environ=os.environ)
 
 
-def assemble(found: Settings, *, workers: int, rules: ledger.Rules | None = None) -> Gateway:
+def assemble(found: Settings, *, workers: int, rules: record.Rules | None = None) -> Gateway:
     """Put a gateway together. At most half of the worker threads may wait for Defender at once.
 
     `rules` replaces those of the settings: a rehearsal of failures cannot wait for minutes.
@@ -88,18 +90,18 @@ def assemble(found: Settings, *, workers: int, rules: ledger.Rules | None = None
     clocks = Clocks(time.monotonic, time.time, time.sleep)
     permits = max(1, workers // 2)
     chance = random.Random()  # noqa: S311 - spreads hosts, hides nothing
-    requests = storage.AzureTable(
+    requests = azure.AzureTable(
         found.storage,
         name=found.alerts_table,
         partition=found.rate_limit_scope,
         credential=functools.partial(identity.credential, os.environ, found.storage.client_id),
     )
-    table = PatientTable(requests, time.monotonic, time.sleep, chance)
+    table = PatientTable(requests, time.monotonic, time.sleep, chance, readers=Threads(READERS, "read"))
     outcomes = Outcomes(
         table=table,
         defender=Defender(found.defender_api_url, deadline=found.defender_timeout_seconds),
         policy=policy,
-        rules=rules or ledger.Rules(found.not_found_retry_minutes, found.give_up_hours),
+        rules=rules or record.Rules(found.not_found_retry_minutes, found.give_up_hours),
         clocks=clocks,
     )
     dispatcher = Dispatch(

@@ -6,6 +6,7 @@ WebhookError                    status  type
 ├── UnmappedError               422     unmapped           no event became an alert
 ├── FailedError                 422     failed             every alert of a delivery has ended, none was created
 ├── RequestError                400     bad-request        a query parameter is wrong
+├── Forbidden                   403     forbidden          the sender may not claim this source
 ├── NotFound                    404     not-found          nothing is known by this id
 │   └── NoOperation             404     no-operation       there is no such path below `operations/`
 ├── WrongMethod                 405     wrong-method       the path is right, the method is not
@@ -125,6 +126,14 @@ class RequestError(WebhookError):
     title = "The request is wrong"
 
 
+class Forbidden(WebhookError):
+    """The sender may not claim this source: `SENDERS` lists those that it may."""
+
+    status = 403
+    slug = "forbidden"
+    title = "The sender may not do this"
+
+
 class NotFound(WebhookError):
     """Nothing is known by this id."""
 
@@ -240,10 +249,12 @@ class Unreadable(WebhookError):
     slug = "unreadable"
     title = "A row of the table cannot be read"
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, column: str = "") -> None:
+        where = f", column {column!r}" if column else ""
         super().__init__(
-            f"The row {key[:80]!r} was not written by this app, or changed since: correct or remove it."
+            f"The row {key[:80]!r}{where} was not written by this app, or changed since: correct or remove it."
         )
+        self.key, self.column = key, column
 
 
 class SettingsError(WebhookError):

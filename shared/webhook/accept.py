@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 from shared import log
 from shared.alerts.alert import FIELDS
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
-from shared.ledger import ledger
-from shared.ledger.ledger import Delivery, Entry
-from shared.table.storage import MAX_OPERATIONS, Operation
+from shared.ledger import aside, keys, known, record, rows
+from shared.ledger.record import Delivery, Entry
+from shared.table.protocol import MAX_OPERATIONS, Operation
 from shared.web import delivery
 from shared.web.delivery import Told
 
@@ -77,12 +77,12 @@ class Acceptance:
     full: KnownFull
     inline: float
 
-    def accept(self, outcome: "Outcome", origin: str) -> "Reply":
-        """Store a delivery, send what the window allows, and answer. Raise `TableError` that says what is stored."""
+    def accept(self, outcome: "Outcome", origin: str, sender: str) -> "Reply":
+        """Store a delivery of a sender, send what the window allows, and answer. Raise `TableError` that says more."""
         now = self.dispatcher.table.now()
-        delivery_id = ledger.delivery_id(now)
+        delivery_id = keys.delivery_id(now)
         asked: dict[str, Entry] = {}
-        for entry in (_entry(mapped, outcome, delivery_id, now) for mapped in outcome.alerts):
+        for entry in (_entry(mapped, outcome, delivery_id, now, sender) for mapped in outcome.alerts):
             first = asked.setdefault(entry.alert.id, entry)
             notes = dict.fromkeys((*first.notes, *_differences(entry, first)))
             asked[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
@@ -92,6 +92,7 @@ class Acceptance:
             accepted=now,
             alerts=tuple(asked),
             refused=delivery.refusals(outcome.refused),
+            sender=sender,
         )
         look = self.full.at(now)
         told: list[Told] | None = None
@@ -141,7 +142,7 @@ class Acceptance:
                     look.view,
                     slot,
                     entry,
-                    lambda held: [*ledger.insert(held), ledger.insert_delivery(accepted)],
+                    lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
             except Conflict:
                 if self._known([entry.alert.id]):
@@ -155,19 +156,19 @@ class Acceptance:
     def _store(self, accepted: Delivery, asked: Mapping[str, Entry]) -> tuple[list[Told], Delivery]:
         """Commit a delivery and its alerts as waiting; what is known already is reported as it stands."""
         new = dict(asked)
-        known: dict[str, Entry] = {}
+        duplicates: dict[str, Entry] = {}
         done: set[str] = set()
         for _ in range(_TRIES * len(asked) + 1):
             batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
-            operations: list[Operation] = [operation for entry in batch for operation in ledger.insert(entry)]
+            operations: list[Operation] = [operation for entry in batch for operation in rows.insert(entry)]
             if last:
-                notes = {alert: _differences(asked[alert], entry) for alert, entry in known.items()}
-                accepted = dataclasses.replace(accepted, duplicates=tuple(known), notes=notes)
-                operations.append(ledger.insert_delivery(accepted))
+                notes = {alert: _differences(asked[alert], entry) for alert, entry in duplicates.items()}
+                accepted = dataclasses.replace(accepted, duplicates=tuple(duplicates), notes=notes)
+                operations.append(rows.insert_delivery(accepted))
             else:  # nobody knows it by its id, but its alerts are purged with it, should the rest never come
                 ids = tuple(entry.alert.id for entry in batch)
-                part = dataclasses.replace(accepted, id=ledger.delivery_id(accepted.accepted), alerts=ids)
-                operations.append(ledger.insert_delivery(dataclasses.replace(part, refused=())))
+                part = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted), alerts=ids)
+                operations.append(rows.insert_delivery(dataclasses.replace(part, refused=())))
             try:
                 found = self._commit(operations, batch)
             except TableError as error:
@@ -179,10 +180,10 @@ class Acceptance:
                 if last:
                     break
                 continue
-            known |= found
+            duplicates |= found
             new = {alert: entry for alert, entry in new.items() if alert not in found}
             if not found:  # the delivery's own row is there: a take of ours landed after all
-                accepted = dataclasses.replace(accepted, id=ledger.delivery_id(accepted.accepted))
+                accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
         else:
             busy = Busy("Others keep changing these alerts at the same moment; send the same again.")
             if done:
@@ -191,8 +192,8 @@ class Acceptance:
         for entry in new.values():
             log.step("accepted", entry=entry)
         told = [
-            Told(known[alert], duplicate=True, notes=accepted.notes[alert])
-            if alert in known
+            Told(duplicates[alert], duplicate=True, notes=accepted.notes[alert])
+            if alert in duplicates
             else Told(new[alert])
             for alert in accepted.alerts
         ]
@@ -208,12 +209,15 @@ class Acceptance:
 
     def _known(self, alerts: Sequence[str]) -> dict[str, Entry]:
         """Return those of some alerts, by id, that the table knows, after a conflict."""
+        table = self.dispatcher.table
         try:
-            return entries(self.dispatcher, alerts)
+            found = known.find(table, alerts)
+            aside.move(table, [row for row, _ in found.unreadable.values()])  # so that they are accepted anew
         except TableError as error:  # they may be there from this POST, or from another
             raise WriteUnknown(
                 f"{error.detail} Whether these alerts are stored is not known: send the same again."
             ) from error
+        return found.entries
 
     def _send(self, told: list[Told], look: "Look", token: str) -> "tuple[list[Told], Look]":
         """Send what the window allows, most urgent first, whosever it is.
@@ -238,21 +242,11 @@ class Acceptance:
             if look.whole and len(look.waiting) < len(new):  # what waits no more was taken by a dispatcher
                 new -= {sending.entry.alert.id for sending in flights.values()}
                 waiting = {waiting.entry.alert.id for waiting in look.waiting}
-                taken = entries(self.dispatcher, sorted(new - waiting))
+                taken = known.find(self.dispatcher.table, sorted(new - waiting)).entries
         except (TableError, Unreadable) as error:
             log.problem("accepted, not sent yet", error)
         sent = taken | self._wait(flights)
         return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
-
-
-def entries(dispatcher: "Dispatch", alerts: Sequence[str]) -> dict[str, Entry]:
-    """Return those of some alerts, by id, that the table knows."""
-    found = {}
-    for alert in alerts:
-        key = ledger.alert_key(alert)
-        for row in dispatcher.table.query(key, key + "\0", limit=1):
-            found[alert] = ledger.read(row)
-    return found
 
 
 def _half(done: int, asked: int) -> HalfAccepted:
@@ -262,14 +256,15 @@ def _half(done: int, asked: int) -> HalfAccepted:
     )
 
 
-def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float) -> Entry:
-    return ledger.accept(
+def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float, sender: str) -> Entry:
+    return record.accept(
         mapped.alert,
         source=outcome.source or "",
         delivery=delivery_id,
         now=now,
         notes=mapped.notes,
         truncated=mapped.time_truncated,
+        sender=sender,
     )
 
 
@@ -278,8 +273,8 @@ def _batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
     batch: list[Entry] = []
     size = operations = 0
     for entry in entries:
-        written = ledger.insert(entry)
-        size += ledger.size(written)
+        written = rows.insert(entry)
+        size += rows.size(written)
         operations += len(written)
         if batch and (operations >= MAX_OPERATIONS or size > _TRANSACTION_BYTES):
             return batch, False
