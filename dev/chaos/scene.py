@@ -52,7 +52,6 @@ def opened(*, window: float, deadline: float) -> Iterator["Scene"]:
         for part in ("--client-id", client)
     ]
     with (
-        contextlib.ExitStack() as cleanup,
         tempfile.TemporaryDirectory(prefix="chaos-") as folder,
         Azurite(Path(folder)) as azurite,
         Stack(
@@ -66,8 +65,9 @@ def opened(*, window: float, deadline: float) -> Iterator["Scene"]:
         ) as stack,
         contextlib.closing(_table(azurite)) as table,
         contextlib.closing(Senders(stack)) as senders,
+        contextlib.ExitStack() as proxies,
     ):
-        yield Scene(stack, table, senders, iter(clients), window, cleanup)
+        yield Scene(stack, table, senders, iter(clients), window, proxies)
 
 
 def _table(azurite: Azurite) -> AzureTable:
@@ -93,7 +93,7 @@ class Scene:
     senders: Senders
     clients: Iterator[str]
     window: float
-    cleanup: contextlib.ExitStack
+    proxies: contextlib.ExitStack
     cases: list[Case] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _dice: random.Random = field(default_factory=lambda: random.Random(0))
@@ -102,7 +102,7 @@ class Scene:
 
     def proxy(self, *, seconds: float = 5.0) -> Proxy:
         """Put a proxy before the table, for the hosts that are told so."""
-        return self.cleanup.enter_context(Proxy(self.stack.azurite.port, seconds=seconds))
+        return self.proxies.enter_context(Proxy(self.stack.azurite.port, seconds=seconds))
 
     @contextlib.contextmanager
     def striking(
