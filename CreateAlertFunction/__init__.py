@@ -2,8 +2,9 @@
 
 import azure.functions as func
 
-from shared import app
-from shared.web import reply
+from shared import app, senders
+from shared.web import parameters, reply
+from shared.web.response import azure_response
 
 
 def main(req: func.HttpRequest) -> func.HttpResponse:
@@ -11,14 +12,16 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
     if req.method == "OPTIONS":
         answer = reply.handshake(req.headers.get("WebHook-Request-Origin"))
     else:
-        answer = reply.guarded(
-            lambda: app.gateway().receive(
-                req.get_body(),
-                req.params,
-                reply.origin(req.url),
-                content_encoding=req.headers.get("Content-Encoding", ""),
-            )
-        )
-    return func.HttpResponse(
-        answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type
+        answer = reply.guarded(lambda: _receive(req))
+    return azure_response(answer)
+
+
+def _receive(req: func.HttpRequest) -> reply.Reply:
+    asked = parameters.given(req.url)  # the host leaves out what is empty, and `?dryRun` is
+    return app.gateway().receive(
+        req.get_body(),
+        asked,
+        reply.origin(req.url),
+        content_encoding=req.headers.get("Content-Encoding", ""),
+        sender=senders.fingerprint(req.headers, asked),
     )

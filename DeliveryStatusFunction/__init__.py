@@ -4,12 +4,11 @@ import azure.functions as func
 
 from shared import app
 from shared.web import reply
+from shared.web.response import azure_response
 
 
 def main(req: func.HttpRequest) -> func.HttpResponse:
     """Answer 202 until all alerts of the delivery have ended, then what the POST would have said."""
     delivery = req.route_params.get("id", "")
     answer = reply.guarded(lambda: app.gateway().status(delivery, reply.origin(req.url)))
-    return func.HttpResponse(
-        answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type
-    )
+    return azure_response(answer)

@@ -4,6 +4,7 @@ import azure.functions as func
 
 from shared import settings
 from shared.web import openapi, reply
+from shared.web.response import azure_response
 
 
 def main(req: func.HttpRequest) -> func.HttpResponse:
@@ -11,6 +12,4 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
     answer = reply.guarded(
         lambda: openapi.answer(settings.current().public_base_url or reply.origin(req.url))
     )
-    return func.HttpResponse(
-        answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type
-    )
+    return azure_response(answer)

@@ -5,6 +5,7 @@ import azure.functions as func
 from shared import app
 from shared.operations import routes
 from shared.web import reply
+from shared.web.response import azure_response
 
 
 def main(req: func.HttpRequest) -> func.HttpResponse:
@@ -13,6 +14,4 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
     # The URL, not `req.params`: an empty parameter does not arrive there, and `discard?source=a&title=` would
     # be `discard?source=a`.
     answer = reply.guarded(lambda: routes.handle(app.operator(), req.method, path, req.url))
-    return func.HttpResponse(
-        answer.body, status_code=answer.status, headers=dict(answer.headers), mimetype=answer.content_type
-    )
+    return azure_response(answer)

@@ -15,12 +15,13 @@ from azure.core import MatchConditions
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient
 
+from shared import app, settings
 from shared.alerts.alert import Alert
-from shared.clients.defender import Answer
-from shared.ledger import ledger
-from shared.ledger.ledger import Delivery, Entry
+from shared.clients.answer import Answer
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Delivery, Entry
 from shared.sending import window
-from shared.table.storage import Delete, Insert, Operation, Replace, Value
+from shared.table.protocol import Delete, Insert, Operation, Replace, Value
 
 MARK = "0123456789abcdef"
 _LOOK_ROWS = 2 * 15 + 1
@@ -30,8 +31,8 @@ _CONNECTIONS = 64
 def accepted(fields: Mapping[str, str], now: float) -> tuple[Entry, Delivery]:
     """Return the entry and the delivery that the app would make of one alert of eight fields."""
     alert = Alert.from_body(fields)
-    delivery = ledger.delivery_id(now)
-    entry = ledger.accept(alert, source="defender", delivery=delivery, now=now)
+    delivery = keys.delivery_id(now)
+    entry = record.accept(alert, source="defender", delivery=delivery, now=now)
     return entry, Delivery(delivery, "defender", now, (alert.id,))
 
 
@@ -47,18 +48,21 @@ class Floor:
     policy: window.Policy
 
     @classmethod
-    def open(
-        cls, connection: str, name: str, *, url: str, token: str, partition: str, policy: window.Policy
-    ) -> "Floor":
-        """Open it as lean as the SDKs allow: no retries, nothing looked up in the environment."""
+    def open(cls) -> "Floor":
+        """Open what this process's settings name, as lean as the SDKs allow: without retries and look-ups."""
+        found, dispatcher = settings.current(), app.gateway().dispatcher
+        dispatcher.look()  # makes the table
         transport = RequestsTransport()
         transport.open()
         for adapter in transport.session.adapters.values():  # a connection for each thread of a burst
             adapter.init_poolmanager(_CONNECTIONS, _CONNECTIONS)
-        table = TableClient.from_connection_string(connection, name, transport=transport, retry_total=0)
+        table = TableClient.from_connection_string(
+            found.storage.connection_string or "", found.alerts_table, transport=transport, retry_total=0
+        )
         session = requests.Session()
         session.trust_env = False
-        return cls(table, session, f"{url}/api/alerts/CreateAlertByReference", token, partition, policy)
+        url = f"{found.defender_api_url}/api/alerts/CreateAlertByReference"
+        return cls(table, session, url, dispatcher.token(), "floor", dispatcher.policy)
 
     def close(self) -> None:
         """Close the connections."""
@@ -67,7 +71,7 @@ class Floor:
 
     def look(self) -> list[Any]:
         """Query the window and the head of the backlog: the same filter, the same page."""
-        start, end = window.FIRST_KEY, ledger.TODO_END
+        start, end = window.FIRST_KEY, keys.TODO_END
         found = self.table.query_entities(
             f"PartitionKey eq '{self.partition}' and RowKey ge '{start}' and RowKey lt '{end}'",
             results_per_page=_LOOK_ROWS,
@@ -84,7 +88,7 @@ class Floor:
         """Return operations in the SDK's form."""
         return [self._entry(operation) for operation in operations]
 
-    def call(self, payload: bytes) -> dict[str, Any]:
+    def call(self, payload: str) -> dict[str, Any]:
         """Post one alert to Defender; return its alert object."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         answered = self.session.post(self.url, data=payload, headers=headers, timeout=30)
@@ -97,28 +101,28 @@ class Floor:
 
         `created` is an alert object of Defender's, for an outcome of the size that ours writes.
         """
-        held = ledger.take(entry, MARK, now=entry.accepted, lease=self.policy.lease)
+        held = record.take(entry, MARK, now=entry.accepted, lease=self.policy.lease)
         answer = Answer("created", 200, created, False, None, None, True, True, 0.01)
-        ended = ledger.settle(held, answer, now=entry.accepted, rules=ledger.Rules())
+        ended = record.settle(held, answer, now=entry.accepted, rules=record.Rules())
         slot = f"{window.FIRST_KEY}00"
         take = self.batch(
             [
-                *ledger.insert(held),
-                ledger.insert_delivery(delivery),
+                *rows.insert(held),
+                rows.insert_delivery(delivery),
                 Replace(slot, {"closed": self.policy.lease, "attempt": MARK}, "?"),
             ]
         )
         settle = self.batch(
             [
-                *ledger.move(held, ended, waiting="?"),
+                *rows.move(held, ended, waiting="?"),
                 Replace(slot, {"closed": self.policy.rest, "attempt": MARK}, "?"),
             ]
         )
-        payload = json.dumps(entry.alert.body()).encode()
+        payload = json.dumps(entry.alert.body())
 
         def run() -> None:
-            rows = self.look()
-            take[-1][-1]["etag"] = rows[0].metadata["etag"]
+            seen = self.look()
+            take[-1][-1]["etag"] = seen[0].metadata["etag"]
             written = self.table.submit_transaction(take)
             self.call(payload)
             settle[1][-1]["etag"] = written[1]["etag"]
@@ -129,7 +133,7 @@ class Floor:
 
     def waiting(self, entry: Entry, delivery: Delivery, *, look: bool) -> Callable[[], None]:
         """Prepare one alert's way into the backlog; the result runs it: (query,) transaction."""
-        batch = self.batch([*ledger.insert(entry), ledger.insert_delivery(delivery)])
+        batch = self.batch([*rows.insert(entry), rows.insert_delivery(delivery)])
 
         def run() -> None:
             if look:

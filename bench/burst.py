@@ -4,7 +4,6 @@ The floor commits the same transactions bare, from 4 processes of 16 threads eac
 between: so what the local host costs counts against us.
 """
 
-import http.client
 import json
 import sys
 import threading
@@ -13,17 +12,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
-from urllib.parse import urlsplit
 
+from azure.data.tables import TableClient
+
+from bench.bare import Floor, accepted
 from bench.figure import Figure, Goal, Report
-from bench.ground import BenchError, Form, inside
-from dev import samples
+from bench.ground import BenchError, Form, Wire, fields, inside
 from dev.stack.stack import Stack
-from shared.ledger import ledger
+from shared.ledger import keys
 
 HOSTS, SENDERS = 4, 64
 THREADS = SENDERS // HOSTS
 _WAITS = 202
+_NOTHING = f"/api/deliveries/{keys.delivery_id(0.0)}"  # lets a host ask the table, and write nothing
 _ASKED = 20  # requests of each sender to the table, when all are at it
 _READY_SECONDS = 12.0  # until every process is up
 
@@ -70,8 +71,7 @@ class Burst:
 def _burst(deliveries: int) -> Burst:
     settings = {"PYTHON_THREADPOOL_THREAD_COUNT": str(THREADS)}
     with Stack(hosts=HOSTS, window=3600.0, settings=settings) as stack:
-        _fill(stack)
-        key = stack.keys["default"]
+        stack.post([fields(number) for number in range(15)]).raise_for_status()  # the window is full
         turns, began = [threading.Event() for _ in range(SENDERS + 1)], threading.Barrier(SENDERS)
         turns[0].set()
         numbers = iter(range(deliveries))
@@ -79,19 +79,18 @@ def _burst(deliveries: int) -> Burst:
         answers: list[int] = []
 
         def send(sender: int) -> None:
-            address = urlsplit(stack.hosts[sender % HOSTS].url).netloc
-            wire = http.client.HTTPConnection(address, timeout=120)
+            wire = Wire(stack.hosts[sender % HOSTS], stack.keys["default"])
             # Connections first, one more at a time, as the floor has its: a busy Node accepts few a second.
             turns[sender].wait()
-            _post(wire, key, _body(sender, "warm-up"))
+            wire.post(fields(sender, "warm-up"))
             turns[sender + 1].set()
             while not turns[SENDERS].is_set():
-                _ask(wire)
+                wire.get(_NOTHING)
             for _ in range(_ASKED):
-                _ask(wire)
+                wire.get(_NOTHING)
             began.wait()
             start = time.monotonic()
-            answers.extend(_post(wire, key, _body(number, "burst")) for number in _shared(numbers))
+            answers.extend(wire.post(fields(number, "burst")) for number in _shared(numbers))
             spans.append((start, time.monotonic()))
             wire.close()
 
@@ -107,7 +106,6 @@ def _burst(deliveries: int) -> Burst:
 def _floor(deliveries: int) -> float:
     """Return transactions a second from as many processes and threads, bare."""
     with Stack(hosts=0, window=3600.0) as stack, ThreadPoolExecutor(HOSTS) as pool:
-        inside(__name__, "table", "0", "0", settings=stack.settings)
         at = time.monotonic() + _READY_SECONDS  # all begin together
         spans = pool.map(
             lambda number: inside(
@@ -119,40 +117,13 @@ def _floor(deliveries: int) -> float:
     return deliveries / (max(ends) - at)
 
 
-def _post(wire: http.client.HTTPConnection, key: str, body: bytes) -> int:
-    headers = {"content-type": "application/json", "x-functions-key": key}
-    wire.request("POST", "/api/alerts", body, headers)
-    answer = wire.getresponse()
-    answer.read()
-    return answer.status
-
-
-def _ask(wire: http.client.HTTPConnection) -> None:
-    """Let the host ask the table for something, and write nothing."""
-    wire.request("GET", f"/api/deliveries/{ledger.delivery_id(0.0)}")
-    wire.getresponse().read()
-
-
 def _shared(numbers: Iterator[int]) -> Iterator[int]:
     while (number := next(numbers, None)) is not None:
         yield number
 
 
-def _body(number: int, side: str) -> bytes:
-    of = samples.event(number, device=f"{side}-{number}.contoso.example")
-    return json.dumps(samples.eight_fields(of, "Encoded PowerShell")).encode()
-
-
-def _fill(stack: Stack) -> None:
-    """Use the window up, so that everything that follows waits."""
-    full = [samples.eight_fields(samples.event(number), "Encoded PowerShell") for number in range(15)]
-    stack.post(full).raise_for_status()
-
-
 def _written(stack: Stack) -> int:
     """Return how many alerts of the burst the table holds."""
-    from azure.data.tables import TableClient  # noqa: PLC0415 - here only
-
     expected = "Encoded PowerShell, on burst-"
     connection = stack.settings["AzureWebJobsStorage"]
     with TableClient.from_connection_string(connection, "DefenderAlerts") as table:
@@ -162,23 +133,9 @@ def _written(stack: Stack) -> int:
 
 def main(partition: str, transactions: int, at: float) -> float:
     """Commit so many transactions bare from 16 threads, beginning at a time; return when the last had ended."""
-    from bench.bare import Floor, accepted  # noqa: PLC0415 - in this process only
-    from shared import app, settings  # noqa: PLC0415 - as above
-
-    found = settings.current()
-    if not transactions:
-        app.gateway().dispatcher.look()  # makes the table
-        return 0.0
-    floor = Floor.open(
-        found.storage.connection_string or "",
-        found.alerts_table,
-        url=found.defender_api_url,
-        token="none",  # noqa: S106 - nothing is called
-        partition="floor",
-        policy=app.gateway().dispatcher.policy,
-    )
+    floor = Floor.open()
     runs = [
-        floor.waiting(*accepted(json.loads(_body(number, partition)), time.time()), look=False)
+        floor.waiting(*accepted(fields(number, partition), time.time()), look=False)
         for number in range(transactions + THREADS)
     ]
     work = iter(range(THREADS, len(runs)))

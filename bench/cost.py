@@ -20,9 +20,9 @@ from dataclasses import dataclass, fields, replace
 from typing import TextIO
 
 from bench.ground import BenchError
-from bench.table_operations import created
-from dev import samples
-from dev.virtual import EPOCH, ORIGIN, Faults, Host, World
+from bench.ground import fields as alert
+from bench.table_operations import waiting
+from dev.virtual import EPOCH, ORIGIN, Defender, Faults, Host, World
 from shared.settings import Settings
 from shared.web.reply import Reply
 
@@ -136,7 +136,7 @@ class _Story:
         self.end = EPOCH + load.hours * 3600
         half, table = inputs.defender_seconds / 2, inputs.table_seconds
         faults = Faults(table_delay=(table, table), call_delay=(half, half), answer_delay=(half, half))
-        self.hosts = [Host(self.world, faults, arrive=created) for _ in ("webhook", "timer")]
+        self.hosts = [Host(self.world, faults, arrive=Defender(self.world)) for _ in ("webhook", "timer")]
         self.webhook, self.timer = (host.gateway(Settings()) for host in self.hosts)
 
     def run(self) -> None:
@@ -162,8 +162,7 @@ class _Story:
             self.found.alerts += 1
 
     def _post(self, number: int) -> None:
-        event = samples.event(number)
-        body = json.dumps(samples.eight_fields(event, "Encoded PowerShell", "High")).encode()
+        body = json.dumps(alert(number, severity="High")).encode()
         self.found.webhook += 1
         reply = self._asked(lambda: self.webhook.receive(body, {}, ORIGIN))
         self.found.waited += reply.status == _ACCEPTED
@@ -186,18 +185,14 @@ class _Story:
         return reply
 
     def _tick(self) -> None:
-        while self.world.now < self.end or self._waiting():
+        # The last ones are still to be sent; a load that piles up is not waited for.
+        patience = self.end + _PATIENCE_SECONDS
+        while self.world.now < self.end or (waiting(self.world) and self.world.now < patience):
             began = self.world.now
             self.timer.dispatch()
             self.found.timer += 1
             self.found.timer_seconds += self._billed(began)
             self.world.sleep(_TIMER_SECONDS - (self.world.now - EPOCH) % _TIMER_SECONDS)
-
-    def _waiting(self) -> bool:
-        """Tell whether the last ones are still to be sent; a load that piles up is not waited for."""
-        table = self.world.table
-        left = table.query("later-", "later.", limit=1) or table.query("todo-", "todo.", limit=1)
-        return bool(left) and self.world.now < self.end + _PATIENCE_SECONDS
 
     def _billed(self, began: float) -> float:
         """Return the seconds that an execution until now is billed for."""

@@ -88,27 +88,12 @@ def of_runs(runs: Sequence[Sequence[float]], part: float) -> float:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Return the figures as aligned text: figure, floor, ours, ratio, goal, met or not, note."""
-    head = ("figure", "floor", "ours", "ratio", "goal", "", "")
-    lines: list[tuple[str, ...]] = [head, *(_cells(figure) for figure in figures)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column in _NUMBERS else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
-
-
-_NUMBERS = (1, 2, 3)
-
-
-def markdown(figures: Sequence[Figure]) -> str:
-    """Return the same table in Markdown."""
-    rows: list[tuple[str, ...]] = [("figure", "floor", "ours", "ratio", "goal", "met", "note"), ("---",) * 7]
-    rows += [_cells(figure) for figure in figures]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
+    """Return the figures in Markdown, aligned but for the notes at the end."""
+    head = ("figure", "floor", "ours", "ratio", "goal", "met", "note")
+    rows = [tuple(cell.replace("|", "/") for cell in _cells(figure)) for figure in figures]
+    widths = [max(map(len, column)) for column in zip(head[:-1], *(row[:-1] for row in rows), strict=True)]
+    lines = [head, [*("-" * width for width in widths), "----"], *rows]
+    return "\n".join(f"| {' | '.join([*map(str.ljust, line, widths), line[-1]])} |" for line in lines)
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:

@@ -3,16 +3,12 @@
 Counted is the process's own memory (`RssAnon` of Linux) of a real local host, while eight senders post to it.
 """
 
-import http.client
-import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from bench.figure import Figure, Goal, Report, skipped
-from bench.ground import BenchError, Form
-from dev import samples
+from bench.ground import BenchError, Form, Wire, fields
 from dev.stack.stack import Stack
 
 SENDERS = 8
@@ -51,19 +47,11 @@ def resident(status: str) -> int:
 
 
 def _post(stack: Stack, numbers: range) -> None:
-    address = urlsplit(stack.hosts[0].url).netloc
-    headers = {"content-type": "application/json", "x-functions-key": stack.keys["default"]}
-
     def send(part: range) -> None:
-        wire = http.client.HTTPConnection(address, timeout=120)
+        wire = Wire(stack.hosts[0], stack.keys["default"])
         for number in part:
-            of = samples.event(number, device=f"memory-{number}.contoso.example")
-            body = json.dumps(samples.eight_fields(of, "Encoded PowerShell"))
-            wire.request("POST", "/api/alerts", body, headers)
-            answer = wire.getresponse()
-            said = answer.read()
-            if answer.status not in (200, 202):
-                raise BenchError(f"not accepted: {answer.status} {said!r}")
+            if (status := wire.post(fields(number, "memory"))) not in (200, 202):
+                raise BenchError(f"not accepted: {status}")
         wire.close()
 
     with ThreadPoolExecutor(SENDERS) as pool:

@@ -9,12 +9,10 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from bench.figure import Figure, Goal, Report
-from bench.ground import BenchError, Form
+from bench.ground import BenchError, Form, fields
 from bench.plot import Line, Plot
-from dev import samples
 from dev.simulator.judge import violations
 from dev.stack.stack import Stack
 
@@ -87,7 +85,7 @@ def measure(form: Form) -> Report:
             note=f"{sum(len(case.arrivals) for case in cases)} calls",
         )
     )
-    return Report(tuple(figures), {"window": window, "cases": _data(cases)}, _plots(cases, window))
+    return Report(tuple(figures), {"window": window, "cases": cases}, _plots(cases, window))
 
 
 def _run(latency: float, hosts: int, window: float, windows: int, *, delay: float) -> Case:
@@ -100,10 +98,7 @@ def run(stack: Stack, latency: float, windows: int) -> Case:
     """Post more than can be sent, let every host dispatch, and wait for so many windows after the first."""
     expected = CALLS * (windows + 1)
     window = float(stack.settings["RATE_LIMIT_WINDOW_SECONDS"])
-    alerts = [
-        samples.eight_fields(samples.event(number), "Encoded PowerShell")
-        for number in range(expected + CALLS)
-    ]
+    alerts = [fields(number) for number in range(expected + CALLS)]
     for start in range(0, len(alerts), 100):
         stack.post(alerts[start : start + 100]).raise_for_status()
     for host in stack.hosts:
@@ -122,10 +117,6 @@ def run(stack: Stack, latency: float, windows: int) -> Case:
         sum(arrival["status"] == 429 for arrival in log),  # noqa: PLR2004 - HTTP
         tuple(at - arrivals[0] for at in arrivals[:expected]),
     )
-
-
-def _data(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    return [{name: getattr(case, name) for name in Case.__slots__} for case in cases]
 
 
 def _plots(cases: Sequence[Case], window: float) -> dict[str, Plot]:

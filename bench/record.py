@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.figure import Figure, Goal, Report, markdown
+from bench.figure import Figure, Goal, Report, table
 from bench.plot import draw
 from dev import setup
 
@@ -50,7 +50,7 @@ def write(name: str, report: Report, found: Mapping[str, Any], folder: Path = FO
         "figures": [asdict(figure) for figure in report.figures],
         "data": report.data,
     }
-    (folder / f"{name}.json").write_text(json.dumps(document, default=list) + "\n", "utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(document, default=asdict) + "\n", "utf-8")
     for title, plot in report.plots.items():
         (folder / f"{title}.svg").write_text(draw(plot, described(found, at)), "utf-8")
 
@@ -67,11 +67,11 @@ def write_table(names: list[str], folder: Path = FOLDER) -> None:
         document = json.loads(path.read_text("utf-8"))
         line = described(document["machine"], document["measured"])
         if line != said and figures:
-            parts.append(f"{said}\n\n{markdown(figures)}\n")
+            parts.append(f"{said}\n\n{table(figures)}\n")
             figures = []
         said = line
         figures += [read(figure) for figure in document["figures"]]
-    parts.append(f"{said}\n\n{markdown(figures)}\n")
+    parts.append(f"{said}\n\n{table(figures)}\n")
     (folder / "results.md").write_text("\n".join(parts), "utf-8")
 
 

@@ -18,13 +18,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from bench.figure import Figure, Goal, Report, skipped
-from bench.ground import Form
+from bench.ground import Form, fields
 from bench.quota import CALLS, Case, run, use
-from dev import samples
 from dev.stack.azurite import any_port
 from dev.stack.child import Child, python
 from dev.stack.stack import Stack
+from shared.identity import TokenSource
 
 PROCESSES = 8
 _DEFENDER = ("--transit", "0,1", "--latency", "0.1")
@@ -114,10 +116,6 @@ def _theirs(window: float, windows: int) -> list[dict[str, Any]]:
 
 def main(number: str, environ: Mapping[str, str]) -> None:
     """Send alerts for ever, as fast as `limits` lets one of eight processes."""
-    import requests  # noqa: PLC0415 - in this process only
-
-    from shared.identity import TokenSource  # noqa: PLC0415 - as above
-
     # By name, because the checks of types and style run where this is not installed.
     limits: Any = importlib.import_module("limits")
     storage = limits.storage.storage_from_string(environ["REDIS"])
@@ -135,8 +133,7 @@ def main(number: str, environ: Mapping[str, str]) -> None:
                 time.sleep(max(0.01, reset - time.time()))
                 continue
             sent += 1
-            of = samples.event(sent, device=f"rival-{number}-{sent}.contoso.example")
-            answer = session.post(url, json=samples.eight_fields(of, "Encoded PowerShell"), headers=headers)
+            answer = session.post(url, json=fields(sent, f"rival-{number}"), headers=headers)
             if answer.status_code == _TOO_MANY:
                 time.sleep(float(answer.headers["Retry-After"]))
 

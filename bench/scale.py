@@ -4,28 +4,24 @@ Every host's timer ticks on its own, although the platform runs a timer once for
 worst case of many that want the same slots. Defender takes 1 s, the table answers within 5 to 50 ms.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bench.figure import Figure, Goal, Report
-from bench.ground import Form
+from bench.ground import Form, fields
 from bench.plot import Line, Plot
 from bench.quota import bound, use
-from bench.table_operations import created
-from dev import samples
+from bench.table_operations import tick
 from dev.simulator.judge import violations
-from dev.virtual import Faults, Host, World
+from dev.virtual import Defender, Faults, Host, World
 from shared.alerts.alert import Alert
-from shared.clients.defender import Answer
 from shared.errors import Conflict
-from shared.ledger import ledger
+from shared.ledger import record, rows
 from shared.settings import Settings
-from shared.table.storage import Operation
+from shared.table.protocol import Operation
 
 WINDOW, MARGIN, LATENCY, CALLS = 60.0, 0.25, 1.0, 15
 _TABLE = (0.0025, 0.025)  # each way
-_TICK = 30.0
 
 
 @dataclass
@@ -80,29 +76,21 @@ def measure(form: Form) -> Report:
             note=f"{cases[-1].operations_per_minute:,.0f} table operations a minute",
         ),
     )
-    return Report(figures, {"cases": [_data(case) for case in cases]}, _plots(cases))
+    return Report(figures, {"cases": cases}, _plots(cases))
 
 
 def simulate(hosts: int, *, windows: int, seed: int = 1) -> Case:
     """Run so many hosts until the backlog has been sent for so many windows after the first."""
     world = World(seed)
-    arrivals: list[float] = []
+    defender = Defender(world)
     half = LATENCY / 2
-
-    def arrive(body: Mapping[str, str]) -> Answer:
-        arrivals.append(world.now)
-        return created(body)
-
     faults = Faults(table_delay=_TABLE, call_delay=(half, half), answer_delay=(half, half))
-    alerts = CALLS * (windows + 3)
-    for number in range(alerts):
-        body = samples.eight_fields(samples.event(number), "Encoded PowerShell")
-        entry = ledger.accept(
-            Alert.from_body(body), source="defender", delivery="bench", now=world.now + number * 0.001
-        )
-        world.table.commit(ledger.insert(entry))
+    for number in range(CALLS * (windows + 3)):
+        alert, accepted = Alert.from_body(fields(number)), world.now + number * 0.001
+        entry = record.accept(alert, source="defender", delivery="bench", now=accepted)
+        world.table.commit(rows.insert(entry))
     fleet = [
-        _CountingHost(world, faults, wall_error=world.random.uniform(-3600, 3600), arrive=arrive)
+        _CountingHost(world, faults, wall_error=world.random.uniform(-3600, 3600), arrive=defender)
         for _ in range(hosts)
     ]
     end = world.now + (windows + 1) * (WINDOW + MARGIN + LATENCY)
@@ -110,6 +98,7 @@ def simulate(hosts: int, *, windows: int, seed: int = 1) -> Case:
         host.spawn(lambda host=host: _tick(host, end))  # type: ignore[misc]  # bound early on purpose
     began = world.now
     world.run(end - began)
+    arrivals = [arrival.at for arrival in defender.arrivals]
     counted = arrivals[: CALLS * (windows + 1)]
     minutes = (end - began) / 60
     return Case(
@@ -124,14 +113,7 @@ def simulate(hosts: int, *, windows: int, seed: int = 1) -> Case:
 def _tick(host: Host, end: float) -> None:
     gateway = host.gateway(Settings())
     host.world.sleep(host.world.random.uniform(0, 1.0))
-    while host.world.now < end:
-        due = host.world.now + _TICK
-        gateway.dispatch()
-        host.world.sleep(max(0.0, due - host.world.now))
-
-
-def _data(case: Case) -> dict[str, Any]:
-    return {name: getattr(case, name) for name in Case.__slots__}
+    tick(gateway, host.world, end)
 
 
 def _plots(cases: Sequence[Case]) -> dict[str, Plot]:

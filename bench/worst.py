@@ -6,6 +6,7 @@ What `adversary.py` finds comes here, under a name.
 import functools
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from bench.mapped import EVENTS
@@ -17,30 +18,14 @@ USUAL = "a hundred records"
 RECORD = samples.streaming_record(samples.event(1))
 ROW = RECORD["properties"]
 
-_NAMES = (
-    *(
-        "alerts",
-        "results",
-        "Results",
-        "records",
-        "events",
-        "value",
-        "data",
-        "rows",
-        "result",
-        "backlog",
-        "hits",
-    ),
-    *("entities", "evidence", "Entities", "samples", "items"),
-)
+_DATA = json.loads(Path(__file__).with_suffix(".json").read_bytes())
+"""Bodies of one part again and again, by name: how they start, the part, how they end; and names of lists."""
 _ANYTHING = '{"a": 1, "b": {"c": 2}},'
 
 
 def bodies() -> Mapping[str, Callable[[], str]]:
     """Return makers of bodies of at most a mebibyte."""
     row = json.dumps(ROW)
-    event = '{"DeviceId": "' + "a" * 40 + '", "ReportId": %d, "Timestamp": "2026-01-01T00:00:00Z"},'
-    pair = '{"key": "k%d", "value": "v"},'
     texts: dict[str, Callable[[], Any]] = {
         "JSON in strings": lambda: {"a": json.dumps({"b": json.dumps({"c": [row] * 200})})},
         "braces": lambda: {"message": "ReportId " + "{" * 900_000},
@@ -62,39 +47,14 @@ def bodies() -> Mapping[str, Callable[[], str]]:
     }
     return {
         **_shared(),
-        "empty arrays": _filled("[", "[],", "[]]"),
-        "empty objects": _filled('{"results": [', "{},", "{}]}"),
-        "numbers": _filled('{"a": [', "1,", "1]}"),
-        "numbers as keys": _counted('{"schema": 1, ', '"%d":1,', '"x": 1}'),
-        "one key again and again": _filled('{"DeviceId": 1,', '"":1,', '"x": 1}'),
-        "dotted keys": _counted('{"sid": 1, "result": {', '"a.b%d.c.d": 1,', '"x": 1}}'),
-        "nested as far as it goes": _filled("[", "[" * 60 + "]" * 60 + ",", "1]"),
-        "nested too far": _filled("", "[", ""),
-        "objects in objects": _filled("[", '{"a":' * 30 + "{}" + "}" * 30 + ",", "1]"),
-        "rows beside the keys": _counted(
-            '{"DeviceId": 1, "Timestamp": 2, ', '"%d": {"ReportId": 1},', '"x": 1}'
-        ),
-        "device ids": _counted('{"a": [', '{"x": {"DeviceId": "%040x"}},', "0]}"),
-        "events of one array": _counted('{"b": 1, "a": [', event, "0]}"),
-        "times of one event": _counted('{"ReportId": 1, "a": [', '{"Timestamp": 17%08d},', "0]}"),
-        "look-alikes": _filled(
-            '{"a": [', '{"time": 1, "AgentId": 2, "DeviceName": "x", "id": 3},', '0], "b": 1}'
-        ),
-        "key/value list": _counted('{"a": [', pair, '{"key": "ReportId", "value": 1}], "b": 1}'),
-        "rows of one number": _filled('{"columns": ["DeviceId"], "rows": [', "[1],", "[]]}"),
-        "a table": _filled('{"tables": [{"columns": ["DeviceId", "x"], "rows": [', '["a", "b"],', "[]]}]}"),
-        **{
-            f"columns and {name}": _filled(
-                f'{{"columns": ["DeviceId", "x"], "{name}": [', '["a", "b"],', "[]]}"
-            )
-            for name in ("rows", "values", "data")
-        },
+        **{name: _filled(*parts) for name, parts in _DATA["filled"].items()},
+        **{name: _counted(*parts) for name, parts in _DATA["counted"].items()},
         "many documents": lambda: "{}\n" * 10_000,
         "JSON encoded again and again": lambda: _encoded(row),
         **{name: lambda make=make: json.dumps(make()) for name, make in texts.items()},  # type: ignore[misc]  # bound early
         **{
             f"{name} of an unknown payload": _filled(f'{{"{name}": [', _ANYTHING, '{}], "x": 1}')
-            for name in _NAMES
+            for name in _DATA["names"]
         },
     }
 

@@ -4,13 +4,13 @@ import json
 import re
 import threading
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import Conflict, TableRefused
-from shared.table.storage import MAX_OPERATIONS, Delete, Insert, Merge, Operation, Replace, Row
+from shared.table.protocol import MAX_OPERATIONS, Delete, Insert, Operation, Replace, Row
 
 _NO_KEY = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 
@@ -31,11 +31,17 @@ class MemoryTable:
         """Return the time that stamps the rows."""
         return self.clock()
 
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
+    def get(self, key: str) -> Row | None:
+        """Return the row with this key, None where there is none."""
+        return self._rows.get(key)
+
+    def query(
+        self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False
+    ) -> list[Row]:
+        """Return the rows with `start <= key < end` in key order; see `shared.table.protocol.Table`."""
         del keys_only  # the values cost nothing here
         with self._lock:
-            keys = sorted(key for key in self._rows if start <= key < end)
+            keys = sorted(key for key in self._rows if start <= key < end and not (after and key == start))
             return [self._rows[key] for key in keys[:limit]]
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
@@ -52,9 +58,7 @@ class MemoryTable:
                     continue
                 self._writes += 1
                 etag = etags[operation.key] = str(self._writes)
-                kept = self._rows[operation.key].values if isinstance(operation, Merge) else {}
-                values = {**kept, **operation.values}
-                self._rows[operation.key] = Row(operation.key, values, etag, self.clock())
+                self._rows[operation.key] = Row(operation.key, dict(operation.values), etag, self.clock())
             return etags
 
     def _conflicts(self, operation: Operation) -> bool:
@@ -79,10 +83,19 @@ class StrictTable(MemoryTable):
     writes: int = 0
     _keys: list[str] = field(default_factory=list)
 
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
+    def get(self, key: str) -> Row | None:
+        """Return the row with this key, None where there is none."""
+        _check_filter(key)
+        return super().get(key)
+
+    def query(
+        self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False
+    ) -> list[Row]:
+        """Return the rows with `start <= key < end` in key order; see `shared.table.protocol.Table`."""
         del keys_only
-        first, last = bisect_left(self._keys, start), bisect_left(self._keys, end)
+        _check_filter(start, end)
+        first = (bisect_right if after else bisect_left)(self._keys, start)
+        last = bisect_left(self._keys, end)
         return [self._rows[key] for key in self._keys[first:last][:limit]]
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
@@ -108,6 +121,12 @@ class StrictTable(MemoryTable):
         self.largest = max(self.largest, size)
         self.writes += 1
         return etags
+
+
+def _check_filter(*keys: str) -> None:
+    """Raise where a filter holds what the service is not known to take."""
+    if any(_NO_KEY.search(key) for key in keys):
+        raise TableRefused(f"a filter of {keys!r}")
 
 
 def _check_entity(values: Mapping[str, Any]) -> int:

@@ -1,15 +1,17 @@
 """Payloads in the shapes that real senders post, made around events of our own invention.
 
 The shapes (keys, nesting, types, number forms) are those of the vendors' documentation; every name and id is
-made up. A payload is what the sender would put into its POST, ready for `json.dumps`.
+made up, and they stand in `samples.json`. A payload is what the sender would put into its POST, for `json.dumps`.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-_TENANT = "5f3c1a52-0d5f-4c0c-9a5e-7a6f0f5b8a11"
+_SHAPES = json.loads(Path(__file__).with_suffix(".json").read_bytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +59,12 @@ def eight_fields(of: Event, title: str, severity: str = "Medium", *, number: boo
 
 def streaming_record(of: Event) -> dict[str, Any]:
     """Return a record of Defender's streaming API, as it goes into an event hub."""
-    return {
-        "time": of.event_time[:17] + "58.1234567Z",
-        "tenantId": _TENANT,
-        "operationName": "Publish",
-        "category": "AdvancedHunting-DeviceProcessEvents",
-        "_TimeReceivedBySvc": of.event_time[:17] + "57.7654321Z",
-        "properties": {
-            "DeviceId": of.machine_id,
-            "DeviceName": of.device,
-            "ReportId": int(of.report_id),
-            "Timestamp": of.event_time,
-            "ActionType": "ProcessCreated",
-            "FileName": "rundll32.exe",
-            "FolderPath": "C:\\Windows\\System32\\rundll32.exe",
-            "ProcessId": 9_120,
-            "ProcessCommandLine": "rundll32.exe C:\\Users\\Public\\a.dll,Start",
-            "AccountName": "j.doe",
-            "InitiatingProcessFileName": "winword.exe",
-            "InitiatingProcessId": 4_242,
-            "AdditionalFields": None,
-        },
-        "Tenant": "DefaultTenant",
-    }
+    return _made(
+        "streaming",
+        of,
+        queued=of.event_time[:17] + "58.1234567Z",
+        received=of.event_time[:17] + "57.7654321Z",
+    )
 
 
 def streaming(*events: Event) -> dict[str, Any]:
@@ -89,47 +74,17 @@ def streaming(*events: Event) -> dict[str, Any]:
 
 def hunting_reply(*events: Event) -> dict[str, Any]:
     """Return Microsoft Graph's reply to `runHuntingQuery`; `ReportId` made text by the query."""
-    columns = {"Timestamp": "DateTime", "DeviceId": "String", "ReportId": "String", "DeviceName": "String"}
-    return {
-        "@odata.context": "https://graph.microsoft.com/v1.0/$metadata#microsoft.graph.security.huntingQueryResults",
-        "schema": [{"name": name, "type": kind} for name, kind in columns.items()],
-        "results": [
-            {
-                "Timestamp": of.event_time,
-                "DeviceId": of.machine_id,
-                "ReportId": of.report_id,
-                "DeviceName": of.device,
-            }
-            for of in events
-        ],
-    }
+    return _made("hunting", rows=[_made("hunting row", of) for of in events])
 
 
 def splunk(search: str, result: dict[str, Any]) -> dict[str, Any]:
     """Return what Splunk's webhook alert action posts: the search, and the first row of its result."""
-    return {
-        "sid": "scheduler__admin__search__RMD5a1f0c7e_at_1772600760_42",
-        "search_name": search,
-        "app": "search",
-        "owner": "admin",
-        "results_link": "https://splunk.contoso.example/app/search/@go?sid=RMD5a1f0c7e_at_1772600760_42",
-        "result": result,
-    }
+    return _made("splunk", search=search, result=result)
 
 
 def splunk_plain(of: Event, search: str) -> dict[str, Any]:
     """Return a row of a search that names its columns as advanced hunting does; Splunk makes all text."""
-    return splunk(
-        search,
-        {
-            "DeviceId": of.machine_id,
-            "ReportId": of.report_id,
-            "Timestamp": of.event_time,
-            "DeviceName": of.device,
-            "severity": "high",
-            "count": "1",
-        },
-    )
+    return splunk(search, _made("splunk plain", of))
 
 
 def splunk_dotted(of: Event, search: str) -> dict[str, Any]:
@@ -143,13 +98,21 @@ def splunk_dotted(of: Event, search: str) -> dict[str, Any]:
 
 def splunk_raw(of: Event, search: str) -> dict[str, Any]:
     """Return a row that carries the streamed record as it was, in a string."""
-    return splunk(
-        search,
-        {
-            "_time": "1772600760",
-            "_raw": json.dumps(streaming_record(of)),
-            "host": "eventhub",
-            "index": "defender",
-            "sourcetype": "mscs:azure:eventhub:defender:advancedhunting",
-        },
-    )
+    return splunk(search, _made("splunk raw", record=json.dumps(streaming_record(of))))
+
+
+def _made(shape: str, of: Event | None = None, **values: object) -> dict[str, Any]:
+    """Return a shape of `samples.json` with values in the places that name them: `<device>`."""
+    if of:
+        values |= {"machineId": of.machine_id, "eventTime": of.event_time, "device": of.device}
+        values |= {"reportId": of.report_id, "reportNumber": int(of.report_id)}
+    made: dict[str, Any] = _filled(_SHAPES[shape], {f"<{name}>": value for name, value in values.items()})
+    return made
+
+
+def _filled(shape: Any, values: Mapping[str, object]) -> Any:
+    if isinstance(shape, dict):
+        return {name: _filled(inner, values) for name, inner in shape.items()}
+    if isinstance(shape, list):
+        return [_filled(inner, values) for inner in shape]
+    return values.get(shape, shape) if isinstance(shape, str) else shape

@@ -30,17 +30,19 @@ from typing import Any, Literal, NoReturn, TypeVar, cast
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from dev.memory_table import MemoryTable, StrictTable
-from shared.clients import defender
-from shared.clients.defender import Answer
+from shared.clients import answer as answers
+from shared.clients.answer import Answer
+from shared.clients.call import Response
 from shared.errors import Busy, Conflict, TableRefused, TokenError, Unavailable
-from shared.ledger import ledger
+from shared.ledger import keys, record, rows
 from shared.mapping import mappings as mapping
-from shared.sending import window
+from shared.sending import pause, window
 from shared.sending.dispatcher import Dispatch
 from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
+from shared.table.clock import ServerClock
 from shared.table.patience import PatientTable
-from shared.table.storage import Delete, Operation, Row, ServerClock
+from shared.table.protocol import Delete, Operation, Row
 from shared.web import reply
 from shared.web.reply import Reply
 from shared.webhook.gateway import Gateway
@@ -183,7 +185,8 @@ class World:
 
     An edge is where lines of execution meet: a request arrives. `pick` chooses among the `n` edges that could be
     next: it gets `n` and whether the first of them is of the line that was at the last, and returns an index.
-    Without it the oldest is next. `watch` is called after everything that happened.
+    Without it the oldest is next. `watch` is called after everything that happened. `date_error` is how many seconds
+    the `Date` of the table's answers is ahead of the clock that stamps its rows.
     """
 
     def __init__(
@@ -194,6 +197,7 @@ class World:
         watch: Callable[[], None] | None = None,
     ) -> None:
         self.now = EPOCH
+        self.date_error = 0.0
         self.random = random.Random(seed)
         self.table = StrictTable(clock=lambda: self.now)
         self.partition = Partition(lambda: self.now)
@@ -342,19 +346,8 @@ def said(status: int, *, retry_after: float | None = None, raw: bytes | None = N
         error = {"code": f"Code{status}", "message": f"It is {status}.", "target": "43f4cb08"}
         created = {"id": f"da{status}", "status": "New"}
         raw = json.dumps(created if status < 300 else {"error": error}).encode()  # noqa: PLR2004 - HTTP's classes
-    kind, document = defender.judge(status, raw)
-    foreign = {"status": status, "code": "NotDefender", "message": "foreign", "target": None}
-    return Answer(
-        kind=kind,
-        status=status,
-        alert=document if kind == "created" else None,
-        merged=False,
-        error=None if kind == "created" else document or foreign,
-        retry_after=retry_after,
-        sent=True,
-        answered=True,
-        seconds=0.5,
-    )
+    answer = answers.read(Response(status, {}, raw, None, sent=True, seconds=0.5), {})
+    return replace(answer, retry_after=retry_after)
 
 
 @dataclass
@@ -405,21 +398,46 @@ class Host:
         """Return a lower bound of the server's time; None before any answer."""
         return self._clock.now()
 
+    def get(self, key: str, *, seconds: float) -> Row | None:
+        """Read one row from the world's table, over its network."""
+
+        def read() -> list[Row]:
+            row = self.world.table.get(key)
+            return [row] if row else []
+
+        found = self._read(Request(self, "query", key, key), read, seconds)
+        return found[0] if found else None
+
     def query(
-        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
+        self,
+        start: str,
+        end: str,
+        *,
+        after: bool = False,
+        limit: int | None = None,
+        keys_only: bool = False,
+        seconds: float,
     ) -> list[Row]:
         """Read from the world's table, over its network."""
+
+        def read() -> list[Row]:
+            return self.world.table.query(start, end, after=after, limit=limit, keys_only=keys_only)
+
+        return self._read(Request(self, "query", start, end), read, seconds)
+
+    def _read(self, request: Request, read: Callable[[], list[Row]], seconds: float) -> list[Row]:
         self.queries += 1
 
         def serve() -> list[Row]:
-            rows = self.world.table.query(start, end, limit=limit, keys_only=keys_only)
-            self.world.partition.spend(max(1, len(rows)))
-            return rows
+            found = read()
+            self.world.partition.spend(max(1, len(found)))
+            return found
 
-        rows, at = self._exchange(Request(self, "query", start, end), seconds, serve)
-        date = math.floor(at) - 1.0  # the answer's `Date`, as the real client takes it
-        self._clock.observe(max([date, *(row.timestamp for row in rows)]))
-        return rows
+        found, at = self._exchange(request, seconds, serve)
+        self._see_date(at)
+        if found:
+            self._clock.observe(max(row.timestamp for row in found))
+        return found
 
     def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write to the world's table, over its network."""
@@ -433,9 +451,16 @@ class Host:
             self.world.partition.spend(len(operations))
             return self.world.table.commit(marked)
 
+        sent = self.monotonic()
         etags, at = self._exchange(Request(self, "commit", operations=operations), seconds, serve)
-        self._clock.observe(at)
+        self._see_date(at)
+        if etags:
+            self._clock.wrote(at, sent)
         return etags
+
+    def _see_date(self, at: float) -> None:
+        """Take an answer's `Date` as the real client does: whole seconds, so one second less."""
+        self._clock.guess(math.floor(at + self.world.date_error) - 1.0)
 
     def _exchange(self, request: Request, seconds: float, serve: Callable[[], _T]) -> tuple[_T, float]:
         """Return what the server says to one request, and when it did it; or raise what comes of the fault it meets."""
@@ -486,7 +511,7 @@ class Host:
         """Return a token, at hand, or wait in vain for one."""
         if not self.tokens:
             self.world.sleep(max(0.0, timeout))
-            raise TokenError("the token endpoint does not answer", retry_after=5)
+            raise TokenError("the token endpoint does not answer", late=True)
         return "token"
 
     # Workers, for the dispatch
@@ -563,7 +588,7 @@ class Host:
             table=self.table,
             defender=self,
             policy=policy,
-            rules=ledger.Rules(settings.not_found_retry_minutes, settings.give_up_hours),
+            rules=record.Rules(settings.not_found_retry_minutes, settings.give_up_hours),
             clocks=clocks,
         )
         dispatcher = Dispatch(
@@ -716,43 +741,41 @@ def unsound(table: MemoryTable) -> list[str]:
     An alert that has not ended has exactly one waiting row, which says the same as the alert's; one that has
     ended has none. Exactly the failed have a row in the failed list. A delivery's alerts exist.
     """
-    rows = {row.key: row for row in table.query("", "~")}
-    entries = {key: ledger.read(row) for key, row in rows.items() if key.startswith(ledger.ALERT)}
+    stored = {row.key: row for row in table.query("", "~")}
+    entries = {key: rows.read(row) for key, row in stored.items() if key.startswith(keys.ALERT)}
     wrong = []
     expected = set(entries)
     for key, entry in entries.items():
-        if key != ledger.alert_key(entry.alert.id):
+        if key != keys.alert_key(entry.alert.id):
             wrong.append(f"{key} holds {entry.alert.id}")
         wrong += [f"{key}: {problem}" for problem in _contradictions(entry)]
         beside = [entry.waits] if entry.waits else []
-        beside += [ledger.failed_key(entry)] if entry.state == "failed" else []
+        beside += [keys.failed_key(entry.ended, entry.alert.id)] if entry.state == "failed" else []
         for other in beside:
             expected.add(other)
-            if other not in rows:
+            if other not in stored:
                 wrong.append(f"{key} is {entry.state}, but there is no {other}")
-            elif rows[other].values != rows[key].values:
+            elif stored[other].values != stored[key].values:
                 wrong.append(f"{other} says something else than {key}")
-    for key, row in rows.items():
-        if key.startswith(ledger.DELIVERY):
-            lost = [
-                alert for alert in ledger.read_delivery(row).alerts if ledger.alert_key(alert) not in entries
-            ]
+    for key, row in stored.items():
+        if key.startswith(keys.DELIVERY):
+            lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((window.FIRST_KEY, ledger.REFUSED)):
+        elif key.startswith((window.FIRST_KEY, pause.RESUMED_KEY, keys.REFUSED)):
             continue
         elif key not in expected:
             wrong.append(f"{key} belongs to no alert")
     return wrong
 
 
-def _contradictions(entry: ledger.Entry) -> list[str]:
+def _contradictions(entry: record.Entry) -> list[str]:
     ended = entry.state in ("created", "failed", "discarded")
     wrong = []
     if ended != entry.has_ended or ended != (entry.ended is not None):
         wrong.append(f"{entry.state}, waits for {entry.waits!r}, ended {entry.ended}")
-    if entry.state == "sending" and not entry.waits.startswith(ledger.LATER):
+    if entry.state == "sending" and not entry.waits.startswith(keys.LATER):
         wrong.append(f"sending, but waits as {entry.waits}")
-    if entry.waits.startswith(ledger.LATER) != (
+    if entry.waits.startswith(keys.LATER) != (
         entry.state == "sending" or (entry.state == "waiting" and entry.next_attempt is not None)
     ):
         wrong.append(f"{entry.state}, next attempt {entry.next_attempt}, waits as {entry.waits}")

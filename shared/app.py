@@ -1,5 +1,6 @@
 """The gateway of this process, put together from its settings and the real edges at the first use."""
 
+import atexit
 import concurrent.futures
 import functools
 import os
@@ -7,38 +8,55 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import Future
+from typing import Any, ParamSpec, TypeVar
 
 from shared import identity, log, settings
 from shared.clients.defender import Defender
 from shared.errors import SettingsError
-from shared.ledger import ledger
+from shared.ledger import record
 from shared.mapping import mappings as mapping
 from shared.operations.routes import Operator
 from shared.sending import window
 from shared.sending.dispatcher import Dispatch
 from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
-from shared.table import storage
+from shared.table import azure
 from shared.table.patience import PatientTable
 from shared.web.reply import Reply
 from shared.webhook.gateway import FAIL, Gateway
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
+_EXIT_SECONDS = 5.0
 
 
 class Threads:
-    """Calls run in threads of their own, so that they go on when their webhook has answered."""
+    """Runs each call in a thread of its own, so that it goes on when its webhook has answered.
 
-    def __init__(self, most: int) -> None:
-        self._pool = concurrent.futures.ThreadPoolExecutor(most, thread_name_prefix="call")
+    When the process ends, calls under way have `exit_seconds` to write what came of them. What is not written by
+    then, because the table is unavailable, comes back when its lease is over.
+    """
+
+    def __init__(self, exit_seconds: float = _EXIT_SECONDS) -> None:
+        self._running: set[Future[Any]] = set()
+        atexit.register(lambda: self.wait(self._running, exit_seconds, everyone=True))
 
     def submit(self, run: Callable[[], _T]) -> "Future[_T]":
         """Start something."""
-        return self._pool.submit(run)
+        future: Future[_T] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(run())
+            except BaseException as error:  # noqa: BLE001 - told to whoever asks for the result
+                future.set_exception(error)
+
+        # No pool: Python waits for its threads when the process ends, however long they take.
+        threading.Thread(target=work, name="call", daemon=True).start()
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return future
 
     def wait(self, futures: Iterable["Future[_T]"], seconds: float, *, everyone: bool = False) -> None:
         """Wait until one of them (or everyone) is done, at most so many seconds."""
@@ -46,7 +64,19 @@ class Threads:
         concurrent.futures.wait(list(futures), max(0.0, seconds), return_when=when)
 
 
-@functools.cache
+def _once(make: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Return `make` so that its result is kept, and made once also where many threads need it first together."""
+    kept, lock = functools.cache(make), threading.Lock()
+
+    @functools.wraps(make)
+    def get(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with lock:
+            return kept(*args, **kwargs)  # type: ignore[arg-type]  # hashable, as every argument here
+
+    return get
+
+
+@_once
 def gateway() -> Gateway:
     """Return the gateway of this process. Raise `SettingsError` that names every wrong setting."""
     return assemble(settings.current(), workers=_worker_threads())
@@ -61,20 +91,20 @@ def health() -> Reply:
         return FAIL
 
 
-@functools.cache
+@_once
 def operator() -> Operator:
     """Return what the operator works with in this process. Raise `SettingsError` as `gateway` does."""
     served = gateway()
-    return Operator(served, tokens(served.settings.defender_token_scope).last)
+    return Operator(served, tokens(served.settings).last)
 
 
-@functools.cache
-def tokens(scope: str) -> identity.TokenSource:
-    """Return this process's one source of tokens for a scope."""
-    return identity.TokenSource(scope, environ=os.environ)
+@_once
+def tokens(found: Settings) -> identity.TokenSource:
+    """Return this process's one source of tokens that open Defender."""
+    return identity.TokenSource(found.defender_token_scope, environ=os.environ, client_id=found.client_id)
 
 
-def assemble(found: Settings, *, workers: int, rules: ledger.Rules | None = None) -> Gateway:
+def assemble(found: Settings, *, workers: int, rules: record.Rules | None = None) -> Gateway:
     """Put a gateway together. At most half of the worker threads may wait for Defender at once.
 
     `rules` replaces those of the settings: a rehearsal of failures cannot wait for minutes.
@@ -88,26 +118,28 @@ def assemble(found: Settings, *, workers: int, rules: ledger.Rules | None = None
     clocks = Clocks(time.monotonic, time.time, time.sleep)
     permits = max(1, workers // 2)
     chance = random.Random()  # noqa: S311 - spreads hosts, hides nothing
-    requests = storage.AzureTable(
+    requests = azure.AzureTable(
         found.storage,
         name=found.alerts_table,
         partition=found.rate_limit_scope,
-        credential=functools.partial(identity.credential, os.environ, found.storage.client_id),
+        credential=functools.partial(
+            identity.SharedCredential, os.environ, found.storage.client_id, found.storage.client_setting
+        ),
     )
     table = PatientTable(requests, time.monotonic, time.sleep, chance)
     outcomes = Outcomes(
         table=table,
         defender=Defender(found.defender_api_url, deadline=found.defender_timeout_seconds),
         policy=policy,
-        rules=rules or ledger.Rules(found.not_found_retry_minutes, found.give_up_hours),
+        rules=rules or record.Rules(found.not_found_retry_minutes, found.give_up_hours),
         clocks=clocks,
     )
     dispatcher = Dispatch(
         table=table,
         outcomes=outcomes,
-        tokens=tokens(found.defender_token_scope),
+        tokens=tokens(found),
         clocks=clocks,
-        workers=Threads(permits + policy.calls),
+        workers=Threads(),
         chance=chance,
     )
     mappings = mapping.load(found.mappings_path)

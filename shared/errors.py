@@ -6,6 +6,7 @@ WebhookError                    status  type
 ├── UnmappedError               422     unmapped           no event became an alert
 ├── FailedError                 422     failed             every alert of a delivery has ended, none was created
 ├── RequestError                400     bad-request        a query parameter is wrong
+├── Forbidden                   403     forbidden          the sender may not claim this source
 ├── NotFound                    404     not-found          nothing is known by this id
 │   └── NoOperation             404     no-operation       there is no such path below `operations/`
 ├── WrongMethod                 405     wrong-method       the path is right, the method is not
@@ -14,6 +15,7 @@ WebhookError                    status  type
 │   ├── Busy                    503     busy               it has too much to do, or others keep changing the same rows
 │   ├── TableRefused            503     table-refused      it will not do this, however often it is asked
 │   ├── Unavailable             503     table-unavailable  it gave no answer, or none that a table gives
+│   ├── NoTableToken            503     no-table-token     the identity gave no token that opens it
 │   ├── WriteUnknown            503     write-unknown      nobody answered a write, and it may have landed
 │   └── HalfAccepted            503     half-accepted      some alerts of a delivery are stored, others are not
 ├── TokenError                  503     no-token           the identity gave no token
@@ -125,6 +127,14 @@ class RequestError(WebhookError):
     title = "The request is wrong"
 
 
+class Forbidden(WebhookError):
+    """The sender may not claim this source: `SENDERS` lists those that it may."""
+
+    status = 403
+    slug = "forbidden"
+    title = "The sender may not do this"
+
+
 class NotFound(WebhookError):
     """Nothing is known by this id."""
 
@@ -165,6 +175,8 @@ class TableError(WebhookError):
     again = 5
     certain: bool = True
     """Whether a write that ended so was certainly not made."""
+    transient: bool = False
+    """Whether the same request may succeed in a moment."""
 
     def __init__(self, detail: str, *, retry_after: int | None = None, certain: bool | None = None) -> None:
         super().__init__(detail, retry_after=retry_after)
@@ -179,6 +191,7 @@ class Busy(TableError):
 
     slug = "busy"
     title = "Too much is asked for at the same moment"
+    transient = True
 
 
 class TableRefused(TableError):
@@ -203,6 +216,26 @@ class Unavailable(TableError):
     slug = "table-unavailable"
     title = "The table is unavailable"
     certain = False
+    transient = True
+
+
+class NoTableToken(TableError):
+    """The identity gave no token that opens the table, which was not asked. `reason` is for the log.
+
+    Where the identity did not answer in time (`late`), asking again would only hold up whoever waits.
+    """
+
+    slug = "no-table-token"
+    title = "The identity gave no token for the table"
+
+    def __init__(self, reason: str, *, late: bool = False) -> None:
+        super().__init__("The identity gave no token for the table; the log of the function app says why.")
+        self.reason = reason
+        self.transient = not late
+
+    def __str__(self) -> str:
+        """Return what the log says."""
+        return self.reason
 
 
 class WriteUnknown(TableError):
@@ -226,12 +259,16 @@ class Conflict(Exception):
 
 
 class TokenError(WebhookError):
-    """The identity gave no token: Defender was not called."""
+    """The identity gave no token: Defender was not called. `late`: it did not answer in time."""
 
     status = 503
     slug = "no-token"
     title = "The identity gave no token"
     again = 5
+
+    def __init__(self, detail: str, *, late: bool = False) -> None:
+        super().__init__(detail)
+        self.late = late
 
 
 class Unreadable(WebhookError):
@@ -240,10 +277,12 @@ class Unreadable(WebhookError):
     slug = "unreadable"
     title = "A row of the table cannot be read"
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, column: str = "") -> None:
+        where = f", column {column!r}" if column else ""
         super().__init__(
-            f"The row {key[:80]!r} was not written by this app, or changed since: correct or remove it."
+            f"The row {key[:80]!r}{where} was not written by this app, or changed since: correct or remove it."
         )
+        self.key, self.column = key, column
 
 
 class SettingsError(WebhookError):

@@ -7,46 +7,36 @@ The Functions worker forwards the formatted message only, so fields live inside 
 import json
 import logging
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from shared.clients.defender import Answer
-from shared.ledger.ledger import Entry
+Value = str | float | bool | None
 
 _log = logging.getLogger("defender-alert-webhook")
 
 
+class Described(Protocol):
+    """Something that says itself what the log may have of it."""
+
+    def log_fields(self) -> Mapping[str, Value]:
+        """Return the fields of its log lines."""
+
+
 def step(
-    name: str,
-    *,
-    entry: Entry | None = None,
-    answer: Answer | None = None,
-    **fields: str | float | bool | None,
+    name: str, *, entry: Described | None = None, answer: Described | None = None, **fields: Value
 ) -> None:
     """Log one step on the way of an alert."""
     if not _log.isEnabledFor(logging.INFO):
         return
     line: dict[str, Any] = {"step": name}
-    if entry:
-        line |= {
-            "alert": entry.alert.id,
-            "delivery": entry.delivery,
-            "source": entry.source,
-            "severity": entry.alert.severity,
-            "state": entry.state,
-            "attempt": entry.attempts,
-        }
-    if answer:
-        line |= {
-            "answer": answer.kind,
-            "status": answer.status,
-            "code": (answer.error or {}).get("code"),
-            "milliseconds": round(answer.seconds * 1000),
-        }
+    for described in (entry, answer):
+        if described:
+            line |= described.log_fields()
     _log.info(json.dumps(line | fields))
 
 
-def problem(name: str, error: Exception, **fields: str | float | bool | None) -> None:
+def problem(name: str, error: Exception, **fields: Value) -> None:
     """Log something that an operator should know, without internals."""
     line = {"step": name, "error": type(error).__name__, "detail": str(error)[:500]}
     line["cause"] = str(error.__cause__ or "")[:500]

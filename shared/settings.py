@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from shared.clients import defender
+from shared import senders
+from shared.clients import address
 from shared.errors import Problem, SettingsError
+from shared.senders import Sender
 
 _STORAGE_PREFIXES = ("AlertStorage", "AzureWebJobsStorage")
 _T = TypeVar("_T")
@@ -21,16 +23,20 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """Where the table is: either a connection string, or an endpoint that an identity opens."""
+    """Where the table is: either a connection string, or an endpoint that an identity opens.
+
+    `client_id` names a user-assigned one; `client_setting` is where it stands, or would.
+    """
 
     connection_string: str | None = field(default=None, repr=False)
     endpoint: str | None = None
     client_id: str | None = None
+    client_setting: str = "AzureWebJobsStorage__clientId"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the app was told. Seconds are floats, bytes are whole numbers; defaults as in DESIGN.md."""
+    """What the app was told. Seconds are floats, bytes are whole numbers."""
 
     storage: StorageSettings = StorageSettings()
     client_id: str | None = None
@@ -51,6 +57,7 @@ class Settings:
     max_alerts_per_delivery: int = 100
     mappings_path: Path | None = None
     public_base_url: str | None = None
+    senders: tuple[Sender, ...] = ()
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -100,6 +107,7 @@ class _Reader:
             max_alerts_per_delivery=self._whole("MAX_ALERTS_PER_DELIVERY", 100, 1, 1_000),
             mappings_path=self._folder("MAPPINGS_PATH"),
             public_base_url=self._base_url("PUBLIC_BASE_URL"),
+            senders=self._senders("SENDERS"),
         )
         if found.retention_days * 24 <= found.give_up_hours:
             self._wrong(
@@ -159,7 +167,7 @@ class _Reader:
         """Return an origin a token may be sent to: `https`, or `http` to loopback."""
         text = self._text(name, default).rstrip("/")
         try:
-            defender.check_url(text)
+            address.check(text, name)
         except SettingsError as error:
             found = "" if "@" in text else f"{text!r} found: "  # a URL may hold a password
             for problem in error.problems:
@@ -179,6 +187,14 @@ class _Reader:
             self._wrong(name, f"{text!r} found; accepted: an absolute http or https URL")
         return text.rstrip("/")
 
+    def _senders(self, name: str) -> tuple[Sender, ...]:
+        text = self._text(name, None)
+        try:
+            return senders.read(text) if text else ()
+        except ValueError as error:  # what was found may be a key that somebody took for its fingerprint
+            self._wrong(name, str(error))
+            return ()
+
     def _storage(self) -> StorageSettings:
         for prefix in _STORAGE_PREFIXES:
             connection_string = self._text(prefix, None)
@@ -189,6 +205,8 @@ class _Reader:
                 f"https://{account}.table.core.windows.net" if account else None
             )
             if endpoint:
-                return StorageSettings(endpoint=endpoint, client_id=self._text(f"{prefix}__clientId", None))
+                setting = f"{prefix}__clientId"
+                client_id = self._text(f"{prefix}__clientId", None)
+                return StorageSettings(endpoint=endpoint, client_id=client_id, client_setting=setting)
         # Not fatal here: mapping, dry runs and answers need no table, and storage says it is missing.
         return StorageSettings()

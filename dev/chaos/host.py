@@ -27,13 +27,13 @@ def main() -> None:
 
     from dev.stack import host  # noqa: PLC0415 - after the clock was set
     from shared import app, settings  # noqa: PLC0415 - after the clock was set
-    from shared.ledger import ledger  # noqa: PLC0415 - after the clock was set
+    from shared.ledger import record  # noqa: PLC0415 - after the clock was set
 
     @functools.cache
     def gateway() -> "Gateway":
         """Return the gateway of this process, as `shared.app` puts it together but for its patience."""
         found = settings.current()
-        rules = ledger.Rules(
+        rules = record.Rules(
             found.not_found_retry_minutes,
             found.give_up_hours,
             unavailable_minutes=(given.retry_seconds / 60,),

@@ -22,9 +22,9 @@ from dev.stack.azurite import Azurite
 from dev.stack.proxy import Proxy, Watch
 from dev.stack.stack import Host, Stack
 from dev.virtual import unsound
-from shared.ledger import ledger
+from shared.ledger import keys, rows
 from shared.settings import Settings, StorageSettings
-from shared.table.storage import AzureTable
+from shared.table.azure import AzureTable
 
 CALLS = 15
 _MOST_HOSTS = 32
@@ -131,7 +131,7 @@ class Scene:
             while not sent.over.wait(_TICK_SECONDS):
                 self.tick()
         end = time.monotonic() + _WAITING_SECONDS
-        while any(self._table.query(*area, limit=1) for area in ledger.WAITING) and time.monotonic() < end:
+        while any(self._table.query(*area, limit=1) for area in keys.WAITING) and time.monotonic() < end:
             self.tick()
             time.sleep(_TICK_SECONDS)
 
@@ -182,18 +182,18 @@ class Scene:
         """Judge all cases, once everything has ended."""
         log = self.stack.simulator("GET", "log")
         # A copy of the whole table.
-        rows = MemoryTable(_rows={row.key: row for row in self._table.query("", "~")})
+        copy = MemoryTable(_rows={row.key: row for row in self._table.query("", "~")})
         evidence = Evidence(
             log=log,
             defenders=self.stack.simulator("GET", "alerts"),
             entries={
-                row.key.removeprefix(ledger.ALERT): ledger.read(row)
-                for row in rows.query(ledger.ALERT, ledger.ALERT_END)
+                row.key.removeprefix(keys.ALERT): rows.read(row)
+                for row in copy.query(keys.ALERT, keys.ALERT_END)
             },
             calls=CALLS,
             window=self._window,
         )
-        self._cases[-1].wrong += unsound(rows)
+        self._cases[-1].wrong += unsound(copy)
         return [judge(case, evidence) for case in self._cases]
 
     def _alert(self, case: Case, severity: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from dev.chaos.senders import Sent
 from dev.simulator.judge import violations
 from shared.alerts.alert import Alert
-from shared.ledger.ledger import Entry
+from shared.ledger.record import Entry
 
 Arrival = Mapping[str, Any]
 _UNAVAILABLE = 503

@@ -13,8 +13,8 @@ is judged before a fault can strike it: a call that meets a reset or a 500 has u
 window. Without a fault, the checks decide, in this order: token (401), role (403), window (429), method,
 content type, JSON and fields (4xx), event (404).
 
-Under `/_simulator/` JSON has the names of the dataclasses in arrival.py and switches.py, in camel case. Durations
-are in seconds.
+Under `/_simulator/` JSON has the names of the dataclasses in arrival.py, faults.py and switches.py, in camel
+case. Durations are in seconds.
 """
 
 import math
@@ -32,11 +32,12 @@ from urllib.parse import parse_qsl
 from dev.simulator import rules
 from dev.simulator.alerts import Alerts
 from dev.simulator.arrival import Arrival
+from dev.simulator.faults import TOKEN_FAULTS, Fault
 from dev.simulator.judge import Judge
 from dev.simulator.reply import Reply, error_reply, json_reply
 from dev.simulator.rules import Refused
 from dev.simulator.server import ALERTS_PATH, SimulatorServer
-from dev.simulator.switches import TOKEN_FAULTS, Delay, Fault, Switches, bounds
+from dev.simulator.switches import Delay, Switches, bounds
 from dev.stack import token_endpoint
 
 _CODES = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests"}
@@ -269,11 +270,8 @@ class Simulator:
             return process()
         if fault.kind == "slow":
             self._pause(fault.delay)
-            return process()
-        if fault.kind == "trickle":
-            return replace(process(), manner="trickle", pace=fault.delay)
-        if fault.kind == "truncated":
-            return replace(process(), manner="truncated")
+        if fault.shows_answer:
+            return fault.bend(process())
         if fault.after_processing:
             process()
         if fault.kind == "hang":

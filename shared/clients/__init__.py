@@ -1,4 +1,4 @@
 """The services that are called, and what each of their answers means.
 
-It imports `alerts`, the errors and the log.
+It imports the errors and the loopback: a call knows nothing of what it is made for.
 """

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.identity import Claims
-from shared.ledger import ledger
-from shared.ledger.ledger import Entry
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Entry
 from shared.operations import page
-from shared.sending.window import Pause, Policy, View
-from shared.table.storage import Table
+from shared.sending.pause import Pause
+from shared.sending.window import Policy, View
+from shared.table.protocol import Table
 from shared.web.delivery import utc
 
 
@@ -21,7 +22,7 @@ def window(view: View, policy: Policy) -> dict[str, Any]:
     return {
         "calls": policy.calls,
         "seconds": policy.window,
-        "used": len(view.slots) - len(view.resting),
+        "used": len(view.slots) - len(view.free),
         "open": len(view.open),
         "nextOpens": None if never else utc(view.now + view.opens_in),
     }
@@ -44,7 +45,7 @@ def backlog(table: Table, now: float) -> dict[str, Any]:
 
     Where the backlog is longer than what one request reads, `atLeast` says so.
     """
-    found = page.read(table, ledger.WAITING, ledger.read, top=page.ROWS)
+    found = page.read(table, keys.WAITING, rows.read, top=page.ROWS)
     waiting = [entry for entry in found.items if entry.state == "waiting"]
     return {
         "waiting": len(waiting),
@@ -52,15 +53,15 @@ def backlog(table: Table, now: float) -> dict[str, Any]:
         "atLeast": found.continuation is not None,
         "bySeverity": {
             severity: _group([entry for entry in waiting if entry.alert.severity == severity], now)
-            for severity in ledger.DUE_SECONDS
+            for severity in record.DUE_SECONDS
         },
     }
 
 
 def failed(table: Table) -> dict[str, Any]:
     """Return how many alerts have failed; `atLeast` where there are more than one request counts."""
-    keys = table.query(ledger.FAILED, ledger.FAILED_END, limit=page.ROWS + 1, keys_only=True)
-    return {"count": min(len(keys), page.ROWS), "atLeast": len(keys) > page.ROWS}
+    failures = table.query(keys.FAILED, keys.FAILED_END, limit=page.ROWS + 1, keys_only=True)
+    return {"count": min(len(failures), page.ROWS), "atLeast": len(failures) > page.ROWS}
 
 
 def token(claims: Claims | None) -> dict[str, Any] | None:

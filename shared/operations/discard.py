@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.errors import Conflict
-from shared.ledger import ledger
-from shared.ledger.ledger import Entry, Waiting
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Entry, Waiting
 from shared.operations import page
 from shared.operations.page import Page
-from shared.table.storage import Row, Table
+from shared.table.protocol import Row, Table, try_commit
 
 MOST = 200
 """How many are discarded at a time."""
@@ -28,7 +27,7 @@ class Discarded:
 
 
 def portion(
-    table: Table, matches: Callable[[Entry], bool], continuation: str | None, *, rows: int = ROWS
+    table: Table, matches: Callable[[Entry], bool], continuation: str | None, *, most_rows: int = ROWS
 ) -> Discarded:
     """Discard the next waiting alerts that match. Raise `RequestError` for a wrong continuation.
 
@@ -37,14 +36,14 @@ def portion(
     """
 
     def pick(row: Row) -> Waiting | None:
-        entry = ledger.read(row)
+        entry = rows.read(row)
         return Waiting(entry, row.etag) if matches(entry) else None
 
     def read(top: int, at: str | None) -> Page[Waiting]:
-        return page.read(table, ledger.WAITING, pick, top=top, continuation=at, rows=rows)
+        return page.read(table, keys.WAITING, pick, top=top, continuation=at, rows=most_rows)
 
     found = read(MOST, continuation)
-    rest: Page[Waiting] = read(rows, found.continuation) if found.continuation else Page((), None)
+    rest: Page[Waiting] = read(most_rows, found.continuation) if found.continuation else Page((), None)
     discarded = sum(_discard(table, one) for one in found.items if one.entry.state == "waiting")
     states = [one.entry.state for one in (*found.items, *rest.items)]
     return Discarded(
@@ -57,9 +56,5 @@ def portion(
 
 
 def _discard(table: Table, waiting: Waiting) -> bool:
-    after = ledger.discard(waiting.entry, now=table.now())
-    try:
-        table.commit(ledger.move(waiting.entry, after, waiting=waiting.etag))
-    except Conflict:
-        return False
-    return True
+    after = record.discard(waiting.entry, now=table.now())
+    return try_commit(table, rows.move(waiting.entry, after, waiting=waiting.etag))

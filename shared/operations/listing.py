@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import NotFound
-from shared.ledger import ledger
-from shared.ledger.ledger import Entry, Refusal
+from shared.ledger import keys, rows
+from shared.ledger.record import Entry, Refusal
 from shared.operations import page
 from shared.operations.page import Page
-from shared.table.storage import Row, Table
+from shared.table.protocol import Row, Table
 from shared.web import delivery
 from shared.web.delivery import Told, utc
 from shared.web.parameters import Parameters
@@ -39,7 +39,7 @@ def alerts(dispatcher: "Dispatch", asked: Parameters) -> dict[str, Any]:
     matches = matching(asked)
 
     def pick(row: Row) -> Entry | None:
-        entry = ledger.read(row)
+        entry = rows.read(row)
         fits = (
             status in (None, "waiting", entry.state)
             and (since is None or entry.accepted >= since)
@@ -48,11 +48,11 @@ def alerts(dispatcher: "Dispatch", asked: Parameters) -> dict[str, Any]:
         )
         return entry if fits else None
 
-    ranges: tuple[page.Range, ...] = ((ledger.ALERT, ledger.ALERT_END),)
+    ranges: tuple[page.Range, ...] = ((keys.ALERT, keys.ALERT_END),)
     if status == "waiting":
-        ranges = ledger.WAITING
+        ranges = keys.WAITING
     elif status == "failed":
-        ranges = ((_from(ledger.FAILED, since), ledger.FAILED_END),)
+        ranges = ((_from(keys.FAILED, since), keys.FAILED_END),)
     found = _page(dispatcher.table, ranges, pick, asked)
     # One that was taken between two of our queries was seen twice: it stands as it was seen last.
     entries = {entry.alert.id: entry for entry in found.items}.values()
@@ -67,8 +67,8 @@ def alert(dispatcher: "Dispatch", entry: Entry) -> dict[str, Any]:
 
 def entry(table: Table, alert_id: str) -> tuple[Entry, str]:
     """Return an alert and its row's ETag. Raise `NotFound`."""
-    row = _row(table, ledger.ALERT, alert_id, "alert")
-    return ledger.read(row), row.etag
+    row = _row(table, keys.ALERT, alert_id, "alert")
+    return rows.read(row), row.etag
 
 
 def matching(asked: Parameters) -> Callable[[Entry], bool]:
@@ -82,10 +82,10 @@ def refusals(table: Table, asked: Parameters) -> dict[str, Any]:
     since, source = asked.time("since"), asked.text("source")
 
     def pick(row: Row) -> Refusal | None:
-        found = ledger.read_refusal(row)
+        found = rows.read_refusal(row)
         return found if (since is None or found.at >= since) and source in (None, found.source) else None
 
-    ranges = ((_from(ledger.REFUSED, since), ledger.REFUSED_END),)
+    ranges = ((_from(keys.REFUSED, since), keys.REFUSED_END),)
     found = _page(table, ranges, pick, asked, rows=_REFUSED_ROWS)
     return {"refused": [_refused(one) for one in found.items], "continuation": found.continuation}
 
@@ -102,8 +102,8 @@ def refusal(found: Refusal) -> dict[str, Any]:
 
 def kept(table: Table, refusal_id: str) -> tuple[Refusal, Row]:
     """Return a refused payload and its row. Raise `NotFound`."""
-    row = _row(table, ledger.REFUSED, refusal_id, "refused payload")
-    return ledger.read_refusal(row), row
+    row = _row(table, keys.REFUSED, refusal_id, "refused payload")
+    return rows.read_refusal(row), row
 
 
 def _page(
@@ -148,12 +148,12 @@ def _refused(found: Refusal) -> dict[str, Any]:
 def _row(table: Table, prefix: str, found: str, what: str) -> Row:
     """Return the row of an id out of a URL: only what an id can be made of reaches the query."""
     key = prefix + found
-    rows = table.query(key, key + "\0", limit=1) if _ID.fullmatch(found) else []
-    if not rows:
+    row = table.get(key) if _ID.fullmatch(found) else None
+    if row is None:
         raise NotFound(f"There is no {what} with the id {found[:60]!r}; it may be past RETENTION_DAYS.")
-    return rows[0]
+    return row
 
 
 def _from(prefix: str, since: float | None) -> str:
     """Return where a range whose keys are times can begin."""
-    return prefix if since is None else prefix + ledger.stamp(since - _SKEW_SECONDS)
+    return prefix if since is None else prefix + keys.stamp(since - _SKEW_SECONDS)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.errors import Unreadable
-from shared.table.storage import Row, Table
+from shared.table.protocol import Row, Table
 from shared.web import parameters
 
 _T = TypeVar("_T")
@@ -51,7 +51,7 @@ def read(
         at = start if first <= start < end else first
         while left:
             limit = min(left, max(top + 1, rows // 4))
-            found = table.query(at + "\0", end, limit=limit)
+            found = table.query(at, end, after=True, limit=limit)
             left -= len(found)
             for row in found:
                 at = row.key

@@ -3,11 +3,11 @@
 import contextlib
 import dataclasses
 
-from shared.errors import Busy, Conflict, NotFound, NotNow, Unreadable
-from shared.ledger import ledger
-from shared.ledger.ledger import Entry
+from shared.errors import Busy, NotFound, NotNow, Unreadable
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Entry
 from shared.operations import listing
-from shared.table.storage import Table
+from shared.table.protocol import Table, try_commit
 
 _TRIES = 5
 
@@ -20,27 +20,24 @@ def alert(table: Table, alert_id: str) -> Entry:
     """
     for _ in range(_TRIES):
         entry, etag = listing.entry(table, alert_id)
-        if entry.waits and not table.query(entry.waits, entry.waits + "\0", limit=1):
+        if entry.waits and not table.get(entry.waits):
             entry = dataclasses.replace(entry, waits="")  # removed by hand, or moved: then its ETag is old
         elif entry.state not in ("failed", "discarded"):
             raise NotNow(
                 f"The alert is {entry.state}; only one that is failed or discarded can be replayed.",
                 extensions={"state": entry.state},
             )
-        again = ledger.replay(entry, now=table.now())
-        try:
-            table.commit(ledger.move(entry, again, alert=etag))
-        except Conflict:
-            continue  # somebody changed it between our look and our write
-        return again
+        again = record.replay(entry, now=table.now())
+        if try_commit(table, rows.move(entry, again, alert=etag)):
+            return again  # else somebody changed it between our look and our write
     raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
 
 
 def failed(table: Table, top: int) -> int:
     """Replay up to `top` failed alerts, those that failed first; return how many."""
     replayed = 0
-    for row in table.query(ledger.FAILED, ledger.FAILED_END, limit=top):
+    for row in table.query(keys.FAILED, keys.FAILED_END, limit=top):
         with contextlib.suppress(NotFound, NotNow, Unreadable):  # somebody else was first, or no row of ours
-            alert(table, ledger.read(row).alert.id)
+            alert(table, rows.read(row).alert.id)
             replayed += 1
     return replayed

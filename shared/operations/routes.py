@@ -9,7 +9,7 @@ is a `continuation`, the same request with it goes on. Doing the same twice does
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,6 @@ from shared import log
 from shared.alerts.text import cut
 from shared.errors import (
     Busy,
-    Conflict,
     NoOperation,
     NotNow,
     RequestError,
@@ -29,8 +28,8 @@ from shared.errors import (
 )
 from shared.identity import Claims
 from shared.operations import condition, discard, listing, permission, replay
-from shared.sending import window
-from shared.table.storage import Delete, Operation, Table
+from shared.sending import pause
+from shared.table.protocol import Delete, Table, try_commit
 from shared.web import parameters, reply
 from shared.web.delivery import utc
 from shared.web.parameters import Parameters
@@ -148,13 +147,15 @@ def _replay_refusal(operator: Operator, request: Request) -> Reply:
             extensions={"bytes": kept.bytes, "kept": len(kept.payload)},
         )
     try:
-        answer = operator.gateway.receive(kept.payload, kept.query, request.origin, keep=False)
+        answer = operator.gateway.receive(
+            kept.payload, kept.query, request.origin, store=False, sender=kept.sender
+        )
     except WebhookError as error:
         answer = reply.of_error(error)
     log.step("operator", operation="replay refused", refusal=kept.id, status=answer.status)
     if answer.status // 100 == 2:  # noqa: PLR2004 - HTTP's class of success
         try:
-            _commit(operator.table, [Delete(row.key, row.etag)])
+            try_commit(operator.table, [Delete(row.key, row.etag)])
         except TableError as error:  # its alerts are accepted, and that is what the answer is about
             log.problem("replayed payload not removed", error, refusal=kept.id)
     return answer
@@ -164,11 +165,11 @@ def _pause(operator: Operator, request: Request) -> dict[str, Any]:
     reason = cut(request.asked.text("reason") or "paused by the operator", _REASON_UNITS)
     for _ in range(_TRIES):
         view = operator.gateway.dispatcher.look().view
-        held = view.pause
-        if held and held.by_operator and (held.reason == reason or not request.asked.text("reason")):
+        held = view.stop
+        if held and (held.reason == reason or not request.asked.text("reason")):
             log.step("operator", operation="pause", reason=held.reason)
             return {"pause": condition.pause(held, view.now)}
-        _commit(operator.table, [window.operator_pause(held, reason, view.now)])
+        try_commit(operator.table, [pause.stop(view.stop, reason)])
     raise _busy()
 
 
@@ -176,11 +177,11 @@ def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: AR
     """End the operator's pause. One that Defender asked for stays: calling sooner would lengthen it."""
     for _ in range(_TRIES):
         view = operator.gateway.dispatcher.look().view
-        held = view.pause
-        if held is None or not held.by_operator:
+        held = view.stop
+        if held is None:
             log.step("operator", operation="resume")
-            return {"pause": condition.pause(held, view.now)}
-        _commit(operator.table, [window.resume(held, view.now)])
+            return {"pause": condition.pause(view.asked, view.now)}
+        try_commit(operator.table, pause.resume(held))
     raise _busy()
 
 
@@ -215,15 +216,6 @@ def _status(operator: Operator, request: Request) -> dict[str, Any]:
             now=datetime.fromtimestamp(view.now, UTC),
         ),
     }
-
-
-def _commit(table: Table, operations: Sequence[Operation]) -> bool:
-    """Write; tell whether nobody else was first."""
-    try:
-        table.commit(operations)
-    except Conflict:
-        return False
-    return True
 
 
 def _busy() -> Busy:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared import log
 from shared.errors import Conflict, Unreadable
-from shared.ledger import ledger
-from shared.ledger.ledger import Entry, Waiting
-from shared.sending import window
+from shared.ledger import backlog, keys, record, rows
+from shared.ledger.record import Entry, Waiting
+from shared.sending import pause, window
 from shared.sending.outcome import Clocks, Finished, Outcomes, Sending
 from shared.table.patience import PatientTable
-from shared.table.storage import Operation
+from shared.table.protocol import Operation
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 _CONFLICT_SECONDS = 0.05
 _LOOK_SECONDS = 5.0
 _TOGETHER_SECONDS = 0.15  # a slot waits so long for its neighbours, that one look serves them all
-_MAX_LATER = 500
+_SNAPSHOT_SECONDS = 1.0  # for so long a look is acted upon
 _HEAD = 2 * window.MOST_CALLS + 1  # every slot there may ever have been, the pause, an alert for each slot
 
 
@@ -60,7 +60,7 @@ class Look:
     """
 
     view: window.View
-    backlog: ledger.Backlog
+    backlog: backlog.Backlog
     whole: bool
 
     @property
@@ -110,18 +110,16 @@ class Dispatch:
         return self.tokens.token(timeout=seconds)
 
     def look(self, *, later: bool = False) -> Look:
-        """See slots, pause and the head of the backlog in one query; with `later` also what came due again."""
-        start = ledger.LATER if later else window.FIRST_KEY
-        limit = _HEAD + (_MAX_LATER if later else 0)
-        rows = self.table.query(start, ledger.TODO_END, limit=limit)
-        whole = len(rows) < limit
-        beyond = sum(row.key >= window.FIRST_KEY for row in rows)
-        if not whole and beyond < _HEAD:
-            # So many wait for a time that the window may be cut off, and what is cut off would look open.
-            rows = rows[: limit - beyond] + self.table.query(window.FIRST_KEY, ledger.TODO_END, limit=_HEAD)
+        """See slots, pauses and the head of the backlog in one query; with `later` what came due again in a second.
+
+        Neither reads more than 31 rows, however much waits.
+        """
+        found = self.table.query(window.FIRST_KEY, keys.TODO_END, limit=_HEAD)
+        again = self.table.query(keys.LATER, keys.LATER_END, limit=_HEAD) if later else []
         now = self.table.now()
-        slots = [row for row in rows if row.key.startswith(window.FIRST_KEY)]
-        return Look(window.look(slots, now, self.policy), ledger.backlog(rows, now, _HEAD), whole)
+        slots = [row for row in found if row.key.startswith(window.FIRST_KEY)]
+        view = window.read(slots, now, self.policy).quiet_until(self.outcomes.heard.until)
+        return Look(view, backlog.read([*again, *found], now, _HEAD), max(len(found), len(again)) < _HEAD)
 
     def choose(self, slots: Sequence[window.Slot]) -> window.Slot:
         """Pick one of the open slots at random."""
@@ -139,19 +137,26 @@ class Dispatch:
         Raise `Conflict` when somebody else was first, `TableError` when nobody knows.
         """
         attempt = secrets.token_hex(8)
-        held = ledger.take(entry, attempt, now=view.now, lease=self.policy.lease)
-        operations = [*write(held), window.take(slot, attempt, self.policy)]
-        if view.pause:
-            operations.append(window.probe(view.pause, attempt, self.policy))
+        held = record.take(entry, attempt, now=view.now, lease=self.policy.lease)
+        operations = [*write(held), window.acquire(slot, attempt, self.policy)]
+        if view.asked:
+            operations.append(pause.probe(view.asked, attempt, self.policy.lease))
         start = window.Start.now(self.clocks.monotonic, self.clocks.wall)
         etags = self.table.commit(operations)
         if held.waits not in etags or slot.key not in etags:
             raise Conflict  # it landed, its answer was lost, and by now somebody else has moved the alert
         probe = None
-        if view.pause and window.PAUSE_KEY in etags:  # else the operator has paused since
-            probe = window.Probe(view.pause.step, etags[window.PAUSE_KEY])
+        if view.asked and pause.PAUSE_KEY in etags:  # else somebody has lengthened it since
+            probe = pause.Probe(view.asked.step, etags[pause.PAUSE_KEY])
         log.step("taken", entry=held, slot=slot.key, probe=probe is not None)
-        return Sending(held, etags[held.waits], window.Held(slot.key, attempt, etags[slot.key]), probe, start)
+        return Sending(
+            entry=held,
+            etag=etags[held.waits],
+            slot=window.Held(slot.key, attempt, etags[slot.key], slot.opens),
+            probe=probe,
+            start=start,
+            begins=max(slot.opens, view.asked.ends if view.asked else -math.inf),
+        )
 
     def start(self, look: Look, token: str, until: float = math.inf) -> Flights:
         """Take open slots for the most urgent alerts of a look, and start their calls.
@@ -159,20 +164,33 @@ class Dispatch:
         The k slots that opened first and the k most urgent alerts are paired by rank, and the pairs are taken in
         random order: hosts that look at the same moment seldom want the same, and who wants another slot wants
         another alert as well. Whoever meets a conflict looks again. Fewer flights than `look.takes` mean such a
-        conflict, or that it is `until` (monotonic seconds) already: a table may be slow.
+        conflict, that the look is too old (a pause may have begun since; or the clock was ahead when it was made),
+        or that it is `until` (monotonic seconds) already: a table may be slow.
         """
         slots = sorted(look.view.open, key=lambda slot: slot.opens)
         pairs = list(zip(slots, look.waiting[: look.takes], strict=False))
         flights: Flights = {}
         for slot, waiting in self.chance.sample(pairs, look.takes):
-            if self.clocks.monotonic() >= until:
+            age = self.table.now() - look.view.now
+            if self.clocks.monotonic() >= until or not 0 <= age <= _SNAPSHOT_SECONDS:
                 break
             try:
+                if self._gave_up(waiting):
+                    continue
                 sending = self.take(look.view, slot, waiting.entry, functools.partial(_hold, waiting))
             except Conflict:
                 break
             flights |= self.launch(sending, token)
         return flights
+
+    def _gave_up(self, waiting: Waiting) -> bool:
+        """End an alert whose calls bring down whoever makes them, or whose answers nobody can write."""
+        failed = record.give_up_lost(waiting.entry, now=self.table.now())
+        if failed is None:
+            return False
+        self.table.commit(rows.move(waiting.entry, failed, waiting=waiting.etag))
+        log.step("settled", entry=failed)
+        return True
 
     def launch(self, sending: Sending, token: str) -> Flights:
         """Start the call of a committed take on a worker."""
@@ -194,7 +212,7 @@ class Dispatch:
             if first:
                 _log_tick(look)
             # What came due again and finds no slot is seen by the next look as well; the rest by the next tick.
-            first, later = False, any(one.entry.waits.startswith(ledger.LATER) for one in look.waiting)
+            first, later = False, any(one.entry.waits.startswith(keys.LATER) for one in look.waiting)
             started: Flights = {}
             if look.takes:
                 started = self.start(look, self.token(), until)
@@ -219,7 +237,7 @@ class Dispatch:
         opens = [slot.opens for slot in view.slots if slot.key not in taken]
         if view.may_change(taken):
             until = min(until, self.clocks.monotonic() + _LOOK_SECONDS)
-        pause = view.pause.ends if view.pause and view.paused else float("-inf")
+        paused = view.pause.ends if view.pause and view.paused else -math.inf
         flying = set(flights)
         while (left := until - self.clocks.monotonic()) > 0:
             done = {future for future in flying if future.done()}
@@ -229,7 +247,8 @@ class Dispatch:
                     return
                 opens.append(finished.opens)
             wait = (
-                max(_together(opens, pause if math.isfinite(pause) else math.inf), pause) - self.table.now()
+                max(_together(opens, paused if math.isfinite(paused) else math.inf), paused)
+                - self.table.now()
             )
             if wait <= 0:
                 return
@@ -247,7 +266,7 @@ def _together(opens: Sequence[float], never: float) -> float:
 
 
 def _hold(waiting: Waiting, held: Entry) -> list[Operation]:
-    return ledger.move(waiting.entry, held, waiting=waiting.etag)
+    return rows.move(waiting.entry, held, waiting=waiting.etag)
 
 
 def _log_tick(look: Look) -> None:
@@ -258,6 +277,6 @@ def _log_tick(look: Look) -> None:
         "tick",
         waiting=backlog.seen,
         oldestSeconds=None if backlog.oldest is None else round(now - backlog.oldest),
-        open=len(look.view.resting),
+        open=len(look.view.free),
         paused=look.view.paused,
     )

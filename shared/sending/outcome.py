@@ -1,4 +1,4 @@
-"""What Defender says of a call, and how it reaches the table: in one transaction with the slot's return.
+"""What Defender says of a call, and how it reaches the table: in one transaction with the slot's release.
 
 Writing an outcome is tried until the lease ends; from then on the lease itself brings the alert back. A created
 wins over any other state, even after the lease.
@@ -6,19 +6,22 @@ wins over any other state, even after the lease.
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared import log
-from shared.clients.defender import Answer
+from shared.clients.answer import Answer
 from shared.errors import Conflict, TableError, TableRefused, Unreadable
-from shared.ledger import ledger
-from shared.ledger.ledger import Entry
-from shared.sending import window
-from shared.table.storage import Operation, Row, Table
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Entry
+from shared.sending import pause, window
+from shared.sending.pause import Heard, Probe
+from shared.table.protocol import Operation, Table, try_commit
 
 _RETRY_SECONDS = 1.0
+_CONFLICT_SECONDS = 0.05  # at first: it doubles up to a second
 _TRIES = 5
+_CLOCKS_DIFFER = 1.01  # our seconds, so that the bound of the server's time has surely come so far
 
 
 class Caller(Protocol):
@@ -39,18 +42,22 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A committed take: the entry as held, the ETag of its waiting row, the slot, the probe it may be."""
+    """A committed acquire: the entry as held, the ETag of its waiting row, the slot, the probe it may be.
+
+    Its call may start at `begins` (server's UTC seconds), and soon after `start`.
+    """
 
     entry: Entry
     etag: str
     slot: window.Held
-    probe: window.Probe | None
+    probe: Probe | None
     start: window.Start
+    begins: float
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of one take, and when its slot opens again (server's UTC seconds)."""
+    """What became of one acquire, and when its slot opens again (server's UTC seconds)."""
 
     entry: Entry
     slot: str
@@ -60,34 +67,67 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Makes the calls of committed takes, and writes down what came of them. Thread-safe."""
+    """Makes the calls of committed acquires, and writes down what came of them. Thread-safe."""
 
     table: Table
     defender: Caller
     policy: window.Policy
-    rules: ledger.Rules
+    rules: record.Rules
     clocks: Clocks
+    heard: Heard = field(default_factory=Heard)
 
     def finish(self, sending: Sending, token: str) -> Finished:
-        """Call Defender for a committed take, and write down what it said."""
-        if not sending.start.is_fresh(self.policy):
-            return self._settle(sending, ledger.put_back(sending.entry), None)
-        answer = self.defender.create_alert(sending.entry.alert.body(), token)
-        log.step("answered", entry=sending.entry, answer=answer)
-        after = ledger.settle(sending.entry, answer, now=self.table.now(), rules=self.rules)
-        return self._settle(sending, after, answer)
+        """Call Defender for a committed acquire, and write down what it said. Never raise: nobody might hear it."""
+        answer = None
+        try:
+            if not self._may_start(sending):
+                return self._settle(sending, record.put_back(sending.entry), None)
+            answer = self.defender.create_alert(sending.entry.alert.body(), token)
+            log.step("answered", entry=sending.entry, answer=answer)
+            return self._settle(sending, self._after(sending, answer), answer)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the alert must not be called for ever
+            log.problem("outcome not written", error, alert=sending.entry.alert.id)
+            return self._without_answer(sending, answer)
+
+    def _after(self, sending: Sending, answer: Answer) -> Entry:
+        return record.settle(sending.entry, answer, now=self.table.now(), rules=self.rules)
+
+    def _without_answer(self, sending: Sending, answer: Answer | None) -> Finished:
+        """Write down the outcome alone, where something in Defender's own words cannot be written."""
+        try:
+            if answer is not None:
+                plain = _plain(answer)
+                return self._settle(sending, self._after(sending, plain), plain)
+        except Exception as error:  # noqa: BLE001 - as above
+            log.problem("outcome lost", error, alert=sending.entry.alert.id)
+        lease = sending.begins + self.policy.lease
+        return Finished(sending.entry, sending.slot.key, lease, sending.probe is not None)
+
+    def _may_start(self, sending: Sending) -> bool:
+        """Tell whether the call may be made; wait for the slot, where it was acquired by a clock that was ahead.
+
+        The answer to the acquire has told the server's own time, whatever was believed before.
+        """
+        early = sending.begins - self.table.now()
+        if 0 < early <= window.START_SECONDS:
+            self.clocks.sleep(early * _CLOCKS_DIFFER)
+        now = self.table.now()
+        return sending.begins <= now and self.heard.until <= now and sending.start.is_fresh(self.policy)
 
     def _settle(self, sending: Sending, after: Entry, answer: Answer | None) -> Finished:
-        """Write an outcome and return the slot; `answer` is None when no call was made."""
-        unused = answer is None or not answer.sent
+        """Write an outcome and release the slot; `answer` is None when no call was made."""
         extras: list[Operation] = []
-        opens = self.table.now() + self.policy.lease
-        if unused or (answer and answer.answered):
-            extras.append(window.give_back(sending.slot, self.policy, sent=not unused))
-            opens = self.table.now() + (0.0 if unused else self.policy.rest)
-        pause = self._pause(sending, answer)
-        if pause:
-            extras.append(pause)
+        now = self.table.now()
+        opens = now + self.policy.lease
+        if answer is None or not answer.sent:
+            extras.append(window.release_unused(sending.slot, self.policy, now))
+            opens = max(now, sending.slot.opens)
+        elif answer.answered:
+            extras.append(window.release(sending.slot, self.policy))
+            opens = now + self.policy.rest
+        change = self._pause(sending, answer)
+        if change:
+            extras.append(change)
         written = self._record(sending, after, extras, answer)
         if written is not None:
             age = None if written.ended is None else round(written.ended - written.accepted, 1)
@@ -95,24 +135,26 @@ class Outcomes:
         return Finished(written or sending.entry, sending.slot.key, opens, sending.probe is not None)
 
     def _pause(self, sending: Sending, answer: Answer | None) -> Operation | None:
+        """Return how this answer changes the API's pause, if it does."""
         if answer is None or answer.kind != "unavailable":
             if sending.probe is None:
                 return None
             if answer is not None:
-                return window.end_pause(sending.probe)
-            return window.let_go(sending.probe, "the call did not start in time")
+                return pause.end(sending.probe)
+            return pause.abandon(sending.probe, "the call did not start in time")
+        cause = pause.trouble(answer, self.policy.window)
+        self.heard.note(self.table.now() + cause.seconds)
         if sending.probe:
-            return window.renew_pause(sending.probe, *window.trouble(answer, self.policy))
+            return pause.renew(sending.probe, cause)
         try:
-            return self._lengthen(answer)
+            return self._lengthen(cause)
         except TableError:  # should there be a pause, writing the outcome meets it
-            return window.start_pause(None, *window.trouble(answer, self.policy), self.table.now())
+            return pause.start(None, cause, self.table.now())
 
-    def _lengthen(self, answer: Answer) -> Operation | None:
+    def _lengthen(self, cause: pause.Trouble) -> Operation | None:
         """Return how a failure that is no probe starts a pause, or lengthens the one there is; None: it need not."""
-        rows = self.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0", limit=1)
-        pause = window.read_pause(rows[0], self.policy) if rows else None
-        return window.start_pause(pause, *window.trouble(answer, self.policy), self.table.now())
+        held = window.read_pause(self.table.get(pause.PAUSE_KEY), self.policy)
+        return pause.start(held, cause, self.table.now())
 
     def _record(
         self, sending: Sending, after: Entry, extras: Sequence[Operation], answer: Answer | None
@@ -123,16 +165,18 @@ class Outcomes:
         stood still during the call tries once all the same: a created wins even then.
         """
         end = sending.start.at[0] + self.policy.lease
+        wait = _CONFLICT_SECONDS
         while True:
             try:
                 return self._write(sending, after, extras, answer)
-            except Conflict:
-                pass  # somebody changed the alert between our look and our write: look again
+            except Conflict:  # somebody changed the alert between our read and our write: read again
+                self.clocks.sleep(wait)
+                wait = min(_RETRY_SECONDS, 2 * wait)
             except TableRefused as error:
                 log.problem("outcome refused", error)
-                if after == ledger.without_answer(after):
+                if after == record.without_answer(after):
                     return None
-                after = ledger.without_answer(after)
+                after = record.without_answer(after)
             except TableError as error:
                 log.problem("outcome not written yet", error)
                 self.clocks.sleep(_RETRY_SECONDS)
@@ -145,43 +189,46 @@ class Outcomes:
     def _write(
         self, sending: Sending, after: Entry, extras: Sequence[Operation], answer: Answer | None
     ) -> Entry:
-        core = ledger.move(sending.entry, after, waiting=sending.etag)
+        core = rows.move(sending.entry, after, waiting=sending.etag)
         try:
             self.table.commit([*core, *extras])
         except Conflict:
             # The slot or the pause may belong to somebody else by now: that must not take the outcome along.
             for extra in extras:
-                if not self._attempt([extra]) and extra.key == window.PAUSE_KEY:
+                if not self._attempt([extra]) and extra.key == pause.PAUSE_KEY:
                     self._insist(answer)
         else:
             return after
         if extras and self._attempt(core):
             return after
-        row = self._row(ledger.alert_key(after.alert.id))
-        current = ledger.read(row) if row else after
+        row = self.table.get(keys.alert_key(after.alert.id))
+        current = rows.read(row) if row else after
         if row is None or after.state != "created" or current.state == "created":
             return current  # ours landed unseen, or another attempt has it
-        if current.waits and not self._row(current.waits):
+        if current.waits and not self.table.get(current.waits):
             current = dataclasses.replace(current, waits="")  # removed by hand
-        self.table.commit(ledger.move(current, after, alert=row.etag))  # created wins over any other state
+        self.table.commit(rows.move(current, after, alert=row.etag))  # created wins over any other state
         return after
 
     def _insist(self, answer: Answer | None) -> None:
         """Lengthen the pause that somebody else was first to write, if this failure asks for more."""
+        if answer is None or answer.kind != "unavailable":
+            return
+        cause = pause.trouble(answer, self.policy.window)
+        asked_until = self.table.now() + cause.seconds
         for _ in range(_TRIES):
-            if answer is None or answer.kind != "unavailable":
-                return
-            longer = self._lengthen(answer)
+            left = dataclasses.replace(cause, seconds=max(0.0, asked_until - self.table.now()))
+            longer = self._lengthen(left)
             if longer is None or self._attempt([longer]):
                 return
 
     def _attempt(self, operations: Sequence[Operation]) -> bool:
-        try:
-            self.table.commit(operations)
-        except Conflict:
-            return False
-        return True
+        return try_commit(self.table, operations)
 
-    def _row(self, key: str) -> Row | None:
-        rows = self.table.query(key, key + "\0", limit=1)
-        return rows[0] if rows else None
+
+def _plain(answer: Answer) -> Answer:
+    """Return an answer without Defender's own words: its kind, its status, and an id that is text."""
+    made = (answer.alert or {}).get("id")
+    kept = {"id": made[:200]} if isinstance(made, str) else {}
+    error = None if answer.kind == "created" else {"status": answer.status}
+    return dataclasses.replace(answer, alert=kept if answer.kind == "created" else None, error=error)

@@ -1,9 +1,9 @@
-"""Slots and pauses: may Defender be called now, and if not, when.
+"""The rolling window's slots: may the API be called now, and if not, when.
 
 Defender takes 15 calls in any rolling minute, for all instances together. A slot is a row that is `closed`
 for so many seconds from its own server-assigned `Timestamp`; a call needs a slot. No client's clock matters.
 
-    take                      arrives at Defender            give back
+    acquire                   arrives at Defender            release
      │◄──── deadline + window at the most ────►│               │
      ├─ closed = lease ─────────────────────────────────────────────────────────────►
      │                                                         ├─ closed = window + margin ─────►
@@ -12,31 +12,22 @@ for so many seconds from its own server-assigned `Timestamp`; a call needs a slo
     lease = deadline + window + window + margin: an answer that never comes closes the slot so long, and a
     holder that died is the same case.
 
-A pause is one more such row: a time in which nobody calls. Once it is over, the first take closes it again for
-its own lease: that call is the probe, and all others wait for what it brings.
-
-    failure ── 5 s ── probe fails ── 10 s ── probe fails ── 20 s … 60 s ── probe answered: all go on
+A row also says the `rest` (window + margin) of the host that wrote it; where the reader's own is longer, it holds.
 """
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from shared.clients.defender import Answer
-from shared.table.storage import Delete, Insert, Operation, Replace, Row, Value
+from shared.sending import pause as pauses
+from shared.sending.pause import PAUSE_KEY, STOP_KEY, Pause
+from shared.table.protocol import Insert, Operation, Replace, Row, Value
 
 MOST_CALLS = 15
 START_SECONDS = 12.0
-"""The most between take and call: what a table that is slow may take for one write."""
-FIRST_PAUSE_SECONDS = 5.0
-SLACK_SECONDS = 1.0
-PROBE_SECONDS = 60.0
-ACCESS_PAUSE_SECONDS = 60.0
-_TOO_MANY_REQUESTS = 429
-_NO_ACCESS = (401, 403)
+"""The most between acquire and call: what a table that is slow may take for one write."""
 FIRST_KEY = "slot-"
 END_KEY = "slot."
-PAUSE_KEY = "slot-pause"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +41,8 @@ class Policy:
 
     @property
     def lease(self) -> float:
-        """Seconds for which a taken slot stays closed when no answer is ever written."""
-        return self.deadline + 2 * self.window + self.margin
+        """Seconds for which an acquired slot stays closed when no answer is ever written."""
+        return self.deadline + self.window + self.rest
 
     @property
     def rest(self) -> float:
@@ -69,60 +60,57 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """A time in which nobody calls, until `ends` (server's UTC seconds; infinite: until the operator resumes).
+class Held:
+    """A slot that a committed acquire holds. No call may start in it before `opens` (server's UTC seconds)."""
 
-    `beneath` is what is left should the operator resume: when the pause ends, or would have, that Defender asked for.
-    """
-
-    ends: float
-    reason: str
-    step: int
+    key: str
+    attempt: str
     etag: str
-    beneath: float = -math.inf
-
-    @property
-    def by_operator(self) -> bool:
-        """Whether it lasts until the operator resumes."""
-        return math.isinf(self.ends)
+    opens: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The window as one look saw it, at `now` (a lower bound of the server's time, UTC seconds).
+    """The window as one query saw it, at `now` (a lower bound of the server's time, UTC seconds).
 
-    `rest` is how many seconds a slot stays closed after an answer.
+    `rest` is how many seconds a slot stays closed after an answer. `asked` is the API's pause, `stop` the operator's.
     """
 
     slots: tuple[Slot, ...]
     now: float
     rest: float
-    pause: Pause | None = None
+    asked: Pause | None = None
+    stop: Pause | None = None
+
+    @property
+    def pause(self) -> Pause | None:
+        """The pause that counts: the operator's if there is one, else the API's."""
+        return self.stop or self.asked
 
     @property
     def paused(self) -> bool:
-        """Whether a pause holds now. One that is over asks the next take to be its probe."""
+        """Whether a pause holds now. One that is over asks the next acquire to be its probe."""
         return self.pause is not None and self.now < self.pause.ends
 
     @property
     def open(self) -> tuple[Slot, ...]:
-        """The slots that may be taken; none in a pause."""
-        return () if self.paused else self.resting
+        """The slots that may be acquired; none in a pause."""
+        return () if self.paused else self.free
 
     @property
-    def resting(self) -> tuple[Slot, ...]:
+    def free(self) -> tuple[Slot, ...]:
         """The slots that are not closed, pause or not."""
         return tuple(slot for slot in self.slots if self.now >= slot.opens)
 
     @property
     def opens(self) -> float:
-        """When a slot may be taken, or since when one may be (server's UTC seconds)."""
+        """When a slot may be acquired, or since when one may be (server's UTC seconds)."""
         slot = min(slot.opens for slot in self.slots)
         return max(slot, self.pause.ends) if self.pause else slot
 
     @property
     def opens_in(self) -> float:
-        """Seconds until a slot may be taken; 0 when one may be now, infinite in the operator's pause."""
+        """Seconds until a slot may be acquired; 0 when one may be now, infinite in the operator's pause."""
         return max(0.0, self.opens - self.now)
 
     def turn_in(self, ahead: int) -> float:
@@ -134,17 +122,24 @@ class View:
         return max(0.0, opens - self.now) + rounds * self.rest
 
     def may_change(self, ours: Collection[str] = ()) -> bool:
-        """Whether another host may open a slot at any moment: by ending a pause, or by giving back what it holds.
+        """Whether another host may open a slot at any moment: by ending a pause, or by releasing what it holds.
 
-        A slot that rests opens when its row says, and no sooner. `ours` are the keys of slots that we hold.
+        A slot whose call was answered opens when its row says, and no sooner. `ours` are the keys that we hold.
         """
         held = (slot.opens - self.now > self.rest for slot in self.slots if slot.key not in ours)
         return self.pause is not None or any(held)
 
+    def quiet_until(self, until: float) -> "View":
+        """Return the view of a host that was itself asked not to call until then (server's UTC seconds)."""
+        if until <= self.now or (self.asked and self.asked.ends >= until):
+            return self
+        held = self.asked or Pause(until, "the last answer asked for it", 1, "")
+        return replace(self, asked=replace(held, ends=until))
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The moment before a take was sent. Its call starts within 12 s of it, or the slot goes back unused.
+    """The moment before an acquire was sent. Its call starts within 12 s of it, or the slot is released unused.
 
     A window may be shorter than that: then within a window, so that the call arrives within deadline + window.
     A suspended machine's monotonic clock stands still, a wall clock can be set: what moved more counts.
@@ -165,24 +160,7 @@ class Start:
         return moved <= min(START_SECONDS, policy.window)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A slot that a committed take holds."""
-
-    key: str
-    attempt: str
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """The pause's row as held by the one call that probes; `step` is the pause's step before it."""
-
-    step: int
-    etag: str
-
-
-def look(rows: Sequence[Row], now: float, policy: Policy) -> View:
+def read(rows: Sequence[Row], now: float, policy: Policy) -> View:
     """Read the window from its rows. A row that is missing is a slot that was never used."""
     known = {row.key: row for row in rows}
     slots = []
@@ -190,118 +168,57 @@ def look(rows: Sequence[Row], now: float, policy: Policy) -> View:
         key = f"{FIRST_KEY}{number:02}"
         row = known.get(key)
         slots.append(Slot(key, -math.inf, None) if row is None else Slot(key, _opens(row, policy), row.etag))
-    pause = known.get(PAUSE_KEY)
-    return View(tuple(slots), now, policy.rest, None if pause is None else read_pause(pause, policy))
+    asked, stop = read_pause(known.get(PAUSE_KEY), policy), read_pause(known.get(STOP_KEY), policy)
+    if asked and asked.by_operator:
+        asked, stop = None, asked
+    return View(tuple(slots), now, policy.rest, asked, stop)
 
 
-def read_pause(row: Row, policy: Policy) -> Pause:
-    """Read the pause's row."""
-    opens = _opens(row, policy)
-    step = row.values.get("step")
-    return Pause(
-        ends=math.inf if row.values.get("operator") else opens,
-        reason=str(row.values.get("reason", "")),
-        step=step if isinstance(step, int) else 1,
-        etag=row.etag,
-        beneath=-math.inf if row.values.get("attempt") else opens,  # a probe is under way: it was over
-    )
+def read_pause(row: Row | None, policy: Policy) -> Pause | None:
+    """Read a pause from its row, if there is one."""
+    if row is None:
+        return None
+    closed = _seconds(row, "closed")
+    lasts = closed if closed is not None and closed >= 0 else policy.lease
+    return pauses.read(row, row.timestamp + lasts)
 
 
-def take(slot: Slot, attempt: str, policy: Policy) -> Operation:
-    """Return the operation that takes an open slot for one call; `attempt` is the call's random id."""
-    values: dict[str, Value] = {"closed": policy.lease, "attempt": attempt}
+def acquire(slot: Slot, attempt: str, policy: Policy) -> Operation:
+    """Return the operation that acquires an open slot for one call; `attempt` is the call's random id."""
+    values: dict[str, Value] = {"closed": policy.lease, "rest": policy.rest, "attempt": attempt}
     return Insert(slot.key, values) if slot.etag is None else Replace(slot.key, values, slot.etag)
 
 
-def give_back(held: Held, policy: Policy, *, sent: bool = True) -> Operation:
-    """Return the operation that gives a slot back after an answer, or at once if no byte was sent.
+def release(held: Held, policy: Policy) -> Operation:
+    """Return the operation that releases a slot after an answer: closed for a window and the margin.
 
-    No answer to a request that was sent: give nothing back, the lease stands.
+    No answer to a request that was sent: release nothing, the lease stands.
     """
-    return Replace(held.key, {"closed": policy.rest if sent else 0.0, "attempt": held.attempt}, held.etag)
+    values: dict[str, Value] = {"closed": policy.rest, "rest": policy.rest, "attempt": held.attempt}
+    return Replace(held.key, values, held.etag)
 
 
-def probe(pause: Pause, attempt: str, policy: Policy) -> Operation:
-    """Return the operation by which a take becomes the probe of a pause that is over."""
-    values: dict[str, Value] = {
-        "closed": policy.lease,
-        "reason": pause.reason,
-        "step": pause.step,
-        "attempt": attempt,
-    }
-    return Replace(PAUSE_KEY, values, pause.etag)
-
-
-def end_pause(held: Probe | Pause) -> Operation:
-    """Return the operation that ends a pause: its probe was answered, or the operator resumed."""
-    return Delete(PAUSE_KEY, held.etag)
-
-
-def resume(held: Pause, now: float) -> Operation:
-    """Return the operation that ends the operator's pause; what Defender asked for before still holds."""
-    if held.beneath <= now:
-        return end_pause(held)
-    values: dict[str, Value] = {
-        "closed": held.beneath - now,
-        "reason": "what held before the operator paused",
-        "step": held.step,
-    }
-    return Replace(PAUSE_KEY, values, held.etag)
-
-
-def renew_pause(held: Probe, reason: str, seconds: float) -> Operation:
-    """Return the operation of a probe that failed: the next step, twice as long, up to a minute.
-
-    `seconds` is what this failure asks for at least.
-    """
-    step = held.step + 1
-    doublings = min(step - 1, 10)  # an outage of days has thousands of steps
-    closed = max(seconds, min(PROBE_SECONDS, FIRST_PAUSE_SECONDS * 2.0**doublings))
-    return Replace(PAUSE_KEY, {"closed": closed, "reason": reason, "step": step}, held.etag)
-
-
-def let_go(held: Probe, reason: str) -> Operation:
-    """Return the operation of a probe that made no call: the pause is over as before, and the next take probes."""
-    return Replace(PAUSE_KEY, {"closed": 0.0, "reason": reason, "step": held.step}, held.etag)
-
-
-def trouble(answer: Answer, policy: Policy) -> tuple[str, float]:
-    """Return why an unavailable answer pauses everyone, and for how many seconds at least."""
-    error = answer.error or {}
-    said = " ".join(str(part) for part in (answer.status, error.get("code"), error.get("message")) if part)
-    reason = "".join(char if char.isprintable() else " " for char in said)  # nothing the table may refuse
-    if answer.status == _TOO_MANY_REQUESTS:
-        return reason[:300], answer.retry_after or policy.window
-    if answer.status in _NO_ACCESS:
-        return reason[:300], ACCESS_PAUSE_SECONDS
-    return reason[:300], FIRST_PAUSE_SECONDS
-
-
-def start_pause(pause: Pause | None, reason: str, seconds: float, now: float) -> Operation | None:
-    """Return the operation of a failure that is no probe: it starts a pause, or may only lengthen one.
-
-    So fifteen failures at once are one step. None where the pause lasts long enough as it is.
-    """
-    if pause is None:
-        return Insert(PAUSE_KEY, {"closed": seconds, "reason": reason, "step": 1})
-    if now + seconds <= pause.ends + SLACK_SECONDS:
-        return None  # a second's difference is not worth a write each
-    return Replace(PAUSE_KEY, {"closed": seconds, "reason": reason, "step": pause.step}, pause.etag)
-
-
-def operator_pause(pause: Pause | None, reason: str, now: float) -> Operation:
-    """Return the operation by which the operator pauses, until resumed; `closed` is what a pause had left till then."""
-    values: dict[str, Value] = {"closed": 0.0, "operator": True, "reason": reason, "step": 1}
-    if pause is None:
-        return Insert(PAUSE_KEY, values)
-    values |= {"closed": max(0.0, pause.beneath - now), "step": pause.step}
-    return Replace(PAUSE_KEY, values, pause.etag)
+def release_unused(held: Held, policy: Policy, now: float) -> Operation:
+    """Return the operation that releases a slot in which nothing was sent: it opens, or opened, when it would have."""
+    values: dict[str, Value] = {"closed": 0.0, "attempt": held.attempt}
+    if held.opens > -math.inf:
+        values |= {"closed": held.opens - now, "rest": policy.rest}
+    return Replace(held.key, values, held.etag)
 
 
 def _opens(row: Row, policy: Policy) -> float:
-    closed = row.values.get("closed")
-    if isinstance(closed, int | float) and 0 <= closed < math.inf:
-        return row.timestamp + closed
-    return (
-        row.timestamp + policy.lease
-    )  # a row that none of us can have written: like one that was just taken
+    """Return when a slot opens by the longer of its writer's rules and our own (server's UTC seconds)."""
+    closed, rest = _seconds(row, "closed"), _seconds(row, "rest")
+    if closed is not None and rest is not None:
+        return row.timestamp + closed + max(0.0, policy.rest - rest)
+    if closed is None or closed < 0:  # a row that none of us can have written: like one just acquired
+        return row.timestamp + policy.lease
+    if closed == 0:
+        return row.timestamp
+    # An older version's row does not say its rest: one that was answered, or one that is held.
+    return row.timestamp + (policy.rest if closed <= policy.rest else max(closed, policy.lease))
+
+
+def _seconds(row: Row, name: str) -> float | None:
+    value = row.values.get(name)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

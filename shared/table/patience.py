@@ -22,8 +22,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from shared.errors import Busy, Conflict, TableError, Unavailable, WriteUnknown
-from shared.table.storage import REQUEST_SECONDS, Delete, Operation, Requests, Row
+from shared.errors import Conflict, TableError, Unavailable, WriteUnknown
+from shared.table.protocol import REQUEST_SECONDS, Delete, Operation, Requests, Row
 
 _T = TypeVar("_T")
 FIRST_PAUSE_SECONDS = 0.25
@@ -64,11 +64,17 @@ class PatientTable:
             raise Unavailable("The table's answer carried no time.")
         return now
 
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
+    def get(self, key: str) -> Row | None:
+        """Return the row with this key, None where there is none."""
+        return self._ask(lambda seconds: self.requests.get(key, seconds=seconds), self._end())
+
+    def query(
+        self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False
+    ) -> list[Row]:
+        """Return the rows with `start <= key < end` in key order; see `Table`."""
         return self._ask(
             lambda seconds: self.requests.query(
-                start, end, limit=limit, keys_only=keys_only, seconds=seconds
+                start, end, after=after, limit=limit, keys_only=keys_only, seconds=seconds
             ),
             self._end(),
         )
@@ -122,9 +128,9 @@ class PatientTable:
             left = end - self.monotonic()
             if left <= 0:
                 raise Unavailable("The table takes too long to answer.")
-            for row in self.requests.query(key, key + "\0", limit=1, seconds=left):
-                if row.values.get("mark") == mark:
-                    etags[key] = row.etag
+            row = self.requests.get(key, seconds=left)
+            if row and row.values.get("mark") == mark:
+                etags[key] = row.etag
         return etags or None
 
     def _end(self) -> float:
@@ -136,9 +142,9 @@ class PatientTable:
         while (left := end - self.monotonic()) > 0:
             try:
                 return ask(min(REQUEST_SECONDS, left))
-            except (Busy, Unavailable):
+            except TableError as error:
                 pause = self.chance.uniform(0.0, longest)
-                if self.monotonic() + pause >= end:
+                if not error.transient or self.monotonic() + pause >= end:
                     raise
             self.sleep(pause)
             longest = min(LONGEST_PAUSE_SECONDS, 2 * longest)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.clients import defender
+from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
-from shared.ledger.ledger import Delivery, Entry
+from shared.ledger.record import Delivery, Entry
 from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.web import reply
 from shared.web.reply import Reply
@@ -152,10 +152,10 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
     return {
         "id": mapped.alert.id,
         "status": "valid",
+        "sender": None,
         "duplicate": False,
         "merged": False,
         "attempts": 0,
-        "nextAttempt": None,
         "waitingFor": None,
         "request": mapped.alert.body(),
         "alert": None,
@@ -171,10 +171,10 @@ def _told(one: Told, look: "Look | None", now: float) -> dict[str, Any]:
     return {
         "id": entry.alert.id,
         "status": "waiting" if entry.state == "sending" else entry.state,
+        "sender": entry.sender or None,
         "duplicate": one.duplicate,
         "merged": entry.merged,
         "attempts": entry.attempts,
-        "nextAttempt": utc(entry.next_attempt),
         "waitingFor": _waiting_for(entry, look, now),
         "request": entry.alert.body(),
         "alert": dict(entry.created) if entry.created else None,
@@ -196,7 +196,15 @@ def _waiting_for(entry: Entry, look: "Look | None", now: float) -> dict[str, Any
         until = None if pause.by_operator else utc(pause.ends)
         return {"what": "pause", "reason": pause.reason, "until": until}
     reason = "Defender takes 15 calls a minute; the alert waits for its turn"
-    return {"what": "slot", "reason": reason, "until": utc(now + look.turn_in(entry.due)) if look else None}
+    return {"what": "slot", "reason": reason, "until": utc(_turn(entry, look, now))}
+
+
+def _turn(entry: Entry, look: "Look | None", now: float) -> float | None:
+    """Return when it is an alert's turn (UTC seconds), or None if more may wait before it than was seen."""
+    if look is None:
+        return None
+    seen = look.whole or (bool(look.waiting) and entry.due <= look.waiting[-1].entry.due)
+    return now + look.turn_in(entry.due) if seen else None
 
 
 def _reason(entry: Entry) -> str:
@@ -205,9 +213,17 @@ def _reason(entry: Entry) -> str:
 
 
 def _error(entry: Entry) -> dict[str, Any] | None:
+    if entry.state == "discarded":
+        return {
+            "status": None,
+            "code": "Discarded",
+            "message": f"The operator discarded the alert at {utc(entry.ended)}.",
+            "target": None,
+            "hint": "It is not sent, unless the operator replays it, or it comes from another sender or more severe.",
+        }
     if not entry.error:
         return None
-    return {**entry.error, "hint": defender.hint(entry.error)}
+    return {**entry.error, "hint": answers.hint(entry.error)}
 
 
 def utc(seconds: float | None) -> str | None:

@@ -1,7 +1,7 @@
-"""The parameters of an operator's URL, read strictly: one that is misspelt or empty must not widen a discard.
+"""The parameters of a URL, read from the URL itself: the Functions host leaves out empty ones.
 
-Read from the URL itself, because the Functions host leaves out empty parameters and joins repeated ones by
-commas. The function key (`code`, `clientId`) is the host's business.
+The operator's are read strictly: one that is misspelt or empty must not widen a discard. The function key (`code`,
+`clientId`) is the host's business.
 """
 
 from collections.abc import Sequence
@@ -57,6 +57,14 @@ class Parameters:
             return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             raise wrong(name, found, "a time in UTC as in 2026-03-04T05:06:07Z") from None
+
+
+def given(url: str) -> dict[str, str]:
+    """Return every parameter of a URL, also the empty ones; the values of a repeated name are joined by commas."""
+    values: dict[str, str] = {}
+    for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+        values[name] = f"{values[name]},{value}" if name in values else value
+    return values
 
 
 def read(url: str, accepted: Sequence[str]) -> Parameters:

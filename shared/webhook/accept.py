@@ -6,6 +6,7 @@
 Nothing is answered 2xx before it is stored. Where the table fails, the error says what is stored and what is not.
 """
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,15 @@ from typing import TYPE_CHECKING, Protocol
 from shared import log
 from shared.alerts.alert import FIELDS
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
-from shared.ledger import ledger
-from shared.ledger.ledger import Delivery, Entry
-from shared.table.storage import MAX_OPERATIONS, Operation
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Delivery, Entry
+from shared.table.protocol import MAX_OPERATIONS, Operation
 from shared.web import delivery
 from shared.web.delivery import Told
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shared.mapping.outcome import Mapped, Outcome
     from shared.sending.dispatcher import Dispatch, Flights, Look
     from shared.sending.outcome import Clocks
@@ -31,10 +34,11 @@ _TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
 _KNOWN_FULL_SECONDS = 5.0
 _TOKEN_SECONDS = 5.0
+_TOKEN_SECONDS_WITHOUT = 1.0  # a permit
 
 
 class Permits(Protocol):
-    """How many webhooks may wait for Defender at once; a semaphore."""
+    """How many webhooks may wait for an answer of Defender at once, not how many may call; a semaphore."""
 
     def acquire(self, *, blocking: bool) -> bool:
         """Take a permit if there is one."""
@@ -77,12 +81,12 @@ class Acceptance:
     full: KnownFull
     inline: float
 
-    def accept(self, outcome: "Outcome", origin: str) -> "Reply":
-        """Store a delivery, send what the window allows, and answer. Raise `TableError` that says what is stored."""
+    def accept(self, outcome: "Outcome", origin: str, sender: str) -> "Reply":
+        """Store a delivery of a sender, send what the window allows, and answer. Raise `TableError` that says more."""
         now = self.dispatcher.table.now()
-        delivery_id = ledger.delivery_id(now)
+        delivery_id = keys.delivery_id(now)
         asked: dict[str, Entry] = {}
-        for entry in (_entry(mapped, outcome, delivery_id, now) for mapped in outcome.alerts):
+        for entry in (_entry(mapped, outcome, delivery_id, now, sender) for mapped in outcome.alerts):
             first = asked.setdefault(entry.alert.id, entry)
             notes = dict.fromkeys((*first.notes, *_differences(entry, first)))
             asked[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
@@ -92,14 +96,13 @@ class Acceptance:
             accepted=now,
             alerts=tuple(asked),
             refused=delivery.refusals(outcome.refused),
+            sender=sender,
         )
         look = self.full.at(now)
         told: list[Told] | None = None
-        if look is None and self.permits.acquire(blocking=False):
+        if look is None:
             try:
-                token = self.dispatcher.token(
-                    max(0.0, min(_TOKEN_SECONDS, self.inline - self.clocks.monotonic()))
-                )
+                token = self._token()
                 look = self._look()
                 if len(asked) == 1:
                     told = self._straight(accepted, next(iter(asked.values())), look, token)
@@ -109,8 +112,6 @@ class Acceptance:
                         told, look = self._send(told, look, token)
             except TokenError as error:
                 log.problem("no token", error)
-            finally:
-                self.permits.release()
         if told is None:
             told, accepted = self._store(accepted, asked)
         now = self.dispatcher.table.now()
@@ -121,9 +122,29 @@ class Acceptance:
         self.full.note(look)
         return look
 
+    @contextlib.contextmanager
+    def _waiting(self, without: float) -> "Iterator[float]":
+        """Yield for how many seconds this POST may wait for somebody else: at most `without`, where it has no permit.
+
+        Without one it calls all the same, and whoever asks later hears the outcome.
+        """
+        left = max(0.0, self.inline - self.clocks.monotonic())
+        if not self.permits.acquire(blocking=False):
+            yield min(without, left)
+            return
+        try:
+            yield left
+        finally:
+            self.permits.release()
+
+    def _token(self) -> str:
+        with self._waiting(_TOKEN_SECONDS_WITHOUT) as seconds:
+            return self.dispatcher.token(min(_TOKEN_SECONDS, seconds))
+
     def _wait(self, flights: "Flights") -> dict[str, Entry]:
         """Wait for Defender's answers while there is time; return what became of the alerts, by id."""
-        self.dispatcher.wait(flights, self.inline - self.clocks.monotonic())
+        with self._waiting(0.0) as seconds:
+            self.dispatcher.wait(flights, seconds)
         return {
             sending.entry.alert.id: flight.result().entry if flight.done() else sending.entry
             for flight, sending in flights.items()
@@ -141,7 +162,7 @@ class Acceptance:
                     look.view,
                     slot,
                     entry,
-                    lambda held: [*ledger.insert(held), ledger.insert_delivery(accepted)],
+                    lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
             except Conflict:
                 if self._known([entry.alert.id]):
@@ -159,15 +180,15 @@ class Acceptance:
         done: set[str] = set()
         for _ in range(_TRIES * len(asked) + 1):
             batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
-            operations: list[Operation] = [operation for entry in batch for operation in ledger.insert(entry)]
+            operations: list[Operation] = [operation for entry in batch for operation in rows.insert(entry)]
             if last:
                 notes = {alert: _differences(asked[alert], entry) for alert, entry in known.items()}
                 accepted = dataclasses.replace(accepted, duplicates=tuple(known), notes=notes)
-                operations.append(ledger.insert_delivery(accepted))
+                operations.append(rows.insert_delivery(accepted))
             else:  # nobody knows it by its id, but its alerts are purged with it, should the rest never come
                 ids = tuple(entry.alert.id for entry in batch)
-                part = dataclasses.replace(accepted, id=ledger.delivery_id(accepted.accepted), alerts=ids)
-                operations.append(ledger.insert_delivery(dataclasses.replace(part, refused=())))
+                part = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted), alerts=ids)
+                operations.append(rows.insert_delivery(dataclasses.replace(part, refused=())))
             try:
                 found = self._commit(operations, batch)
             except TableError as error:
@@ -182,7 +203,7 @@ class Acceptance:
             known |= found
             new = {alert: entry for alert, entry in new.items() if alert not in found}
             if not found:  # the delivery's own row is there: a take of ours landed after all
-                accepted = dataclasses.replace(accepted, id=ledger.delivery_id(accepted.accepted))
+                accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
         else:
             busy = Busy("Others keep changing these alerts at the same moment; send the same again.")
             if done:
@@ -249,9 +270,9 @@ def entries(dispatcher: "Dispatch", alerts: Sequence[str]) -> dict[str, Entry]:
     """Return those of some alerts, by id, that the table knows."""
     found = {}
     for alert in alerts:
-        key = ledger.alert_key(alert)
-        for row in dispatcher.table.query(key, key + "\0", limit=1):
-            found[alert] = ledger.read(row)
+        key = keys.alert_key(alert)
+        if row := dispatcher.table.get(key):
+            found[alert] = rows.read(row)
     return found
 
 
@@ -262,14 +283,15 @@ def _half(done: int, asked: int) -> HalfAccepted:
     )
 
 
-def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float) -> Entry:
-    return ledger.accept(
+def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float, sender: str) -> Entry:
+    return record.accept(
         mapped.alert,
         source=outcome.source or "",
         delivery=delivery_id,
         now=now,
         notes=mapped.notes,
         truncated=mapped.time_truncated,
+        sender=sender,
     )
 
 
@@ -278,8 +300,8 @@ def _batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
     batch: list[Entry] = []
     size = operations = 0
     for entry in entries:
-        written = ledger.insert(entry)
-        size += ledger.size(written)
+        written = rows.insert(entry)
+        size += rows.size(written)
         operations += len(written)
         if batch and (operations >= MAX_OPERATIONS or size > _TRANSACTION_BYTES):
             return batch, False

@@ -5,18 +5,20 @@ dispatch: look ─ take ─ call ─ settle, while there is a backlog and time
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from shared import log
-from shared.errors import NotFound, PayloadError, PayloadTooLarge, TableError, TokenError, WebhookError
-from shared.ledger import ledger, retention
+from shared import log, senders
+from shared.alerts.text import cut, shown
+from shared.errors import Forbidden, NotFound, PayloadTooLarge, TableError, TokenError, WebhookError
+from shared.ledger import backlog, keys, record, retention, rows
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
-from shared.web import delivery, parameters, reply
+from shared.sending import pause
+from shared.web import delivery, reply
 from shared.web.delivery import Told
-from shared.webhook import accept
+from shared.webhook import accept, asked, masking
 from shared.webhook.accept import Permits
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from shared.settings import Settings
     from shared.web.reply import Reply
 
-DEFAULTS = ("severity", "category", "title", "description", "recommendedAction")
-_PARAMETERS = {name.lower(): name for name in (*DEFAULTS, "source", "dryRun", "validationToken")}
 MAX_TOKEN = 2_000
 """Characters of a token that is sent back to Microsoft Graph, which asks so whether a subscription's URL is ours."""
 TABLE_SECONDS = 20.0
@@ -35,6 +35,8 @@ TABLE_SECONDS = 20.0
 TICK_SECONDS = 55.0
 OVERDUE_SECONDS = 300.0
 IDLE_SECONDS = 90.0  # no slot is open for longer while a dispatcher works
+_MASKED_BYTES = 4 * rows.REFUSED_BYTES
+_SOURCE_UNITS = 100
 _SOME = 20  # rows, should one of them not be readable
 
 
@@ -56,56 +58,56 @@ class Gateway:
         query: Mapping[str, str],
         origin: str,
         *,
-        keep: bool = True,
+        store: bool = True,
         content_encoding: str = "",
+        sender: str = "",
     ) -> "Reply":
         """Turn one POST into alerts; answer with what became of them. Raise `TableError` if they cannot be stored.
 
         It waits for Defender for `INLINE_SECONDS`, and for the table for `TABLE_SECONDS`, both from the receipt on.
 
         `query` are the URL's parameters; `origin` is the scheme and host under which the caller reached us.
-        `keep` is false for a payload that is kept already, should it be refused. A body that is compressed as its
-        first bytes or `content_encoding` say is opened, and is then the one that is kept.
+        `store` is false for a payload that is stored already, should it be refused. A body that is compressed as its
+        first bytes or `content_encoding` say is opened, and is then the one that is stored. `sender` is the fingerprint
+        of the key that came with it, empty if none did.
         """
         received = self.clocks.monotonic()
         dispatcher = self.dispatcher.until(received + TABLE_SECONDS)
-        query = {_PARAMETERS.get(name.lower().replace("_", ""), name): value for name, value in query.items()}
-        token = query.get("validationToken", "")
+        wanted = asked.read(query)
+        token = wanted.values.get("validationToken", "")
         if not body.strip() and 0 < len(token) <= MAX_TOKEN:
             return reply.echo(token)
-        dry = query.get("dryRun", "false").lower()
-        if dry not in ("true", "false"):  # what was meant to be dry must not reach a device
-            raise parameters.wrong("dryRun", query["dryRun"], "true | false")
         try:
             body = compression.opened(
                 body, max_bytes=self.settings.max_payload_bytes, content_encoding=content_encoding
             )
-            outcome = self._map(body, query)
+            if wanted.wrong:
+                raise wanted.wrong
+            outcome = self._map(body, wanted, sender)
             if outcome.ignored is not None:
                 return delivery.ignored(outcome)
             if not outcome.alerts:
                 raise delivery.unmapped(outcome)
         except WebhookError as error:
-            if keep and dry == "false":
-                _keep(dispatcher, body, query, error)
+            if store and not wanted.dry:
+                _store_refused(dispatcher, body, wanted.values, error, sender)
             raise
-        if dry == "true":
+        if wanted.dry:
             return delivery.valid(outcome)
         accepting = accept.Acceptance(
             dispatcher, self.clocks, self.permits, self.full, received + self.settings.inline_seconds
         )
-        return accepting.accept(outcome, self.settings.public_base_url or origin)
+        return accepting.accept(outcome, self.settings.public_base_url or origin, sender)
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery: 202 until all its alerts have ended, then what the POST would have said."""
         unknown = NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
-        if not ledger.is_delivery_id(delivery_id):
+        if not keys.is_delivery_id(delivery_id):
             raise unknown
-        key = ledger.delivery_key(delivery_id)
-        rows = self.dispatcher.table.query(key, key + "\0", limit=1)
-        if not rows:
+        row = self.dispatcher.table.get(keys.delivery_key(delivery_id))
+        if row is None:
             raise unknown
-        found = ledger.read_delivery(rows[0])
+        found = rows.read_delivery(row)
         entries = accept.entries(self.dispatcher, found.alerts)
         told = [
             Told(entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
@@ -134,50 +136,77 @@ class Gateway:
         try:
             look = self.dispatcher.look()
             before = look.view.now - OVERDUE_SECONDS
-            due = self.dispatcher.table.query(ledger.LATER, ledger.later_before(before), limit=_SOME)
+            due = self.dispatcher.table.query(keys.LATER, keys.later_before(before), limit=_SOME)
+            overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
+            forgotten = backlog.read(
+                due, before, 1
+            ).waiting  # only the dispatcher takes back what came due again
+            idle = look.view.now - look.view.opens
+            if not (overdue or forgotten) or idle <= IDLE_SECONDS:
+                return PASS
+            resumed = self.dispatcher.table.get(pause.RESUMED_KEY)
         except WebhookError:
             return FAIL
-        overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
-        forgotten = ledger.backlog(
-            due, before, 1
-        ).waiting  # only the dispatcher takes back what came due again
-        idle = look.view.now - look.view.opens > IDLE_SECONDS
-        return FAIL if (overdue or forgotten) and idle else PASS
+        # The next tick sends what waited for the operator to resume.
+        return PASS if resumed and look.view.now - resumed.timestamp <= IDLE_SECONDS else FAIL
 
-    def _map(self, body: bytes, query: Mapping[str, str]) -> "Outcome":
+    def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
+        rights = senders.of(self.settings.senders, sender)
+        allowed = rights.sources if rights else None
+        claimed = wanted.text("source")
+        if claimed and allowed is not None and claimed not in allowed:
+            raise Forbidden(
+                f"source: {shown(claimed)} found; this key may claim only {', '.join(allowed) or 'none'}, as the"
+                " setting SENDERS says."
+            )
         documents = payload.read(body, max_bytes=self.settings.max_payload_bytes)
-        return self.mappings.apply(
+        outcome = self.mappings.apply(
             documents,
-            source=query.get("source"),
-            defaults={name: query[name] for name in DEFAULTS if query.get(name)},
+            source=claimed,
+            defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
             now=self.dispatcher.table.now(),
         )
+        notes = list(wanted.notes)
+        if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
+            notes.append(
+                f"Recognised as {', '.join(sorted(odd))}, and this sender usually sends other sources."
+            )
+        alerts = (replace(mapped, notes=(*mapped.notes, *notes)) for mapped in outcome.alerts)
+        return replace(outcome, alerts=tuple(alerts)) if notes else outcome
 
 
-def _keep(dispatcher: "Dispatch", body: bytes, query: Mapping[str, str], error: WebhookError) -> None:
-    """Keep a refused payload for the operator; the refusal is answered even if that fails."""
-    if isinstance(error, PayloadTooLarge) or not body.strip():
+def _store_refused(
+    dispatcher: "Dispatch", body: bytes, query: Mapping[str, str], error: WebhookError, sender: str
+) -> None:
+    """Store a refused payload for the operator, its secrets masked; the refusal is answered even if that fails."""
+    if isinstance(error, PayloadTooLarge) or not body.strip() or b"\0" in body:  # that is no text
         return
-    if isinstance(error, PayloadError) and b"\0" in body:
-        return  # no text
     try:
         now = dispatcher.table.now()
-        kept = ledger.Refusal(
-            id=ledger.refusal_id(now),
+        masked = masking.body(body[:_MASKED_BYTES])
+        refusal = record.Refusal(
+            id=keys.refusal_id(now),
             at=now,
-            source=str(error.extensions.get("source") or query.get("source") or ""),
+            source=cut(str(error.extensions.get("source") or query.get("source") or ""), _SOURCE_UNITS),
             status=error.status,
-            detail=error.detail,
-            refused=tuple(error.extensions.get("refused", ())),
-            query={name: value for name, value in query.items() if name.lower() not in parameters.HOSTS_OWN},
-            payload=body,
-            bytes=len(body),
+            detail=masking.text(error.detail),
+            refused=tuple(masking.problems(error.extensions.get("refused", ()))),
+            query=masking.named(query),
+            payload=masked,
+            bytes=len(masked) + max(0, len(body) - _MASKED_BYTES),
+            sender=sender,
         )
-        dispatcher.table.commit([ledger.insert_refusal(kept)])
-        log.step("refused", source=kept.source, refusal=kept.id, status=kept.status)
+        dispatcher.table.commit([rows.insert_refusal(refusal)])
+        log.step(
+            "refused",
+            source=refusal.source,
+            sender=refusal.sender or None,
+            refusal=refusal.id,
+            status=refusal.status,
+        )
     except WebhookError as failure:
-        log.problem("refused payload not kept", failure)
+        log.problem("refused payload not stored", failure)
 
 
 def _health(status: int, word: str) -> "Reply":

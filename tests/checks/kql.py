@@ -19,8 +19,8 @@ from pathlib import Path
 from dev import setup
 from shared import log
 from shared.alerts.alert import Alert
-from shared.clients.defender import Answer
-from shared.ledger import ledger
+from shared.clients.answer import Answer
+from shared.ledger import record
 
 # https://learn.microsoft.com/azure/azure-monitor/app/data-model-complete
 _COMMON = (
@@ -85,7 +85,7 @@ def log_fields() -> dict[str, frozenset[str]]:
 
     What every line has is what `shared/log.py` writes; what a step adds stands in the call that writes it.
     """
-    entry = ledger.accept(Alert("", "", "", "Low", "", "", "", ""), source="", delivery="", now=0.0)
+    entry = record.accept(Alert("", "", "", "Low", "", "", "", ""), source="", delivery="", now=0.0)
     answer = Answer("created", 200, None, False, None, None, True, True, 0.0)
     written = {
         "step": _fields(lambda: log.step("")),

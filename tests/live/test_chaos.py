@@ -12,7 +12,7 @@ from dev.chaos.campaign import STAGES, rehearse
 from dev.chaos.senders import Sent
 from dev.chaos.verdict import Case, Evidence, judge
 from shared.alerts.alert import Alert
-from shared.ledger import ledger
+from shared.ledger import record
 
 CLIENT = "a7c4e0d2-58b1-4c7e-8a39-d20f6b1e9c33"
 BODY = samples.eight_fields(samples.event(1), "A fault, 1", "High")
@@ -47,9 +47,9 @@ def arrival(sequence: int, at: float, *, client: str = CLIENT) -> dict[str, Any]
     }
 
 
-def entry(state: ledger.State, **others: Any) -> ledger.Entry:
+def entry(state: record.State, **others: Any) -> record.Entry:
     """Return what the table says of the alert."""
-    accepted = ledger.accept(ALERT, source="defender", delivery="d", now=0.0)
+    accepted = record.accept(ALERT, source="defender", delivery="d", now=0.0)
     return replace(accepted, state=state, **others)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV2SpecValidator
 
-from dev import connector
+from tests.checks import connector
 from tests.checks.contract import Contract
 
 FOLDER = Path(__file__).parents[2] / "integrations" / "power-platform"
@@ -62,7 +62,7 @@ def labelled() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_it_is_made_from_the_contract() -> None:
-    """The file is what the generator writes: after a change of the contract, run `python -m dev.connector`."""
+    """The file is what the generator writes: after a change of the contract, run `python -m tests.checks.connector`."""
     assert (FOLDER / "apiDefinition.swagger.json").read_text("utf-8") == connector.text()
 
 

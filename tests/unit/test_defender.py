@@ -7,7 +7,6 @@ import ipaddress
 import itertools
 import json
 import logging
-import math
 import socket
 import ssl
 import subprocess
@@ -22,11 +21,10 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shared import errors
 from shared.clients import defender
+from shared.clients.answer import Answer
 
 LIMIT = 20.0  # seconds until a wait counts as a failure; nothing here takes as long
 SOON = 0.3  # seconds: the deadline of calls that are meant to meet it
@@ -166,7 +164,7 @@ def join_workers() -> None:
             assert not thread.is_alive()
 
 
-def call(serve: Callable[[Peer], None], *, deadline: float = LIMIT, **edges: Any) -> defender.Answer:
+def call(serve: Callable[[Peer], None], *, deadline: float = LIMIT, **edges: Any) -> Answer:
     """Return the answer of one call to a server that does `serve`."""
     edges.setdefault("resolve", socket.getaddrinfo)
     with Server(serve) as server, contextlib.ExitStack() as stack:
@@ -195,117 +193,6 @@ def black_hole() -> Iterator[int]:
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]
-
-
-# ---- what an answer means
-
-
-@pytest.mark.parametrize(
-    ("status", "content", "kind"),
-    [
-        (200, CREATED, "created"),
-        (201, CREATED, "created"),
-        (404, NOT_FOUND, "not_found"),
-        (400, {"error": {"code": "BadRequest"}}, "rejected"),
-        (409, {"error": {"code": "Conflict"}}, "rejected"),
-        (401, {"error": {"code": "Unauthorized"}}, "unavailable"),
-        (403, {"error": {"code": "Forbidden"}}, "unavailable"),
-        (408, {"error": {"code": "Timeout"}}, "unavailable"),
-        (429, {"error": {"code": "TooManyRequests"}}, "unavailable"),
-        (500, {"error": {"code": "InternalServerError"}}, "unavailable"),
-        (200, {"error": {"code": "BadRequest"}}, "unavailable"),
-        (302, CREATED, "unavailable"),
-        (404, CREATED, "unavailable"),
-        (200, {"id": ""}, "unavailable"),
-        (200, {"id": 7}, "unavailable"),
-        (200, {"value": [CREATED]}, "unavailable"),
-        (200, [CREATED], "unavailable"),
-        (404, {"error": "not here"}, "unavailable"),
-        (400, {"error": {"code": ""}}, "unavailable"),
-        (400, {"error": {"code": 400}}, "unavailable"),
-        (404, {"statusCode": 404, "message": "Resource not found"}, "unavailable"),
-    ],
-)
-def test_kinds(status: int, content: object, kind: str) -> None:
-    """Only an alert with an id, or an error with a code, says something about the alert."""
-    assert defender.judge(status, json.dumps(content).encode())[0] == kind
-
-
-@pytest.mark.parametrize(
-    "raw", [b"", b"<html>", b'{"id": "x"', b"\xff\xfe", b'{"id": "x", "n": NaN}', b"[" * 100_000, b"null"]
-)
-def test_what_is_no_json_is_not_defenders(raw: bytes) -> None:
-    """Bytes that are no JSON object are unavailable under every status, and break nothing."""
-    assert {defender.judge(status, raw) == ("unavailable", {}) for status in (200, 400, 404, 500)} == {True}
-
-
-def test_defenders_own_words_are_kept() -> None:
-    """Code, message and target come through, with a status; absent ones are None, long ones are cut."""
-    assert defender.judge(404, json.dumps(NOT_FOUND).encode())[1] == {"status": 404, **NOT_FOUND["error"]}
-    error = {"code": "c" * 5000, "message": "m" * 5000, "target": None}
-    _, said = defender.judge(400, json.dumps({"error": error}).encode())
-    assert (len(said["code"]), len(said["message"]), said["target"]) == (200, 1000, None)
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("30", 30.0),
-        ("0", 0.0),
-        ("-5", 0.0),
-        ("1.2", 2.0),
-        ("86400", 600.0),
-        ("inf", 600.0),
-        ("nan", None),
-        ("soon", None),
-        ("", None),
-        (None, None),
-        ("Fri, 03 Aug 2018 16:46:15 GMT", 45.0),
-        ("Fri, 03 Aug 2018 16:45:00 GMT", 0.0),
-        ("Sat, 04 Aug 2018 16:45:00 GMT", 600.0),
-        ("Fri, 03 Aug 2018 18:46:15 +0200", 45.0),
-    ],
-)
-def test_retry_after(value: str | None, seconds: float | None) -> None:
-    """Seconds or a date against the answer's own Date; whole, rounded up, 0 to 600."""
-    assert defender.retry_after(value, DATE) == seconds
-
-
-def test_retry_after_as_a_date_needs_the_answers_date() -> None:
-    """Without the answer's own Date a date says nothing, since our clock may be wrong."""
-    assert defender.retry_after(DATE, None) is None
-
-
-@given(st.none() | st.text(), st.none() | st.text())
-def test_retry_after_of_anything(value: str | None, date: str | None) -> None:
-    """Whatever the headers hold, the result is None or a whole number of seconds from 0 to 600."""
-    seconds = defender.retry_after(value, date)
-    assert seconds is None or (seconds == math.floor(seconds) and 0 <= seconds <= 600)
-
-
-@pytest.mark.parametrize(
-    ("created", "seconds", "merged"),
-    [
-        ("2018-08-03T16:45:29.1234567Z", 0.5, False),
-        ("2018-08-03T16:45:25Z", 0.0, False),
-        ("2018-08-03T16:45:24.9999999Z", 0.0, True),
-        ("2018-08-03T16:45:11Z", 15.0, False),
-        ("2018-08-03T16:45:09", 15.0, True),
-        ("2018-08-03T16:46:30Z", 0.0, False),
-        ("2018-07-01T00:00:00Z", 0.0, True),
-        ("yesterday", 0.0, False),
-        (None, 0.0, False),
-    ],
-)
-def test_merged(created: object, seconds: float, *, merged: bool) -> None:
-    """An alert is merged if it is over 5 s older than the call, which ended at the answer's Date."""
-    assert defender.is_merged({"alertCreationTime": created}, DATE, seconds) is merged
-
-
-@pytest.mark.parametrize("date", [None, "", "now"])
-def test_merged_needs_the_answers_date(date: str | None) -> None:
-    """Without a readable Date nothing is called merged."""
-    assert not defender.is_merged({"alertCreationTime": "2018-07-01T00:00:00Z"}, date, 0)
 
 
 # ---- where a token goes
@@ -414,8 +301,8 @@ def test_the_environment_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
         (http(404, b"<html>not found</html>"), "unavailable", "NotDefender"),
         (http(200, {"hello": "world"}), "unavailable", "NotDefender"),
         (http(200, [CREATED]), "unavailable", "NotDefender"),
-        (http(200, b""), "unavailable", "NotDefender"),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", "unavailable", "NotDefender"),
+        (http(200, b""), "unavailable", "NoAlert"),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "unavailable", "NoAlert"),
         (b"HTTP/1.1 200 X\r\nContent-Length: 500\r\n\r\n{}", "unavailable", "ConnectionLost"),
         (b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", "unavailable", "ConnectionLost"),
         (http(200, b'{"id": "' + b"x" * (1 << 20) + b'"}'), "unavailable", "TooLarge"),
@@ -778,7 +665,7 @@ def test_many_threads_share_one_defender() -> None:
             title = json.loads(request.partition(b"\r\n\r\n")[2])["title"]
             peer.sock.sendall(http(200, {"id": title}))
 
-    answers: dict[str, defender.Answer] = {}
+    answers: dict[str, Answer] = {}
     with Server(serve) as server, client(server.url) as caller:
 
         def work(title: str) -> None:

@@ -5,7 +5,6 @@ import functools
 import itertools
 import json
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,15 +14,15 @@ from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, said, unsound
 from shared.alerts import alert
-from shared.ledger import ledger
-from shared.sending import window
+from shared.ledger import keys, record, rows
+from shared.sending import pause, window
 from shared.settings import Settings
-from shared.table.storage import Delete, Insert, Operation, Replace
+from shared.table.protocol import Delete, Insert, Operation, Replace
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from shared.clients.defender import Answer
+    from shared.clients.answer import Answer
     from shared.web.reply import Reply
 
 POLICY = window.Policy()
@@ -36,26 +35,26 @@ def _no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "defender-alert-webhook")
 
 
-def _entry(world: World, event: int, severity: str, *, ago: float = 0.0) -> ledger.Entry:
+def _entry(world: World, event: int, severity: str, *, ago: float = 0.0) -> record.Entry:
     values = samples.eight_fields(samples.event(event), f"Rule {event}", severity)
     made = alert.check(values).alert
     assert made
-    return ledger.accept(made, source="defender", delivery="before", now=world.now - ago)
+    return record.accept(made, source="defender", delivery="before", now=world.now - ago)
 
 
 def _backlog(world: World, events: range, severity: str = "High", *, ago: float = 0.0) -> None:
     """Let alerts wait for a slot, accepted one millisecond after the other."""
     for number, event in enumerate(events):
         entry = _entry(world, event, severity, ago=ago - number / 1000)
-        world.table.commit(ledger.insert(entry))
+        world.table.commit(rows.insert(entry))
 
 
 def _apps(world: World, defender: Defender, hosts: int, settings: Settings | None = None) -> list[App]:
     return [App.on(Host(world, QUICK, arrive=defender), settings) for _ in range(hosts)]
 
 
-def _alerts(world: World) -> list[ledger.Entry]:
-    return [ledger.read(row) for row in world.table.query(ledger.ALERT, ledger.ALERT_END)]
+def _alerts(world: World) -> list[record.Entry]:
+    return [rows.read(row) for row in world.table.query(keys.ALERT, keys.ALERT_END)]
 
 
 def _states(world: World) -> set[str]:
@@ -70,9 +69,9 @@ def _times(defender: Defender) -> list[float]:
     return [arrival.at for arrival in defender.arrivals]
 
 
-def _pause(world: World) -> window.Pause | None:
-    rows = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
-    return window.read_pause(rows[0], POLICY) if rows else None
+def _pause(world: World) -> pause.Pause | None:
+    row = world.table.get(pause.PAUSE_KEY)
+    return window.read_pause(row, POLICY) if row else None
 
 
 # The order of the backlog
@@ -129,8 +128,8 @@ def test_an_alert_that_always_fails_stops_nobody(answer: "Answer | None") -> Non
     (failed,) = [entry for entry in _alerts(world) if entry.state == "failed"]
     assert failed.alert.title == "Rule 0"
     assert failed.error
-    # At once, after 1, 4, 16 and then every 60 minutes; the first failure after three hours is the last.
-    assert failed.attempts == len(defender.calls("Rule 0")) == 7
+    # At once, after 1, 2, 4, 8 and then every 15 minutes; the first failure after three hours of these is the last.
+    assert failed.attempts == len(defender.calls("Rule 0")) == 16
     assert unsound(world.table) == []
 
 
@@ -181,8 +180,9 @@ def test_it_wakes_when_the_next_slot_opens(seconds: float) -> None:
     def watch(request: Request) -> None:
         for operation in request.operations:
             if isinstance(operation, Replace) and operation.values.get("closed") == policy.lease:
-                (row,) = world.table.query(operation.key, operation.key + "\0")
-                late.append(world.now - window.look([row], world.now, policy).slots[0].opens)
+                row = world.table.get(operation.key)
+                assert row
+                late.append(world.now - window.read([row], world.now, policy).slots[0].opens)
 
     host = Host(world, QUICK, arrive=defender, script=watch)
     app = App.on(host, Settings(rate_limit_calls=1, rate_limit_window_seconds=seconds))
@@ -206,14 +206,14 @@ def test_it_stops_in_time() -> None:
     assert 54.0 <= world.now - began <= 56.0
 
 
-def test_an_idle_tick_is_one_query() -> None:
-    """Where nothing waits, a tick asks the table once and writes nothing."""
+def test_an_idle_tick_is_two_queries() -> None:
+    """Where nothing waits, a tick asks the table for what waits for a slot and for a time, and writes nothing."""
     world = World()
     (app,) = _apps(world, Defender(world), 1)
     for _ in range(3):
         app.host.queries = app.host.commits = 0
         world.finish(app.tick())
-        assert (app.host.queries, app.host.commits) == (1, 0)
+        assert (app.host.queries, app.host.commits) == (2, 0)
         world.run(30)
 
 
@@ -240,9 +240,9 @@ def test_all_that_came_due_again_is_sent_in_one_tick() -> None:
     defender = Defender(world)
     for event in range(6):
         entry = _entry(world, event, "High", ago=100 - event)
-        held = ledger.take(entry, "attempt", now=world.now - 90, lease=POLICY.lease)
-        retry = ledger.settle(held, said(404), now=world.now - 70 - event, rules=ledger.Rules())
-        world.table.commit(ledger.insert(retry))
+        held = record.take(entry, "attempt", now=world.now - 90, lease=POLICY.lease)
+        retry = record.settle(held, said(404), now=world.now - 70 - event, rules=record.Rules())
+        world.table.commit(rows.insert(retry))
     _backlog(world, range(6, 8), "Low")
     host = Host(world, QUICK, arrive=defender)
     app = App.on(host, Settings(rate_limit_calls=2, rate_limit_window_seconds=10.0))
@@ -261,16 +261,16 @@ def test_a_pause_is_seen_behind_any_number_of_retries(retries: int) -> None:
     world = World()
     (app,) = _apps(world, Defender(world), 1)
     world.table.commit(
-        [window.take(slot, "attempt", POLICY) for slot in window.look([], world.now, POLICY).slots]
+        [window.acquire(slot, "attempt", POLICY) for slot in window.read([], world.now, POLICY).slots]
     )
-    world.table.commit([window.operator_pause(None, "stop", world.now)])
+    world.table.commit([pause.stop(None, "stop")])
     for event in range(retries):
-        held = ledger.take(_entry(world, event, "High"), "attempt", now=world.now, lease=POLICY.lease)
-        world.table.commit(ledger.insert(held))
+        held = record.take(_entry(world, event, "High"), "attempt", now=world.now, lease=POLICY.lease)
+        world.table.commit(rows.insert(held))
     _backlog(world, range(1000, 1020))
     look = world.finish(app.host.submit(lambda: app.gateway.dispatcher.look(later=True)))
     assert look.view.pause
-    assert look.view.resting == ()
+    assert look.view.free == ()
     assert len(look.waiting) >= 15
 
 
@@ -280,20 +280,18 @@ def test_a_lowered_limit_hides_nothing(calls: int) -> None:
     world = World()
     defender = Defender(world)
     (app,) = _apps(world, defender, 1, Settings(rate_limit_calls=calls, rate_limit_window_seconds=10.0))
-    slots = window.look([], world.now, POLICY).slots
-    etags = world.table.commit([window.take(slot, "attempt", POLICY) for slot in slots])
+    slots = window.read([], world.now, POLICY).slots
+    etags = world.table.commit([window.acquire(slot, "attempt", POLICY) for slot in slots])
     world.table.commit(
-        [window.give_back(window.Held(slot.key, "attempt", etags[slot.key]), POLICY) for slot in slots]
+        [window.release(window.Held(slot.key, "attempt", etags[slot.key]), POLICY) for slot in slots]
     )
-    world.table.commit([window.operator_pause(None, "stop", world.now)])
+    world.table.commit([pause.stop(None, "stop")])
     world.run(70)
     reply = world.finish(app.post(samples.eight_fields(samples.event(1000), "In the pause", "High")))
     assert reply.status == 202
     assert defender.arrivals == []
     _backlog(world, range(3 * calls))
-    found = _pause(world)
-    assert found
-    world.table.commit([window.end_pause(found)])
+    world.table.commit([Delete(pause.STOP_KEY, "*")])
     world.finish(app.tick())
     assert len(defender.arrivals) == 3 * calls + 1
 
@@ -302,7 +300,7 @@ def test_it_notices_what_other_hosts_do() -> None:
     """A dispatcher that waits for another host's probe goes on within seconds of its answer, not at its lease's end."""
     world = World()
     defender = Defender(world)
-    operation = window.start_pause(None, "500", 5.0, world.now)
+    operation = pause.start(None, pause.Trouble("500", 5.0), world.now)
     assert operation
     world.table.commit([operation])
     world.run(6)
@@ -392,7 +390,7 @@ def test_failures_that_clash_give_their_slots_back() -> None:
     app.host.faults = Faults(table_delay=(0.01, 0.01), call_delay=(1.0, 1.0), answer_delay=(0.1, 0.1))
     app.tick()
     world.run(4)
-    slots = world.table.query(window.FIRST_KEY, window.PAUSE_KEY)
+    slots = world.table.query(window.FIRST_KEY, pause.PAUSE_KEY)
     assert [row.values["closed"] for row in slots] == [POLICY.rest] * 15
     assert {entry.unavailable for entry in _alerts(world)} == {1}
 
@@ -401,7 +399,7 @@ def test_the_rest_follows_the_probe_at_once() -> None:
     """As soon as its own probe is answered, a dispatcher sends what waits."""
     world = World()
     defender = Defender(world)
-    operation = window.start_pause(None, "500", 0.0, world.now)
+    operation = pause.start(None, pause.Trouble("500", 0.0), world.now)
     assert operation
     world.table.commit([operation])
     _backlog(world, range(10))
@@ -418,7 +416,7 @@ def test_a_probe_that_dies_is_replaced() -> None:
     """If the one host that probes dies in its call, the next take after its lease is the probe."""
     world = World()
     defender = Defender(world)
-    operation = window.start_pause(None, "500", 5.0, world.now)
+    operation = pause.start(None, pause.Trouble("500", 5.0), world.now)
     assert operation
     world.table.commit([operation])
     _backlog(world, range(20))
@@ -478,16 +476,13 @@ def test_the_operators_pause_lasts_until_resumed() -> None:
     """Nobody calls and nobody probes in the operator's pause, not after hours; seconds after it ends all go on."""
     world = World()
     defender = Defender(world)
-    world.table.commit([window.operator_pause(None, "a bad rule", world.now)])
+    world.table.commit([pause.stop(None, "a bad rule")])
     _backlog(world, range(10))
     for app in _apps(world, defender, 2):
         app.timer()
     world.run(3600)
     assert defender.arrivals == []
-    found = _pause(world)
-    assert found
-    assert found.by_operator
-    world.table.commit([window.end_pause(found)])
+    world.table.commit([Delete(pause.STOP_KEY, "*")])
     world.run(12)
     assert len(defender.arrivals) == 10
 
@@ -496,7 +491,7 @@ def test_a_probes_answer_does_not_end_the_operators_pause() -> None:
     """Where the operator pauses while a probe is under way, its success ends nothing."""
     world = World()
     defender = Defender(world)
-    operation = window.start_pause(None, "500", 0.0, world.now)
+    operation = pause.start(None, pause.Trouble("500", 0.0), world.now)
     assert operation
     world.table.commit([operation])
     _backlog(world, range(10))
@@ -504,7 +499,7 @@ def test_a_probes_answer_does_not_end_the_operators_pause() -> None:
     app.timer()
     while not defender.arrivals:
         world.run(0.01)
-    world.table.commit([window.operator_pause(_pause(world), "stop", world.now)])
+    world.table.commit([pause.stop(None, "stop")])
     world.run(600)
     assert len(defender.arrivals) == 1
     assert [entry.state for entry in _alerts(world)].count("created") == 1
@@ -525,33 +520,30 @@ def test_a_probe_whose_pause_the_operator_took_is_a_call_like_any_other() -> Non
     """A take landed, its answer was lost, and meanwhile the operator paused: the call is made, the pause stays."""
     world = World()
     defender = Defender(world)
-    operation = window.start_pause(None, "500", 0.0, world.now)
+    operation = pause.start(None, pause.Trouble("500", 0.0), world.now)
     assert operation
     world.table.commit([operation])
     _backlog(world, range(1))
     host = Forgetful(world, QUICK, arrive=defender)
-    host.forgotten = window.PAUSE_KEY
+    host.forgotten = pause.PAUSE_KEY
     app = App.on(host)
     app.tick()
     world.run(0.1)
-    world.table.commit([window.operator_pause(_pause(world), "stop", world.now)])
+    world.table.commit([pause.stop(None, "stop")])
     world.run(10)
     assert _states(world) == {"created"}
-    found = _pause(world)
-    assert found
-    assert found.by_operator
+    assert world.table.query(pause.STOP_KEY, pause.STOP_KEY + "~")
 
 
 def test_other_answers_only_lengthen_a_pause() -> None:
     """A late failure of a call from before cannot shorten a 429's pause; a late 429 lengthens a short one."""
     now = 1000.0
-    short, long = window.Pause(now + 5.0, "500", 3, "e"), window.Pause(now + 600.0, "429", 1, "e")
-    assert window.start_pause(long, "500", 5.0, now) is None
-    assert window.start_pause(window.Pause(math.inf, "stop", 1, "e"), "429", 600.0, now) is None
-    lengthened = window.start_pause(short, "429", 60.0, now)
+    short, long = pause.Pause(now + 5.0, "500", 3, "e"), pause.Pause(now + 600.0, "429", 1, "e")
+    assert pause.start(long, pause.Trouble("500", 5.0), now) is None
+    lengthened = pause.start(short, pause.Trouble("429", 60.0), now)
     assert isinstance(lengthened, Replace)
-    assert (lengthened.values["closed"], lengthened.values["step"], lengthened.etag) == (60.0, 3, "e")
-    assert isinstance(window.start_pause(None, "500", 5.0, now), Insert)
+    assert (lengthened.values["closed"], lengthened.values["step"], lengthened.etag) == (61.0, 3, "e")
+    assert isinstance(pause.start(None, pause.Trouble("500", 5.0), now), Insert)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -575,7 +567,7 @@ def test_a_probe_that_made_no_call_leaves_the_pause_as_it_was() -> None:
     """A probe whose host froze before its call gives slot and pause back; the next take probes, at the same step."""
     world = World()
     defender = Defender(world)
-    operation = window.start_pause(None, "500", 5.0, world.now)
+    operation = pause.start(None, pause.Trouble("500", 5.0), world.now)
     assert operation
     world.table.commit([operation])
     _backlog(world, range(1))
@@ -652,7 +644,7 @@ def test_a_created_is_written_though_its_waiting_row_was_removed_by_hand() -> No
     app.host.faults = dataclasses.replace(app.host.faults, call_delay=(5.0, 5.0))
     app.tick()
     world.run(2)
-    (waits,) = world.table.query(ledger.LATER, ledger.LATER_END)
+    (waits,) = world.table.query(keys.LATER, keys.LATER_END)
     world.table.commit([Delete(waits.key, "*")])
     app.host.commits = 0
     world.run(600)
@@ -707,12 +699,72 @@ def test_a_refused_connection_gives_the_slot_back() -> None:
     app.tick()
     world.run(5)
     slots = world.table.query(window.FIRST_KEY, window.END_KEY)
-    assert [row.values["closed"] for row in slots if row.key != window.PAUSE_KEY] == [0.0]
+    assert [row.values["closed"] for row in slots if row.key != pause.PAUSE_KEY] == [0.0]
     (entry,) = _alerts(world)
     assert entry.state == "waiting"
     assert entry.next_attempt
     assert entry.error
     assert entry.error["code"] == "NoConnection"
+
+
+def test_an_answer_that_cannot_be_written_is_settled_without_it() -> None:
+    """A created whose body is too deep to be written as JSON is created all the same, after one call."""
+    world = World()
+    deep: list[object] = []
+    for _ in range(5_000):
+        deep = [deep]
+    answer = dataclasses.replace(said(200), alert={"id": "da1", "deep": deep})
+    defender = Defender(world, lambda _number, _body: answer)
+    _backlog(world, range(1))
+    (app,) = _apps(world, defender, 1)
+    app.timer()
+    world.run(2 * POLICY.lease)
+    (entry,) = _alerts(world)
+    assert (entry.state, entry.created) == ("created", {"id": "da1"})
+    assert len(defender.arrivals) == 1
+    assert unsound(world.table) == []
+
+
+def test_an_exception_while_an_outcome_is_written_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing that fails between answer and table is silent, and the tick goes on with the other alerts."""
+    caplog.set_level(logging.WARNING, "defender-alert-webhook")
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(3))
+    (app,) = _apps(world, defender, 1)
+
+    def broken(*_: object, **__: object) -> record.Entry:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(record, "settle", broken)
+    world.finish(app.tick())
+    steps = [json.loads(line.message)["step"] for line in caplog.records]
+    assert steps.count("outcome lost") == 3
+
+
+def test_an_alert_that_brings_its_host_down_is_given_up() -> None:
+    """An alert whose calls end nine hosts one after the other is called once more, and then failed: others go on."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(1))
+
+    def crash(request: Request) -> Fault | None:
+        return Fault("crashed") if request.body.get("title") == "Rule 0" else None
+
+    for _ in range(15):
+        (app,) = _apps(world, defender, 1)
+        app.host.script = crash
+        app.timer()
+        world.run(POLICY.lease + 40)
+    assert len(defender.calls("Rule 0")) == record.MOST_LOST
+    (entry,) = _alerts(world)
+    assert entry.error
+    assert (entry.state, entry.error["code"]) == ("failed", "AnswerLost")
+    assert unsound(world.table) == []
+    again = record.replay(entry, now=world.now)
+    assert (again.state, again.lost) == ("waiting", 0)
 
 
 def test_a_token_that_does_not_come_pauses_nobody_else() -> None:
@@ -751,3 +803,42 @@ def test_webhooks_send_the_backlog_where_the_timer_is_dead() -> None:
     assert [entry.state for entry in _alerts(world)].count("created") >= 40
     assert all(f"Rule {event}" in _titles(defender) for event in range(30))
     assert violations(_times(defender), 15, 60.0) == []
+
+
+# Answers that are not quite an alert
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_a_success_without_an_alert_is_called_twice_and_kept(status: int) -> None:
+    """Each further call might create one more alert: it ends as failed, for the operator, while others go on."""
+    world = World()
+    defender = Defender(
+        world, lambda _, body: said(status, raw=b"") if body["title"] == "Rule 0" else said(200)
+    )
+    _backlog(world, range(5))
+    (app,) = _apps(world, defender, 1)
+    for _ in range(20):
+        app.timer()
+        world.run(60)
+    assert len(defender.calls("Rule 0")) == 2
+    by_title = {entry.alert.title: entry for entry in _alerts(world)}
+    assert {title: entry.state for title, entry in by_title.items()} == {
+        **{f"Rule {event}": "created" for event in range(1, 5)},
+        "Rule 0": "failed",
+    }
+    assert (by_title["Rule 0"].error or {})["code"] == "NoAlert"
+    assert len(world.table.query(keys.FAILED, keys.FAILED_END)) == 1
+
+
+def test_an_answer_about_another_device_is_noted() -> None:
+    """The alert counts as created, and its note stays with it."""
+    world = World()
+    differs = {"machineId": "Defender's alert is about another device."}
+    defender = Defender(world, lambda _, __: dataclasses.replace(said(200), differs=differs))
+    (app,) = _apps(world, defender, 1)
+    reply = app.post(samples.eight_fields(samples.event(1), "Rule 1", "High"))
+    world.run(60)
+    (told,) = json.loads(reply.result().body)["alerts"]
+    (entry,) = _alerts(world)
+    assert (told["status"], told["notes"]) == ("created", list(entry.notes))
+    assert entry.notes == ("machineId: Defender's alert is about another device.",)

@@ -9,7 +9,7 @@ import pytest
 
 from dev import samples
 from dev.virtual import App, Defender, Faults, Host, World, said
-from shared.ledger import ledger
+from shared.ledger import keys, rows
 
 if TYPE_CHECKING:
     from shared.web.reply import Reply
@@ -50,8 +50,8 @@ def test_the_same_without_an_envelope_is_a_422() -> None:
     """Only senders that repeat a 422 are spared it."""
     reply, world = answered({"DeviceName": "pc-1"})
     assert reply.status == 422
-    [row] = world.table.query(ledger.REFUSED, ledger.REFUSED_END)
-    assert ledger.read_refusal(row).status == 422
+    [row] = world.table.query(keys.REFUSED, keys.REFUSED_END)
+    assert rows.read_refusal(row).status == 422
 
 
 @pytest.mark.parametrize("envelope", ENVELOPES)

@@ -59,7 +59,7 @@ def test_the_drawing_has_the_shape_of_the_tree() -> None:
 def test_every_trouble_of_the_table_says_when_to_come_back() -> None:
     """503 and `Retry-After`, whichever it is."""
     kinds = [error for error in _errors() if issubclass(error, errors.TableError)]
-    assert len(kinds) == 6
+    assert len(kinds) == 7
     for kind in kinds:
         error = kind("x")
         assert (error.status, bool(error.retry_after)) == (503, True)

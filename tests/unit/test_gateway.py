@@ -22,14 +22,15 @@ from dev.virtual import EPOCH, ORIGIN, App, Defender, Fault, Faults, Host, Reque
 from shared import app as app_module
 from shared.alerts import alert
 from shared.errors import Conflict, TableRefused, WebhookError
-from shared.ledger import ledger
-from shared.sending import window
+from shared.ledger import keys, record, rows
+from shared.sending import pause, window
 from shared.settings import Settings
-from shared.table.storage import Delete, Insert, Operation
+from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
+from shared.web.response import azure_response
 
 if TYPE_CHECKING:
-    from shared.clients.defender import Answer
+    from shared.clients.answer import Answer
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
 POLICY = window.Policy()
@@ -64,23 +65,23 @@ def _told(reply: Reply) -> dict[str, Any]:
     return document
 
 
-def _alerts(world: World) -> list[ledger.Entry]:
-    return [ledger.read(row) for row in world.table.query(ledger.ALERT, ledger.ALERT_END)]
+def _alerts(world: World) -> list[record.Entry]:
+    return [rows.read(row) for row in world.table.query(keys.ALERT, keys.ALERT_END)]
 
 
 def _fill_window(world: World) -> None:
     """Close every slot as a call that was just answered does."""
-    slots = window.look(world.table.query(window.FIRST_KEY, window.END_KEY), world.now, POLICY).slots
+    slots = window.read(world.table.query(window.FIRST_KEY, window.END_KEY), world.now, POLICY).slots
     world.table.commit(
-        [window.take(slot, "other", dataclasses.replace(POLICY, deadline=0)) for slot in slots]
+        [window.acquire(slot, "other", dataclasses.replace(POLICY, deadline=0)) for slot in slots]
     )
 
 
 def _backlog(world: World, event: int, severity: str, *, ago: float = 0.0) -> None:
     made = alert.check(_payload(event, severity=severity)).alert
     assert made
-    entry = ledger.accept(made, source="defender", delivery="before", now=world.now - ago)
-    world.table.commit(ledger.insert(entry))
+    entry = record.accept(made, source="defender", delivery="before", now=world.now - ago)
+    world.table.commit(rows.insert(entry))
 
 
 # Whatever goes wrong
@@ -272,7 +273,7 @@ def test_a_hundred_alerts_are_committed_whole() -> None:
     assert len(document["alerts"]) == len(_alerts(world)) == 100
     assert len(commits) == 3
     rows = [operation.key for commit in commits for operation in commit if isinstance(operation, Insert)]
-    assert rows[-1] == ledger.delivery_key(document["id"])
+    assert rows[-1] == keys.delivery_key(document["id"])
     assert len(rows) == 203  # two deliveries nobody asks for, so that half of it could be purged
     assert unsound(world.table) == []
 
@@ -627,7 +628,7 @@ def test_a_404_is_tried_again_after_1_5_and_15_minutes() -> None:
         (told,) = _told(reply)["alerts"]
         assert (told["status"], told["attempts"]) == ("waiting", attempts)
         assert told["waitingFor"]["what"] == "retry"
-        assert told["waitingFor"]["until"] == told["nextAttempt"]
+        assert "nextAttempt" not in told
         assert told["error"]["status"] == 404
         assert told["error"]["hint"]
         world.run(minutes * 60 + 35)
@@ -703,7 +704,7 @@ def test_an_event_that_becomes_searchable_is_created() -> None:
     reply = world.finish(app.status(_told(reply)["id"]))
     assert reply.status == 200
     (told,) = _told(reply)["alerts"]
-    assert (told["status"], told["attempts"], told["error"], told["nextAttempt"]) == (
+    assert (told["status"], told["attempts"], told["error"], told["waitingFor"]) == (
         "created",
         3,
         None,
@@ -728,8 +729,8 @@ def test_a_rejected_alert_is_kept_with_what_defender_said() -> None:
         "hint": document["alerts"][0]["error"]["hint"],
     }
     assert "replay" in document["alerts"][0]["error"]["hint"]
-    (row,) = world.table.query(ledger.FAILED, ledger.FAILED_END)
-    assert ledger.read(row) == _alerts(world)[0]
+    (row,) = world.table.query(keys.FAILED, keys.FAILED_END)
+    assert rows.read(row) == _alerts(world)[0]
 
 
 def test_a_delivery_with_created_and_failed_alerts_is_partial() -> None:
@@ -819,8 +820,7 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     assert told["waitingFor"]["what"] == "pause"
     assert "429" in told["waitingFor"]["reason"]
     assert _utc(ended + 298) <= told["waitingFor"]["until"] <= _utc(ended + 301)
-    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
-    world.table.commit([window.operator_pause(window.read_pause(row, POLICY), "a bad rule", world.now)])
+    world.table.commit([pause.stop(None, "a bad rule")])
     (told,) = _told(world.finish(app.status(delivery)))["alerts"]
     assert told["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
 
@@ -857,8 +857,8 @@ def test_without_a_token_the_alert_waits() -> None:
     assert world.finish(app.status(_told(reply)["id"])).status == 200
 
 
-def test_without_a_permit_the_alert_waits() -> None:
-    """With as many webhooks inside a Defender call as may be, the next takes the waiting path at once."""
+def test_without_a_permit_the_webhook_calls_and_does_not_wait() -> None:
+    """With as many webhooks waiting for Defender as may be, the next one makes its call and answers 202 at once."""
     world = World()
     defender = Defender(world, lambda _number, _body: None)
     app = _app(world, defender)
@@ -869,8 +869,10 @@ def test_without_a_permit_the_alert_waits() -> None:
     began = world.now
     reply = world.finish(app.post(_payload(100)))
     assert reply.status == 202
-    assert (app.host.queries, app.host.commits) == (0, 1)
+    assert (app.host.queries, app.host.commits) == (1, 1)
     assert world.now - began < 0.1
+    world.run(2)
+    assert len(defender.arrivals) == 9
 
 
 def test_a_dry_run_stores_and_calls_nothing() -> None:
@@ -883,14 +885,14 @@ def test_a_dry_run_stores_and_calls_nothing() -> None:
     assert (app.host.queries, app.host.commits, defender.arrivals) == (0, 0, [])
 
 
-@pytest.mark.parametrize("text", ["1", "yes", "", "ture"])
+@pytest.mark.parametrize("text", ["1", "yes", "ture", "true,true"])
 def test_what_was_meant_to_be_dry_is_not_sent(text: str) -> None:
     """Any other word than true or false is told to the sender: an alert starts an investigation on a device."""
     world = World()
     defender = Defender(world)
     reply = world.finish(_app(world, defender).post(_payload(1), dryrun=text))
     assert reply.status == 400
-    assert "accepted: true | false" in json.loads(reply.body)["detail"]
+    assert "accepted: true | false, or no value" in json.loads(reply.body)["detail"]
     assert (_alerts(world), defender.arrivals) == ([], [])
 
 
@@ -923,8 +925,8 @@ def test_the_handshake_of_graph_is_answered(name: str, body: bytes, token: str) 
     assert isinstance(answer, Reply)
     assert (answer.status, answer.content_type, answer.body) == (200, "text/plain", token)
     assert answer.headers == {"X-Content-Type-Options": "nosniff"}
-    assert world.table.query(ledger.ALERT, "~") == []
-    assert world.table.query(ledger.REFUSED, ledger.REFUSED_END) == []
+    assert world.table.query(keys.ALERT, "~") == []
+    assert world.table.query(keys.REFUSED, keys.REFUSED_END) == []
     assert defender.arrivals == []
 
 
@@ -969,8 +971,8 @@ def test_a_compressed_body_is_opened(compress: Callable[[bytes], bytes], declare
     body = json.dumps({"DeviceName": "pc-1", "text": "a" * 200}).encode()
     answer, world, _ = _posted(compress(body), {}, declared)
     assert isinstance(answer, WebhookError)
-    [row] = world.table.query(ledger.REFUSED, ledger.REFUSED_END)
-    assert ledger.read_refusal(row).payload == body
+    [row] = world.table.query(keys.REFUSED, keys.REFUSED_END)
+    assert rows.read_refusal(row).payload == body
 
 
 def test_a_bomb_is_413_and_not_kept() -> None:
@@ -978,7 +980,7 @@ def test_a_bomb_is_413_and_not_kept() -> None:
     answer, world, _ = _posted(gzip.compress(b" " * 40_000_000), {})
     assert isinstance(answer, WebhookError)
     assert answer.status == 413
-    assert world.table.query(ledger.REFUSED, ledger.REFUSED_END) == []
+    assert world.table.query(keys.REFUSED, keys.REFUSED_END) == []
 
 
 def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -987,9 +989,15 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
 
     class Listening:
         def receive(
-            self, body: bytes, query: Mapping[str, str], origin: str, *, content_encoding: str
+            self,
+            body: bytes,
+            query: Mapping[str, str],
+            origin: str,
+            *,
+            content_encoding: str,
+            sender: str,
         ) -> Reply:
-            asked.append((body, dict(query), origin, content_encoding))
+            asked.append((body, dict(query), origin, content_encoding, sender))
             return echo(query["validationToken"])
 
     monkeypatch.setattr(app_module, "gateway", Listening)
@@ -998,11 +1006,11 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
             method="POST",
             url="https://app.contoso.example/api/alerts?validationToken=a",
             headers={"content-encoding": "br"},
-            params={"validationToken": "a"},
+            params={},
             body=b"x",
         )
     )
-    assert asked == [(b"x", {"validationToken": "a"}, "https://app.contoso.example", "br")]
+    assert asked == [(b"x", {"validationToken": "a"}, "https://app.contoso.example", "br", "")]
     assert (answer.status_code, answer.mimetype, answer.get_body()) == (200, "text/plain", b"a")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
@@ -1014,8 +1022,8 @@ def test_a_refused_payload_is_kept_with_its_reasons() -> None:
     body = json.dumps(_payload(1) | {"machineId": "no device"}).encode()
     reply = world.finish(app.post(body, Code="secret", clientId="secret", title="A title"))
     assert reply.status == 422
-    (row,) = world.table.query(ledger.REFUSED, ledger.REFUSED_END)
-    kept = ledger.read_refusal(row)
+    (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
+    kept = rows.read_refusal(row)
     assert (kept.status, kept.payload, kept.bytes) == (422, body, len(body))
     assert kept.query == {"title": "A title"}
     assert kept.refused[0]["problems"][0]["field"] == "machineId"
@@ -1031,6 +1039,50 @@ def test_a_refusal_is_answered_even_if_it_cannot_be_kept() -> None:
 
 
 # Health
+
+
+@pytest.mark.parametrize(
+    "reply", [echo("a"), Reply(202, "{}"), Reply(200, "{}", headers={"Cache-Control": "no-cache"})]
+)
+def test_no_answer_is_stored_on_its_way_or_taken_for_another_type(reply: Reply) -> None:
+    """Every function answers through `azure_response`: `no-store` unless it says else, and `nosniff`."""
+    answer = azure_response(reply)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == reply.headers.get("Cache-Control", "no-store")
+    assert (answer.status_code, answer.get_body().decode()) == (reply.status, reply.body)
+
+
+def test_a_discarded_alert_says_who_ended_it() -> None:
+    """`Discarded` as its error's code, and when: the sender need not wonder why nothing came of it."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    first = _told(world.finish(app.post(_payload(1))))
+    (entry,) = _alerts(world)
+    (row,) = world.table.query(entry.waits, entry.waits + "~")
+    after = record.discard(entry, now=world.now)
+    world.table.commit(rows.move(entry, after, waiting=row.etag))
+    (alert,) = _told(world.finish(app.status(first["id"])))["alerts"]
+    assert (alert["status"], alert["error"]["code"], alert["error"]["status"]) == (
+        "discarded",
+        "Discarded",
+        None,
+    )
+    assert "operator" in alert["error"]["message"]
+    assert "nextAttempt" not in alert
+
+
+def test_when_it_is_an_alerts_turn_is_told_or_nobody_knows() -> None:
+    """`until` is null for what stands behind more alerts than one look sees, and not the turn of the last one seen."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    for number in range(100):
+        _backlog(world, number, "High", ago=100.0 - number)
+    world.run(6)
+    reply = _told(world.finish(app.post(_payload(500))))
+    later = _told(world.finish(app.status(reply["id"])))
+    assert [one["alerts"][0]["waitingFor"]["until"] for one in (reply, later)] == [None, None]
 
 
 def test_a_row_of_somebody_else_stops_nobody() -> None:
@@ -1057,7 +1109,7 @@ def test_an_alert_whose_own_row_is_gone_stops_nobody() -> None:
     _backlog(world, 1, "High", ago=10.0)
     _backlog(world, 2, "High")
     (first,) = [entry for entry in _alerts(world) if entry.alert.title == "Rule 1"]
-    world.table.commit([Delete(ledger.alert_key(first.alert.id), "*")])
+    world.table.commit([Delete(keys.alert_key(first.alert.id), "*")])
     app.timer()
     world.run(130)
     assert [arrival.body["title"] for arrival in defender.arrivals] == ["Rule 1", "Rule 2"]
@@ -1104,12 +1156,29 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     assert world.finish(app.health()).status == 200
     world.run(20)
     assert world.finish(app.health()).status == 503
-    world.table.commit([window.operator_pause(None, "stop", world.now)])
+    world.table.commit([pause.stop(None, "stop")])
     assert world.finish(app.health()).status == 200
-    (row,) = world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "\0")
-    world.table.commit([window.end_pause(window.read_pause(row, POLICY))])
+    world.table.commit([Delete(pause.STOP_KEY, "*")])
     _fill_window(world)
     assert world.finish(app.health()).status == 200
+
+
+def test_health_passes_right_after_a_resume() -> None:
+    """What waited for the operator to resume is sent by the next tick; health fails where none comes."""
+    world = World()
+    app = _app(world, Defender(world))
+    _backlog(world, 1, "Low")
+    world.table.commit([pause.stop(None, "stop")])
+    world.run(3_600)
+    assert world.finish(app.health()).status == 200
+    stop = window.read_pause(world.table.get(pause.STOP_KEY), POLICY)
+    assert stop
+    world.table.commit(pause.resume(stop))
+    assert world.finish(app.health()).status == 200
+    world.run(80)
+    assert world.finish(app.health()).status == 200
+    world.run(20)
+    assert world.finish(app.health()).status == 503
 
 
 def test_health_fails_where_nobody_takes_back_what_came_due_again() -> None:

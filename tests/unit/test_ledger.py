@@ -13,12 +13,12 @@ from dev import samples
 from dev.memory_table import StrictTable
 from dev.virtual import EPOCH, said, unsound
 from shared.alerts import alert
-from shared.alerts.alert import Alert
-from shared.clients.defender import Answer
+from shared.alerts.alert import FIELDS, Alert
+from shared.clients.answer import Answer
 from shared.errors import Conflict, Unreadable
-from shared.ledger import ledger
-from shared.ledger.ledger import Delivery, Entry, Rules
-from shared.table.storage import Delete, Insert, Replace, Row
+from shared.ledger import backlog, keys, record, rows
+from shared.ledger.record import Delivery, Entry, Rules
+from shared.table.protocol import Delete, Insert, Replace, Row, Value
 
 NOW = EPOCH
 LEASE = 150.25
@@ -28,15 +28,15 @@ RULES = Rules()
 def _entry(event: int = 1, severity: str = "High", *, now: float = NOW, **fields: Any) -> Entry:
     made = alert.check(samples.eight_fields(samples.event(event), "A rule", severity)).alert
     assert made
-    return ledger.accept(made, source="defender", delivery="d", now=now, **fields)
+    return record.accept(made, source="defender", delivery="d", now=now, **fields)
 
 
 def _held(entry: Entry | None = None) -> Entry:
-    return ledger.take(entry or _entry(), "attempt", now=NOW, lease=LEASE)
+    return record.take(entry or _entry(), "attempt", now=NOW, lease=LEASE)
 
 
 def _row(entry: Entry) -> Row:
-    (operation, _) = ledger.insert(replace(entry, waits=entry.waits or "none"))
+    (operation, _) = rows.insert(replace(entry, waits=entry.waits or "none"))
     assert isinstance(operation, Insert)
     return Row(operation.key, {**operation.values, "waits": entry.waits}, "etag", NOW)
 
@@ -64,24 +64,24 @@ def test_a_taken_alert_waits_for_the_end_of_its_lease() -> None:
 def test_putting_back_is_as_if_nothing_had_happened() -> None:
     """A take without a call leaves the entry as it was, in its old place."""
     entry = _entry(severity="Low")
-    assert ledger.put_back(_held(entry)) == entry
+    assert record.put_back(_held(entry)) == entry
 
 
 def test_the_backlog_is_in_order_of_due() -> None:
     """Most urgent first, whichever row it waits in; retries whose time has not come are left out; ties go by id."""
-    due_again = ledger.settle(_held(_entry(1, now=NOW - 500)), said(404), now=NOW - 100, rules=RULES)
-    not_yet = ledger.settle(_held(_entry(2, now=NOW - 600)), said(404), now=NOW - 10, rules=RULES)
+    due_again = record.settle(_held(_entry(1, now=NOW - 500)), said(404), now=NOW - 100, rules=RULES)
+    not_yet = record.settle(_held(_entry(2, now=NOW - 600)), said(404), now=NOW - 10, rules=RULES)
     entries = [_entry(3, "Low"), _entry(4), _entry(5, "Medium"), _entry(6), due_again, not_yet]
     rows = sorted((_under(_row(entry), entry.waits) for entry in entries), key=lambda row: row.key)
-    found = [waiting.entry for waiting in ledger.backlog(rows, NOW, 10).waiting]
+    found = [waiting.entry for waiting in backlog.read(rows, NOW, 10).waiting]
     assert found == [
         due_again,
         *sorted([entries[1], entries[3]], key=lambda entry: entry.alert.id),
         entries[2],
         entries[0],
     ]
-    assert [waiting.entry for waiting in ledger.backlog(rows, NOW, 2).waiting] == found[:2]
-    assert not_yet in [waiting.entry for waiting in ledger.backlog(rows, NOW + 60, 10).waiting]
+    assert [waiting.entry for waiting in backlog.read(rows, NOW, 2).waiting] == found[:2]
+    assert not_yet in [waiting.entry for waiting in backlog.read(rows, NOW + 60, 10).waiting]
 
 
 @pytest.mark.parametrize(
@@ -102,13 +102,13 @@ def test_a_row_that_cannot_be_read_hides_no_other(change: dict[str, Any]) -> Non
     good = [_under(_row(entry), entry.waits) for entry in (_entry(3), _entry(4))]
     bad = _under(_row(_entry(5)), _entry(5).waits)
     values = {name: value for name, value in {**bad.values, **change}.items() if value is not None}
-    rows = [replace(bad, values=values), _under(good[0], "todo-0000000000.000-copy"), *good]
-    found = ledger.backlog(rows, NOW, 2)
+    all_rows = [replace(bad, values=values), _under(good[0], "todo-0000000000.000-copy"), *good]
+    found = backlog.read(all_rows, NOW, 2)
     assert {waiting.entry.waits for waiting in found.waiting} == {row.key for row in good}
-    assert set(found.unreadable) <= {row.key for row in rows[:2]}
+    assert set(found.unreadable) <= {row.key for row in all_rows[:2]}
     assert (found.seen, found.oldest) == (4, NOW)
     with pytest.raises(Unreadable, match="correct or remove"):
-        ledger.read(rows[0])
+        rows.read(all_rows[0])
 
 
 def _under(row: Row, key: str) -> Row:
@@ -120,9 +120,9 @@ def _under(row: Row, key: str) -> Row:
 def test_keys_sort_as_their_times(times: list[float]) -> None:
     """The text of a time sorts as the time itself, to the millisecond."""
     earlier, later = sorted(times)
-    assert ledger.stamp(earlier) <= ledger.stamp(later)
-    assert ledger.delivery_time(earlier) <= ledger.delivery_time(later)
-    assert float(ledger.stamp(earlier)) == pytest.approx(earlier, abs=0.0006)
+    assert keys.stamp(earlier) <= keys.stamp(later)
+    assert keys.delivery_time(earlier) <= keys.delivery_time(later)
+    assert float(keys.stamp(earlier)) == pytest.approx(earlier, abs=0.0006)
 
 
 # Answers
@@ -131,7 +131,7 @@ def test_keys_sort_as_their_times(times: list[float]) -> None:
 def test_created_ends_an_alert() -> None:
     """Created: ended, with Defender's alert, without an error from before."""
     failed_before = replace(_held(), error={"status": 404}, not_found=1)
-    after = ledger.settle(failed_before, said(200), now=NOW + 1, rules=RULES)
+    after = record.settle(failed_before, said(200), now=NOW + 1, rules=RULES)
     assert (after.state, after.ended, after.waits, after.error) == ("created", NOW + 1, "", None)
     assert after.created == {"id": "da200", "status": "New"}
 
@@ -139,7 +139,7 @@ def test_created_ends_an_alert() -> None:
 @pytest.mark.parametrize("status", [400, 405, 409, 410, 413, 415, 422])
 def test_any_other_4xx_fails_an_alert(status: int) -> None:
     """A rejection is final, and kept with Defender's words."""
-    after = ledger.settle(_held(), said(status), now=NOW + 1, rules=RULES)
+    after = record.settle(_held(), said(status), now=NOW + 1, rules=RULES)
     assert (after.state, after.ended, after.waits) == ("failed", NOW + 1, "")
     assert after.error
     assert after.error["target"] == "43f4cb08"
@@ -149,13 +149,13 @@ def test_a_404_is_tried_again_as_often_as_told() -> None:
     """After 1, 5 and 15 minutes, then it has failed; unavailable answers in between do not count."""
     entry, waits = _entry(), []
     for answer in (said(404), said(500), said(404), said(404)):
-        entry = ledger.settle(_held(entry), answer, now=NOW, rules=RULES)
+        entry = record.settle(_held(entry), answer, now=NOW, rules=RULES)
         assert entry.state == "waiting"
         assert entry.next_attempt
         waits.append((entry.next_attempt - NOW) / 60)
         assert entry.waits == f"later-{entry.next_attempt:014.3f}-{entry.alert.id}"
     assert waits == [1, 1, 5, 15]
-    assert ledger.settle(_held(entry), said(404), now=NOW, rules=RULES).state == "failed"
+    assert record.settle(_held(entry), said(404), now=NOW, rules=RULES).state == "failed"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_404_is_tried_again_as_often_as_told() -> None:
 )
 def test_a_404_can_be_final(fields: dict[str, Any], rules: Rules) -> None:
     """A time known to be truncated, or no minutes to retry after: the first 404 fails the alert."""
-    after = ledger.settle(_held(_entry(**fields)), said(404), now=NOW, rules=rules)
+    after = record.settle(_held(_entry(**fields)), said(404), now=NOW, rules=rules)
     assert after.state == "failed"
 
 
@@ -173,7 +173,7 @@ def test_a_404_can_be_final(fields: dict[str, Any], rules: Rules) -> None:
 def test_a_429_keeps_the_alerts_place(hours: int) -> None:
     """The pause is for everyone; the alert goes back to where it waited, however old, with the 429 as its error."""
     entry = _entry(severity="Medium")
-    after = ledger.settle(_held(entry), said(429, retry_after=60.0), now=NOW + hours * 3600, rules=RULES)
+    after = record.settle(_held(entry), said(429, retry_after=60.0), now=NOW + hours * 3600, rules=RULES)
     assert (after.waits, after.due, after.state, after.unavailable) == (entry.waits, entry.due, "waiting", 0)
     assert after.error
     assert after.error["status"] == 429
@@ -185,34 +185,47 @@ def test_a_429_keeps_the_alerts_place(hours: int) -> None:
     ids=lambda answer: str(answer.status),
 )
 def test_an_unavailable_answer_says_nothing_about_the_alert(answer: Answer) -> None:
-    """It keeps its due and waits 1, 4, 16, then every 60 minutes, so that the next one probes."""
+    """It keeps its due and waits 1, 2, 4, 8, then every 15 minutes, so that the next one probes."""
     entry, waits = _entry(), []
     for _ in range(6):
-        entry = ledger.settle(_held(entry), answer, now=NOW, rules=RULES)
+        entry = record.settle(_held(entry), answer, now=NOW, rules=RULES)
         assert (entry.state, entry.due) == ("waiting", NOW)
         assert entry.next_attempt
         waits.append((entry.next_attempt - NOW) / 60)
-    assert waits == [1, 4, 16, 60, 60, 60]
+    assert waits == [1, 2, 4, 8, 15, 15]
 
 
 def test_it_is_given_up_in_the_end() -> None:
-    """GIVE_UP_HOURS after its last acceptance or replay an unavailable answer is the last; a replay begins anew."""
-    held, answer = _held(), said(500)
-    last = NOW + 48 * 3600
-    assert ledger.settle(held, answer, now=last - 1, rules=RULES).state == "waiting"
-    failed = ledger.settle(held, answer, now=last, rules=RULES)
+    """An unavailable answer is the last when GIVE_UP_HOURS lie between its tries; a replay begins anew."""
+    answer, last = said(500), NOW + 100 * 3600
+    held = replace(_held(), unavailable=195)  # 1 + 2 + 4 + 8 + 191 * 15 minutes
+    assert record.settle(replace(held, unavailable=194), answer, now=last, rules=RULES).state == "waiting"
+    failed = record.settle(held, answer, now=last, rules=RULES)
     assert (failed.state, failed.ended) == ("failed", last)
-    again = ledger.replay(failed, now=last + 10)
+    again = record.replay(failed, now=last + 10)
     assert (again.state, again.accepted, again.due, again.ended) == ("waiting", last + 10, last + 10, None)
     assert (again.not_found, again.unavailable, again.next_attempt, again.tries) == (0, 0, None, failed.tries)
-    assert ledger.settle(_held(again), answer, now=last + 3600, rules=RULES).state == "waiting"
+    assert record.settle(_held(again), answer, now=last + 3600, rules=RULES).state == "waiting"
+
+
+def test_a_second_success_without_an_alert_is_the_last() -> None:
+    """Others between them do not count, and a replay begins anew: the operator has seen that there is no alert."""
+    entry, empty = _entry(), said(204, raw=b"")
+    for answer in (empty, said(503), said(404), empty):
+        assert entry.state == "waiting"
+        entry = record.settle(_held(entry), answer, now=NOW + 1, rules=RULES)
+    assert entry.state == "failed"
+    again = record.replay(entry, now=NOW + 2)
+    again = record.settle(_held(again), empty, now=NOW + 3, rules=RULES)
+    assert again.state == "waiting"
+    assert record.settle(_held(again), empty, now=NOW + 4, rules=RULES).state == "failed"
 
 
 def test_the_first_and_last_tries_are_kept() -> None:
     """Of many tries the first four and the last four stay, each with what Defender said."""
     entry = _entry()
     for number in range(20):
-        entry = ledger.settle(_held(entry), said(500), now=NOW + number, rules=RULES)
+        entry = record.settle(_held(entry), said(500), now=NOW + number, rules=RULES)
     assert [one["number"] for one in entry.tries] == [1, 2, 3, 4, 17, 18, 19, 20]
     assert entry.tries[0] == {
         "number": 1,
@@ -228,9 +241,9 @@ def test_the_first_and_last_tries_are_kept() -> None:
 
 def test_a_discarded_alert_has_ended() -> None:
     """Discarded by the operator: no waiting row, a time of its end, and it can be replayed."""
-    discarded = ledger.discard(_entry(), now=NOW + 5)
+    discarded = record.discard(_entry(), now=NOW + 5)
     assert (discarded.state, discarded.waits, discarded.ended) == ("discarded", "", NOW + 5)
-    assert ledger.replay(discarded, now=NOW + 9).waits.startswith("todo-")
+    assert record.replay(discarded, now=NOW + 9).waits.startswith("todo-")
 
 
 # Rows
@@ -249,7 +262,7 @@ ENTRIES = st.builds(
     delivery=TEXT,
     accepted=TIME,
     due=TIME,
-    waits=TIME.map(lambda time: f"later-{ledger.stamp(time)}-x"),
+    waits=TIME.map(lambda time: f"later-{keys.stamp(time)}-x"),
     time_truncated=st.booleans(),
     notes=st.lists(TEXT, max_size=3).map(tuple),
     attempt=TEXT,
@@ -262,6 +275,7 @@ ENTRIES = st.builds(
     error=st.none() | SMALL,
     created=st.none() | SMALL,
     merged=st.booleans(),
+    sender=TEXT,
 )
 
 
@@ -270,30 +284,92 @@ ENTRIES = st.builds(
 def test_an_entry_is_read_as_it_was_written(entry: Entry) -> None:
     """Whatever an entry holds comes back from its row, from the waiting row as from the alert's own."""
     table = StrictTable(clock=lambda: NOW)
-    table.commit(ledger.insert(entry))
-    assert [ledger.read(row) for row in table.query("", "~")] == [entry, entry]
+    table.commit(rows.insert(entry))
+    assert [rows.read(row) for row in table.query("", "~")] == [entry, entry]
+
+
+@settings(max_examples=20)
+@given(entry=ENTRIES)
+def test_a_row_without_a_column_that_has_a_default_is_read(entry: Entry) -> None:
+    """A version that adds a column reads the backlog of the version before: what is missing has its default."""
+    row = _row(entry)
+    first = (*FIELDS, "state", "source", "delivery", "accepted", "due", "waits")
+    old = replace(row, values={name: row.values[name] for name in first})
+    assert rows.read(old) == Entry(
+        entry.alert, entry.state, entry.source, entry.delivery, entry.accepted, entry.due, entry.waits
+    )
+
+
+@pytest.mark.parametrize("column", [*FIELDS, "state", "source", "delivery", "accepted", "due", "waits"])
+def test_a_row_without_what_it_must_have_cannot_be_read(column: str) -> None:
+    """There is no alert without its fields, and none without its place: the error names the column."""
+    row = _row(_entry())
+    values = {name: value for name, value in row.values.items() if name != column}
+    with pytest.raises(Unreadable) as caught:
+        rows.read(replace(row, values=values))
+    assert (caught.value.key, caught.value.column) == (row.key, column)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("title", 7),
+        ("due", "soon"),
+        ("accepted", math.nan),
+        ("attempts", True),
+        ("merged", 1),
+        ("tries", "{}"),
+        ("tries", "no JSON"),
+        ("created", "[1]"),
+        ("error", "[" * 100_000),
+        ("sender", 0.5),
+    ],
+)
+def test_a_value_that_cannot_be_read_names_its_column(column: str, value: Any) -> None:
+    """Whoever corrects a row by hand reads which of its columns is wrong."""
+    row = _row(_entry())
+    with pytest.raises(Unreadable) as caught:
+        rows.read(replace(row, values={**row.values, column: value}))
+    assert caught.value.column == column
+    assert repr(column) in caught.value.detail
+
+
+def test_columns_of_a_newer_version_stay() -> None:
+    """While two versions run beside each other, the older one writes a row again without a loss."""
+    entry = _entry()
+    table = _table(entry)
+    newer: dict[str, Value] = {"route": "entity", "match": 0.5}
+    for row in table.query("", "~"):
+        table.commit([Replace(row.key, {**row.values, **newer, "mark": "a write's own"}, row.etag)])
+    (row,) = table.query(keys.TODO, keys.TODO_END)
+    read = rows.read(row)
+    table.commit(rows.move(read, record.take(read, "a", now=NOW, lease=LEASE), waiting=row.etag))
+    for row in table.query("", "~"):
+        assert {name: row.values.get(name) for name in newer} == newer
+        assert "mark" not in row.values
 
 
 def test_a_delivery_is_read_as_it_was_written() -> None:
     """A delivery's alerts, duplicates, notes and refusals come back; its id is of 128 random bits behind its time."""
     ids = [_entry(event).alert.id for event in range(3)]
     delivery = Delivery(
-        id=ledger.delivery_id(NOW),
+        id=keys.delivery_id(NOW),
         source=None,
         accepted=NOW,
         alerts=tuple(ids),
         notes={ids[1]: ("severity differs",)},
         duplicates=(ids[1],),
         refused=({"event": 3, "problems": [{"field": "eventTime", "detail": "missing"}]},),
+        sender="0123456789",
     )
     table = StrictTable(clock=lambda: NOW)
-    table.commit([ledger.insert_delivery(delivery)])
+    table.commit([rows.insert_delivery(delivery)])
     (row,) = table.query("", "~")
-    assert ledger.read_delivery(row) == delivery
-    assert ledger.is_delivery_id(delivery.id)
-    assert delivery.id.startswith(ledger.delivery_time(NOW))
+    assert rows.read_delivery(row) == delivery
+    assert keys.is_delivery_id(delivery.id)
+    assert delivery.id.startswith(keys.delivery_time(NOW))
     assert len(delivery.id.partition("-")[2]) == 32
-    assert len({ledger.delivery_id(NOW) for _ in range(100)}) == 100
+    assert len({keys.delivery_id(NOW) for _ in range(100)}) == 100
 
 
 def test_the_largest_delivery_fits() -> None:
@@ -303,11 +379,11 @@ def test_the_largest_delivery_fits() -> None:
         {"event": number, "problems": [{"field": "f", "detail": "d" * 500}]} for number in range(1000)
     )
     delivery = Delivery(
-        ledger.delivery_id(NOW), "s", NOW, ids, dict.fromkeys(ids, ("é" * 200,) * 5), ids, refused
+        keys.delivery_id(NOW), "s", NOW, ids, dict.fromkeys(ids, ("é" * 200,) * 5), ids, refused
     )
     table = StrictTable(clock=lambda: NOW)
-    table.commit([ledger.insert_delivery(delivery)])
-    read = ledger.read_delivery(table.query("", "~")[0])
+    table.commit([rows.insert_delivery(delivery)])
+    read = rows.read_delivery(table.query("", "~")[0])
     assert (read.alerts, read.duplicates) == (ids, ids)
     assert read.notes
     assert read.refused
@@ -315,8 +391,8 @@ def test_the_largest_delivery_fits() -> None:
 
 def test_a_refusal_is_read_as_it_was_written() -> None:
     """A refused payload comes back with its reasons; of a long one the first 60 KiB, and how long it was."""
-    refusal = ledger.Refusal(
-        id=ledger.refusal_id(NOW),
+    refusal = record.Refusal(
+        id=keys.refusal_id(NOW),
         at=NOW,
         source="splunk",
         status=422,
@@ -325,11 +401,12 @@ def test_a_refusal_is_read_as_it_was_written() -> None:
         query={"source": "splunk"},
         payload=b"\xff\x00" * 50_000,
         bytes=100_000,
+        sender="0123456789",
     )
     table = StrictTable(clock=lambda: NOW)
-    table.commit([ledger.insert_refusal(refusal)])
-    (row,) = table.query(ledger.REFUSED, ledger.REFUSED_END)
-    assert ledger.read_refusal(row) == replace(refusal, payload=refusal.payload[: 60 * 1024])
+    table.commit([rows.insert_refusal(refusal)])
+    (row,) = table.query(keys.REFUSED, keys.REFUSED_END)
+    assert rows.read_refusal(row) == replace(refusal, payload=refusal.payload[: 60 * 1024])
 
 
 LONG = st.sampled_from(["x" * 40_000, "é" * 40_000, "😀" * 20_000, '"' * 40_000, "\\" * 20_000])
@@ -349,20 +426,20 @@ def test_whatever_comes_from_outside_fits(
     entry = replace(_held(), notes=tuple(notes), created={"id": "da1"} | created, error=error)
     entry = replace(entry, tries=({"message": "x" * 300, "at": 1.0},) * min(attempts, 8))
     table = StrictTable(clock=lambda: NOW)
-    table.commit(ledger.insert(entry))
+    table.commit(rows.insert(entry))
     failed = replace(entry, state="failed", waits="", ended=NOW)
-    table.commit(ledger.move(entry, failed, waiting="*"))
-    assert ledger.read(table.query(ledger.FAILED, ledger.FAILED_END)[0]).state == "failed"
+    table.commit(rows.move(entry, failed, waiting="*"))
+    assert rows.read(table.query(keys.FAILED, keys.FAILED_END)[0]).state == "failed"
 
 
 def test_of_a_large_object_the_small_members_stay() -> None:
     """Defender's alert keeps its id, and every member that fits; a hundred thousand members take no time."""
     created = {"evidence": ["x" * 100] * 1000, "id": "da1", "title": "T" * 500, "status": "New"}
-    (operation, _) = ledger.insert(replace(_entry(), created=created))
+    (operation, _) = rows.insert(replace(_entry(), created=created))
     assert isinstance(operation, Insert)
     assert json.loads(str(operation.values["created"])) == {"id": "da1", "title": "T" * 500, "status": "New"}
     many = {f"member {number}": number for number in range(100_000)} | {"id": "da" + "1" * 50}
-    (operation, _) = ledger.insert(replace(_entry(), created=many))
+    (operation, _) = rows.insert(replace(_entry(), created=many))
     assert isinstance(operation, Insert)
     kept = str(operation.values["created"])
     assert 30_000 < len(kept) <= 32_000
@@ -371,12 +448,12 @@ def test_of_a_large_object_the_small_members_stay() -> None:
 
 def test_without_the_answer_only_ids_and_status_stay() -> None:
     """What is written where the table refuses an answer's text: Defender's id, the status, nothing of its words."""
-    entry = ledger.settle(_held(), said(200), now=NOW, rules=RULES)
-    assert ledger.without_answer(entry).created == {"id": "da200"}
-    failed = ledger.settle(_held(), said(400), now=NOW, rules=RULES)
-    plain = ledger.without_answer(failed)
+    entry = record.settle(_held(), said(200), now=NOW, rules=RULES)
+    assert record.without_answer(entry).created == {"id": "da200"}
+    failed = record.settle(_held(), said(400), now=NOW, rules=RULES)
+    plain = record.without_answer(failed)
     assert (plain.error, plain.tries, plain.state) == ({"status": 400}, (), "failed")
-    assert ledger.without_answer(plain) == plain
+    assert record.without_answer(plain) == plain
 
 
 # Moves
@@ -385,12 +462,13 @@ def test_without_the_answer_only_ids_and_status_stay() -> None:
 def _table(*entries: Entry) -> StrictTable:
     table = StrictTable(clock=lambda: NOW)
     for entry in entries:
-        table.commit(ledger.insert(entry))
+        table.commit(rows.insert(entry))
     return table
 
 
 def _etag(table: StrictTable, key: str) -> str:
-    (row,) = table.query(key, key + "\0")
+    row = table.get(key)
+    assert row
     return row.etag
 
 
@@ -399,11 +477,11 @@ def test_an_alert_is_accepted_once() -> None:
     entry = _entry()
     table = _table(entry)
     with pytest.raises(Conflict):
-        table.commit(ledger.insert(_entry(severity="Low")))
-    created = ledger.settle(_held(entry), said(200), now=NOW, rules=RULES)
-    table.commit(ledger.move(entry, created, waiting="*"))
+        table.commit(rows.insert(_entry(severity="Low")))
+    created = record.settle(_held(entry), said(200), now=NOW, rules=RULES)
+    table.commit(rows.move(entry, created, waiting="*"))
     with pytest.raises(Conflict):
-        table.commit(ledger.insert(entry))
+        table.commit(rows.insert(entry))
 
 
 def test_the_waiting_row_is_the_lock() -> None:
@@ -412,15 +490,15 @@ def test_the_waiting_row_is_the_lock() -> None:
     table = _table(entry)
     seen = _etag(table, entry.waits)
     first = _held(entry)
-    table.commit(ledger.move(entry, first, waiting=seen))
+    table.commit(rows.move(entry, first, waiting=seen))
     with pytest.raises(Conflict):
-        table.commit(ledger.move(entry, replace(first, attempt="other"), waiting=seen))
+        table.commit(rows.move(entry, replace(first, attempt="other"), waiting=seen))
     lock = _etag(table, first.waits)
-    second = ledger.take(first, "second", now=NOW + LEASE, lease=LEASE)
-    table.commit(ledger.move(first, second, waiting=lock))
-    after = ledger.settle(first, said(500), now=NOW + LEASE, rules=RULES)
+    second = record.take(first, "second", now=NOW + LEASE, lease=LEASE)
+    table.commit(rows.move(first, second, waiting=lock))
+    after = record.settle(first, said(500), now=NOW + LEASE, rules=RULES)
     with pytest.raises(Conflict):
-        table.commit(ledger.move(first, after, waiting=lock))
+        table.commit(rows.move(first, after, waiting=lock))
     assert unsound(table) == []
 
 
@@ -430,31 +508,31 @@ def test_a_lock_is_of_one_time() -> None:
     table = _table(entry)
     seen = _etag(table, entry.waits)
     held = _held(entry)
-    table.commit(ledger.move(entry, held, waiting=seen))
-    back = ledger.settle(held, said(429), now=NOW, rules=RULES)
-    table.commit(ledger.move(held, back, waiting=_etag(table, held.waits)))
+    table.commit(rows.move(entry, held, waiting=seen))
+    back = record.settle(held, said(429), now=NOW, rules=RULES)
+    table.commit(rows.move(held, back, waiting=_etag(table, held.waits)))
     assert back.waits == entry.waits
     with pytest.raises(Conflict):
-        table.commit(ledger.move(entry, _held(entry), waiting=seen))
+        table.commit(rows.move(entry, _held(entry), waiting=seen))
 
 
 def test_an_alert_without_a_waiting_row_is_locked_by_its_own() -> None:
     """Of two replays of a failed alert one lands, though nobody deletes a waiting row."""
     entry = _entry()
     table = _table(entry)
-    failed = ledger.settle(_held(entry), said(400), now=NOW, rules=RULES)
-    table.commit(ledger.move(entry, failed, waiting="*"))
-    seen = _etag(table, ledger.alert_key(entry.alert.id))
+    failed = record.settle(_held(entry), said(400), now=NOW, rules=RULES)
+    table.commit(rows.move(entry, failed, waiting="*"))
+    seen = _etag(table, keys.alert_key(entry.alert.id))
     discarded = replace(failed, state="discarded", error=None)
-    table.commit(ledger.move(failed, discarded, alert=seen))
+    table.commit(rows.move(failed, discarded, alert=seen))
     with pytest.raises(Conflict):
-        table.commit(ledger.move(discarded, ledger.replay(discarded, now=NOW), alert=seen))
+        table.commit(rows.move(discarded, record.replay(discarded, now=NOW), alert=seen))
 
 
 def test_a_move_needs_a_lock() -> None:
     """Nothing is moved by whoever has seen neither row."""
     with pytest.raises(ValueError, match="ETag"):
-        ledger.move(_entry(), _held())
+        rows.move(_entry(), _held())
 
 
 def test_every_move_keeps_the_rows_in_step() -> None:
@@ -463,17 +541,17 @@ def test_every_move_keeps_the_rows_in_step() -> None:
     table = _table(entry)
     steps = [
         _held(entry),
-        ledger.settle(_held(entry), said(404), now=NOW, rules=RULES),
+        record.settle(_held(entry), said(404), now=NOW, rules=RULES),
         replace(_held(entry), attempts=2),
-        ledger.settle(_held(entry), said(400), now=NOW + 1, rules=RULES),
-        ledger.replay(entry, now=NOW + 2),
-        ledger.discard(entry, now=NOW + 3),
-        ledger.replay(entry, now=NOW + 4),
-        ledger.settle(_held(entry), said(200), now=NOW + 5, rules=RULES),
+        record.settle(_held(entry), said(400), now=NOW + 1, rules=RULES),
+        record.replay(entry, now=NOW + 2),
+        record.discard(entry, now=NOW + 3),
+        record.replay(entry, now=NOW + 4),
+        record.settle(_held(entry), said(200), now=NOW + 5, rules=RULES),
     ]
     for before, after in zip([entry, *steps], steps, strict=False):
-        lock = _etag(table, ledger.alert_key(entry.alert.id))
-        table.commit(ledger.move(before, after, alert=lock))
+        lock = _etag(table, keys.alert_key(entry.alert.id))
+        table.commit(rows.move(before, after, alert=lock))
         assert unsound(table) == []
         assert len(table.query("", "~")) == (1 if after.state in ("created", "discarded") else 2)
 
@@ -482,19 +560,19 @@ def test_a_retry_at_the_leases_end_is_one_row() -> None:
     """Where the retry's time is the lease's end to the millisecond, the row is written over, not twice in one go."""
     held = _held()
     minutes = Rules(not_found_retry_minutes=(2.5,))
-    after = ledger.settle(held, said(404), now=NOW + LEASE - 150.0, rules=minutes)
+    after = record.settle(held, said(404), now=NOW + LEASE - 150.0, rules=minutes)
     assert after.waits == held.waits
     table = _table(held)
-    table.commit(ledger.move(held, after, waiting=_etag(table, held.waits)))
+    table.commit(rows.move(held, after, waiting=_etag(table, held.waits)))
     assert unsound(table) == []
-    assert ledger.read(table.query(ledger.LATER, ledger.LATER_END)[0]) == after
+    assert rows.read(table.query(keys.LATER, keys.LATER_END)[0]) == after
 
 
 def test_a_transactions_size_is_not_underestimated() -> None:
     """What `size` says of operations is at least what the SDK sends of them, and not absurdly more."""
     long = replace(_entry().alert, description="😀" * 2048, recommended_action='"\n' * 2000)
     entry = replace(_entry(), alert=long)
-    operations = ledger.insert(entry)
+    operations = rows.insert(entry)
     sent = sum(len(json.dumps(dict(one.values))) for one in operations if isinstance(one, Insert | Replace))
-    assert sent <= ledger.size(operations) <= sent + 2000
-    assert math.isfinite(ledger.size([Delete("alert-1", "*")]))
+    assert sent <= rows.size(operations) <= sent + 2000
+    assert math.isfinite(rows.size([Delete("alert-1", "*")]))

@@ -12,7 +12,7 @@ from shared import identity
 from shared.clients.defender import Defender
 from shared.loopback import is_loopback
 from shared.settings import StorageSettings
-from shared.table.storage import AzureTable
+from shared.table.azure import AzureTable
 
 ALERT = {
     "machineId": "1e5bc9d7e413ddd7902c2932e418702b84d0cc07",

@@ -21,16 +21,16 @@ from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, said, unsound
 from shared.alerts import alert
-from shared.ledger import ledger
+from shared.ledger import keys, record, rows
 from shared.mapping.outcome import Mapped, Outcome
-from shared.sending import window
+from shared.sending import pause, window
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
 
-    from shared.clients.defender import Answer
+    from shared.clients.answer import Answer
     from shared.mapping.mappings import Mappings
     from shared.web.reply import Reply
     from shared.webhook.gateway import Gateway
@@ -188,20 +188,20 @@ class Story:
     def waiting(self, event: int, *, ago: float = 0.0) -> None:
         """Let an alert wait for a slot from before the story's beginning, due since so many seconds."""
         entry = self._entry(event, due=self.world.now - ago)
-        self.world.table.commit(ledger.insert(entry))
+        self.world.table.commit(rows.insert(entry))
 
     def left_behind(self, event: int) -> None:
         """Let an alert have been taken by a host that died, so long ago that its lease is over."""
         entry = self._entry(event)
         self.world.now -= POLICY.lease + 1
-        slot = window.look([], self.world.now, POLICY).slots[0]
-        held = ledger.take(entry, "dead", now=self.world.now, lease=POLICY.lease)
-        self.world.table.commit([*ledger.insert(held), window.take(slot, "dead", POLICY)])
+        slot = window.read([], self.world.now, POLICY).slots[0]
+        held = record.take(entry, "dead", now=self.world.now, lease=POLICY.lease)
+        self.world.table.commit([*rows.insert(held), window.acquire(slot, "dead", POLICY)])
         self.world.now += POLICY.lease + 1
 
     def pause_is_over(self) -> None:
         """Let a pause have ended, so that the next call is its probe."""
-        operation = window.start_pause(None, "500", 5.0, self.world.now)
+        operation = pause.start(None, pause.Trouble("500", 5.0), self.world.now)
         assert operation
         self.world.now -= 6.0
         self.world.table.commit([operation])
@@ -240,14 +240,14 @@ class Story:
         self._judge()
 
     def _says(self, _number: int, _body: "Mapping[str, str]") -> "Answer":
-        self._paused.append(bool(self.world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "~")))
+        self._paused.append(bool(self.world.table.query(pause.PAUSE_KEY, pause.PAUSE_KEY + "~")))
         return self.explorer.answer()
 
-    def _entry(self, event: int, *, due: float | None = None) -> ledger.Entry:
+    def _entry(self, event: int, *, due: float | None = None) -> record.Entry:
         made = _alert(event)
         self.alerts.add(made.id)
         now = self.world.now if due is None else due
-        return ledger.accept(made, source="defender", delivery="before", now=now)
+        return record.accept(made, source="defender", delivery="before", now=now)
 
     def _step(self) -> None:
         table = self.world.table
@@ -258,7 +258,7 @@ class Story:
 
     def _waits(self) -> list[str]:
         table = self.world.table
-        rows = table.query(ledger.LATER, ledger.LATER_END) + table.query(ledger.TODO, ledger.TODO_END)
+        rows = table.query(keys.LATER, keys.LATER_END) + table.query(keys.TODO, keys.TODO_END)
         return [row.key for row in rows]
 
     def _judge(self) -> None:

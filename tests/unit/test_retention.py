@@ -8,13 +8,13 @@ from dev.memory_table import StrictTable
 from dev.virtual import EPOCH, said, unsound
 from shared.alerts import alert
 from shared.errors import Conflict
-from shared.ledger import ledger, retention
-from shared.ledger.ledger import Delivery, Entry
-from shared.table.storage import Insert, Operation, Replace, Row
+from shared.ledger import keys, record, retention, rows
+from shared.ledger.record import Delivery, Entry
+from shared.table.protocol import Insert, Operation, Replace, Row
 
 DAY = 86_400.0
 MONTH = 30 * DAY
-RULES = ledger.Rules()
+RULES = record.Rules()
 
 
 @dataclass
@@ -25,10 +25,17 @@ class CountingTable(StrictTable):
     commits: list[Sequence[Operation]] = field(default_factory=list)
     conflicts: set[int] = field(default_factory=set)
 
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
+    def get(self, key: str) -> Row | None:
         """Count, and read."""
         self.queries += 1
-        return super().query(start, end, limit=limit, keys_only=keys_only)
+        return super().get(key)
+
+    def query(
+        self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False
+    ) -> list[Row]:
+        """Count, and read."""
+        self.queries += 1
+        return super().query(start, end, after=after, limit=limit, keys_only=keys_only)
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
         """Note, and write; the transactions numbered in `conflicts` meet one."""
@@ -48,28 +55,28 @@ class Past:
 
     def deliver(self, status: int | None = 200, *, alerts: int = 1) -> Delivery:
         """Let a delivery be accepted, and its alerts end as Defender says; with None they wait."""
-        delivery = Delivery(ledger.delivery_id(self.now), "defender", self.now, ())
+        delivery = Delivery(keys.delivery_id(self.now), "defender", self.now, ())
         ids = []
         for _ in range(alerts):
             entry = self._entry(delivery.id)
             ids.append(entry.alert.id)
-            self.table.commit(ledger.insert(entry))
+            self.table.commit(rows.insert(entry))
             if status is not None:
                 self.end(entry, status)
         delivery = Delivery(delivery.id, delivery.source, delivery.accepted, tuple(ids))
-        self.table.commit([ledger.insert_delivery(delivery)])
+        self.table.commit([rows.insert_delivery(delivery)])
         return delivery
 
     def end(self, entry: Entry, status: int) -> None:
         """Let Defender answer a call for an alert now."""
-        held = ledger.take(entry, "attempt", now=self.now, lease=150.0)
-        after = ledger.settle(held, said(status), now=self.now, rules=RULES)
-        self.table.commit(ledger.move(entry, after, waiting="*"))
+        held = record.take(entry, "attempt", now=self.now, lease=150.0)
+        after = record.settle(held, said(status), now=self.now, rules=RULES)
+        self.table.commit(rows.move(entry, after, waiting="*"))
 
     def refuse(self) -> None:
         """Let a payload be refused and kept."""
-        refusal = ledger.Refusal(ledger.refusal_id(self.now), self.now, "", 422, "no event", (), {}, b"{}", 2)
-        self.table.commit([ledger.insert_refusal(refusal)])
+        refusal = record.Refusal(keys.refusal_id(self.now), self.now, "", 422, "no event", (), {}, b"{}", 2)
+        self.table.commit([rows.insert_refusal(refusal)])
 
     def purge_all(self, seconds: float = MONTH) -> int:
         """Purge until nothing is left to do; return the number of pieces."""
@@ -86,7 +93,7 @@ class Past:
         values = samples.eight_fields(samples.event(next(self._events)), "A rule")
         made = alert.check(values).alert
         assert made
-        return ledger.accept(made, source="defender", delivery=delivery, now=self.now)
+        return record.accept(made, source="defender", delivery=delivery, now=self.now)
 
 
 def test_what_ended_long_ago_goes_whole() -> None:
@@ -98,7 +105,7 @@ def test_what_ended_long_ago_goes_whole() -> None:
     young = past.deliver(400, alerts=3)
     past.now += 29 * DAY
     past.purge_all()
-    assert past.keys(ledger.DELIVERY) == [ledger.delivery_key(young.id)]
+    assert past.keys(keys.DELIVERY) == [keys.delivery_key(young.id)]
     assert len(past.keys()) == 1 + 3 + 3
     assert unsound(past.table) == []
 
@@ -109,8 +116,9 @@ def test_what_waits_or_ended_lately_stays() -> None:
     past.deliver(None, alerts=2)
     mixed = past.deliver(None)
     past.now += 20 * DAY
-    (row,) = past.table.query(ledger.alert_key(mixed.alerts[0]), ledger.alert_key(mixed.alerts[0]) + "\0")
-    past.end(ledger.read(row), 200)
+    row = past.table.get(keys.alert_key(mixed.alerts[0]))
+    assert row
+    past.end(rows.read(row), 200)
     before = past.keys()
     past.now += 20 * DAY
     past.purge_all()
@@ -130,8 +138,8 @@ def test_what_must_stay_does_not_keep_the_rest() -> None:
     ended = [past.deliver(200).id for _ in range(30)]
     past.now += 31 * DAY
     past.purge_all()
-    assert not set(map(ledger.delivery_key, ended)) & set(past.keys())
-    assert len(past.keys(ledger.DELIVERY)) == 2 * retention.PIECE + 5
+    assert not set(map(keys.delivery_key, ended)) & set(past.keys())
+    assert len(past.keys(keys.DELIVERY)) == 2 * retention.PIECE + 5
     assert unsound(past.table) == []
 
 
@@ -155,13 +163,13 @@ def test_a_row_of_somebody_else_does_not_keep_the_rest() -> None:
     past.deliver(200)
     spoilt = past.deliver(200)
     past.deliver(400)
-    past.table.commit([Insert(ledger.delivery_key(ledger.delivery_id(past.now)), {"alerts": 7})])
-    past.table.commit([Replace(ledger.alert_key(spoilt.alerts[0]), {"title": 7}, "*")])
+    past.table.commit([Insert(keys.delivery_key(keys.delivery_id(past.now)), {"alerts": 7})])
+    past.table.commit([Replace(keys.alert_key(spoilt.alerts[0]), {"title": 7}, "*")])
     past.now += 31 * DAY
     past.purge_all()
-    assert len(past.keys(ledger.DELIVERY)) == 2
-    assert past.keys(ledger.ALERT) == [ledger.alert_key(spoilt.alerts[0])]
-    assert past.keys(ledger.FAILED) == []
+    assert len(past.keys(keys.DELIVERY)) == 2
+    assert past.keys(keys.ALERT) == [keys.alert_key(spoilt.alerts[0])]
+    assert past.keys(keys.FAILED) == []
 
 
 def test_a_large_delivery_goes_alerts_first() -> None:
@@ -172,8 +180,8 @@ def test_a_large_delivery_goes_alerts_first() -> None:
     past.table.commits.clear()
     past.table.conflicts = {2}
     retention.purge(past.table, MONTH)
-    assert len(past.keys(ledger.DELIVERY)) == 1
-    assert 0 < len(past.keys(ledger.ALERT)) == len(past.keys(ledger.FAILED)) < 100
+    assert len(past.keys(keys.DELIVERY)) == 1
+    assert 0 < len(past.keys(keys.ALERT)) == len(past.keys(keys.FAILED)) < 100
     past.purge_all()
     assert past.keys() == []
     assert all(len(operations) <= 100 for operations in past.table.commits)
@@ -184,14 +192,15 @@ def test_an_alert_that_changes_meanwhile_stays() -> None:
     past = Past()
     delivery = past.deliver(400)
     past.now += 31 * DAY
-    key = ledger.alert_key(delivery.alerts[0])
-    (row,) = past.table.query(key, key + "\0")
-    pieces = retention._delivery(past.table, past.table.query(ledger.DELIVERY, "e")[0], past.now - MONTH)
-    again = ledger.replay(ledger.read(row), now=past.now)
-    past.table.commit(ledger.move(ledger.read(row), again, alert=row.etag))
+    key = keys.alert_key(delivery.alerts[0])
+    row = past.table.get(key)
+    assert row
+    pieces = retention._delivery(past.table, past.table.query(keys.DELIVERY, "e")[0], past.now - MONTH)
+    again = record.replay(rows.read(row), now=past.now)
+    past.table.commit(rows.move(rows.read(row), again, alert=row.etag))
     assert retention._delete(past.table, pieces) == 0
     assert unsound(past.table) == []
-    assert len(past.keys(ledger.TODO)) == 1
+    assert len(past.keys(keys.TODO)) == 1
 
 
 def test_a_duplicates_delivery_does_not_need_its_alert() -> None:
@@ -199,11 +208,11 @@ def test_a_duplicates_delivery_does_not_need_its_alert() -> None:
     past = Past()
     first = past.deliver(200)
     past.now += 10 * DAY
-    again = Delivery(ledger.delivery_id(past.now), "defender", past.now, first.alerts, {}, first.alerts)
-    past.table.commit([ledger.insert_delivery(again)])
+    again = Delivery(keys.delivery_id(past.now), "defender", past.now, first.alerts, {}, first.alerts)
+    past.table.commit([rows.insert_delivery(again)])
     past.now += 21 * DAY
     past.purge_all()
-    assert past.keys() == [ledger.delivery_key(again.id)]
+    assert past.keys() == [keys.delivery_key(again.id)]
     past.now += 10 * DAY
     past.purge_all()
     assert past.keys() == []
@@ -215,14 +224,14 @@ def test_of_refused_payloads_the_newest_thousand_stay() -> None:
     for _ in range(40):
         past.refuse()
     past.now += DAY
-    for _ in range(ledger.REFUSED_ROWS + 30):
+    for _ in range(retention.REFUSED_ROWS + 30):
         past.refuse()
     past.purge_all()
-    assert len(past.keys(ledger.REFUSED)) == ledger.REFUSED_ROWS
+    assert len(past.keys(keys.REFUSED)) == retention.REFUSED_ROWS
     past.now += 31 * DAY
     past.refuse()
     past.purge_all()
-    assert len(past.keys(ledger.REFUSED)) == 1
+    assert len(past.keys(keys.REFUSED)) == 1
 
 
 def test_the_schedule() -> None:
@@ -245,7 +254,7 @@ def test_the_schedule() -> None:
     past.now += 1
     for pieces in (2, 1, 0):
         assert run() > 0
-        assert len(past.keys(ledger.DELIVERY)) == pieces * retention.PIECE
+        assert len(past.keys(keys.DELIVERY)) == pieces * retention.PIECE
     run()
     assert run() == 0
     past.now += 6 * 3600

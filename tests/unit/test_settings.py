@@ -11,6 +11,7 @@ import pytest
 
 from shared import settings
 from shared.errors import SettingsError
+from shared.senders import Sender
 from shared.settings import Settings, StorageSettings
 from tests.checks import arm
 
@@ -77,6 +78,16 @@ CASES: list[tuple[str, str, Any, tuple[str, Any], list[str]]] = [
         None,
         ("https://soc.example/defender/", "https://soc.example/defender"),
         ["soc.example", "ftp://soc.example"],
+    ),
+    (
+        "SENDERS",
+        "senders",
+        (),
+        (
+            '{"splunk": {"keys": ["0123456789"], "sources": ["splunk"]}, "*": {"search": false}}',
+            (Sender("splunk", ("0123456789",), ("splunk",)), Sender("*", search=False)),
+        ),
+        [],
     ),
     ("DEFENDER_TENANT_ID", "defender_tenant_id", None, ("5f3c1a52", "5f3c1a52"), []),
     ("AZURE_CLIENT_ID", "client_id", None, ("11111111-2222", "11111111-2222"), []),
@@ -237,11 +248,15 @@ def test_what_ended_is_kept_longer_than_it_is_tried() -> None:
         ),
         (
             {"AzureWebJobsStorage": CONNECTION, "AlertStorage__accountName": "own"},
-            StorageSettings(endpoint="https://own.table.core.windows.net"),
+            StorageSettings(
+                endpoint="https://own.table.core.windows.net", client_setting="AlertStorage__clientId"
+            ),
         ),
         (
             {"AlertStorage__accountName": "own", "AzureWebJobsStorage__clientId": "id"},
-            StorageSettings(endpoint="https://own.table.core.windows.net"),
+            StorageSettings(
+                endpoint="https://own.table.core.windows.net", client_setting="AlertStorage__clientId"
+            ),
         ),
     ],
 )

@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 
 from dev.simulator import rules
 from dev.simulator.alerts import ALERT_FIELDS, Event
+from dev.simulator.faults import DEEP, ELSEWHERE, Fault
 from dev.simulator.judge import Judge, Violation, violations
 from dev.simulator.rules import CATEGORIES, FIELDS, Refused
 from dev.simulator.server import ALERTS_PATH
 from dev.simulator.simulator import Simulator
-from dev.simulator.switches import Fault
 from dev.stack import token_endpoint
 from dev.stack.token_endpoint import AUDIENCE, Grant
 
@@ -616,6 +616,30 @@ def test_bodies_that_are_not_defenders(
     assert b'"error"' not in answer.body
     assert b'"id"' not in answer.body
     assert (answer.body == b"") is (fault.kind == "empty")
+
+
+def test_an_alert_about_another_device(simulator: Simulator) -> None:
+    """The caller sees a real alert, with the wrong device; Defender itself has the right one."""
+    simulator.switch(faults=(Fault("elsewhere"),))
+    seen = json.loads(call(simulator).body)
+    (alert,) = simulator.alerts
+    assert (seen["id"], seen["machineId"]) == (alert["id"], ELSEWHERE)
+    assert alert["machineId"] != ELSEWHERE
+
+
+def test_an_alert_that_nests_deep(simulator: Simulator) -> None:
+    """The answer is the real alert, with one more member that nests as deep as said."""
+    simulator.switch(faults=(Fault("deep"),))
+    body = call(simulator).body
+    seen = json.loads(body.replace(b"[" * DEEP + b"]" * DEEP, b"1"))
+    assert seen == {**simulator.alerts[0], "additionalData": 1}
+
+
+@pytest.mark.parametrize("kind", ["elsewhere", "deep"])
+def test_an_error_is_not_bent(simulator: Simulator, kind: str) -> None:
+    """Only an alert can be about another device or nest deep: an error comes as it is."""
+    simulator.switch(faults=(Fault(kind),), known_events="registered")
+    assert json.loads(call(simulator).body)["error"]["code"] == "ResourceNotFound"
 
 
 @pytest.mark.parametrize("status", [302, 307])

@@ -16,10 +16,10 @@ from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, unsound
 from shared.alerts.alert import Alert
-from shared.ledger import ledger
-from shared.sending import window
+from shared.ledger import keys, record, rows
+from shared.sending import pause, window
 from shared.settings import Settings
-from shared.table.storage import Delete
+from shared.table.protocol import Delete
 from shared.webhook.gateway import TABLE_SECONDS
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def _app(world: World, defender: Defender, settings: Settings | None = None) -> 
     return app
 
 
-def _alerts(world: World) -> dict[str, ledger.Entry]:
-    rows = world.table.query(ledger.ALERT, ledger.ALERT_END)
-    return {entry.alert.id: entry for entry in map(ledger.read, rows)}
+def _alerts(world: World) -> dict[str, record.Entry]:
+    alerts = world.table.query(keys.ALERT, keys.ALERT_END)
+    return {entry.alert.id: entry for entry in map(rows.read, alerts)}
 
 
 def _type(reply: "Reply") -> str:
@@ -177,10 +177,10 @@ def test_the_timer_alone_sends_through_a_slow_table(seconds: float) -> None:
     defender = Defender(world)
     app = _app(world, defender)
     for event in range(30):
-        entry = ledger.accept(
+        entry = record.accept(
             Alert.from_body(_payload(event)), source="defender", delivery="before", now=world.now
         )
-        world.table.commit(ledger.insert(entry))
+        world.table.commit(rows.insert(entry))
     takes = _takes(app)
     world.partition.seconds = seconds
     app.timer()
@@ -245,7 +245,7 @@ def test_the_operators_pause_holds_whatever_the_table_does() -> None:
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
-    world.table.commit([window.operator_pause(None, "stop", world.now)])
+    world.table.commit([pause.stop(None, "stop")])
     app.host.script = lambda request: LOST if world.random.random() < 0.5 else None
     app.timer()
     for event in range(20):

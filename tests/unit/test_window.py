@@ -18,9 +18,9 @@ from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Faults, Host, World, said, unsound
 from shared.alerts import alert
 from shared.errors import Conflict
-from shared.ledger import ledger
-from shared.sending import window
-from shared.table.storage import Delete, Insert, Replace
+from shared.ledger import record, rows
+from shared.sending import pause, window
+from shared.table.protocol import Delete, Insert, Replace
 
 POLICY = window.Policy()
 
@@ -37,14 +37,14 @@ def _backlog(world: World, alerts: int) -> None:
     assert made
     for number in range(alerts):
         one = replace(made, report_id=str(number))
-        entry = ledger.accept(one, source="", delivery="", now=world.now - 600 + number / 1000)
-        world.table.commit(ledger.insert(entry))
+        entry = record.accept(one, source="", delivery="", now=world.now - 600 + number / 1000)
+        world.table.commit(rows.insert(entry))
 
 
 def _no_pauses(world: World) -> None:
     """Take every pause away within a second: the window alone must hold."""
-    if world.table.query(window.PAUSE_KEY, window.PAUSE_KEY + "~"):
-        world.table.commit([Delete(window.PAUSE_KEY, "*")])
+    if world.table.query(pause.PAUSE_KEY, pause.PAUSE_KEY + "~"):
+        world.table.commit([Delete(pause.PAUSE_KEY, "*")])
     world.at(world.now + 1.0, lambda: _no_pauses(world))
 
 
@@ -110,94 +110,94 @@ def test_a_window_without_faults_is_used_to_the_full() -> None:
 def test_no_slot_is_lost_for_longer_than_its_lease(seed: int, faults: Faults) -> None:
     """Whatever happened to its holders, every slot is open one lease after the last write to it."""
     world, _ = _campaign(seed, replace(faults, crash=0.01), hosts=5, minutes=4)
-    rows = world.table.query(window.FIRST_KEY, window.PAUSE_KEY)
+    rows = world.table.query(window.FIRST_KEY, pause.PAUSE_KEY)
     assert rows
     for row in rows:
-        assert window.look([row], row.timestamp + POLICY.lease, POLICY).open
+        assert window.read([row], row.timestamp + POLICY.lease, POLICY).open
 
 
 def test_a_new_window_is_open_and_a_taken_slot_is_closed_for_its_lease() -> None:
     """A missing row is an open slot; a take closes it for deadline + two windows + margin."""
     table = MemoryTable(clock=lambda: 1000.0)
-    view = window.look([], 1000.0, POLICY)
+    view = window.read([], 1000.0, POLICY)
     assert len(view.open) == 15
     assert view.opens_in == 0.0
-    table.commit([window.take(slot, "a", POLICY) for slot in view.slots])
+    table.commit([window.acquire(slot, "a", POLICY) for slot in view.slots])
     rows = table.query(window.FIRST_KEY, window.END_KEY)
-    assert window.look(rows, 1000.0 + 150.2, POLICY).open == ()
-    assert window.look(rows, 1000.0, POLICY).opens_in == 150.25
-    assert len(window.look(rows, 1000.0 + 150.25, POLICY).open) == 15
+    assert window.read(rows, 1000.0 + 150.2, POLICY).open == ()
+    assert window.read(rows, 1000.0, POLICY).opens_in == 150.25
+    assert len(window.read(rows, 1000.0 + 150.25, POLICY).open) == 15
 
 
 @pytest.mark.parametrize(("sent", "closed"), [(True, 60.25), (False, 0.0)])
 def test_a_slot_given_back_rests_for_a_window_unless_nothing_was_sent(sent: bool, closed: float) -> None:
     """After an answer the slot rests for window + margin; where no byte was sent it opens at once."""
     table = MemoryTable(clock=lambda: 1000.0)
-    slot = window.look([], 1000.0, POLICY).slots[3]
-    etags = table.commit([window.take(slot, "a", POLICY)])
-    table.commit([window.give_back(window.Held(slot.key, "a", etags[slot.key]), POLICY, sent=sent)])
+    slot = window.read([], 1000.0, POLICY).slots[3]
+    etags = table.commit([window.acquire(slot, "a", POLICY)])
+    held = window.Held(slot.key, "a", etags[slot.key], slot.opens)
+    table.commit([window.release(held, POLICY) if sent else window.release_unused(held, POLICY, 1000.0)])
     rows = table.query(window.FIRST_KEY, window.END_KEY)
-    again = window.look(rows, 1000.0, POLICY).slots[3]
+    again = window.read(rows, 1000.0, POLICY).slots[3]
     assert again.opens == 1000.0 + closed
 
 
 def test_two_takers_of_one_slot_cannot_both_have_it() -> None:
     """The second take meets a conflict, on a slot that was never used as on one that was."""
     table = MemoryTable(clock=lambda: 1000.0)
-    slot = window.look([], 1000.0, POLICY).slots[0]
-    table.commit([window.take(slot, "a", POLICY)])
+    slot = window.read([], 1000.0, POLICY).slots[0]
+    table.commit([window.acquire(slot, "a", POLICY)])
     with pytest.raises(Conflict):
-        table.commit([window.take(slot, "b", POLICY)])
-    used = window.look(table.query(window.FIRST_KEY, window.END_KEY), 2000.0, POLICY).slots[0]
-    table.commit([window.take(used, "c", POLICY)])
+        table.commit([window.acquire(slot, "b", POLICY)])
+    used = window.read(table.query(window.FIRST_KEY, window.END_KEY), 2000.0, POLICY).slots[0]
+    table.commit([window.acquire(used, "c", POLICY)])
     with pytest.raises(Conflict):
-        table.commit([window.take(used, "d", POLICY)])
+        table.commit([window.acquire(used, "d", POLICY)])
 
 
 def test_a_late_holder_cannot_give_back_a_slot_that_another_took() -> None:
     """A give-back after the lease ran out and another took the slot changes nothing."""
     now = 1000.0
     table = MemoryTable(clock=lambda: now)
-    slot = window.look([], now, POLICY).slots[0]
-    first = table.commit([window.take(slot, "a", POLICY)])
+    slot = window.read([], now, POLICY).slots[0]
+    first = table.commit([window.acquire(slot, "a", POLICY)])
     now += POLICY.lease
-    view = window.look(table.query(window.FIRST_KEY, window.END_KEY), now, POLICY)
-    table.commit([window.take(view.slots[0], "b", POLICY)])
+    view = window.read(table.query(window.FIRST_KEY, window.END_KEY), now, POLICY)
+    table.commit([window.acquire(view.slots[0], "b", POLICY)])
     with pytest.raises(Conflict):
-        table.commit([window.give_back(window.Held(slot.key, "a", first[slot.key]), POLICY)])
+        table.commit([window.release(window.Held(slot.key, "a", first[slot.key]), POLICY)])
 
 
 @pytest.mark.parametrize("closed", ["soon", math.nan, math.inf, -1.0])
 def test_a_row_without_a_readable_time_is_closed_for_a_lease(closed: float | str) -> None:
     """A row that none of us can have written is never open by accident, nor closed for ever."""
     table = MemoryTable(clock=lambda: 1000.0)
-    etags = table.commit([window.take(window.look([], 0, POLICY).slots[0], "a", POLICY)])
+    etags = table.commit([window.acquire(window.read([], 0, POLICY).slots[0], "a", POLICY)])
     table.commit([Replace("slot-00", {"closed": closed}, etags["slot-00"])])
     rows = table.query(window.FIRST_KEY, window.END_KEY)
-    assert window.look(rows, 1000.0, POLICY).slots[0].opens == 1000.0 + POLICY.lease
+    assert window.read(rows, 1000.0, POLICY).slots[0].opens == 1000.0 + POLICY.lease
 
 
 def test_a_pause_of_any_kind_can_be_read() -> None:
     """What somebody wrote into the pause's row by hand stops no look."""
     table = MemoryTable(clock=lambda: 1000.0)
-    table.commit([Insert(window.PAUSE_KEY, {"closed": "x", "reason": 7, "step": "many"})])
-    pause = window.look(table.query(window.FIRST_KEY, window.END_KEY), 1000.0, POLICY).pause
-    assert pause
-    assert (pause.ends, pause.reason, pause.step) == (1000.0 + POLICY.lease, "7", 1)
+    table.commit([Insert(pause.PAUSE_KEY, {"closed": "x", "reason": 7, "step": "many"})])
+    held = window.read(table.query(window.FIRST_KEY, window.END_KEY), 1000.0, POLICY).pause
+    assert held
+    assert (held.ends, held.reason, held.step) == (1000.0 + POLICY.lease, "7", 1)
 
 
 def test_an_outage_may_last_for_days() -> None:
     """However many probes have failed, the next pause is a minute."""
-    operation = window.renew_pause(window.Probe(100_000, "e"), "500", 5.0)
+    operation = pause.renew(pause.Probe(100_000, "e"), pause.Trouble("500", 5.0))
     assert isinstance(operation, Replace)
-    assert operation.values["closed"] == window.PROBE_SECONDS
+    assert operation.values["closed"] == pause.PROBE_SECONDS
 
 
 def test_a_reason_is_text_that_the_table_takes() -> None:
     """Control characters and half characters of Defender's words do not keep a pause from being written."""
     raw = json.dumps({"error": {"code": "Busy\0", "message": "half \ud800 \x1f 😀"}}).encode()
-    reason, _ = window.trouble(said(503, raw=raw), POLICY)
-    assert reason == "503 Busy  half     😀"
+    assert pause.trouble(said(503, raw=raw), POLICY.window).reason == "503 Busy  half     😀"
 
 
 @pytest.mark.parametrize(

@@ -10,27 +10,34 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from shared.errors import Busy, Conflict, Problem, SettingsError, TableRefused, Unavailable, WebhookError
+from shared.errors import (
+    Busy,
+    Conflict,
+    NoTableToken,
+    Problem,
+    SettingsError,
+    TableRefused,
+    TokenError,
+    Unavailable,
+    WebhookError,
+)
 from shared.loopback import is_loopback
+from shared.table.clock import ServerClock
+from shared.table.protocol import REQUEST_SECONDS, Delete, Insert, Operation, Replace, Row
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableEntity
 
     from shared.settings import StorageSettings
 
-Value = str | bytes | float | int | bool
-
-MAX_OPERATIONS = 100
 CONNECT_SECONDS = 3.0
-REQUEST_SECONDS = 10.0
-"""The most that one request may take; a table that needs seconds is slow, not gone."""
 _POOL_SIZE = 64
 _CONFLICT = (404, 409, 412)
 _NO_ECHO = {"Prefer": "return-no-content"}  # else an insert is answered with the whole row
@@ -42,118 +49,11 @@ _SERVER_ERROR = 500
 _KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row as read: its key, its properties, its ETag and when the server stamped it (UTC seconds)."""
-
-    key: str
-    values: Mapping[str, Any]
-    etag: str
-    timestamp: float
-
-
-@dataclass(frozen=True, slots=True)
-class Insert:
-    """Write a row that must not exist."""
-
-    key: str
-    values: Mapping[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class Replace:
-    """Write over a row that must still have this ETag; `*` where any version will do, or none."""
-
-    key: str
-    values: Mapping[str, Value]
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Merge:
-    """Change some properties of a row that must still have this ETag; `*` where any version will do."""
-
-    key: str
-    values: Mapping[str, Value]
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """Remove a row that must still have this ETag; `*` where any version will do."""
-
-    key: str
-    etag: str
-
-
-Operation = Insert | Replace | Merge | Delete
-
-
-class Table(Protocol):
-    """What the rest of the app needs of a table. Every method may raise `TableError`."""
-
-    def now(self) -> float:
-        """Return a lower bound of the server's time, in UTC seconds."""
-
-    def query(self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
-
-    def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
-        """Write all or nothing; return the new ETag by key. Raise `Conflict`."""
-
-
-class Requests(Protocol):
-    """Single requests to the table, each of `seconds` at the most, on connections that stay open.
-
-    Every method raises `Busy`, `TableRefused` or `Unavailable` where the table does not do as asked.
-    """
-
-    def time(self) -> float | None:
-        """Return a lower bound of the server's time, in UTC seconds; None before any answer. Makes no request."""
-
-    def query(
-        self, start: str, end: str, *, limit: int | None = None, keys_only: bool = False, seconds: float
-    ) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
-
-    def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
-        """Write all or nothing, each row with the property `mark`; return the new ETag by key. Raise `Conflict`."""
-
-
-class ServerClock:
-    """A lower bound of the server's time, learnt from its answers and carried on by the monotonic clock.
-
-    A time seen in an answer was stamped before the answer came, so `seen + elapsed` never runs ahead of the
-    server, save for the drift of our own clock: that is what the millisecond per second of age pays for.
-    """
-
-    _DRIFT = 0.001
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._best: tuple[float, float] | None = None  # server's time, monotonic time at receipt
-        self._lock = threading.Lock()
-
-    def observe(self, server_time: float) -> None:
-        """Learn from a server's time (UTC seconds) that was received just now or earlier."""
-        with self._lock:
-            at = self._monotonic()
-            if self._best is None or server_time >= self._at(at, self._best):
-                self._best = (server_time, at)
-
-    def now(self) -> float | None:
-        """Return the server's time in UTC seconds, never ahead of it; None before any answer."""
-        best = self._best
-        return None if best is None else self._at(self._monotonic(), best)
-
-    def _at(self, at: float, best: tuple[float, float]) -> float:
-        return best[0] + (at - best[1]) * (1 - self._DRIFT)
-
-
 class AzureTable:
     """Azure Table Storage (or Azurite) through the SDK; one partition of one table. Thread-safe.
 
-    `credential` makes the Azure credential, asked for only where `settings` has no connection string.
+    `credential` makes the credential, needed only where `settings` has no connection string: its `get_token` returns
+    one of Azure's access tokens, or raises `TokenError`.
     """
 
     def __init__(
@@ -169,6 +69,7 @@ class AzureTable:
         self._name = name
         self._partition = partition
         self._credential = credential
+        self._monotonic = monotonic
         self._clock = ServerClock(monotonic)
         self._opened: TableClient | None = None
         self._lock = threading.Lock()
@@ -178,21 +79,26 @@ class AzureTable:
         """Return a lower bound of the server's time, in UTC seconds; None before any answer."""
         return self._clock.now()
 
+    def get(self, key: str, *, seconds: float = REQUEST_SECONDS) -> Row | None:
+        """Return the row with this key, None where there is none."""
+        rows = self._query(f"RowKey eq {_quoted(key)}", 1, keys_only=False, seconds=seconds)
+        return rows[0] if rows else None
+
     def query(
         self,
         start: str,
         end: str,
         *,
+        after: bool = False,
         limit: int | None = None,
         keys_only: bool = False,
         seconds: float = REQUEST_SECONDS,
     ) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`; without values if need be."""
-        try:
-            with self._translated():
-                return self._query(start, end, limit, keys_only=keys_only, seconds=seconds)
-        except Conflict:  # no table has reason to say so
-            raise Unavailable("Something that is no table answers in its place.") from None
+        """Return the rows with `start <= key < end` in key order; see `Table`."""
+        begin = f"RowKey {'gt' if after else 'ge'} {_quoted(start)}"
+        return self._query(
+            f"{begin} and RowKey lt {_quoted(end)}", limit, keys_only=keys_only, seconds=seconds
+        )
 
     def commit(
         self, operations: Sequence[Operation], *, mark: str, seconds: float = REQUEST_SECONDS
@@ -208,12 +114,17 @@ class AzureTable:
                 self._opened.close()
                 self._opened = None
 
-    def _query(
-        self, start: str, end: str, limit: int | None, *, keys_only: bool, seconds: float
-    ) -> list[Row]:
+    def _query(self, which: str, limit: int | None, *, keys_only: bool, seconds: float) -> list[Row]:
+        try:
+            with self._translated():
+                return self._read(which, limit, keys_only=keys_only, seconds=seconds)
+        except Conflict:  # no table has reason to say so
+            raise Unavailable("Something that is no table answers in its place.") from None
+
+    def _read(self, which: str, limit: int | None, *, keys_only: bool, seconds: float) -> list[Row]:
         self.requests += 1
         pages = self._client().query_entities(
-            f"PartitionKey eq '{self._partition}' and RowKey ge {_quoted(start)} and RowKey lt {_quoted(end)}",
+            f"PartitionKey eq '{self._partition}' and {which}",
             results_per_page=min(limit or 1000, 1000),
             select=["RowKey", "Timestamp"] if keys_only else None,
             raw_response_hook=self._see_date,
@@ -231,6 +142,7 @@ class AzureTable:
     def _submit(self, operations: Sequence[Operation], mark: str, seconds: float) -> dict[str, str]:
         self.requests += 1
         batch = [self._entry(operation, mark) for operation in operations]
+        sent = self._monotonic()
         answers = self._client().submit_transaction(
             batch, raw_response_hook=self._see_date, **_within(seconds)
         )
@@ -240,7 +152,7 @@ class AzureTable:
             if answer.get("etag")
         }
         if etags:
-            self._clock.observe(max(_etag_time(etag) for etag in etags.values()))
+            self._clock.wrote(max(_etag_time(etag) for etag in etags.values()), sent)
         return etags
 
     def _entry(self, operation: Operation, mark: str) -> Any:
@@ -252,8 +164,6 @@ class AzureTable:
                 return "upsert", {**entity, **values, "mark": mark}, {"mode": "replace"}
             case Replace(values=values, etag=etag):
                 return "update", {**entity, **values, "mark": mark}, {"mode": "replace", **_if_match(etag)}
-            case Merge(values=values, etag=etag):
-                return "update", {**entity, **values, "mark": mark}, {"mode": "merge", **_if_match(etag)}
             case Delete(etag=etag):
                 return "delete", entity, _if_match(etag)
 
@@ -265,7 +175,7 @@ class AzureTable:
         date = response.http_response.headers.get("Date")
         if date and response.http_response.status_code < _REDIRECTION:
             with contextlib.suppress(ValueError):
-                self._clock.observe(parsedate_to_datetime(date).timestamp() - 1.0)
+                self._clock.guess(parsedate_to_datetime(date).timestamp() - 1.0)
 
     def _client(self) -> "TableClient":
         with self._lock:
@@ -340,18 +250,15 @@ class AzureTable:
 
 @dataclass(frozen=True, slots=True)
 class _Credential:
-    """A credential that says so where it has no token: the SDK would tell it as an answer of the table."""
+    """A credential whose errors are the table's: whoever asks the table has no other to expect."""
 
     given: Any
 
     def get_token(self, *scopes: str, **options: Any) -> Any:
-        from azure.core.exceptions import AzureError  # noqa: PLC0415 - at first use: cold start
-
         try:
             return self.given.get_token(*scopes, **options)
-        except AzureError as error:
-            what = f"The identity gave no token for the table ({type(error).__name__})."
-            raise Unavailable(what, certain=True) from None
+        except TokenError as error:
+            raise NoTableToken(error.detail, late=error.late) from None
 
 
 def _code(error: Exception) -> str | None:

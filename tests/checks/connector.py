@@ -1,6 +1,6 @@
 """The Power Platform connector's definition, made from the contract: Swagger 2.0, what custom connectors take.
 
-    python -m dev.connector
+    python -m tests.checks.connector
 
 writes `integrations/power-platform/apiDefinition.swagger.json` from `shared/web/openapi.json`. It holds the two
 operations of the senders, with everything inlined: Swagger 2.0 ignores what stands beside a `$ref`, and the

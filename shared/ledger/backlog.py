@@ -1,0 +1,51 @@
+"""What waits, and in which order it is sent."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.errors import Unreadable
+from shared.ledger import keys, rows
+from shared.ledger.record import Waiting
+from shared.table.protocol import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Of some rows: what may be taken, the most urgent first; how many wait, due or not; the earliest acceptance.
+
+    `unreadable` are the keys of rows that none of us can have written: they stand in nobody's way.
+    """
+
+    waiting: tuple[Waiting, ...]
+    seen: int
+    oldest: float | None
+    unreadable: tuple[str, ...]
+
+
+def read(found: Iterable[Row], now: float, most: int) -> Backlog:
+    """Return what may be taken, `most` at most: `todo-` rows, and `later-` rows come due."""
+    before = keys.later_before(now)
+    waits = [row for row in found if _waits(row)]
+    due = [row for row in waits if row.key.startswith(keys.TODO) or row.key < before]
+    due.sort(key=lambda row: (_number(row, "due"), row.key.rpartition("-")[2]))
+    waiting: list[Waiting] = []
+    unreadable = []
+    for row in due:
+        if len(waiting) == most:
+            break
+        try:
+            waiting.append(Waiting(rows.read(row), row.etag))
+        except Unreadable:
+            unreadable.append(row.key)
+    oldest = min((_number(row, "accepted") for row in waits), default=math.inf)
+    return Backlog(tuple(waiting), len(waits), oldest if oldest < math.inf else None, tuple(unreadable))
+
+
+def _waits(row: Row) -> bool:
+    return row.key.startswith((keys.TODO, keys.LATER))
+
+
+def _number(row: Row, name: str) -> float:
+    value = row.values.get(name)
+    return value if isinstance(value, int | float) else math.inf

@@ -1,0 +1,68 @@
+"""The keys of rows: their prefixes, which are ranges, and the times and ids that follow."""
+
+import re
+import secrets
+
+TODO, TODO_END = "todo-", "todo."
+LATER, LATER_END = "later-", "later."
+WAITING = ((TODO, TODO_END), (LATER, LATER_END))  # in the order in which an alert moves
+FAILED, FAILED_END = "failed-", "failed."
+REFUSED, REFUSED_END = "kept-", "kept."
+DELIVERY, DELIVERY_END = "delivery-", "delivery."
+ALERT, ALERT_END = "alert-", "alert."
+_DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
+
+
+def stamp(seconds: float) -> str:
+    """Return a time (UTC seconds) in the sortable form that keys use."""
+    return f"{max(seconds, 0.0):014.3f}"
+
+
+def alert_key(alert_id: str) -> str:
+    """Return the key of an alert's row."""
+    return f"{ALERT}{alert_id}"
+
+
+def delivery_key(delivery_id: str) -> str:
+    """Return the key of a delivery's row."""
+    return f"{DELIVERY}{delivery_id}"
+
+
+def delivery_id(now: float) -> str:
+    """Return a new delivery's id: sortable accept time and 128 random bits. Knowing it is the right to see it."""
+    return f"{delivery_time(now)}-{secrets.token_hex(16)}"
+
+
+def is_delivery_id(text: str) -> bool:
+    """Tell whether a delivery may have this id: nothing else needs to be looked for."""
+    return bool(_DELIVERY_ID.fullmatch(text))
+
+
+def delivery_time(seconds: float) -> str:
+    """Return the beginning of the ids of deliveries accepted at a time (UTC seconds)."""
+    return f"{int(max(seconds, 0.0) * 1000):013d}"
+
+
+def todo_key(due: float, alert_id: str) -> str:
+    """Return the key under which an alert waits for a slot: in the order of `due` (UTC seconds)."""
+    return f"{TODO}{stamp(due)}-{alert_id}"
+
+
+def later_key(at: float, alert_id: str) -> str:
+    """Return the key under which an alert waits for a time (UTC seconds): a retry's, or the end of a lease."""
+    return f"{LATER}{stamp(at)}-{alert_id}"
+
+
+def failed_key(ended: float | None, alert_id: str) -> str:
+    """Return the key under which an alert is listed that failed at a time (UTC seconds)."""
+    return f"{FAILED}{stamp(ended or 0.0)}-{alert_id}"
+
+
+def later_before(now: float) -> str:
+    """Return the key before which every `later-` row is due."""
+    return LATER + stamp(now)
+
+
+def refusal_id(now: float) -> str:
+    """Return a new refusal's id, sortable by its time."""
+    return f"{stamp(now)}-{secrets.token_hex(8)}"

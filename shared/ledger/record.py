@@ -1,0 +1,313 @@
+"""What was accepted, refused, and what became of it; the backlog and its order.
+
+An alert that has not ended has exactly one waiting row. Whoever changes an alert removes that row by its ETag
+in the same transaction, so the waiting row is the lock; where there is none, the alert row's own ETag is.
+
+    accepted ──► todo-{due} ──take──► later-{lease's end} ──answer──► (none)           created | failed
+                     ▲                     │    ▲                                      failed-{ended}
+                     │                     │    └── a holder that died: taken again when the lease is over
+                     ├── 429 ──────────────┤
+                     └── take ── later-{retry's time} ◄── 404, 5xx, no answer
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from shared.alerts.alert import Alert
+from shared.clients.answer import Answer, shows_no_alert
+from shared.ledger import keys
+
+State = Literal["waiting", "sending", "created", "failed", "discarded"]
+
+DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 15 * 60.0, "Low": 60 * 60.0}
+MOST_LOST = 10
+_TRIES_AT_EACH_END = 4  # of which the record tells
+_TOO_MANY_REQUESTS = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How often and how long an alert is tried again. Minutes and hours as their names say.
+
+    `unavailable_minutes`: after the first such answer, the second …; the last holds for all that follow.
+    """
+
+    not_found_retry_minutes: tuple[float, ...] = (1.0, 5.0, 15.0)
+    give_up_hours: float = 48.0
+    unavailable_minutes: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0)
+
+    def minutes(self, unavailable: int) -> float:
+        """Return the minutes to the next try after so many such answers and one more."""
+        return self.unavailable_minutes[min(unavailable, len(self.unavailable_minutes) - 1)]
+
+    def gives_up(self, unavailable: int) -> bool:
+        """Tell whether so many such answers are enough: the times between the tries add up to `give_up_hours`.
+
+        So an alert that could not be tried, as the operator paused or Defender was out, is not given up for it.
+        """
+        return sum(map(self.minutes, range(unavailable))) >= self.give_up_hours * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An alert and what became of it. Times are the server's, in UTC seconds.
+
+    `accepted` is its last acceptance or replay; `waits` is the key of its waiting row, empty once it has ended;
+    `not_found` and `unavailable` count such answers since then; `next_attempt` is set while it waits for a retry.
+    `lost` counts the calls since the last answer of which nothing was ever written, one after the other.
+    `sender` is the fingerprint of the key that it was sent with, empty where none is known; `unknown` are columns of
+    its row that a newer version wrote.
+    """
+
+    alert: Alert
+    state: State
+    source: str
+    delivery: str
+    accepted: float
+    due: float
+    waits: str
+    time_truncated: bool = False
+    notes: tuple[str, ...] = ()
+    attempt: str = ""
+    attempts: int = 0
+    tries: tuple[Mapping[str, Any], ...] = ()
+    not_found: int = 0
+    unavailable: int = 0
+    next_attempt: float | None = None
+    ended: float | None = None
+    error: Mapping[str, Any] | None = None
+    created: Mapping[str, Any] | None = None
+    merged: bool = False
+    sender: str = ""
+    lost: int = 0
+    unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more happens to it by itself."""
+        return not self.waits
+
+    def log_fields(self) -> dict[str, str | int | None]:
+        """Return what the log has of it: nothing that its payload said."""
+        return {
+            "alert": self.alert.id,
+            "delivery": self.delivery,
+            "source": self.source,
+            "sender": self.sender or None,
+            "severity": self.alert.severity,
+            "state": self.state,
+            "attempt": self.attempts,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entry together with its waiting row's ETag: what a take needs."""
+
+    entry: Entry
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One POST: the ids of its alerts in the order of its events, what was refused of it, and who sent it."""
+
+    id: str
+    source: str | None
+    accepted: float
+    alerts: tuple[str, ...]
+    notes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    duplicates: tuple[str, ...] = ()
+    refused: tuple[Mapping[str, Any], ...] = ()
+    sender: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A payload that gave no alert, kept with its reasons: most SIEMs show nobody our answer.
+
+    `payload` is its first 60 KiB; `query` the parameters it came with, without the key, whose fingerprint is `sender`.
+    """
+
+    id: str
+    at: float
+    source: str
+    status: int
+    detail: str
+    refused: tuple[Mapping[str, Any], ...]
+    query: Mapping[str, str]
+    payload: bytes
+    bytes: int
+    sender: str = ""
+
+
+def accept(
+    alert: Alert,
+    *,
+    source: str,
+    delivery: str,
+    now: float,
+    notes: Sequence[str] = (),
+    truncated: bool = False,
+    sender: str = "",
+) -> Entry:
+    """Return a new entry, waiting for a slot in the order of its severity: urgent first, and nobody starves."""
+    due = now + DUE_SECONDS[alert.severity]
+    entry = Entry(
+        alert=alert,
+        state="waiting",
+        source=source,
+        delivery=delivery,
+        accepted=now,
+        due=due,
+        waits="",
+        time_truncated=truncated,
+        notes=tuple(notes),
+        sender=sender,
+    )
+    return replace(entry, waits=_todo(entry))
+
+
+def take(entry: Entry, attempt: str, *, now: float, lease: float) -> Entry:
+    """Return the entry as held by one call; what a dead holder leaves comes back when the lease is over."""
+    return replace(
+        entry,
+        state="sending",
+        attempt=attempt,
+        attempts=entry.attempts + 1,
+        next_attempt=None,
+        lost=entry.lost + (entry.state == "sending"),
+        waits=keys.later_key(now + lease, entry.alert.id),
+    )
+
+
+def put_back(entry: Entry) -> Entry:
+    """Return the entry after a take that led to no call: as if nothing had happened."""
+    back = replace(entry, state="waiting", attempt="", attempts=entry.attempts - 1)
+    return replace(back, waits=_todo(back))
+
+
+def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
+    """Return the entry after an answer (DESIGN: What Defender says, and what we do)."""
+    settled = replace(
+        entry,
+        tries=_both_ends([*entry.tries, _try(entry, answer, now)]),
+        error=answer.error,
+        next_attempt=None,
+        notes=tuple(dict.fromkeys((*entry.notes, *answer.notes))),
+        lost=0,
+    )
+    if answer.kind == "created":
+        return replace(
+            settled,
+            state="created",
+            created=answer.alert,
+            merged=answer.merged,
+            error=None,
+            waits="",
+            ended=now,
+        )
+    if answer.kind == "rejected":
+        return _fail(settled, now)
+    if answer.kind == "not_found":
+        return _not_found(settled, now, rules)
+    return _unavailable(settled, answer, now, rules)
+
+
+def _not_found(entry: Entry, now: float, rules: Rules) -> Entry:
+    """Try again later, as the event may not be searchable yet; one with a truncated time never will be."""
+    minutes = rules.not_found_retry_minutes
+    if entry.time_truncated or entry.not_found >= len(minutes):
+        return _fail(entry, now)
+    return _retry(replace(entry, not_found=entry.not_found + 1), now + minutes[entry.not_found] * 60)
+
+
+def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entry:
+    """Defender said nothing about the alert. It waits, so that the next alert probes, and keeps its place."""
+    if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone, and no alert's fault
+        return replace(entry, state="waiting", waits=_todo(entry))
+    if answer.may_have_created and _without_alert(entry) > 1:
+        return _fail(entry, now)  # each further call may create one more alert that nobody sees
+    if rules.gives_up(entry.unavailable):
+        return _fail(entry, now)
+    at = now + rules.minutes(entry.unavailable) * 60
+    return _retry(replace(entry, unavailable=entry.unavailable + 1), at)
+
+
+def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
+    """Return an entry as failed whose lease was lost too often, one call after the other; None: it may be tried."""
+    if entry.state != "sending" or entry.lost + 1 < MOST_LOST:
+        return None
+    message = f"{MOST_LOST} calls one after the other ended without a written answer."
+    error = {"status": None, "code": "AnswerLost", "message": message, "target": None}
+    return _fail(replace(entry, error=error, next_attempt=None), now)
+
+
+def _without_alert(entry: Entry) -> int:
+    """Return how many answers since the acceptance, or the replay, were a success that showed no alert."""
+    since = round(entry.accepted, 3)
+    tries = [each for each in entry.tries if each.get("at", 0.0) >= since]
+    return sum(shows_no_alert(each.get("status"), each.get("code")) for each in tries)
+
+
+def replay(entry: Entry, *, now: float) -> Entry:
+    """Return a failed or discarded entry as accepted anew; its tries stay for the record."""
+    again = replace(
+        entry,
+        state="waiting",
+        accepted=now,
+        due=now + DUE_SECONDS[entry.alert.severity],
+        attempt="",
+        not_found=0,
+        unavailable=0,
+        lost=0,
+        next_attempt=None,
+        ended=None,
+    )
+    return replace(again, waits=_todo(again))
+
+
+def discard(entry: Entry, *, now: float) -> Entry:
+    """Return a waiting entry as discarded by the operator."""
+    return replace(entry, state="discarded", waits="", next_attempt=None, ended=now)
+
+
+def _fail(entry: Entry, now: float) -> Entry:
+    return replace(entry, state="failed", waits="", ended=now)
+
+
+def _retry(entry: Entry, at: float) -> Entry:
+    return replace(entry, state="waiting", next_attempt=at, waits=keys.later_key(at, entry.alert.id))
+
+
+def _try(entry: Entry, answer: Answer, now: float) -> dict[str, Any]:
+    error = answer.error or {}
+    return {
+        "number": entry.attempts,
+        "at": round(now, 3),
+        "answer": answer.kind,
+        "status": answer.status,
+        "code": error.get("code"),
+        "message": str(error.get("message") or "")[:300] or None,
+        "target": error.get("target"),
+        "seconds": round(answer.seconds, 3),
+    }
+
+
+def _both_ends(tries: list[dict[str, Any] | Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    if len(tries) <= 2 * _TRIES_AT_EACH_END:
+        return tuple(tries)
+    return (*tries[:_TRIES_AT_EACH_END], *tries[-_TRIES_AT_EACH_END:])
+
+
+def without_answer(entry: Entry) -> Entry:
+    """Return the entry without Defender's own text, for a table that refuses it."""
+    kept = {"id": entry.created["id"]} if entry.created else None
+    error = {"status": entry.error.get("status")} if entry.error else None
+    return replace(entry, created=kept, error=error, tries=())
+
+
+def _todo(entry: Entry) -> str:
+    return keys.todo_key(entry.due, entry.alert.id)

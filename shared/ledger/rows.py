@@ -1,0 +1,134 @@
+"""The rows of entries, deliveries and refusals: how they are written and read, and in which transactions."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+
+from shared.alerts.alert import FIELDS, Alert
+from shared.errors import Unreadable
+from shared.ledger import columns, keys
+from shared.ledger.columns import Column
+from shared.ledger.record import Delivery, Entry, Refusal
+from shared.table.protocol import Delete, Insert, Operation, Replace, Row, Value
+
+REFUSED_BYTES = 60 * 1024
+_BODY = tuple(Column(name, columns.TEXT) for name in FIELDS)
+_ENTRY = (
+    Column("state", columns.TEXT),
+    Column("source", columns.TEXT),
+    Column("delivery", columns.TEXT),
+    Column("accepted", columns.SECONDS),
+    Column("due", columns.SECONDS),
+    Column("waits", columns.TEXT),
+    Column("timeTruncated", columns.FLAG, "time_truncated", default=False),
+    Column("notes", columns.LIST, default=()),
+    Column("attempt", columns.TEXT, default=""),
+    Column("attempts", columns.WHOLE, default=0),
+    Column("tries", columns.LIST, default=()),
+    Column("notFound", columns.WHOLE, "not_found", default=0),
+    Column("unavailable", columns.WHOLE, default=0),
+    Column("nextAttempt", columns.SECONDS_OR_NONE, "next_attempt", default=None),
+    Column("ended", columns.SECONDS_OR_NONE, default=None),
+    Column("error", columns.OBJECT_OR_NONE, default=None),
+    Column("created", columns.OBJECT_OR_NONE, default=None),
+    Column("merged", columns.FLAG, default=False),
+    Column("sender", columns.TEXT, default=""),
+    Column("lost", columns.WHOLE, default=0),
+)
+_DELIVERY = (
+    Column("source", columns.TEXT_OR_NONE, default=None),
+    Column("accepted", columns.SECONDS),
+    Column("alerts", columns.IDS),
+    Column("duplicates", columns.IDS, default=()),
+    Column("notes", columns.LISTS, default={}),
+    Column("refused", columns.LIST, default=()),
+    Column("sender", columns.TEXT, default=""),
+)
+_REFUSAL = (
+    Column("at", columns.SECONDS),
+    Column("source", columns.TEXT, default=""),
+    Column("status", columns.WHOLE),
+    Column("detail", columns.TEXT, default=""),
+    Column("refused", columns.LIST, default=()),
+    Column("query", columns.OBJECT, default={}),
+    Column("payload", columns.BYTES),
+    Column("bytes", columns.WHOLE),
+    Column("sender", columns.TEXT, default=""),
+)
+
+
+def insert(entry: Entry) -> list[Operation]:
+    """Return the operations that write a new entry and its waiting row. A conflict: it is known already."""
+    values = _values(entry)
+    return [Insert(keys.alert_key(entry.alert.id), values), Insert(entry.waits, values)]
+
+
+def move(
+    before: Entry, after: Entry, *, waiting: str | None = None, alert: str | None = None
+) -> list[Operation]:
+    """Return the operations that turn one state of an entry into the next.
+
+    The lock is the ETag of its waiting row (`waiting`), or that of its alert row (`alert`).
+    """
+    if waiting is None and alert is None:
+        raise ValueError("a move needs the ETag of the waiting row or of the alert row")
+    values = _values(after)
+    operations: list[Operation] = [Replace(keys.alert_key(after.alert.id), values, alert or "*")]
+    if before.waits and before.waits == after.waits:  # a row may stand only once in a transaction
+        operations.append(Replace(after.waits, values, waiting or "*"))
+    elif before.waits:
+        operations.append(Delete(before.waits, waiting or "*"))
+    if after.waits and after.waits != before.waits:
+        operations.append(Insert(after.waits, values))
+    if before.state == "failed":
+        operations.append(Delete(keys.failed_key(before.ended, before.alert.id), "*"))
+    if after.state == "failed":
+        operations.append(Insert(keys.failed_key(after.ended, after.alert.id), values))
+    return operations
+
+
+def insert_delivery(delivery: Delivery) -> Operation:
+    """Return the operation that writes a delivery."""
+    return Insert(keys.delivery_key(delivery.id), columns.write(_DELIVERY, delivery))
+
+
+def insert_refusal(refusal: Refusal) -> Operation:
+    """Return the operation that keeps a refused payload."""
+    stored = replace(refusal, detail=refusal.detail[:1000], payload=refusal.payload[:REFUSED_BYTES])
+    return Insert(f"{keys.REFUSED}{refusal.id}", columns.write(_REFUSAL, stored))
+
+
+def read_refusal(row: Row) -> Refusal:
+    """Read a refused payload from its row. Raise `Unreadable`."""
+    return Refusal(id=row.key.removeprefix(keys.REFUSED), **columns.read(_REFUSAL, row))
+
+
+def read(row: Row) -> Entry:
+    """Read an entry from an alert's row, or from its waiting or failed row: all hold the same. Raise `Unreadable`."""
+    entry = Entry(
+        alert=Alert.from_body(columns.read(_BODY, row)),
+        **columns.read(_ENTRY, row),
+        unknown=columns.unknown((*_BODY, *_ENTRY), row),
+    )
+    if (
+        row.key.startswith((keys.TODO, keys.LATER)) and row.key != entry.waits
+    ):  # a copy under another key could never be taken
+        raise Unreadable(row.key, "waits")
+    return entry
+
+
+def read_delivery(row: Row) -> Delivery:
+    """Read a delivery from its row. Raise `Unreadable`."""
+    return Delivery(id=row.key.removeprefix(keys.DELIVERY), **columns.read(_DELIVERY, row))
+
+
+def size(operations: Iterable[Operation]) -> int:
+    """Return about how many bytes operations take in a transaction: each row's JSON and its part's headers."""
+    return sum(
+        700 + len(json.dumps(operation.values)) if not isinstance(operation, Delete) else 500
+        for operation in operations
+    )
+
+
+def _values(entry: Entry) -> dict[str, Value]:
+    return {**entry.unknown, **entry.alert.body(), **columns.write(_ENTRY, entry)}

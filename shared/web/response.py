@@ -1,0 +1,17 @@
+"""The answer of a function folder: our reply as the worker takes it, with the headers of every answer."""
+
+import azure.functions as func
+
+from shared.web.reply import Reply
+
+_ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def azure_response(reply: Reply) -> func.HttpResponse:
+    """Return a reply for the worker: not to be stored on its way, nor taken for another type than it says."""
+    return func.HttpResponse(
+        reply.body,
+        status_code=reply.status,
+        headers={**_ALWAYS, **reply.headers},
+        mimetype=reply.content_type,
+    )

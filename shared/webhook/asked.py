@@ -1,0 +1,98 @@
+"""What the URL of a POST asks for: a source, defaults for the fields, a dry run.
+
+A misspelt parameter must not raise a real alert, so a name that is nearly a known one, or that asks for a trial in
+other words, is refused. Any other unknown name is only noted: senders that nobody watches append their own.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from shared.alerts.text import shown
+from shared.errors import RequestError
+from shared.web import parameters
+
+DEFAULTS = ("severity", "category", "title", "description", "recommendedAction")
+KNOWN = (*DEFAULTS, "source", "dryRun", "validationToken")
+_TRIALS = ("dry", "test", "validate", "preview", "simulate", "whatif")
+_INSIDE = re.compile(r"[?&;](?:amp;)?dry[-_.]?run(?:\[\])?(?:=|$)", re.IGNORECASE)
+"""A dry run that became part of another parameter's value: `?title=a?dryRun=true`."""
+_NEAR = 2
+_NAME_LETTERS = 40
+_NAMES_NOTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for, known names as they are written here. `wrong` is why it cannot be done, or None."""
+
+    values: Mapping[str, str]
+    dry: bool
+    notes: tuple[str, ...]
+    wrong: RequestError | None
+
+    def text(self, name: str) -> str | None:
+        """Return the value of a known parameter, or None if it is missing or empty."""
+        return self.values.get(name, "").strip() or None
+
+
+def read(query: Mapping[str, str]) -> Asked:
+    """Return what the parameters of a URL ask for; a name may be written in any case and with any signs."""
+    values: dict[str, str] = {}
+    unknown: list[str] = []
+    wrong: RequestError | None = None
+    for name, value in query.items():
+        if name.lower() in parameters.HOSTS_OWN:
+            continue
+        plain = _plain(name)
+        known = _BY_PLAIN_NAME.get(plain)
+        if known is None:
+            wrong = wrong or _meant(name, value, plain)
+            unknown.append(name)
+        if _INSIDE.search(value):
+            alone = "the value alone; another parameter begins with & after it"
+            wrong = wrong or parameters.wrong(name, value, alone)
+        key = known or name
+        values[key] = f"{values[key]},{value}" if key in values else value  # as the Functions host joins them
+    dry = values.get("dryRun", "false").strip().lower()
+    if dry not in ("", "true", "false"):  # what was meant to be dry must not reach a device
+        wrong = wrong or parameters.wrong("dryRun", values["dryRun"], "true | false, or no value at all")
+    return Asked(values, dry in ("", "true"), tuple(_notes(unknown)), wrong)
+
+
+def _meant(name: str, value: str, plain: str) -> RequestError | None:
+    """Return the error for an unknown name that was meant to be a known one."""
+    if plain.startswith(_TRIALS) or "dryrun" in plain:
+        return parameters.wrong(name, value, "dryRun=true for a trial, and no other name for it")
+    near = next((known for found, known in _BY_PLAIN_NAME.items() if _distance(plain, found) <= _NEAR), None)
+    return parameters.wrong(name, value, f"{near} is meant? Here only {', '.join(KNOWN)}") if near else None
+
+
+def _notes(unknown: list[str]) -> Iterator[str]:
+    if unknown:
+        names = ", ".join(shown(name) for name in unknown[:_NAMES_NOTED])
+        more = f" and {len(unknown) - _NAMES_NOTED} more" if len(unknown) > _NAMES_NOTED else ""
+        yield f"These parameters are not known here and changed nothing: {names}{more}."
+
+
+def _plain(name: str) -> str:
+    """Return a parameter's name in small letters and digits only; `amp;` is what HTML makes of the `&` before it."""
+    whole = unicodedata.normalize("NFKC", name).casefold().removeprefix("amp;")
+    return "".join(sign for sign in whole if sign.isalnum())
+
+
+def _distance(one: str, other: str) -> int:
+    """Return how many letters must be put in, left out or changed to turn one word into the other."""
+    if abs(len(one) - len(other)) > _NEAR:
+        return _NEAR + 1
+    above = list(range(len(other) + 1))
+    for row, letter in enumerate(one[:_NAME_LETTERS], 1):
+        line = [row]
+        for column, against in enumerate(other, 1):
+            line.append(min(above[column] + 1, line[-1] + 1, above[column - 1] + (letter != against)))
+        above = line
+    return above[-1]
+
+
+_BY_PLAIN_NAME = {_plain(name): name for name in KNOWN}

@@ -1,0 +1,162 @@
+"""Secrets in stored refused payloads: masked whatever form they come in, and nothing else is changed."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dev.virtual import Defender, Host, World
+from shared.errors import WebhookError
+from shared.ledger import keys, rows
+from shared.settings import Settings
+from shared.webhook import masking
+from shared.webhook.masking import MASK
+
+HIDDEN = "s3cr3t-Value.42"
+FORMS = {
+    "an object": '{"password": "%s", "host": "pc-1"}',
+    "a number": '{"otp_token": 5%s, "host": "pc-1"}'.replace("%s", "42"),
+    "an object below the name": '{"headers": {"Authorization": {"scheme": "x", "it": ["%s"]}}, "host": "pc-1"}',
+    "a list below the name": '{"headers": {"cookie": ["a=%s"]}, "host": "pc-1"}',
+    "dotted": '{"request.headers.x-functions-key": "%s"}',
+    "name and value": '[{"name": "X-Api-Key", "value": "%s"}, {"name": "host", "value": "pc-1"}]',
+    "value and name": '{"value": ["%s"], "key": "client_secret"}',
+    "an element of XML made JSON": '{"@Name": "password", "#text": "%s"}',
+    "two of a list": '[["Authorization", "Bearer %s"], ["host", "pc-1"]]',
+    "raw headers": '{"rawHeaders": ["host", "pc-1", "Cookie", "a=%s", "accept", "*/*"]}',
+    "JSON in a string": json.dumps({"body": json.dumps({"api_key": "%s", "host": "pc-1"})}),
+    "JSON in JSON in a string": json.dumps({"a": json.dumps({"b": json.dumps({"sig": "%s"})})}),
+    "a URL": '{"link": "https://app.contoso.example/api/alerts?code=%s&host=pc-1"}',
+    "a URL in a text": '{"text": "see https://x.contoso.example/a?se=1&sig=%s for more"}',
+    "a URL in a URL": '{"text": "https://x.contoso.example/?next=https%%3A%%2F%%2Fy%%3Fsig%%3D%s"}',
+    "a user in a URL": '{"proxy": "https://siem:%s@proxy.contoso.example:8080"}',
+    "a form": "host=pc-1&password=%s&title=a",
+    "JSON in a form": "host=pc-1&payload=%%7B%%22token%%22%%3A%%22%s%%22%%7D",
+    "headers in a text": '{"text": "POST /a HTTP/1.1\\nAuthorization: Basic %s\\nHost: pc-1"}',
+    "cookies in a text": '{"text": "Cookie: a=1; b=%s; c=2\\nHost: pc-1"}',
+    "key=value": '{"message": "user=a password=%s host=pc-1"}',
+    "a connection string": '{"c": "AccountName=a;AccountKey=%s==;EndpointSuffix=x"}',
+    "a bearer without a name": '{"message": "curl -H Bearer %sabcdefgh"}',
+    "a dictionary of Python": "{'token': '%s', 'host': 'pc-1'}",
+    "broken JSON": '{"host": "pc-1", "token": "%s", "text": "a "quoted" word"}',
+    "JSON that ends early": '{"host": "pc-1", "headers": {"token": "%s',
+    "a pair that ends early": '{"host": "pc-1", "h": [{"name": "token", "value": "%s',
+    "JSON in a string that ends early": '{"body": "{\\"host\\": \\"pc-1\\", \\"token\\": \\"%s\\", \\"a',
+    "without quotes": "{host: pc-1, token: %s, next: 1}",
+    "XML": "<event><host>pc-1</host><Password>%s</Password></event>",
+    "XML with names": '<Data Name="host">pc-1</Data><Data Name="Token">%s</Data>',
+    "YAML": "host: pc-1\nsecret: %s\n",
+    "lines of JSON": '{"host": "pc-1"}\n{"token": "%s"}\n',
+    "a byte order mark": '\ufeff{"token": "%s"}',
+}  # fmt: skip
+
+
+def _filled(form: str) -> str:
+    return form % HIDDEN if "%s" in form else form
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_secret_is_masked_in_every_form(form: str) -> None:
+    """The value is gone, the mask stands there, and what stands beside it stays."""
+    found = _filled(form)
+    masked = masking.body(found.encode()).decode()
+    assert HIDDEN not in masked
+    assert MASK in masked or "%2A%2A%2A" in masked
+    assert masked.count("pc-1") == found.count("pc-1")
+    assert masking.text(masked) == masked
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS.values() if form[0] in "[{\ufeff"])
+def test_json_stays_json(form: str) -> None:
+    """What could be parsed can be parsed afterwards, so that it can be replayed."""
+    try:
+        json.loads(_filled(form).lstrip("\ufeff"))
+    except ValueError:
+        return
+    json.loads(masking.text(_filled(form)).lstrip("\ufeff"))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        '{"DeviceId": "8e27", "RegistryKey": "HKLM\\\\a", "code": 5, "key": "a", "ReportId": 1e5, "a": 1.50}',
+        '{"alert": {"signature": "ET SCAN", "sid": "S-1-5-18", "TokenElevationType": "full", "session": "3"}}',
+        '[{"key": "host", "value": "pc-1"}, {"name": "Category", "value": "CredentialAccess"}]',
+        '{"CommandLine": "x.exe --mode=fast /c:1 https://contoso.example/?q=a%20b", "auth": "ok"}',
+        '{ "spaces" :  [1,2 ] , "half": "\\ud83d" }\n\n',
+        "title=Password+spray&host=pc-1",
+    ],
+)
+def test_what_is_no_secret_stays_as_it_is(found: str) -> None:
+    """Fields that only sound like secrets, numbers and white space are untouched, byte for byte."""
+    assert masking.text(found) == found
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["password", "token"]), inner)
+    ),
+)
+
+
+@given(_JSON, st.integers(0, 400))
+def test_masking_never_fails_and_twice_is_once(value: Any, at: int) -> None:
+    """Whatever is sent, whole or cut off anywhere, can be masked; JSON stays JSON, and what is masked stays so."""
+    masked = masking.text(json.dumps(value))
+    json.loads(masked)
+    assert masking.text(masked) == masked
+    masking.text(json.dumps(value, ensure_ascii=False)[:at])
+    masking.text(str(value))
+
+
+@given(st.binary())
+def test_any_bytes_can_be_masked(raw: bytes) -> None:
+    """Bytes that are no UTF-8 stay what they are."""
+    masking.body(raw)
+    masking.body(b"token=" + raw)
+
+
+def test_a_refused_payload_is_stored_without_its_secrets() -> None:
+    """Body, parameters and what the problems quote: none of them reaches the table, and the payload is whole."""
+    world = World()
+    host = Host(world, arrive=Defender(world))
+    gateway = host.gateway(Settings())
+    body = json.dumps({"DeviceId": "pc-1", "headers": {"x-functions-key": HIDDEN}}).encode()
+    query = {
+        "sig": HIDDEN,
+        "token": HIDDEN,
+        "title": f"https://x.contoso.example/?sig={HIDDEN}",
+        "code": HIDDEN,
+    }
+
+    def post() -> Any:
+        return gateway.receive(body, query, "https://app.contoso.example")
+
+    world.run(60)
+    answered = host.ask(post)
+    world.run(60)
+    assert answered.result().status == 422
+    (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
+    assert HIDDEN not in str(row.values)
+    refused = rows.read_refusal(row)
+    assert (refused.bytes, b'"DeviceId": "pc-1"' in refused.payload) == (len(refused.payload), True)
+
+
+def test_a_source_has_an_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever claims a source of six thousand letters fills neither the log nor the table with it."""
+    caplog.set_level("INFO", "defender-alert-webhook")
+    world = World()
+    host = Host(world, arrive=Defender(world))
+    gateway = host.gateway(Settings())
+
+    def post() -> None:
+        with pytest.raises(WebhookError):
+            gateway.receive(b"{}", {"source": "x" * 6_000}, "https://app.contoso.example")
+
+    world.finish(host.submit(post))
+    (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
+    assert len(rows.read_refusal(row).source) <= 100
+    assert max(len(line) for line in caplog.messages) < 400
