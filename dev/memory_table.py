@@ -35,6 +35,10 @@ class MemoryTable:
         """Return the row with this key, None where there is none."""
         return self._rows.get(key)
 
+    def get_all(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return the row of each key, None where there is none."""
+        return [self.get(key) for key in keys]
+
     def query(
         self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False
     ) -> list[Row]:

@@ -377,7 +377,7 @@ class Host:
         self._boot = self.world.random.uniform(0, 1e6)
         self._clock = ServerClock(self.monotonic)
         chance = self.chance or self.world.random
-        self.table = PatientTable(self, self.monotonic, self.world.sleep, chance)
+        self.table = PatientTable(self, self.monotonic, self.world.sleep, chance, readers=self)
         """The table as the app on this host uses it."""
 
     def monotonic(self) -> float:
@@ -761,7 +761,7 @@ def unsound(table: MemoryTable) -> list[str]:
         if key.startswith(keys.DELIVERY):
             lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((window.FIRST_KEY, pause.RESUMED_KEY, keys.REFUSED)):
+        elif key.startswith((window.FIRST_KEY, pause.RESUMED_KEY, keys.REFUSED, keys.ASIDE)):
             continue
         elif key not in expected:
             wrong.append(f"{key} belongs to no alert")

@@ -1,15 +1,12 @@
 """The gateway of this process, put together from its settings and the real edges at the first use."""
 
-import atexit
-import concurrent.futures
 import functools
 import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from shared import identity, log, settings
 from shared.clients.defender import Defender
@@ -23,45 +20,14 @@ from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
 from shared.table import azure
 from shared.table.patience import PatientTable
+from shared.threads import Readers, Threads
 from shared.web.reply import Reply
 from shared.webhook.gateway import FAIL, Gateway
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
-_EXIT_SECONDS = 5.0
-
-
-class Threads:
-    """Runs each call in a thread of its own, so that it goes on when its webhook has answered.
-
-    When the process ends, calls under way have `exit_seconds` to write what came of them. What is not written by
-    then, because the table is unavailable, comes back when its lease is over.
-    """
-
-    def __init__(self, exit_seconds: float = _EXIT_SECONDS) -> None:
-        self._running: set[Future[Any]] = set()
-        atexit.register(lambda: self.wait(self._running, exit_seconds, everyone=True))
-
-    def submit(self, run: Callable[[], _T]) -> "Future[_T]":
-        """Start something."""
-        future: Future[_T] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(run())
-            except BaseException as error:  # noqa: BLE001 - told to whoever asks for the result
-                future.set_exception(error)
-
-        # No pool: Python waits for its threads when the process ends, however long they take.
-        threading.Thread(target=work, name="call", daemon=True).start()
-        self._running.add(future)
-        future.add_done_callback(self._running.discard)
-        return future
-
-    def wait(self, futures: Iterable["Future[_T]"], seconds: float, *, everyone: bool = False) -> None:
-        """Wait until one of them (or everyone) is done, at most so many seconds."""
-        when = concurrent.futures.ALL_COMPLETED if everyone else concurrent.futures.FIRST_COMPLETED
-        concurrent.futures.wait(list(futures), max(0.0, seconds), return_when=when)
+READERS = 8
+"""How many rows a host reads side by side."""
 
 
 def _once(make: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -126,7 +92,7 @@ def assemble(found: Settings, *, workers: int, rules: record.Rules | None = None
             identity.SharedCredential, os.environ, found.storage.client_id, found.storage.client_setting
         ),
     )
-    table = PatientTable(requests, time.monotonic, time.sleep, chance)
+    table = PatientTable(requests, time.monotonic, time.sleep, chance, readers=Readers(READERS))
     outcomes = Outcomes(
         table=table,
         defender=Defender(found.defender_api_url, deadline=found.defender_timeout_seconds),

@@ -1,4 +1,4 @@
-"""Everything that can go wrong on our side of the wire, and how it is told (RFC 9457): all errors of this app.
+"""All errors of this app: everything that can go wrong on our side, and how it is answered (RFC 9457).
 
 WebhookError                    status  type
 ├── PayloadError                400     not-json           the bytes are no JSON we can read
@@ -19,7 +19,7 @@ WebhookError                    status  type
 │   ├── WriteUnknown            503     write-unknown      nobody answered a write, and it may have landed
 │   └── HalfAccepted            503     half-accepted      some alerts of a delivery are stored, others are not
 ├── TokenError                  503     no-token           the identity gave no token
-├── Unreadable                  500     unreadable         a row of the table that none of us can have written
+├── Unreadable                  500     unreadable         a row of the table that this app cannot have written
 └── SettingsError               500     settings           the app is configured wrongly
 
 Conflict                        none    none               somebody else was first; whoever writes answers it
@@ -177,10 +177,16 @@ class TableError(WebhookError):
     """Whether a write that ended so was certainly not made."""
     transient: bool = False
     """Whether the same request may succeed in a moment."""
+    reason: str | None = None
+    """What the log says instead of the detail, which everybody may see."""
 
     def __init__(self, detail: str, *, retry_after: int | None = None, certain: bool | None = None) -> None:
         super().__init__(detail, retry_after=retry_after)
         self.certain = self.certain if certain is None else certain
+
+    def __str__(self) -> str:
+        """Return what the log says."""
+        return self.reason or self.detail
 
 
 class Busy(TableError):
@@ -195,7 +201,7 @@ class Busy(TableError):
 
 
 class TableRefused(TableError):
-    """The table refuses a request for what it says or who asks. `reason` is for the log, not for the sender."""
+    """The table refuses a request for what it says or who asks."""
 
     slug = "table-refused"
     title = "The table refuses the request"
@@ -203,11 +209,7 @@ class TableRefused(TableError):
 
     def __init__(self, reason: str) -> None:
         super().__init__("The table refuses the request; the log of the function app says why.")
-        self.reason = reason
-
-    def __str__(self) -> str:
-        """Return what the log says."""
-        return f"The table refuses the request: {self.reason}"
+        self.reason = f"The table refuses the request: {reason}"
 
 
 class Unavailable(TableError):
@@ -220,7 +222,7 @@ class Unavailable(TableError):
 
 
 class NoTableToken(TableError):
-    """The identity gave no token that opens the table, which was not asked. `reason` is for the log.
+    """The identity gave no token that opens the table, which was not asked.
 
     Where the identity did not answer in time (`late`), asking again would only hold up whoever waits.
     """
@@ -232,10 +234,6 @@ class NoTableToken(TableError):
         super().__init__("The identity gave no token for the table; the log of the function app says why.")
         self.reason = reason
         self.transient = not late
-
-    def __str__(self) -> str:
-        """Return what the log says."""
-        return self.reason
 
 
 class WriteUnknown(TableError):
@@ -272,7 +270,7 @@ class TokenError(WebhookError):
 
 
 class Unreadable(WebhookError):
-    """A row of the table that none of us can have written: it stands in nobody's way, and waits for the operator."""
+    """A row of the table that this app cannot have written: it waits for the operator, and nothing waits for it."""
 
     slug = "unreadable"
     title = "A row of the table cannot be read"
@@ -286,7 +284,7 @@ class Unreadable(WebhookError):
 
 
 class SettingsError(WebhookError):
-    """One or more settings are missing or wrong. `problems` names each; callers are not told what was found."""
+    """One or more settings are missing or wrong. `problems` names each; a caller does not see what was found."""
 
     status = 500
     slug = "settings"

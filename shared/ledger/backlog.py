@@ -14,13 +14,13 @@ from shared.table.protocol import Row
 class Backlog:
     """Of some rows: what may be taken, the most urgent first; how many wait, due or not; the earliest acceptance.
 
-    `unreadable` are the keys of rows that none of us can have written: they stand in nobody's way.
+    `unreadable` are rows that none of us can have written, to be moved aside.
     """
 
     waiting: tuple[Waiting, ...]
     seen: int
     oldest: float | None
-    unreadable: tuple[str, ...]
+    unreadable: tuple[Row, ...]
 
 
 def read(found: Iterable[Row], now: float, most: int) -> Backlog:
@@ -37,7 +37,7 @@ def read(found: Iterable[Row], now: float, most: int) -> Backlog:
         try:
             waiting.append(Waiting(rows.read(row), row.etag))
         except Unreadable:
-            unreadable.append(row.key)
+            unreadable.append(row)
     oldest = min((_number(row, "accepted") for row in waits), default=math.inf)
     return Backlog(tuple(waiting), len(waits), oldest if oldest < math.inf else None, tuple(unreadable))
 
@@ -48,4 +48,4 @@ def _waits(row: Row) -> bool:
 
 def _number(row: Row, name: str) -> float:
     value = row.values.get(name)
-    return value if isinstance(value, int | float) else math.inf
+    return value if isinstance(value, int | float) and math.isfinite(value) else math.inf

@@ -8,6 +8,7 @@ LATER, LATER_END = "later-", "later."
 WAITING = ((TODO, TODO_END), (LATER, LATER_END))  # in the order in which an alert moves
 FAILED, FAILED_END = "failed-", "failed."
 REFUSED, REFUSED_END = "kept-", "kept."
+ASIDE, ASIDE_END = "aside-", "aside."
 DELIVERY, DELIVERY_END = "delivery-", "delivery."
 ALERT, ALERT_END = "alert-", "alert."
 _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")

@@ -122,6 +122,13 @@ def read_delivery(row: Row) -> Delivery:
     return Delivery(id=row.key.removeprefix(keys.DELIVERY), **columns.read(_DELIVERY, row))
 
 
+def read_any(row: Row) -> Entry | Delivery | Refusal:
+    """Read what a row holds, by its key. Raise `Unreadable`."""
+    if row.key.startswith(keys.DELIVERY):
+        return read_delivery(row)
+    return read_refusal(row) if row.key.startswith(keys.REFUSED) else read(row)
+
+
 def size(operations: Iterable[Operation]) -> int:
     """Return about how many bytes operations take in a transaction: each row's JSON and its part's headers."""
     return sum(

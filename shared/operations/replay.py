@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 
 from shared.errors import Busy, NotFound, NotNow, Unreadable
-from shared.ledger import keys, record, rows
+from shared.ledger import aside, keys, record, rows
 from shared.ledger.record import Entry
 from shared.operations import listing
 from shared.table.protocol import Table, try_commit
@@ -36,8 +36,17 @@ def alert(table: Table, alert_id: str) -> Entry:
 def failed(table: Table, top: int) -> int:
     """Replay up to `top` failed alerts, those that failed first; return how many."""
     replayed = 0
+    unreadable = []
     for row in table.query(keys.FAILED, keys.FAILED_END, limit=top):
-        with contextlib.suppress(NotFound, NotNow, Unreadable):  # somebody else was first, or no row of ours
-            alert(table, rows.read(row).alert.id)
+        try:
+            entry = rows.read(row)
+        except Unreadable:
+            unreadable.append(row)
+            continue
+        with contextlib.suppress(
+            NotFound, NotNow, Unreadable
+        ):  # somebody else was first, or its own row is no row
+            alert(table, entry.alert.id)
             replayed += 1
+    aside.move(table, unreadable)  # else they would stand at the head of every portion
     return replayed

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared import log
-from shared.errors import Conflict, Unreadable
-from shared.ledger import backlog, keys, record, rows
+from shared.errors import Conflict
+from shared.ledger import aside, backlog, keys, record, rows
 from shared.ledger.record import Entry, Waiting
 from shared.sending import pause, window
 from shared.sending.outcome import Clocks, Finished, Outcomes, Sending
@@ -209,6 +209,8 @@ class Dispatch:
         first = later = True
         while self.clocks.monotonic() < until:
             look = self.look(later=later)
+            if look.backlog.unreadable and aside.move(self.table, look.backlog.unreadable):
+                continue
             if first:
                 _log_tick(look)
             # What came due again and finds no slot is seen by the next look as well; the rest by the next tick.
@@ -271,8 +273,6 @@ def _hold(waiting: Waiting, held: Entry) -> list[Operation]:
 
 def _log_tick(look: Look) -> None:
     now, backlog = look.view.now, look.backlog
-    for key in backlog.unreadable:
-        log.problem("row unreadable", Unreadable(key))
     log.step(
         "tick",
         waiting=backlog.seen,

@@ -16,14 +16,18 @@ Where the time is over and no row has the mark, nobody knows: `WriteUnknown`.
 """
 
 import dataclasses
+import functools
 import random
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared.errors import Conflict, TableError, Unavailable, WriteUnknown
 from shared.table.protocol import REQUEST_SECONDS, Delete, Operation, Requests, Row
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _T = TypeVar("_T")
 FIRST_PAUSE_SECONDS = 0.25
@@ -37,11 +41,22 @@ _WITNESSES = (
 )
 
 
+class Readers(Protocol):
+    """Runs requests side by side."""
+
+    def submit(self, run: Callable[[], _T]) -> "Future[_T]":
+        """Start something."""
+
+    def wait(self, futures: Iterable["Future[_T]"], seconds: float, *, everyone: bool = False) -> None:
+        """Wait until one of them (or everyone) is done, at most so many seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class PatientTable:
     """A table that is asked again while there is time. Thread-safe.
 
-    `end` (seconds of `monotonic`) is when the time is over; None: each query or write has `OWN_SECONDS`.
+    `end` (seconds of `monotonic`) is when the time is over; None: each query or write has `OWN_SECONDS`. Without
+    `readers` many rows are read one after the other.
     """
 
     requests: Requests
@@ -49,6 +64,7 @@ class PatientTable:
     sleep: Callable[[float], None]
     chance: random.Random
     end: float | None = None
+    readers: Readers | None = None
 
     def until(self, end: float) -> "PatientTable":
         """Return the same table for somebody whose time is over at `end` (seconds of `monotonic`)."""
@@ -67,6 +83,18 @@ class PatientTable:
     def get(self, key: str) -> Row | None:
         """Return the row with this key, None where there is none."""
         return self._ask(lambda seconds: self.requests.get(key, seconds=seconds), self._end())
+
+    def get_all(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return the row of each key, None where there is none: all of them within the time of one query."""
+        end = self._end()
+        table = self.until(end)
+        if self.readers is None or len(keys) < 2:  # noqa: PLR2004 - one has nobody beside it
+            return [table.get(key) for key in keys]
+        started = [self.readers.submit(functools.partial(table.get, key)) for key in keys]
+        self.readers.wait(started, end - self.monotonic(), everyone=True)
+        if not all(one.done() for one in started):  # they end soon: their time is over as well
+            raise Unavailable("The table takes too long to answer.")
+        return [one.result() for one in started]
 
     def query(
         self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False

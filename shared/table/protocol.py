@@ -63,6 +63,9 @@ class Table(Protocol):
     def get(self, key: str) -> Row | None:
         """Return the row with this key, None where there is none."""
 
+    def get_all(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return the row of each key, None where there is none."""
+
     def query(
         self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False
     ) -> list[Row]:

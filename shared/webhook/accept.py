@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from shared import log
 from shared.alerts.alert import FIELDS
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
-from shared.ledger import keys, record, rows
+from shared.ledger import aside, keys, known, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Operation
 from shared.web import delivery
@@ -176,14 +176,14 @@ class Acceptance:
     def _store(self, accepted: Delivery, asked: Mapping[str, Entry]) -> tuple[list[Told], Delivery]:
         """Commit a delivery and its alerts as waiting; what is known already is reported as it stands."""
         new = dict(asked)
-        known: dict[str, Entry] = {}
+        duplicates: dict[str, Entry] = {}
         done: set[str] = set()
         for _ in range(_TRIES * len(asked) + 1):
             batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
             operations: list[Operation] = [operation for entry in batch for operation in rows.insert(entry)]
             if last:
-                notes = {alert: _differences(asked[alert], entry) for alert, entry in known.items()}
-                accepted = dataclasses.replace(accepted, duplicates=tuple(known), notes=notes)
+                notes = {alert: _differences(asked[alert], entry) for alert, entry in duplicates.items()}
+                accepted = dataclasses.replace(accepted, duplicates=tuple(duplicates), notes=notes)
                 operations.append(rows.insert_delivery(accepted))
             else:  # nobody knows it by its id, but its alerts are purged with it, should the rest never come
                 ids = tuple(entry.alert.id for entry in batch)
@@ -200,7 +200,7 @@ class Acceptance:
                 if last:
                     break
                 continue
-            known |= found
+            duplicates |= found
             new = {alert: entry for alert, entry in new.items() if alert not in found}
             if not found:  # the delivery's own row is there: a take of ours landed after all
                 accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
@@ -212,8 +212,8 @@ class Acceptance:
         for entry in new.values():
             log.step("accepted", entry=entry)
         told = [
-            Told(known[alert], duplicate=True, notes=accepted.notes[alert])
-            if alert in known
+            Told(duplicates[alert], duplicate=True, notes=accepted.notes[alert])
+            if alert in duplicates
             else Told(new[alert])
             for alert in accepted.alerts
         ]
@@ -229,12 +229,15 @@ class Acceptance:
 
     def _known(self, alerts: Sequence[str]) -> dict[str, Entry]:
         """Return those of some alerts, by id, that the table knows, after a conflict."""
+        table = self.dispatcher.table
         try:
-            return entries(self.dispatcher, alerts)
+            found = known.find(table, alerts)
+            aside.move(table, [row for row, _ in found.unreadable.values()])  # so that they are accepted anew
         except TableError as error:  # they may be there from this POST, or from another
             raise WriteUnknown(
                 f"{error.detail} Whether these alerts are stored is not known: send the same again."
             ) from error
+        return found.entries
 
     def _send(self, told: list[Told], look: "Look", token: str) -> "tuple[list[Told], Look]":
         """Send what the window allows, most urgent first, whosever it is.
@@ -259,21 +262,11 @@ class Acceptance:
             if look.whole and len(look.waiting) < len(new):  # what waits no more was taken by a dispatcher
                 new -= {sending.entry.alert.id for sending in flights.values()}
                 waiting = {waiting.entry.alert.id for waiting in look.waiting}
-                taken = entries(self.dispatcher, sorted(new - waiting))
+                taken = known.find(self.dispatcher.table, sorted(new - waiting)).entries
         except (TableError, Unreadable) as error:
             log.problem("accepted, not sent yet", error)
         sent = taken | self._wait(flights)
         return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
-
-
-def entries(dispatcher: "Dispatch", alerts: Sequence[str]) -> dict[str, Entry]:
-    """Return those of some alerts, by id, that the table knows."""
-    found = {}
-    for alert in alerts:
-        key = keys.alert_key(alert)
-        if row := dispatcher.table.get(key):
-            found[alert] = rows.read(row)
-    return found
 
 
 def _half(done: int, asked: int) -> HalfAccepted:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from shared import log, senders
 from shared.alerts.text import cut, shown
-from shared.errors import Forbidden, NotFound, PayloadTooLarge, TableError, TokenError, WebhookError
-from shared.ledger import backlog, keys, record, retention, rows
+from shared.errors import Forbidden, NotFound, PayloadTooLarge, Problem, TableError, TokenError, WebhookError
+from shared.ledger import backlog, keys, known, record, retention, rows
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
@@ -83,11 +83,13 @@ class Gateway:
             )
             if wanted.wrong:
                 raise wanted.wrong
-            outcome = self._map(body, wanted, sender)
+            outcome = self._map(dispatcher, body, wanted, sender)
             if outcome.ignored is not None:
                 return delivery.ignored(outcome)
             if not outcome.alerts:
                 raise delivery.unmapped(outcome)
+        except TableError:
+            raise  # that is no fault of the payload, which is not refused
         except WebhookError as error:
             if store and not wanted.dry:
                 _store_refused(dispatcher, body, wanted.values, error, sender)
@@ -104,22 +106,30 @@ class Gateway:
         unknown = NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
         if not keys.is_delivery_id(delivery_id):
             raise unknown
-        row = self.dispatcher.table.get(keys.delivery_key(delivery_id))
+        dispatcher = self.dispatcher.until(self.clocks.monotonic() + TABLE_SECONDS)
+        row = dispatcher.table.get(keys.delivery_key(delivery_id))
         if row is None:
             raise unknown
         found = rows.read_delivery(row)
-        entries = accept.entries(self.dispatcher, found.alerts)
+        stands = known.find(dispatcher.table, found.alerts)
         told = [
-            Told(entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
+            Told(stands.entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
             for alert in found.alerts
-            if alert in entries
+            if alert in stands.entries
         ]
+        for _, error in stands.unreadable.values() if not told else ():
+            raise error
         if not told:  # duplicates of alerts whose own retention is over
             raise unknown
+        lost = tuple(
+            {"event": found.alerts.index(alert), "problems": [Problem("id", error.detail).render()]}
+            for alert, (_, error) in stands.unreadable.items()
+        )
+        found = replace(found, refused=(*found.refused, *lost))
         look = None
         if any(not one.entry.has_ended for one in told):
-            look = self.dispatcher.look()
-        now = self.dispatcher.table.now()
+            look = dispatcher.look()
+        now = dispatcher.table.now()
         return delivery.answer(found, told, look, now=now, origin=self.settings.public_base_url or origin)
 
     def dispatch(self) -> None:
@@ -138,9 +148,10 @@ class Gateway:
             before = look.view.now - OVERDUE_SECONDS
             due = self.dispatcher.table.query(keys.LATER, keys.later_before(before), limit=_SOME)
             overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
-            forgotten = backlog.read(
-                due, before, 1
-            ).waiting  # only the dispatcher takes back what came due again
+            later = backlog.read(due, before, 1)
+            forgotten = later.waiting  # only the dispatcher takes back what came due again
+            if any(row.timestamp < before for row in (*look.backlog.unreadable, *later.unreadable)):
+                return FAIL  # only the dispatcher moves them aside
             idle = look.view.now - look.view.opens
             if not (overdue or forgotten) or idle <= IDLE_SECONDS:
                 return PASS
@@ -150,7 +161,7 @@ class Gateway:
         # The next tick sends what waited for the operator to resume.
         return PASS if resumed and look.view.now - resumed.timestamp <= IDLE_SECONDS else FAIL
 
-    def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
+    def _map(self, dispatcher: "Dispatch", body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
         rights = senders.of(self.settings.senders, sender)
         allowed = rights.sources if rights else None
         claimed = wanted.text("source")
@@ -165,7 +176,7 @@ class Gateway:
             source=claimed,
             defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
-            now=self.dispatcher.table.now(),
+            now=dispatcher.table.now(),
         )
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):

@@ -10,6 +10,7 @@ import pytest
 
 from shared import app, settings
 from shared.errors import SettingsError
+from shared.threads import Threads
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 20.0  # seconds until a wait counts as a failure
@@ -64,7 +65,7 @@ def test_wrong_settings_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_call_gives_its_result_or_its_error() -> None:
     """Whoever waits for a call gets what it returned, or the error that it raised."""
-    workers = app.Threads(0.0)
+    workers = Threads(0.0)
 
     def fail() -> None:
         raise KeyError("x")
@@ -78,7 +79,7 @@ def test_a_call_gives_its_result_or_its_error() -> None:
 def _run(script: str) -> str:
     """Return what a process prints that ends after this script."""
     done = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-c", f"import threading\nfrom shared.app import Threads\n{script}"],
+        [sys.executable, "-c", f"import threading\nfrom shared.threads import Threads\n{script}"],
         cwd=ROOT,
         capture_output=True,
         text=True,

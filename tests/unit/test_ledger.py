@@ -105,7 +105,7 @@ def test_a_row_that_cannot_be_read_hides_no_other(change: dict[str, Any]) -> Non
     all_rows = [replace(bad, values=values), _under(good[0], "todo-0000000000.000-copy"), *good]
     found = backlog.read(all_rows, NOW, 2)
     assert {waiting.entry.waits for waiting in found.waiting} == {row.key for row in good}
-    assert set(found.unreadable) <= {row.key for row in all_rows[:2]}
+    assert {row.key for row in found.unreadable} <= {row.key for row in all_rows[:2]}
     assert (found.seen, found.oldest) == (4, NOW)
     with pytest.raises(Unreadable, match="correct or remove"):
         rows.read(all_rows[0])

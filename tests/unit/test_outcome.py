@@ -34,6 +34,10 @@ class Stubborn:
         """Return the alert's row."""
         return self._row if key.startswith((keys.ALERT, keys.LATER)) else None
 
+    def get_all(self, keys: Sequence[str]) -> list[Row | None]:
+        """Return the rows with these keys."""
+        return [self.get(key) for key in keys]
+
     def query(self, *_: Any, **__: Any) -> list[Row]:
         """Return nothing."""
         return []

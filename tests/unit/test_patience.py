@@ -96,6 +96,29 @@ def test_one_request_has_ten_seconds_of_all_the_time() -> None:
     assert len(script.asked) == 2
 
 
+def test_many_rows_are_read_side_by_side() -> None:
+    """A hundred rows of a slow table take about as long as one, in the order asked for; what is missing is None."""
+    world, host, script = _host()
+    world.table.commit([Insert(f"a{number:02}", {"n": number}) for number in range(99)])
+    world.partition.seconds = 1.0
+    began = world.now
+    asked = [f"a{number:02}" for number in reversed(range(100))]
+    found = world.finish(host.submit(lambda: host.table.get_all(asked)))
+    assert [row and row.values["n"] for row in found] == [None, *reversed(range(99))]
+    assert world.now - began <= 2
+    assert len(script.asked) == 100
+
+
+def test_many_rows_have_the_time_of_one_query() -> None:
+    """Where some do not come in time the table is unavailable: nobody is told a part as the whole."""
+    world, host, _ = _host(*[LOST] * 50)
+    table = host.table.until(host.monotonic() + 5)
+    began = world.now
+    with pytest.raises(Unavailable):
+        world.finish(host.submit(lambda: table.get_all([f"a{number}" for number in range(10)])))
+    assert world.now - began <= 6
+
+
 def test_nothing_is_asked_when_the_time_is_over() -> None:
     """A time that is over costs no request; the server's time, once known, costs none anyway."""
     world, host, script = _host()

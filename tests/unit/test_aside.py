@@ -1,0 +1,207 @@
+"""Rows that cannot be read: they stop no other, they are found again, and health tells while nobody moves them."""
+
+import json
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dev import samples
+from dev.memory_table import StrictTable
+from dev.virtual import EPOCH, App, Defender, Faults, Host, World, unsound
+from shared.alerts import alert
+from shared.errors import TableRefused
+from shared.ledger import aside, backlog, keys, record, rows
+from shared.operations import replay
+from shared.table.protocol import Insert, Replace, Row
+
+QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
+
+
+def _payload(event: int) -> dict[str, Any]:
+    return samples.eight_fields(samples.event(event), f"Rule {event}", "High")
+
+
+def _entry(event: int, now: float) -> record.Entry:
+    made = alert.check(_payload(event)).alert
+    assert made
+    return record.accept(made, source="defender", delivery="before", now=now)
+
+
+def _app(world: World, defender: Defender) -> App:
+    return App.on(Host(world, QUICK, arrive=defender))
+
+
+def _spoil(world: World, key: str, **values: Any) -> None:
+    row = world.table.get(key)
+    assert row
+    world.table.commit([Replace(key, {**row.values, **values}, row.etag)])
+
+
+def _moved(world: World) -> list[aside.Aside]:
+    return [aside.read(row) for row in world.table.query(keys.ASIDE, keys.ASIDE_END)]
+
+
+@pytest.mark.parametrize("count", [16, 600])
+@pytest.mark.parametrize("prefix", [keys.TODO, keys.LATER])
+def test_what_cannot_be_read_does_not_stop_what_can(
+    count: int, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many such rows stand at the head, one tick sends all that wait behind, and moves them aside."""
+    world = World()
+    defender = Defender(world)
+    for number in range(count):
+        world.table.commit([Insert(f"{prefix}{number:014.3f}-x", {"due": 0.0, "title": f"T{number}"})])
+    for event in range(15):
+        world.table.commit(rows.insert(_entry(event, world.now)))
+    with caplog.at_level(logging.WARNING, "defender-alert-webhook"):
+        world.finish(_app(world, defender).tick())
+    assert len(defender.arrivals) == 15
+    assert {one.key for one in _moved(world)} == {f"{prefix}{number:014.3f}-x" for number in range(count)}
+    lines = [json.loads(line.getMessage()) for line in caplog.records]
+    assert [line["step"] for line in lines] == ["row moved aside"] * count
+    assert unsound(world.table) == []
+
+
+def test_health_tells_of_rows_that_nobody_moves() -> None:
+    """Such rows in the way for longer than a few ticks mean that no dispatcher works."""
+    world = World()
+    app = _app(world, Defender(world))
+    for prefix in (keys.TODO, keys.LATER):
+        key = f"{prefix}{world.now:014.3f}-x"
+        world.table.commit([Insert(key, {"title": "T"})])
+        assert world.finish(app.health()).status == 200
+        world.run(301 + 301)
+        assert world.finish(app.health()).status == 503
+        world.finish(app.tick())
+        world.run(301)
+        assert world.finish(app.health()).status == 200
+
+
+def test_one_known_alert_that_cannot_be_read_does_not_take_the_rest_along() -> None:
+    """Its row is moved aside and it is accepted anew; every alert of the delivery is answered for."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    world.finish(app.post(_payload(1)))
+    known = _entry(1, world.now).alert.id
+    _spoil(world, keys.alert_key(known), attempts="many")
+    reply = world.finish(app.post([_payload(1), _payload(2)]))
+    assert [one["status"] for one in json.loads(reply.body)["alerts"]] == ["created", "created"]
+    assert [arrival.body["title"] for arrival in defender.arrivals] == ["Rule 1", "Rule 1", "Rule 2"]
+    (moved,) = _moved(world)
+    assert (moved.key, moved.column) == (keys.alert_key(known), "attempts")
+    assert unsound(world.table) == []
+
+
+def test_a_single_known_alert_that_cannot_be_read_is_accepted_anew() -> None:
+    """The straight way meets it as well: no 500, and one call."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    world.finish(app.post(_payload(1)))
+    _spoil(world, keys.alert_key(_entry(1, world.now).alert.id), state=7)
+    assert world.finish(app.post(_payload(1))).status == 200
+    assert len(defender.arrivals) == 2
+
+
+def test_a_delivery_answers_for_the_alerts_that_can_be_read() -> None:
+    """Its status shows them, and names the one that cannot be read as refused, not as created."""
+    world = World()
+    app = _app(world, Defender(world))
+    posted = json.loads(world.finish(app.post([_payload(1), _payload(2)])).body)
+    _spoil(world, keys.alert_key(posted["alerts"][1]["id"]), tries="no JSON")
+    reply = world.finish(app.status(posted["id"]))
+    document = json.loads(reply.body)
+    assert (reply.status, document["status"]) == (200, "partial")
+    assert [one["id"] for one in document["alerts"]] == [posted["alerts"][0]["id"]]
+    (refused,) = document["refused"]
+    assert refused["event"] == 1
+    assert "'tries'" in refused["problems"][0]["detail"]
+
+
+def test_the_failed_are_replayed_past_rows_that_cannot_be_read() -> None:
+    """They stand at the head of the failed: without being moved aside they would be all that is ever looked at."""
+    entry = _entry(1, EPOCH)
+    failed = replace(entry, state="failed", waits="", ended=EPOCH)
+    table = StrictTable(clock=lambda: EPOCH)
+    table.commit([Insert(f"{keys.FAILED}0-{number}", {"title": "T"}) for number in range(3)])
+    table.commit(rows.insert(entry))
+    table.commit(rows.move(entry, failed, waiting="*"))
+    assert replay.failed(table, 3) == 0
+    assert replay.failed(table, 3) == 1
+
+
+def _table(*spoilt: str) -> tuple[StrictTable, list[Row]]:
+    table = StrictTable(clock=lambda: EPOCH)
+    for key in spoilt:
+        table.commit([Insert(key, {"title": "T", "n": 7, "b": b"\0"})])
+    return table, table.query("", "~")
+
+
+def test_a_row_moved_aside_is_whole() -> None:
+    """It keeps all its properties, and says where it stood, what is wrong with it and when it was moved."""
+    table, spoilt = _table("todo-0")
+    assert aside.move(table, spoilt) == 1
+    (row,) = table.query("", "~")
+    assert {name: row.values[name] for name in ("title", "n", "b")} == {"title": "T", "n": 7, "b": b"\0"}
+    moved = aside.read(row)
+    assert (moved.key, moved.column, moved.at) == ("todo-0", "machineId", EPOCH)
+    assert row.key == keys.ASIDE + moved.id
+    assert aside.read(Row("aside-1", {}, "", 1.0)).key == ""
+
+
+def test_what_this_version_can_read_names_no_column() -> None:
+    """A row that an older version could not read is shown without a culprit."""
+    entry = _entry(1, EPOCH)
+    table = StrictTable(clock=lambda: EPOCH)
+    table.commit(rows.insert(entry))
+    waiting = table.get(entry.waits)
+    assert waiting
+    aside.move(table, [waiting])
+    (row,) = table.query(keys.ASIDE, keys.ASIDE_END)
+    assert (aside.read(row).key, aside.read(row).column) == (entry.waits, "")
+
+
+def test_a_row_that_changed_meanwhile_is_left_alone() -> None:
+    """Whoever corrects a row just then is not overtaken, and the others are moved all the same."""
+    table, spoilt = _table("todo-0", "todo-1", "todo-2")
+    table.commit([Replace("todo-1", {"title": "corrected"}, "*")])
+    assert aside.move(table, spoilt) == 3
+    row = table.get("todo-1")
+    assert row
+    assert row.values == {"title": "corrected"}
+    assert len(table.query(keys.ASIDE, keys.ASIDE_END)) == 2
+
+
+class Refusing(StrictTable):
+    """A table that refuses to write one of the rows anew."""
+
+    def commit(self, operations: Any) -> dict[str, str]:
+        """Write, but not that row."""
+        if any(isinstance(one, Insert) and one.values.get("title") == "worst" for one in operations):
+            raise TableRefused("too large")
+        return super().commit(operations)
+
+
+def test_a_row_that_cannot_be_moved_keeps_no_other() -> None:
+    """Where the table refuses one, the others go, and the dispatcher learns how many did."""
+    table = Refusing(clock=lambda: EPOCH)
+    StrictTable.commit(table, [Insert("todo-0", {"title": "worst"}), Insert("todo-1", {"title": "bad"})])
+    assert aside.move(table, table.query("", "~")) == 1
+    assert [row.key for row in table.query(keys.TODO, keys.TODO_END)] == ["todo-0"]
+    assert aside.move(table, table.query(keys.TODO, keys.TODO_END)) == 0
+    assert aside.move(table, []) == 0
+
+
+def test_no_number_at_all_is_no_place_in_the_order() -> None:
+    """A `due` that is no number sorts last, whatever else is there."""
+    good = _entry(1, EPOCH)
+    table = StrictTable(clock=lambda: EPOCH)
+    table.commit(rows.insert(good))
+    table.commit([Insert("todo-0", {"due": float("nan"), "accepted": float("nan")})])
+    found = backlog.read(table.query(keys.TODO, keys.TODO_END), EPOCH, 5)
+    assert [one.entry for one in found.waiting] == [good]
+    assert [row.key for row in found.unreadable] == ["todo-0"]
+    assert found.oldest == EPOCH
