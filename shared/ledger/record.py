@@ -57,8 +57,8 @@ class Entry:
     `accepted` is its last acceptance or replay; `waits` is the key of its waiting row, empty once it has ended;
     `not_found` and `unavailable` count such answers since then; `next_attempt` is set while it waits for a retry.
     `lost` counts the calls since the last answer of which nothing was ever written, one after the other.
-    `sender` is the fingerprint of the key that it was sent with, empty where none is known; `unknown` are columns of
-    its row that a newer version wrote.
+    `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
+    often it was accepted anew after it had ended; `unknown` are columns of its row that a newer version wrote.
     """
 
     alert: Alert
@@ -82,6 +82,7 @@ class Entry:
     merged: bool = False
     sender: str = ""
     lost: int = 0
+    renewed: int = 0
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property

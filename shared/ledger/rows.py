@@ -34,6 +34,7 @@ _ENTRY = (
     Column("merged", columns.FLAG, default=False),
     Column("sender", columns.TEXT, default=""),
     Column("lost", columns.WHOLE, default=0),
+    Column("renewed", columns.WHOLE, default=0),
 )
 _DELIVERY = (
     Column("source", columns.TEXT_OR_NONE, default=None),

@@ -123,7 +123,7 @@ def _items(dispatcher: "Dispatch", entries: Iterable[Entry]) -> list[dict[str, A
     now = dispatcher.table.now()
     return [
         {
-            **delivery._told(Told(one), look, now),  # noqa: SLF001 - the one shape of an alert in answers
+            **delivery.told_alert(Told(one), look, now),
             "source": one.source,
             "delivery": one.delivery,
             "accepted": utc(one.accepted),

@@ -1,11 +1,13 @@
 """The answer: one shape for one or many alerts, and the HTTP status it goes with (DESIGN: HTTP contract)."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from shared.alerts.text import cut
+from shared.alerts.vocabulary import SEVERITIES
 from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
 from shared.ledger.record import Delivery, Entry
@@ -86,7 +88,7 @@ def answer(
         delivery.id or None,
         delivery.source,
         status,
-        [_told(one, look, now) for one in told],
+        [told_alert(one, look, now) for one in told],
         delivery.refused,
     )
     if status == "waiting":
@@ -166,7 +168,8 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
     }
 
 
-def _told(one: Told, look: "Look | None", now: float) -> dict[str, Any]:
+def told_alert(one: Told, look: "Look | None", now: float) -> dict[str, Any]:
+    """Return an alert as it is told, the one shape of it in all answers. See `answer` for `look` and `now`."""
     entry = one.entry
     return {
         "id": entry.alert.id,
@@ -180,8 +183,21 @@ def _told(one: Told, look: "Look | None", now: float) -> dict[str, Any]:
         "alert": dict(entry.created) if entry.created else None,
         "portalUrl": PORTAL + str(entry.created["id"]) if entry.created else None,
         "error": _error(entry),
-        "notes": [*entry.notes, *one.notes],
+        "notes": [*entry.notes, *one.notes, *_on_the_answer(entry)],
     }
+
+
+def _on_the_answer(entry: Entry) -> Iterator[str]:
+    """Yield what Defender's answer says otherwise than what was asked for: plain success would hide it."""
+    created = entry.created or {}
+    device, severity = str(created.get("machineId") or ""), str(created.get("severity") or "")
+    if device and device.lower() != entry.alert.machine_id:
+        yield f"Defender's answer is about another device, {cut(device, 60)}: look at the alert in the portal."
+    asked = entry.alert.severity
+    if entry.merged and severity in SEVERITIES and SEVERITIES.index(severity) < SEVERITIES.index(asked):
+        yield f"Defender merged it into an open alert of severity {severity}; it was sent as {asked}: raise that one."
+    if entry.merged and created.get("status") == "Resolved":
+        yield "Defender merged it into an alert that is resolved already: look whether it has to be opened again."
 
 
 def _waiting_for(entry: Entry, look: "Look | None", now: float) -> dict[str, Any] | None:

@@ -9,22 +9,21 @@ Nothing is answered 2xx before it is stored. Where the table fails, the error sa
 import contextlib
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from shared import log
-from shared.alerts.alert import FIELDS
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
-from shared.ledger import aside, keys, known, record, rows
+from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Operation
 from shared.web import delivery
 from shared.web.delivery import Told
+from shared.webhook import known
+from shared.webhook.known import Known, differences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from shared.mapping.outcome import Mapped, Outcome
     from shared.sending.dispatcher import Dispatch, Flights, Look
     from shared.sending.outcome import Clocks
@@ -88,7 +87,7 @@ class Acceptance:
         asked: dict[str, Entry] = {}
         for entry in (_entry(mapped, outcome, delivery_id, now, sender) for mapped in outcome.alerts):
             first = asked.setdefault(entry.alert.id, entry)
-            notes = dict.fromkeys((*first.notes, *_differences(entry, first)))
+            notes = dict.fromkeys((*first.notes, *differences(entry, first)))
             asked[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
         accepted = Delivery(
             id=delivery_id,
@@ -165,7 +164,7 @@ class Acceptance:
                     lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
             except Conflict:
-                if self._known([entry.alert.id]):
+                if self._is_known(entry):
                     return None  # known already
                 look = self._look()
                 continue
@@ -176,14 +175,15 @@ class Acceptance:
     def _store(self, accepted: Delivery, asked: Mapping[str, Entry]) -> tuple[list[Told], Delivery]:
         """Commit a delivery and its alerts as waiting; what is known already is reported as it stands."""
         new = dict(asked)
-        duplicates: dict[str, Entry] = {}
+        there: dict[str, Known] = {}
         done: set[str] = set()
         for _ in range(_TRIES * len(asked) + 1):
             batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
             operations: list[Operation] = [operation for entry in batch for operation in rows.insert(entry)]
             if last:
-                notes = {alert: _differences(asked[alert], entry) for alert, entry in duplicates.items()}
-                accepted = dataclasses.replace(accepted, duplicates=tuple(duplicates), notes=notes)
+                notes = {alert: one.decision.notes for alert, one in there.items()}
+                duplicates = tuple(alert for alert, one in there.items() if one.decision.duplicate)
+                accepted = dataclasses.replace(accepted, duplicates=duplicates, notes=notes)
                 operations.append(rows.insert_delivery(accepted))
             else:  # nobody knows it by its id, but its alerts are purged with it, should the rest never come
                 ids = tuple(entry.alert.id for entry in batch)
@@ -200,7 +200,7 @@ class Acceptance:
                 if last:
                     break
                 continue
-            duplicates |= found
+            there |= found
             new = {alert: entry for alert, entry in new.items() if alert not in found}
             if not found:  # the delivery's own row is there: a take of ours landed after all
                 accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
@@ -212,32 +212,29 @@ class Acceptance:
         for entry in new.values():
             log.step("accepted", entry=entry)
         told = [
-            Told(duplicates[alert], duplicate=True, notes=accepted.notes[alert])
-            if alert in duplicates
+            Told(there[alert].entry, there[alert].decision.duplicate, there[alert].decision.notes)
+            if alert in there
             else Told(new[alert])
             for alert in accepted.alerts
         ]
         return told, accepted
 
-    def _commit(self, operations: Sequence[Operation], batch: Sequence[Entry]) -> dict[str, Entry] | None:
+    def _commit(self, operations: Sequence[Operation], batch: Sequence[Entry]) -> dict[str, Known] | None:
         """Write; return None when it is done, or those of a batch that the table knows already."""
         try:
             self.dispatcher.table.commit(operations)
         except Conflict:
-            return self._known([entry.alert.id for entry in batch])
+            return self._known(batch)
         return None
 
-    def _known(self, alerts: Sequence[str]) -> dict[str, Entry]:
-        """Return those of some alerts, by id, that the table knows, after a conflict."""
-        table = self.dispatcher.table
-        try:
-            found = known.find(table, alerts)
-            aside.move(table, [row for row, _ in found.unreadable.values()])  # so that they are accepted anew
-        except TableError as error:  # they may be there from this POST, or from another
-            raise WriteUnknown(
-                f"{error.detail} Whether these alerts are stored is not known: send the same again."
-            ) from error
-        return found.entries
+    def _known(self, batch: Sequence[Entry]) -> dict[str, Known]:
+        """Return those of a batch, by id, that the table knows, after a conflict, joined with what is known."""
+        with _unsure():
+            return known.join_all(self.dispatcher.table, batch)
+
+    def _is_known(self, entry: Entry) -> bool:
+        with _unsure():
+            return self.dispatcher.table.get(keys.alert_key(entry.alert.id)) is not None
 
     def _send(self, told: list[Told], look: "Look", token: str) -> "tuple[list[Told], Look]":
         """Send what the window allows, most urgent first, whosever it is.
@@ -262,11 +259,22 @@ class Acceptance:
             if look.whole and len(look.waiting) < len(new):  # what waits no more was taken by a dispatcher
                 new -= {sending.entry.alert.id for sending in flights.values()}
                 waiting = {waiting.entry.alert.id for waiting in look.waiting}
-                taken = known.find(self.dispatcher.table, sorted(new - waiting)).entries
+                taken = lookup.find(self.dispatcher.table, sorted(new - waiting)).entries
         except (TableError, Unreadable) as error:
             log.problem("accepted, not sent yet", error)
         sent = taken | self._wait(flights)
         return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
+
+
+@contextlib.contextmanager
+def _unsure() -> Iterator[None]:
+    """Say of a table that fails after a conflict that alerts may be there: from this POST, or from another."""
+    try:
+        yield
+    except TableError as error:
+        raise WriteUnknown(
+            f"{error.detail} Whether these alerts are stored is not known: send the same again."
+        ) from error
 
 
 def _half(done: int, asked: int) -> HalfAccepted:
@@ -300,13 +308,3 @@ def _batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
             return batch, False
         batch.append(entry)
     return batch, True
-
-
-def _differences(sent: Entry, known: Entry) -> tuple[str, ...]:
-    """Return what an equal alert says differently: it was not sent again."""
-    ours, theirs = sent.alert.body(), known.alert.body()
-    return tuple(
-        f"{name}: {ours[name][:80]!r} differs from {theirs[name][:80]!r} of the same alert sent before; not sent again"
-        for name in FIELDS
-        if ours[name] != theirs[name]
-    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from shared import log, senders
 from shared.alerts.text import cut, shown
 from shared.errors import Forbidden, NotFound, PayloadTooLarge, Problem, TableError, TokenError, WebhookError
-from shared.ledger import backlog, keys, known, record, retention, rows
+from shared.ledger import backlog, keys, lookup, record, retention, rows
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
@@ -111,19 +111,19 @@ class Gateway:
         if row is None:
             raise unknown
         found = rows.read_delivery(row)
-        stands = known.find(dispatcher.table, found.alerts)
+        stands = lookup.find(dispatcher.table, found.alerts)
         told = [
             Told(stands.entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
             for alert in found.alerts
             if alert in stands.entries
         ]
-        for _, error in stands.unreadable.values() if not told else ():
+        for error in stands.unreadable.values() if not told else ():
             raise error
         if not told:  # duplicates of alerts whose own retention is over
             raise unknown
         lost = tuple(
             {"event": found.alerts.index(alert), "problems": [Problem("id", error.detail).render()]}
-            for alert, (_, error) in stands.unreadable.items()
+            for alert, error in stands.unreadable.items()
         )
         found = replace(found, refused=(*found.refused, *lost))
         look = None

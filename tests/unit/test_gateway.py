@@ -563,7 +563,9 @@ def test_a_failed_alert_is_told_as_a_duplicate() -> None:
     second = world.finish(other.post(_payload(1)))
     assert (first.status, second.status) == (422, 422)
     (told,) = _told(second)["alerts"]
-    assert told == _told(first)["alerts"][0] | {"duplicate": True}
+    (note,) = told["notes"]
+    assert "rejected the same alert" in note
+    assert told == _told(first)["alerts"][0] | {"duplicate": True, "notes": [note]}
     assert told["error"]["code"] == "Code400"
     assert len(defender.arrivals) == 1
 

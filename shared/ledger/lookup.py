@@ -1,0 +1,30 @@
+"""Alerts by their ids, as they stand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shared.errors import Unreadable
+from shared.ledger import keys, rows
+from shared.ledger.record import Entry
+from shared.table.protocol import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Alerts as they stand, by id, and why others cannot be read. One in neither is not stored."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    unreadable: dict[str, Unreadable] = field(default_factory=dict)
+
+
+def find(table: Table, alerts: Sequence[str]) -> Stored:
+    """Return what is stored of some alerts. Their rows are read side by side."""
+    stored = Stored()
+    for alert, row in zip(alerts, table.get_all([keys.alert_key(alert) for alert in alerts]), strict=True):
+        if row is None:
+            continue
+        try:
+            stored.entries[alert] = rows.read(row)
+        except Unreadable as error:
+            stored.unreadable[alert] = error
+    return stored

@@ -1,0 +1,178 @@
+"""What becomes of an alert that is posted although it is known: its event and title were sent before.
+
+waiting           the higher severity and its place count, the first texts stay, another description is added
+sending, created  a duplicate
+failed            accepted anew: at once the first time, then later and later; not where Defender rejected these texts
+discarded         accepted anew from another sender, or more severe
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from shared import log
+from shared.alerts.alert import FIELDS, MAX_LENGTHS, SEVERITIES
+from shared.alerts.text import cut
+from shared.errors import Conflict, Unreadable
+from shared.ledger import aside, keys, rows
+from shared.ledger.record import Entry
+from shared.table.protocol import Row, Table
+from shared.web.delivery import utc
+
+ANEW_MINUTES = (0.0, 15.0, 60.0, 240.0, 960.0)
+"""How long after its last end a failed alert is accepted anew, the first time, the second …; the last holds on."""
+_REJECTED = 400
+_ALSO = "\n\nAlso sent:\n"
+_SHOWN = 80
+_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with a known alert: `after` is how it stands then, or None where nothing changes.
+
+    `duplicate`: it is told as it stands, and costs no call of its own. `what` is the word of the log.
+    """
+
+    after: Entry | None
+    duplicate: bool
+    what: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An alert that was known, as it stands now, and what was decided on it."""
+
+    entry: Entry
+    decision: Decision
+
+
+def join_all(table: Table, sent: Sequence[Entry]) -> dict[str, Known]:
+    """Write what becomes of alerts that are known already; return those, by id. Raise `TableError`.
+
+    One whose row cannot be read is not known: the row is moved aside, so that the alert is accepted anew.
+    """
+    found = table.get_all([keys.alert_key(one.alert.id) for one in sent])
+    joined = ((one.alert.id, _join(table, one, row)) for one, row in zip(sent, found, strict=True) if row)
+    return {alert: one for alert, one in joined if one}
+
+
+def _join(table: Table, sent: Entry, row: Row | None) -> Known | None:
+    for attempt in range(_TRIES):
+        if row is None:
+            return None
+        try:
+            known = rows.read(row)
+        except Unreadable:
+            aside.move(table, [row])
+            return None
+        decision = decide(sent, known, table.now())
+        if attempt == _TRIES - 1:  # others keep changing it: it is told as it stands
+            decision = replace(decision, after=None, duplicate=True)
+        try:
+            if decision.after:
+                table.commit(rows.move(known, decision.after, alert=row.etag))
+        except Conflict:
+            row = table.get(row.key)
+            continue
+        after = decision.after or known
+        differs = ", ".join(differing(sent, known)) or None
+        log.step("known alert", entry=after, was=known.state, became=decision.what, differs=differs)
+        return Known(after, decision)
+    return None
+
+
+def decide(sent: Entry, known: Entry, now: float) -> Decision:
+    """Return what becomes of an alert that was `sent` and is `known`; `now` is the server's time in UTC seconds."""
+    differs = differing(sent, known)
+    if known.delivery == sent.delivery:  # ours: its write landed, and nobody heard of it
+        return Decision(None, duplicate=True, what="duplicate", notes=())
+    if known.state == "waiting":
+        return _waiting(sent, known, differs)
+    if known.state == "failed":
+        return _failed(sent, known, now, differs)
+    if known.state == "discarded":
+        return _discarded(sent, known)
+    return Decision(None, duplicate=True, what="duplicate", notes=differences(sent, known))
+
+
+def differing(sent: Entry, known: Entry) -> tuple[str, ...]:
+    """Return the names of the fields in which two equal alerts differ."""
+    ours, theirs = sent.alert.body(), known.alert.body()
+    return tuple(name for name in FIELDS if ours[name] != theirs[name])
+
+
+def differences(sent: Entry, known: Entry) -> tuple[str, ...]:
+    """Return what an equal alert says differently: it was not sent again."""
+    ours, theirs = sent.alert.body(), known.alert.body()
+    return tuple(
+        f"{name}: {ours[name][:_SHOWN]!r} differs from {theirs[name][:_SHOWN]!r} of the same alert sent before;"
+        " not sent again"
+        for name in differing(sent, known)
+    )
+
+
+def _waiting(sent: Entry, known: Entry, differs: tuple[str, ...]) -> Decision:
+    """Join two alerts that wait as one."""
+    alert = known.alert
+    notes = [note for note in differences(sent, known) if not note.startswith(("severity:", "description:"))]
+    if _more_severe(sent, known):
+        notes.append(
+            f"severity: it waited as {alert.severity}, and is now {sent.alert.severity}, in that place"
+        )
+        alert = replace(alert, severity=sent.alert.severity)
+    elif "severity" in differs:
+        notes.append(f"severity: it waits as {alert.severity}, which is the higher of the two")
+    if sent.alert.description not in alert.description:
+        notes.append("description: added to that of the same alert that waits")
+        joined = cut(alert.description + _ALSO + sent.alert.description, MAX_LENGTHS["description"])
+        alert = replace(alert, description=joined)
+    if alert == known.alert:
+        return Decision(None, duplicate=True, what="duplicate", notes=tuple(notes))
+    due = min(known.due, sent.due)
+    moved = known.waits if known.waits.startswith(keys.LATER) else keys.todo_key(due, alert.id)
+    after = replace(known, alert=alert, due=due, waits=moved)
+    return Decision(after, duplicate=True, what="joined", notes=tuple(notes))
+
+
+def _failed(sent: Entry, known: Entry, now: float, differs: tuple[str, ...]) -> Decision:
+    error = known.error or {}
+    why = f"status {error['status']}" if error.get("status") else str(error.get("code") or "no answer")
+    if error.get("status") == _REJECTED and not differs:
+        note = "Defender rejected the same alert, with the same texts: it is not sent again unless it is replayed"
+        return Decision(None, duplicate=True, what="not sent again", notes=(note,))
+    at = (known.ended or 0.0) + ANEW_MINUTES[min(known.renewed, len(ANEW_MINUTES) - 1)] * 60
+    if now < at:
+        note = f"The same alert failed before ({why}): it is accepted anew from {utc(at)} on"
+        return Decision(None, duplicate=True, what="not yet", notes=(*differences(sent, known), note))
+    note = f"The same alert failed before ({why}): it is accepted anew"
+    return _anew(sent, known, note)
+
+
+def _discarded(sent: Entry, known: Entry) -> Decision:
+    if sent.sender != known.sender:
+        return _anew(
+            sent, known, "The operator discarded the same alert of another sender: it is accepted anew"
+        )
+    if _more_severe(sent, known):
+        note = f"The operator discarded the same alert as {known.alert.severity}: it is accepted anew"
+        return _anew(sent, known, note)
+    note = "The operator discarded the same alert: it is not sent"
+    return Decision(None, duplicate=True, what="not sent", notes=(*differences(sent, known), note))
+
+
+def _anew(sent: Entry, known: Entry, note: str) -> Decision:
+    """Accept an alert again; its tries stay for the record."""
+    after = replace(
+        sent,
+        notes=(*sent.notes, note),
+        attempts=known.attempts,
+        tries=known.tries,
+        renewed=known.renewed + 1,
+        unknown=known.unknown,
+    )
+    return Decision(after, duplicate=False, what="accepted anew", notes=())
+
+
+def _more_severe(sent: Entry, known: Entry) -> bool:
+    return SEVERITIES.index(sent.alert.severity) > SEVERITIES.index(known.alert.severity)

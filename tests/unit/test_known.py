@@ -1,0 +1,193 @@
+"""An alert that is posted although it is known: what it then becomes, what its sender hears, what the log says."""
+
+import json
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dev.samples import eight_fields, event
+from dev.virtual import App, Defender, Host, World, said, unsound
+from shared.ledger import keys, record, rows
+from shared.ledger.record import Entry
+from shared.sending import window
+from shared.settings import Settings
+from shared.table.protocol import Delete, Insert
+from shared.web import delivery
+from shared.web.delivery import Told
+from shared.webhook import known
+
+ORIGIN = "https://app.contoso.example"
+SPLUNK, OTHER = "0123456789", "abcdef0123"
+
+
+class Desk:
+    """An app whose window is full or open, and who sends to it."""
+
+    def __init__(self, status: int = 200, calls: int = 15) -> None:
+        self.world = World()
+        self.status = status
+        self.defender = Defender(self.world, lambda _number, _body: said(self.status))
+        host = Host(self.world, arrive=self.defender)
+        self.app = App.on(host, Settings(rate_limit_calls=calls, not_found_retry_minutes=()))
+
+    def post(
+        self, severity: str = "High", text: str = "What happened.", sender: str = SPLUNK
+    ) -> dict[str, Any]:
+        """Post the one alert; return how it is told."""
+        body = eight_fields(event(1), "A rule", severity) | {"description": text}
+        raw = json.dumps(body).encode()
+        answer = self.app.host.ask(lambda: self.app.gateway.receive(raw, {}, ORIGIN, sender=sender))
+        (alert,) = json.loads(self.world.finish(answer).body)["alerts"]
+        assert unsound(self.world.table) == []
+        return dict(alert)
+
+    def entry(self) -> Entry:
+        """Return the one alert as the table has it."""
+        (row,) = self.world.table.query(keys.ALERT, keys.ALERT_END)
+        return rows.read(row)
+
+    def fill(self) -> None:
+        """Use the window up, so that what comes next waits."""
+        policy = replace(window.Policy(), deadline=0.0)
+        found = self.world.table.query(window.FIRST_KEY, window.END_KEY)
+        slots = window.read(found, self.world.now, policy).slots
+        self.world.table.commit([window.acquire(slot, "other", policy) for slot in slots])
+
+    def discard(self) -> None:
+        """Discard the alert as the operator does."""
+        before = self.entry()
+        (row,) = self.world.table.query(before.waits, before.waits + "~")
+        after = record.discard(before, now=self.world.now)
+        self.world.table.commit(rows.move(before, after, waiting=row.etag))
+
+
+def test_the_higher_severity_of_two_that_wait_counts() -> None:
+    """A Low that waits does not keep the place of the High that comes later, and the other text is added."""
+    desk = Desk()
+    desk.fill()
+    first = desk.post("Low", "The first text.")
+    second = desk.post("High", "Another text.")
+    assert first["status"] == second["status"] == "waiting"
+    assert second["duplicate"]
+    entry = desk.entry()
+    assert entry.alert.severity == "High"
+    assert entry.alert.description == "The first text.\n\nAlso sent:\nAnother text."
+    assert entry.due <= desk.world.now
+    assert any("now High" in note for note in second["notes"])
+    again = desk.post("Low", "Another text.")
+    assert desk.entry() == entry
+    assert any("waits as High" in note for note in again["notes"])
+
+
+@pytest.mark.parametrize("status", [404, 422])
+def test_a_failed_alert_is_accepted_anew_at_growing_intervals(status: int) -> None:
+    """At once the first time, then 15 minutes, 1, 4 and 16 hours after its last end; each says so."""
+    desk = Desk(status)
+    assert desk.post()["status"] == "failed"
+    for minutes in (0, 15, 60, 240, 960, 960):
+        if minutes:
+            desk.world.run(minutes * 60 - 30)
+            early = desk.post()
+            assert (early["duplicate"], early["status"]) == (True, "failed")
+            assert any("accepted anew from" in note for note in early["notes"])
+            desk.world.run(31)
+        calls = len(desk.defender.arrivals)
+        anew = desk.post()
+        assert not anew["duplicate"]
+        assert any("failed before" in note for note in anew["notes"])
+        assert len(desk.defender.arrivals) == calls + 1
+    desk.status = 200
+    desk.world.run(960 * 60 + 60)
+    assert desk.post()["status"] == "created"
+
+
+def test_what_defender_rejected_is_sent_again_only_with_other_texts() -> None:
+    """The same body would be rejected again; another one may not be."""
+    desk = Desk(400)
+    desk.post()
+    desk.world.run(24 * 3600)
+    same = desk.post()
+    assert (same["duplicate"], same["status"], len(desk.defender.arrivals)) == (True, "failed", 1)
+    assert any("rejected" in note for note in same["notes"])
+    desk.status = 200
+    assert desk.post(text="A better text.")["status"] == "created"
+
+
+def test_a_discarded_alert_comes_back_from_another_sender_or_more_severe() -> None:
+    """The operator stopped a rule of one sender: neither another sender nor something worse is swallowed."""
+    for severity, sender, anew in (
+        ("Medium", SPLUNK, False),
+        ("Low", SPLUNK, False),
+        ("High", SPLUNK, True),
+        ("Low", OTHER, True),
+    ):
+        desk = Desk()
+        desk.fill()
+        desk.post("Medium")
+        desk.discard()
+        told = desk.post(severity, sender=sender)
+        assert told["status"] == ("waiting" if anew else "discarded"), (severity, sender)
+        assert told["duplicate"] is not anew
+        assert any("discarded the same alert" in note for note in told["notes"])
+
+
+def test_each_of_these_is_a_line_of_the_log_that_says_what_differed(caplog: pytest.LogCaptureFixture) -> None:
+    """What a known alert was, what it became and which fields differed."""
+    caplog.set_level(logging.INFO, "defender-alert-webhook")
+    desk = Desk(404)
+    desk.post("Low")
+    desk.post("High", "Another text.")
+    lines = [json.loads(line) for line in caplog.messages]
+    (line,) = [line for line in lines if line["step"] == "known alert"]
+    assert (line["was"], line["became"], line["sender"]) == ("failed", "accepted anew", SPLUNK)
+    assert line["differs"] == "severity, description"
+
+
+def test_one_unreadable_known_alert_does_not_take_the_delivery_along() -> None:
+    """It is accepted anew, and the other alerts are accepted and created."""
+    desk = Desk()
+    bad, good = eight_fields(event(1), "A rule", "High"), eight_fields(event(2), "A rule", "High")
+    desk.post()
+    row = keys.alert_key(desk.entry().alert.id)
+    desk.world.table.commit([Delete(row, "*")])
+    desk.world.table.commit([Insert(row, {"state": 5})])
+    answer = desk.world.finish(desk.app.post([bad, good]))
+    assert [one["status"] for one in json.loads(answer.body)["alerts"]] == ["created", "created"]
+
+
+def _created(**answer: Any) -> Told:
+    alert = Desk()
+    alert.post()
+    entry = alert.entry()
+    return Told(replace(entry, merged=True, created={"id": "da1", **answer}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ({"severity": "Low"}, "severity Low"),
+        ({"machineId": "c" * 40}, "another device"),
+        ({"status": "Resolved"}, "resolved already"),
+        ({"severity": "High", "status": "New"}, None),
+    ],
+)
+def test_what_defenders_answer_says_otherwise_is_noted(answer: dict[str, Any], says: str | None) -> None:
+    """Merged into a lower or resolved alert, or about another device: not told as plain success."""
+    notes = delivery.told_alert(_created(**answer), None, 0.0)["notes"]
+    assert [says in note for note in notes] == [True] if says else notes == []
+
+
+def test_the_words_of_the_log_are_those_of_the_decision() -> None:
+    """A duplicate of a created alert changes nothing."""
+    desk = Desk()
+    desk.post()
+    sent = replace(desk.entry(), delivery="another", state="waiting")
+    decision = known.decide(sent, desk.entry(), desk.world.now)
+    assert (decision.after, decision.duplicate, decision.what, decision.notes) == (
+        None,
+        True,
+        "duplicate",
+        (),
+    )
