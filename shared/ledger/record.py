@@ -22,6 +22,7 @@ from shared.ledger import keys
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
 
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 15 * 60.0, "Low": 60 * 60.0}
+MOST_LOST = 10
 _TRIES_AT_EACH_END = 4  # of which the record tells
 _TOO_MANY_REQUESTS = 429
 
@@ -35,7 +36,18 @@ class Rules:
 
     not_found_retry_minutes: tuple[float, ...] = (1.0, 5.0, 15.0)
     give_up_hours: float = 48.0
-    unavailable_minutes: tuple[float, ...] = (1.0, 4.0, 16.0, 60.0)
+    unavailable_minutes: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0)
+
+    def minutes(self, unavailable: int) -> float:
+        """Return the minutes to the next try after so many such answers and one more."""
+        return self.unavailable_minutes[min(unavailable, len(self.unavailable_minutes) - 1)]
+
+    def gives_up(self, unavailable: int) -> bool:
+        """Tell whether so many such answers are enough: the times between the tries add up to `give_up_hours`.
+
+        So an alert that could not be tried, as the operator paused or Defender was out, is not given up for it.
+        """
+        return sum(map(self.minutes, range(unavailable))) >= self.give_up_hours * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class Entry:
 
     `accepted` is its last acceptance or replay; `waits` is the key of its waiting row, empty once it has ended;
     `not_found` and `unavailable` count such answers since then; `next_attempt` is set while it waits for a retry.
+    `lost` counts the calls since the last answer of which nothing was ever written, one after the other.
     `sender` is the fingerprint of the key that it was sent with, empty where none is known; `unknown` are columns of
     its row that a newer version wrote.
     """
@@ -68,6 +81,7 @@ class Entry:
     created: Mapping[str, Any] | None = None
     merged: bool = False
     sender: str = ""
+    lost: int = 0
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -164,6 +178,7 @@ def take(entry: Entry, attempt: str, *, now: float, lease: float) -> Entry:
         attempt=attempt,
         attempts=entry.attempts + 1,
         next_attempt=None,
+        lost=entry.lost + (entry.state == "sending"),
         waits=keys.later_key(now + lease, entry.alert.id),
     )
 
@@ -181,6 +196,7 @@ def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
         tries=_both_ends([*entry.tries, _try(entry, answer, now)]),
         error=answer.error,
         next_attempt=None,
+        lost=0,
     )
     if answer.kind == "created":
         return replace(
@@ -211,10 +227,19 @@ def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entr
     """Defender said nothing about the alert. It waits, so that the next alert probes, and keeps its place."""
     if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone, and no alert's fault
         return replace(entry, state="waiting", waits=_todo(entry))
-    if now - entry.accepted >= rules.give_up_hours * 3600:
+    if rules.gives_up(entry.unavailable):
         return _fail(entry, now)
-    minutes = rules.unavailable_minutes[min(entry.unavailable, len(rules.unavailable_minutes) - 1)]
-    return _retry(replace(entry, unavailable=entry.unavailable + 1), now + minutes * 60)
+    at = now + rules.minutes(entry.unavailable) * 60
+    return _retry(replace(entry, unavailable=entry.unavailable + 1), at)
+
+
+def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
+    """Return an entry as failed whose lease was lost too often, one call after the other; None: it may be tried."""
+    if entry.state != "sending" or entry.lost + 1 < MOST_LOST:
+        return None
+    message = f"{MOST_LOST} calls one after the other ended without a written answer."
+    error = {"status": None, "code": "AnswerLost", "message": message, "target": None}
+    return _fail(replace(entry, error=error, next_attempt=None), now)
 
 
 def replay(entry: Entry, *, now: float) -> Entry:
@@ -227,6 +252,7 @@ def replay(entry: Entry, *, now: float) -> Entry:
         attempt="",
         not_found=0,
         unavailable=0,
+        lost=0,
         next_attempt=None,
         ended=None,
     )

@@ -33,6 +33,7 @@ _ENTRY = (
     Column("created", columns.OBJECT_OR_NONE, default=None),
     Column("merged", columns.FLAG, default=False),
     Column("sender", columns.TEXT, default=""),
+    Column("lost", columns.WHOLE, default=0),
 )
 _DELIVERY = (
     Column("source", columns.TEXT_OR_NONE, default=None),

@@ -31,7 +31,6 @@ _CONFLICT_SECONDS = 0.05
 _LOOK_SECONDS = 5.0
 _TOGETHER_SECONDS = 0.15  # a slot waits so long for its neighbours, that one look serves them all
 _SNAPSHOT_SECONDS = 1.0  # for so long a look is acted upon
-_MAX_LATER = 500
 _HEAD = 2 * window.MOST_CALLS + 1  # every slot there may ever have been, the pause, an alert for each slot
 
 
@@ -111,19 +110,16 @@ class Dispatch:
         return self.tokens.token(timeout=seconds)
 
     def look(self, *, later: bool = False) -> Look:
-        """See slots, pause and the head of the backlog in one query; with `later` also what came due again."""
-        start = keys.LATER if later else window.FIRST_KEY
-        limit = _HEAD + (_MAX_LATER if later else 0)
-        rows = self.table.query(start, keys.TODO_END, limit=limit)
-        whole = len(rows) < limit
-        beyond = sum(row.key >= window.FIRST_KEY for row in rows)
-        if not whole and beyond < _HEAD:
-            # So many wait for a time that the window may be cut off, and what is cut off would look open.
-            rows = rows[: limit - beyond] + self.table.query(window.FIRST_KEY, keys.TODO_END, limit=_HEAD)
+        """See slots, pauses and the head of the backlog in one query; with `later` what came due again in a second.
+
+        Neither reads more than 31 rows, however much waits.
+        """
+        found = self.table.query(window.FIRST_KEY, keys.TODO_END, limit=_HEAD)
+        again = self.table.query(keys.LATER, keys.LATER_END, limit=_HEAD) if later else []
         now = self.table.now()
-        slots = [row for row in rows if row.key.startswith(window.FIRST_KEY)]
+        slots = [row for row in found if row.key.startswith(window.FIRST_KEY)]
         view = window.read(slots, now, self.policy).quiet_until(self.outcomes.heard.until)
-        return Look(view, backlog.read(rows, now, _HEAD), whole)
+        return Look(view, backlog.read([*again, *found], now, _HEAD), max(len(found), len(again)) < _HEAD)
 
     def choose(self, slots: Sequence[window.Slot]) -> window.Slot:
         """Pick one of the open slots at random."""
@@ -179,11 +175,22 @@ class Dispatch:
             if self.clocks.monotonic() >= until or not 0 <= age <= _SNAPSHOT_SECONDS:
                 break
             try:
+                if self._gave_up(waiting):
+                    continue
                 sending = self.take(look.view, slot, waiting.entry, functools.partial(_hold, waiting))
             except Conflict:
                 break
             flights |= self.launch(sending, token)
         return flights
+
+    def _gave_up(self, waiting: Waiting) -> bool:
+        """End an alert whose calls bring down whoever makes them, or whose answers nobody can write."""
+        failed = record.give_up_lost(waiting.entry, now=self.table.now())
+        if failed is None:
+            return False
+        self.table.commit(rows.move(waiting.entry, failed, waiting=waiting.etag))
+        log.step("settled", entry=failed)
+        return True
 
     def launch(self, sending: Sending, token: str) -> Flights:
         """Start the call of a committed take on a worker."""

@@ -6,6 +6,7 @@
 Nothing is answered 2xx before it is stored. Where the table fails, the error says what is stored and what is not.
 """
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ from shared.web import delivery
 from shared.web.delivery import Told
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shared.mapping.outcome import Mapped, Outcome
     from shared.sending.dispatcher import Dispatch, Flights, Look
     from shared.sending.outcome import Clocks
@@ -31,10 +34,11 @@ _TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
 _KNOWN_FULL_SECONDS = 5.0
 _TOKEN_SECONDS = 5.0
+_TOKEN_SECONDS_WITHOUT = 1.0  # a permit
 
 
 class Permits(Protocol):
-    """How many webhooks may wait for Defender at once; a semaphore."""
+    """How many webhooks may wait for an answer of Defender at once, not how many may call; a semaphore."""
 
     def acquire(self, *, blocking: bool) -> bool:
         """Take a permit if there is one."""
@@ -96,11 +100,9 @@ class Acceptance:
         )
         look = self.full.at(now)
         told: list[Told] | None = None
-        if look is None and self.permits.acquire(blocking=False):
+        if look is None:
             try:
-                token = self.dispatcher.token(
-                    max(0.0, min(_TOKEN_SECONDS, self.inline - self.clocks.monotonic()))
-                )
+                token = self._token()
                 look = self._look()
                 if len(asked) == 1:
                     told = self._straight(accepted, next(iter(asked.values())), look, token)
@@ -110,8 +112,6 @@ class Acceptance:
                         told, look = self._send(told, look, token)
             except TokenError as error:
                 log.problem("no token", error)
-            finally:
-                self.permits.release()
         if told is None:
             told, accepted = self._store(accepted, asked)
         now = self.dispatcher.table.now()
@@ -122,9 +122,29 @@ class Acceptance:
         self.full.note(look)
         return look
 
+    @contextlib.contextmanager
+    def _waiting(self, without: float) -> "Iterator[float]":
+        """Yield for how many seconds this POST may wait for somebody else: at most `without`, where it has no permit.
+
+        Without one it calls all the same, and whoever asks later hears the outcome.
+        """
+        left = max(0.0, self.inline - self.clocks.monotonic())
+        if not self.permits.acquire(blocking=False):
+            yield min(without, left)
+            return
+        try:
+            yield left
+        finally:
+            self.permits.release()
+
+    def _token(self) -> str:
+        with self._waiting(_TOKEN_SECONDS_WITHOUT) as seconds:
+            return self.dispatcher.token(min(_TOKEN_SECONDS, seconds))
+
     def _wait(self, flights: "Flights") -> dict[str, Entry]:
         """Wait for Defender's answers while there is time; return what became of the alerts, by id."""
-        self.dispatcher.wait(flights, self.inline - self.clocks.monotonic())
+        with self._waiting(0.0) as seconds:
+            self.dispatcher.wait(flights, seconds)
         return {
             sending.entry.alert.id: flight.result().entry if flight.done() else sending.entry
             for flight, sending in flights.items()

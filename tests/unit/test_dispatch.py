@@ -128,8 +128,8 @@ def test_an_alert_that_always_fails_stops_nobody(answer: "Answer | None") -> Non
     (failed,) = [entry for entry in _alerts(world) if entry.state == "failed"]
     assert failed.alert.title == "Rule 0"
     assert failed.error
-    # At once, after 1, 4, 16 and then every 60 minutes; the first failure after three hours is the last.
-    assert failed.attempts == len(defender.calls("Rule 0")) == 7
+    # At once, after 1, 2, 4, 8 and then every 15 minutes; the first failure after three hours of these is the last.
+    assert failed.attempts == len(defender.calls("Rule 0")) == 16
     assert unsound(world.table) == []
 
 
@@ -206,14 +206,14 @@ def test_it_stops_in_time() -> None:
     assert 54.0 <= world.now - began <= 56.0
 
 
-def test_an_idle_tick_is_one_query() -> None:
-    """Where nothing waits, a tick asks the table once and writes nothing."""
+def test_an_idle_tick_is_two_queries() -> None:
+    """Where nothing waits, a tick asks the table for what waits for a slot and for a time, and writes nothing."""
     world = World()
     (app,) = _apps(world, Defender(world), 1)
     for _ in range(3):
         app.host.queries = app.host.commits = 0
         world.finish(app.tick())
-        assert (app.host.queries, app.host.commits) == (1, 0)
+        assert (app.host.queries, app.host.commits) == (2, 0)
         world.run(30)
 
 
@@ -705,6 +705,66 @@ def test_a_refused_connection_gives_the_slot_back() -> None:
     assert entry.next_attempt
     assert entry.error
     assert entry.error["code"] == "NoConnection"
+
+
+def test_an_answer_that_cannot_be_written_is_settled_without_it() -> None:
+    """A created whose body is too deep to be written as JSON is created all the same, after one call."""
+    world = World()
+    deep: list[object] = []
+    for _ in range(5_000):
+        deep = [deep]
+    answer = dataclasses.replace(said(200), alert={"id": "da1", "deep": deep})
+    defender = Defender(world, lambda _number, _body: answer)
+    _backlog(world, range(1))
+    (app,) = _apps(world, defender, 1)
+    app.timer()
+    world.run(2 * POLICY.lease)
+    (entry,) = _alerts(world)
+    assert (entry.state, entry.created) == ("created", {"id": "da1"})
+    assert len(defender.arrivals) == 1
+    assert unsound(world.table) == []
+
+
+def test_an_exception_while_an_outcome_is_written_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing that fails between answer and table is silent, and the tick goes on with the other alerts."""
+    caplog.set_level(logging.WARNING, "defender-alert-webhook")
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(3))
+    (app,) = _apps(world, defender, 1)
+
+    def broken(*_: object, **__: object) -> record.Entry:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(record, "settle", broken)
+    world.finish(app.tick())
+    steps = [json.loads(line.message)["step"] for line in caplog.records]
+    assert steps.count("outcome lost") == 3
+
+
+def test_an_alert_that_brings_its_host_down_is_given_up() -> None:
+    """An alert whose calls end nine hosts one after the other is called once more, and then failed: others go on."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(1))
+
+    def crash(request: Request) -> Fault | None:
+        return Fault("crashed") if request.body.get("title") == "Rule 0" else None
+
+    for _ in range(15):
+        (app,) = _apps(world, defender, 1)
+        app.host.script = crash
+        app.timer()
+        world.run(POLICY.lease + 40)
+    assert len(defender.calls("Rule 0")) == record.MOST_LOST
+    (entry,) = _alerts(world)
+    assert entry.error
+    assert (entry.state, entry.error["code"]) == ("failed", "AnswerLost")
+    assert unsound(world.table) == []
+    again = record.replay(entry, now=world.now)
+    assert (again.state, again.lost) == ("waiting", 0)
 
 
 def test_a_token_that_does_not_come_pauses_nobody_else() -> None:

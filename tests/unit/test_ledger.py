@@ -185,21 +185,21 @@ def test_a_429_keeps_the_alerts_place(hours: int) -> None:
     ids=lambda answer: str(answer.status),
 )
 def test_an_unavailable_answer_says_nothing_about_the_alert(answer: Answer) -> None:
-    """It keeps its due and waits 1, 4, 16, then every 60 minutes, so that the next one probes."""
+    """It keeps its due and waits 1, 2, 4, 8, then every 15 minutes, so that the next one probes."""
     entry, waits = _entry(), []
     for _ in range(6):
         entry = record.settle(_held(entry), answer, now=NOW, rules=RULES)
         assert (entry.state, entry.due) == ("waiting", NOW)
         assert entry.next_attempt
         waits.append((entry.next_attempt - NOW) / 60)
-    assert waits == [1, 4, 16, 60, 60, 60]
+    assert waits == [1, 2, 4, 8, 15, 15]
 
 
 def test_it_is_given_up_in_the_end() -> None:
-    """GIVE_UP_HOURS after its last acceptance or replay an unavailable answer is the last; a replay begins anew."""
-    held, answer = _held(), said(500)
-    last = NOW + 48 * 3600
-    assert record.settle(held, answer, now=last - 1, rules=RULES).state == "waiting"
+    """An unavailable answer is the last when GIVE_UP_HOURS lie between its tries; a replay begins anew."""
+    answer, last = said(500), NOW + 100 * 3600
+    held = replace(_held(), unavailable=195)  # 1 + 2 + 4 + 8 + 191 * 15 minutes
+    assert record.settle(replace(held, unavailable=194), answer, now=last, rules=RULES).state == "waiting"
     failed = record.settle(held, answer, now=last, rules=RULES)
     assert (failed.state, failed.ended) == ("failed", last)
     again = record.replay(failed, now=last + 10)
