@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bench.plot import Plot
-
 TIMES = "\N{MULTIPLICATION SIGN}"
 Compare = Literal["at most", "at least"]
 
@@ -56,11 +54,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one benchmark found: figures for the table, data for the record, plots by name."""
+    """What one benchmark found: figures for the table, data for the record."""
 
     figures: tuple[Figure, ...]
     data: Mapping[str, Any] = field(default_factory=dict)
-    plots: Mapping[str, Plot] = field(default_factory=dict)
 
 
 def skipped(name: str, why: str) -> Figure:
