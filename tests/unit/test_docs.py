@@ -248,6 +248,7 @@ def test_every_parameter_that_a_page_shows_is_the_templates() -> None:
         answers = {
             "dryRun",
             "waitingFor",
+            "nextAttempt",
             "tokenProblem",
             "portalUrl",
             "provisioningState",
