@@ -256,7 +256,7 @@ class Acceptance:
                 new -= {sending.entry.alert.id for sending in flights.values()}
                 waiting = {waiting.entry.alert.id for waiting in look.waiting}
                 taken = lookup.find(self.dispatcher.table, sorted(new - waiting)).entries
-        except (TableError, Unreadable) as error:
+        except TableError as error:
             log.problem("accepted, not sent yet", error)
         sent = taken | self._wait(flights)
         return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
