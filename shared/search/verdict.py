@@ -102,10 +102,7 @@ def _candidates(clues: Clues, when: When, rows: Sequence[Row]) -> list[Candidate
         groups.setdefault(_look(row), []).append(row)
     compared = []
     for twins in groups.values():
-        row = min(
-            twins,
-            key=lambda row: (abs(_apart(when, row)), row.get("Timestamp") or "", row.get("ReportId") or ""),
-        )
+        row = _nearest(when, twins)
         compared.append((row, facts.compare(clues, row), len(twins)))
     having = [facts.strong(clues, said, row) for row, said, _ in compared]
     found = [
@@ -120,6 +117,13 @@ def _candidates(clues: Clues, when: When, rows: Sequence[Row]) -> list[Candidate
         for (row, said, count), mine in zip(compared, having, strict=True)
     ]
     return sorted(found, key=lambda one: (-len(one.only), -len(one.agree), len(one.differ), abs(one.apart)))
+
+
+def _nearest(when: When, twins: Sequence[Row]) -> Row:
+    """Return the twin that is nearest to the payload's time, of equally near ones the earlier."""
+    return min(
+        twins, key=lambda row: (abs(_apart(when, row)), row.get("Timestamp") or "", row.get("ReportId") or "")
+    )
 
 
 def _is_only(fact: str, having: Sequence[frozenset[str]]) -> bool:

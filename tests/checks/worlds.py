@@ -102,9 +102,16 @@ class World:
         return [*self.known, *(event.record() for event in self.events if event.searchable)]
 
     def is_right(self, row: facts.Row) -> bool:
-        """Say whether a row is the event that is meant, or a twin of it: equal in all but its time and report id."""
-        right = self.right.row()
-        return all(row.get(name, "") == right[name] for name in right.keys() - {"Timestamp", "ReportId"})
+        """Say whether a row is the event that is meant, to the last digit, or a twin of it that is as near in time."""
+        when = self.clues.when
+        assert when is not None
+        events = {str(event.report): event for event in self.events}
+        event, right = events[row["ReportId"] or ""], self.right.row()
+        return (
+            row["Timestamp"] == query._iso(event.at)
+            and abs(when.apart(event.at)) <= abs(when.apart(self.right.at))
+            and all(row.get(name, "") == right[name] for name in right.keys() - {"Timestamp", "ReportId"})
+        )
 
 
 def made(seed: int) -> World:
@@ -116,10 +123,12 @@ def made(seed: int) -> World:
     right = Event(
         kind, START + random.randrange(10**6) * 10, target, name, 1_000, _action(kind), _columns(random)
     )
-    events = [right, *_decoys(random, right)]
-    world = World(_clues(random, right), right, random.choice([5, 60, 300, 700, 4_000]), events)
+    recorded = random.random() < 0.9
+    events = [right, *_decoys(random, right, most=len(right.columns) if recorded else 2)]
+    clues = _clues(random, right, least=1 if recorded else len(right.columns))
+    world = World(clues, right, random.choice([5, 60, 300, 700, 4_000]), events)
     _add_devices(random, world)
-    _hide(random, world)
+    _hide(random, world, recorded=recorded)
     return world
 
 
@@ -159,12 +168,14 @@ def _action(kind: Kind) -> str:
     }.get(kind, "Other")
 
 
-def _decoys(random: Random, right: Event) -> list[Event]:
+def _decoys(random: Random, right: Event, most: int) -> list[Event]:
     """Return events that are easily taken for the right one: they share some of what is said of it, or all."""
     found = []
     for number in range(random.randrange(1, 9)):
         other = _columns(random)
-        shared = random.sample(sorted(right.columns), random.choice([1, 1, 2, 5, len(right.columns)]))
+        shared = random.sample(
+            sorted(right.columns), min(most, random.choice([1, 1, 2, 5, len(right.columns)]))
+        )
         columns = other | {name: right.columns[name] for name in shared}
         if right.kind == "process" and "CommandLine" in shared:
             columns["ProcessId"] = other["ProcessId"]  # two starts of a process have two ids
@@ -184,11 +195,13 @@ def _decoys(random: Random, right: Event) -> list[Event]:
     return found
 
 
-def _clues(random: Random, right: Event) -> Clues:
+def _clues(random: Random, right: Event, least: int) -> Clues:
     """Return what a SIEM tells of an event: some facts, a time that is exact, cut, late or of a clock that is off."""
     _, where = tables.TABLES[right.kind]
     told = {CLUE_OF[name]: value for name, value in right.columns.items() if name in where and value}
-    few = set(random.sample(sorted(told), random.randrange(1, len(told) + 1))) | set(NEEDED[right.kind])
+    few = set(random.sample(sorted(told), random.randrange(min(least, len(told)), len(told) + 1))) | set(
+        NEEDED[right.kind]
+    )
     facts_told = {name: value for name, value in told.items() if name in few}
     hint: tuple[Kind, ...] = (right.kind,) if right.kind == "file" or random.random() < 0.5 else ()
     host = random.choice(["id", "fqdn", "short", "address"])
@@ -265,16 +278,16 @@ def _copy(world: World, device: str, name: str) -> None:
     world.events.append(replace(world.right, at=at, device=device, name=name, report=3_000))
 
 
-def _hide(random: Random, world: World) -> None:
-    """Let the right event, while it is young, not be searchable yet, although older ones are.
+def _hide(random: Random, world: World, *, recorded: bool) -> None:
+    """Let the right event not be searchable although others are: while it is young, or because nobody recorded it.
 
     What happened within seconds of the time that the payload tells is searchable together with it.
     """
     when = world.clues.when
     assert when is not None
-    if world.age >= 600 or random.random() < 0.4:
+    if recorded and (world.age >= 600 or random.random() < 0.4):
         return
-    hidden = {world.right.report}
+    hidden = {world.right.report, *((3_000,) if not recorded else ())}
     hidden |= {event.report for event in world.events if abs(when.apart(event.at)) <= 6 * SECOND}
     world.events = [replace(event, searchable=event.report not in hidden) for event in world.events]
     world.right = next(event for event in world.events if event.report == 1_000)

@@ -312,6 +312,15 @@ def test_hostile_values_change_no_query() -> None:
     )
 
 
+def test_text_that_is_written_into_kql_as_it_is_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test above has a value for this carelessness: with it a query means something else."""
+    monkeypatch.setattr(
+        query.Texts, "name", lambda self, text: self.setdefault(f'"{text}"', f"Text{len(self)}")
+    )
+    with pytest.raises(AssertionError):
+        assert_values_are_only_literals([hostile_clues("process", '"; DeviceInfo | take 5; print "')])
+
+
 @settings(max_examples=3, deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=60), min_size=10, max_size=20))
 def test_no_value_changes_a_query(values: list[str]) -> None:
