@@ -11,7 +11,6 @@ import importlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TextIO
 
 import requests
@@ -21,20 +20,10 @@ from bench.figure import Figure, Report, failed, table
 from bench.ground import BenchError, Form
 from dev.stack.child import ChildError
 
-# What waits nearly all the time runs side by side; what is timed by the millisecond has the machine for itself.
-SIDE_BY_SIDE = ("quota", "rival")
-ALONE = (
-    "straight",
-    "waiting",
-    "burst",
-    "import_time",
-    "mapping_cost",
-    "mapping_bounds",
-    "table_operations",
-    "memory",
-    "scale",
+NAMES = (
+    *("quota", "rival", "straight", "waiting", "burst", "import_time", "mapping_cost", "mapping_bounds"),
+    *("table_operations", "memory", "scale"),
 )
-
 
 Measure = Callable[[Form], Report]
 
@@ -45,7 +34,7 @@ def main(
     benchmarks: Mapping[str, Measure] | None = None,
 ) -> int:
     """Run what was asked for of the benchmarks, by name; return 1 if a goal was missed, else 0."""
-    known = benchmarks or {name: functools.partial(_measure, name) for name in (*SIDE_BY_SIDE, *ALONE)}
+    known = benchmarks or {name: functools.partial(_measure, name) for name in NAMES}
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the short form")
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"some of: {', '.join(known)}")
@@ -55,15 +44,18 @@ def main(
     form = Form(quick=options.quick)
     machine = record.machine()
     figures: list[Figure] = []
-    for group in _groups(options.only or list(known)):
-        for name, report in _run({name: known[name] for name in group}, form):
-            figures += report.figures
-            if not form.quick:
-                record.write(name, report, machine)
+    for name in options.only or known:
+        report = _reported(name, known[name], form)
+        figures += report.figures
+        if not form.quick:
+            record.write(name, report, machine)
     if not form.quick:
         record.write_table(list(known))
     at = time.strftime("%Y-%m-%d", time.gmtime())
-    print(f"\n{record.described(machine, at)}{_short(form)}\n\n{table(figures)}", file=out)
+    short = (
+        "\nThe short form: few rounds and short windows, to see that everything runs." if form.quick else ""
+    )
+    print(f"\n{record.described(machine, at)}{short}\n\n{table(figures)}", file=out)
     missed = [figure.name for figure in figures if figure.met is False]
     print(
         f"\n{len(missed)} of {len(figures)} missed: {'; '.join(missed)}" if missed else "\nAll met.", file=out
@@ -71,37 +63,21 @@ def main(
     return 1 if missed else 0
 
 
-def _groups(names: Sequence[str]) -> list[list[str]]:
-    together = [name for name in names if name in SIDE_BY_SIDE]
-    return [group for group in (together, *([name] for name in names if name not in SIDE_BY_SIDE)) if group]
-
-
-def _run(benchmarks: Mapping[str, Measure], form: Form) -> list[tuple[str, Report]]:
-    print(f"{', '.join(benchmarks)} …", end=" ", flush=True, file=sys.stderr)
-    began = time.monotonic()
-    with ThreadPoolExecutor(len(benchmarks)) as pool:
-        reports = list(pool.map(lambda name: _reported(name, benchmarks[name], form), benchmarks))
-    print(f"{time.monotonic() - began:.0f} s", flush=True, file=sys.stderr)
-    return list(zip(benchmarks, reports, strict=True))
-
-
 def _reported(name: str, measure: Measure, form: Form) -> Report:
     """Measure; what cannot be measured is a goal missed, and the others still run."""
+    print(f"{name} …", end=" ", flush=True, file=sys.stderr)
+    began = time.monotonic()
     try:
-        return measure(form)
+        report = measure(form)
     except (BenchError, ChildError, TimeoutError, requests.RequestException) as error:
-        return Report((failed(name, str(error)),))
+        report = Report((failed(name, str(error)),))
+    print(f"{time.monotonic() - began:.0f} s", flush=True, file=sys.stderr)
+    return report
 
 
 def _measure(name: str, form: Form) -> Report:
     report: Report = importlib.import_module(f"bench.{name}").measure(form)
     return report
-
-
-def _short(form: Form) -> str:
-    return (
-        "\nThe short form: few rounds and short windows, to see that everything runs." if form.quick else ""
-    )
 
 
 if __name__ == "__main__":

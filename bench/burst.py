@@ -17,7 +17,8 @@ from azure.data.tables import TableClient
 
 from bench.bare import Floor, accepted
 from bench.figure import Figure, Goal, Report
-from bench.ground import BenchError, Form, Wire, fields, inside
+from bench.ground import BenchError, Form, fields, inside
+from bench.wire import Wire
 from dev.stack.stack import Stack
 from shared.ledger import keys
 

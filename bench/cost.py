@@ -1,204 +1,19 @@
-"""What a month costs: idle, 1,000 and 20,000 alerts a day. Amounts are measured, prices are inputs.
+"""What a month costs: idle, 1,000 and 20,000 alerts a day. Amounts are measured (`usage.py`), prices are inputs.
 
-    python -m bench.cost                                               with the defaults, dollars of a US region
-    python -m bench.cost execution_gb_second=0.00003 instance_gb=0.5   with your own, by the names in `Inputs`
-
-The real code runs in virtual time: one instance for the webhook and one for the timer, as on Flex Consumption;
-alerts arrive at random moments (Poisson, always the same). What cannot be measured without Azure is an input too.
+python -m bench.cost                                               with the defaults, dollars of a US region
+python -m bench.cost execution_gb_second=0.00003 instance_gb=0.5   with your own, by the names in `Inputs`
 """
 
 import argparse
-import functools
-import json
-import logging
 import math
-import random
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from typing import TextIO
 
-from bench.ground import BenchError
-from bench.ground import fields as alert
-from bench.table_operations import waiting
-from dev.virtual import EPOCH, ORIGIN, Defender, Faults, Host, World
-from shared.settings import Settings
-from shared.web.reply import Reply
+from bench.usage import LOADS, Inputs, Load, Usage, measure
 
 HOURS_A_MONTH = 730.0
-_TIMER_SECONDS = 30.0
-_PATIENCE_SECONDS = 600.0
-_ACCEPTED = 202
-_LOG = "defender-alert-webhook"
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """Every number that is not measured here, by name. Prices are US dollars; docs/cost.md says where each is from."""
-
-    # Prices: assumptions of 2026 for a US region; put in those of yours.
-    execution_gb_second: float = 0.000026
-    million_executions: float = 0.40
-    always_ready_gb_second: float = 0.000004
-    table_10000_operations: float = 0.00036
-    table_gb_month: float = 0.045
-    blob_10000_operations: float = 0.005
-    log_gb: float = 2.30
-    web_test: float = 0.0006
-    log_rule_5_minutes: float = 1.50
-    log_rule_15_minutes: float = 0.50
-    metric_rule: float = 0.10
-
-    # What is free in a month, once for the whole subscription or billing account: 0 if something else uses it up.
-    free_gb_seconds: float = 100_000
-    free_executions: float = 250_000
-    free_log_gb: float = 5
-
-    # How the platform counts.
-    least_seconds: float = 1.0  # of one execution
-    step_seconds: float = 0.1  # to which a longer one is rounded up
-    host_records_an_execution: float = 3  # its request, "Executing", "Executed"
-    host_records_an_hour: float = 840  # the host's own metrics of the timer: 7 every 30 s
-    bytes_around_a_record: float = 1_000  # what a log record is billed for beside our message
-    blob_operations_an_hour: float = 600  # the leases by which the host knows that it is the only timer
-
-    # What infra/azuredeploy.json deploys by default; a test compares.
-    instance_gb: float = 2.0
-    web_tests_an_hour: float = 12
-    log_rules_of_5_minutes: float = 2
-    log_rules_of_15_minutes: float = 2
-    metric_rules: float = 1
-    retention_days: float = 30
-
-    # The world around.
-    defender_seconds: float = 1.0  # of one call
-    table_seconds: float = 0.01  # of one operation
-
-
-@dataclass(slots=True)
-class Usage:
-    """What was counted in so many hours of virtual time; seconds are as they are billed."""
-
-    hours: float
-    alerts: int = 0
-    waited: int = 0
-    webhook: int = 0
-    polls: int = 0
-    health: int = 0
-    timer: int = 0
-    webhook_seconds: float = 0.0
-    timer_seconds: float = 0.0
-    operations: int = 0
-    lines: int = 0
-    line_bytes: int = 0
-    row_bytes: float = 0.0
-
-    @property
-    def executions(self) -> int:
-        """All executions, whatever started them."""
-        return self.webhook + self.polls + self.health + self.timer
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What is sent: alerts a day, over so many hours; `asks`: the sender asks again after a 202, as Logic Apps does."""
-
-    name: str
-    alerts_a_day: float
-    hours: float
-    asks: bool = False
-
-
-LOADS = (
-    Load("idle", 0, 2),
-    Load("1,000 a day", 1_000, 12),
-    Load("20,000 a day", 20_000, 4),
-    Load("20,000, asking", 20_000, 4, asks=True),
-)
-
-
-def measure(load: Load, inputs: Inputs) -> Usage:
-    """Let the real code live through a load and count what it does. Raise `BenchError` if it does not keep up."""
-    story = _Story(load, inputs)
-    with _heard(story.found):
-        story.run()
-    return story.found
-
-
-class _Story:
-    """One load: the sender, the web test and the timer, each a line of its own in virtual time."""
-
-    def __init__(self, load: Load, inputs: Inputs) -> None:
-        self.load, self.inputs = load, inputs
-        self.found = Usage(load.hours)
-        self.world = World()
-        self.end = EPOCH + load.hours * 3600
-        half, table = inputs.defender_seconds / 2, inputs.table_seconds
-        faults = Faults(table_delay=(table, table), call_delay=(half, half), answer_delay=(half, half))
-        self.hosts = [Host(self.world, faults, arrive=Defender(self.world)) for _ in ("webhook", "timer")]
-        self.webhook, self.timer = (host.gateway(Settings()) for host in self.hosts)
-
-    def run(self) -> None:
-        self.hosts[0].spawn(self._health)
-        self.hosts[1].spawn(self._tick)
-        self.world.spawn(self._send)
-        self.world.run()
-        rows = self.world.table.query("alert-", "delivery.")
-        states = [row.values["state"] for row in rows if row.key.startswith("alert-")]
-        if states != ["created"] * self.found.alerts:
-            raise BenchError(f"{self.load.name}: not all were created in time, so no month is like this")
-        size = sum(len(row.key) + len(json.dumps(row.values)) for row in rows)
-        self.found.row_bytes = size / max(1, self.found.alerts)
-        self.found.operations = sum(host.queries + host.commits for host in self.hosts)
-
-    def _send(self) -> None:
-        chance = random.Random(self.load.name)
-        while self.load.alerts_a_day:
-            self.world.sleep(chance.expovariate(self.load.alerts_a_day / 86_400))
-            if self.world.now >= self.end:
-                return
-            self.hosts[0].spawn(functools.partial(self._post, self.found.alerts))
-            self.found.alerts += 1
-
-    def _post(self, number: int) -> None:
-        body = json.dumps(alert(number, severity="High")).encode()
-        self.found.webhook += 1
-        reply = self._asked(lambda: self.webhook.receive(body, {}, ORIGIN))
-        self.found.waited += reply.status == _ACCEPTED
-        delivery = json.loads(reply.body)["id"]
-        while self.load.asks and reply.status == _ACCEPTED:
-            self.world.sleep(float(reply.headers["Retry-After"]))
-            self.found.polls += 1
-            reply = self._asked(lambda: self.webhook.status(delivery, ORIGIN))
-
-    def _health(self) -> None:
-        while self.inputs.web_tests_an_hour and self.world.now < self.end:
-            self.found.health += 1
-            self._asked(self.webhook.health)
-            self.world.sleep(3600 / self.inputs.web_tests_an_hour)
-
-    def _asked(self, use_case: Callable[[], Reply]) -> Reply:
-        began = self.world.now
-        reply = use_case()
-        self.found.webhook_seconds += self._billed(began)
-        return reply
-
-    def _tick(self) -> None:
-        # The last ones are still to be sent; a load that piles up is not waited for.
-        patience = self.end + _PATIENCE_SECONDS
-        while self.world.now < self.end or (waiting(self.world) and self.world.now < patience):
-            began = self.world.now
-            self.timer.dispatch()
-            self.found.timer += 1
-            self.found.timer_seconds += self._billed(began)
-            self.world.sleep(_TIMER_SECONDS - (self.world.now - EPOCH) % _TIMER_SECONDS)
-
-    def _billed(self, began: float) -> float:
-        """Return the seconds that an execution until now is billed for."""
-        seconds, step = self.world.now - began, self.inputs.step_seconds
-        rounded = math.ceil(seconds / step - 1e-6) * step if step else seconds
-        return max(self.inputs.least_seconds, rounded)
 
 
 def bill(used: Usage, inputs: Inputs) -> dict[str, tuple[str, float]]:
@@ -206,6 +21,8 @@ def bill(used: Usage, inputs: Inputs) -> dict[str, tuple[str, float]]:
     months = HOURS_A_MONTH / used.hours
     executions = used.executions * months
     gb_seconds = (used.webhook_seconds + used.timer_seconds) * months * inputs.instance_gb
+    paid_gb_seconds = max(0.0, gb_seconds - inputs.free_gb_seconds)
+    paid_executions = max(0.0, executions - inputs.free_executions)
     operations = used.operations * months
     web_tests = inputs.web_tests_an_hour * HOURS_A_MONTH
     records = used.lines + used.executions * inputs.host_records_an_execution
@@ -217,14 +34,8 @@ def bill(used: Usage, inputs: Inputs) -> dict[str, tuple[str, float]]:
     rules += inputs.log_rules_of_15_minutes * inputs.log_rule_15_minutes
     rules += inputs.metric_rules * inputs.metric_rule
     return {
-        "execution time": (
-            f"{gb_seconds:,.0f} GB-s",
-            max(0.0, gb_seconds - inputs.free_gb_seconds) * inputs.execution_gb_second,
-        ),
-        "executions": (
-            f"{executions:,.0f}",
-            max(0.0, executions - inputs.free_executions) / 1e6 * inputs.million_executions,
-        ),
+        "execution time": (f"{gb_seconds:,.0f} GB-s", paid_gb_seconds * inputs.execution_gb_second),
+        "executions": (f"{executions:,.0f}", paid_executions / 1e6 * inputs.million_executions),
         "table operations": (f"{operations:,.0f}", operations / 1e4 * inputs.table_10000_operations),
         "table storage": (f"{stored_gb:.2f} GB", stored_gb * inputs.table_gb_month),
         "blob operations": (f"{blobs:,.0f}", blobs / 1e4 * inputs.blob_10000_operations),
@@ -267,61 +78,39 @@ def chosen(given: Sequence[str]) -> Inputs:
 
 def report(measured: Sequence[tuple[Load, Usage]], inputs: Inputs) -> Iterator[str]:
     """Yield the lines of what was measured and of what it costs."""
-    yield _line("measured, in an hour", [load.name for load, _ in measured])
-    for name, value in _RATES.items():
-        yield _line(name, [f"{value(used):,.1f}" for _, used in measured])
     bills = [bill(used, inputs) for _, used in measured]
-    yield ""
-    yield _line("a month: how much", [load.name for load, _ in measured])
-    for item in bills[0]:
-        yield _line(item, [one[item][0] for one in bills])
-    yield ""
-    yield _line("a month: US dollars", [load.name for load, _ in measured])
-    for item in bills[0]:
-        yield _line(item, [f"{one[item][1]:,.2f}" for one in bills])
-    yield _line("together", [f"{sum(cost for _, cost in one.values()):,.2f}" for one in bills])
+    rates = {
+        name: [f"{getattr(used, what) / used.hours:,.1f}" for _, used in measured]
+        for name, what in _RATES.items()
+    }
+    amounts = {item: [one[item][0] for one in bills] for item in bills[0]}
+    dollars = {item: [f"{one[item][1]:,.2f}" for one in bills] for item in bills[0]}
+    dollars["together"] = [f"{sum(cost for _, cost in one.values()):,.2f}" for one in bills]
+    tables = {"measured, in an hour": rates, "a month: how much": amounts, "a month: US dollars": dollars}
+    for title, rows in tables.items():
+        yield _line(title, [load.name for load, _ in measured])
+        yield from (_line(name, cells) for name, cells in rows.items())
+        yield ""
     warm = HOURS_A_MONTH * 3600 * inputs.instance_gb * inputs.always_ready_gb_second
-    yield f"\nEach always-ready instance: {warm:,.2f} more, and its executions by other prices."
+    yield f"Each always-ready instance: {warm:,.2f} more, and its executions by other prices."
 
 
-_RATES: Mapping[str, Callable[[Usage], float]] = {
-    "alerts": lambda used: used.alerts / used.hours,
-    "of them answered 202": lambda used: used.waited / used.hours,
-    "executions": lambda used: used.executions / used.hours,
-    "of them the timer": lambda used: used.timer / used.hours,
-    "of them asking again": lambda used: used.polls / used.hours,
-    "seconds billed, webhook": lambda used: used.webhook_seconds / used.hours,
-    "seconds billed, timer": lambda used: used.timer_seconds / used.hours,
-    "table operations": lambda used: used.operations / used.hours,
-    "log lines of ours": lambda used: used.lines / used.hours,
-    "bytes of them": lambda used: used.line_bytes / used.hours,
+_RATES = {
+    "alerts": "alerts",
+    "of them answered 202": "waited",
+    "executions": "executions",
+    "of them the timer": "timer",
+    "of them asking again": "polls",
+    "seconds billed, webhook": "webhook_seconds",
+    "seconds billed, timer": "timer_seconds",
+    "table operations": "operations",
+    "log lines of ours": "lines",
+    "bytes of them": "line_bytes",
 }
 
 
 def _line(name: str, cells: Sequence[str]) -> str:
     return f"{name:26}" + "".join(f"{cell:>18}" for cell in cells)
-
-
-@contextmanager
-def _heard(found: Usage) -> Iterator[None]:
-    """Count the lines that the app writes into the log."""
-
-    class Counter(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            found.lines += 1
-            found.line_bytes += len(record.getMessage().encode())
-
-    log, counter = logging.getLogger(_LOG), Counter()
-    level, handed_on = log.level, log.propagate
-    log.addHandler(counter)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    try:
-        yield
-    finally:
-        log.removeHandler(counter)
-        log.setLevel(level)
-        log.propagate = handed_on
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""What a benchmark stands on: the form of the run, what is sent, and code of ours run in a process of its own."""
+"""What a benchmark stands on: the form of the run, what is sent, and code of ours run in a process of its own.
 
-import http.client
+It imports little, because each process of `import_time` imports it before its clock runs.
+"""
+
 import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from dev import samples, setup
 from dev.stack.child import environment
-from dev.stack.stack import Host
 
 _T = TypeVar("_T")
 
@@ -54,29 +54,3 @@ def fields(number: int, side: str = "", severity: str = "Medium") -> dict[str, A
     """Return the eight fields of an alert. With a `side`, its device is one that no other side names."""
     device = f"{side}-{number}.contoso.example" if side else None
     return samples.eight_fields(samples.event(number, device=device), "Encoded PowerShell", severity)
-
-
-class Wire:
-    """A sender's one connection to a host, kept alive. It posts with the function key `key`."""
-
-    def __init__(self, host: Host, key: str) -> None:
-        self._http = http.client.HTTPConnection(urlsplit(host.url).netloc, timeout=120)
-        self._headers = {"content-type": "application/json", "x-functions-key": key}
-
-    def post(self, body: object) -> int:
-        """Post a body as JSON to the webhook; return the answer's status."""
-        return self._ask("POST", "/api/alerts", json.dumps(body), self._headers)
-
-    def get(self, path: str) -> int:
-        """Ask for a path without a key; return the answer's status."""
-        return self._ask("GET", path, None, {})
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._http.close()
-
-    def _ask(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> int:
-        self._http.request(method, path, body, dict(headers))
-        answer = self._http.getresponse()
-        answer.read()
-        return answer.status

@@ -4,8 +4,7 @@ A fork inherits what is loaded and remembered, and nothing that another payload 
 """
 
 import gc
-import os
-import pickle
+import multiprocessing
 import resource
 import signal
 import sys
@@ -13,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from bench.ground import BenchError
 from shared.errors import WebhookError
@@ -69,26 +68,20 @@ def cost(
 
 
 def forked(work: Callable[[], _T]) -> _T:
-    """Return what some work returns in a fork of this process."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(reader)
-        try:
-            done = pickle.dumps(work())
-        except BaseException as error:  # noqa: BLE001  # the parent tells it
-            done = pickle.dumps(BenchError(f"{type(error).__name__}: {error}"))
-        with os.fdopen(writer, "wb") as out:
-            out.write(done)
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as read:
-        answer = read.read()
-    os.waitpid(child, 0)
-    result: Any = pickle.loads(answer) if answer else BenchError("the fork died")  # noqa: S301  # our own
-    if isinstance(result, BenchError):
-        raise result
-    return result  # type: ignore[no-any-return]
+    """Return what some work returns in a fork of this process. Raise `BenchError` if it fails there."""
+    context = multiprocessing.get_context("fork")
+    reader, writer = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: writer.send(work()))
+    child.start()
+    writer.close()
+    try:
+        done: _T = reader.recv()
+    except EOFError:
+        raise BenchError("the work in the fork failed; its own words are above") from None
+    finally:
+        child.join()
+        reader.close()
+    return done
 
 
 def _cost(mappings: Mappings, body: bytes, limit: float) -> Cost:

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.figure import Figure, Goal, Report, skipped
-from bench.ground import BenchError, Form, Wire, fields
+from bench.ground import BenchError, Form, fields
+from bench.wire import Wire
 from dev.stack.stack import Stack
 
 SENDERS = 8

@@ -6,13 +6,12 @@ fifteen, by what Defender allows between the fifteenth arrival and the last.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, fields
-from bench.plot import Line, Plot
 from dev.simulator.judge import violations
 from dev.stack.stack import Stack
 
@@ -85,7 +84,7 @@ def measure(form: Form) -> Report:
             note=f"{sum(len(case.arrivals) for case in cases)} calls",
         )
     )
-    return Report(tuple(figures), {"window": window, "cases": cases}, _plots(cases, window))
+    return Report(tuple(figures), {"window": window, "cases": cases})
 
 
 def _run(latency: float, hosts: int, window: float, windows: int, *, delay: float) -> Case:
@@ -117,18 +116,3 @@ def run(stack: Stack, latency: float, windows: int) -> Case:
         sum(arrival["status"] == 429 for arrival in log),  # noqa: PLR2004 - HTTP
         tuple(at - arrivals[0] for at in arrivals[:expected]),
     )
-
-
-def _plots(cases: Sequence[Case], window: float) -> dict[str, Plot]:
-    latencies = sorted({case.latency for case in cases})
-    lines = [
-        Line("any limiter's ceiling", [(one, ceiling(window, one) * 100) for one in latencies], dashed=True),
-        Line(
-            "the design's bound", [(one, bound(window, MARGIN, one) * 100) for one in latencies], dashed=True
-        ),
-    ]
-    for hosts in sorted({case.hosts for case in cases}):
-        points = [(case.latency, case.use * 100) for case in cases if case.hosts == hosts]
-        lines.append(Line(f"{hosts} host{'s' if hosts > 1 else ''}", sorted(points), dots=True))
-    title = "Quota used while the backlog is never empty"
-    return {"quota": Plot(title, "Defender's latency, seconds", "%", tuple(lines), low=None)}

@@ -1,5 +1,6 @@
-"""What stays of a run: under `docs/benchmarks/`, one JSON file a benchmark, its plots, and the table of all."""
+"""What stays of a run: under `docs/benchmarks/`, one JSON file a benchmark, and the table of all."""
 
+import itertools
 import json
 import os
 import platform
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.figure import Figure, Goal, Report, table
-from bench.plot import draw
 from dev import setup
 
 FOLDER = setup.ROOT / "docs" / "benchmarks"
@@ -33,7 +33,7 @@ def machine() -> dict[str, Any]:
 
 
 def described(found: Mapping[str, Any], at: str) -> str:
-    """Return the machine in one line, for plots and tables."""
+    """Return the machine in one line."""
     return (
         f"{found['processor']}, {found['cores']} cores, {found['system']}, Python {found['python']}, "
         f"Node {found['node']}, Azurite and simulator on the same machine, {at[:10]}"
@@ -51,27 +51,16 @@ def write(name: str, report: Report, found: Mapping[str, Any], folder: Path = FO
         "data": report.data,
     }
     (folder / f"{name}.json").write_text(json.dumps(document, default=asdict) + "\n", "utf-8")
-    for title, plot in report.plots.items():
-        (folder / f"{title}.svg").write_text(draw(plot, described(found, at)), "utf-8")
 
 
 def write_table(names: list[str], folder: Path = FOLDER) -> None:
     """Write the table of all that is on record, in the order of `names`."""
     parts = ["# Results\n\nWritten by `make bench`; [what each figure means](../benchmarks.md).\n"]
-    figures: list[Figure] = []
-    said = ""
-    for name in names:
-        path = folder / f"{name}.json"
-        if not path.exists():
-            continue
-        document = json.loads(path.read_text("utf-8"))
-        line = described(document["machine"], document["measured"])
-        if line != said and figures:
-            parts.append(f"{said}\n\n{table(figures)}\n")
-            figures = []
-        said = line
-        figures += [read(figure) for figure in document["figures"]]
-    parts.append(f"{said}\n\n{table(figures)}\n")
+    paths = [path for name in names if (path := folder / f"{name}.json").exists()]
+    documents = [json.loads(path.read_text("utf-8")) for path in paths]
+    for line, group in itertools.groupby(documents, lambda one: described(one["machine"], one["measured"])):
+        figures = [read(figure) for document in group for figure in document["figures"]]
+        parts.append(f"{line}\n\n{table(figures)}\n")
     (folder / "results.md").write_text("\n".join(parts), "utf-8")
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from bench.figure import Figure, Goal, Report
 from bench.ground import Form, fields
-from bench.plot import Line, Plot
 from bench.quota import bound, use
 from bench.table_operations import tick
 from dev.simulator.judge import violations
@@ -70,13 +69,16 @@ def measure(form: Form) -> Report:
             goal=Goal("at most", 0),
             note=f"{len(cases)} sizes of {form.pick(5, 4)} windows",
         ),
-        Figure(
-            f"simulated conflicts a call, {sizes[-1]} hosts",
-            cases[-1].conflicts_per_call,
-            note=f"{cases[-1].operations_per_minute:,.0f} table operations a minute",
+        *(
+            Figure(
+                f"simulated conflicts a call, {case.hosts} hosts",
+                case.conflicts_per_call,
+                note=f"{case.operations_per_minute:,.0f} table operations a minute",
+            )
+            for case in cases
         ),
     )
-    return Report(figures, {"cases": cases}, _plots(cases))
+    return Report(figures, {"cases": cases})
 
 
 def simulate(hosts: int, *, windows: int, seed: int = 1) -> Case:
@@ -114,12 +116,3 @@ def _tick(host: Host, end: float) -> None:
     gateway = host.gateway(Settings())
     host.world.sleep(host.world.random.uniform(0, 1.0))
     tick(gateway, host.world, end)
-
-
-def _plots(cases: Sequence[Case]) -> dict[str, Plot]:
-    def over(name: str) -> Plot:
-        label = name.replace("_per_", " a ").replace("_", " ")
-        points = [(case.hosts, getattr(case, name)) for case in cases]
-        return Plot("All hosts together", "hosts", label, (Line(label, points, dots=True),), log_x=True)
-
-    return {"scale-conflicts": over("conflicts_per_call"), "scale-operations": over("operations_per_minute")}

@@ -8,7 +8,7 @@ import base64
 import functools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,11 @@ _LEVELS = 5  # parts inside each other
 _EVENTS = 100
 _DEPTHS = (1, 2, 4, 8, 16, 30, 50, 56, 60)
 _COUNTS = (2, 5, 10, 20, 50, 99, 100, 300, 1_000, 5_000)
+_ENCODINGS: dict[str, Callable[[str], str]] = {
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "a form": quote_plus,
+    "a log line": lambda text: f"<13>Jul 18 15:02:20 h: {text} ReportId",
+}
 _DATA = json.loads(Path(__file__).with_suffix(".json").read_bytes())
 
 
@@ -65,16 +70,9 @@ def _approved() -> tuple[tuple[tuple[str, Any], ...], ...]:
 @functools.cache
 def _names() -> tuple[str, ...]:
     """Return names that sources read: the ones above, and the keys of the approved payloads."""
-    found = dict.fromkeys(_DATA["names"])
-    waiting = [document for source in _approved() for _, document in source]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            found |= dict.fromkeys(one)
-            waiting.extend(one.values())
-        elif isinstance(one, list):
-            waiting.extend(one)
-    return tuple(found)
+    documents = [document for source in _approved() for _, document in source]
+    keys = (at for around, at in _places(documents) if isinstance(around, dict))
+    return tuple(dict.fromkeys((*_DATA["names"], *keys)))
 
 
 def _reference(number: int) -> dict[str, Any]:
@@ -177,21 +175,14 @@ class _Shape:
 
     # Containers
 
-    def _arrays(self, room: int, level: int) -> Any:
-        depth = self._one_of(_DEPTHS)
-        self._said(depth)
-        value = self._part(room - 2 * depth, level)
-        for _ in range(depth):
-            value = [value]
-        return value
-
-    def _objects(self, room: int, level: int) -> Any:
-        depth, name = self._one_of(_DEPTHS), self._name()
-        self._said(f"{depth} {name}")
+    def _nested(self, room: int, level: int) -> Any:
+        """Return a part within arrays or objects of one element, as deep as chosen."""
+        depth, name = self._one_of(_DEPTHS), self._name() if self._draw(3) == 1 else ""
+        self._said(f"{depth} {name or 'arrays'}")
         depth = min(depth, 1 + room // 20)
         value = self._part(room - (len(name) + 6) * depth, level)
         for _ in range(depth):
-            value = {name: value}
+            value = {name: value} if name else [value]
         return value
 
     def _copies(self, room: int, level: int) -> Any:
@@ -205,10 +196,8 @@ class _Shape:
         return [small] * (room // (len(json.dumps(small)) + 2))
 
     def _numbered(self, room: int, _: int) -> Any:
-        events = self._draw(2)
-        made = (_reference if events else lambda at: {"name": f"n{at}", "value": f"v{at}"})(0)
-        count = room // (len(json.dumps(made)) + 6)
-        return [_reference(at) if events else {"name": f"n{at}", "value": f"v{at}"} for at in range(count)]
+        make = self._one_of((lambda at: {"name": f"n{at}", "value": f"v{at}"}, _reference))
+        return [make(at) for at in range(room // (len(json.dumps(make(0))) + 6))]
 
     def _keys(self, room: int, _: int) -> Any:
         key, small = self._one_of(_DATA["keys"]), self._one_of(_DATA["small"])
@@ -258,23 +247,16 @@ class _Shape:
             text = json.dumps(text, ensure_ascii=False)
         return _numbers(str(text))
 
-    def _base64(self, room: int, level: int) -> str:
-        return base64.b64encode(json.dumps(self._part(room // 2, level)).encode()).decode()
-
-    def _quoted(self, room: int, level: int) -> str:
-        return quote_plus(json.dumps(self._part(room // 4, level)))
-
-    def _embedded(self, room: int, level: int) -> str:
-        return f"<13>Jul 18 15:02:20 h: {json.dumps(self._part(room // 2, level))} ReportId"
+    def _encoded(self, room: int, level: int) -> str:
+        name = self._one_of(tuple(_ENCODINGS))
+        self._said(name)
+        return _ENCODINGS[name](json.dumps(self._part(room // 2, level)))
 
     def _printed(self, room: int, _: int) -> str:
         start, row, end = self._one_of(_DATA["printed"])
         self._said(row)
-        return str(
-            start
-            + row * ((room - len(start) - len(end)) // (len(row) + row.count('"') + row.count("\n")))
-            + end
-        )
+        written = len(row) + row.count('"') + row.count("\n")
+        return str(start + row * ((room - len(start) - len(end)) // written) + end)
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
@@ -288,6 +270,6 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 _LEAVES = (_Shape._run, _Shape._digits, _Shape._printed, _Shape._smalls, _Shape._keys, _Shape._numbered)  # noqa: SLF001
 _PARTS = (
     *_LEAVES,
-    *(_Shape._arrays, _Shape._arrays, _Shape._objects, _Shape._copies, _Shape._several, _Shape._pairs),  # noqa: SLF001
-    *(_Shape._table, _Shape._json, _Shape._base64, _Shape._quoted, _Shape._embedded),  # noqa: SLF001
+    *(_Shape._nested, _Shape._nested, _Shape._nested, _Shape._copies, _Shape._several, _Shape._pairs),  # noqa: SLF001
+    *(_Shape._table, _Shape._json, _Shape._encoded, _Shape._encoded, _Shape._encoded),  # noqa: SLF001
 )

@@ -13,7 +13,6 @@ from bench import turns
 from bench.bare import Floor, accepted
 from bench.figure import Report
 from bench.ground import Form, fields
-from bench.plot import Line, Plot
 
 WINDOW = 0.5
 _SIDES = ("ours", "floor")
@@ -27,18 +26,7 @@ def measure(form: Form) -> Report:
         turns.figure("straight path, p50", runs, _SIDES, 0.5, 1.10),
         turns.figure("straight path, p99", runs, _SIDES, 0.99, 1.25),
     )
-    data = {side: [run[side] for run in runs] for side in _SIDES}
-    return Report(figures, data, {"straight": _plot(runs)})
-
-
-def _plot(runs: turns.Runs) -> Plot:
-    def ranked(side: str) -> list[tuple[float, float]]:
-        values = sorted(value for run in runs for value in run[side])
-        step = max(1, len(values) // 200)
-        return [(values[rank] * 1000, 100 * (rank + 1) / len(values)) for rank in range(0, len(values), step)]
-
-    lines = (Line("bare SDKs", ranked("floor")), Line("main(req)", ranked("ours")))
-    return Plot("One alert, straight through", "milliseconds", "% of alerts within", lines)
+    return Report(figures, {side: [run[side] for run in runs] for side in _SIDES})
 
 
 def main(pairs: int) -> dict[str, list[float]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dev.chaos import failing_defender, failing_table, killed_hosts
-from dev.chaos.scene import Scene
+from dev.chaos.scene import Scene, opened
 from dev.chaos.verdict import Verdict
 
 _HOURS = 3600.0
@@ -57,6 +57,6 @@ STAGES = (
 
 def rehearse(stage: Stage, *, short: bool = False) -> list[Verdict]:
     """Set the scene, let the stage's faults happen, and judge what became of the alerts."""
-    with Scene(window=stage.window, deadline=stage.deadline) as scene:
+    with opened(window=stage.window, deadline=stage.deadline) as scene:
         stage.faults(scene, short)
         return scene.verdicts()

@@ -1,11 +1,6 @@
 """A table that is stopped and started, and a network before it that loses, delays and swallows."""
 
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from dev.chaos.scene import Scene
-from dev.chaos.verdict import Case
 from dev.stack.proxy import Fault, Moment
 
 _FAULTS: tuple[tuple[str, Moment, Fault, float], ...] = (
@@ -18,41 +13,16 @@ _REFUSED = 503
 _SLOW_SECONDS = 2.5
 
 
-class Dice:
-    """Lets a share of the requests, or of the answers, meet a fault, while a case is on."""
-
-    def __init__(self) -> None:
-        self._dice = random.Random(1)
-        self._on: tuple[Case, Moment, Fault, float] | None = None
-
-    @contextmanager
-    def on(self, case: Case, moment: Moment, fault: Fault, share: float) -> Iterator[None]:
-        """Let it happen until the block ends."""
-        self._on = (case, moment, fault, share)
-        try:
-            yield
-        finally:
-            self._on = None
-
-    def __call__(self, moment: Moment, request: bytes) -> Fault | None:  # noqa: ARG002 - a proxy's watch
-        """Throw the dice."""
-        if not (on := self._on) or on[1] != moment or self._dice.random() >= on[3]:
-            return None
-        on[0].struck += 1
-        return on[2]
-
-
 def rehearse(scene: Scene, short: bool) -> None:
     """Stop and start the table in a burst; swallow its answers, lose and delay requests, let it hang."""
-    dice = Dice()
-    proxy = scene.proxy(dice)
+    proxy = scene.proxy()
     for _ in range(2):
         scene.host(through=proxy)
     sizes = [1, 1, 3, 1] * (2 if short else 6)
     _stopped(scene, sizes)
     for what, moment, fault, share in _FAULTS[: 1 if short else None]:
         case = scene.case(what)
-        with dice.on(case, moment, fault, share):
+        with scene.striking(case, proxy, moment, fault, share=share):
             scene.send(case, sizes)
             scene.accepted(case, ticking=True)
         scene.drain()
@@ -60,19 +30,18 @@ def rehearse(scene: Scene, short: bool) -> None:
 
 def busy(scene: Scene, short: bool) -> None:
     """Let the table turn away most requests of five hosts, then all for longer than a POST waits."""
-    dice = Dice()
-    proxy = scene.proxy(dice)
+    proxy = scene.proxy()
     for _ in range(2 if short else 5):
         scene.host(through=proxy)
     sizes = [1, 1, 3, 1] * (2 if short else 10)
     case = scene.case("busy table: four requests of five")
-    with dice.on(case, "request", "busy", 0.8):
+    with scene.striking(case, proxy, "request", "busy", share=0.8):
         scene.send(case, sizes)
         scene.accepted(case, ticking=True)
     scene.drain()
     if not short:
         case = scene.case("busy table: for longer than a POST waits")
-        with dice.on(case, "request", "busy", 1.0):
+        with scene.striking(case, proxy, "request", "busy", share=1.0):
             scene.send(case, sizes[:12])  # no more than may post at once: each goes on until it is accepted
             scene.until(lambda: all(_REFUSED in sent.heard for sent in case.sent), "every sender heard 503")
         scene.drain()
@@ -80,12 +49,11 @@ def busy(scene: Scene, short: bool) -> None:
 
 def slow(scene: Scene, short: bool) -> None:
     """Let every answer of the table take seconds: calls are made all the same, and none twice."""
-    dice = Dice()
-    proxy = scene.proxy(dice, seconds=_SLOW_SECONDS)
+    proxy = scene.proxy(seconds=_SLOW_SECONDS)
     for _ in range(2):
         scene.host(through=proxy)
     case = scene.case("slow table")
-    with dice.on(case, "answer", "slow", 1.0):
+    with scene.striking(case, proxy, "answer", "slow", share=1.0):
         scene.send(case, [1, 3] if short else [1, 1, 3, 1, 1, 3])
         scene.drain()
     log = scene.stack.simulator("GET", "log")
@@ -98,9 +66,9 @@ def _stopped(scene: Scene, sizes: list[int]) -> None:
     case = scene.case("table stopped and started in a burst")
     scene.send(case, sizes)
     scene.until(lambda: sum(sent.accepted.is_set() for sent in case.sent) >= len(sizes) // 3, "a third")
-    scene.azurite.stop()
+    scene.stack.azurite.stop()
     case.struck += 1
     scene.send(case, sizes[:4])
     scene.until(lambda: all(_REFUSED in sent.heard for sent in case.sent[-4:]), "the senders heard 503")
-    scene.azurite.start()
+    scene.stack.azurite.start()
     scene.drain()

@@ -1,6 +1,6 @@
 """A host of the campaign: the local host, with a wall clock of its own and retries after seconds.
 
-python -m dev.chaos.host --wall-offset 18000 --retry-seconds 2 …     further arguments as for dev.stack.host
+python -m dev.chaos.host --wall-offset 18000 …     further arguments as for dev.stack.host
 """
 
 import argparse
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from shared.webhook.gateway import Gateway
 
 _WORKER_THREADS = 16
+_RETRY_SECONDS = 2.0  # after an unavailable answer
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT, as `dev.stack.host` does."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--wall-offset", type=float, default=0.0, help="seconds that the wall clock is ahead")
-    parser.add_argument("--retry-seconds", type=float, default=2.0, help="after an unavailable answer")
     given, sys.argv[1:] = parser.parse_known_args()
     true_time = time.time
     # Before anything of ours is imported: whoever asks for the time by whatever name gets this host's.
@@ -36,7 +36,7 @@ def main() -> None:
         rules = record.Rules(
             found.not_found_retry_minutes,
             found.give_up_hours,
-            unavailable_minutes=(given.retry_seconds / 60,),
+            unavailable_minutes=(_RETRY_SECONDS / 60,),
         )
         return app.assemble(found, workers=_WORKER_THREADS, rules=rules)
 

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dev.chaos.scene import Scene
@@ -37,24 +38,24 @@ def step_of(request: bytes) -> Step | None:
     return "accept" if b"delivery-" in request else None
 
 
+@dataclass
 class Killer:
     """Kills a host when it is at a step of an alert's way: at its request, which is then lost, or at the answer."""
 
-    def __init__(self, scene: Scene, case: Case, step: Step, moment: Moment) -> None:
-        self._scene = scene
-        self._case = case
-        self._at = (step, moment)
-        self._lock = threading.Lock()
-        self.victim: Host | None = None
-        self.done = threading.Event()
+    scene: Scene
+    case: Case
+    victim: Host
+    at: tuple[Step, Moment]
+    done: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, moment: Moment, request: bytes) -> Fault | None:
         """Kill, if this is the moment."""
-        ours = self._case.fault.encode() in request and (step_of(request), moment) == self._at
+        ours = self.case.fault.encode() in request and (step_of(request), moment) == self.at
         with self._lock:
-            if not ours or self.done.is_set() or self.victim is None:
+            if not ours or self.done.is_set():
                 return None
-            self._scene.kill(self._case, self.victim)
+            self.scene.kill(self.case, self.victim)
             self.done.set()
         return "lose_request" if moment == "request" else "swallow_answer"
 
@@ -97,8 +98,9 @@ def _after_accepting(scene: Scene, ways: tuple[Way, ...]) -> Case:
 def _before_the_table(scene: Scene, what: str, step: Step, moment: Moment, ways: tuple[Way, ...]) -> Case:
     case = scene.case(f"host killed {what}")
     for way in ways[:2] if step == "accept" else ways:
-        killer = Killer(scene, case, step, moment)
-        killer.victim = victim = scene.host(through=scene.proxy(killer))
+        proxy = scene.proxy()
+        victim = scene.host(through=proxy)
+        proxy.watch = killer = Killer(scene, case, victim, (step, moment))
         if step == "accept":
             scene.operate("pause")
         _go(scene, case, victim, way)

@@ -6,10 +6,10 @@ import random
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import requests
 
@@ -19,7 +19,7 @@ from dev.chaos.verdict import Case, Evidence, Verdict, judge
 from dev.memory_table import MemoryTable
 from dev.stack import token_endpoint
 from dev.stack.azurite import Azurite
-from dev.stack.proxy import Proxy, Watch
+from dev.stack.proxy import Fault, Moment, Proxy
 from dev.stack.stack import Host, Stack
 from dev.virtual import unsound
 from shared.ledger import keys, rows
@@ -34,104 +34,129 @@ _UNTIL_SECONDS = 120.0
 _WAITING_SECONDS = 60.0
 
 
+@contextlib.contextmanager
+def opened(*, window: float, deadline: float) -> Iterator["Scene"]:
+    """Start everything but hosts; stop everything at the end. After an error the hosts' logs stay.
+
+    `window` and `deadline` are the rate limit's window and a call's deadline, in seconds.
+    """
+    settings = {
+        "DEFENDER_TIMEOUT_SECONDS": f"{deadline:g}",
+        "INLINE_SECONDS": "3",
+        "NOT_FOUND_RETRY_MINUTES": "0.02,0.05",
+    }
+    clients = [str(uuid.uuid5(uuid.NAMESPACE_URL, f"host {n}")) for n in range(_MOST_HOSTS)]
+    identities = [
+        part
+        for client in (token_endpoint.USER_ASSIGNED_CLIENT_ID, *clients)
+        for part in ("--client-id", client)
+    ]
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-") as folder,
+        Azurite(Path(folder)) as azurite,
+        Stack(
+            hosts=0,
+            calls=CALLS,
+            window=window,
+            settings=settings,
+            azurite=azurite,
+            program="dev.chaos.host",
+            defender=identities,
+        ) as stack,
+        contextlib.closing(_table(azurite)) as table,
+        contextlib.closing(Senders(stack)) as senders,
+        contextlib.ExitStack() as proxies,
+    ):
+        yield Scene(stack, table, senders, iter(clients), window, proxies)
+
+
+def _table(azurite: Azurite) -> AzureTable:
+    """Return the table of the app, past all proxies."""
+    found = Settings()
+    return AzureTable(
+        StorageSettings(connection_string=azurite.connection_string),
+        name=found.alerts_table,
+        partition=found.rate_limit_scope,
+        credential=lambda: None,
+    )
+
+
+@dataclass
 class Scene:
     """One Azurite on disk, one Defender, and hosts that come and go.
 
-    `window` and `deadline` are the rate limit's window and a call's deadline, in seconds. No host has a timer:
-    dispatch runs when the scene asks for it.
+    No host has a timer: dispatch runs when the scene asks for it. `clients` are the identities of hosts to come.
     """
 
-    def __init__(self, *, window: float, deadline: float) -> None:
-        self._window = window
-        self._cleanup = contextlib.ExitStack()
-        self._clients = [str(uuid.uuid5(uuid.NAMESPACE_URL, f"host {n}")) for n in range(_MOST_HOSTS)]
-        self._settings = {
-            "DEFENDER_TIMEOUT_SECONDS": f"{deadline:g}",
-            "INLINE_SECONDS": "3",
-            "NOT_FOUND_RETRY_MINUTES": "0.02,0.05",
-        }
-        self._numbers = itertools.count(1)
-        self._hosts = itertools.count()
-        self._cases: list[Case] = []
-        self._dice = random.Random(0)
-
-    def __enter__(self) -> Self:
-        """Start everything but hosts."""
-        with contextlib.ExitStack() as undo:
-            undo.push(self._cleanup)
-            folder = self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="chaos-"))
-            self.azurite = self._cleanup.enter_context(Azurite(Path(folder)))
-            identities = [token_endpoint.USER_ASSIGNED_CLIENT_ID, *self._clients]
-            self.stack = self._cleanup.enter_context(
-                Stack(
-                    hosts=0,
-                    calls=CALLS,
-                    window=self._window,
-                    settings=self._settings,
-                    azurite=self.azurite,
-                    program="dev.chaos.host",
-                    defender=[part for client in identities for part in ("--client-id", client)],
-                )
-            )
-            found = Settings()
-            self._table = AzureTable(  # past all proxies
-                StorageSettings(connection_string=self.azurite.connection_string),
-                name=found.alerts_table,
-                partition=found.rate_limit_scope,
-                credential=lambda: None,
-            )
-            self._cleanup.callback(self._table.close)
-            self._senders = Senders(self.stack)
-            self._cleanup.callback(self._senders.close)
-            undo.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop everything. After an error the hosts' logs stay."""
-        self._cleanup.__exit__(kind, error, trace)
+    stack: Stack
+    table: AzureTable
+    senders: Senders
+    clients: Iterator[str]
+    window: float
+    proxies: contextlib.ExitStack
+    cases: list[Case] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _dice: random.Random = field(default_factory=lambda: random.Random(0))
 
     # ---- what can be done
 
-    def proxy(self, watch: Watch, *, seconds: float = 5.0) -> Proxy:
+    def proxy(self, *, seconds: float = 5.0) -> Proxy:
         """Put a proxy before the table, for the hosts that are told so."""
-        return self._cleanup.enter_context(Proxy(self.azurite.port, watch=watch, seconds=seconds))
+        return self.proxies.enter_context(Proxy(self.stack.azurite.port, seconds=seconds))
+
+    @contextlib.contextmanager
+    def striking(
+        self, case: Case, proxy: Proxy, moment: Moment, fault: Fault, *, share: float
+    ) -> Iterator[None]:
+        """Let a share of the requests, or of the answers, meet a fault until the block ends."""
+        dice = random.Random(1)
+
+        def watch(now: Moment, _request: bytes) -> Fault | None:
+            if now != moment or dice.random() >= share:
+                return None
+            case.struck += 1
+            return fault
+
+        proxy.watch = watch
+        try:
+            yield
+        finally:
+            proxy.watch = None
 
     def host(self, *arguments: str, through: Proxy | None = None) -> Host:
         """Start a host, with an identity of its own, so that Defender's log tells who called."""
-        settings = {"AZURE_CLIENT_ID": self._clients[next(self._hosts)]}
+        settings = {"AZURE_CLIENT_ID": next(self.clients)}
         if through:
-            settings["AzureWebJobsStorage"] = through.through(self.azurite.connection_string)
+            settings["AzureWebJobsStorage"] = through.through(self.stack.azurite.connection_string)
         return self.stack.start_host("--no-timers", *arguments, **settings)
 
     def case(self, fault: str) -> Case:
         """Begin a fault's line in the table."""
-        self._cases.append(Case(fault))
-        return self._cases[-1]
+        self.cases.append(Case(fault))
+        return self.cases[-1]
 
     def send(
         self, case: Case, sizes: Sequence[int], host: Host | None = None, *, severity: str = "High"
     ) -> None:
         """Let a sender each send a delivery of so many alerts; the first tries go to `host`, if given."""
         for size in sizes:
-            case.sent.append(self._senders.send([self._alert(case, severity) for _ in range(size)], host))
+            case.sent.append(self.senders.send([self._alert(case, severity) for _ in range(size)], host))
 
     def ask_again(self, case: Case) -> None:
         """Let the senders ask once more for what has ended already."""
         for sent in case.sent:
-            self._senders.ask_again(sent)
+            self.senders.ask_again(sent)
 
     def drain(self) -> None:
         """Let the hosts' timers tick until every delivery has ended, or its sender has given up.
 
         Nor may anything wait in the table: what nobody heard of may have been stored all the same.
         """
-        for sent in [sent for case in self._cases for sent in case.sent]:
+        for sent in [sent for case in self.cases for sent in case.sent]:
             while not sent.over.wait(_TICK_SECONDS):
                 self.tick()
         end = time.monotonic() + _WAITING_SECONDS
-        while any(self._table.query(*area, limit=1) for area in keys.WAITING) and time.monotonic() < end:
+        while any(self.table.query(*area, limit=1) for area in keys.WAITING) and time.monotonic() < end:
             self.tick()
             time.sleep(_TICK_SECONDS)
 
@@ -182,7 +207,7 @@ class Scene:
         """Judge all cases, once everything has ended."""
         log = self.stack.simulator("GET", "log")
         # A copy of the whole table.
-        copy = MemoryTable(_rows={row.key: row for row in self._table.query("", "~")})
+        copy = MemoryTable(_rows={row.key: row for row in self.table.query("", "~")})
         evidence = Evidence(
             log=log,
             defenders=self.stack.simulator("GET", "alerts"),
@@ -191,10 +216,10 @@ class Scene:
                 for row in copy.query(keys.ALERT, keys.ALERT_END)
             },
             calls=CALLS,
-            window=self._window,
+            window=self.window,
         )
-        self._cases[-1].wrong += unsound(copy)
-        return [judge(case, evidence) for case in self._cases]
+        self.cases[-1].wrong += unsound(copy)
+        return [judge(case, evidence) for case in self.cases]
 
     def _alert(self, case: Case, severity: str) -> dict[str, Any]:
         number = next(self._numbers)

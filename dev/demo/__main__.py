@@ -33,10 +33,8 @@ def main() -> None:
     ]
     deliveries = [*each_sender(), *fill(1), *afterwards()]
     keys = {delivery.sender: secrets.token_urlsafe(24) for delivery in deliveries}
-    settings = {
-        "NOT_FOUND_RETRY_MINUTES": ""
-    }  # nobody wants to watch it search again for a quarter of an hour
-    screen = Screen(CALLS, len(deliveries))
+    settings = {"NOT_FOUND_RETRY_MINUTES": ""}  # nobody wants to watch it search for a quarter of an hour
+    screen = Screen(CALLS)
     screen.say("Starting Azurite, the Defender simulator with its token endpoint, and two hosts …")
     try:
         with Stack(
@@ -44,7 +42,7 @@ def main() -> None:
         ) as stack:
             stack.simulator("POST", "events", {"known": known})
             demo = Demo(stack, window, screen)
-            with screen:
+            with screen.status:
                 demo.run()
     except (ChildError, requests.RequestException) as error:
         sys.exit(f"make demo: {error}")

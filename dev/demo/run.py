@@ -111,7 +111,6 @@ class Demo:
             self._report([f"{delivery.sender}: HTTP {answer.status_code} was not expected"])
         if not answer.ok and answer.headers["content-type"] != _PROBLEM:
             self._report([f"{delivery.sender}: a refusal must be a problem document"])
-        self._screen.delivered()
 
     def _show_waiting(self, posted: Posted) -> None:
         """Show that a delivery has to wait. It is compared when it has ended."""
@@ -143,7 +142,7 @@ class Demo:
     def _wait(self, end: float) -> None:
         """Wait until `end` on the monotonic clock, and show how the window empties meanwhile."""
         while (left := end - time.monotonic()) > 0:
-            self._screen.window(self._used(), f"the next try in {left:.0f} s")
+            self._screen.window(self._used(), f"The next try in {left:.0f} s.")
             time.sleep(min(left, 0.25))
 
     def _used(self) -> int:

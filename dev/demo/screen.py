@@ -1,10 +1,8 @@
-"""What the demo shows: one line for each alert or refusal, and on a terminal two bars that move."""
+"""What the demo shows: one line for each alert or refusal, and on a terminal how the window empties."""
 
 from collections.abc import Sequence
-from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 _COLUMNS = {
@@ -18,31 +16,13 @@ _COLOURS = {
 
 
 class Screen:
-    """A terminal, or a file: then without colours and bars. `limit` is the window's number of calls."""
+    """A terminal, or a file: then without colours. `limit` is the window's number of calls."""
 
-    def __init__(self, limit: int, deliveries: int) -> None:
-        console = Console(highlight=False)
-        self._console = console
+    def __init__(self, limit: int) -> None:
+        self._console = Console(highlight=False)
         self._limit = limit
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f} of {task.total:.0f}  {task.fields[note]}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._deliveries = self._progress.add_task("Deliveries", total=deliveries, note="")
-        self._window = self._progress.add_task("The window", total=limit, note="")
-
-    def __enter__(self) -> Self:
-        """Show the bars."""
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take the bars away; the lines stay."""
-        self._progress.stop()
+        self.status = self._console.status("", spinner="line")
+        """What stands below the lines on a terminal, within `with screen.status:`."""
 
     def say(self, text: str, style: str = "") -> None:
         """Show a sentence."""
@@ -60,19 +40,14 @@ class Screen:
         sender, became, *rest = cells
         row = [sender, became, f"{seconds * 1000:.0f}", f"{used}/{self._limit}", *rest]
         self._row(row, ["", _COLOURS.get(became, "red"), "dim", "yellow", "", "", ""])
-        self.window(used)
 
     def problem(self, text: str) -> None:
         """Show a mismatch."""
         self.say(f"  MISMATCH {text}", "bold red")
 
-    def delivered(self) -> None:
-        """Move the bar of the deliveries on by one."""
-        self._progress.advance(self._deliveries)
-
-    def window(self, used: int, note: str = "") -> None:
-        """Show how many calls the window holds now."""
-        self._progress.update(self._window, completed=used, note=note)
+    def window(self, used: int, note: str) -> None:
+        """Show how many calls the window holds now, and what is waited for."""
+        self.status.update(f"The window: {used} of {self._limit} calls. {note}")
 
     def _row(self, cells: list[str], styles: list[str]) -> None:
         row = Text()

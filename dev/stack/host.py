@@ -73,15 +73,14 @@ class Host:
         self.url = ""
         self._stopping = threading.Event()
         self._ticking: list[threading.Thread] = []
-        self._added_path = [path for path in [str(self.root)] if path not in sys.path]
 
     def __enter__(self) -> Self:
         """Load, listen and start the timers. Raises LoadError."""
-        sys.path += self._added_path  # behind the packages, as the worker does
+        sys.path.append(str(self.root))  # behind the packages, as the worker does
         try:
             self.functions = load(self.root)
         except LoadError:
-            self._forget_path()
+            sys.path.remove(str(self.root))
             raise
         self._pool = ThreadPoolExecutor(self.threads, "function")
         self._server = _Server(self)
@@ -100,11 +99,7 @@ class Host:
         for thread in self._ticking:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._forget_path()
-
-    def _forget_path(self) -> None:
-        for path in self._added_path:
-            sys.path.remove(path)
+        sys.path.remove(str(self.root))
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         self._ticking.append(threading.Thread(target=target, args=arguments, daemon=True))

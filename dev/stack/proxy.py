@@ -4,29 +4,18 @@ import contextlib
 import re
 import socket
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Literal, Self
 
 Fault = Literal["lose_request", "swallow_answer", "hang", "late", "slow", "busy"]
 Moment = Literal["request", "answer"]
 Watch = Callable[[Moment, bytes], Fault | None]
 
-
 _BODY = b'{"odata.error": {"code": "ServerBusy", "message": {"value": "The server is busy."}}}'
 _BUSY = (
     b"HTTP/1.1 503 The server is busy.\r\nContent-Type: application/json\r\nx-ms-error-code: ServerBusy\r\n"
     b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
 )
-
-
-@dataclass(slots=True)
-class _Exchange:
-    """The request that a connection is at, its fault, and whether an answer has begun to come."""
-
-    request: bytes
-    fault: Fault | None
-    answered: threading.Event
 
 
 class Proxy:
@@ -45,18 +34,18 @@ class Proxy:
     """
 
     def __init__(self, target: int, *, watch: Watch | None = None, seconds: float = 1.0) -> None:
+        self.watch = watch
+        self.hit = 0  # faults that happened
+        self.connections = 0  # of clients, so far
         self._target = target
-        self._watch = watch
         self._seconds = seconds
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._sockets: set[socket.socket] = set()
+        self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.hit = 0  # faults that happened
-        self.connections = 0  # of clients, so far
 
     def through(self, connection_string: str) -> str:
         """Return a connection string that leads to the same server by way of this proxy."""
@@ -78,90 +67,64 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+        for sock in (self._listener, *self._open.copy()):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        with self._lock:
-            sockets = list(self._sockets)
-        for sock in sockets:
-            _shut(sock)
         for thread in list(self._threads):
             thread.join()
 
     def _start(self, run: Callable[..., None], *args: object) -> None:
-        thread = threading.Thread(target=run, args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._threads.append(threading.Thread(target=run, args=args, daemon=True))
+        self._threads[-1].start()
 
     def _accept(self) -> None:
-        while True:
-            try:
+        with contextlib.suppress(OSError):
+            while True:
                 client, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._start(self._serve, client)
+                self.connections += 1
+                self._start(self._serve, client)
 
     def _serve(self, client: socket.socket) -> None:
-        try:
-            server = socket.create_connection(("127.0.0.1", self._target))
-        except OSError:
-            client.close()
-            return
-        with client, server:
-            with self._lock:
-                self._sockets |= {client, server}
-            exchange = _Exchange(b"", None, threading.Event())
-            pump = threading.Thread(target=self._answers, args=(server, client, exchange), daemon=True)
-            pump.start()
-            self._requests(client, server, exchange)
-            pump.join()
-            with self._lock:
-                self._sockets -= {client, server}
+        """Pass one client's requests on, one after the other, until it leaves or a fault ends its connection."""
+        with contextlib.suppress(OSError), self._held(client):
+            while (request := _message(client)) and self._exchange(client, request):
+                pass
 
-    def _requests(self, client: socket.socket, server: socket.socket, exchange: _Exchange) -> None:
-        data = b""
-        with contextlib.suppress(OSError):
-            while piece := client.recv(1 << 16):
-                data += piece
-                if not _is_whole(data):
-                    continue
-                exchange.request, data = data, b""
-                exchange.answered.clear()
-                exchange.fault = self._fault("request", exchange.request)
-                if exchange.fault == "lose_request":
-                    break
-                if exchange.fault == "busy":
-                    client.sendall(_BUSY)
-                    continue
-                if exchange.fault == "late":
-                    self._stopping.wait(self._seconds)
-                server.sendall(exchange.request)
-                if exchange.fault == "late":
-                    exchange.answered.wait()  # a client that has gone must not take its request along
-        _shut(server)
-        _shut(client)
+    def _exchange(self, client: socket.socket, request: bytes) -> bool:
+        """Pass on a request and its answer, over a connection of its own; say whether the client's stays open."""
+        fault = self._fault("request", request)
+        if fault == "lose_request":
+            return False
+        if fault == "busy":
+            client.sendall(_BUSY)
+            return True
+        if fault == "late":
+            self._stopping.wait(self._seconds)
+        with self._held(socket.create_connection(("127.0.0.1", self._target))) as server:
+            server.sendall(request)
+            answer = _message(server)
+        fault = self._fault("answer", request) or fault
+        if fault in ("slow", "hang"):
+            self._stopping.wait(self._seconds if fault == "slow" else None)
+        if fault in ("swallow_answer", "hang") or not answer:
+            return False
+        client.sendall(answer)
+        return True
 
-    def _answers(self, server: socket.socket, client: socket.socket, exchange: _Exchange) -> None:
-        with contextlib.suppress(OSError):
-            while data := server.recv(1 << 16):
-                if not exchange.answered.is_set():
-                    exchange.fault = self._fault("answer", exchange.request) or exchange.fault
-                    if exchange.fault == "slow":
-                        self._stopping.wait(self._seconds)
-                    exchange.answered.set()
-                if exchange.fault == "swallow_answer":
-                    break
-                if exchange.fault != "hang":
-                    client.sendall(data)
-        exchange.answered.set()
-        if exchange.fault != "hang":  # whoever waits for this one shall wait, though the server hangs up
-            _shut(client)
-        _shut(server)
+    @contextlib.contextmanager
+    def _held(self, sock: socket.socket) -> Iterator[socket.socket]:
+        """Close a connection at the end; until then the proxy can cut it."""
+        with sock:
+            self._open.add(sock)
+            try:
+                yield sock
+            finally:
+                self._open.discard(sock)
 
     def _fault(self, moment: Moment, request: bytes) -> Fault | None:
         """Return the fault that happens now, by the word of `watch` or as asked for, and count it."""
-        fault = self._watch(moment, request) if self._watch else None
+        fault = self.watch(moment, request) if self.watch else None
         with self._lock:
             if not fault and moment == "request" and self._faults:
                 fault = self._faults.pop(0)
@@ -169,13 +132,20 @@ class Proxy:
         return fault
 
 
+def _message(sock: socket.socket) -> bytes:
+    """Return the next request or answer; nothing if the other side leaves before it is whole."""
+    data = b""
+    while not _is_whole(data):
+        if not (piece := sock.recv(1 << 16)):
+            return b""
+        data += piece
+    return data
+
+
 def _is_whole(data: bytes) -> bool:
-    """Say whether all of a request has come: its head, and the body that the head tells of."""
+    """Say whether all of a message has come: its head, and the body that the head tells of."""
     head, end, body = data.partition(b"\r\n\r\n")
+    if re.search(rb"(?i)\r\ntransfer-encoding:\s*chunked", head):
+        return (b"\r\n" + body).endswith(b"\r\n0\r\n\r\n")
     length = re.search(rb"(?i)\r\ncontent-length:\s*(\d+)", head)
     return bool(end) and len(body) >= int(length[1] if length else 0)
-
-
-def _shut(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)

@@ -46,7 +46,7 @@ def said(status: int, *, retry_after: float | None = None, raw: bytes | None = N
         error = {"code": f"Code{status}", "message": f"It is {status}.", "target": "43f4cb08"}
         created = {"id": f"da{status}", "status": "New"}
         raw = json.dumps(created if status < 300 else {"error": error}).encode()  # noqa: PLR2004 - HTTP's classes
-    answer = answers.read(Response(status, {}, raw, None, sent=True, seconds=0.5))
+    answer = answers.read(Response(status, {}, raw, None, sent=True, seconds=0.5), {})
     return replace(answer, retry_after=retry_after)
 
 

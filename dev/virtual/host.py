@@ -190,7 +190,7 @@ class Host(Unlucky):
         """Return a token, at hand, or wait in vain for one."""
         if not self.tokens:
             self.world.sleep(max(0.0, timeout))
-            raise TokenError("the token endpoint does not answer", retry_after=5)
+            raise TokenError("the token endpoint does not answer", late=True)
         return "token"
 
     # Workers, for the dispatch

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from bench import cost
-from bench.cost import HOURS_A_MONTH, Inputs, Load, Usage
+from bench import cost, usage
+from bench.cost import HOURS_A_MONTH
 from bench.ground import BenchError
+from bench.usage import Inputs, Load, Usage
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cost.md"
@@ -21,7 +22,7 @@ NOTHING_FREE = replace(Inputs(), free_gb_seconds=0, free_executions=0, free_log_
 @pytest.fixture(scope="module")
 def idle() -> Usage:
     """Count an idle hour."""
-    return cost.measure(Load("idle", 0, 1), Inputs())
+    return usage.measure(Load("idle", 0, 1), Inputs())
 
 
 def resources(kind: str) -> list[dict[str, Any]]:
@@ -43,7 +44,7 @@ def test_an_idle_hour_is_the_timer_and_the_web_test(idle: Usage) -> None:
 def test_alerts_cost_what_they_cost(idle: Usage) -> None:
     """An alert that goes straight through is one execution of a second and more, three operations, four lines."""
     inputs = Inputs()
-    few = cost.measure(Load("few", 480, 1), inputs)
+    few = usage.measure(Load("few", 480, 1), inputs)
     assert few.alerts > 10
     assert few.waited == 0
     assert few.webhook == few.alerts
@@ -56,8 +57,8 @@ def test_alerts_cost_what_they_cost(idle: Usage) -> None:
 def test_who_asks_again_is_counted() -> None:
     """Every alert that waited is asked for at least once, and it is executions that this adds."""
     load = Load("many", 20_000, 0.25)
-    quiet = cost.measure(load, Inputs())
-    asking = cost.measure(replace(load, asks=True), Inputs())
+    quiet = usage.measure(load, Inputs())
+    asking = usage.measure(replace(load, asks=True), Inputs())
     assert quiet.polls == 0
     assert asking.polls >= asking.waited > 0
     assert asking.executions > quiet.executions
@@ -66,12 +67,12 @@ def test_who_asks_again_is_counted() -> None:
 def test_a_load_that_piles_up_has_no_month() -> None:
     """More than Defender takes is an error, not a price."""
     with pytest.raises(BenchError, match="not all were created in time"):
-        cost.measure(Load("too many", 60_000, 0.25), Inputs())
+        usage.measure(Load("too many", 60_000, 0.25), Inputs())
 
 
 def test_the_same_load_costs_the_same_twice(idle: Usage) -> None:
     """Nothing in it depends on the machine or the moment."""
-    assert cost.measure(Load("idle", 0, 1), Inputs()) == idle
+    assert usage.measure(Load("idle", 0, 1), Inputs()) == idle
 
 
 def test_dollars_are_amounts_by_prices() -> None:

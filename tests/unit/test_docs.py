@@ -1,5 +1,6 @@
-"""What the pages name is there: files and headings, make targets, settings, parameters, functions, paths of the API."""
+"""What the pages name is there: files, headings, make targets, settings, functions, paths; and they stay short."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -7,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.checks import kql
+from tests.checks import checkout, kql
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "integrations").rglob("*.md")])
+PAGES = [
+    ROOT / name for name in checkout.files() if re.fullmatch(r"(?:(?:docs|integrations)/.+|[^/]+)\.md", name)
+]
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 VARIABLES = {"PYTHON", "ARGS", "FILE", "SOURCE", "BENCH", "ONLY"}
 TEMPLATES = {
@@ -134,6 +137,24 @@ def wrong_names(text: str) -> list[str]:
     ]
 
 
+def wrong_functions(text: str) -> list[str]:
+    """Return each `module.function` of a text that stands in no module of that name below `shared/`."""
+    named = re.findall(r"`([a-z_]+)\.((?:\w+\.)?\w+)`", text)
+    return [f"{module}.{path}" for module, path in named if path not in defined(module)]
+
+
+def defined(module: str) -> set[str]:
+    """Return the functions, classes and methods (`Class.method`) of the modules of this name below `shared/`."""
+    names = set()
+    for path in (ROOT / "shared").rglob(f"{module}.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names.add(node.name)
+            if isinstance(node, ast.ClassDef):
+                names |= {f"{node.name}.{one.name}" for one in node.body if isinstance(one, ast.FunctionDef)}
+    return names
+
+
 def wrong_paths(text: str) -> list[str]:
     """Return the paths of our API that a text names and that neither are in the contract nor begin one of it."""
     paths = re.findall(r"/api/[\w{}/.-]+[\w}]", shown(text))
@@ -185,6 +206,32 @@ def test_what_is_not_there_is_noticed() -> None:
     ]
 
 
+def test_the_walk_of_a_payload_names_what_is_there() -> None:
+    """A reader finds each function that the way of one payload passes, file by file."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    walk = text.split("\n## One payload, from POST to Defender and back\n")[1].split("\n## ")[0]
+    assert len(re.findall(r"^\d+\. ", walk, re.MULTILINE)) == 10
+    assert wrong_functions(walk) == []
+    assert wrong_functions("`body.read`, `body.write`, `nobody.read`, `gateway.Gateway.sleep`") == [
+        "body.write",
+        "nobody.read",
+        "gateway.Gateway.sleep",
+    ]
+
+
+def test_the_pages_stay_short() -> None:
+    """What everybody may have to read has at most 12,000 words: README and docs, without what only some look up."""
+    apart = ("docs/decisions/", "docs/senders/", "docs/benchmarks/", "docs/upgrade.md")
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    words = {
+        named(page): len(page.read_text("utf-8").split())
+        for page in pages
+        if not named(page).startswith(apart)
+    }
+    assert len(words) > 8
+    assert sum(words.values()) <= 12_000, words
+
+
 def test_every_page_is_reached() -> None:
     """Who starts at deploy.md finds the operator's pages, and each of them is a page."""
     text = (ROOT / "docs" / "deploy.md").read_text("utf-8")
@@ -201,6 +248,7 @@ def test_every_parameter_that_a_page_shows_is_the_templates() -> None:
         answers = {
             "dryRun",
             "waitingFor",
+            "nextAttempt",
             "tokenProblem",
             "portalUrl",
             "provisioningState",

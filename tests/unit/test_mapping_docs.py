@@ -72,7 +72,7 @@ def test_the_guides_example_is_what_make_map_shows(example: tuple[Path, Path]) -
     folder, path = example
     code, out = shown(str(path), environ={"MAPPINGS_PATH": str(folder)})
     assert code == 0
-    said = output("3. Look at it", 1)
+    said = output("3. Try it", 1)
     assert len(said) > 8
     assert [line for line in said if line not in lines(out)] == []
 
@@ -135,7 +135,7 @@ def test_the_guides_slip_is_told_so(example: tuple[Path, Path]) -> None:
     file.write_text(block("source").replace('"recognise"', '"recognize"'), "utf-8")
     code, out = shown(str(example[1]), environ={"MAPPINGS_PATH": str(example[0])})
     assert code == 1
-    assert lines(out) == output("Slips that are told", 0)
+    assert lines(out) == output("Mistakes that are reported", 0)
 
 
 def test_a_path_that_finds_nothing_is_told(example: tuple[Path, Path]) -> None:

@@ -31,6 +31,7 @@ BELOW = {
     "clients": set(),
     "payload": {"alerts"},
     "mapping": {"payload", "alerts"},
+    "search": {"payload", "alerts"},
     "ledger": {"table", "clients", "alerts"},
     "sending": {"ledger", "table", "clients", "alerts"},
     "web": {"sending", "ledger", "table", "clients", "mapping", "payload", "alerts"},

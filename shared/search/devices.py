@@ -1,0 +1,159 @@
+"""Which device a host is: exactly one, none, or several between which nothing decides."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from shared.payload.clues import SECOND, Host, When
+from shared.search import facts
+from shared.search.facts import Row
+
+NETBIOS = 15
+"""The length at which NetBIOS cuts a name."""
+
+_FRESH = 86_400 * SECOND  # how old the last word on an address may be
+_SAME_REPORT = 300 * SECOND  # cards of one report, and clocks of two
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?Z", re.ASCII)
+_DEVICE_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_REPORT_ID = re.compile(r"\d{1,19}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a host came to: one device with the events of it, or why it is none."""
+
+    outcome: Literal["one", "none", "several"]
+    reason: str = ""
+    events: tuple[Row, ...] = ()
+
+
+def resolve(host: Host, when: When, known: Sequence[Row], events: Sequence[Row]) -> Device:
+    """Return the device that a host is, of the rows about devices, and those of the events that are its own."""
+    if host.identity == "name":
+        mine = [row for row in known if row.get("Row") == "device" and has_name(host.value, row)]
+        own = [row for row in events if has_name(host.value, row)]
+        names = {(row.get("DeviceName") or "").lower() for row in (*mine, *own)}
+        ids = {row.get("DeviceId") for row in (*mine, *own)}
+        if len(names) > 1 and len(ids) > 1:
+            return Device("several", f"Several devices have the name: {', '.join(sorted(names)[:5])}.")
+        if not _is_one_machine(mine):
+            return Device("several", "Several devices have the name at the same time.")
+        return Device("one", events=tuple(own)) if names else _unknown(host)
+    if host.identity == "address":
+        holders = _holders(host.value, when, known)
+        if len(holders) > 1 or "" in holders:
+            return Device("several", "More than one device had the address, or it moved about that time.")
+    elif host.identity == "id":
+        holders = set(_merged(host.value, known))
+    else:
+        mine = [row for row in known if (row.get("AadDeviceId") or "").lower() == host.value]
+        if not _is_one_machine(mine):
+            return Device("several", "Several devices have the Entra id at the same time.")
+        holders = {row.get("DeviceId") or "" for row in mine}
+    own = [row for row in events if row.get("DeviceId") in holders]
+    seen = own or any(row.get("DeviceId") in holders for row in known)
+    return Device("one", events=tuple(own)) if seen else _unknown(host)
+
+
+def has_name(name: str, row: Row) -> bool:
+    """Say whether a row's device has a name: a whole FQDN, its first part, or that as NetBIOS cuts it."""
+    whole = (row.get("DeviceName") or "").lower()
+    label = whole.partition(".")[0]
+    if "." in name:
+        return whole == name.lower()
+    return name.lower() in (label, label[:NETBIOS] if len(name) == NETBIOS else label)
+
+
+def has_reference(row: Row) -> bool:
+    """Say whether a row names its event as Defender does: device, time and report id."""
+    return (
+        _DEVICE_ID.fullmatch(row.get("DeviceId") or "") is not None
+        and moment(row.get("Timestamp")) is not None
+        and _REPORT_ID.fullmatch(row.get("ReportId") or "") is not None
+    )
+
+
+def moment(text: str | None) -> int | None:
+    """Return a row's time in ticks since 1970, None if it is no time."""
+    found = _TIME.fullmatch(text or "")
+    if not found:
+        return None
+    try:
+        seconds = int(datetime.fromisoformat(f"{found[1]}+00:00").timestamp())
+    except ValueError:
+        return None
+    return seconds * SECOND + int((found[2] or "").ljust(7, "0"))
+
+
+def _unknown(host: Host) -> Device:
+    return Device("none", f"Defender knows no device {host.value} at that time.")
+
+
+def _is_one_machine(rows: Sequence[Row]) -> bool:
+    """Say whether ids follow one another, as they do when a machine is installed anew, or were merged."""
+    became = {row.get("DeviceId"): row.get("MergedToDeviceId") for row in rows if row.get("MergedToDeviceId")}
+    last: dict[str | None, int] = {}
+    for row in sorted(rows, key=lambda row: moment(row.get("Since")) or 0):
+        machine = became.get(row.get("DeviceId")) or row.get("DeviceId")
+        since, until = moment(row.get("Since")) or 0, moment(row.get("Timestamp")) or 0
+        if any(end > since for other, end in last.items() if other != machine):
+            return False
+        last[machine] = max(until, last.get(machine, 0))
+    return True
+
+
+def _ids(row: Row) -> tuple[str, ...]:
+    """Return the id of a device, and the one that it was merged to."""
+    return tuple(one for one in (row.get("DeviceId"), row.get("MergedToDeviceId")) if one)
+
+
+def _merged(wanted: str, known: Sequence[Row]) -> Iterator[str]:
+    """Yield an id of a device, and those that were merged with it."""
+    yield wanted
+    for row in known:
+        ids = _ids(row)
+        if wanted in ids:
+            yield from ids
+
+
+def _holders(address: str, when: When, known: Sequence[Row]) -> set[str]:
+    """Return who had an address at a time: one id, or several where it may be any of them; "" for nobody sure."""
+    before: set[str] = set()
+    after: set[str] = set()
+    told_after: set[str] = set()
+    for row in known:
+        device, has = row.get("DeviceId") or "", _has_address(address, row)
+        if row.get("Row") == "after":
+            told_after.add(device)
+            after |= {device} if has else set()
+        elif row.get("Row") == "before" and has and _is_fresh(row, when, known):
+            before.add(device)
+    surely = {device for device in before if device in after or device not in told_after}
+    unsure = (before | after) - surely
+    return surely | ({""} if unsure else set())
+
+
+def _is_fresh(row: Row, when: When, known: Sequence[Row]) -> bool:
+    """Say whether a card's last word is of the device's last report, and not long before the time."""
+    said = moment(row.get("Timestamp")) or 0
+    last = max(
+        moment(other.get("Timestamp")) or 0
+        for other in known
+        if other.get("Row") == "before" and other.get("DeviceId") == row.get("DeviceId")
+    )
+    return when.start - said <= _FRESH and last - said <= _SAME_REPORT
+
+
+def _has_address(address: str, row: Row) -> bool:
+    try:
+        cards = json.loads(row.get("IPAddresses") or "[]")
+    except ValueError:
+        return False
+    wanted = facts.address(address)
+    return any(
+        isinstance(card, dict) and facts.address(str(card.get("IPAddress") or "")) == wanted
+        for card in (cards if isinstance(cards, list) else ())
+    )

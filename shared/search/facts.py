@@ -1,0 +1,215 @@
+"""What a row of hunting says to the clues: which facts agree, and which differ because both sides name them.
+
+Every product spells addresses, paths, registry keys and command lines its own way; both sides are brought to one form.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from shared.payload.clues import FACTS, Clues
+
+Row = Mapping[str, str | None]
+"""A row of the query's answer: text by column; a column may be missing."""
+
+KEPT = 4_096
+"""Characters of a text in a row: what is as long was cut."""
+
+STRONG = frozenset(
+    {
+        "sha1",
+        "sha256",
+        "md5",
+        "command_line",
+        "process_id",
+        "remote_ip",
+        "remote_url",
+        "registry_key",
+        "account_sid",
+        "report_id",
+    }
+)
+"""Facts of which one is enough to name an event, if only one event around has it."""
+
+_SOFT = frozenset(
+    {"account_name", "account_domain", "account_upn"}
+)  # who acts is often not whom an alert names
+_PROGRAM = frozenset({"sha1", "sha256", "md5", "command_line", "file_name", "process_name"})
+_PERSON = re.compile(r"s-1-5-21(?:-\d{1,10}){3}-\d{4,10}|s-1-12-1(?:-\d{1,10}){4}", re.ASCII)
+_HIVES = {
+    "hklm": "hkey_local_machine",
+    "hkcu": "hkey_current_user",
+    "hku": "hkey_users",
+    "hkcr": "hkey_classes_root",
+    "machine": "hkey_local_machine",
+    "user": "hkey_users",
+}
+_USERS = ("hkey_current_user", "hkey_users")
+_DRIVE = re.compile(r"(?:\\\\\?\\)?(?:[a-z]:|\\device\\harddiskvolume\d{1,3})(?=\\)", re.ASCII)
+_URL_HOST = re.compile(
+    r"(?:[a-z][a-z0-9+.-]{0,20}:)?(?://)?(?:[^/@]{0,200}@)?(\[[0-9a-f:.]+\]|[^/:?#]+)", re.ASCII
+)
+_OUTCOMES = {
+    "success": "success",
+    "succeeded": "success",
+    "accepted": "success",
+    "failed": "failure",
+    "failure": "failure",
+    "blocked": "blocked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The names of facts in which a row agrees with the clues, and in which it contradicts them."""
+
+    agree: frozenset[str]
+    differ: frozenset[str]
+
+
+def compare(clues: Clues, row: Row) -> Compared:
+    """Return what a row says to the clues. A fact that one side does not name is in neither set."""
+    told = {fact: _COMPARE[fact](value, row) for fact in FACTS if (value := getattr(clues, fact))}
+    return Compared(
+        frozenset(fact for fact, same in told.items() if same),
+        frozenset(fact for fact, same in told.items() if same is False),
+    )
+
+
+def contradicts(compared: Compared, row: Row) -> frozenset[str]:
+    """Return the facts that keep a row from being the event; of accounts only where the event is a logon."""
+    return compared.differ - (frozenset() if _is_logon(row) else _SOFT)
+
+
+def strong(clues: Clues, compared: Compared, row: Row) -> frozenset[str]:
+    """Return the facts of a row that name the event if no other event around has them.
+
+    A process id does so with the program alone, as ids are used again; a SID only at a logon, and only a person's.
+    """
+    found = compared.agree & STRONG
+    if not compared.agree & _PROGRAM:
+        found -= {"process_id"}
+    if not _is_logon(row) or not _PERSON.fullmatch(clues.account_sid.lower()):
+        found -= {"account_sid"}
+    return found
+
+
+def address(text: str) -> str:
+    """Return an address in one form, of IPv4 in IPv6 the IPv4; what is no address as it is."""
+    try:
+        read = ipaddress.ip_address(text.strip().strip("[]").partition("%")[0])
+    except ValueError:
+        return text.strip().lower()
+    mapped = read.ipv4_mapped if isinstance(read, ipaddress.IPv6Address) else None
+    return str(mapped or read)
+
+
+def url_host(text: str) -> str:
+    """Return the host of a URL in small letters, or the host itself; "" if there is none."""
+    found = _URL_HOST.match(text.strip().lower())
+    return found[1].rstrip(".").strip("[]") if found else ""
+
+
+def registry(text: str) -> tuple[str, str]:
+    """Return a registry key as its hive and the path in it, in small letters, without the user's SID."""
+    parts = text.strip().lower().replace("/", "\\").strip("\\").split("\\")
+    parts = parts[1:] if parts[0] in ("registry", "computer") else parts
+    hive = _HIVES.get(parts[0].rstrip(":"), parts[0].rstrip(":"))
+    rest = parts[1:]
+    if hive in _USERS:
+        hive = "user"
+        rest = rest[1:] if rest and rest[0].startswith("s-1-") else rest
+    return hive, "\\".join(rest)
+
+
+def path(text: str) -> str:
+    """Return a path in small letters with one kind of separator and without its drive."""
+    return _DRIVE.sub("", text.strip().strip('"').lower().replace("/", "\\"), count=1)
+
+
+def base(text: str) -> str:
+    """Return the file's name of a path, in small letters."""
+    return path(text).rpartition("\\")[2]
+
+
+def _is_logon(row: Row) -> bool:
+    return row.get("Table") == "DeviceLogonEvents"
+
+
+def _same(column: str, form: Callable[[str], object]) -> Callable[[str, Row], bool | None]:
+    """Return a comparison of both sides in one form; None where the row says nothing."""
+
+    def compared(clue: str, row: Row) -> bool | None:
+        value = row.get(column)
+        return form(clue) == form(value) if value else None
+
+    return compared
+
+
+def _name(column: str) -> Callable[[str, Row], bool | None]:
+    def compared(clue: str, row: Row) -> bool | None:
+        ours, theirs = base(clue), base(row.get(column) or "")
+        if not theirs or not ours:
+            return None
+        if ours == theirs:
+            return True
+        return None if ours.removesuffix(".exe") == theirs.removesuffix(".exe") else False
+
+    return compared
+
+
+def _path(clue: str, row: Row) -> bool | None:
+    """Compare whole paths; of some events the table has the folder only."""
+    folder, name = path(row.get("FolderPath") or ""), (row.get("FileName") or "").lower()
+    if not folder or "\\" not in path(clue):
+        return None
+    return path(clue) in (folder, f"{folder.rstrip(chr(92))}\\{name}")
+
+
+def _command_line(clue: str, row: Row) -> bool | None:
+    """Compare command lines as a whole; where one side was cut, it says nothing as long as the rest is alike."""
+    theirs = row.get("CommandLine") or ""
+    if not theirs:
+        return None
+    ours, seen = " ".join(clue.split()).lower(), " ".join(theirs.split()).lower()
+    if ours == seen:
+        return None if len(theirs) >= KEPT else True
+    ours = ours.removesuffix("...").removesuffix("…").rstrip()
+    return None if seen.startswith(ours) or ours.startswith(seen) else False
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+def _outcome(clue: str, row: Row) -> bool | None:
+    action = (row.get("ActionType") or "").lower()
+    found = next((outcome for end, outcome in _OUTCOMES.items() if action.endswith(end)), None)
+    if found is None or {found, clue} == {"failure", "blocked"}:
+        return None
+    return found == clue
+
+
+_COMPARE: Mapping[str, Callable[[str, Row], bool | None]] = {
+    "sha1": _same("SHA1", str.lower),
+    "sha256": _same("SHA256", str.lower),
+    "md5": _same("MD5", str.lower),
+    "file_name": _name("FileName"),
+    "file_path": _path,
+    "command_line": _command_line,
+    "process_id": _same("ProcessId", _number),
+    "process_name": _name("ProcessName"),
+    "parent_name": _name("ParentName"),
+    "remote_ip": _same("RemoteIP", address),
+    "remote_url": _same("RemoteUrl", url_host),
+    "remote_port": _same("RemotePort", _number),
+    "registry_key": _same("RegistryKey", registry),
+    "registry_value": _same("RegistryValueName", str.lower),
+    "account_name": _same("AccountName", str.lower),
+    "account_domain": _same("AccountDomain", str.lower),
+    "account_sid": _same("AccountSid", str.lower),
+    "account_upn": _same("AccountUpn", str.lower),
+    "outcome": _outcome,
+    "report_id": _same("ReportId", _number),
+}

@@ -1,0 +1,205 @@
+"""Which event is meant: from the rows of a search to a match, or to an honest no.
+
+    rows ── of each host ── one device? ── twins together ── facts that only one of them has ── match
+                               │                                    │
+                            unknown, ambiguous                 none, ambiguous
+
+A wrong event is the worst that this product can do. So a fact counts only where a single event around has it, rows
+that are excluded count as others, and two that could be meant are no match.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from shared.payload.clues import SECOND, Clues, When
+from shared.search import devices, facts
+from shared.search.facts import Row
+from shared.search.query import ROWS
+
+Outcome = Literal["match", "ambiguous", "none", "no device"]
+Grade = Literal["exact", "probable"]
+
+YOUNG = 600
+"""Seconds in which an event may not be searchable although others of its time are."""
+
+_NEAR = 5 * SECOND
+_NAMES = frozenset({"file_name", "process_name"})
+_OWN = frozenset({"Timestamp", "ReportId"})
+_ONLY = 60 * SECOND  # around the time, in which a probable event is the only one of its name
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An event that was looked at: its row, which facts agree and differ, which of them only it has.
+
+    `apart` are the ticks from the payload's time to it; `twins` are the events that are equal in every column, itself
+    included.
+    """
+
+    row: Row
+    agree: frozenset[str]
+    differ: frozenset[str]
+    only: frozenset[str]
+    apart: int
+    twins: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a search came to. `match` is there if the outcome is one, and `reason` says why it is none.
+
+    `candidates` are the events that were looked at, those with most facts in agreement first.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    grade: Grade | None = None
+    match: Candidate | None = None
+    candidates: tuple[Candidate, ...] = ()
+
+
+def judge(clues: Clues, rows: Sequence[Row], *, age: float) -> Verdict:
+    """Return the verdict on the rows that a search for these clues brought.
+
+    `age`: seconds since the event was, as far as anybody can be sure: since the payload was received, if its sender's
+    clock is not trusted. Raises nothing; a row without a reference is no candidate, but counts as one that has facts.
+    """
+    when = clues.when
+    events = [row for row in rows if row.get("Row") == "event"]
+    known = [row for row in rows if row.get("Row") != "event"]
+    if when is None or not clues.hosts:
+        return Verdict("none", "The payload names no device or no time.")
+    if len(events) > ROWS or len(known) > ROWS:
+        return Verdict("ambiguous", f"More than {ROWS} devices or events agree in something.")
+    verdict = Verdict("no device", "Defender knows no such device at that time.")
+    for host in clues.hosts:
+        device = devices.resolve(host, when, known, events)
+        found = _on_device(clues, when, device, age)
+        if found.outcome in ("match", "ambiguous"):
+            return found
+        verdict = found if verdict.outcome == "no device" else verdict
+    return verdict
+
+
+def _on_device(clues: Clues, when: When, device: devices.Device, age: float) -> Verdict:
+    """Return the verdict on the events of one of the devices that may be meant."""
+    if device.outcome != "one":
+        return Verdict("ambiguous" if device.outcome == "several" else "no device", device.reason)
+    looked_at = _candidates(clues, when, device.events)
+    chosen = _chosen(when, looked_at)
+    verdict = replace(chosen, candidates=tuple(looked_at))
+    if chosen.match and age < YOUNG and not _surely(chosen.match):
+        reason = "The event is young: its like may be searchable, and it itself not yet."
+        return replace(verdict, outcome="none", reason=reason, grade=None, match=None)
+    return verdict
+
+
+def _candidates(clues: Clues, when: When, rows: Sequence[Row]) -> list[Candidate]:
+    """Return the events of a device, twins as one, with the facts that only one of them has."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(_look(row), []).append(row)
+    compared = []
+    for twins in groups.values():
+        row = _nearest(when, twins)
+        compared.append((row, facts.compare(clues, row), len(twins)))
+    having = [facts.strong(clues, said, row) for row, said, _ in compared]
+    found = [
+        Candidate(
+            row,
+            said.agree,
+            facts.contradicts(said, row),
+            frozenset(fact for fact in mine if _is_only(fact, having)),
+            _apart(when, row),
+            count,
+        )
+        for (row, said, count), mine in zip(compared, having, strict=True)
+    ]
+    return sorted(found, key=lambda one: (-len(one.only), -len(one.agree), len(one.differ), abs(one.apart)))
+
+
+def _nearest(when: When, twins: Sequence[Row]) -> Row:
+    """Return the twin that is nearest to the payload's time, of equally near ones the earlier."""
+    return min(
+        twins, key=lambda row: (abs(_apart(when, row)), row.get("Timestamp") or "", row.get("ReportId") or "")
+    )
+
+
+def _is_only(fact: str, having: Sequence[frozenset[str]]) -> bool:
+    """Say whether a single event has a strong fact."""
+    return sum(fact in each for each in having) == 1
+
+
+def _chosen(when: When, looked_at: Sequence[Candidate]) -> Verdict:
+    """Return the match among the events of a device, if there is exactly one that can be meant."""
+    named = [one for one in looked_at if one.only]
+    exact = [one for one in named if _is_near(when, one)]
+    probable = [one for one in looked_at if _is_probable(when, one, looked_at)]
+    meant = list({id(one): one for one in (*named, *probable)}.values())
+    if len(meant) > 1:
+        return Verdict("ambiguous", f"{len(meant)} events can be meant.")
+    if named and not exact and not probable:
+        seconds = abs(named[0].apart) / SECOND
+        return Verdict(
+            "none", f"The only event that can be meant is {seconds:.0f} s from the event's own time."
+        )
+    if meant and not meant[0].differ and devices.has_reference(meant[0].row):
+        return Verdict("match", grade="exact" if exact else "probable", match=meant[0])
+    if meant:
+        return Verdict(
+            "none", f"The only event that can be meant differs: {', '.join(sorted(meant[0].differ))}."
+        )
+    if any(one.agree & facts.STRONG and not one.differ for one in looked_at):
+        return Verdict("ambiguous", "Several events have the facts that the payload names.")
+    return Verdict("none", "No event around has the facts that the payload names.")
+
+
+def _is_probable(when: When, one: Candidate, looked_at: Sequence[Candidate]) -> bool:
+    """Say whether an event is at the event's own time, to the second, and the only one of its name around."""
+    if not when.own or when.start != when.end or when.step > SECOND or one.differ or one.twins > 1:
+        return False
+    if abs(one.apart) > SECOND or not one.agree & _NAMES:
+        return False
+    around = [other for other in looked_at if other.agree & _NAMES and abs(other.apart) <= _ONLY]
+    return len(around) == 1
+
+
+def _is_near(when: When, one: Candidate) -> bool:
+    """Say whether an event is where its own time tells; a clock that is off is believed of the very process alone.
+
+    Around a time with a fraction only two minutes are searched, so a fact that one event has there may be of others.
+    """
+    if not when.own or when.step >= SECOND or abs(one.apart) <= _NEAR:
+        return True
+    return _is_itself(one) or "report_id" in one.agree
+
+
+def _surely(one: Candidate) -> bool:
+    """Say whether a young event can only be itself: it is at the payload's time, or it is the very process."""
+    return _is_itself(one) or abs(one.apart) <= _NEAR
+
+
+def _is_itself(one: Candidate) -> bool:
+    """Say whether an event is the start of the very process: of no other kind of event there is one for a process."""
+    return one.row.get("Table") == "DeviceProcessEvents" and one.agree >= {"command_line", "process_id"}
+
+
+def _look(row: Row) -> tuple[str, ...]:
+    """Return what is equal of twins: every column but those that tell one event from the other."""
+    return tuple(f"{name}={value}" for name, value in sorted(row.items()) if value and name not in _OWN)
+
+
+def _apart(when: When, row: Row) -> int:
+    """Return the ticks from the payload's time to a row's."""
+    moment = devices.moment(row.get("Timestamp"))
+    return when.apart(moment) if moment is not None else 0
+
+
+def reference(row: Row) -> Mapping[str, str]:
+    """Return the reference of the event of a row, by the names of Defender's API."""
+    return {
+        "machineId": row.get("DeviceId") or "",
+        "eventTime": row.get("Timestamp") or "",
+        "reportId": row.get("ReportId") or "",
+    }
