@@ -51,7 +51,7 @@ class Floor:
     def open(cls) -> "Floor":
         """Open what this process's settings name, as lean as the SDKs allow: without retries and look-ups."""
         found, dispatcher = settings.current(), app.gateway().dispatcher
-        dispatcher.look()  # makes the table
+        dispatcher.snapshot()  # makes the table
         transport = RequestsTransport()
         transport.open()
         for adapter in transport.session.adapters.values():  # a connection for each thread of a burst

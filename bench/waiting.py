@@ -34,9 +34,9 @@ def main(pairs: int) -> dict[str, list[float]]:
     """Run within the stack's settings: return the seconds of each alert by case, ours and bare."""
     gateway = app.gateway()
     table, policy = gateway.dispatcher.table, gateway.dispatcher.policy
-    view = gateway.dispatcher.look().view
+    view = gateway.dispatcher.snapshot().view
     table.commit([window.acquire(slot, "bench", policy) for slot in view.slots])
-    full = gateway.dispatcher.look()
+    full = gateway.dispatcher.snapshot()
     floor = Floor.open()
     floor.fill(closed=policy.lease)
 

@@ -119,7 +119,7 @@ def _page(
 
 def _items(dispatcher: "Dispatch", entries: Iterable[Entry]) -> list[dict[str, Any]]:
     shown = list(entries)
-    look = None if all(one.has_ended for one in shown) else dispatcher.look()
+    look = None if all(one.has_ended for one in shown) else dispatcher.snapshot()
     now = dispatcher.table.now()
     return [
         {

@@ -165,7 +165,7 @@ def _replay_refusal(operator: Operator, request: Request) -> Reply:
 def _pause(operator: Operator, request: Request) -> dict[str, Any]:
     reason = cut(request.asked.text("reason") or "paused by the operator", _REASON_UNITS)
     for _ in range(_TRIES):
-        view = operator.gateway.dispatcher.look().view
+        view = operator.gateway.dispatcher.snapshot().view
         held = view.stop
         if held and (held.reason == reason or not request.asked.text("reason")):
             log.step("operator", operation="pause", reason=held.reason)
@@ -177,7 +177,7 @@ def _pause(operator: Operator, request: Request) -> dict[str, Any]:
 def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: ARG001 - as every use case
     """End the operator's pause. One that Defender asked for stays: calling sooner would lengthen it."""
     for _ in range(_TRIES):
-        view = operator.gateway.dispatcher.look().view
+        view = operator.gateway.dispatcher.snapshot().view
         held = view.stop
         if held is None:
             log.step("operator", operation="resume")
@@ -199,7 +199,7 @@ def _status(operator: Operator, request: Request) -> dict[str, Any]:
         except TokenError as error:
             problem = error.detail
     claims, settings = operator.last_token(), gateway.settings
-    view = gateway.dispatcher.look().view
+    view = gateway.dispatcher.snapshot().view
     return {
         "now": utc(view.now),
         "window": condition.window(view, gateway.dispatcher.policy),

@@ -1,8 +1,8 @@
-"""From a waiting alert to its answer: take a slot, call, settle; and the loop that does so for the backlog.
+"""From a waiting alert to its answer: acquire a slot, call, settle; and the loop that does so for the backlog.
 
-    look ── take (1 transaction: slot, alert) ── call ── settle (1 transaction: outcome, slot)
+    snapshot ── acquire (1 transaction: slot, alert) ── call ── settle (1 transaction: outcome, slot)
 
-Nothing is called without a committed take. `outcome` makes the call and settles.
+Nothing is called without a committed acquire. `outcome` makes the call and settles.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ from shared.ledger import aside, backlog, keys, record, rows
 from shared.ledger.record import Entry, Waiting
 from shared.sending import pause, window
 from shared.sending.outcome import Clocks, Finished, Outcomes, Sending
+from shared.sending.snapshot import Snapshot
 from shared.sending.turns import Plan, Turns
 from shared.table.patience import PatientTable
 from shared.table.protocol import Operation
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _CONFLICT_SECONDS = 0.05
-_LOOK_SECONDS = 5.0
-_TOGETHER_SECONDS = 0.15  # a slot waits so long for its neighbours, that one look serves them all
-_SNAPSHOT_SECONDS = 1.0  # for so long a look is acted upon
+_AGAIN_SECONDS = 5.0
+_TOGETHER_SECONDS = 0.15  # a slot waits so long for its neighbours, that one snapshot serves them all
+_SNAPSHOT_SECONDS = 1.0  # for so long a snapshot is acted upon
 _HEAD = 2 * window.MOST_CALLS + 1  # every slot there may ever have been, the pause, an alert for each slot
 
 
@@ -52,36 +53,8 @@ class Workers(Protocol):
         """Wait until one of them (or everyone) is done, at most so many seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The window and the most urgent of the backlog, as one query saw them.
-
-    `backlog` also knows how many wait for a time, since when, and which rows cannot be read. `whole`: nothing waits
-    for a slot beyond what was seen. `remembered`: more may wait by now.
-    """
-
-    view: window.View
-    backlog: backlog.Backlog
-    whole: bool
-    remembered: bool = False
-
-    @property
-    def waiting(self) -> tuple[Waiting, ...]:
-        """What may be taken, the most urgent first."""
-        return self.backlog.waiting
-
-    def turn_in(self, due: float) -> float:
-        """Seconds until the turn of an alert that is due then (UTC seconds), as far as one look can tell."""
-        return self.view.turn_in(sum(waiting.entry.due < due for waiting in self.waiting))
-
-    @property
-    def takes(self) -> int:
-        """How many takes it allows: one where the first is to be a pause's probe."""
-        return min(len(self.view.open), len(self.waiting), 1 if self.view.pause else len(self.view.open))
-
-
 Flights = dict["Future[Finished]", Sending]
-"""Calls under way, each with its take."""
+"""Calls under way, each with its acquire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,33 +86,36 @@ class Dispatch:
         return dataclasses.replace(self, table=self.table.until(end))
 
     def token(self, seconds: float = 6.0) -> str:
-        """Return a token, so that it is at hand before a take. Raise `TokenError` if none comes in time."""
+        """Return a token, so that it is at hand before an acquire. Raise `TokenError` if none comes in time."""
         return self.tokens.token(timeout=seconds)
 
-    def look(self, *, later: bool = False) -> Look:
-        """See slots, pauses and the head of the backlog in one query; with `later` what came due again in a second.
+    def snapshot(self, *, later: bool = False) -> Snapshot:
+        """Read slots, pauses and the head of the backlog in one query; with `later` also what came due again.
 
-        Neither reads more than 31 rows, however much waits.
+        That is a second query, where more waits for a time than one can tell. Neither reads more than 31 rows.
         """
-        found = self.table.query(window.FIRST_KEY, keys.TODO_END, limit=_HEAD)
-        again = self.table.query(keys.LATER, keys.LATER_END, limit=_HEAD) if later else []
+        found = self.table.query(keys.LATER if later else window.FIRST_KEY, keys.TODO_END, limit=_HEAD)
+        whole = len(found) < _HEAD
+        if later and not whole:  # what is cut off would look open
+            again = [row for row in found if row.key < keys.LATER_END]
+            found = [*again, *self.table.query(window.FIRST_KEY, keys.TODO_END, limit=_HEAD)]
         now = self.table.now()
         slots = [row for row in found if row.key.startswith(window.FIRST_KEY)]
         view = window.read(slots, now, self.policy).quiet_until(self.outcomes.heard.until)
-        return Look(view, backlog.read([*again, *found], now, _HEAD), max(len(found), len(again)) < _HEAD)
+        return Snapshot(view, backlog.read(found, now, _HEAD), whole)
 
     def choose(self, slots: Sequence[window.Slot]) -> window.Slot:
         """Pick one of the open slots at random."""
         return self.chance.choice(slots)
 
-    def take(
+    def acquire(
         self,
         view: window.View,
         slot: window.Slot,
         entry: Entry,
         write: Callable[[Entry], Sequence[Operation]],
     ) -> Sending:
-        """Commit a take of this slot for this entry, with the rows that `write` makes of the entry as held.
+        """Commit an acquire of this slot for this entry, with the rows that `write` makes of the entry as held.
 
         Raise `Conflict` when somebody else was first, `TableError` when nobody knows.
         """
@@ -165,26 +141,26 @@ class Dispatch:
             begins=max(slot.opens, view.asked.ends if view.asked else -math.inf),
         )
 
-    def start(self, look: Look, token: str, until: float = math.inf) -> Flights:
-        """Take open slots for the most urgent alerts of a look, and start their calls.
+    def start(self, snapshot: Snapshot, token: str, until: float = math.inf) -> Flights:
+        """Acquire open slots for the most urgent alerts of a snapshot, and start their calls.
 
-        The k slots that opened first and the k most urgent alerts are paired by rank, and the pairs are taken in
+        The k slots that opened first and the k most urgent alerts are paired by rank, and slots are acquired in
         random order: hosts that look at the same moment seldom want the same, and who wants another slot wants
-        another alert as well. Whoever meets a conflict looks again. Fewer flights than `look.takes` mean such a
-        conflict, that the look is too old (a pause may have begun since; or the clock was ahead when it was made),
+        another alert as well. Whoever meets a conflict looks again. Fewer flights than `snapshot.acquires` mean such a
+        conflict, that the snapshot is too old (a pause may have begun since; or the clock was ahead when it was made),
         or that it is `until` (monotonic seconds) already: a table may be slow.
         """
-        slots = sorted(look.view.open, key=lambda slot: slot.opens)
-        pairs = list(zip(slots, look.waiting[: look.takes], strict=False))
+        slots = sorted(snapshot.view.open, key=lambda slot: slot.opens)
+        pairs = list(zip(slots, snapshot.waiting[: snapshot.acquires], strict=False))
         flights: Flights = {}
-        for slot, waiting in self.chance.sample(pairs, look.takes):
-            age = self.table.now() - look.view.now
+        for slot, waiting in self.chance.sample(pairs, snapshot.acquires):
+            age = self.table.now() - snapshot.view.now
             if self.clocks.monotonic() >= until or not 0 <= age <= _SNAPSHOT_SECONDS:
                 break
             try:
                 if self._gave_up(waiting):
                     continue
-                sending = self.take(look.view, slot, waiting.entry, functools.partial(_hold, waiting))
+                sending = self.acquire(snapshot.view, slot, waiting.entry, functools.partial(_hold, waiting))
             except Conflict:
                 break
             flights |= self.launch(sending, token)
@@ -200,7 +176,7 @@ class Dispatch:
         return True
 
     def launch(self, sending: Sending, token: str) -> Flights:
-        """Start the call of a committed take on a worker."""
+        """Start the call of a committed acquire on a worker."""
         return {self.workers.submit(functools.partial(self.outcomes.finish, sending, token)): sending}
 
     def wait(self, flights: Flights, seconds: float) -> None:
@@ -215,25 +191,25 @@ class Dispatch:
         flights: Flights = {}
         first = later = True
         while self.clocks.monotonic() < until:
-            look = self.look(later=later)
-            if look.backlog.unreadable and aside.move(self.table, look.backlog.unreadable):
+            snapshot = self.snapshot(later=later)
+            if snapshot.backlog.unreadable and aside.move(self.table, snapshot.backlog.unreadable):
                 continue
             if first:
-                _log_tick(look)
-            # What came due again and finds no slot is seen by the next look as well; the rest by the next tick.
-            first, later = False, any(one.entry.waits.startswith(keys.LATER) for one in look.waiting)
+                _log_tick(snapshot)
+            # What came due again and finds no slot is seen by the next snapshot as well; the rest by the next tick.
+            first, later = False, any(one.entry.waits.startswith(keys.LATER) for one in snapshot.waiting)
             started: Flights = {}
-            if look.takes:
-                started = self.start(look, self.token(), until)
+            if snapshot.acquires:
+                started = self.start(snapshot, self.token(), until)
                 flights |= started
-                if len(started) < look.takes:
+                if len(started) < snapshot.acquires:
                     self.clocks.sleep(self.chance.uniform(0, _CONFLICT_SECONDS))
                     continue
-            if len(look.waiting) > len(started):
-                self._wait_for_a_slot(look.view, flights, until)
+            if len(snapshot.waiting) > len(started):
+                self._wait_for_a_slot(snapshot.view, flights, until)
             elif flights:  # other hosts may accept alerts meanwhile
                 self.wait(
-                    flights, min(until, self.clocks.monotonic() + _LOOK_SECONDS) - self.clocks.monotonic()
+                    flights, min(until, self.clocks.monotonic() + _AGAIN_SECONDS) - self.clocks.monotonic()
                 )
             else:
                 return
@@ -245,7 +221,7 @@ class Dispatch:
         taken = {sending.slot.key for sending in flights.values()}
         opens = [slot.opens for slot in view.slots if slot.key not in taken]
         if view.may_change(taken):
-            until = min(until, self.clocks.monotonic() + _LOOK_SECONDS)
+            until = min(until, self.clocks.monotonic() + _AGAIN_SECONDS)
         paused = view.pause.ends if view.pause and view.paused else -math.inf
         flying = set(flights)
         while (left := until - self.clocks.monotonic()) > 0:
@@ -269,7 +245,7 @@ class Dispatch:
 
 
 def _together(opens: Sequence[float], never: float) -> float:
-    """Return when the first of the slots opens, and with it those that open in the same moment: one look for all."""
+    """Return when the first of the slots opens, and with it those that open in the same moment."""
     first = min(opens, default=never)
     return max((at for at in opens if at <= first + _TOGETHER_SECONDS), default=never)
 
@@ -278,12 +254,12 @@ def _hold(waiting: Waiting, held: Entry) -> list[Operation]:
     return rows.move(waiting.entry, held, waiting=waiting.etag)
 
 
-def _log_tick(look: Look) -> None:
-    now, backlog = look.view.now, look.backlog
+def _log_tick(snapshot: Snapshot) -> None:
+    now, backlog = snapshot.view.now, snapshot.backlog
     log.step(
         "tick",
         waiting=backlog.seen,
         oldestSeconds=None if backlog.oldest is None else round(now - backlog.oldest),
-        open=len(look.view.free),
-        paused=look.view.paused,
+        open=len(snapshot.view.free),
+        paused=snapshot.view.paused,
     )

@@ -16,7 +16,7 @@ from shared.web import reply, short
 from shared.web.reply import Reply
 
 if TYPE_CHECKING:
-    from shared.sending.dispatcher import Look
+    from shared.sending.snapshot import Snapshot
 
 Status = Literal["created", "waiting", "partial", "failed", "ignored", "valid"]
 PORTAL = "https://security.microsoft.com/alerts/"
@@ -71,7 +71,7 @@ def valid(outcome: Outcome) -> Reply:
 def answer(
     delivery: Delivery,
     told: Sequence[Told],
-    look: "Look | None",
+    look: "Snapshot | None",
     *,
     now: float,
     origin: str,
@@ -118,7 +118,7 @@ def _status(told: Sequence[Told], refused: Sequence[object]) -> Status:
     return "created" if set(states) == {"created"} and not refused else "partial"
 
 
-def _poll_seconds(told: Sequence[Told], look: "Look | None", now: float) -> int:
+def _poll_seconds(told: Sequence[Told], look: "Snapshot | None", now: float) -> int:
     """Return whole seconds, 1 to 60, until the last that waits is expected to end."""
     waits = [
         max(0.0, one.entry.next_attempt - now) if one.entry.next_attempt else _slot_seconds(one, look)
@@ -128,7 +128,7 @@ def _poll_seconds(told: Sequence[Told], look: "Look | None", now: float) -> int:
     return max(1, math.ceil(min(_MAX_POLL_SECONDS, max(waits))))
 
 
-def _slot_seconds(one: Told, look: "Look | None") -> float:
+def _slot_seconds(one: Told, look: "Snapshot | None") -> float:
     if one.entry.state == "sending" or look is None:
         return 2.0
     return max(_LOOK_SECONDS, look.turn_in(one.entry.due) + 1.0)
@@ -171,7 +171,7 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
     }
 
 
-def told_alert(one: Told, look: "Look | None", now: float) -> dict[str, Any]:
+def told_alert(one: Told, look: "Snapshot | None", now: float) -> dict[str, Any]:
     """Return an alert as it is told, the one shape of it in all answers. See `answer` for `look` and `now`."""
     entry = one.entry
     return {
@@ -203,7 +203,7 @@ def _on_the_answer(entry: Entry) -> Iterator[str]:
         yield "Defender merged it into an alert that is resolved already: look whether it has to be opened again."
 
 
-def _waiting_for(entry: Entry, look: "Look | None", now: float) -> dict[str, Any] | None:
+def _waiting_for(entry: Entry, look: "Snapshot | None", now: float) -> dict[str, Any] | None:
     if entry.has_ended:
         return None
     if entry.state == "sending":
@@ -218,7 +218,7 @@ def _waiting_for(entry: Entry, look: "Look | None", now: float) -> dict[str, Any
     return {"what": "slot", "reason": reason, "until": utc(_turn(entry, look, now))}
 
 
-def _turn(entry: Entry, look: "Look | None", now: float) -> float | None:
+def _turn(entry: Entry, look: "Snapshot | None", now: float) -> float | None:
     """Return when it is an alert's turn (UTC seconds), or None if more may wait before it than was seen."""
     if look is None or look.remembered:
         return None

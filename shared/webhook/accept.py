@@ -25,8 +25,9 @@ from shared.webhook.memory import Memory
 
 if TYPE_CHECKING:
     from shared.mapping.outcome import Mapped, Outcome
-    from shared.sending.dispatcher import Dispatch, Flights, Look
+    from shared.sending.dispatcher import Dispatch, Flights
     from shared.sending.outcome import Clocks
+    from shared.sending.snapshot import Snapshot
     from shared.sending.turns import Plan
     from shared.web.reply import Reply
 
@@ -97,8 +98,8 @@ class Acceptance:
         now = self.dispatcher.table.now()
         return delivery.answer(accepted, told, look, now=now, origin=origin, refusal=outcome.refusal)
 
-    def _look(self) -> "Look":
-        look = self.dispatcher.look()
+    def _look(self) -> "Snapshot":
+        look = self.dispatcher.snapshot()
         self.memory.note(look)
         return look
 
@@ -130,7 +131,7 @@ class Acceptance:
             for flight, sending in flights.items()
         }
 
-    def _straight(self, accepted: Delivery, entry: Entry, look: "Look", token: str) -> list[Told] | None:
+    def _straight(self, accepted: Delivery, entry: Entry, look: "Snapshot", token: str) -> list[Told] | None:
         """Accept and take in one transaction, if a slot is open and nothing more urgent waits. None: it was not so."""
         for _ in range(_TRIES):
             more_urgent = look.waiting and look.waiting[0].entry.due <= entry.due
@@ -138,7 +139,7 @@ class Acceptance:
                 return None
             slot = self.dispatcher.choose(look.view.open)
             try:
-                sending = self.dispatcher.take(
+                sending = self.dispatcher.acquire(
                     look.view,
                     slot,
                     entry,
@@ -234,7 +235,7 @@ class Acceptance:
         with _unsure():
             return self.dispatcher.table.get(keys.alert_key(entry.alert.id)) is not None
 
-    def _send(self, told: list[Told], look: "Look", token: str) -> "tuple[list[Told], Look]":
+    def _send(self, told: list[Told], look: "Snapshot", token: str) -> "tuple[list[Told], Snapshot]":
         """Send what the window allows, most urgent first, whosever it is.
 
         Return what became of ours, and how window and backlog stood in the end.
@@ -248,11 +249,11 @@ class Acceptance:
         try:
             for _ in range(_TRIES):
                 look = self._look()
-                if not look.takes or self.clocks.monotonic() >= self.inline:
+                if not look.acquires or self.clocks.monotonic() >= self.inline:
                     break
                 started = self.dispatcher.start(look, token, self.inline)
                 flights |= {flight: one for flight, one in started.items() if one.entry.alert.id in ours}
-                if len(started) == look.takes == len(look.waiting):
+                if len(started) == look.acquires == len(look.waiting):
                     break
             if look.whole and len(look.waiting) < len(new):  # what waits no more was taken by a dispatcher
                 new -= {sending.entry.alert.id for sending in flights.values()}

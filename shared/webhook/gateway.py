@@ -25,8 +25,9 @@ from shared.webhook.refused import Received
 
 if TYPE_CHECKING:
     from shared.mapping.outcome import Outcome
-    from shared.sending.dispatcher import Dispatch, Look
+    from shared.sending.dispatcher import Dispatch
     from shared.sending.outcome import Clocks
+    from shared.sending.snapshot import Snapshot
     from shared.settings import Settings
     from shared.web.reply import Reply
 
@@ -137,9 +138,9 @@ class Gateway:
         origin = self.settings.public_base_url or origin
         return delivery.answer(found, told, look, now=now, origin=origin, most=STATUS_BYTES)
 
-    def look(self) -> "Look":
+    def look(self) -> "Snapshot":
         """Return how window and backlog stand, as whoever asked this host saw them a few seconds ago at most."""
-        look: Look = self.memory.answer("look", self.clocks.monotonic(), self.dispatcher.look)
+        look: Snapshot = self.memory.answer("look", self.clocks.monotonic(), self.dispatcher.snapshot)
         return look
 
     def dispatch(self) -> None:
@@ -162,7 +163,7 @@ class Gateway:
     def _health(self) -> "Reply":
         """Pass if the table answers, and nothing waits while it could be sent."""
         try:
-            look = self.dispatcher.look()
+            look = self.dispatcher.snapshot()
             before = look.view.now - OVERDUE_SECONDS
             due = self.dispatcher.table.query(keys.LATER, keys.later_before(before), limit=_SOME)
             overdue = any(waiting.entry.accepted < before for waiting in look.waiting)

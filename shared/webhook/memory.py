@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shared.sending.dispatcher import Look
+    from shared.sending.snapshot import Snapshot
 
 SECONDS = 5.0
 
@@ -15,14 +15,14 @@ SECONDS = 5.0
 class Memory:
     """The last look of a POST, and the last answers to questions of a kind. Each is replaced as a whole."""
 
-    seen: "Look | None" = None
+    seen: "Snapshot | None" = None
     answers: dict[str, tuple[float, Any]] = field(default_factory=dict)
 
-    def note(self, look: "Look") -> None:
+    def note(self, look: "Snapshot") -> None:
         """Remember the look of a POST."""
         self.seen = look
 
-    def full(self, now: float) -> "Look | None":
+    def full(self, now: float) -> "Snapshot | None":
         """Return the last look if the window still is full at `now`, as far as one host can know."""
         look = self.seen
         if look is None or look.view.open:

@@ -206,14 +206,14 @@ def test_it_stops_in_time() -> None:
     assert 54.0 <= world.now - began <= 56.0
 
 
-def test_an_idle_tick_is_two_queries() -> None:
-    """Where nothing waits, a tick asks the table for what waits for a slot and for a time, and writes nothing."""
+def test_an_idle_tick_is_one_query() -> None:
+    """Where nothing waits, a tick asks the table once and writes nothing."""
     world = World()
     (app,) = _apps(world, Defender(world), 1)
     for _ in range(3):
         app.host.queries = app.host.commits = 0
         world.finish(app.tick())
-        assert (app.host.queries, app.host.commits) == (2, 0)
+        assert (app.host.queries, app.host.commits) == (1, 0)
         world.run(30)
 
 
@@ -268,7 +268,7 @@ def test_a_pause_is_seen_behind_any_number_of_retries(retries: int) -> None:
         held = record.take(_entry(world, event, "High"), "attempt", now=world.now, lease=POLICY.lease)
         world.table.commit(rows.insert(held))
     _backlog(world, range(1000, 1020))
-    look = world.finish(app.host.submit(lambda: app.gateway.dispatcher.look(later=True)))
+    look = world.finish(app.host.submit(lambda: app.gateway.dispatcher.snapshot(later=True)))
     assert look.view.pause
     assert look.view.free == ()
     assert len(look.waiting) >= 15

@@ -122,7 +122,7 @@ def test_what_the_api_asks_for_outlives_a_probes_success(status: int) -> None:
     over = pause.start(None, pause.Trouble("500", 0.0), world.now)
     assert over
     dispatcher = late.gateway.dispatcher
-    first = late.host.submit(lambda: dispatcher.start(dispatcher.look(), "token"))
+    first = late.host.submit(lambda: dispatcher.start(dispatcher.snapshot(), "token"))
     world.run(1)
     assert first.done()
     world.table.commit([over])
