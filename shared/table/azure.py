@@ -17,7 +17,17 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from shared.errors import Busy, Conflict, Problem, SettingsError, TableRefused, Unavailable, WebhookError
+from shared.errors import (
+    Busy,
+    Conflict,
+    NoTableToken,
+    Problem,
+    SettingsError,
+    TableRefused,
+    TokenError,
+    Unavailable,
+    WebhookError,
+)
 from shared.loopback import is_loopback
 from shared.table.clock import ServerClock
 from shared.table.protocol import REQUEST_SECONDS, Delete, Insert, Operation, Replace, Row
@@ -42,7 +52,8 @@ _KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 class AzureTable:
     """Azure Table Storage (or Azurite) through the SDK; one partition of one table. Thread-safe.
 
-    `credential` makes the Azure credential, asked for only where `settings` has no connection string.
+    `credential` makes the credential, needed only where `settings` has no connection string: its `get_token` returns
+    one of Azure's access tokens, or raises `TokenError`.
     """
 
     def __init__(
@@ -239,18 +250,15 @@ class AzureTable:
 
 @dataclass(frozen=True, slots=True)
 class _Credential:
-    """A credential that says so where it has no token: the SDK would tell it as an answer of the table."""
+    """A credential whose errors are the table's: whoever asks the table has no other to expect."""
 
     given: Any
 
     def get_token(self, *scopes: str, **options: Any) -> Any:
-        from azure.core.exceptions import AzureError  # noqa: PLC0415 - at first use: cold start
-
         try:
             return self.given.get_token(*scopes, **options)
-        except AzureError as error:
-            what = f"The identity gave no token for the table ({type(error).__name__})."
-            raise Unavailable(what, certain=True) from None
+        except TokenError as error:
+            raise NoTableToken(error.detail, late=error.late) from None
 
 
 def _code(error: Exception) -> str | None:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from shared.errors import Busy, Conflict, TableError, Unavailable, WriteUnknown
+from shared.errors import Conflict, TableError, Unavailable, WriteUnknown
 from shared.table.protocol import REQUEST_SECONDS, Delete, Operation, Requests, Row
 
 if TYPE_CHECKING:
@@ -170,9 +170,9 @@ class PatientTable:
         while (left := end - self.monotonic()) > 0:
             try:
                 return ask(min(REQUEST_SECONDS, left))
-            except (Busy, Unavailable):
+            except TableError as error:
                 pause = self.chance.uniform(0.0, longest)
-                if self.monotonic() + pause >= end:
+                if not error.transient or self.monotonic() + pause >= end:
                     raise
             self.sleep(pause)
             longest = min(LONGEST_PAUSE_SECONDS, 2 * longest)

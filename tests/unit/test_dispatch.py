@@ -803,3 +803,42 @@ def test_webhooks_send_the_backlog_where_the_timer_is_dead() -> None:
     assert [entry.state for entry in _alerts(world)].count("created") >= 40
     assert all(f"Rule {event}" in _titles(defender) for event in range(30))
     assert violations(_times(defender), 15, 60.0) == []
+
+
+# Answers that are not quite an alert
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_a_success_without_an_alert_is_called_twice_and_kept(status: int) -> None:
+    """Each further call might create one more alert: it ends as failed, for the operator, while others go on."""
+    world = World()
+    defender = Defender(
+        world, lambda _, body: said(status, raw=b"") if body["title"] == "Rule 0" else said(200)
+    )
+    _backlog(world, range(5))
+    (app,) = _apps(world, defender, 1)
+    for _ in range(20):
+        app.timer()
+        world.run(60)
+    assert len(defender.calls("Rule 0")) == 2
+    by_title = {entry.alert.title: entry for entry in _alerts(world)}
+    assert {title: entry.state for title, entry in by_title.items()} == {
+        **{f"Rule {event}": "created" for event in range(1, 5)},
+        "Rule 0": "failed",
+    }
+    assert (by_title["Rule 0"].error or {})["code"] == "NoAlert"
+    assert len(world.table.query(keys.FAILED, keys.FAILED_END)) == 1
+
+
+def test_an_answer_about_another_device_is_noted() -> None:
+    """The alert counts as created, and its note stays with it."""
+    world = World()
+    differs = {"machineId": "Defender's alert is about another device."}
+    defender = Defender(world, lambda _, __: dataclasses.replace(said(200), differs=differs))
+    (app,) = _apps(world, defender, 1)
+    reply = app.post(samples.eight_fields(samples.event(1), "Rule 1", "High"))
+    world.run(60)
+    (told,) = json.loads(reply.result().body)["alerts"]
+    (entry,) = _alerts(world)
+    assert (told["status"], told["notes"]) == ("created", list(entry.notes))
+    assert entry.notes == ("machineId: Defender's alert is about another device.",)

@@ -1190,6 +1190,39 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     assert world.finish(app.health()).status == 200
 
 
+def test_a_payload_is_not_refused_for_a_table_that_is_busy() -> None:
+    """The first request of a process waits for a busy table as every POST does, and is never listed as refused."""
+    world = World()
+    until = world.now + 15
+    host = Host(world, QUICK, arrive=Defender(world))
+    host.script = lambda _request: Fault("busy") if world.now < until else None
+    app = App.on(host)
+    assert world.finish(app.post(_payload(1))).status == 202
+    until = world.now + 60
+    app = App.on(Host(world, QUICK, arrive=Defender(world), script=host.script))
+    assert world.finish(app.post(_payload(2))).status == 503
+    world.run(120)
+    assert world.table.query(keys.REFUSED, keys.REFUSED_END) == []
+
+
+def test_health_passes_right_after_a_resume() -> None:
+    """What waited for the operator to resume is sent by the next tick; health fails where none comes."""
+    world = World()
+    app = _app(world, Defender(world))
+    _backlog(world, 1, "Low")
+    world.table.commit([pause.stop(None, "stop")])
+    world.run(3_600)
+    assert world.finish(app.health()).status == 200
+    stop = window.read_pause(world.table.get(pause.STOP_KEY), POLICY)
+    assert stop
+    world.table.commit(pause.resume(stop))
+    assert world.finish(app.health()).status == 200
+    world.run(80)
+    assert world.finish(app.health()).status == 200
+    world.run(20)
+    assert world.finish(app.health()).status == 503
+
+
 def test_health_fails_where_nobody_takes_back_what_came_due_again() -> None:
     """Webhooks never look at what waits for a time: if the dispatcher is dead, health says so; else nobody would."""
     world = World()

@@ -208,6 +208,19 @@ def test_it_is_given_up_in_the_end() -> None:
     assert record.settle(_held(again), answer, now=last + 3600, rules=RULES).state == "waiting"
 
 
+def test_a_second_success_without_an_alert_is_the_last() -> None:
+    """Others between them do not count, and a replay begins anew: the operator has seen that there is no alert."""
+    entry, empty = _entry(), said(204, raw=b"")
+    for answer in (empty, said(503), said(404), empty):
+        assert entry.state == "waiting"
+        entry = record.settle(_held(entry), answer, now=NOW + 1, rules=RULES)
+    assert entry.state == "failed"
+    again = record.replay(entry, now=NOW + 2)
+    again = record.settle(_held(again), empty, now=NOW + 3, rules=RULES)
+    assert again.state == "waiting"
+    assert record.settle(_held(again), empty, now=NOW + 4, rules=RULES).state == "failed"
+
+
 def test_the_first_and_last_tries_are_kept() -> None:
     """Of many tries the first four and the last four stay, each with what Defender said."""
     entry = _entry()
