@@ -26,7 +26,7 @@ from shared.webhook.gateway import FAIL, Gateway
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
-READERS = 8
+READERS = 16
 """How many rows a host reads side by side."""
 
 
