@@ -240,7 +240,7 @@ def _row(entity: "TableEntity") -> Row:
     return Row(entity["RowKey"], values, etag, _etag_time(etag))
 
 
-@functools.lru_cache(maxsize=256)  # a look meets the slots' ETags again and again
+@functools.lru_cache(maxsize=256)  # every snapshot meets the slots' ETags again and again
 def _etag_time(etag: str) -> float:
     """Return the UTC seconds in a table's ETag, `W/"datetime'2026-01-02T03%3A04%3A05.1234567Z'"`."""
     stamp = unquote(etag).partition("'")[2].partition("'")[0]
