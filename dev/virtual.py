@@ -687,10 +687,10 @@ class App:
         """Start the app on a host."""
         return cls(host, host.gateway(settings or Settings(), mappings))
 
-    def post(self, payload: Any, **query: str) -> "Future[Reply]":
-        """Post a payload to the webhook."""
+    def post(self, payload: Any, *, sender: str = "", **query: str) -> "Future[Reply]":
+        """Post a payload to the webhook, as a sender."""
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        return self.host.ask(lambda: self.gateway.receive(body, query, ORIGIN))
+        return self.host.ask(lambda: self.gateway.receive(body, query, ORIGIN, sender=sender))
 
     def status(self, delivery: str) -> "Future[Reply]":
         """Ask what became of a delivery."""

@@ -57,12 +57,13 @@ class Look:
     """The window and the most urgent of the backlog, as one query saw them.
 
     `backlog` also knows how many wait for a time, since when, and which rows cannot be read. `whole`: nothing waits
-    for a slot beyond what was seen.
+    for a slot beyond what was seen. `remembered`: more may wait by now.
     """
 
     view: window.View
     backlog: backlog.Backlog
     whole: bool
+    remembered: bool = False
 
     @property
     def waiting(self) -> tuple[Waiting, ...]:

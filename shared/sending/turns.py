@@ -25,19 +25,25 @@ FIRST_KEY = "turn-"
 
 @dataclass(slots=True)
 class _Turn:
-    """What a host knows of one row: when the next alert may be due, its ETag, and whether it is being written."""
+    """What a host knows of one row: when the next alert may be due, its ETag, and what the row does not know yet."""
 
     due: float = -math.inf
     etag: str | None = None
     being_written: bool = False
+    unwritten: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Entries with the turns they have, and the operations that write the turns, to be committed together."""
+    """Entries with the turns they have, and the operations that write the turns, to be committed together.
+
+    `given` are how many turns the host has given by row, since it wrote the row last.
+    """
 
     entries: tuple[Entry, ...]
     operations: tuple[Operation, ...]
+    given: Mapping[str, int]
+    step: float
 
 
 @dataclass(slots=True)
@@ -53,32 +59,36 @@ class Turns:
         Without `write` the table is not told: alerts of other hosts may have the same turn.
         """
         with self._lock:
-            turned, keys = [], []
+            turned, operations, given = [], [], {}
             for entry in entries:
-                key = f"{FIRST_KEY}{entry.sender}-{entry.alert.severity}"
+                key = _key(entry)
                 turn = self._known.setdefault(key, _Turn())
                 due = max(entry.due, turn.due)
                 turn.due = due + step
+                turn.unwritten += 1
+                given[key] = turn.unwritten
                 turned.append(record.due_at(entry, due))
-                keys.append(key)
-            operations = []
-            for key in dict.fromkeys(keys):
+            for key in given:
                 turn = self._known[key]
                 if write and not turn.being_written:
                     turn.being_written = True
                     operations.append(_write(key, turn))
-            return Plan(tuple(turned), tuple(operations))
+            return Plan(tuple(turned), tuple(operations), given, step)
 
-    def done(self, plan: Plan, etags: Mapping[str, str]) -> None:
-        """Remember what was written of a plan: the new ETags by key, none where nothing was."""
+    def done(self, plan: Plan, etags: Mapping[str, str] | None) -> None:
+        """Remember what became of a plan: the new ETags by key, or None where nothing was written."""
         with self._lock:
             for operation in plan.operations:
                 turn = self._known[operation.key]
                 turn.being_written = False
-                turn.etag = etags.get(operation.key, turn.etag)
+                if etags and operation.key in etags:
+                    turn.etag = etags[operation.key]
+                    turn.unwritten -= plan.given[operation.key]
+            for entry in plan.entries if etags is None else ():
+                self._known[_key(entry)].unwritten -= 1
 
     def read_again(self, table: Table, plan: Plan) -> None:
-        """Learn what other hosts wrote, after a conflict."""
+        """Learn what other hosts wrote, after a conflict: the turns that they do not know of come after theirs."""
         for operation in plan.operations:
             row = table.get(operation.key)
             due = row.values.get("due") if row else None
@@ -86,7 +96,11 @@ class Turns:
                 turn = self._known[operation.key]
                 turn.etag = row.etag if row else None
                 if isinstance(due, int | float) and math.isfinite(due):
-                    turn.due = max(turn.due, due)
+                    turn.due = max(turn.due, due + turn.unwritten * plan.step)
+
+
+def _key(entry: Entry) -> str:
+    return f"{FIRST_KEY}{entry.sender}-{entry.alert.severity}"
 
 
 def _write(key: str, turn: _Turn) -> Operation:

@@ -158,10 +158,10 @@ class Acceptance:
         new = dict(asked)
         there: dict[str, Known] = {}
         done: set[str] = set()
-        quiet = True  # that nobody else was first, so far
+        clashes = 0
         for _ in range(_TRIES * len(asked) + 1):
             batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
-            plan = self.dispatcher.plan(batch, write=quiet and self._is_early())
+            plan = self.dispatcher.plan(batch, write=clashes < _TRIES - 1 and self._is_early())
             operations: list[Operation] = [one for entry in plan.entries for one in rows.insert(entry)]
             if last:
                 notes = {alert: one.decision.notes for alert, one in there.items()}
@@ -184,7 +184,7 @@ class Acceptance:
                 if last:
                     break
                 continue
-            quiet = False
+            clashes += 1
             there |= found
             new = {alert: entry for alert, entry in new.items() if alert not in found}
             if not found:  # a turn was, or the delivery's own row is there: a take of ours landed after all
@@ -206,17 +206,19 @@ class Acceptance:
 
     def _commit(self, operations: Sequence[Operation], plan: "Plan") -> dict[str, Known] | None:
         """Write with the turns of a plan; return None when it is done, or those alerts that the table knows already."""
-        etags: dict[str, str] = {}
+        etags: dict[str, str] | None = None
         try:
             etags = self.dispatcher.table.commit([*plan.operations, *operations])
         except Conflict:
-            there = self._known(plan.entries)
-            if not there and self._is_early():
-                self.dispatcher.turns.read_again(self.dispatcher.table, plan)
-            return there
+            pass
         finally:
             self.dispatcher.turns.done(plan, etags)
-        return None
+        if etags is not None:
+            return None
+        there = self._known(plan.entries)
+        if not there and self._is_early():
+            self.dispatcher.turns.read_again(self.dispatcher.table, plan)
+        return there
 
     def _is_early(self) -> bool:
         """Tell whether there is time enough with the table for what is good to have only."""
