@@ -21,7 +21,7 @@ from shared.ledger import keys, tries
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
 
-DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 15 * 60.0, "Low": 60 * 60.0}
+DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 4 * 3600.0, "Low": 24 * 3600.0}
 MOST_LOST = 10
 _TOO_MANY_REQUESTS = 429
 
@@ -170,6 +170,12 @@ def accept(
         sender=sender,
     )
     return replace(entry, waits=_todo(entry))
+
+
+def due_at(entry: Entry, due: float) -> Entry:
+    """Return a waiting entry in another place of the order: that of `due` (UTC seconds)."""
+    later = replace(entry, due=due)
+    return replace(later, waits=_todo(later))
 
 
 def take(entry: Entry, attempt: str, *, now: float, lease: float) -> Entry:
