@@ -181,9 +181,11 @@ def _from_base64(text: str) -> str | None:
     """Return the readable text that is encoded, or None: a word is no base64 by chance."""
     if not _BASE64.fullmatch(text) or len(text) % 4:
         return None
-    inner = payload.from_base64(text)
-    readable = inner is not None and all(one.isprintable() or one in "\r\n\t" for one in inner)
-    return inner if readable else None
+    try:
+        inner = base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return None
+    return inner if all(one.isprintable() or one in "\r\n\t" for one in inner) else None
 
 
 def _json(value: Any, gap: str = "") -> str:
