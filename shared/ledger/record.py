@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.alerts.alert import Alert
-from shared.clients.answer import Answer, shows_no_alert
+from shared.clients.answer import Answer
 from shared.ledger import keys, tries
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
@@ -236,7 +236,7 @@ def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entr
     """Defender said nothing about the alert. It waits, so that the next alert probes, and keeps its place."""
     if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone, and no alert's fault
         return replace(entry, state="waiting", waits=_todo(entry))
-    if answer.may_have_created and _without_alert(entry) > 1:
+    if answer.may_have_created and tries.without_alert(entry.tries, entry.accepted) > 1:
         return _fail(entry, now)  # each further call may create one more alert that nobody sees
     if rules.gives_up(entry.unavailable):
         return _fail(entry, now)
@@ -251,13 +251,6 @@ def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
     message = f"{MOST_LOST} calls one after the other ended without a written answer."
     error = {"status": None, "code": "AnswerLost", "message": message, "target": None}
     return _fail(replace(entry, error=error, next_attempt=None), now)
-
-
-def _without_alert(entry: Entry) -> int:
-    """Return how many answers since the acceptance, or the replay, were a success that showed no alert."""
-    since = round(entry.accepted, 3)
-    lately = [each for each in entry.tries if each.get("at", 0.0) >= since]
-    return sum(shows_no_alert(each.get("status"), each.get("code")) for each in lately)
 
 
 def replay(entry: Entry, *, now: float) -> Entry:

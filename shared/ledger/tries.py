@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.clients.answer import Answer
+from shared.clients.answer import Answer, shows_no_alert
 
 _AT_EACH_END = 4
 
@@ -27,3 +27,9 @@ def add(
     if len(every) <= 2 * _AT_EACH_END:
         return every
     return (*every[:_AT_EACH_END], *every[-_AT_EACH_END:])
+
+
+def without_alert(tries: Sequence[Mapping[str, Any]], since: float) -> int:
+    """Return how many answers since a time (UTC seconds) were a success that showed no alert."""
+    lately = [each for each in tries if each.get("at", 0.0) >= round(since, 3)]
+    return sum(shows_no_alert(each.get("status"), each.get("code")) for each in lately)
