@@ -6,6 +6,8 @@ PYTHON ?= python3
 ARGS ?=
 
 RUN := .venv/bin/python
+# What our commands read and print is UTF-8, whatever the locale.
+export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo start map approve test chaos bench lint format hooks package clean

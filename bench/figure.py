@@ -88,12 +88,12 @@ def of_runs(runs: Sequence[Sequence[float]], part: float) -> float:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Return the figures in Markdown, aligned: figure, floor, ours, ratio, goal, met or not, note."""
+    """Return the figures in Markdown, aligned but for the notes at the end."""
     head = ("figure", "floor", "ours", "ratio", "goal", "met", "note")
     rows = [tuple(cell.replace("|", "/") for cell in _cells(figure)) for figure in figures]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, ["-" * width for width in widths], *rows]
-    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
+    widths = [max(map(len, column)) for column in zip(head[:-1], *(row[:-1] for row in rows), strict=True)]
+    lines = [head, [*("-" * width for width in widths), "----"], *rows]
+    return "\n".join(f"| {' | '.join([*map(str.ljust, line, widths), line[-1]])} |" for line in lines)
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:

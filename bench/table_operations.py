@@ -28,16 +28,16 @@ def measure(form: Form) -> Report:  # noqa: ARG001 - virtual time is short in an
         f"{queries / (_WAITING / 15):.1f} looks for each 15 sent" for queries, _ in (dispatch, apart)
     )
     found: tuple[tuple[str, float, float | None, str], ...] = (
-        ("an alert, straight", sum(straight) / _STRAIGHT, 3, f"{_STRAIGHT} alerts, counted"),
+        ("table operations an alert, straight", sum(straight) / _STRAIGHT, 3, f"{_STRAIGHT} alerts, counted"),
         (
-            "an alert, accept",
+            "table operations an alert, accept",
             sum(accept) / _WAITING,
             2,
             f"{_WAITING} alerts; one where the window is known to be full",
         ),
-        ("an alert, dispatch", dispatch[1] / _WAITING, 2, "its take and its outcome"),
+        ("table operations an alert, dispatch", dispatch[1] / _WAITING, 2, "its take and its outcome"),
         (
-            "an alert, accept and dispatch, looks and all",
+            "table operations an alert, accept and dispatch, looks and all",
             (sum(accept) + sum(dispatch)) / _WAITING,
             4,
             looks,
@@ -49,16 +49,14 @@ def measure(form: Form) -> Report:  # noqa: ARG001 - virtual time is short in an
             looks_apart,
         ),
         (
-            "of an idle hour",
+            "table operations of an idle hour",
             median(hours),
             120,
             f"of {_HOURS}; in {len(clearing)} of them it clears away, and takes up to {max(hours)}",
         ),
     )
     figures = (
-        Figure(
-            f"table operations {name}", value, goal=None if most is None else Goal("at most", most), note=note
-        )
+        Figure(name, value, goal=None if most is None else Goal("at most", most), note=note)
         for name, value, most, note in found
     )
     return Report(

@@ -41,7 +41,7 @@ def bodies() -> Mapping[str, Callable[[], str]]:
         "a hundred records": lambda: {"records": [{**RECORD, "x": ["y"] * 1_800}] * EVENTS},
         "a hundred unknown events": lambda: [{"id": number, "x": ["y"] * 1_900} for number in range(EVENTS)],
         "assignments in log lines": lambda: [
-            {**ROW, "message": f'<13>Jul 18 15:02:20 h: "{{{"a=1 " * 2_500}" ReportId'} for _ in range(EVENTS)
+            {**ROW, "message": f'<13>Jul 18 15:02:20 h: "{{{"a=1 " * 2_450}" ReportId'} for _ in range(EVENTS)
         ],
         "bodies in bodies": lambda: {"body": [{"body": [{"body": [{"body": []}] * 20}] * 20}] * 20},
     }

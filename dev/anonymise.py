@@ -32,52 +32,11 @@ _READABLE = (
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
 _IDENTIFIER = re.compile(r"[^0-9a-z]+")
-_PERSONAL = frozenset(
-    ("ip", "ips", "src", "dst", "dest", "dvc", "actor", "author", "machine", "violator", "tenant")
-)
-_PERSONAL_ENDS = (
-    *(
-        "user",
-        "username",
-        "userid",
-        "upn",
-        "mail",
-        "account",
-        "accountname",
-        "fullname",
-        "firstname",
-        "lastname",
-    ),
-    *(
-        "host",
-        "hosts",
-        "hostname",
-        "devicename",
-        "machinename",
-        "computer",
-        "computername",
-        "dnsname",
-        "fqdn",
-    ),
-    *(
-        "domain",
-        "sid",
-        "owner",
-        "assignee",
-        "person",
-        "reporter",
-        "caller",
-        "phone",
-        "organization",
-        "company",
-    ),
-    *("address", "addresses", "endpoint", "workstation", "commandline", "cmdline"),
-)
-_PERSONAL_INSIDE = frozenset(("name", "displayname", "value", "label", "id", "uid"))
+_LISTS = json.loads(Path(__file__).with_suffix(".json").read_bytes())
+_PERSONAL, _PERSONAL_INSIDE = frozenset(_LISTS["personal"]), frozenset(_LISTS["personal inside"])
+_PERSONAL_ENDS = tuple(_LISTS["personal ends"])
 _NAMES, _VALUES = ("key", "name", "field", "type", "label", "id"), ("value", "values", "v", "val", "content")
-_CODES = frozenset(
-    ("typeuid", "classuid", "eventcode", "eventid")
-)  # numbers that say what kind of thing it is
+_CODES = frozenset(_LISTS["codes"])  # numbers that say what kind of thing it is
 _CODE_DIGITS = 6
 
 
@@ -222,9 +181,11 @@ def _from_base64(text: str) -> str | None:
     """Return the readable text that is encoded, or None: a word is no base64 by chance."""
     if not _BASE64.fullmatch(text) or len(text) % 4:
         return None
-    inner = payload.from_base64(text)
-    readable = inner is not None and all(one.isprintable() or one in "\r\n\t" for one in inner)
-    return inner if readable else None
+    try:
+        inner = base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return None
+    return inner if all(one.isprintable() or one in "\r\n\t" for one in inner) else None
 
 
 def _json(value: Any, gap: str = "") -> str:

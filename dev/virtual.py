@@ -36,7 +36,7 @@ from shared.clients.call import Response
 from shared.errors import Busy, Conflict, TableRefused, TokenError, Unavailable
 from shared.ledger import keys, record, rows
 from shared.mapping import mappings as mapping
-from shared.sending import window
+from shared.sending import pause, turns, window
 from shared.sending.dispatcher import Dispatch
 from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
@@ -346,7 +346,7 @@ def said(status: int, *, retry_after: float | None = None, raw: bytes | None = N
         error = {"code": f"Code{status}", "message": f"It is {status}.", "target": "43f4cb08"}
         created = {"id": f"da{status}", "status": "New"}
         raw = json.dumps(created if status < 300 else {"error": error}).encode()  # noqa: PLR2004 - HTTP's classes
-    answer = answers.read(Response(status, {}, raw, None, sent=True, seconds=0.5))
+    answer = answers.read(Response(status, {}, raw, None, sent=True, seconds=0.5), {})
     return replace(answer, retry_after=retry_after)
 
 
@@ -511,7 +511,7 @@ class Host:
         """Return a token, at hand, or wait in vain for one."""
         if not self.tokens:
             self.world.sleep(max(0.0, timeout))
-            raise TokenError("the token endpoint does not answer", retry_after=5)
+            raise TokenError("the token endpoint does not answer", late=True)
         return "token"
 
     # Workers, for the dispatch
@@ -687,10 +687,10 @@ class App:
         """Start the app on a host."""
         return cls(host, host.gateway(settings or Settings(), mappings))
 
-    def post(self, payload: Any, **query: str) -> "Future[Reply]":
-        """Post a payload to the webhook."""
+    def post(self, payload: Any, *, sender: str = "", **query: str) -> "Future[Reply]":
+        """Post a payload to the webhook, as a sender."""
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        return self.host.ask(lambda: self.gateway.receive(body, query, ORIGIN))
+        return self.host.ask(lambda: self.gateway.receive(body, query, ORIGIN, sender=sender))
 
     def status(self, delivery: str) -> "Future[Reply]":
         """Ask what became of a delivery."""
@@ -761,7 +761,7 @@ def unsound(table: MemoryTable) -> list[str]:
         if key.startswith(keys.DELIVERY):
             lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((window.FIRST_KEY, keys.REFUSED, keys.ASIDE)):
+        elif key.startswith((window.FIRST_KEY, turns.FIRST_KEY, pause.RESUMED_KEY, keys.REFUSED, keys.ASIDE)):
             continue
         elif key not in expected:
             wrong.append(f"{key} belongs to no alert")

@@ -1,13 +1,12 @@
 """The gateway of this process, put together from its settings and the real edges at the first use."""
 
-import concurrent.futures
 import functools
 import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from shared import identity, log, settings
 from shared.clients.defender import Defender
@@ -21,34 +20,29 @@ from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
 from shared.table import azure
 from shared.table.patience import PatientTable
+from shared.threads import Readers, Threads
 from shared.web.reply import Reply
 from shared.webhook.gateway import FAIL, Gateway
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
 _T = TypeVar("_T")
-READERS = 8
+_P = ParamSpec("_P")
+READERS = 16
 """How many rows a host reads side by side."""
 
 
-class Threads:
-    """Calls run in threads of their own, so that they go on when their webhook has answered; reads, side by side."""
+def _once(make: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Return `make` so that its result is remembered, and made once also where threads need it first together."""
+    remembered, lock = functools.cache(make), threading.Lock()
 
-    def __init__(self, most: int, name: str = "call") -> None:
-        self._pool = concurrent.futures.ThreadPoolExecutor(most, thread_name_prefix=name)
+    @functools.wraps(make)
+    def get(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with lock:
+            return remembered(*args, **kwargs)  # type: ignore[arg-type]  # hashable, as every argument here
 
-    def submit(self, run: Callable[[], _T]) -> "Future[_T]":
-        """Start something."""
-        return self._pool.submit(run)
-
-    def wait(self, futures: Iterable["Future[_T]"], seconds: float, *, everyone: bool = False) -> None:
-        """Wait until one of them (or everyone) is done, at most so many seconds."""
-        when = concurrent.futures.ALL_COMPLETED if everyone else concurrent.futures.FIRST_COMPLETED
-        concurrent.futures.wait(list(futures), max(0.0, seconds), return_when=when)
+    return get
 
 
-@functools.cache
+@_once
 def gateway() -> Gateway:
     """Return the gateway of this process. Raise `SettingsError` that names every wrong setting."""
     return assemble(settings.current(), workers=_worker_threads())
@@ -63,65 +57,74 @@ def health() -> Reply:
         return FAIL
 
 
-@functools.cache
+@_once
 def operator() -> Operator:
     """Return what the operator works with in this process. Raise `SettingsError` as `gateway` does."""
     served = gateway()
-    return Operator(served, tokens(served.settings.defender_token_scope).last)
+    configured = served.settings
+    return Operator(served, tokens(configured.defender_token_scope, configured.client_id).last)
 
 
-@functools.cache
-def tokens(scope: str) -> identity.TokenSource:
-    """Return this process's one source of tokens for a scope."""
-    return identity.TokenSource(scope, environ=os.environ)
+@_once
+def tokens(scope: str, client_id: str | None) -> identity.TokenSource:
+    """Return this process's one source of tokens that open Defender."""
+    return identity.TokenSource(scope, environ=os.environ, client_id=client_id)
 
 
-def assemble(found: Settings, *, workers: int, rules: record.Rules | None = None) -> Gateway:
+def assemble(configured: Settings, *, workers: int, rules: record.Rules | None = None) -> Gateway:
     """Put a gateway together. At most half of the worker threads may wait for Defender at once.
 
     `rules` replaces those of the settings: a rehearsal of failures cannot wait for minutes.
     """
     policy = window.Policy(
-        calls=found.rate_limit_calls,
-        window=found.rate_limit_window_seconds,
-        margin=found.rate_limit_margin_seconds,
-        deadline=found.defender_timeout_seconds,
+        calls=configured.rate_limit_calls,
+        window=configured.rate_limit_window_seconds,
+        margin=configured.rate_limit_margin_seconds,
+        deadline=configured.defender_timeout_seconds,
     )
     clocks = Clocks(time.monotonic, time.time, time.sleep)
     permits = max(1, workers // 2)
     chance = random.Random()  # noqa: S311 - spreads hosts, hides nothing
-    requests = azure.AzureTable(
-        found.storage,
-        name=found.alerts_table,
-        partition=found.rate_limit_scope,
-        credential=functools.partial(identity.credential, os.environ, found.storage.client_id),
-    )
-    table = PatientTable(requests, time.monotonic, time.sleep, chance, readers=Threads(READERS, "read"))
+    table = _table(configured, chance)
     outcomes = Outcomes(
         table=table,
-        defender=Defender(found.defender_api_url, deadline=found.defender_timeout_seconds),
+        defender=Defender(configured.defender_api_url, deadline=configured.defender_timeout_seconds),
         policy=policy,
-        rules=rules or record.Rules(found.not_found_retry_minutes, found.give_up_hours),
+        rules=rules or record.Rules(configured.not_found_retry_minutes, configured.give_up_hours),
         clocks=clocks,
     )
     dispatcher = Dispatch(
         table=table,
         outcomes=outcomes,
-        tokens=tokens(found.defender_token_scope),
+        tokens=tokens(configured.defender_token_scope, configured.client_id),
         clocks=clocks,
-        workers=Threads(permits + policy.calls),
+        workers=Threads(),
         chance=chance,
     )
-    mappings = mapping.load(found.mappings_path)
+    mappings = mapping.load(configured.mappings_path)
     for broken in mappings.broken:
         log.problem("mapping broken, ours of that name is used if there is one", SettingsError([broken]))
     return Gateway(
-        settings=found,
+        settings=configured,
         mappings=mappings,
         dispatcher=dispatcher,
         clocks=clocks,
         permits=threading.BoundedSemaphore(permits),
     )
+
+
+def _table(configured: Settings, chance: random.Random) -> PatientTable:
+    """Return the table that the settings name."""
+    storage = configured.storage
+    requests = azure.AzureTable(
+        storage,
+        name=configured.alerts_table,
+        partition=configured.rate_limit_scope,
+        credential=functools.partial(
+            identity.SharedCredential, os.environ, storage.client_id, storage.client_setting
+        ),
+    )
+    return PatientTable(requests, time.monotonic, time.sleep, chance, readers=Readers(READERS))
 
 
 def _worker_threads() -> int:

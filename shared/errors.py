@@ -1,6 +1,7 @@
-"""Everything that can go wrong on our side of the wire, and how it is told (RFC 9457): all errors of this app.
+"""All errors of this app: everything that can go wrong on our side, and how it is answered (RFC 9457).
 
-WebhookError                    status  type
+error                           status  type
+WebhookError                    500     internal           whatever nobody foresaw
 ├── PayloadError                400     not-json           the bytes are no JSON we can read
 │   └── PayloadTooLarge         413     too-large          too many bytes, or too many events
 ├── UnmappedError               422     unmapped           no event became an alert
@@ -15,16 +16,15 @@ WebhookError                    status  type
 │   ├── Busy                    503     busy               it has too much to do, or others keep changing the same rows
 │   ├── TableRefused            503     table-refused      it will not do this, however often it is asked
 │   ├── Unavailable             503     table-unavailable  it gave no answer, or none that a table gives
+│   ├── NoTableToken            503     no-table-token     the identity gave no token that opens it
 │   ├── WriteUnknown            503     write-unknown      nobody answered a write, and it may have landed
 │   └── HalfAccepted            503     half-accepted      some alerts of a delivery are stored, others are not
 ├── TokenError                  503     no-token           the identity gave no token
-├── Unreadable                  500     unreadable         a row of the table that none of us can have written
+├── Unreadable                  500     unreadable         a row of the table that this app cannot have written
 └── SettingsError               500     settings           the app is configured wrongly
 
 Conflict                        none    none               somebody else was first; whoever writes answers it
 TooManySteps                    none    none               a mapping went on for too long; the mappings answer it
-
-An error that nobody foresaw is answered as a plain WebhookError: 500, internal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -174,10 +174,18 @@ class TableError(WebhookError):
     again = 5
     certain: bool = True
     """Whether a write that ended so was certainly not made."""
+    transient: bool = False
+    """Whether the same request may succeed in a moment."""
+    reason: str | None = None
+    """What the log says instead of the detail, which everybody may see."""
 
     def __init__(self, detail: str, *, retry_after: int | None = None, certain: bool | None = None) -> None:
         super().__init__(detail, retry_after=retry_after)
         self.certain = self.certain if certain is None else certain
+
+    def __str__(self) -> str:
+        """Return what the log says."""
+        return self.reason or self.detail
 
 
 class Busy(TableError):
@@ -188,10 +196,11 @@ class Busy(TableError):
 
     slug = "busy"
     title = "Too much is asked for at the same moment"
+    transient = True
 
 
 class TableRefused(TableError):
-    """The table refuses a request for what it says or who asks. `reason` is for the log, not for the sender."""
+    """The table refuses a request for what it says or who asks."""
 
     slug = "table-refused"
     title = "The table refuses the request"
@@ -199,11 +208,7 @@ class TableRefused(TableError):
 
     def __init__(self, reason: str) -> None:
         super().__init__("The table refuses the request; the log of the function app says why.")
-        self.reason = reason
-
-    def __str__(self) -> str:
-        """Return what the log says."""
-        return f"The table refuses the request: {self.reason}"
+        self.reason = f"The table refuses the request: {reason}"
 
 
 class Unavailable(TableError):
@@ -212,6 +217,22 @@ class Unavailable(TableError):
     slug = "table-unavailable"
     title = "The table is unavailable"
     certain = False
+    transient = True
+
+
+class NoTableToken(TableError):
+    """The identity gave no token that opens the table, which was not asked.
+
+    Where the identity did not answer in time (`late`), asking again would only hold up whoever waits.
+    """
+
+    slug = "no-table-token"
+    title = "The identity gave no token for the table"
+
+    def __init__(self, reason: str, *, late: bool = False) -> None:
+        super().__init__("The identity gave no token for the table; the log of the function app says why.")
+        self.reason = reason
+        self.transient = not late
 
 
 class WriteUnknown(TableError):
@@ -235,16 +256,20 @@ class Conflict(Exception):
 
 
 class TokenError(WebhookError):
-    """The identity gave no token: Defender was not called."""
+    """The identity gave no token: Defender was not called. `late`: it did not answer in time."""
 
     status = 503
     slug = "no-token"
     title = "The identity gave no token"
     again = 5
 
+    def __init__(self, detail: str, *, late: bool = False) -> None:
+        super().__init__(detail)
+        self.late = late
+
 
 class Unreadable(WebhookError):
-    """A row of the table that none of us can have written: it stands in nobody's way, and waits for the operator."""
+    """A row of the table that this app cannot have written: it waits for the operator, and nothing waits for it."""
 
     slug = "unreadable"
     title = "A row of the table cannot be read"
@@ -258,7 +283,7 @@ class Unreadable(WebhookError):
 
 
 class SettingsError(WebhookError):
-    """One or more settings are missing or wrong. `problems` names each; callers are not told what was found."""
+    """One or more settings are missing or wrong. `problems` names each; a caller does not see what was found."""
 
     status = 500
     slug = "settings"

@@ -1,7 +1,8 @@
-"""The managed identity: the credential the platform offers, and the token that opens Defender.
+"""The managed identity: the credential the platform offers, and the tokens that open Defender and the table.
 
-Nobody waits longer than they said. One thread asks for a token; all who need one wait for it, each until
-their own time-out. A token near its end is renewed while it is still handed out:
+Nobody waits for longer than their time-out. One thread asks for a token; all who need one wait for it, until their own
+time-out has passed since it was asked for: an endpoint that hangs holds up only those who come first. A token near
+its end is renewed while it is still handed out:
 
     token() ─┬─ 5 minutes or more are left ──────────────── the one that is held
              ├─ a minute or more is left ── ask ─────────── the one that is held
@@ -13,9 +14,8 @@ a day.
 
 What Azure's SDK does by itself (azure-identity 1.27 and azure-core 1.41, from their source): 3 retries, 0,
 1.6 and 3.2 s apart or as far as a `Retry-After` says, with time-outs of 300 s for connecting and for every
-read. Here: no retry, 2 s to connect and 5 s of silence, so that a webhook whose table needs a token still
-answers in time. MSAL beneath it remembers a 429 or 5xx for 5 s, and keeps a token until 5 minutes before
-its end.
+read. Here: no retry, and 2 s to connect. MSAL beneath it remembers a 429 or 5xx for 5 s, and keeps a token until
+5 minutes before its end.
 
 Their logs are kept short of secrets. azure-core redacts query values and headers, and leaves bodies out. But
 azure-identity logs a failure as a warning, with up to 2,048 characters of an answer it could not decode, which
@@ -43,12 +43,13 @@ if TYPE_CHECKING:
 
 THREAD_NAME = "token"
 _CONNECT_SECONDS = 2
-_SILENCE_SECONDS = 5  # for those who wait for the credential itself, as the table's client does
-_PATIENCE_SECONDS = 30  # for a request nobody waits for: a slow endpoint's token serves the next alert
-_WAIT_SECONDS = 6
+_PATIENCE_SECONDS = (
+    30  # for a request nobody waits for any more: a slow endpoint's token serves the next alert
+)
+_WAIT_SECONDS = 5
 _RENEW_SECONDS = 300  # before that, MSAL gives out the same token again
 _USABLE_SECONDS = 60  # a call ends before its token does
-_SAID_CHARACTERS = 300
+_REASON_CHARACTERS = 300
 _PLATFORM = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT")  # App Service and Functions, and others of Azure
 _TOKEN_CHARACTERS = frozenset(map(chr, range(0x21, 0x7F)))
 _SECRET = re.compile(r"[\w.~+/=-]{40,}")  # a token or a part of one; a GUID has 36 characters
@@ -68,7 +69,8 @@ class Claims:
 class TokenSource:
     """Gives out tokens for `scope`, the same one until shortly before its end. Thread-safe.
 
-    `credential` is made from `environ` at the first need if none is given. `now`: seconds since 1970.
+    `client_id` names a user-assigned identity. The credential is made for it at the first need, as `environ` allows,
+    if none is given. The two settings are those that an error tells the reader to look at. `now`: seconds since 1970.
     """
 
     def __init__(
@@ -76,38 +78,49 @@ class TokenSource:
         scope: str,
         *,
         environ: Mapping[str, str],
+        client_id: str | None = None,
+        scope_setting: str = "DEFENDER_TOKEN_SCOPE",
+        client_setting: str = "AZURE_CLIENT_ID",
         credential: "TokenCredential | None" = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._scope = scope
         self._environ = environ
+        self._client_id = client_id
+        self._scope_setting = scope_setting
+        self._client_setting = client_setting
         self._credential = credential
         self._now = now
         self._lock = threading.Lock()
         self._held: AccessToken | None = None
         self._claims: Claims | None = None
-        self._asked: Future[str] | None = None
+        self._asked: Future[AccessToken] | None = None
         self._asked_at = 0.0
 
     def token(self, *, timeout: float = _WAIT_SECONDS) -> str:
         """Return a token good for a minute at least. Raise TokenError if none comes in `timeout` seconds."""
+        return self.access_token(timeout=timeout).token
+
+    def access_token(self, *, timeout: float = _WAIT_SECONDS) -> "AccessToken":
+        """Return a token good for a minute at least, and its end. Raise TokenError as `token` does."""
         with self._lock:
-            held, left = "", 0.0
-            if self._held:
-                held, left = self._held.token, self._held.expires_on - self._now()
-            if left >= _RENEW_SECONDS:
+            held = self._held
+            left = held.expires_on - self._now() if held else 0.0
+            if held and left >= _RENEW_SECONDS:
                 return held
             asked = self._ask()
-            if left >= _USABLE_SECONDS:
+            if held and left >= _USABLE_SECONDS:
                 return held
+            waited = time.monotonic() - self._asked_at
         try:
-            return asked.result(timeout)
+            return asked.result(max(0.0, timeout - waited))
         except errors.TokenError as error:
             raise errors.TokenError(error.detail) from None  # an error of its own for each caller
         except TimeoutError:
             raise errors.TokenError(
                 f"The identity gave no token for {self._scope} in {timeout:g} s. "
-                "If this goes on, restart the app and see whether its identity is still there."
+                "If this goes on, restart the app and see whether its identity is still there.",
+                late=True,
             ) from None
 
     def last(self) -> Claims | None:
@@ -120,7 +133,7 @@ class TokenSource:
         if close := getattr(self._credential, "close", None):
             close()
 
-    def _ask(self) -> "Future[str]":
+    def _ask(self) -> "Future[AccessToken]":
         """Return the request under way, or start one. One that has hung for long is left to itself."""
         now = time.monotonic()
         if self._asked is None or self._asked.done() or now - self._asked_at > _PATIENCE_SECONDS:
@@ -132,38 +145,66 @@ class TokenSource:
                 self._asked.set_exception(errors.TokenError(self._explain(error)))
         return self._asked
 
-    def _work(self, asked: "Future[str]") -> None:
+    def _work(self, asked: "Future[AccessToken]") -> None:
         try:
             if self._credential is None:
-                client_id = self._environ.get("AZURE_CLIENT_ID")
-                self._credential = credential(self._environ, client_id, silence=_PATIENCE_SECONDS)
+                self._credential = credential(self._environ, self._client_id)
             held = self._credential.get_token(self._scope)
             if not held.token or set(held.token) - _TOKEN_CHARACTERS:
-                raise ValueError  # no HTTP header can carry it  # noqa: TRY301  told like all the others
+                raise ValueError  # no HTTP header can carry it  # noqa: TRY301  reported like all the others
             claims = _claims(held)
         except Exception as error:  # noqa: BLE001  the SDK promises no set of errors
             asked.set_exception(errors.TokenError(self._explain(error)))
             return
         with self._lock:
             self._held, self._claims = held, claims
-        asked.set_result(held.token)
+        asked.set_result(held)
 
     def _explain(self, error: Exception) -> str:
-        said = " ".join(str(getattr(error, "message", "") or type(error).__name__).split())
-        said = _SECRET.sub("…", said)[:_SAID_CHARACTERS]
+        reason = " ".join(str(getattr(error, "message", "") or type(error).__name__).split())
+        reason = _SECRET.sub("…", reason)[:_REASON_CHARACTERS]
+        setting = self._client_setting
         if not _is_on_platform(self._environ):
             to_do = "Enable the app's managed identity; on a developer's machine, sign in with `az login`."
-        elif client_id := self._environ.get("AZURE_CLIENT_ID"):
-            to_do = f"Assign the identity whose client id is {client_id} (AZURE_CLIENT_ID) to the app."
+        elif self._client_id:
+            to_do = f"Assign the identity whose client id is {self._client_id} ({setting}) to the app."
         else:
-            to_do = (
-                "Enable the app's system-assigned identity, or name a user-assigned one by AZURE_CLIENT_ID."
-            )
-        return f"The identity gave no token for {self._scope} (DEFENDER_TOKEN_SCOPE). {to_do} It said: {said}"
+            to_do = f"Enable the app's system-assigned identity, or name a user-assigned one by {setting}."
+        scope = f"{self._scope} ({self._scope_setting})" if self._scope_setting else self._scope
+        return f"The identity gave no token for {scope}. {to_do} It said: {reason}"
+
+
+class SharedCredential:
+    """A credential as Azure's SDK wants one: threads that need a token together cause one request, and share it.
+
+    `client_id` names a user-assigned identity, and `client_setting` the setting where it stands. Thread-safe.
+    """
+
+    def __init__(self, environ: Mapping[str, str], client_id: str | None, client_setting: str) -> None:
+        self._environ = environ
+        self._client_id = client_id
+        self._client_setting = client_setting
+        self._sources: dict[str, TokenSource] = {}
+        self._lock = threading.Lock()
+
+    def get_token(self, *scopes: str, **_: object) -> "AccessToken":
+        """Return a token for a scope. Raise TokenError where there is none within 5 s of its being asked for."""
+        (scope,) = scopes
+        with self._lock:
+            if scope not in self._sources:
+                self._sources[scope] = TokenSource(
+                    scope,
+                    environ=self._environ,
+                    client_id=self._client_id,
+                    scope_setting="",
+                    client_setting=self._client_setting,
+                )
+            source = self._sources[scope]
+        return source.access_token()
 
 
 def credential(
-    environ: Mapping[str, str], client_id: str | None, *, silence: float = _SILENCE_SECONDS
+    environ: Mapping[str, str], client_id: str | None, *, silence: float = _PATIENCE_SECONDS
 ) -> "ManagedIdentityCredential | DefaultAzureCredential":
     """Return the managed identity where the platform offers one (by `environ`), else a developer's sign-in.
 
@@ -198,16 +239,16 @@ def _claims(held: "AccessToken") -> Claims:
     """Decode the token's middle part (RFC 7519). Its signature is Defender's business."""
     try:
         middle = held.token.split(".")[1]
-        said = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-    except (IndexError, ValueError):
-        said = None
-    said = said if isinstance(said, dict) else {}
-    roles = said.get("roles")
+        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+    except (IndexError, ValueError, RecursionError):
+        claims = None
+    claims = claims if isinstance(claims, dict) else {}
+    roles = claims.get("roles")
     return Claims(
-        audience=_text(said.get("aud")),
+        audience=_text(claims.get("aud")),
         roles=tuple(map(str, roles)) if isinstance(roles, list) else (),
-        application=_text(said.get("appid") or said.get("azp")),
-        tenant=_text(said.get("tid")),
+        application=_text(claims.get("appid") or claims.get("azp")),
+        tenant=_text(claims.get("tid")),
         expires=datetime.fromtimestamp(held.expires_on, UTC),
     )
 

@@ -23,16 +23,20 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """Where the table is: either a connection string, or an endpoint that an identity opens."""
+    """Where the table is: either a connection string, or an endpoint that an identity opens.
+
+    `client_id` names a user-assigned one; `client_setting` is where it stands, or would.
+    """
 
     connection_string: str | None = field(default=None, repr=False)
     endpoint: str | None = None
     client_id: str | None = None
+    client_setting: str = "AzureWebJobsStorage__clientId"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the app was told. Seconds are floats, bytes are whole numbers; defaults as in DESIGN.md."""
+    """The settings of the app, checked. Seconds are floats, bytes are whole numbers."""
 
     storage: StorageSettings = StorageSettings()
     client_id: str | None = None
@@ -76,7 +80,7 @@ class _Reader:
 
     def settings(self) -> Settings:
         default = Settings()
-        found = Settings(
+        values = Settings(
             storage=self._storage(),
             client_id=self._text("AZURE_CLIENT_ID", None),
             defender_api_url=self._url("DEFENDER_API_URL", default.defender_api_url),
@@ -105,13 +109,13 @@ class _Reader:
             public_base_url=self._base_url("PUBLIC_BASE_URL"),
             senders=self._senders("SENDERS"),
         )
-        if found.retention_days * 24 <= found.give_up_hours:
+        if values.retention_days * 24 <= values.give_up_hours:
             self._wrong(
-                "RETENTION_DAYS", f"{found.retention_days:g} days do not exceed GIVE_UP_HOURS; raise it"
+                "RETENTION_DAYS", f"{values.retention_days:g} days do not exceed GIVE_UP_HOURS; raise it"
             )
         if self._problems:
             raise SettingsError(self._problems)
-        return found
+        return values
 
     def _wrong(self, name: str, detail: str) -> None:
         self._problems.append(Problem(name, detail))
@@ -201,6 +205,8 @@ class _Reader:
                 f"https://{account}.table.core.windows.net" if account else None
             )
             if endpoint:
-                return StorageSettings(endpoint=endpoint, client_id=self._text(f"{prefix}__clientId", None))
+                setting = f"{prefix}__clientId"
+                client_id = self._text(f"{prefix}__clientId", None)
+                return StorageSettings(endpoint=endpoint, client_id=client_id, client_setting=setting)
         # Not fatal here: mapping, dry runs and answers need no table, and storage says it is missing.
         return StorageSettings()

@@ -40,6 +40,7 @@ MAX_LENGTHS: Mapping[str, int] = MappingProxyType(
 
 _MAX_INT64 = 2**63 - 1
 _MAX_EXACT_DOUBLE = 2**53
+_READ = 16_384  # characters of a text: four times what the longest field takes
 _MACHINE_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,2})?")
 _UNSENDABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
@@ -245,7 +246,8 @@ def _text(field: str, arranged: Callable[[str], str]) -> Callable[[str], _Value]
     limit = MAX_LENGTHS[field]
 
     def read(value: str) -> _Value:
-        text, hidden = texts.visible(value)
+        text, hidden = texts.visible(value[:_READ])
+        unread = units(value[_READ:])
         notes = _some(f"removed an invisible character: {hidden}" if hidden else None)
         text = arranged(_UNSENDABLE.sub(" ", _LINE_ENDS.sub("\n", text)))
         if _HALF_PAIR.search(text):
@@ -253,8 +255,8 @@ def _text(field: str, arranged: Callable[[str], str]) -> Callable[[str], _Value]
             notes += ("half characters were replaced by U+FFFD",)
         if not text:
             raise ValueError("has no printable character")
-        if units(text) > limit:
-            notes += (f"cut from {units(text):,} to {limit:,} characters",)
+        if units(text) + unread > limit:
+            notes += (f"cut from {units(text) + unread:,} to {limit:,} characters",)
         return _Value(cut(text, limit), notes)
 
     return read

@@ -46,14 +46,14 @@ def shown(value: object) -> str:
 
 def units(text: str) -> int:
     """Return a text's length in UTF-16 units, in which Defender and Table Storage count."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def cut(text: str, limit: int) -> str:
     """Return a text of at most `limit` UTF-16 units; what was cut ends in an ellipsis."""
     if units(text) <= limit:
         return text
-    kept = text.encode("utf-16-le", "surrogatepass")[: (limit - 1) * 2].decode("utf-16-le", "ignore")
+    kept = text[:limit].encode("utf-16-le", "surrogatepass")[: (limit - 1) * 2].decode("utf-16-le", "ignore")
     end = len(kept)
     # Not between a letter and its accents, or inside a joined emoji; but never much further back.
     while len(kept) - end < _MAX_JOINED and end > 1 and (_joins(text[end]) or text[end - 1] == _JOINER):

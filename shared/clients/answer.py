@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -16,7 +16,9 @@ Kind = Literal["created", "rejected", "not_found", "unavailable"]
 _MESSAGE_CHARACTERS, _WORD_CHARACTERS = 1000, 200
 _RETRY_AFTER_SECONDS = 600
 _MERGED_SECONDS = 5  # see `is_merged`
+_LEVELS = 16  # of an alert object that are kept: Defender's own has four
 _SUCCESS, _REDIRECT, _CALLERS_ERROR = 2, 3, 4  # the hundreds of a status
+_LOWER = {"High": ("Medium", "Low", "Informational"), "Medium": ("Low", "Informational")}
 _TRY_AGAIN = frozenset({401, 403, 408, 429})  # the 4xx that say nothing about this alert
 
 
@@ -30,12 +32,13 @@ class Answer:
     alert        Defender's alert object, only when created
     merged       the alert was there before: its `alertCreationTime` is more than 5 s older than the call,
                  by the answer's own `Date`
-    error        {status, code, message, target} in Defender's words, cut to a sane length; else in ours, with
-                 a code of Timeout, NoConnection, ConnectionLost, Redirect, TooLarge or NotDefender
+    error        {status, code, message, target} in Defender's words, cut to a sane length; else in ours, with a code
+                 of Timeout, NoConnection, ConnectionLost, Redirect, TooLarge, NoAlert or NotDefender
     retry_after  whole seconds, rounded up, at most 600; None when Defender named none
     sent         at least one byte of the request may have left this machine
     answered     the head of an answer came back, so the request surely arrived
     seconds      the call took, by the monotonic clock
+    differs      what Defender's alert says otherwise than the one that was sent: a note by the field's name
     ```
     """
 
@@ -48,6 +51,17 @@ class Answer:
     sent: bool
     answered: bool
     seconds: float
+    differs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a sender should know of an alert that is not quite what was sent."""
+        return tuple(f"{name}: {note}" for name, note in self.differs.items())
+
+    @property
+    def may_have_created(self) -> bool:
+        """Whether it is a success that shows no alert: one may be there, and each further call may create another."""
+        return self.kind == "unavailable" and shows_no_alert(self.status, (self.error or {}).get("code"))
 
     def log_fields(self) -> dict[str, str | int | None]:
         """Return what the log has of it."""
@@ -56,24 +70,49 @@ class Answer:
             "status": self.status,
             "code": (self.error or {}).get("code"),
             "milliseconds": round(self.seconds * 1000),
+            "differs": ", ".join(self.differs) or None,
         }
 
 
-def read(response: Response) -> Answer:
-    """Return what a response means."""
+def read(response: Response, sent: Mapping[str, str]) -> Answer:
+    """Return what a response to a call means; `sent` are the fields of its alert."""
     date = response.headers.get("Date")
     kind, alert, error = _meaning(response)
+    merged = alert is not None and is_merged(alert, date, response.seconds)
     return Answer(
         kind=kind,
         status=response.status,
         alert=alert,
-        merged=alert is not None and is_merged(alert, date, response.seconds),
+        merged=merged,
         error=error,
         retry_after=retry_after(response.headers.get("Retry-After"), date),
         sent=response.sent,
         answered=response.status is not None,
         seconds=response.seconds,
+        differs=_differences(alert, sent) if alert else {},
     )
+
+
+def shows_no_alert(status: int | None, code: str | None) -> bool:
+    """Tell whether an answer with this status and error code was a success without an alert that can be read."""
+    return (status or 0) // 100 == _SUCCESS and code in ("NoAlert", "TooLarge")
+
+
+def _differences(alert: Mapping[str, Any], sent: Mapping[str, str]) -> dict[str, str]:
+    """Return in what Defender's alert is another than the one that was sent, by field."""
+    differs = {}
+    device, severity = str(alert.get("machineId") or ""), alert.get("severity")
+    if device and device.lower() != sent.get("machineId", device).lower():
+        differs["machineId"] = (
+            f"Defender's alert is about the device {_cut(device, _WORD_CHARACTERS)!r},"
+            " not about the one that was sent: check in Defender which of them it concerns."
+        )
+    if severity in _LOWER.get(sent.get("severity", ""), ()):
+        differs["severity"] = (
+            f"Defender's alert has the severity {severity}, which is lower than the one sent:"
+            " it was merged into one that was open already; raise that one's severity in Defender."
+        )
+    return differs
 
 
 def _meaning(response: Response) -> tuple[Kind, dict[str, Any] | None, dict[str, Any] | None]:
@@ -81,7 +120,8 @@ def _meaning(response: Response) -> tuple[Kind, dict[str, Any] | None, dict[str,
     status = response.status or 0
     if response.failure:
         return "unavailable", None, _ours(response.status, response.failure.code, response.failure.message)
-    kind, document = judge(status, response.body or b"")
+    raw = response.body or b""
+    kind, document = judge(status, raw)
     if kind == "created":
         return kind, document, None
     if document:
@@ -89,6 +129,12 @@ def _meaning(response: Response) -> tuple[Kind, dict[str, Any] | None, dict[str,
     if status // 100 == _REDIRECT:
         message = f"HTTP {status}: a token follows no redirect, see DEFENDER_API_URL."
         return kind, None, _ours(status, "Redirect", message)
+    if status // 100 == _SUCCESS and (not raw.strip() or _nests_too_deep(raw)):
+        what = "an alert that nests too deep to be read" if raw.strip() else "no alert"
+        message = (
+            f"HTTP {status}, which is a success, with {what}: whether an alert was created is not known."
+        )
+        return kind, None, _ours(status, "NoAlert", message)
     message = f"HTTP {status}, but not in Defender's form: see DEFENDER_API_URL."
     return kind, None, _ours(status, "NotDefender", message)
 
@@ -104,7 +150,7 @@ def judge(status: int, raw: bytes) -> tuple[Kind, dict[str, Any]]:
     """
     document = _json(raw)
     if status // 100 == _SUCCESS and _is_text(document.get("id")):
-        return "created", document
+        return "created", _shallow(document, _LEVELS)
     error = document.get("error")
     if not isinstance(error, dict) or not _is_text(error.get("code")):
         return "unavailable", {}
@@ -128,6 +174,30 @@ def _json(raw: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _nests_too_deep(raw: bytes) -> bool:
+    """Tell whether the parser gives up on `raw` for how deep it nests."""
+    try:
+        json.loads(raw)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return False
+
+
+def _shallow(value: Any, levels: int) -> Any:
+    """Return a JSON value as far as it can be stored and shown: so many levels of it, and numbers that JSON has."""
+    if isinstance(value, float) and not math.isfinite(value):  # 1e999
+        return None
+    if not isinstance(value, dict | list):
+        return value
+    if levels == 0:
+        return "…"
+    if isinstance(value, dict):
+        return {name: _shallow(member, levels - 1) for name, member in value.items()}
+    return [_shallow(item, levels - 1) for item in value]
 
 
 def _no_constant(constant: str) -> None:
@@ -181,14 +251,19 @@ def _is_text(value: object) -> bool:
 def _cut(value: object, characters: int) -> str | None:
     if value is None:
         return None
-    text = str(value)
+    text = str(_shallow(value, _LEVELS))
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
+_LOOK = (
+    "Look in Defender for an alert with this title on this device; only if there is none, replay the alert."
+)
 _HINTS: Mapping[int | str, str] = {
     "Timeout": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL and the app's way out.",
     "NoConnection": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL, DNS and firewall.",
     "ConnectionLost": "Nothing to do: it is tried again.",
+    "NoAlert": _LOOK,
+    "AnswerLost": _LOOK,
     "NotDefender": "Something between us and Defender answered; check DEFENDER_API_URL and any proxy.",
     "Redirect": "Something between us and Defender answered; check DEFENDER_API_URL and any proxy.",
     400: "Correct the field that Defender names, at the sender or in its mapping, then send or replay the alert.",

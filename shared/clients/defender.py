@@ -53,8 +53,8 @@ class Defender:
                 target=self._work, args=(call, payload, token), name=THREAD_NAME, daemon=True
             ).start()
         except RuntimeError as error:  # out of threads, or the process is ending
-            return answer.read(call.failed(error))
-        return answer.read(call.wait())
+            return answer.read(call.failed(error), body)
+        return answer.read(call.wait(), body)
 
     def close(self) -> None:
         """Close the connections that are kept warm."""

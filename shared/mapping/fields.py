@@ -1,6 +1,5 @@
 """One event's fields: from the source's places, the scan, the request's parameters and the defaults; then checked."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -9,9 +8,9 @@ from shared.alerts.placeholder import unfilled
 from shared.errors import Problem
 from shared.mapping import defaults, references
 from shared.mapping.event import Event
-from shared.mapping.source import Place, Rule, Source
+from shared.mapping.source import Place, Source
 from shared.payload import candidates, grouping, names
-from shared.payload.grouping import Text, order
+from shared.payload.grouping import order
 from shared.payload.paths import Node, find, shown
 from shared.payload.scan import Scan
 from shared.payload.values import texts as texts_of
@@ -19,15 +18,10 @@ from shared.payload.values import texts as texts_of
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
 _MAX_TEXT = 4_096
 _JOINED = {"category": ", ", "description": "\n", "recommendedAction": "\n"}  # of several texts at one place
-_NOT_ATTACK = re.compile(
-    r"(?:dept|department|team|env|environment|owner|site|host|device|build|project|asset|region|location|customer)\W",
-    re.IGNORECASE,
-)
 _MAX_TAGS = 50
 _PARAMETER = "the request's parameter"
 
-Candidate = tuple[str, str]
-"""A text, and where it came from."""
+Candidate = tuple[str, str]  # a text, and where it came from
 
 
 class Draft:
@@ -111,15 +105,8 @@ class Draft:
                     self._take_key(name, place, list(texts))
                     break
             else:
-                if name in self._event.values:
-                    self._take_key(
-                        name,
-                        None,
-                        [
-                            (one, shown(self._event.values[name].place))
-                            for one in texts_of(self._event.values[name].value)
-                        ],
-                    )
+                if node := self._event.values.get(name):
+                    self._take_key(name, None, [(text, shown(node.place)) for text in texts_of(node.value)])
 
     def _take_key(self, name: str, place: Place | None, texts: list[Candidate]) -> None:
         different = list(dict(texts))
@@ -144,7 +131,11 @@ class Draft:
             yield from (((text, shown(node.place)), None) for text in texts_of(node.value))
         told = sorted(self._group.texts.get(name, ()), key=order)
         if name == "category":
-            told += [each for tag in self._group.texts.get("tag", ()) for each in _attack(tag)]
+            told += [
+                each
+                for tag in self._group.texts.get("tag", ())[:_MAX_TAGS]
+                for each in candidates.attack(tag)
+            ]
         yield from (((text, shown(at)), None) for _, _, text, at in told)
         for envelope, around in self._envelopes:
             for place in envelope.fields.get(name, ()):
@@ -254,7 +245,7 @@ class Draft:
         """Yield why the event cannot be raised, whatever its values: by the source's rules, or by its table."""
         told = set()
         for rule in self._source.refuse:
-            if holds(rule, self._document, self._event.alert):
+            if rule.holds(self._document, self._event.alert):
                 told.add(rule.about)
                 yield Problem(rule.about, rule.text)
         for problem in references.refused(self._row):
@@ -307,19 +298,3 @@ class Draft:
         if where := self._source.missing.get(problem.field):
             said.append(where)
         return replace(problem, detail=" ".join(said))
-
-
-def _attack(tag: Text) -> Iterator[Text]:
-    """Yield what of a tag names a category: most tags say something else, such as `env:prod` or `dept:discovery`."""
-    rank, outside, text, place = tag
-    parts = [part for part in re.split(r"[,;|\n]", text)[:_MAX_TAGS] if not _NOT_ATTACK.match(part.strip())]
-    try:
-        if vocabulary.category(parts).text != vocabulary.NO_EQUAL:
-            yield rank, outside, ",".join(parts), place
-    except ValueError:
-        return
-
-
-def holds(rule: Rule, document: Node, at: Node) -> bool:
-    """Say whether one of a rule's conditions holds for an alert within a document."""
-    return any(condition.holds(document, at) for condition in rule.where)

@@ -1,6 +1,7 @@
 """Which source a document is of: the one of the highest priority that recognises it."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from shared.mapping import python
 from shared.mapping.conditions import Condition
@@ -89,3 +90,23 @@ def _opens(source: Source, document: Node) -> bool:
     return isinstance(value, dict | list) or (
         isinstance(value, str) and document.reader.inside(value) is not None
     )
+
+
+def is_empty(values: Any) -> bool:
+    """Say whether an object is a reply or a batch with nothing in it: `{"records": []}`."""
+    if not isinstance(values, dict):
+        return False
+    return any(value == [] and names.named_as("lists", name) for name, value in values.items()) and not any(
+        isinstance(value, dict | list) and value for value in values.values()
+    )
+
+
+def single(document: Node) -> Node | None:
+    """Return the one thing in a wrapper: an object or a list, also in a text; None if there is more, or no such."""
+    if not isinstance(document.value, dict) or len(document.value) != 1:
+        return None
+    [(name, value)] = document.value.items()
+    if names.named_as("parts", name):
+        return None
+    inner = document.reader.inside(value) if isinstance(value, str) and value[:1] in '{["' else value
+    return document.inside(inner, name) if isinstance(inner, dict | list) and inner else None

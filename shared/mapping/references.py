@@ -7,7 +7,7 @@ from shared.alerts import alert
 from shared.errors import Problem
 from shared.mapping.defaults import Row
 from shared.mapping.event import Event
-from shared.payload import grouping, hunting, names
+from shared.payload import digits, hunting, names
 from shared.payload.grouping import Finding, Group
 from shared.payload.values import texts as texts_of
 
@@ -51,16 +51,14 @@ def taken(event: Event, group: Group) -> Taken:
         return Taken(
             seen, {name: f"{text} {_ADVICE[name]}" for name, text in differ.items()}, _notes(group, seen)
         )
-    if not all(
-        grouping.agree(name, one.value, seen[name].value) for name, one in own.items() if name in seen
-    ):
+    if not all(digits.agree(name, one.value, seen[name].value) for name, one in own.items() if name in seen):
         return Taken(own, several)
     found = dict(own)
     notes = []
     for name, one in seen.items():
         if name not in own:
             found[name] = one
-        elif grouping.exact(name, one.value, own[name].value):
+        elif digits.exact(name, one.value, own[name].value):
             found[name] = one
             notes.append(f"{name}: {alert.shown(own[name].value)} lost digits, so the exact one was taken")
     return Taken(
@@ -74,7 +72,7 @@ def _notes(group: Group, seen: Mapping[str, Finding]) -> tuple[str, ...]:
         f"{name}: {alert.shown(copy.value)} lost digits, so the exact one was taken"
         for name, one in seen.items()
         for copy in group.keys.get(name, {}).values()
-        if grouping.exact(name, one.value, copy.value)
+        if digits.exact(name, one.value, copy.value)
     )
 
 

@@ -7,20 +7,20 @@ A string that holds JSON is that JSON, an envelope is what is inside it, and an 
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from shared import errors
 from shared.alerts import alert
 from shared.errors import Problem
-from shared.mapping import own, python
+from shared.mapping import events, own, python
 from shared.mapping.event import Event
-from shared.mapping.fields import Draft, holds
+from shared.mapping.fields import Draft
 from shared.mapping.outcome import Mapped, Outcome, Refused
-from shared.mapping.recognition import Recognition
+from shared.mapping.recognition import Recognition, is_empty, single
 from shared.mapping.source import Source
-from shared.payload import names, scan, states
+from shared.payload import scan, states
 from shared.payload.body import Number
 from shared.payload.grouping import MACHINE, Group
 from shared.payload.paths import Node, Place, find
@@ -119,14 +119,14 @@ class Run:
             self._unwrap(document, found, named, around, level)
         elif found:
             self._map(document, found, around)
-        elif not _is_empty(document.value):
+        elif not is_empty(document.value):
             for source in self._recognition.yours():
                 self.steps[
                     f"{source.name} (yours) does not recognise it: none of its conditions (recognise) holds"
                 ] = None
-            if single := _single(document) if level < _MAX_LEVELS else None:
+            if inner := single(document) if level < _MAX_LEVELS else None:
                 self.steps["opened: the one thing in a wrapper"] = None
-                self.open(single, named, around, level + 1)
+                self.open(inner, named, around, level + 1)
             else:
                 self._map(document, self._generic, around)
 
@@ -156,7 +156,7 @@ class Run:
             self.steps[f"{found.name} does not recognise it: none of its conditions (recognise) holds"] = None
         found = _within(found, around)
         whole = functools.cache(lambda: scan.scan(document))
-        for event, seen in _events(found, document):
+        for event, seen in events.of(found, document):
             lookalikes = functools.partial(_given, seen) if seen else whole
             self._event(found, document, event, lookalikes, around)
 
@@ -200,15 +200,15 @@ class Run:
     ) -> None:
         """Ignore Defender's own alert, and raise what else stands in the document, whole and beside it."""
         seen = scan.scan(document, {id(node.value) for node in theirs})
-        events = (
+        others = (
             [group for group in seen.groups if group.event]
             if at.value is document.value is not theirs[0].value
             else []
         )
-        if not events:
+        if not others:
             self._ignored.append(_IN_DEFENDER)
-        self._events -= bool(events)
-        for group in events:
+        self._events -= bool(others)
+        for group in others:
             self._event(
                 found, document, Event(document, group=group), functools.partial(_given, seen), envelopes
             )
@@ -226,7 +226,7 @@ class Run:
 
     def _says_closed(self, found: Source, document: Node, at: Node) -> bool:
         for rule in found.closed:
-            if holds(rule, document, at):
+            if rule.holds(document, at):
                 self._ignored.append(rule.text)
                 reply = {
                     name: nodes[0].value
@@ -276,63 +276,6 @@ def _unknown(document: Any) -> Problem:
         f"{alert.shown(document)} is no event. Send an object with {', '.join(alert.FIELDS)}, or the payload of a SIEM"
         " as it posts it.",
     )
-
-
-def _is_empty(values: Any) -> bool:
-    """Say whether an object is a reply or a batch with nothing in it: `{"records": []}`."""
-    if not isinstance(values, dict):
-        return False
-    return any(value == [] and names.named_as("lists", name) for name, value in values.items()) and not any(
-        isinstance(value, dict | list) and value for value in values.values()
-    )
-
-
-def _single(document: Node) -> Node | None:
-    """Return the one thing in a wrapper: an object or a list, also in a text; None if there is more, or no such."""
-    if not isinstance(document.value, dict) or len(document.value) != 1:
-        return None
-    [(name, value)] = document.value.items()
-    if names.named_as("parts", name):
-        return None
-    inner = document.reader.inside(value) if isinstance(value, str) and value[:1] in '{["' else value
-    return document.inside(inner, name) if isinstance(inner, dict | list) and inner else None
-
-
-def _events(found: Source, document: Node) -> list[tuple[Event, scan.Scan | None]]:
-    """Return the events of a document, each with the scan around it; None where that was of some parts only."""
-    ignore = [node.place for path in found.ignore for node in find(path, document)]
-    if found.ours and (function := python.EVENTS.get(found.name)):
-        return [
-            (replace(event, group=group), None)
-            for event in function(document)
-            for seen in [_scanned(event.within or (event.alert,), ignore)]
-            for group in seen.groups or [Group()]
-        ]
-    alerts = _alerts(found, document)
-    whole = len(alerts) == 1
-    outer = None if whole else scan.scan(document, {id(one.value) for one in alerts}, ignore)
-    events: list[tuple[Event, scan.Scan | None]] = []
-    for at in alerts:
-        seen = scan.scan(document if whole else at, (), ignore)
-        groups = seen.groups if outer is None else scan.completed(seen.groups, outer, at.reader)
-        events += [(Event(at, group=group), seen) for group in groups or [Group()]]
-    return events
-
-
-def _alerts(found: Source, document: Node) -> list[Node]:
-    """Return where the product's alerts stand in a document; the document itself, if nowhere else."""
-    for path in found.alerts:
-        nodes = [
-            node for one in find(path, document) for node in one.elements() if isinstance(node.value, dict)
-        ]
-        if nodes:
-            return nodes
-    return [document]
-
-
-def _scanned(within: Sequence[Node], ignore: Sequence[Place]) -> scan.Scan:
-    """Return what was found in several parts of a payload that belong to one event."""
-    return scan.together([scan.scan(node, (), ignore) for node in within], within[0].reader)
 
 
 def _within(found: Source, around: Envelopes) -> Source:

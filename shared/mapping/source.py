@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 from shared.alerts import alert, vocabulary
 from shared.mapping.conditions import Condition, condition
 from shared.payload import names
-from shared.payload.paths import Path, path
+from shared.payload.paths import Node, Path, path
 
 _ENTRIES = (
     "title",
@@ -74,6 +74,10 @@ class Rule:
     text: str
     reply: Mapping[str, Path] = field(default_factory=dict)
     about: str = "payload"
+
+    def holds(self, document: Node, at: Node) -> bool:
+        """Say whether one of the conditions holds for an alert within a document."""
+        return any(condition.holds(document, at) for condition in self.where)
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,7 @@ def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: AR
         if held is None:
             log.step("operator", operation="resume")
             return {"pause": condition.pause(view.asked, view.now)}
-        try_commit(operator.table, [pause.resume(held)])
+        try_commit(operator.table, pause.resume(held))
     raise _busy()
 
 

@@ -3,14 +3,11 @@
 A body is UTF-8 (with or without BOM), compressed with gzip, deflate or not at all, and holds one JSON value,
 several in a row, one a line (NDJSON), or a form (`application/x-www-form-urlencoded`): with such text in its field
 `json` or `payload`, or with the event's fields as its own. The content type is not asked: senders get it wrong.
-
 Strict about what could change a meaning (encodings, NaN, keys that are there twice with different values),
 tolerant of what cannot: a comma too many before `]`, `}` or the end, as template loops leave it, and raw
 control characters inside strings.
 """
 
-import base64
-import binascii
 import itertools
 import json
 import re
@@ -23,10 +20,9 @@ from shared.payload import compression, form
 MAX_DEPTH = 64
 """Levels of objects and arrays inside each other. Real payloads stay below 20."""
 
-MAX_DOCUMENTS = 10_000
-"""JSON values in a row in one body."""
+MAX_DOCUMENTS = 10_000  # JSON values in a row in one body
 
-_TRIES = 3  # encodings around each other, or braces of a text that may begin its JSON
+_TRIES = 3  # braces of a text that may begin its JSON
 
 _GAP = re.compile(r"[ \t\r\n\x1e]*+,?[ \t\r\n\x1e]*+")
 # A string is matched to its end even where it has none, so that no character is looked at twice.
@@ -65,6 +61,16 @@ class Number(str):
     __slots__ = ()
 
 
+class _Small(dict[str, Number]):
+    """The numbers of up to three digits, made once: half a million of them would take 28 MiB."""
+
+    def __missing__(self, digits: str) -> Number:
+        return Number(digits)
+
+
+_SMALL = _Small((str(number), Number(number)) for number in range(1_000))
+
+
 def read(body: bytes, *, max_bytes: int, content_encoding: str = "") -> list[Any]:
     """Return the documents of a body: dict, list, str, `Number`, bool or None, in their order; at least one.
 
@@ -87,24 +93,6 @@ def parse(text: str) -> Any:
     except (ValueError, RecursionError, _NotANumberError, errors.PayloadError):
         return None
     return None if text[end:].strip() else value
-
-
-def opened(text: str) -> Any:
-    """Return the JSON value inside a string; of a string inside it, encoded again, the object or array in that."""
-    value = outer = parse(text)
-    for _ in range(_TRIES):
-        if type(value) is not str or value[:1] not in ("{", "[", '"'):
-            break
-        value = parse(value)
-    return value if isinstance(value, dict | list) else outer
-
-
-def from_base64(text: str) -> str | None:
-    """Return the text that is encoded as base64, or None."""
-    try:
-        return base64.b64decode(text.strip(), validate=True).decode("utf-8-sig")
-    except (binascii.Error, ValueError):
-        return None
 
 
 def embedded(text: str) -> Any:
@@ -284,7 +272,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER = json.JSONDecoder(
-    parse_int=Number,
+    parse_int=_SMALL.__getitem__,
     parse_float=Number,
     parse_constant=_no_constant,
     object_pairs_hook=_object,

@@ -1,7 +1,7 @@
 """Texts that were found under the names of a field: which of them can be it, and which is the best."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from shared.alerts import alert, vocabulary
 from shared.alerts.text import GUID, visible
@@ -9,11 +9,17 @@ from shared.payload import grouping, hunting, texts
 from shared.payload.paths import Place
 
 _MAX_TITLE = 300
+_READ = 1_000  # characters of a text that tell whether it says anything
 # Not a name: aws:s3:ObjectCreated, INSERT, a number.
 _RESOURCE = re.compile(
     r"[a-z0-9_.-]{1,60}(?::[\w./-]{1,60}){1,6}|[\W\d_]*"
     r"|INSERT|MODIFY|REMOVE|UPDATE|DELETE|CREATE|ALERT|INCIDENT|EVENT|PROBLEM|TEST|OK|INFO"
 )
+_NOT_ATTACK = re.compile(
+    r"(?:dept|department|team|env|environment|owner|site|host|device|build|project|asset|region|location|customer)\W",
+    re.IGNORECASE,
+)
+_MAX_TAGS, _MAX_TEXT = 50, 4_096  # parts of a tag, and its characters, that are read
 _ID = re.compile(r"\d+|[0-9a-f]{32,64}|\[object \w+\]", re.ASCII | re.IGNORECASE)
 # Not a name either, but what holds the keys.
 _KEY = re.compile(r"(?:device|report) ?_?id[*_`\"']{0,3} ?[=:]", re.IGNORECASE)
@@ -74,6 +80,18 @@ def suits(field: str, text: str) -> bool:
     return not silent and (field not in ("title", "device") or len(text) <= _MAX_TITLE)
 
 
+def attack(tag: grouping.Text) -> Iterator[grouping.Text]:
+    """Yield what of a tag names a category: most tags say something else, such as `env:prod` or `dept:discovery`."""
+    rank, outside, text, place = tag
+    parts = re.split(r"[,;|\n]", text[:_MAX_TEXT])[:_MAX_TAGS]
+    parts = [part for part in parts if not _NOT_ATTACK.match(part.strip())]
+    try:
+        if vocabulary.category(parts).text != vocabulary.NO_EQUAL:
+            yield rank, outside, ",".join(parts), place
+    except ValueError:
+        return
+
+
 def is_id(text: str) -> bool:
     """Say whether a text is an id, a number, or what JavaScript prints of an object: no name that says anything."""
     return _ID.fullmatch(text.strip()) is not None or GUID.fullmatch(text.strip()) is not None
@@ -81,7 +99,8 @@ def is_id(text: str) -> bool:
 
 def says_nothing(text: str) -> bool:
     """Say whether a text is what programs write for none: null, N/A, a dash, or nothing that can be seen."""
-    return text.strip().lower() in _NOTHING or not visible(text)[0].strip()
+    text = text.strip()[:_READ]
+    return text.lower() in _NOTHING or not visible(text)[0].strip()
 
 
 _NOTHING = frozenset(

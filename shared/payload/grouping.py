@@ -10,11 +10,10 @@ conflict     any other difference is told, with both places
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from shared.alerts import alert
-from shared.payload import names
+from shared.payload import digits, names
 from shared.payload.paths import Place, shown
 
 MACHINE, TIME, REPORT = names.KEYS
@@ -22,9 +21,7 @@ MACHINE, TIME, REPORT = names.KEYS
 _MOST = 50  # different values of one key that are looked at; two are a conflict
 _MAX_TEXTS = 8  # of one field, told of one event
 _MAX_TOLD = 3
-_LONGEST_TIME = len("2018-08-03T16:45:21.7115183Z")
 _SECONDS = len("2018-08-03T16:45:21")
-_EXACT_DIGITS = 15  # a float keeps any number of so many digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +121,9 @@ class Group:
         if len(values) < 2:  # noqa: PLR2004  # nothing to compare
             return values
         return {
-            text: one for text, one in values.items() if not any(_lost(name, text, other) for other in values)
+            text: one
+            for text, one in values.items()
+            if not any(digits.lost(name, text, other) for other in values)
         }
 
 
@@ -140,7 +139,7 @@ def of_array(found: Sequence[Group], spend: Callable[[int], None]) -> list[Group
         times = frozenset(group.keys.get(TIME, ()))
         first = alike.setdefault((event, frozenset(time[:_SECONDS] for time in times)), (event, times))
         if first in events and all(
-            any(_alike(time, other) for other in first[1]) for time in times - first[1]
+            any(digits.alike(time, other) for other in first[1]) for time in times - first[1]
         ):
             events[first] = _merged([events[first], group], spend) if times - first[1] else events[first]
         else:
@@ -184,32 +183,6 @@ def complete(group: Group, others: Sequence[Group], spend: Callable[[int], None]
     ]
 
 
-def agree(name: str, one: str, other: str) -> bool:
-    """Say whether two values of a key mean the same: equal, or one is the other with digits lost."""
-    here, there = (alert.canonical(name, value) for value in (one, other))
-    return (
-        here is not None
-        and there is not None
-        and (here == there or _lost(name, here, there) or _lost(name, there, here))
-    )
-
-
-def may_be_cut(name: str, value: str) -> bool:
-    """Say whether a value of a key may have lost digits: a time with fewer than seven, a report id like a float."""
-    known = alert.canonical(name, value)
-    if known is None or name == MACHINE:
-        return False
-    if name == TIME:
-        return len(known) < _LONGEST_TIME
-    return len(known) > _EXACT_DIGITS and Decimal(known) in _floats(known)
-
-
-def exact(name: str, one: str, other: str) -> bool:
-    """Say whether a value of a key is another one with the digits that this one lost."""
-    here, there = (alert.canonical(name, value) for value in (one, other))
-    return here is not None and there is not None and _lost(name, there, here)
-
-
 def order(text: Text) -> tuple[int, int, list[int], str]:
     """Return by what texts are sorted: the most telling name, the nearest, the first of a list."""
     rank, outside, value, place = text
@@ -244,7 +217,9 @@ def _differing(name: str, values: Mapping[str, Finding], events: Sequence[Group]
     if name != TIME:
         return {text: one for text, one in values.items() if text not in known}
     return {
-        text: one for text, one in values.items() if one.own and not any(_alike(text, time) for time in known)
+        text: one
+        for text, one in values.items()
+        if one.own and not any(digits.alike(text, time) for time in known)
     }
 
 
@@ -255,7 +230,9 @@ def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Fin
         if not mine:
             keys[name] = dict(values)
         elif name == TIME:
-            copies = {text: one for text, one in values.items() if any(_alike(text, time) for time in mine)}
+            copies = {
+                text: one for text, one in values.items() if any(digits.alike(text, time) for time in mine)
+            }
             keys[name] = {**mine, **copies, **differ[name]}
         elif differ[name]:
             keys[name] = {**mine, **differ[name]}
@@ -287,23 +264,3 @@ def _merged(groups: Sequence[Group], spend: Callable[[int], None]) -> Group:
         if group.event and len(group.row) > len(joined.row):
             joined.row, joined.around, joined.bag = group.row, group.around, group.bag
     return joined
-
-
-def _lost(name: str, copy: str, of: str) -> bool:
-    """Say whether a canonical value is a copy of another that lost digits: a time cut off, a report id rounded."""
-    if copy == of or name == MACHINE:
-        return False
-    if name == TIME:
-        return of.startswith(copy.removesuffix("Z"))
-    return float(copy) == float(of) and len(copy) > _EXACT_DIGITS and Decimal(copy) in _floats(of)
-
-
-def _floats(number: str) -> tuple[Decimal, Decimal]:
-    """Return what tools write of a number that they keep as a float: its shortest text, or all its digits."""
-    return Decimal(repr(float(number))), Decimal(float(number))
-
-
-def _alike(time: str, other: str) -> bool:
-    """Say whether one of two times is the other with digits cut off."""
-    here, there = time.removesuffix("Z"), other.removesuffix("Z")
-    return here.startswith(there) or there.startswith(here)

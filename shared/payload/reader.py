@@ -37,7 +37,7 @@ class Reader:
     def pairs(self, items: list[Any]) -> list[Entry] | None:
         """Return the entries of a list of names and values; None if it is another list."""
         if id(items) not in self._pairs:
-            self.spend(2 + 4 * len(items))
+            self.spend(2 + 4 * len(items) if items and isinstance(items[0], dict | list) else 2)
             self._pairs[id(items)] = items, pairs.pairs(items)
         return self._pairs[id(items)][1]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.alerts import alert
-from shared.payload import candidates, grouping, names, rows, texts
+from shared.payload import candidates, foreign, grouping, names, rows, texts
 from shared.payload.grouping import MACHINE, REPORT, TIME, Finding, Group
 from shared.payload.names import Meaning
 from shared.payload.pairs import joined
@@ -26,6 +26,7 @@ MAX_STRINGS = 4
 
 _MAX_LOOKALIKES, _MAX_TOLD = 200, 3  # of one key
 _CHECK = 24  # steps: a value is read
+_ROW = 8  # steps: what it costs to make an object of a row
 _MAX_BYTES = 262_144  # of Node's Buffer
 _AROUND = "is a time of what the event came in, not beside its DeviceId and ReportId"
 _ALONE = (
@@ -155,7 +156,8 @@ class _Walk:
             inner.insert(0, [own])
         beside = [group for groups in inner for group in groups]
         self._leave_times(own, beside)
-        self._leave_devices(own, beside)
+        for one in foreign.devices(own, beside):
+            self._unlike(MACHINE, one.place, _ANOTHER)
         joined = grouping.of_object(inner, self._spend) if inner else []
         if not top and names.named_as("others", name) and not names.named_as("devices", name):
             for group in joined:
@@ -169,7 +171,8 @@ class _Walk:
             own.bag or not name or names.named_as("devices", name) or names.named_as("eventLike", name)
         )
         own.prefer_own_times()
-        self._leave_dotted(own)
+        for one in foreign.dotted_times(own):
+            self._unlike(TIME, one.place, _AROUND)
         if reports := own.keys.get(REPORT):
             own.row, own.around = where, tuple(self._inside)
             event_like = own.bag or names.named_as("eventLike", name)
@@ -205,6 +208,7 @@ class _Walk:
     ) -> list[Group]:
         found: list[Group] = []
         for row in rows.rows(where) or ():
+            self._spend(_ROW)
             entries = [(name, value, extended(place, steps)) for name, value, steps in row]
             found += self._object(entries, joined(row), place, level + 1, strings, others=others)
         return grouping.of_array(found, self._spend)
@@ -221,44 +225,10 @@ class _Walk:
             return self._object(entries, packed, place, level, strings, others=others)
         return []
 
-    def _leave_dotted(self, own: Group) -> None:
-        """Leave out the times whose dotted keys belong to another object than those of the report id."""
-        reports = {_prefix(one.place) for one in own.keys.get(REPORT, {}).values()}
-        for text, one in list(own.keys.get(TIME, {}).items()) if reports else ():
-            if _prefix(one.place) not in reports:
-                del own.keys[TIME][text]
-                self._unlike(TIME, one.place, _AROUND)
-        if not own.keys.get(TIME, True):
-            del own.keys[TIME]
-
     def _leave_times(self, own: Group | None, groups: Sequence[Group]) -> None:
-        """Leave out the times of what is around and beside an event that has none: they are not the event's.
-
-        Beside an event that lacks nothing else that is any time, except in another bag of the same alert; otherwise
-        those under the name that everybody uses for times.
-        """
-        timeless = [group for group in groups if group.event and TIME not in group.keys]
-        whole = [group for group in timeless if MACHINE in group.keys]
-        for group in groups if timeless else ():
-            if group.event or TIME not in group.keys:
-                continue
-            if group.bag and group is not own and all(one.bag for one in timeless):
-                continue
-            for text, one in group.keys.pop(TIME).items():
-                if whole or (one.place and names.is_anybodys(str(one.place[1]))):
-                    self._unlike(TIME, one.place, _AROUND)
-                    self.around.add(text)
-                else:
-                    group.add(TIME, {text: one})
-
-    def _leave_devices(self, own: Group, groups: Sequence[Group]) -> None:
-        """Leave out the device ids of other things than the event's device, where an event beside them has none."""
-        if not any(group.event and MACHINE not in group.keys for group in groups):
-            return
-        for group in groups:
-            if group is not own and not group.event and not group.lends:
-                for one in group.keys.pop(MACHINE, {}).values():
-                    self._unlike(MACHINE, one.place, _ANOTHER)
+        for text, one in foreign.times(own, groups):
+            self._unlike(TIME, one.place, _AROUND)
+            self.around.add(text)
 
     def _unlike(self, field: str, place: Place, reason: str) -> None:
         places = self.lookalikes.setdefault(field, {})
@@ -301,11 +271,6 @@ class _Walk:
                 group.add(meaning.field, {canonical: Finding(text, place, names.is_defenders(name))})
             elif not meaning.rank:
                 group.reject(meaning.field, Finding(text, place))
-
-
-def _prefix(place: Place) -> str:
-    """Return the path in a dotted key: `event` of `event.Timestamp`."""
-    return str(place[1]).rpartition(".")[0] if place else ""
 
 
 def _buffer(value: Mapping[str, Any]) -> str | None:

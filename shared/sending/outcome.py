@@ -19,6 +19,7 @@ from shared.sending.pause import Heard, Probe
 from shared.table.protocol import Operation, Table, try_commit
 
 _RETRY_SECONDS = 1.0
+_CONFLICT_SECONDS = 0.05  # at first: it doubles up to a second
 _TRIES = 5
 _CLOCKS_DIFFER = 1.01  # our seconds, so that the bound of the server's time has surely come so far
 
@@ -164,11 +165,13 @@ class Outcomes:
         stood still during the call tries once all the same: a created wins even then.
         """
         end = sending.start.at[0] + self.policy.lease
+        wait = _CONFLICT_SECONDS
         while True:
             try:
                 return self._write(sending, after, extras, answer)
-            except Conflict:
-                pass  # somebody changed the alert between our read and our write: read again
+            except Conflict:  # somebody changed the alert between our read and our write: read again
+                self.clocks.sleep(wait)
+                wait = min(_RETRY_SECONDS, 2 * wait)
             except TableRefused as error:
                 log.problem("outcome refused", error)
                 if after == record.without_answer(after):

@@ -17,6 +17,8 @@ from shared.table.protocol import Delete, Insert, Operation, Replace, Row, Value
 
 PAUSE_KEY = "slot-pause"
 STOP_KEY = "slot-stop"
+RESUMED_KEY = "resumed"
+"""The row that was written when the operator last resumed: its stamp is the time."""
 FIRST_PAUSE_SECONDS = 5.0
 SLACK_SECONDS = 1.0
 PROBE_SECONDS = 60.0
@@ -152,6 +154,6 @@ def stop(held: Pause | None, reason: str) -> Operation:
     return Insert(STOP_KEY, values) if held is None else Replace(held.key, values, held.etag)
 
 
-def resume(held: Pause) -> Operation:
-    """Return the operation that ends the operator's pause; what the API asked for still holds."""
-    return Delete(held.key, held.etag)
+def resume(held: Pause) -> list[Operation]:
+    """Return the operations that end the operator's pause; what the API asked for still holds."""
+    return [Delete(held.key, held.etag), Replace(RESUMED_KEY, {"reason": held.reason}, "*")]

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from shared.errors import Busy, Conflict, TableError, Unavailable, WriteUnknown
+from shared.errors import Conflict, TableError, Unavailable, WriteUnknown
 from shared.table.protocol import REQUEST_SECONDS, Delete, Operation, Requests, Row
 
 if TYPE_CHECKING:
@@ -132,9 +132,9 @@ class PatientTable:
         except TableError as error:
             if certain:
                 raise
-            return self._last_look(operations, mark, end, error)
+            return self._search_once_more(operations, mark, end, error)
 
-    def _last_look(
+    def _search_once_more(
         self, operations: Sequence[Operation], mark: str, end: float, error: TableError
     ) -> dict[str, str]:
         """Return the ETags of a write that landed unanswered, else raise `WriteUnknown`."""
@@ -170,9 +170,9 @@ class PatientTable:
         while (left := end - self.monotonic()) > 0:
             try:
                 return ask(min(REQUEST_SECONDS, left))
-            except (Busy, Unavailable):
+            except TableError as error:
                 pause = self.chance.uniform(0.0, longest)
-                if self.monotonic() + pause >= end:
+                if not error.transient or self.monotonic() + pause >= end:
                     raise
             self.sleep(pause)
             longest = min(LONGEST_PAUSE_SECONDS, 2 * longest)

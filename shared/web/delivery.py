@@ -220,7 +220,7 @@ def _waiting_for(entry: Entry, look: "Look | None", now: float) -> dict[str, Any
 
 def _turn(entry: Entry, look: "Look | None", now: float) -> float | None:
     """Return when it is an alert's turn (UTC seconds), or None if more may wait before it than was seen."""
-    if look is None:
+    if look is None or look.remembered:
         return None
     seen = look.whole or (bool(look.waiting) and entry.due <= look.waiting[-1].entry.due)
     return now + look.turn_in(entry.due) if seen else None

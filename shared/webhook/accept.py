@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from shared.mapping.outcome import Mapped, Outcome
     from shared.sending.dispatcher import Dispatch, Flights, Look
     from shared.sending.outcome import Clocks
+    from shared.sending.turns import Plan
     from shared.web.reply import Reply
 
 _TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
+_BESIDE = 4  # rows of a transaction beside those of alerts: the delivery, and a turn for each severity
+_LATE_SECONDS = 15.0  # before a POST's time with the table is over
 _TOKEN_SECONDS = 5.0
 _TOKEN_SECONDS_WITHOUT = 1.0  # a permit
 
@@ -142,8 +145,8 @@ class Acceptance:
                     lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
             except Conflict:
-                if self._is_known(entry):
-                    return None  # known already
+                if self._is_known(entry) or not self._is_early():
+                    return None  # known already, or a slow table leaves time for one write more
                 look = self._look()
                 continue
             log.step("accepted", entry=entry)
@@ -155,9 +158,11 @@ class Acceptance:
         new = dict(asked)
         there: dict[str, Known] = {}
         done: set[str] = set()
+        clashes = 0
         for _ in range(_TRIES * len(asked) + 1):
             batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
-            operations: list[Operation] = [operation for entry in batch for operation in rows.insert(entry)]
+            plan = self.dispatcher.plan(batch, write=clashes < _TRIES - 1 and self._is_early())
+            operations: list[Operation] = [one for entry in plan.entries for one in rows.insert(entry)]
             if last:
                 notes = {alert: one.decision.notes for alert, one in there.items()}
                 duplicates = tuple(alert for alert, one in there.items() if one.decision.duplicate)
@@ -168,19 +173,21 @@ class Acceptance:
                 part = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted), alerts=ids)
                 operations.append(rows.insert_delivery(dataclasses.replace(part, refused=())))
             try:
-                found = self._commit(operations, batch)
+                found = self._commit(operations, plan)
             except TableError as error:
                 if done:
                     raise _half(len(done), len(asked)) from error
                 raise
             if found is None:
+                new |= {entry.alert.id: entry for entry in plan.entries}
                 done |= {entry.alert.id for entry in batch}
                 if last:
                     break
                 continue
+            clashes += 1
             there |= found
             new = {alert: entry for alert, entry in new.items() if alert not in found}
-            if not found:  # the delivery's own row is there: a take of ours landed after all
+            if not found:  # a turn was, or the delivery's own row is there: a take of ours landed after all
                 accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
         else:
             busy = Busy("Others keep changing these alerts at the same moment; send the same again.")
@@ -197,13 +204,26 @@ class Acceptance:
         ]
         return told, accepted
 
-    def _commit(self, operations: Sequence[Operation], batch: Sequence[Entry]) -> dict[str, Known] | None:
-        """Write; return None when it is done, or those of a batch that the table knows already."""
+    def _commit(self, operations: Sequence[Operation], plan: "Plan") -> dict[str, Known] | None:
+        """Write with the turns of a plan; return None when it is done, or those alerts that the table knows already."""
+        etags: dict[str, str] | None = None
         try:
-            self.dispatcher.table.commit(operations)
+            etags = self.dispatcher.table.commit([*plan.operations, *operations])
         except Conflict:
-            return self._known(batch)
-        return None
+            pass
+        finally:
+            self.dispatcher.turns.done(plan, etags)
+        if etags is not None:
+            return None
+        there = self._known(plan.entries)
+        if not there and self._is_early():
+            self.dispatcher.turns.read_again(self.dispatcher.table, plan)
+        return there
+
+    def _is_early(self) -> bool:
+        """Tell whether there is time enough with the table for what is good to have only."""
+        end = self.dispatcher.table.end
+        return end is None or self.clocks.monotonic() < end - _LATE_SECONDS
 
     def _known(self, batch: Sequence[Entry]) -> dict[str, Known]:
         """Return those of a batch, by id, that the table knows, after a conflict, joined with what is known."""
@@ -282,7 +302,7 @@ def _batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
         written = rows.insert(entry)
         size += rows.size(written)
         operations += len(written)
-        if batch and (operations >= MAX_OPERATIONS or size > _TRANSACTION_BYTES):
+        if batch and (operations > MAX_OPERATIONS - _BESIDE or size > _TRANSACTION_BYTES):
             return batch, False
         batch.append(entry)
     return batch, True

@@ -15,6 +15,7 @@ from shared.ledger import backlog, keys, lookup, retention, rows
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
+from shared.sending import pause
 from shared.web import delivery, reply
 from shared.web.delivery import Told
 from shared.webhook import accept, asked, refused
@@ -83,7 +84,9 @@ class Gateway:
             body = compression.opened(
                 body, max_bytes=self.settings.max_payload_bytes, content_encoding=content_encoding
             )
-            outcome = self._map(body, wanted, sender)
+            outcome = self._map(dispatcher, body, wanted, sender)
+        except TableError:
+            raise  # that is no fault of the payload, which is not refused
         except WebhookError as error:
             if store:
                 refused.by(error, dispatcher.table, Received(body, wanted.values, sender))
@@ -144,9 +147,12 @@ class Gateway:
         until = self.clocks.monotonic() + TICK_SECONDS
         try:
             self.dispatcher.drain(until)
-            self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
         except (TableError, TokenError) as error:
             log.problem("dispatch stopped", error)
+        try:  # also where no token comes
+            self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
+        except TableError as error:
+            log.problem("purge stopped", error)
 
     def health(self) -> "Reply":
         """Pass or fail, without detail, as it stood a few seconds ago at most: anybody may ask."""
@@ -159,16 +165,21 @@ class Gateway:
             look = self.dispatcher.look()
             before = look.view.now - OVERDUE_SECONDS
             due = self.dispatcher.table.query(keys.LATER, keys.later_before(before), limit=_SOME)
+            overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
+            later = backlog.read(due, before, 1)
+            forgotten = later.waiting  # only the dispatcher takes back what came due again
+            if any(row.timestamp < before for row in (*look.backlog.unreadable, *later.unreadable)):
+                return FAIL  # only the dispatcher moves them aside
+            idle = look.view.now - look.view.opens
+            if not (overdue or forgotten) or idle <= IDLE_SECONDS:
+                return PASS
+            resumed = self.dispatcher.table.get(pause.RESUMED_KEY)
         except WebhookError:
             return FAIL
-        overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
-        later = backlog.read(due, before, 1)
-        forgotten = later.waiting  # only the dispatcher takes back what came due again
-        in_the_way = any(row.timestamp < before for row in (*look.backlog.unreadable, *later.unreadable))
-        idle = look.view.now - look.view.opens > IDLE_SECONDS
-        return FAIL if ((overdue or forgotten) and idle) or in_the_way else PASS
+        # The next tick sends what waited for the operator to resume.
+        return PASS if resumed and look.view.now - resumed.timestamp <= IDLE_SECONDS else FAIL
 
-    def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
+    def _map(self, dispatcher: "Dispatch", body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
         """Return what a payload becomes. Raise the error of one that becomes nothing, or that must not."""
         if wanted.wrong:
             raise wanted.wrong
@@ -186,7 +197,7 @@ class Gateway:
             source=claimed,
             defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
-            now=self.dispatcher.table.now(),
+            now=dispatcher.table.now(),
         )
         if outcome.ignored is None and not outcome.alerts:
             raise delivery.unmapped(outcome)

@@ -30,7 +30,7 @@ class Memory:
         known = SECONDS if look.view.may_change() else math.inf
         if now > look.view.now + min(look.view.opens_in, known):
             return None
-        return replace(look, view=replace(look.view, now=now))
+        return replace(look, view=replace(look.view, now=now), remembered=True)
 
     def answer(self, kind: str, at: float, make: Callable[[], Any]) -> Any:
         """Return the last answer of a kind if it is a few seconds old at most, else make one; `at` is monotonic."""

@@ -56,7 +56,7 @@ def _store(
     now = table.now()
     masked = masking.body(received.body[:_MASKED_BYTES])
     refusal = Refusal(
-        id=keys.refusal_id(now),
+        id=keys.refusal_id(now, received.sender),
         at=now,
         source=cut(str(source or ""), _SOURCE_UNITS),
         status=status,

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 from azure.core.exceptions import AzureError
 
+from dev.simulator.faults import Fault
 from dev.simulator.simulator import Simulator
-from dev.simulator.switches import Fault
 from dev.stack.token_endpoint import AUDIENCE, ROLE, SYSTEM_ASSIGNED, TENANT, USER_ASSIGNED_CLIENT_ID
 from shared import errors, identity
 from shared.clients import defender
@@ -48,10 +48,11 @@ def identity_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ident
     """
     made: list[identity.TokenSource] = []
 
-    def make(environ: dict[str, str], **settings: str) -> identity.TokenSource:
+    def make(environ: dict[str, str], client_id: str | None = None) -> identity.TokenSource:
         for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
             monkeypatch.setenv(name, environ[name])
-        made.append(identity.TokenSource(environ["DEFENDER_TOKEN_SCOPE"], environ={**environ, **settings}))
+        scope = environ["DEFENDER_TOKEN_SCOPE"]
+        made.append(identity.TokenSource(scope, environ=environ, client_id=client_id))
         return made[-1]
 
     yield make
@@ -114,7 +115,7 @@ def test_a_token_is_asked_for_once(simulator: Simulator, tokens: identity.TokenS
 
 def test_the_user_assigned_identity(simulator: Simulator, identity_of: Source) -> None:
     """`AZURE_CLIENT_ID` names the identity that is asked for, and the token is its own."""
-    tokens = identity_of(simulator.environment, AZURE_CLIENT_ID=USER_ASSIGNED_CLIENT_ID)
+    tokens = identity_of(simulator.environment, client_id=USER_ASSIGNED_CLIENT_ID)
     tokens.token()
     assert simulator.token_requests == {USER_ASSIGNED_CLIENT_ID: 1}
     claims = tokens.last()
@@ -125,7 +126,7 @@ def test_the_user_assigned_identity(simulator: Simulator, identity_of: Source) -
 
 def test_an_identity_that_is_not_assigned(simulator: Simulator, identity_of: Source) -> None:
     """The error repeats the endpoint's words and says which setting to look at."""
-    tokens = identity_of(simulator.environment, AZURE_CLIENT_ID="b7c4e0d2-58b1-4c7e-8a39-d20f6b1e9c33")
+    tokens = identity_of(simulator.environment, client_id="b7c4e0d2-58b1-4c7e-8a39-d20f6b1e9c33")
     with pytest.raises(errors.TokenError, match=r"AZURE_CLIENT_ID.*No User Assigned") as caught:
         tokens.token()
     assert "b7c4e0d2-58b1-4c7e-8a39-d20f6b1e9c33" in caught.value.detail
@@ -205,11 +206,37 @@ def test_a_late_token_serves_the_next(simulator: Simulator, tokens: identity.Tok
     assert simulator.token_requests == {SYSTEM_ASSIGNED: 1}
 
 
-def test_who_waits_for_the_credential_itself(simulator: Simulator, tokens: identity.TokenSource) -> None:
-    """The table's client, which waits without a time-out of its own, waits no longer than the silence set."""
+def test_the_credential_itself_is_not_silent_for_ever(
+    simulator: Simulator, tokens: identity.TokenSource
+) -> None:
+    """Microsoft's credential gives up after the silence set, for a thread that nobody waits for any more."""
     simulator.switch(faults=(Fault("hang", on="token"),))
     with identity.credential(simulator.environment, None, silence=0.2) as found, pytest.raises(AzureError):
         found.get_token(f"{AUDIENCE}/.default")
+    assert simulator.token_requests == {SYSTEM_ASSIGNED: 1}
+
+
+def test_the_tables_first_requests_share_one_token(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """20 threads that ask the table first together cause one request to the token endpoint."""
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+        monkeypatch.setenv(name, simulator.environment[name])
+    shared = identity.SharedCredential(simulator.environment, None, "AzureWebJobsStorage__clientId")
+    everybody = threading.Barrier(20)
+    got: set[str] = set()
+
+    def need() -> None:
+        everybody.wait(LIMIT)
+        got.add(shared.get_token(f"{AUDIENCE}/.default").token)
+
+    threads = [threading.Thread(target=need) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    join_workers()
+    assert len(got) == 1
     assert simulator.token_requests == {SYSTEM_ASSIGNED: 1}
 
 
@@ -347,7 +374,7 @@ def test_a_full_window(identity_of: Source) -> None:
         (Fault("html", status=502), "NotDefender", True),
         (Fault("foreign"), "NotDefender", True),
         (Fault("foreign", status=400), "NotDefender", True),
-        (Fault("empty"), "NotDefender", True),
+        (Fault("empty"), "NoAlert", True),
         (Fault("redirect"), "Redirect", True),
         (Fault("redirect", status=307), "Redirect", True),
         (Fault("truncated"), "ConnectionLost", True),

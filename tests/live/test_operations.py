@@ -15,18 +15,12 @@ DEVICE = event(1).machine_id
 ACME = {"acme": {"host": DEVICE, "when": "2026-03-04T05:06:07.1234567Z", "no": 7, "rule": "Beacon"}}
 ACME_MAPPING = {
     "title": "Acme",
-    "when": "has(@, 'acme')",
+    "recognise": "acme",
     "fields": {
-        "machineId": ["acme.host"],
-        "eventTime": ["acme.when"],
-        "reportId": ["acme.no"],
-        "title": ["acme.rule"],
-    },
-    "otherwise": {
-        "severity": ["'High'"],
-        "category": ["'Malware'"],
-        "description": ["'Acme saw it.'"],
-        "recommendedAction": ["'Look at it.'"],
+        "machineId": "acme.host",
+        "eventTime": "acme.when",
+        "reportId": "acme.no",
+        "title": "acme.rule",
     },
 }
 

@@ -34,7 +34,7 @@ def test_azurite_keeps_port_and_data_when_it_is_stopped_and_started(tmp_path: Pa
     """With a folder, what was answered before a stop is there after the next start, at the same address."""
     with Azurite(tmp_path) as azurite:
         before = azurite.connection_string
-        with TableClient.from_connection_string(before, "Kept") as table:
+        with TableClient.from_connection_string(before, "Kept", use_env_settings=False) as table:
             table.create_table()
             table.create_entity({"PartitionKey": "p", "RowKey": "r", "Text": "still here"})
             azurite.stop()

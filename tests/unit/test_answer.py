@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.clients import answer
+from shared.clients.call import Response
 
 DATE = "Fri, 03 Aug 2018 16:45:30 GMT"
 CREATED = {"id": "da637472900382838869_1364969609", "alertCreationTime": "2018-08-03T16:45:29.1234567Z"}
@@ -120,3 +121,105 @@ def test_merged(created: object, seconds: float, *, merged: bool) -> None:
 def test_merged_needs_the_answers_date(date: str | None) -> None:
     """Without a readable Date nothing is called merged."""
     assert not answer.is_merged({"alertCreationTime": "2018-07-01T00:00:00Z"}, date, 0)
+
+
+# ---- the whole answer
+
+
+DEVICE = "1e5bc9d7e413ddd7902c2932e418702b84d0cc07"
+SENT = {"machineId": DEVICE, "severity": "High"}
+
+
+def read(status: int, body: bytes | object) -> answer.Answer:
+    """Return what is made of a whole answer with this body, as bytes or as JSON."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return answer.read(Response(status, {"Date": DATE}, raw, None, sent=True, seconds=0.5), SENT)
+
+
+def test_an_alert_about_another_device_is_told() -> None:
+    """It is created, and a note names the device that Defender's alert is about; the log has the field only."""
+    elsewhere = read(200, CREATED | {"machineId": "e15e" * 10})
+    assert elsewhere.kind == "created"
+    (note,) = elsewhere.notes
+    assert note.startswith("machineId: ")
+    assert "e15e" * 10 in note
+    assert elsewhere.log_fields()["differs"] == "machineId"
+    assert "e15e" not in json.dumps(elsewhere.log_fields())
+
+
+def test_a_merge_into_a_lower_alert_is_told() -> None:
+    """What was sent as High and is shown as Low was merged into an alert that is easily overlooked."""
+    assert read(200, CREATED | {"severity": "Low"}).differs.keys() == {"severity"}
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {},
+        {"machineId": DEVICE.upper(), "severity": "High"},
+        {"machineId": None, "severity": None},
+        {"machineId": "", "severity": []},
+    ],
+)
+def test_an_alert_as_it_was_sent_has_no_note(same: dict[str, object]) -> None:
+    """Neither the case of a device's id nor a member that is missing is a difference."""
+    assert read(200, CREATED | same).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "raw"), [(200, b""), (204, b""), (200, b" \r\n"), (200, b'{"id": "x", "a": ' + b"[" * 100_000)]
+)
+def test_a_success_without_an_alert_may_have_created_one(status: int, raw: bytes) -> None:
+    """It is nobody's failure: the alert may be there, so it is named, and not called again for ever."""
+    empty = read(status, raw)
+    assert empty.error is not None
+    assert (empty.kind, empty.error["code"], empty.may_have_created) == ("unavailable", "NoAlert", True)
+    assert "replay" in answer.hint(empty.error)
+
+
+@pytest.mark.parametrize(
+    ("status", "raw"), [(200, b"<html>"), (200, b'{"hello": 1}'), (500, b""), (302, b""), (404, b"")]
+)
+def test_what_is_not_defenders_has_created_nothing(status: int, raw: bytes) -> None:
+    """A page of a gateway, another service or an error says that Defender was not reached."""
+    assert not read(status, raw).may_have_created
+
+
+@pytest.mark.parametrize("levels", [10, 200, 900])
+def test_an_alert_that_nests_deep_can_be_stored(levels: int) -> None:
+    """A created alert is one however deep a member of it nests; what is kept of it can be written as JSON."""
+    raw = json.dumps(CREATED).removesuffix("}").encode() + b', "x": ' + b"[" * levels + b"]" * levels + b"}"
+    deep = read(200, raw)
+    assert deep.alert is not None
+    assert (deep.kind, deep.alert["id"]) == ("created", CREATED["id"])
+    assert json.loads(json.dumps(deep.alert)) == deep.alert
+
+
+def test_an_error_that_nests_deep_can_be_told() -> None:
+    """Whatever stands where a message should, the error is a text that can be stored."""
+    raw = b'{"error": {"code": "BadRequest", "message": ' + b"[" * 900 + b"]" * 900 + b"}}"
+    error = read(400, raw).error
+    assert error is not None
+    assert len(error["message"]) <= 1000
+
+
+def test_a_number_that_json_has_not_is_left_out() -> None:
+    """`1e999` is read as infinite, and could be shown to nobody."""
+    alert = read(200, b'{"id": "x", "score": 1e999}').alert
+    assert json.dumps(alert, allow_nan=False) == '{"id": "x", "score": null}'
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(
+    st.integers(100, 599),
+    st.binary() | st.dictionaries(st.sampled_from(["id", "error", "machineId", "severity", "code"]), _JSON),
+)
+def test_anything_gives_an_answer_that_can_be_stored(status: int, body: object) -> None:
+    """No status and no body makes it raise, and what it gives can be written as JSON."""
+    found = read(status, body)
+    json.dumps([found.alert, found.error, found.notes, found.log_fields()], allow_nan=False)

@@ -78,13 +78,13 @@ def _pause(world: World) -> pause.Pause | None:
 
 
 def test_the_most_urgent_goes_first() -> None:
-    """With one slot, alerts go in the order of acceptance + 0 High, 15 min Medium, 60 min Low: High overtakes."""
+    """With one slot, alerts go in the order of acceptance + 0 High, 4 h Medium, 24 h Low: High overtakes."""
     world = World()
     defender = Defender(world)
-    _backlog(world, range(2), "Low", ago=50 * 60)  # due in 10 min
-    _backlog(world, range(2, 4), "Medium", ago=60)  # due in 14 min
+    _backlog(world, range(2), "Low", ago=21 * 3600)  # due in 3 h
+    _backlog(world, range(2, 4), "Medium", ago=60)  # due in nearly 4 h
     _backlog(world, range(4, 6), "High")  # due now
-    _backlog(world, range(6, 8), "Low", ago=70 * 60)  # due since 10 min
+    _backlog(world, range(6, 8), "Low", ago=25 * 3600)  # due since an hour
     (app,) = _apps(world, defender, 1, Settings(rate_limit_calls=1))
     app.timer()
     world.run(9 * 62)
@@ -92,13 +92,13 @@ def test_the_most_urgent_goes_first() -> None:
 
 
 def test_nobody_starves() -> None:
-    """While High alerts take every slot, a Medium is sent once 15 minutes are over, and a Low once 60 are."""
+    """While High alerts take every slot, a Medium is sent once 4 hours are over, and a Low once 24 are."""
     world = World()
     defender = Defender(world)
     (app,) = _apps(world, defender, 1, Settings(rate_limit_calls=1))
     app.timer()
-    _backlog(world, range(1), "Low")
-    _backlog(world, range(1, 2), "Medium")
+    _backlog(world, range(1), "Low", ago=23 * 3600)
+    _backlog(world, range(1, 2), "Medium", ago=3.75 * 3600)
     for event in range(100, 170):
         later = world.now + (event - 100) * 60
         world.at(later, functools.partial(_backlog, world, range(event, event + 1)))
@@ -803,3 +803,42 @@ def test_webhooks_send_the_backlog_where_the_timer_is_dead() -> None:
     assert [entry.state for entry in _alerts(world)].count("created") >= 40
     assert all(f"Rule {event}" in _titles(defender) for event in range(30))
     assert violations(_times(defender), 15, 60.0) == []
+
+
+# Answers that are not quite an alert
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_a_success_without_an_alert_is_called_twice_and_kept(status: int) -> None:
+    """Each further call might create one more alert: it ends as failed, for the operator, while others go on."""
+    world = World()
+    defender = Defender(
+        world, lambda _, body: said(status, raw=b"") if body["title"] == "Rule 0" else said(200)
+    )
+    _backlog(world, range(5))
+    (app,) = _apps(world, defender, 1)
+    for _ in range(20):
+        app.timer()
+        world.run(60)
+    assert len(defender.calls("Rule 0")) == 2
+    by_title = {entry.alert.title: entry for entry in _alerts(world)}
+    assert {title: entry.state for title, entry in by_title.items()} == {
+        **{f"Rule {event}": "created" for event in range(1, 5)},
+        "Rule 0": "failed",
+    }
+    assert (by_title["Rule 0"].error or {})["code"] == "NoAlert"
+    assert len(world.table.query(keys.FAILED, keys.FAILED_END)) == 1
+
+
+def test_an_answer_about_another_device_is_noted() -> None:
+    """The alert counts as created, and its note stays with it."""
+    world = World()
+    differs = {"machineId": "Defender's alert is about another device."}
+    defender = Defender(world, lambda _, __: dataclasses.replace(said(200), differs=differs))
+    (app,) = _apps(world, defender, 1)
+    reply = app.post(samples.eight_fields(samples.event(1), "Rule 1", "High"))
+    world.run(60)
+    (told,) = json.loads(reply.result().body)["alerts"]
+    (entry,) = _alerts(world)
+    assert (told["status"], told["notes"]) == ("created", list(entry.notes))
+    assert entry.notes == ("machineId: Defender's alert is about another device.",)

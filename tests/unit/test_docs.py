@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.checks import kql
+from tests.checks import checkout, kql
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "integrations").rglob("*.md")])
+PAGES = [
+    ROOT / name for name in checkout.files() if re.fullmatch(r"(?:(?:docs|integrations)/.+|[^/]+)\.md", name)
+]
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 VARIABLES = {"PYTHON", "ARGS", "FILE", "SOURCE", "BENCH", "ONLY"}
 TEMPLATES = {

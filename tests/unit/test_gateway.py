@@ -276,7 +276,7 @@ def test_a_hundred_alerts_are_committed_whole() -> None:
     assert len(commits) == 3
     rows = [operation.key for commit in commits for operation in commit if isinstance(operation, Insert)]
     assert rows[-1] == keys.delivery_key(document["id"])
-    assert len(rows) == 203  # two deliveries nobody asks for, so that half of it could be purged
+    assert len(rows) == 204  # a turn, and two deliveries nobody asks for, so that half of it could be purged
     assert unsound(world.table) == []
 
 
@@ -321,7 +321,7 @@ def test_if_one_transaction_fails_the_next_try_completes_the_rest() -> None:
     assert reply.status == 503
     assert json.loads(reply.body)["type"].endswith(":half-accepted")
     assert int(reply.headers["Retry-After"]) >= 1
-    assert len(_alerts(world)) == 49
+    assert len(_alerts(world)) == 48
     app.host.script = None
     world.run(10)
     assert defender.arrivals == []
@@ -330,7 +330,7 @@ def test_if_one_transaction_fails_the_next_try_completes_the_rest() -> None:
     document = _told(reply)
     assert reply.status == 202
     assert len(_alerts(world)) == 100
-    assert [one["duplicate"] for one in document["alerts"]].count(True) == 49
+    assert [one["duplicate"] for one in document["alerts"]].count(True) == 48
     world.run(12 * 60)
     assert sorted(call.body["title"] for call in defender.arrivals) == sorted(
         f"Rule {event}" for event in range(100)
@@ -1188,6 +1188,39 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     _fill_window(world)
     world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
+
+
+def test_a_payload_is_not_refused_for_a_table_that_is_busy() -> None:
+    """The first request of a process waits for a busy table as every POST does, and is never listed as refused."""
+    world = World()
+    until = world.now + 15
+    host = Host(world, QUICK, arrive=Defender(world))
+    host.script = lambda _request: Fault("busy") if world.now < until else None
+    app = App.on(host)
+    assert world.finish(app.post(_payload(1))).status == 202
+    until = world.now + 60
+    app = App.on(Host(world, QUICK, arrive=Defender(world), script=host.script))
+    assert world.finish(app.post(_payload(2))).status == 503
+    world.run(120)
+    assert world.table.query(keys.REFUSED, keys.REFUSED_END) == []
+
+
+def test_health_passes_right_after_a_resume() -> None:
+    """What waited for the operator to resume is sent by the next tick; health fails where none comes."""
+    world = World()
+    app = _app(world, Defender(world))
+    _backlog(world, 1, "Low")
+    world.table.commit([pause.stop(None, "stop")])
+    world.run(3_600)
+    assert world.finish(app.health()).status == 200
+    stop = window.read_pause(world.table.get(pause.STOP_KEY), POLICY)
+    assert stop
+    world.table.commit(pause.resume(stop))
+    assert world.finish(app.health()).status == 200
+    world.run(80)
+    assert world.finish(app.health()).status == 200
+    world.run(20)
+    assert world.finish(app.health()).status == 503
 
 
 def test_health_fails_where_nobody_takes_back_what_came_due_again() -> None:

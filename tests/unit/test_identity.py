@@ -67,7 +67,9 @@ def source(
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[identity.TokenSource]:
     """Yield a TokenSource, and wait for its threads in the end."""
-    yield identity.TokenSource(SCOPE, environ=environ or {}, credential=credential, now=now)
+    environ = environ or {}
+    client_id = environ.get("AZURE_CLIENT_ID")
+    yield identity.TokenSource(SCOPE, environ=environ, client_id=client_id, credential=credential, now=now)
     credential.gate.set()
     join_workers()
 
@@ -170,6 +172,66 @@ def test_a_slow_endpoint_holds_nobody_up() -> None:
     assert len(credential.scopes) == 1
 
 
+def test_an_endpoint_that_hangs_holds_up_only_those_who_come_first() -> None:
+    """The time-out counts from the request: whoever comes when it has passed is told at once."""
+    credential = Credential(AccessToken("one", NOW + 3600))
+    credential.gate.clear()
+    waits: list[float | None] = []
+
+    def result(timeout: float | None = None) -> AccessToken:
+        waits.append(timeout)
+        raise TimeoutError
+
+    with source(credential) as tokens:
+        for gone in (0.0, 3.0, 5.0, 20.0):
+            tokens._asked_at = time.monotonic() - gone
+            tokens._ask().result = result  # type: ignore[method-assign]
+            with pytest.raises(errors.TokenError) as caught:
+                tokens.token(timeout=5)
+            assert caught.value.late
+    assert [None if wait is None else round(wait) for wait in waits] == [5, 2, 0, 0]
+    assert len(credential.scopes) == 1
+
+
+def test_a_refusal_is_not_late() -> None:
+    """An endpoint that answers, if only with an error, may be asked again at once."""
+    with source(Credential(ValueError())) as tokens, pytest.raises(errors.TokenError) as caught:
+        tokens.token()
+    assert not caught.value.late
+
+
+def test_a_shared_credential_keeps_each_scopes_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azure's SDK is given the token with its end, asked for once for each scope, of the identity that is named."""
+    made: list[tuple[object, Credential]] = []
+
+    def make(_: object, client_id: str | None) -> Credential:
+        made.append(
+            (client_id, Credential(AccessToken(f"token {len(made)}".replace(" ", "-"), NOW + 10**10)))
+        )
+        return made[-1][1]
+
+    monkeypatch.setattr(identity, "credential", make)
+    shared = identity.SharedCredential(ON_AZURE, "c-7", "AlertStorage__clientId")
+    for _ in range(3):
+        assert shared.get_token("https://a/.default", tenant_id="t") == AccessToken("token-0", NOW + 10**10)
+        assert shared.get_token("https://b/.default").token == "token-1"
+    join_workers()
+    assert [(client_id, credential.scopes) for client_id, credential in made] == [
+        ("c-7", ["https://a/.default"]),
+        ("c-7", ["https://b/.default"]),
+    ]
+
+
+def test_a_shared_credential_names_the_tables_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its error names the setting that the table's identity comes from, and none of Defender's."""
+    monkeypatch.setattr(identity, "credential", lambda *_: Credential(ValueError()))
+    shared = identity.SharedCredential(ON_AZURE, None, "AlertStorage__clientId")
+    with pytest.raises(errors.TokenError, match="AlertStorage__clientId") as caught:
+        shared.get_token("https://storage.example/.default")
+    assert "DEFENDER" not in caught.value.detail
+    join_workers()
+
+
 def test_a_request_that_hangs_for_ever_is_given_up() -> None:
     """After half a minute a new request is made beside the one that hangs."""
     credential = Credential(AccessToken("one", NOW + 3600), AccessToken("two", NOW + 3600))
@@ -219,7 +281,7 @@ def test_each_caller_gets_an_error_of_its_own() -> None:
     [
         ({}, "az login"),
         (ON_AZURE, "system-assigned"),
-        ({**ON_AZURE, "AZURE_CLIENT_ID": "c-1"}, "client id is c-1"),
+        ({**ON_AZURE, "AZURE_CLIENT_ID": "c-1"}, "client id is c-1 (AZURE_CLIENT_ID)"),
     ],
 )
 def test_the_error_says_what_to_do(environ: dict[str, str], hint: str) -> None:

@@ -44,9 +44,9 @@ def _row(entry: Entry) -> Row:
 # Waiting
 
 
-@pytest.mark.parametrize(("severity", "minutes"), [("High", 0), ("Medium", 15), ("Low", 60)])
+@pytest.mark.parametrize(("severity", "minutes"), [("High", 0), ("Medium", 240), ("Low", 1440)])
 def test_an_accepted_alert_waits_in_the_order_of_its_severity(severity: str, minutes: int) -> None:
-    """`due` is the acceptance plus 0 minutes for High, 15 for Medium, 60 for Low, and the row's key begins with it."""
+    """`due` is the acceptance plus 0 hours for High, 4 for Medium, 24 for Low, and the row's key begins with it."""
     entry = _entry(severity=severity)
     assert entry.due == NOW + minutes * 60
     assert entry.waits == f"todo-{NOW + minutes * 60:014.3f}-{entry.alert.id}"
@@ -208,6 +208,19 @@ def test_it_is_given_up_in_the_end() -> None:
     assert record.settle(_held(again), answer, now=last + 3600, rules=RULES).state == "waiting"
 
 
+def test_a_second_success_without_an_alert_is_the_last() -> None:
+    """Others between them do not count, and a replay begins anew: the operator has seen that there is no alert."""
+    entry, empty = _entry(), said(204, raw=b"")
+    for answer in (empty, said(503), said(404), empty):
+        assert entry.state == "waiting"
+        entry = record.settle(_held(entry), answer, now=NOW + 1, rules=RULES)
+    assert entry.state == "failed"
+    again = record.replay(entry, now=NOW + 2)
+    again = record.settle(_held(again), empty, now=NOW + 3, rules=RULES)
+    assert again.state == "waiting"
+    assert record.settle(_held(again), empty, now=NOW + 4, rules=RULES).state == "failed"
+
+
 def test_the_first_and_last_tries_are_kept() -> None:
     """Of many tries the first four and the last four stay, each with what Defender said."""
     entry = _entry()
@@ -262,6 +275,7 @@ ENTRIES = st.builds(
     error=st.none() | SMALL,
     created=st.none() | SMALL,
     merged=st.booleans(),
+    named=st.none() | TIME,
     sender=TEXT,
 )
 

@@ -160,7 +160,7 @@ def test_what_the_api_asks_for_outlives_the_operators_pause(named: float) -> Non
     (stop,) = world.table.query(pause.STOP_KEY, pause.STOP_KEY + "~")
     held = window.read_pause(stop, POLICY)
     assert held
-    world.table.commit([pause.resume(held)])
+    world.table.commit(pause.resume(held))
     world.run(named + 40)
     assert _times(defender)[1] - first >= named
 

@@ -8,9 +8,34 @@ from pathlib import Path
 import pytest
 
 from dev import package
+from tests.checks import checkout
 
 ROOT = Path(__file__).parents[2]
 IGNORED = (ROOT / ".funcignore").read_text("utf-8")
+MADE_HERE = (  # on a developer's machine, by our commands, by Azure's tools or by hand
+    ".azurite/table.json",
+    ".hypothesis/unicode.gz",
+    ".mypy_cache/3.11/x.json",
+    ".pytest_cache/README.md",
+    ".python_packages/lib/x.py",
+    ".ruff_cache/0/x",
+    ".tools/node",
+    ".venv/bin/python",
+    "clean_env/lib/x.py",
+    "dist/source.zip",
+    "local.settings.json",
+    "payload.json",
+    "shared/__pycache__/app.cpython-313.pyc",
+    "venv/lib/x.py",
+)
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Path:
+    """Copy the project without what its user keeps in the same folder."""
+    root = tmp_path / "clean"
+    checkout.copy(root)
+    return root
 
 
 @pytest.fixture
@@ -69,38 +94,43 @@ def test_what_funcignore_names_is_left_out(app: Path) -> None:
     assert package.source_files(app) == [".funcignore", *kept]
 
 
-def test_the_source_package_is_the_app() -> None:
+def test_the_source_package_is_the_app(clean: Path) -> None:
     """All of the app and nothing else: what is new at the root is in it or in `.funcignore`, on purpose."""
-    found = package.source_files()
+    found = package.source_files(clean)
     roots = {name.partition("/")[0] for name in found}
-    functions = {path.parent.name for path in ROOT.glob("*/function.json")}
+    functions = {path.parent.name for path in clean.glob("*/function.json")}
     assert roots == {"host.json", "requirements.txt", "shared", *functions}
-    assert {path.relative_to(ROOT).as_posix() for path in ROOT.glob("shared/**/*.json")} <= set(found)
-    assert {path.relative_to(ROOT).as_posix() for path in ROOT.glob("shared/**/*.py")} <= set(found)
+    assert {path.relative_to(clean).as_posix() for path in clean.glob("shared/**/*.json")} <= set(found)
+    assert {path.relative_to(clean).as_posix() for path in clean.glob("shared/**/*.py")} <= set(found)
     assert len(functions) > 3
     assert {Path(name).suffix for name in found} == {".json", ".py", ".txt"}
 
 
-def test_core_tools_read_funcignore_alike() -> None:
+def test_core_tools_read_funcignore_alike(clean: Path) -> None:
     """`func azure functionapp publish` uploads the same files, though it reads the file in its own way."""
-    ours, theirs = set(package.source_files()), set()
-    for folder, folders, files in os.walk(ROOT):
-        here = Path(folder).relative_to(ROOT).as_posix().removeprefix(".").removeprefix("/")
-        places = [f"{here}/{name}".removeprefix("/") for name in files]
-        theirs |= {name for name in places if not left_out_by_core_tools(IGNORED, name)}
-        inside = {name: f"{here}/{name}".removeprefix("/") for name in folders}
-        folders[:] = [name for name in folders if not left_out_by_core_tools(IGNORED, f"{inside[name]}/x")]
-    assert theirs == ours
-    assert left_out_by_core_tools(IGNORED, "local.settings.json")
-    assert left_out_by_core_tools(IGNORED, "shared/__pycache__/alert.cpython-313.pyc")
-    assert not left_out_by_core_tools(IGNORED, "shared/alert.py")
+    for name in MADE_HERE:
+        (clean / name).parent.mkdir(parents=True, exist_ok=True)
+        (clean / name).write_text("")
+    there = {path.relative_to(clean).as_posix() for path in clean.rglob("*") if path.is_file()}
+    theirs = {name for name in there if not left_out_by_core_tools(IGNORED, name)}
+    assert theirs == set(package.source_files(clean))
+    assert not theirs & set(MADE_HERE)
+    assert "shared/alerts/alert.py" in theirs
 
 
-def test_the_source_package_is_small(tmp_path: Path) -> None:
+def test_a_folder_of_the_users_own_is_deployed(clean: Path) -> None:
+    """Mappings beside `host.json` go to Azure with the app, as the guide says."""
+    (clean / "my-mappings").mkdir()
+    (clean / "my-mappings" / "nightwatch.json").write_text("{}")
+    assert "my-mappings/nightwatch.json" in package.source_files(clean)
+    assert not left_out_by_core_tools(IGNORED, "my-mappings/nightwatch.json")
+
+
+def test_the_source_package_is_small(clean: Path, tmp_path: Path) -> None:
     """A remote build takes at most 5 MB here: the app without its dependencies."""
-    built = package.build_source(tmp_path)
+    built = package.build_source(tmp_path, root=clean)
     assert built.name == "source.zip"
-    assert names(built) == package.source_files()
+    assert names(built) == package.source_files(clean)
     assert built.stat().st_size < 5_000_000
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from dev.memory_table import MemoryTable
 from dev.virtual import AT_ONCE, Fault, Host, Request, World
-from shared.errors import Busy, Conflict, TableRefused, Unavailable, WriteUnknown
+from shared.errors import Busy, Conflict, NoTableToken, TableRefused, Unavailable, WriteUnknown
 from shared.table.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, OWN_SECONDS, PatientTable
 from shared.table.protocol import REQUEST_SECONDS, Insert, Operation, Row
 
@@ -245,3 +245,37 @@ def test_without_the_servers_time_the_table_is_unavailable() -> None:
     table = PatientTable(Timeless(), lambda: 0.0, lambda _: None, random.Random(0))  # type: ignore[arg-type]
     with pytest.raises(Unavailable):
         table.now()
+
+
+@pytest.mark.parametrize(("late", "requests"), [(True, 1), (False, 3)])
+def test_an_identity_that_does_not_answer_is_not_waited_for_again(late: bool, requests: int) -> None:
+    """One that answers with an error may give a token in a moment; one that hangs would hold up every sender."""
+
+    class NoToken:
+        """A table that needs a token, and has one at the third request."""
+
+        asked = 0
+
+        def time(self) -> float:
+            return 0.0
+
+        def get(self, *_: object, **__: object) -> None:
+            raise AssertionError
+
+        def query(self, *_: object, **__: object) -> list[Row]:
+            self.asked += 1
+            if self.asked < 3:
+                raise NoTableToken("no token", late=late)
+            return []
+
+        def commit(self, *_: object, **__: object) -> dict[str, str]:
+            raise AssertionError
+
+    table = NoToken()
+    patient = PatientTable(table, lambda: 0.0, lambda _: None, random.Random(0))
+    if late:
+        with pytest.raises(NoTableToken):
+            patient.query("a", "b")
+    else:
+        assert patient.query("a", "b") == []
+    assert table.asked == requests

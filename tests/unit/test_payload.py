@@ -337,24 +337,3 @@ def test_json_in_strings_is_parsed_the_same_way(value: Any) -> None:
 def test_json_within_a_text_is_found(text: str, value: Any) -> None:
     """The first object of a log line, with what stands before and behind it; a few braces are tried, no more."""
     assert payload.embedded(text) == value
-
-
-@given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
-def test_json_encoded_several_times_is_opened(value: Any) -> None:
-    """An object or array comes out of up to three encodings around the first; a text stays one."""
-    for times in range(1, 4):
-        text = json.dumps(value)
-        for _ in range(times - 1):
-            text = json.dumps(text)
-        if isinstance(value, dict | list):
-            assert payload.opened(text) == value
-    assert payload.opened(json.dumps("plain")) == "plain"
-    assert payload.opened("{") is None
-
-
-def test_base64_is_strict() -> None:
-    """What is not base64, or not text inside, is none."""
-    assert payload.from_base64("eyJhIjogMX0=") == '{"a": 1}'
-    assert payload.from_base64(" eyJhIjogMX0=\n") == '{"a": 1}'
-    for wrong in ("e", "eyJ!", "/w==", "\u00fc"):
-        assert payload.from_base64(wrong) is None

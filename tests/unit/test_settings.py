@@ -248,11 +248,15 @@ def test_what_ended_is_kept_longer_than_it_is_tried() -> None:
         ),
         (
             {"AzureWebJobsStorage": CONNECTION, "AlertStorage__accountName": "own"},
-            StorageSettings(endpoint="https://own.table.core.windows.net"),
+            StorageSettings(
+                endpoint="https://own.table.core.windows.net", client_setting="AlertStorage__clientId"
+            ),
         ),
         (
             {"AlertStorage__accountName": "own", "AzureWebJobsStorage__clientId": "id"},
-            StorageSettings(endpoint="https://own.table.core.windows.net"),
+            StorageSettings(
+                endpoint="https://own.table.core.windows.net", client_setting="AlertStorage__clientId"
+            ),
         ),
     ],
 )

@@ -7,13 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from dev import setup
+from dev import package, setup
 from dev.stack import child
+from tests.checks import checkout
 
 MAKEFILE = (setup.ROOT / "Makefile").read_text("utf-8")
 LOCK = json.loads((setup.ROOT / "dev" / "package-lock.json").read_text("utf-8"))
@@ -91,6 +93,36 @@ def test_a_missing_or_old_python_is_named(tmp_path: Path, python: str) -> None:
     assert "make test PYTHON=python3.12" in told.stderr
 
 
+def test_the_supported_pythons_are_the_same_everywhere() -> None:
+    """pyproject.toml lists them; linter and type checker keep to the oldest, packages and pages to the list."""
+    project = tomllib.loads((setup.ROOT / "pyproject.toml").read_text("utf-8"))
+    pythons = [
+        line.removeprefix("Programming Language :: Python :: ") for line in project["project"]["classifiers"]
+    ]
+    oldest, newest = pythons[0], pythons[-1]
+    assert project["project"]["requires-python"] == f">={oldest}"
+    assert project["tool"]["mypy"]["python_version"] == oldest
+    assert project["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
+    assert f"sys.version_info < ({oldest.replace('.', ', ')})" in MAKEFILE
+    assert set(package.PYTHONS) <= set(pythons)
+    assert f"Python {oldest} to {newest}" in (setup.ROOT / "README.md").read_text("utf-8")
+    assert f"({oldest} to {newest})" in (setup.ROOT / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def test_our_commands_speak_utf_8_in_any_locale(tmp_path: Path) -> None:
+    """A shell with an old locale, or one that switches Python's UTF-8 off, does not stop a command half-way."""
+    (tmp_path / "ask.mk").write_text("ask: ; @printenv PYTHONUTF8\n")
+    told = subprocess.run(  # noqa: S603 - our own Makefile
+        ["make", "--silent", "-f", "Makefile", "-f", str(tmp_path / "ask.mk"), "ask"],  # noqa: S607 - as above
+        cwd=setup.ROOT,
+        env=child.environment({"LC_ALL": "C", "PYTHONUTF8": "0"}),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert told.stdout == "1\n"
+
+
 def test_set_up_needs_nothing_but_python() -> None:
     """dev/setup.py runs before anything is installed: it imports the standard library only."""
     roots = imported(Path(setup.__file__))
@@ -100,8 +132,8 @@ def test_set_up_needs_nothing_but_python() -> None:
 
 def test_whatever_is_imported_is_required() -> None:
     """A fresh clone gets every package our code imports: required by us, or by what we require."""
-    ours = [path for path in setup.ROOT.glob("[!.]*/**/*.py") if "node_modules" not in path.parts]
-    folders = {path.name for path in setup.ROOT.iterdir()}
+    ours = [setup.ROOT / name for name in checkout.files() if name.endswith(".py")]
+    folders = {path.relative_to(setup.ROOT).parts[0] for path in ours}
     installed, provided = metadata.packages_distributions(), provided_by_the_requirements()
     missing = {
         (root, path.name)

@@ -8,9 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote_plus
 
 import pytest
-from azure.core.exceptions import ClientAuthenticationError
 
-from shared.errors import Busy, Conflict, TableError, TableRefused, Unavailable
+from shared.errors import Busy, Conflict, NoTableToken, TableError, TableRefused, TokenError, Unavailable
 from shared.settings import StorageSettings
 from shared.table.azure import AzureTable
 from shared.table.protocol import Delete, Insert
@@ -229,16 +228,16 @@ class _NoToken:
     def get_token(self, *scopes: str, **options: object) -> object:
         """Fail as an identity does that the platform does not know."""
         del scopes, options
-        raise ClientAuthenticationError("AADSTS700016")
+        raise TokenError("The identity gave no token. It said: AADSTS700016")
 
 
 @pytest.mark.parametrize("ask", [_query, _commit])
 def test_an_identity_without_a_token_is_no_refusal_of_the_table(ask: Callable[[AzureTable], object]) -> None:
-    """The table was not asked: that may pass, and nothing was written."""
+    """The table was not asked: that may pass, and nothing was written. The log has the reason, the answer has not."""
     settings = StorageSettings(endpoint="https://account.table.core.windows.net")
     table = AzureTable(settings, name="Alerts", partition="default", credential=_NoToken)
-    with pytest.raises(Unavailable, match="no token") as caught:
+    with pytest.raises(NoTableToken, match="AADSTS700016") as caught:
         ask(table)
     assert caught.value.certain
-    assert "AADSTS" not in str(caught.value)
+    assert "AADSTS" not in caught.value.detail
     table.close()

@@ -5,7 +5,8 @@ import itertools
 import json
 import logging
 import threading
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.clients.answer import Answer
+    from shared.web.reply import Reply
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
 
@@ -116,6 +118,123 @@ def test_giving_up_counts_the_time_between_tries(hours: float) -> None:
     assert sum(rules.minutes(number) for number in range(tries - 1)) < hours * 60
 
 
+# Turns
+
+
+def _flood(world: World, app: App, events: range, severity: str, every: float) -> None:
+    """Let a sender post alerts one by one, each so long after the one before it."""
+    for number, event in enumerate(events):
+
+        def post(payload: dict[str, str]) -> None:
+            app.post(payload, sender="flood")
+
+        world.at(world.now + number * every, functools.partial(post, _payload(event, severity)))
+
+
+def test_thousands_of_low_alerts_delay_no_high() -> None:
+    """Behind 3,000 Low that have waited for two hours, a new High is sent with the next slot that opens."""
+    world = World()
+    defender = Defender(world)
+    _wait(world, range(3_000), "Low")
+    world.run(2 * 3600)
+    app = _app(world, defender)
+    app.timer()
+    world.run(30)
+    began = world.now
+    app.post(_payload(5_000))
+    world.run(65)
+    (call,) = defender.calls("Rule 5000")
+    assert call.at - began < 62
+
+
+@pytest.mark.parametrize("hosts", [1, 4])
+@pytest.mark.parametrize("severity", ["High", "Low"])
+def test_a_flood_delays_no_other_sender(hosts: int, severity: str) -> None:
+    """Of 400 alerts of one sender in two seconds a window's worth goes before an alert of another; all are sent."""
+    world = World()
+    defender = Defender(world)
+    apps = [_app(world, defender) for _ in range(hosts)]
+    for app in apps:
+        app.timer()
+    for number, app in enumerate(apps):
+        events = range(number * 1_000, number * 1_000 + 400 // hosts)
+        _flood(world, app, events, severity, 0.005 * hosts)
+    world.run(20)
+    began = world.now
+    genuine = apps[-1].post(_payload(9_000, severity), sender="genuine")
+    world.run(90)
+    assert genuine.result().status in (200, 202)
+    (call,) = defender.calls("Rule 9000")
+    assert call.at - began <= 62
+    world.run(400 * 4.2)
+    assert {entry.state for entry in _entries(world)} == {"created"}
+    assert violations([call.at for call in defender.arrivals], 15, 60.0) == []
+    assert unsound(world.table) == []
+
+
+def test_a_turn_costs_no_request_of_its_own() -> None:
+    """Where no other host is first, each alert that has to wait is one commit, and after the first no query."""
+    world = World()
+    app = _app(world, Defender(world, lambda _number, _body: None))
+    world.finish(app.post([_payload(event) for event in range(15)], sender="a"))  # the window is full
+    world.finish(app.post(_payload(100), sender="a"))
+    app.host.queries = app.host.commits = 0
+    for event in range(101, 104):
+        world.finish(app.post(_payload(event), sender="a"))
+    assert (app.host.queries, app.host.commits) == (0, 3)
+    dues = sorted(row.values["due"] for row in world.table.query(keys.TODO, keys.TODO_END))
+    assert all(later - earlier >= 4.0 for earlier, later in itertools.pairwise(dues))
+
+
+def test_hosts_go_by_each_others_turns() -> None:
+    """Where another host was first the turn is read again: the alerts on two hosts have turns of their own."""
+    world = World()
+    defender = Defender(world, lambda _number, _body: None)
+    apps = [_app(world, defender) for _ in range(2)]
+    world.finish(apps[0].post([_payload(event) for event in range(15)], sender="a"))
+    for event in range(100, 130):
+        world.finish(apps[event % 2].post(_payload(event), sender="a"))
+    dues = sorted(row.values["due"] for row in world.table.query(keys.TODO, keys.TODO_END))
+    assert len(dues) == 30
+    assert dues[-1] - dues[0] >= 20 * 4.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_told_of_a_turn_is_right_or_null(seed: int) -> None:
+    """Whatever a POST or a status says of when a slot is expected comes true within a tenth, if nothing goes wrong."""
+    world = World(seed)
+    defender = Defender(world)
+    apps = [_app(world, defender) for _ in range(2)]
+    apps[0].timer()
+    told: list[tuple[float, float, str]] = []
+
+    def note(reply: "Reply") -> None:
+        for one in json.loads(reply.body)["alerts"]:
+            if one["waitingFor"] and one["waitingFor"]["what"] == "slot" and one["waitingFor"]["until"]:
+                until = datetime.fromisoformat(one["waitingFor"]["until"]).timestamp()
+                told.append((world.now, until, one["request"]["title"]))
+
+    def post(event: int, sender: str) -> None:
+        future = apps[event % 2].post(_payload(event), sender=sender)
+        future.add_done_callback(lambda done: note(done.result()))
+
+    for event in range(60):
+        world.at(world.now + event * 0.1, functools.partial(post, event, "ab"[event % 3 == 0]))
+    world.run(12)
+    for row in world.table.query(keys.DELIVERY, keys.DELIVERY_END):
+        future = apps[1].status(row.key.removeprefix(keys.DELIVERY))
+        future.add_done_callback(lambda done: note(done.result()))
+    world.run(600)
+    assert {entry.state for entry in _entries(world)} == {"created"}
+    assert told
+    wrong = [
+        (title, until - at, defender.calls(title)[0].at - at)
+        for at, until, title in told
+        if abs(defender.calls(title)[0].at - until) > max(2.0, 0.1 * (until - at))
+    ]
+    assert wrong == []
+
+
 # Permits
 
 
@@ -158,9 +277,9 @@ def _queries(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     query = world.table.query
 
-    def counted(start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
+    def counted(start: str, end: str, *, limit: int | None = None, **options: Any) -> list[Row]:
         seen.append(limit or 1_000)
-        return query(start, end, limit=limit, keys_only=keys_only)
+        return query(start, end, limit=limit, **options)
 
     monkeypatch.setattr(world.table, "query", counted)
     return seen

@@ -8,6 +8,7 @@ from shared.payload.paths import Merged, Node, extended
 from shared.payload.rows import rows as table_rows
 
 _LISTS = {"value": ("validationtokens",), "data": ("success",), "resources": ("meta",)}
+_ROW = 20  # steps: what it costs to make an object of a row
 _OF_AN_ALERT = frozenset(
     (
         "title",
@@ -68,6 +69,7 @@ def _rows(table: Node) -> list[Node]:
     found = table_rows(table.value) if is_table else None
     rows = []
     for entries in found or ():
+        table.reader.spend(_ROW + len(entries))
         places = {name: extended(table.place, steps) for name, _, steps in entries}
         place = extended(table.place, entries[0][2][:2]) if entries else table.place
         rows.append(Node(Merged(joined(entries), places), place, table.reader))

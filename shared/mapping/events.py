@@ -1,0 +1,48 @@
+"""The events of a document: one for each alert of the source and each reference of the scan."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shared.mapping import python
+from shared.mapping.event import Event
+from shared.mapping.source import Source
+from shared.payload import scan
+from shared.payload.grouping import Group
+from shared.payload.paths import Node, Place, find
+
+
+def of(found: Source, document: Node) -> list[tuple[Event, scan.Scan | None]]:
+    """Return the events of a document, each with the scan around it; None where that was of some parts only."""
+    ignore = [node.place for path in found.ignore for node in find(path, document)]
+    if found.ours and (function := python.EVENTS.get(found.name)):
+        return [
+            (replace(event, group=group), None)
+            for event in function(document)
+            for seen in [_scanned(event.within or (event.alert,), ignore)]
+            for group in seen.groups or [Group()]
+        ]
+    alerts = _alerts(found, document)
+    whole = len(alerts) == 1
+    outer = None if whole else scan.scan(document, {id(one.value) for one in alerts}, ignore)
+    events: list[tuple[Event, scan.Scan | None]] = []
+    for at in alerts:
+        seen = scan.scan(document if whole else at, (), ignore)
+        groups = seen.groups if outer is None else scan.completed(seen.groups, outer, at.reader)
+        events += [(Event(at, group=group), seen) for group in groups or [Group()]]
+    return events
+
+
+def _alerts(found: Source, document: Node) -> list[Node]:
+    """Return where the product's alerts stand in a document; the document itself, if nowhere else."""
+    for path in found.alerts:
+        nodes = [
+            node for one in find(path, document) for node in one.elements() if isinstance(node.value, dict)
+        ]
+        if nodes:
+            return nodes
+    return [document]
+
+
+def _scanned(within: Sequence[Node], ignore: Sequence[Place]) -> scan.Scan:
+    """Return what was found in several parts of a payload that belong to one event."""
+    return scan.together([scan.scan(node, (), ignore) for node in within], within[0].reader)

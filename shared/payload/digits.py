@@ -1,0 +1,46 @@
+"""Values of a key that lost digits on their way: times cut off, report ids rounded to a float."""
+
+from decimal import Decimal
+
+from shared.alerts import alert
+from shared.payload import names
+
+MACHINE, TIME, _ = names.KEYS
+
+_EXACT_DIGITS = 15  # a float keeps any number of so many digits
+
+
+def agree(name: str, one: str, other: str) -> bool:
+    """Say whether two values of a key mean the same: equal, or one is the other with digits lost."""
+    here, there = (alert.canonical(name, value) for value in (one, other))
+    return (
+        here is not None
+        and there is not None
+        and (here == there or lost(name, here, there) or lost(name, there, here))
+    )
+
+
+def exact(name: str, one: str, other: str) -> bool:
+    """Say whether a value of a key is another one with the digits that this one lost."""
+    here, there = (alert.canonical(name, value) for value in (one, other))
+    return here is not None and there is not None and lost(name, there, here)
+
+
+def lost(name: str, copy: str, of: str) -> bool:
+    """Say whether a canonical value is a copy of another that lost digits: a time cut off, a report id rounded."""
+    if copy == of or name == MACHINE:
+        return False
+    if name == TIME:
+        return of.startswith(copy.removesuffix("Z"))
+    return float(copy) == float(of) and len(copy) > _EXACT_DIGITS and Decimal(copy) in _floats(of)
+
+
+def _floats(number: str) -> tuple[Decimal, Decimal]:
+    """Return what tools write of a number that they keep as a float: its shortest text, or all its digits."""
+    return Decimal(repr(float(number))), Decimal(float(number))
+
+
+def alike(time: str, other: str) -> bool:
+    """Say whether one of two times is the other with digits cut off."""
+    here, there = time.removesuffix("Z"), other.removesuffix("Z")
+    return here.startswith(there) or there.startswith(here)

@@ -1,0 +1,54 @@
+"""Keys that stand beside an event and belong to something else. Each function removes them, and returns them."""
+
+from collections.abc import Sequence
+
+from shared.payload import names
+from shared.payload.grouping import MACHINE, REPORT, TIME, Finding, Group
+from shared.payload.paths import Place
+
+
+def dotted_times(own: Group) -> list[Finding]:
+    """Remove the times whose dotted keys belong to another object than those of the report id."""
+    reports = {_prefix(one.place) for one in own.keys.get(REPORT, {}).values()}
+    times = own.keys.get(TIME, {}) if reports else {}
+    found = {text: one for text, one in times.items() if _prefix(one.place) not in reports}
+    for text in found:
+        del times[text]
+    if found and not times:
+        del own.keys[TIME]
+    return list(found.values())
+
+
+def times(own: Group | None, groups: Sequence[Group]) -> list[tuple[str, Finding]]:
+    """Remove the times of what is around and beside an event that has none, each with its canonical text.
+
+    Beside an event that lacks nothing else that is any time, except in another bag of the same alert; otherwise
+    those under the name that everybody uses for times.
+    """
+    found: list[tuple[str, Finding]] = []
+    timeless = [group for group in groups if group.event and TIME not in group.keys]
+    whole = [group for group in timeless if MACHINE in group.keys]
+    for group in groups if timeless else ():
+        if group.event or TIME not in group.keys:
+            continue
+        if group.bag and group is not own and all(one.bag for one in timeless):
+            continue
+        for text, one in group.keys.pop(TIME).items():
+            if whole or (one.place and names.is_anybodys(str(one.place[1]))):
+                found.append((text, one))
+            else:
+                group.add(TIME, {text: one})
+    return found
+
+
+def devices(own: Group, groups: Sequence[Group]) -> list[Finding]:
+    """Remove the device ids of other things than the event's device, where an event beside them has none."""
+    if not any(group.event and MACHINE not in group.keys for group in groups):
+        return []
+    others = [group for group in groups if group is not own and not group.event and not group.lends]
+    return [one for group in others for one in group.keys.pop(MACHINE, {}).values()]
+
+
+def _prefix(place: Place) -> str:
+    """Return the path in a dotted key: `event` of `event.Timestamp`."""
+    return str(place[1]).rpartition(".")[0] if place else ""
