@@ -150,7 +150,7 @@ def refusal(found: Refusal, senders: Sequence[Sender]) -> dict[str, Any]:
     }
 
 
-def kept(table: Table, refusal_id: str) -> tuple[Refusal, Row]:
+def stored(table: Table, refusal_id: str) -> tuple[Refusal, Row]:
     """Return a refused payload and its row. Raise `NotFound`."""
     row = _row(table, keys.REFUSED, refusal_id, "refused payload")
     return rows.read_refusal(row), row

@@ -152,29 +152,29 @@ def _refusals(operator: Operator, request: Request) -> dict[str, Any]:
 
 
 def _refusal(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.refusal(listing.kept(operator.table, request.id)[0], operator.senders)
+    return listing.refusal(listing.stored(operator.table, request.id)[0], operator.senders)
 
 
 def _replay_refusal(operator: Operator, request: Request) -> Reply:
-    """Receive a kept payload again, with its parameters, and answer as the webhook does."""
-    kept, row = listing.kept(operator.table, request.id)
-    if kept.bytes > len(kept.payload):
+    """Receive a stored payload again, with its parameters, and answer as the webhook does."""
+    stored, row = listing.stored(operator.table, request.id)
+    if stored.bytes > len(stored.payload):
         raise NotNow(
-            f"Of {kept.bytes:,} bytes only the first {len(kept.payload):,} were kept: have it sent again.",
-            extensions={"bytes": kept.bytes, "kept": len(kept.payload)},
+            f"Of {stored.bytes:,} bytes only the first {len(stored.payload):,} were stored: have it sent again.",
+            extensions={"bytes": stored.bytes, "kept": len(stored.payload)},
         )
     try:
         answer = operator.gateway.receive(
-            kept.payload, kept.query, request.origin, store=False, sender=kept.sender
+            stored.payload, stored.query, request.origin, store=False, sender=stored.sender
         )
     except WebhookError as error:
         answer = reply.of_error(error)
-    log.step("operator", operation="replay refused", refusal=kept.id, status=answer.status)
+    log.step("operator", operation="replay refused", refusal=stored.id, status=answer.status)
     if answer.status // 100 == 2 and not json.loads(answer.body).get("refused"):  # noqa: PLR2004 - HTTP's success
         try:
             try_commit(operator.table, [Delete(row.key, row.etag)])
         except TableError as error:  # its alerts are accepted, and that is what the answer is about
-            log.problem("replayed payload not removed", error, refusal=kept.id)
+            log.problem("replayed payload not removed", error, refusal=stored.id)
     return answer
 
 
