@@ -3,7 +3,7 @@
     GET   alerts           POST  alerts/replay        GET  refused           POST  pause
     GET   alerts/{id}      POST  alerts/{id}/replay   GET  refused/{id}      POST  resume
     GET   status           POST  discard              POST refused/{id}/replay
-    GET   senders
+    GET   senders          GET   unreadable
 
 Every change is a POST and one line in the log. A request does a bounded portion and says what remains; where there
 is a `continuation`, the same request with it goes on. Doing the same twice does no harm.
@@ -202,6 +202,10 @@ def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: AR
     raise _busy()
 
 
+def _unreadable(operator: Operator, request: Request) -> dict[str, Any]:
+    return listing.unreadable(operator.table, request.asked)
+
+
 def _senders(operator: Operator, request: Request) -> dict[str, Any]:
     return sending.listed(operator.table, request.asked, operator.senders)
 
@@ -266,6 +270,7 @@ _ROUTES = {
     "pause": _Route("POST", _pause, ("reason",)),
     "resume": _Route("POST", _resume),
     "discard": _Route("POST", _discard, listing.DISCARDED),
+    "unreadable": _Route("GET", _unreadable, listing.UNREADABLE),
     "senders": _Route("GET", _senders, sending.PARAMETERS),
     "status": _Route("GET", _status, ("refresh",)),
 }

@@ -221,6 +221,8 @@ def test_an_unknown_path_is_a_problem_that_lists_the_known_ones(method: str, pat
         ("GET", "resume", "POST"),
         ("GET", "discard", "POST"),
         ("POST", "status", "GET"),
+        ("POST", "senders", "GET"),
+        ("POST", "unreadable", "GET"),
     ],
 )
 def test_a_wrong_method_is_told_the_right_one(method: str, path: str, allowed: str) -> None:
@@ -1074,6 +1076,18 @@ def test_only_what_a_sender_sent_is_discarded() -> None:
     assert office.do("discard", sender=OTHER)["discarded"] == 2
     assert office.states() == {"waiting": 2, "discarded": 2}
     assert {one["sender"] for one in office.get("alerts", status="waiting")["alerts"]} == {SPLUNK}
+
+
+def test_rows_that_were_moved_aside_are_listed() -> None:
+    """The operator sees which rows cannot be read, and by which column, newest first."""
+    office = Office()
+    for number in range(3):
+        office.table.commit([Insert(f"todo-{number}", {"state": 5})])
+    office.tick()
+    shown = office.get("unreadable")["rows"]
+    assert {one["key"] for one in shown} == {f"todo-{number}" for number in range(3)}
+    assert [one["id"] for one in shown] == sorted((one["id"] for one in shown), reverse=True)
+    assert len(list(office.pages("unreadable", "rows", top=1))) >= 3
 
 
 def test_who_sends_how_much_is_listed() -> None:
