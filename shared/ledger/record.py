@@ -16,16 +16,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.alerts.alert import Alert
-from shared.clients.answer import Answer, shows_no_alert
-from shared.ledger import keys
+from shared.clients.answer import Answer
+from shared.ledger import keys, tries
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
 
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 4 * 3600.0, "Low": 24 * 3600.0}
 MOST_LOST = 10
-NAMED_SECONDS = 3600.0
-"""How often it is noted at most that deliveries go on naming an alert that has ended."""
-_TRIES_AT_EACH_END = 4  # of which the record tells
 _TOO_MANY_REQUESTS = 429
 
 
@@ -131,7 +128,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A payload that gave no alert, kept with its reasons: most SIEMs show nobody our answer.
+    """A payload that gave no alert, stored with its reasons: most SIEMs show nobody our answer.
 
     `payload` is its first 60 KiB; `query` the parameters it came with, without the key, whose fingerprint is `sender`.
     """
@@ -204,7 +201,7 @@ def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
     """Return the entry after an answer (DESIGN: What Defender says, and what we do)."""
     settled = replace(
         entry,
-        tries=_both_ends([*entry.tries, _try(entry, answer, now)]),
+        tries=tries.add(entry.tries, answer, number=entry.attempts, at=now),
         error=answer.error,
         next_attempt=None,
         notes=tuple(dict.fromkeys((*entry.notes, *answer.notes))),
@@ -239,7 +236,7 @@ def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entr
     """Defender said nothing about the alert. It waits, so that the next alert probes, and keeps its place."""
     if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone, and no alert's fault
         return replace(entry, state="waiting", waits=_todo(entry))
-    if answer.may_have_created and _without_alert(entry) > 1:
+    if answer.may_have_created and tries.without_alert(entry.tries, entry.accepted) > 1:
         return _fail(entry, now)  # each further call may create one more alert that nobody sees
     if rules.gives_up(entry.unavailable):
         return _fail(entry, now)
@@ -254,13 +251,6 @@ def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
     message = f"{MOST_LOST} calls one after the other ended without a written answer."
     error = {"status": None, "code": "AnswerLost", "message": message, "target": None}
     return _fail(replace(entry, error=error, next_attempt=None), now)
-
-
-def _without_alert(entry: Entry) -> int:
-    """Return how many answers since the acceptance, or the replay, were a success that showed no alert."""
-    since = round(entry.accepted, 3)
-    tries = [each for each in entry.tries if each.get("at", 0.0) >= since]
-    return sum(shows_no_alert(each.get("status"), each.get("code")) for each in tries)
 
 
 def replay(entry: Entry, *, now: float) -> Entry:
@@ -280,14 +270,6 @@ def replay(entry: Entry, *, now: float) -> Entry:
     return replace(again, waits=_todo(again))
 
 
-def name(entry: Entry, *, now: float) -> Entry | None:
-    """Return an ended entry as named by a delivery accepted now; None where that need not be noted."""
-    lately = max(entry.ended or 0.0, entry.named or 0.0)
-    if not entry.has_ended or now < lately + NAMED_SECONDS:
-        return None
-    return replace(entry, named=now)
-
-
 def discard(entry: Entry, *, now: float) -> Entry:
     """Return a waiting entry as discarded by the operator."""
     return replace(entry, state="discarded", waits="", next_attempt=None, ended=now)
@@ -299,26 +281,6 @@ def _fail(entry: Entry, now: float) -> Entry:
 
 def _retry(entry: Entry, at: float) -> Entry:
     return replace(entry, state="waiting", next_attempt=at, waits=keys.later_key(at, entry.alert.id))
-
-
-def _try(entry: Entry, answer: Answer, now: float) -> dict[str, Any]:
-    error = answer.error or {}
-    return {
-        "number": entry.attempts,
-        "at": round(now, 3),
-        "answer": answer.kind,
-        "status": answer.status,
-        "code": error.get("code"),
-        "message": str(error.get("message") or "")[:300] or None,
-        "target": error.get("target"),
-        "seconds": round(answer.seconds, 3),
-    }
-
-
-def _both_ends(tries: list[dict[str, Any] | Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    if len(tries) <= 2 * _TRIES_AT_EACH_END:
-        return tuple(tries)
-    return (*tries[:_TRIES_AT_EACH_END], *tries[-_TRIES_AT_EACH_END:])
 
 
 def without_answer(entry: Entry) -> Entry:

@@ -5,12 +5,12 @@ deliveries ──► refused payloads ──► rows moved aside        each fro
 
 import collections
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared import log
 from shared.errors import Unreadable
 from shared.ledger import keys, rows
-from shared.ledger.record import NAMED_SECONDS, Delivery, Entry
+from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Delete, Operation, Row, Table, try_commit
 
 FIRST_SECONDS = 600.0
@@ -20,6 +20,8 @@ PIECE_SECONDS = 5.0
 REFUSED_ROWS = 1_000
 """So many refused payloads stay, the newest, and beyond them `SENDER_ROWS` of each sender."""
 SENDER_ROWS = 50
+NAMED_SECONDS = 3600.0
+"""How often it is noted at most that deliveries go on naming an alert that has ended."""
 _DELIVERIES = 50
 _KEYS = 1_000
 _DAY = 86_400.0
@@ -48,6 +50,14 @@ class Schedule:
         )
         self._start = start or keys.DELIVERY
         self._next = now + (0.0 if start else EVERY_SECONDS)
+
+
+def name(entry: Entry, *, now: float) -> Entry | None:
+    """Return an ended entry as named by a delivery accepted now; None where that need not be noted."""
+    lately = max(entry.ended or 0.0, entry.named or 0.0)
+    if not entry.has_ended or now < lately + NAMED_SECONDS:
+        return None
+    return replace(entry, named=now)
 
 
 def purge(

@@ -12,6 +12,9 @@ from shared.sending.window import Policy, View
 from shared.table.protocol import Table
 from shared.web.delivery import utc
 
+MOST = 200
+"""How many alerts are counted at most: whoever looks wants to know whether there are many."""
+
 
 def window(view: View, policy: Policy) -> dict[str, Any]:
     """Return the window: its quota, how much of it is used, and when the next slot opens.
@@ -45,7 +48,7 @@ def backlog(table: Table, now: float) -> dict[str, Any]:
 
     Where the backlog is longer than what one request reads, `atLeast` says so.
     """
-    found = page.read(table, keys.WAITING, rows.read, top=page.ROWS)
+    found = page.read(table, keys.WAITING, rows.read, top=MOST, rows=MOST)
     waiting = [entry for entry in found.items if entry.state == "waiting"]
     return {
         "waiting": len(waiting),
@@ -60,8 +63,8 @@ def backlog(table: Table, now: float) -> dict[str, Any]:
 
 def failed(table: Table) -> dict[str, Any]:
     """Return how many alerts have failed; `atLeast` where there are more than one request counts."""
-    failures = table.query(keys.FAILED, keys.FAILED_END, limit=page.ROWS + 1, keys_only=True)
-    return {"count": min(len(failures), page.ROWS), "atLeast": len(failures) > page.ROWS}
+    failures = table.query(keys.FAILED, keys.FAILED_END, limit=MOST + 1, keys_only=True)
+    return {"count": min(len(failures), MOST), "atLeast": len(failures) > MOST}
 
 
 def token(claims: Claims | None) -> dict[str, Any] | None:

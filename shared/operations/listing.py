@@ -1,14 +1,18 @@
 """What the operator sees of alerts and refused payloads: lists in pages, and one with all that is known of it."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from shared.alerts.vocabulary import SEVERITIES
 from shared.errors import NotFound
-from shared.ledger import keys, rows
+from shared.ledger import aside, keys, rows
 from shared.ledger.record import Entry, Refusal
-from shared.operations import page
+from shared.operations import ordered, page
 from shared.operations.page import Page
+from shared.senders import Sender
+from shared.senders import keys as keys_of
+from shared.senders import name as name_of
 from shared.table.protocol import Row, Table
 from shared.web import delivery
 from shared.web.delivery import Told, utc
@@ -20,48 +24,64 @@ if TYPE_CHECKING:
 MOST = 200
 """How many items a page has at most."""
 STATUSES = ("waiting", "created", "failed", "discarded")
-ALERTS = ("status", "machineId", "title", "source", "since", "top", "continuation")
-REFUSALS = ("source", "since", "top", "continuation")
+FILTERS = ("severity", "sender", "device", "delivery")
+ALERTS = (
+    "status", "machineId", "title", "source", "since", "top", "continuation", *FILTERS, "until", "order",
+)  # fmt: skip
+REFUSALS = ("source", "since", "top", "continuation", "sender", "until", "order")
+DISCARDED = ("source", "title", "continuation", *FILTERS, "machineId", "since", "until")
+UNREADABLE = ("top", "continuation")
+ORDERS = ("newest", "oldest")
 _DEFAULT_TOP = 50
 _REFUSED_ROWS = 200  # each may hold 60 KiB
 _SKEW_SECONDS = 60.0  # every host knows the server's time as a lower bound of its own
 _ID = re.compile(r"[0-9a-f.-]{1,60}")
 
 
-def alerts(dispatcher: "Dispatch", asked: Parameters) -> dict[str, Any]:
-    """Return a page of alerts that fit what is asked, in the order of their rows.
+def alerts(dispatcher: "Dispatch", asked: Parameters, senders: Sequence[Sender]) -> dict[str, Any]:
+    """Return a page of alerts that fit what is asked, the newest first, or as `order` says.
 
-    Waiting ones come in the order of their turn, failed ones in that of their end, others in none. `waiting` are
-    all that have not ended. Every text is compared exactly; `since` with the last acceptance or replay.
+    Waiting ones come in the order of their turn unless there is an `order`, failed ones in that of their end.
+    `waiting` are all that have not ended.
     """
-    status, since = asked.word("status", STATUSES), asked.time("since")
-    machine = (asked.text("machineId") or "").lower()
-    matches = matching(asked)
+    status, order = asked.word("status", STATUSES), asked.word("order", ORDERS)
+    fits = matching(asked, senders)
 
     def pick(row: Row) -> Entry | None:
         entry = rows.read(row)
-        fits = (
-            status in (None, "waiting", entry.state)
-            and (since is None or entry.accepted >= since)
-            and machine in ("", entry.alert.machine_id)
-            and matches(entry)
-        )
-        return entry if fits else None
+        return entry if status in (None, "waiting", entry.state) and fits(entry) else None
 
-    ranges: tuple[page.Range, ...] = ((keys.ALERT, keys.ALERT_END),)
-    if status == "waiting":
-        ranges = keys.WAITING
+    top, continuation = asked.whole("top", _DEFAULT_TOP, MOST), asked.text("continuation")
+    if status == "waiting" and order is None:
+        found = page.read(dispatcher.table, keys.WAITING, pick, top=top, continuation=continuation)
     elif status == "failed":
-        ranges = ((_from(keys.FAILED, since), keys.FAILED_END),)
-    found = _page(dispatcher.table, ranges, pick, asked)
+        within = (_from(keys.FAILED, asked.time("since")), keys.FAILED_END)
+        found = _by_time(dispatcher.table, within, pick, asked, page.ROWS)
+    else:
+        found = ordered.alerts(
+            dispatcher.table,
+            _waits(pick) if status == "waiting" else pick,
+            lambda entry: (entry.accepted, entry.alert.id),
+            oldest=order == "oldest",
+            top=top,
+            continuation=continuation,
+        )
     # One that was taken between two of our queries was seen twice: it stands as it was seen last.
     entries = {entry.alert.id: entry for entry in found.items}.values()
-    return {"alerts": _items(dispatcher, entries), "continuation": found.continuation}
+    return {"alerts": _items(dispatcher, entries, senders), "continuation": found.continuation}
 
 
-def alert(dispatcher: "Dispatch", entry: Entry) -> dict[str, Any]:
+def _waits(pick: Callable[[Row], Entry | None]) -> Callable[[Row], Entry | None]:
+    def waiting(row: Row) -> Entry | None:
+        entry = pick(row)
+        return entry if entry and not entry.has_ended else None
+
+    return waiting
+
+
+def alert(dispatcher: "Dispatch", entry: Entry, senders: Sequence[Sender]) -> dict[str, Any]:
     """Return one alert with its tries: the first and last four, each with Defender's answer."""
-    (item,) = _items(dispatcher, [entry])
+    (item,) = _items(dispatcher, [entry], senders)
     return {**item, "tries": [{**one, "at": utc(one["at"])} for one in entry.tries]}
 
 
@@ -71,59 +91,108 @@ def entry(table: Table, alert_id: str) -> tuple[Entry, str]:
     return rows.read(row), row.etag
 
 
-def matching(asked: Parameters) -> Callable[[Entry], bool]:
-    """Return whether an alert has the source and the title asked for: exactly, capitals matter."""
-    source, title = asked.text("source"), asked.text("title")
-    return lambda entry: source in (None, entry.source) and title in (None, entry.alert.title)
+def matching(asked: Parameters, senders: Sequence[Sender]) -> Callable[[Entry], bool]:
+    """Return whether an alert fits what is asked: texts exactly, capitals matter; times with its last acceptance.
+
+    A sender is asked for by its fingerprint, or by the name that `SENDERS` gives it.
+    """
+    source, title, delivery_id = asked.text("source"), asked.text("title"), asked.text("delivery")
+    severity = asked.word("severity", SEVERITIES)
+    devices = {name.lower() for name in (asked.text("device"), asked.text("machineId")) if name}
+    since, until = asked.time("since"), asked.time("until")
+    sender = _keys(asked, senders)
+    return lambda entry: (
+        source in (None, entry.source)
+        and title in (None, entry.alert.title)
+        and delivery_id in (None, entry.delivery)
+        and severity in (None, entry.alert.severity)
+        and devices <= {entry.alert.machine_id}
+        and (sender is None or entry.sender in sender)
+        and (since is None or entry.accepted >= since)
+        and (until is None or entry.accepted <= until)
+    )
 
 
-def refusals(table: Table, asked: Parameters) -> dict[str, Any]:
-    """Return a page of refused payloads, oldest first, without the payloads themselves."""
-    since, source = asked.time("since"), asked.text("source")
+def _keys(asked: Parameters, senders: Sequence[Sender]) -> tuple[str, ...] | None:
+    found = asked.text("sender")
+    return None if found is None else keys_of(senders, found)
+
+
+def refusals(table: Table, asked: Parameters, senders: Sequence[Sender]) -> dict[str, Any]:
+    """Return a page of refused payloads, the newest first or as `order` says, without the payloads themselves."""
+    since, until, source = asked.time("since"), asked.time("until"), asked.text("source")
+    sender = _keys(asked, senders)
 
     def pick(row: Row) -> Refusal | None:
         found = rows.read_refusal(row)
-        return found if (since is None or found.at >= since) and source in (None, found.source) else None
+        fits = (
+            (since is None or found.at >= since)
+            and (until is None or found.at <= until)
+            and source in (None, found.source)
+            and (sender is None or found.sender in sender)
+        )
+        return found if fits else None
 
-    ranges = ((_from(keys.REFUSED, since), keys.REFUSED_END),)
-    found = _page(table, ranges, pick, asked, rows=_REFUSED_ROWS)
-    return {"refused": [_refused(one) for one in found.items], "continuation": found.continuation}
+    end = keys.REFUSED_END if until is None else keys.REFUSED + keys.stamp(until + _SKEW_SECONDS)
+    found = _by_time(table, (_from(keys.REFUSED, since), end), pick, asked, _REFUSED_ROWS)
+    return {
+        "refused": [_refused(one, senders) for one in found.items],
+        "continuation": found.continuation,
+    }
 
 
-def refusal(found: Refusal) -> dict[str, Any]:
+def refusal(found: Refusal, senders: Sequence[Sender]) -> dict[str, Any]:
     """Return a refused payload as text, with every problem of every event and the parameters it came with."""
     return {
-        **_refused(found),
+        **_refused(found, senders),
         "refused": list(found.refused),
         "query": {name: value for name, value in found.query.items() if name.lower() != "code"},
         "payload": found.payload.decode("utf-8", "replace"),
     }
 
 
-def kept(table: Table, refusal_id: str) -> tuple[Refusal, Row]:
+def unreadable(table: Table, asked: Parameters) -> dict[str, Any]:
+    """Return a page of the rows that were moved aside because they cannot be read, the newest first."""
+    found = ordered.newest(
+        table,
+        (keys.ASIDE, keys.ASIDE_END),
+        aside.read,
+        top=asked.whole("top", _DEFAULT_TOP, MOST),
+        continuation=asked.text("continuation"),
+        rows=_REFUSED_ROWS,
+    )
+    shown = [
+        {"id": one.id, "key": one.key, "column": one.column or None, "at": utc(one.at)} for one in found.items
+    ]
+    return {"rows": shown, "continuation": found.continuation}
+
+
+def stored(table: Table, refusal_id: str) -> tuple[Refusal, Row]:
     """Return a refused payload and its row. Raise `NotFound`."""
     row = _row(table, keys.REFUSED, refusal_id, "refused payload")
     return rows.read_refusal(row), row
 
 
-def _page(
-    table: Table,
-    ranges: tuple[page.Range, ...],
-    pick: Callable[[Row], Any],
-    asked: Parameters,
-    rows: int = page.ROWS,
+def _by_time(
+    table: Table, within: page.Range, pick: Callable[[Row], Any], asked: Parameters, rows_read: int
 ) -> Page[Any]:
-    top = asked.whole("top", _DEFAULT_TOP, MOST)
-    return page.read(table, ranges, pick, top=top, continuation=asked.text("continuation"), rows=rows)
+    """Return a page of rows whose keys are times."""
+    top, continuation = asked.whole("top", _DEFAULT_TOP, MOST), asked.text("continuation")
+    if asked.word("order", ORDERS) == "oldest":
+        return page.read(table, [within], pick, top=top, continuation=continuation, rows=rows_read)
+    return ordered.newest(table, within, pick, top=top, continuation=continuation, rows=rows_read)
 
 
-def _items(dispatcher: "Dispatch", entries: Iterable[Entry]) -> list[dict[str, Any]]:
+def _items(
+    dispatcher: "Dispatch", entries: Iterable[Entry], senders: Sequence[Sender]
+) -> list[dict[str, Any]]:
     shown = list(entries)
     look = None if all(one.has_ended for one in shown) else dispatcher.snapshot()
     now = dispatcher.table.now()
     return [
         {
             **delivery.told_alert(Told(one), look, now),
+            "senderName": name_of(senders, one.sender),
             "source": one.source,
             "delivery": one.delivery,
             "accepted": utc(one.accepted),
@@ -133,11 +202,13 @@ def _items(dispatcher: "Dispatch", entries: Iterable[Entry]) -> list[dict[str, A
     ]
 
 
-def _refused(found: Refusal) -> dict[str, Any]:
+def _refused(found: Refusal, senders: Sequence[Sender]) -> dict[str, Any]:
     return {
         "id": found.id,
         "at": utc(found.at),
         "source": found.source or None,
+        "sender": found.sender or None,
+        "senderName": name_of(senders, found.sender),
         "status": found.status,
         "detail": found.detail,
         "bytes": found.bytes,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from shared.errors import Unreadable
+from shared.errors import RequestError, Unreadable
 from shared.table.protocol import Row, Table
 from shared.web import parameters
 
@@ -45,7 +45,7 @@ def read(
     At most `rows` rows are read. Raise `RequestError` for a continuation that is not of these ranges.
     """
     items: list[_T] = []
-    start = _position(continuation, ranges) if continuation else ranges[0][0]
+    start = position(continuation, ranges) if continuation else ranges[0][0]
     left = rows
     for first, end in ranges[_range_of(start, ranges) :]:
         at = start if first <= start < end else first
@@ -59,27 +59,38 @@ def read(
                     if (item := pick(row)) is not None:
                         items.append(item)
                 if len(items) == top:
-                    return Page(tuple(items), _opaque(at))
+                    return Page(tuple(items), opaque(at))
             if len(found) < limit:
                 break
         else:
-            return Page(tuple(items), _opaque(at))
+            return Page(tuple(items), opaque(at))
     return Page(tuple(items), None)
 
 
-def _opaque(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+def opaque(place: str) -> str:
+    """Return a place in a list as a continuation."""
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-def _position(continuation: str, ranges: Sequence[Range]) -> str:
+def decoded(continuation: str) -> str:
+    """Return the place that a continuation says, empty if it is none."""
     try:
-        key = base64.b64decode(continuation + "=" * (-len(continuation) % 4), b"-_", validate=True).decode()
+        return base64.b64decode(continuation + "=" * (-len(continuation) % 4), b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        key = ""
+        return ""
+
+
+def not_ours(continuation: str) -> RequestError:
+    """Return the error for a continuation that is not of this list."""
+    accepted = "that of the answer before, with otherwise the same parameters"
+    return parameters.wrong("continuation", continuation, accepted)
+
+
+def position(continuation: str, ranges: Sequence[Range]) -> str:
+    """Return the key that a continuation says. Raise `RequestError` if it is in none of these ranges."""
+    key = decoded(continuation)
     if not _KEY.fullmatch(key) or _range_of(key, ranges) == len(ranges):
-        raise parameters.wrong(
-            "continuation", continuation, "that of the answer before, with otherwise the same parameters"
-        )
+        raise not_ours(continuation)
     return key
 
 

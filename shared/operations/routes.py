@@ -3,12 +3,14 @@
     GET   alerts           POST  alerts/replay        GET  refused           POST  pause
     GET   alerts/{id}      POST  alerts/{id}/replay   GET  refused/{id}      POST  resume
     GET   status           POST  discard              POST refused/{id}/replay
+    GET   senders          GET   unreadable
 
 Every change is a POST and one line in the log. A request does a bounded portion and says what remains; where there
 is a `continuation`, the same request with it goes on. Doing the same twice does no harm.
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ from shared.errors import (
     WrongMethod,
 )
 from shared.identity import Claims
-from shared.operations import condition, discard, listing, permission, replay
+from shared.operations import condition, discard, listing, permission, replay, sending
+from shared.senders import Sender
 from shared.sending import pause
 from shared.table.protocol import Delete, Table, try_commit
 from shared.web import parameters, reply
@@ -48,6 +51,11 @@ class Operator:
 
     gateway: Gateway
     last_token: Callable[[], Claims | None]
+
+    @property
+    def senders(self) -> tuple[Sender, ...]:
+        """Who sends, as the setting `SENDERS` says."""
+        return self.gateway.settings.senders
 
     @property
     def table(self) -> Table:
@@ -89,22 +97,26 @@ def handle(operator: Operator, method: str, path: str, url: str) -> Reply:
         named = parts[names.index("{id}")] if "{id}" in names else ""
         asked = parameters.read(url, route.accepted)
         done = route.run(operator, Request(named, asked, reply.origin(url)))
+        if method == "POST":
+            operator.gateway.memory.forget()
         return done if isinstance(done, Reply) else reply.of(200, done, Cache_Control="no-store")
     raise NoOperation(f"There is no operations/{path[:60]}; there are {', '.join(_ROUTES)}.")
 
 
 def _alerts(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.alerts(operator.gateway.dispatcher, request.asked)
+    return listing.alerts(operator.gateway.dispatcher, request.asked, operator.senders)
 
 
 def _alert(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.alert(operator.gateway.dispatcher, listing.entry(operator.table, request.id)[0])
+    return listing.alert(
+        operator.gateway.dispatcher, listing.entry(operator.table, request.id)[0], operator.senders
+    )
 
 
 def _replay(operator: Operator, request: Request) -> dict[str, Any]:
     again = replay.alert(operator.table, request.id)
     log.step("operator", entry=again, operation="replay")
-    return listing.alert(operator.gateway.dispatcher, again)
+    return listing.alert(operator.gateway.dispatcher, again, operator.senders)
 
 
 def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
@@ -118,9 +130,13 @@ def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
 
 def _discard(operator: Operator, request: Request) -> dict[str, Any]:
     asked = request.asked
-    if asked.text("source") is None and asked.text("title") is None:
-        raise RequestError("source, title: both missing; accepted: one or both, exactly as in the alerts.")
-    done = discard.portion(operator.table, listing.matching(asked), asked.text("continuation"))
+    if not any(asked.text(name) for name in ("source", "title", "machineId", *listing.FILTERS)):
+        raise RequestError(
+            "source, title, sender, device, delivery, severity: all missing; accepted: one or both of the first two, or"
+            " any of the others, exactly as in the alerts."
+        )
+    fits = listing.matching(asked, operator.senders)
+    done = discard.portion(operator.table, fits, asked.text("continuation"))
     log.step("operator", operation="discard", discarded=done.discarded, remaining=done.remaining)
     return {
         "discarded": done.discarded,
@@ -132,33 +148,33 @@ def _discard(operator: Operator, request: Request) -> dict[str, Any]:
 
 
 def _refusals(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.refusals(operator.table, request.asked)
+    return listing.refusals(operator.table, request.asked, operator.senders)
 
 
 def _refusal(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.refusal(listing.kept(operator.table, request.id)[0])
+    return listing.refusal(listing.stored(operator.table, request.id)[0], operator.senders)
 
 
 def _replay_refusal(operator: Operator, request: Request) -> Reply:
-    """Receive a kept payload again, with its parameters, and answer as the webhook does."""
-    kept, row = listing.kept(operator.table, request.id)
-    if kept.bytes > len(kept.payload):
+    """Receive a stored payload again, with its parameters, and answer as the webhook does."""
+    stored, row = listing.stored(operator.table, request.id)
+    if stored.bytes > len(stored.payload):
         raise NotNow(
-            f"Of {kept.bytes:,} bytes only the first {len(kept.payload):,} were kept: have it sent again.",
-            extensions={"bytes": kept.bytes, "kept": len(kept.payload)},
+            f"Of {stored.bytes:,} bytes only the first {len(stored.payload):,} were stored: have it sent again.",
+            extensions={"bytes": stored.bytes, "kept": len(stored.payload)},
         )
     try:
         answer = operator.gateway.receive(
-            kept.payload, kept.query, request.origin, store=False, sender=kept.sender
+            stored.payload, stored.query, request.origin, store=False, sender=stored.sender
         )
     except WebhookError as error:
         answer = reply.of_error(error)
-    log.step("operator", operation="replay refused", refusal=kept.id, status=answer.status)
+    log.step("operator", operation="replay refused", refusal=stored.id, status=answer.status)
     if answer.status // 100 == 2 and not json.loads(answer.body).get("refused"):  # noqa: PLR2004 - HTTP's success
         try:
             try_commit(operator.table, [Delete(row.key, row.etag)])
         except TableError as error:  # its alerts are accepted, and that is what the answer is about
-            log.problem("replayed payload not removed", error, refusal=kept.id)
+            log.problem("replayed payload not removed", error, refusal=stored.id)
     return answer
 
 
@@ -186,6 +202,14 @@ def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: AR
     raise _busy()
 
 
+def _unreadable(operator: Operator, request: Request) -> dict[str, Any]:
+    return listing.unreadable(operator.table, request.asked)
+
+
+def _senders(operator: Operator, request: Request) -> dict[str, Any]:
+    return sending.listed(operator.table, request.asked, operator.senders)
+
+
 def _status(operator: Operator, request: Request) -> dict[str, Any]:
     """Say how things stand. `tokenProblem`: why no token came, or what is wrong with the one that did.
 
@@ -198,14 +222,13 @@ def _status(operator: Operator, request: Request) -> dict[str, Any]:
             gateway.dispatcher.token()
         except TokenError as error:
             problem = error.detail
+        gateway.memory.forget()
     claims, settings = operator.last_token(), gateway.settings
-    view = gateway.dispatcher.snapshot().view
+    stands: dict[str, Any] = gateway.memory.answer(
+        "status", gateway.clocks.monotonic(), functools.partial(_stands, operator)
+    )
     return {
-        "now": utc(view.now),
-        "window": condition.window(view, gateway.dispatcher.policy),
-        "pause": condition.pause(view.pause, view.now),
-        "backlog": condition.backlog(operator.table, view.now),
-        "failed": condition.failed(operator.table),
+        **stands,
         "token": condition.token(claims),
         "tokenProblem": problem
         or permission.wrong(
@@ -214,8 +237,21 @@ def _status(operator: Operator, request: Request) -> dict[str, Any]:
             scope=settings.defender_token_scope,
             client_id=settings.client_id,
             tenant_id=settings.defender_tenant_id,
-            now=datetime.fromtimestamp(view.now, UTC),
+            now=datetime.fromtimestamp(operator.table.now(), UTC),
         ),
+    }
+
+
+def _stands(operator: Operator) -> dict[str, Any]:
+    """Return what the table says of how things stand."""
+    dispatcher = operator.gateway.dispatcher
+    view = dispatcher.snapshot().view
+    return {
+        "now": utc(view.now),
+        "window": condition.window(view, dispatcher.policy),
+        "pause": condition.pause(view.pause, view.now),
+        "backlog": condition.backlog(operator.table, view.now),
+        "failed": condition.failed(operator.table),
     }
 
 
@@ -233,6 +269,8 @@ _ROUTES = {
     "refused/{id}/replay": _Route("POST", _replay_refusal),
     "pause": _Route("POST", _pause, ("reason",)),
     "resume": _Route("POST", _resume),
-    "discard": _Route("POST", _discard, ("source", "title", "continuation")),
+    "discard": _Route("POST", _discard, listing.DISCARDED),
+    "unreadable": _Route("GET", _unreadable, listing.UNREADABLE),
+    "senders": _Route("GET", _senders, sending.PARAMETERS),
     "status": _Route("GET", _status, ("refresh",)),
 }

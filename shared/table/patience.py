@@ -132,9 +132,9 @@ class PatientTable:
         except TableError as error:
             if certain:
                 raise
-            return self._last_look(operations, mark, end, error)
+            return self._search_once_more(operations, mark, end, error)
 
-    def _last_look(
+    def _search_once_more(
         self, operations: Sequence[Operation], mark: str, end: float, error: TableError
     ) -> dict[str, str]:
         """Return the ETags of a write that landed unanswered, else raise `WriteUnknown`."""

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, WriteUnknown
@@ -22,6 +22,7 @@ from shared.web.delivery import Told
 from shared.webhook import known
 from shared.webhook.known import Known, differences
 from shared.webhook.memory import Memory
+from shared.webhook.permits import Permits
 
 if TYPE_CHECKING:
     from shared.mapping.outcome import Mapped, Outcome
@@ -37,16 +38,6 @@ _BESIDE = 4  # rows of a transaction beside those of alerts: the delivery, and a
 _LATE_SECONDS = 15.0  # before a POST's time with the table is over
 _TOKEN_SECONDS = 5.0
 _TOKEN_SECONDS_WITHOUT = 1.0  # a permit
-
-
-class Permits(Protocol):
-    """How many webhooks may wait for an answer of Defender at once, not how many may call; a semaphore."""
-
-    def acquire(self, *, blocking: bool) -> bool:
-        """Take a permit if there is one."""
-
-    def release(self) -> None:
-        """Return it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from shared.sending import pause
 from shared.web import delivery, reply
 from shared.web.delivery import Told
 from shared.webhook import accept, asked, refused
-from shared.webhook.accept import Permits
 from shared.webhook.memory import Memory
+from shared.webhook.permits import Permits
 from shared.webhook.refused import Received
 
 if TYPE_CHECKING:

@@ -326,12 +326,12 @@ def test_the_template_offers_what_can_be_packaged() -> None:
 
 
 def test_alert_rules_tell_somebody_if_there_is_an_address() -> None:
-    """Failed alerts, a long wait, no permission, a 503 and a failing health test: each tells the action group."""
+    """Failed alerts, a long wait, no permission, a 503, a flood, refusals, a failing health test: all are told."""
     resources = deployed(EVERYTHING)
     group = one(resources, "Microsoft.Insights/actionGroups")
     assert group["properties"]["emailReceivers"][0]["emailAddress"] == EVERYTHING["alertEmail"]
     rules = [each for each in resources if each["type"] == "Microsoft.Insights/scheduledQueryRules"]
-    assert [rule["properties"]["actions"]["actionGroups"] for rule in rules] == [[group["id"]]] * 4
+    assert [rule["properties"]["actions"]["actionGroups"] for rule in rules] == [[group["id"]]] * 6
     health = one(resources, "Microsoft.Insights/metricAlerts")
     assert health["properties"]["actions"] == [{"actionGroupId": group["id"]}]
     silent = deployed()
@@ -340,7 +340,7 @@ def test_alert_rules_tell_somebody_if_there_is_an_address() -> None:
 
 
 def test_the_rules_ask_what_they_are_named_for() -> None:
-    """Four rules over the log, each evaluated at least as often as its window is long."""
+    """Six rules over the log, each evaluated at least as often as its window is long."""
     rules = {
         each["name"].removeprefix(f"{app}-"): each["properties"]
         for app in [one(deployed(), "Microsoft.Web/sites")["name"]]
@@ -348,10 +348,12 @@ def test_the_rules_ask_what_they_are_named_for() -> None:
         if each["type"] == "Microsoft.Insights/scheduledQueryRules"
     }
     conditions = {name: rule["criteria"]["allOf"][0] for name, rule in rules.items()}
-    assert set(rules) == {"failed", "oldest-waiting", "no-permission", "table"}
+    assert set(rules) == {"failed", "oldest-waiting", "no-permission", "table", "flood", "refused"}
     assert "line.state == 'failed'" in conditions["failed"]["query"]
     assert "in (401, 403)" in conditions["no-permission"]["query"]
     assert "line.step == 'table'" in conditions["table"]["query"]
+    assert "by sender" in conditions["flood"]["query"]
+    assert "refused > 0 and created == 0" in conditions["refused"]["query"]
     oldest = conditions["oldest-waiting"]
     assert (oldest["threshold"], oldest["timeAggregation"]) == (45, "Maximum")
     assert f"{oldest['metricMeasureColumn']} = " in oldest["query"]

@@ -231,7 +231,7 @@ def _again(past: Past, alert_id: str, *, note: bool = True) -> Delivery:
     """Let a delivery name an alert that is known and has ended."""
     row = past.table.get(keys.alert_key(alert_id))
     assert row
-    if note and (named := record.name(rows.read(row), now=past.now)):
+    if note and (named := retention.name(rows.read(row), now=past.now)):
         past.table.commit(rows.note(named, row.etag))
     again = Delivery(keys.delivery_id(past.now), "defender", past.now, (alert_id,), {}, (alert_id,))
     past.table.commit([rows.insert_delivery(again)])

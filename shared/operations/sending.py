@@ -1,0 +1,84 @@
+"""Who sends how much: the deliveries, refusals and waiting alerts of each sender since a time."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from shared import senders
+from shared.errors import Unreadable
+from shared.ledger import keys, rows
+from shared.operations import page
+from shared.senders import Sender
+from shared.table.protocol import Row, Table
+from shared.web.delivery import utc
+from shared.web.parameters import Parameters
+
+_T = TypeVar("_T")
+PARAMETERS = ("since",)
+_SECONDS = 86_400.0
+_REFUSED_ROWS = 200  # each may hold 60 KiB
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What one sender did."""
+
+    deliveries: int = 0
+    alerts: int = 0
+    refused: int = 0
+    waiting: int = 0
+    last: float = 0.0
+
+
+def listed(table: Table, asked: Parameters, named: Sequence[Sender]) -> dict[str, Any]:
+    """Return each sender with what it did since a time, a day ago if none is asked for; who sent last comes first.
+
+    `atLeast` says that there is more than one request counts. Senders that are named are there in any case.
+    """
+    now = table.now()
+    since = asked.time("since") or now - _SECONDS
+    deliveries = table.query(
+        keys.DELIVERY + keys.delivery_time(since), keys.DELIVERY_END, limit=page.ROWS + 1
+    )
+    refused = table.query(keys.REFUSED + keys.stamp(since), keys.REFUSED_END, limit=_REFUSED_ROWS + 1)
+    waiting = page.read(table, keys.WAITING, rows.read, top=page.ROWS)
+    sums: dict[str, _Sums] = {key: _Sums() for sender in named for key in sender.keys}
+    for delivery in _readable(deliveries[: page.ROWS], rows.read_delivery):
+        found = sums.setdefault(delivery.sender, _Sums())
+        found.deliveries += 1
+        found.alerts += len(delivery.alerts)
+        found.last = max(found.last, delivery.accepted)
+    for refusal in _readable(refused[:_REFUSED_ROWS], rows.read_refusal):
+        found = sums.setdefault(refusal.sender, _Sums())
+        found.refused += 1
+        found.last = max(found.last, refusal.at)
+    for entry in waiting.items:
+        sums.setdefault(entry.sender, _Sums()).waiting += 1
+    at_least = len(deliveries) > page.ROWS or len(refused) > _REFUSED_ROWS or waiting.continuation is not None
+    ranked = sorted(sums.items(), key=lambda item: (-item[1].last, item[0]))
+    return {
+        "since": utc(since),
+        "atLeast": at_least,
+        "senders": [_shown(key, one, named) for key, one in ranked],
+    }
+
+
+def _shown(key: str, sums: _Sums, named: Sequence[Sender]) -> dict[str, Any]:
+    rights = senders.of(named, key)
+    return {
+        "sender": key or None,
+        "senderName": senders.name(named, key),
+        "sources": list(rights.sources) if rights and rights.sources is not None else None,
+        "deliveries": sums.deliveries,
+        "alerts": sums.alerts,
+        "refused": sums.refused,
+        "waiting": sums.waiting,
+        "last": utc(sums.last or None),
+    }
+
+
+def _readable(found: Sequence[Row], read: Callable[[Row], _T]) -> Iterator[_T]:
+    for row in found:
+        with contextlib.suppress(Unreadable):
+            yield read(row)
