@@ -202,6 +202,10 @@ def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: AR
     raise _busy()
 
 
+def _unreadable(operator: Operator, request: Request) -> dict[str, Any]:
+    return listing.unreadable(operator.table, request.asked)
+
+
 def _senders(operator: Operator, request: Request) -> dict[str, Any]:
     return sending.listed(operator.table, request.asked, operator.senders)
 
@@ -267,5 +271,6 @@ _ROUTES = {
     "resume": _Route("POST", _resume),
     "discard": _Route("POST", _discard, listing.DISCARDED),
     "senders": _Route("GET", _senders, sending.PARAMETERS),
+    "unreadable": _Route("GET", _unreadable, listing.UNREADABLE),
     "status": _Route("GET", _status, ("refresh",)),
 }
