@@ -28,6 +28,7 @@ FILTERS = ("severity", "sender", "device", "delivery")
 ALERTS = (
     "status", "machineId", "title", "source", "since", "top", "continuation", *FILTERS, "until", "order",
 )  # fmt: skip
+UNREADABLE = ("top", "continuation", "order")
 REFUSALS = ("source", "since", "top", "continuation", "sender", "until", "order")
 DISCARDED = ("source", "title", "continuation", *FILTERS, "machineId", "since", "until")
 UNREADABLE = ("top", "continuation")
@@ -137,6 +138,18 @@ def refusals(table: Table, asked: Parameters, senders: Sequence[Sender]) -> dict
     found = _by_time(table, (_from(keys.REFUSED, since), end), pick, asked, _REFUSED_ROWS)
     return {
         "refused": [_refused(one, senders) for one in found.items],
+        "continuation": found.continuation,
+    }
+
+
+def unreadable(table: Table, asked: Parameters) -> dict[str, Any]:
+    """Return a page of rows that were moved aside because they cannot be read, without what they hold."""
+    found = _by_time(table, (keys.ASIDE, keys.ASIDE_END), aside.read, asked, _REFUSED_ROWS)
+    return {
+        "rows": [
+            {"id": one.id, "row": one.key, "column": one.column or None, "movedAside": utc(one.at)}
+            for one in found.items
+        ],
         "continuation": found.continuation,
     }
 

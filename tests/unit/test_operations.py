@@ -1202,3 +1202,15 @@ def test_each_change_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture, tm
         assert line | fields == line
         assert KEY not in caplog.text
         assert "Secret title" not in caplog.text
+
+
+def test_rows_moved_aside_are_listed() -> None:
+    """Where each stood, which column is to blame, in pages; nothing of what they hold."""
+    office = Office()
+    for number in range(3):
+        office.world.table.commit([Insert(f"todo-{number}", {"title": "secret"})])
+    office.tick()
+    shown = [one for rows_of_a_page in office.pages("unreadable", "rows", top=2) for one in rows_of_a_page]
+    assert sorted(one["row"] for one in shown) == ["todo-0", "todo-1", "todo-2"]
+    assert {one["column"] for one in shown} == {"machineId"}
+    assert "secret" not in json.dumps(shown)
