@@ -23,6 +23,12 @@ _OWNERS = 3  # parts of a name that are compared with the table
 _TRANSPORT = 1_000  # how much less the host counts that only brought the event
 _HASHES = {"sha1": 40, "sha256": 64, "md5": 32}
 _HASH = re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![0-9a-f])", re.ASCII)
+_FORMS = {  # what else has such a name: the id of a search, a setting
+    "account_sid": re.compile(r"S-1-\d", re.ASCII | re.IGNORECASE),
+    "registry_key": re.compile(r"[^\\/]{0,60}[\\/]"),
+    "account_upn": re.compile(r"[^@]{1,200}@."),
+    "remote_port": re.compile(r"\d{1,5}\Z", re.ASCII),
+}
 _PLAIN = ("remote_port", "registry_key", "registry_value", "account_domain", "account_sid", "account_upn")
 
 
@@ -142,6 +148,7 @@ class _Assembly:
     def found(self) -> Found:
         """Return the clues and their places."""
         facts = {name: self._take(name, name) for name in _PLAIN}
+        facts = {name: text for name, text in facts.items() if name not in _FORMS or _FORMS[name].match(text)}
         facts |= self._program() | self._account()
         remote, hosts = self._ends()
         facts |= remote

@@ -201,8 +201,11 @@ def _facts(clues: Clues, when: When, columns: Mapping[str, str], texts: Texts) -
         ("RemoteIP", "{0} == {1}", remote and f"::ffff:{remote}"),
         ("RemoteUrl", "{0} contains {1}", facts.url_host(clues.remote_url)),
         ("RegistryKey", "{0} endswith {1}", key[-_BEGINNING:]),
-        ("RegistryKey", "{0} endswith {1}", key.rpartition("\\")[0][-_BEGINNING:]),  # with a value's name
     ]
+    above, _, last = key.rpartition("\\")
+    if above and "RegistryKey" in columns:  # some products write the value's name behind its key
+        named = f"({{0}} endswith {{1}} and RegistryValueName =~ {texts.name(last)})"
+        tests.append(("RegistryKey", named, above[-_BEGINNING:]))
     if "LogonType" in columns:
         tests += [
             ("AccountName", "{0} =~ {1}", clues.account_name.strip()),

@@ -174,6 +174,24 @@ def test_a_host_has_the_form_of_one(key: str, value: str, host: Host | None) -> 
 
 
 @pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("sid", "S-1-5-21-1-2-3-1104", "scheduler__admin__search"),
+        ("registry_key", "HKLM\\Software\\X", "enabled"),
+        ("upn", "ada@contoso.example", "ada"),
+        ("remote_port", "443", "https"),
+        ("process_id", "0x1F", "none"),
+        ("remote_ip", "203.0.113.7", "unknown"),
+        ("sha1", SHA1, "unknown"),
+    ],
+)
+def test_a_clue_has_the_form_of_one(key: str, good: str, bad: str) -> None:
+    """What stands under the name of a clue, but cannot be one, is left out."""
+    assert len(told(read({key: good}).clues)) == 1
+    assert told(read({key: bad}).clues) == {}
+
+
+@pytest.mark.parametrize(
     ("text", "step"),
     [
         ("2026-03-04T05:06:07Z", SECOND),
