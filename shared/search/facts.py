@@ -179,6 +179,14 @@ def _command_line(clue: str, row: Row) -> bool | None:
     return None if seen.startswith(ours) or ours.startswith(seen) else False
 
 
+def _registry_key(clue: str, row: Row) -> bool | None:
+    """Compare registry keys; some products write the value's name behind its key."""
+    key, value = row.get("RegistryKey"), row.get("RegistryValueName")
+    if not key:
+        return None
+    return registry(clue) in (registry(key), registry(f"{key}\\{value}"))
+
+
 def _number(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdigit() else text
 
@@ -204,7 +212,7 @@ _COMPARE: Mapping[str, Callable[[str, Row], bool | None]] = {
     "remote_ip": _same("RemoteIP", address),
     "remote_url": _same("RemoteUrl", url_host),
     "remote_port": _same("RemotePort", _number),
-    "registry_key": _same("RegistryKey", registry),
+    "registry_key": _registry_key,
     "registry_value": _same("RegistryValueName", str.lower),
     "account_name": _same("AccountName", str.lower),
     "account_domain": _same("AccountDomain", str.lower),

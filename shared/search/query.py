@@ -191,6 +191,7 @@ def _holders(row: str, pick: str, span: str, address: str) -> str:
 def _facts(clues: Clues, when: When, columns: Mapping[str, str], texts: Texts) -> Iterator[str]:
     """Yield the conditions of which an event in a table fulfils at least one."""
     remote = facts.address(clues.remote_ip)
+    key = facts.registry(clues.registry_key)[1]
     tests = [
         ("SHA1", "{0} =~ {1}", clues.sha1),
         ("SHA256", "{0} =~ {1}", clues.sha256),
@@ -199,8 +200,12 @@ def _facts(clues: Clues, when: When, columns: Mapping[str, str], texts: Texts) -
         ("RemoteIP", "{0} == {1}", remote),
         ("RemoteIP", "{0} == {1}", remote and f"::ffff:{remote}"),
         ("RemoteUrl", "{0} contains {1}", facts.url_host(clues.remote_url)),
-        ("RegistryKey", "{0} endswith {1}", facts.registry(clues.registry_key)[1][-_BEGINNING:]),
+        ("RegistryKey", "{0} endswith {1}", key[-_BEGINNING:]),
     ]
+    above, _, last = key.rpartition("\\")
+    if above and "RegistryKey" in columns:  # some products write the value's name behind its key
+        named = f"({{0}} endswith {{1}} and RegistryValueName =~ {texts.name(last)})"
+        tests.append(("RegistryKey", named, above[-_BEGINNING:]))
     if "LogonType" in columns:
         tests += [
             ("AccountName", "{0} =~ {1}", clues.account_name.strip()),

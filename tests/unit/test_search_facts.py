@@ -56,6 +56,7 @@ ROW = {
         ("registry_key", "HKLM\\Software\\X", "RegistryKey", "HKEY_LOCAL_MACHINE\\SOFTWARE\\X", True),
         ("registry_key", "\\REGISTRY\\MACHINE\\Software\\X", "RegistryKey", "HKLM:\\Software\\X", True),
         ("registry_key", "HKU\\S-1-5-21-1\\X", "RegistryKey", "HKEY_CURRENT_USER\\S-1-5-21-1\\X", True),
+        ("registry_key", "HKLM\\X\\Run", "RegistryKey", "HKLM\\X", False),
         ("registry_key", "HKLM\\X", "RegistryKey", "HKEY_CURRENT_USER\\X", False),
         ("outcome", "failure", "ActionType", "LogonSuccess", False),
         ("outcome", "success", "ActionType", "LogonSuccess", True),

@@ -200,6 +200,13 @@ def test_each_way_to_name_a_device_finds_its_event(host: str) -> None:
     assert found(clues_of("process", "sha1", host=host), mine, others) == ["20776"]
 
 
+def test_a_registry_value_is_found_by_its_key_and_name_in_one_text() -> None:
+    """Sysmon writes the value's name behind its key; other values of the key are not looked at."""
+    clues = replace(clues_of("registry"), registry_key=r"HKLM\Software\Contoso\Run\Evil")
+    mine = {**record("registry", "registry_key"), "RegistryValueName": "evil"}
+    assert found(clues, mine, {**mine, "RegistryValueName": "Good", "ReportId": 5}) == ["20776"]
+
+
 def test_all_tables_at_once_are_one_query() -> None:
     """A report id alone is looked for in every table, within the longest query."""
     clues = Clues(hosts=(HOSTS["id"],), when=WHEN, report_id="20776")
@@ -325,8 +332,9 @@ def test_text_that_is_written_into_kql_as_it_is_is_caught(monkeypatch: pytest.Mo
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=60), min_size=10, max_size=20))
 def test_no_value_changes_a_query(values: list[str]) -> None:
     """Whatever a payload holds, its values are literals and nothing else."""
+    kinds: tuple[Kind, ...] = ("process", "logon", "registry")
     assert_values_are_only_literals(
-        [hostile_clues(kind, value) for value in values for kind in ("process", "logon")]
+        [hostile_clues(kind, value) for kind, value in zip(itertools.cycle(kinds), values, strict=False)]
     )
 
 
