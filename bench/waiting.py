@@ -43,7 +43,7 @@ def main(pairs: int) -> dict[str, list[float]]:
     def ours(case: str, number: int) -> float:
         # Either as after the seconds for which a full window is remembered, or as right after a look.
         now = dataclasses.replace(full, view=dataclasses.replace(full.view, now=table.now()))
-        gateway.full.seen = None if case == "look" else now
+        gateway.memory.seen = None if case == "look" else now
         return turns.posted(fields(number, f"{case}-ours"), 202)
 
     def bare(case: str, number: int) -> float:

@@ -36,7 +36,7 @@ from shared.clients.call import Response
 from shared.errors import Busy, Conflict, TableRefused, TokenError, Unavailable
 from shared.ledger import keys, record, rows
 from shared.mapping import mappings as mapping
-from shared.sending import pause, window
+from shared.sending import pause, turns, window
 from shared.sending.dispatcher import Dispatch
 from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
@@ -761,7 +761,7 @@ def unsound(table: MemoryTable) -> list[str]:
         if key.startswith(keys.DELIVERY):
             lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((window.FIRST_KEY, pause.RESUMED_KEY, keys.REFUSED, keys.ASIDE)):
+        elif key.startswith((window.FIRST_KEY, turns.FIRST_KEY, pause.RESUMED_KEY, keys.REFUSED, keys.ASIDE)):
             continue
         elif key not in expected:
             wrong.append(f"{key} belongs to no alert")

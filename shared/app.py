@@ -26,18 +26,18 @@ from shared.webhook.gateway import FAIL, Gateway
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
-READERS = 8
+READERS = 16
 """How many rows a host reads side by side."""
 
 
 def _once(make: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Return `make` so that its result is kept, and made once also where many threads need it first together."""
-    kept, lock = functools.cache(make), threading.Lock()
+    """Return `make` so that its result is remembered, and made once also where threads need it first together."""
+    remembered, lock = functools.cache(make), threading.Lock()
 
     @functools.wraps(make)
     def get(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         with lock:
-            return kept(*args, **kwargs)  # type: ignore[arg-type]  # hashable, as every argument here
+            return remembered(*args, **kwargs)  # type: ignore[arg-type]  # hashable, as every argument here
 
     return get
 
@@ -65,54 +65,59 @@ def operator() -> Operator:
 
 
 @_once
-def tokens(found: Settings) -> identity.TokenSource:
+def tokens(configured: Settings) -> identity.TokenSource:
     """Return this process's one source of tokens that open Defender."""
-    return identity.TokenSource(found.defender_token_scope, environ=os.environ, client_id=found.client_id)
+    return identity.TokenSource(
+        configured.defender_token_scope, environ=os.environ, client_id=configured.client_id
+    )
 
 
-def assemble(found: Settings, *, workers: int, rules: record.Rules | None = None) -> Gateway:
+def assemble(configured: Settings, *, workers: int, rules: record.Rules | None = None) -> Gateway:
     """Put a gateway together. At most half of the worker threads may wait for Defender at once.
 
     `rules` replaces those of the settings: a rehearsal of failures cannot wait for minutes.
     """
     policy = window.Policy(
-        calls=found.rate_limit_calls,
-        window=found.rate_limit_window_seconds,
-        margin=found.rate_limit_margin_seconds,
-        deadline=found.defender_timeout_seconds,
+        calls=configured.rate_limit_calls,
+        window=configured.rate_limit_window_seconds,
+        margin=configured.rate_limit_margin_seconds,
+        deadline=configured.defender_timeout_seconds,
     )
     clocks = Clocks(time.monotonic, time.time, time.sleep)
     permits = max(1, workers // 2)
     chance = random.Random()  # noqa: S311 - spreads hosts, hides nothing
     requests = azure.AzureTable(
-        found.storage,
-        name=found.alerts_table,
-        partition=found.rate_limit_scope,
+        configured.storage,
+        name=configured.alerts_table,
+        partition=configured.rate_limit_scope,
         credential=functools.partial(
-            identity.SharedCredential, os.environ, found.storage.client_id, found.storage.client_setting
+            identity.SharedCredential,
+            os.environ,
+            configured.storage.client_id,
+            configured.storage.client_setting,
         ),
     )
     table = PatientTable(requests, time.monotonic, time.sleep, chance, readers=Readers(READERS))
     outcomes = Outcomes(
         table=table,
-        defender=Defender(found.defender_api_url, deadline=found.defender_timeout_seconds),
+        defender=Defender(configured.defender_api_url, deadline=configured.defender_timeout_seconds),
         policy=policy,
-        rules=rules or record.Rules(found.not_found_retry_minutes, found.give_up_hours),
+        rules=rules or record.Rules(configured.not_found_retry_minutes, configured.give_up_hours),
         clocks=clocks,
     )
     dispatcher = Dispatch(
         table=table,
         outcomes=outcomes,
-        tokens=tokens(found),
+        tokens=tokens(configured),
         clocks=clocks,
         workers=Threads(),
         chance=chance,
     )
-    mappings = mapping.load(found.mappings_path)
+    mappings = mapping.load(configured.mappings_path)
     for broken in mappings.broken:
         log.problem("mapping broken, ours of that name is used if there is one", SettingsError([broken]))
     return Gateway(
-        settings=found,
+        settings=configured,
         mappings=mappings,
         dispatcher=dispatcher,
         clocks=clocks,

@@ -1,6 +1,7 @@
 """All errors of this app: everything that can go wrong on our side, and how it is answered (RFC 9457).
 
-WebhookError                    status  type
+error                           status  type
+WebhookError                    500     internal           whatever nobody foresaw
 ├── PayloadError                400     not-json           the bytes are no JSON we can read
 │   └── PayloadTooLarge         413     too-large          too many bytes, or too many events
 ├── UnmappedError               422     unmapped           no event became an alert
@@ -24,8 +25,6 @@ WebhookError                    status  type
 
 Conflict                        none    none               somebody else was first; whoever writes answers it
 TooManySteps                    none    none               a mapping went on for too long; the mappings answer it
-
-An error that nobody foresaw is answered as a plain WebhookError: 500, internal.
 """
 
 from collections.abc import Mapping, Sequence

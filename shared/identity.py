@@ -1,6 +1,6 @@
 """The managed identity: the credential the platform offers, and the tokens that open Defender and the table.
 
-Nobody waits longer than they said. One thread asks for a token; all who need one wait for it, until their own
+Nobody waits for longer than their time-out. One thread asks for a token; all who need one wait for it, until their own
 time-out has passed since it was asked for: an endpoint that hangs holds up only those who come first. A token near
 its end is renewed while it is still handed out:
 

@@ -1,7 +1,7 @@
 """The log an operator reads: one line per step, each line's message one JSON object.
 
 The Functions worker forwards the formatted message only, so fields live inside it and KQL reads them with
-`parse_json(message)`. No payload content, no token, no key.
+`parse_json(message)`. No payload content, no token, no key; and no text longer than 500 characters, whoever wrote it.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 Value = str | float | bool | None
 
+_CHARACTERS = 500
 _log = logging.getLogger("defender-alert-webhook")
 
 
@@ -33,14 +34,14 @@ def step(
     for described in (entry, answer):
         if described:
             line |= described.log_fields()
-    _log.info(json.dumps(line | fields))
+    _log.info(_written(line | fields))
 
 
 def problem(name: str, error: Exception, **fields: Value) -> None:
     """Log something that an operator should know, without internals."""
-    line = {"step": name, "error": type(error).__name__, "detail": str(error)[:500]}
-    line["cause"] = str(error.__cause__ or "")[:500]
-    _log.warning(json.dumps(line | fields))
+    line = {"step": name, "error": type(error).__name__, "detail": str(error)}
+    line["cause"] = str(error.__cause__ or "")
+    _log.warning(_written(line | fields))
 
 
 def unforeseen(error: Exception) -> None:
@@ -48,3 +49,9 @@ def unforeseen(error: Exception) -> None:
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
     _log.error(json.dumps({"step": "unforeseen", "error": type(error).__name__, "where": where}))
+
+
+def _written(line: Mapping[str, Any]) -> str:
+    return json.dumps(
+        {name: value[:_CHARACTERS] if isinstance(value, str) else value for name, value in line.items()}
+    )

@@ -36,7 +36,7 @@ class StorageSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the app was told. Seconds are floats, bytes are whole numbers."""
+    """The settings of the app, checked. Seconds are floats, bytes are whole numbers."""
 
     storage: StorageSettings = StorageSettings()
     client_id: str | None = None
@@ -80,7 +80,7 @@ class _Reader:
 
     def settings(self) -> Settings:
         default = Settings()
-        found = Settings(
+        values = Settings(
             storage=self._storage(),
             client_id=self._text("AZURE_CLIENT_ID", None),
             defender_api_url=self._url("DEFENDER_API_URL", default.defender_api_url),
@@ -109,13 +109,13 @@ class _Reader:
             public_base_url=self._base_url("PUBLIC_BASE_URL"),
             senders=self._senders("SENDERS"),
         )
-        if found.retention_days * 24 <= found.give_up_hours:
+        if values.retention_days * 24 <= values.give_up_hours:
             self._wrong(
-                "RETENTION_DAYS", f"{found.retention_days:g} days do not exceed GIVE_UP_HOURS; raise it"
+                "RETENTION_DAYS", f"{values.retention_days:g} days do not exceed GIVE_UP_HOURS; raise it"
             )
         if self._problems:
             raise SettingsError(self._problems)
-        return found
+        return values
 
     def _wrong(self, name: str, detail: str) -> None:
         self._problems.append(Problem(name, detail))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from dev.simulator.rules import Refused
+from dev.simulator.rules import Rejected
 from dev.stack import token_endpoint
 
 ALERT_FIELDS = (
@@ -49,12 +49,12 @@ class Alerts:
     ) -> tuple[dict[str, Any], bool]:
         """Return a new alert, or the open alert of the same device and title, and whether it is that.
 
-        `sequence` numbers the calls, for the alert's id. Raise `Refused` where the event is not known;
+        `sequence` numbers the calls, for the alert's id. Raise `Rejected` where the event is not known;
         `all_known` means all but those that were made unknown.
         """
         event = Event(fields["machineId"], fields["eventTime"], fields["reportId"])
         if event in self._unknown or not (all_known or event in self._known):
-            raise Refused(404, "ResourceNotFound", f"Event {event.report_id} was not found")
+            raise Rejected(404, "ResourceNotFound", f"Event {event.report_id} was not found")
         ticks = time.time_ns() // 100  # the precision of Defender's times
         key = (event.machine_id, fields["title"])
         if merged := key in self._alerts:

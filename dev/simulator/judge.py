@@ -2,8 +2,8 @@
 
 A window is half open, `[t, t + window)`: two arrivals exactly `window` seconds apart are not in the same one.
 
-Every arrival counts, the refused ones too. Defender says only that calling too soon gives 429 again, not what
-a refused call does to the quota; we take the reading that is harder on the caller. So the rule is short: an
+Every arrival counts, the rejected ones too. Defender says only that calling too soon gives 429 again, not what
+a rejected call does to the quota; we take the reading that is harder on the caller. So the rule is short: an
 arrival is too many when the arrival `calls` places before it came less than `window` seconds earlier. And
 `violations` can check the judge from the log alone.
 """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from dev.simulator.rules import Refused
+from dev.simulator.rules import Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ def json_reply(status: int, value: Any) -> Reply:
     return Reply(status, body, {"Content-Type": "application/json; charset=utf-8"})
 
 
-def error_reply(refused: Refused) -> Reply:
+def error_reply(rejected: Rejected) -> Reply:
     """Return an error in Defender's shape; `target` is the id to quote to Microsoft."""
-    error = {"code": refused.code, "message": refused.message, "target": str(uuid.uuid4())}
-    reply = json_reply(refused.status, {"error": error})
-    after = {} if refused.retry_after is None else {"Retry-After": str(refused.retry_after)}
-    return replace(reply, headers={**reply.headers, **after}, code=refused.code)
+    error = {"code": rejected.code, "message": rejected.message, "target": str(uuid.uuid4())}
+    reply = json_reply(rejected.status, {"error": error})
+    after = {} if rejected.retry_after is None else {"Retry-After": str(rejected.retry_after)}
+    return replace(reply, headers={**reply.headers, **after}, code=rejected.code)

@@ -20,7 +20,7 @@ CATEGORIES = (
 )  # fmt: skip
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """Defender takes no alert from this call: HTTP status, Defender's error code and message.
 
     `retry_after`, in whole seconds, is sent along with a 429.
@@ -35,7 +35,7 @@ class Refused(Exception):
 
 
 def admit(authorization: str | None, now: float) -> dict[str, Any]:
-    """Return the claims of a token that may create alerts at `now` (seconds since 1970). Raise `Refused` else."""
+    """Return the claims of a token that may create alerts at `now` (seconds since 1970). Raise `Rejected` else."""
     try:
         claims = token_endpoint.claims(authorization)
     except TokenError as error:
@@ -49,30 +49,30 @@ def admit(authorization: str | None, now: float) -> dict[str, Any]:
     if token_endpoint.ROLE not in claims["roles"]:
         needed, held = token_endpoint.ROLE, ",".join(claims["roles"])
         message = f"Missing application roles. API required roles: {needed}, application roles: {held}."
-        raise Refused(403, "Forbidden", message)
+        raise Rejected(403, "Forbidden", message)
     return claims
 
 
-def _unauthorized(reason: str) -> Refused:
-    return Refused(401, "Unauthorized", f"Unauthorized (invalid or expired authorization header): {reason}.")
+def _unauthorized(reason: str) -> Rejected:
+    return Rejected(401, "Unauthorized", f"Unauthorized (invalid or expired authorization header): {reason}.")
 
 
 def check(method: str, content_type: str | None, fields: Mapping[str, Any] | None) -> None:
-    """Raise `Refused` unless the call is what Defender documents, to the letter."""
+    """Raise `Rejected` unless the call is what Defender documents, to the letter."""
     if method != "POST":
         message = f"The requested resource does not support http method '{method}'."
-        raise Refused(405, "MethodNotAllowed", message)
+        raise Rejected(405, "MethodNotAllowed", message)
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
-        raise Refused(415, "UnsupportedMediaType", f"The media type {content_type!r} is not supported.")
+        raise Rejected(415, "UnsupportedMediaType", f"The media type {content_type!r} is not supported.")
     if fields is None:
-        raise Refused(400, "InvalidRequestBody", "Invalid request body.")
+        raise Rejected(400, "InvalidRequestBody", "Invalid request body.")
     for name in FIELDS:
         if fields.get(name) is None or fields[name] == "" or str(fields[name]).isspace():
-            raise Refused(400, "BadRequest", f"{name} argument is missing")
+            raise Rejected(400, "BadRequest", f"{name} argument is missing")
     for name, value in fields.items():
         if name not in FIELDS or not isinstance(value, str):
             message = f"Invalid request body: {name!r} is unknown or no string."
-            raise Refused(400, "InvalidRequestBody", message)
+            raise Rejected(400, "InvalidRequestBody", message)
     forms = {
         "machineId": re.fullmatch("[0-9a-f]{40}", fields["machineId"]),
         "severity": fields["severity"] in SEVERITIES,
@@ -82,7 +82,7 @@ def check(method: str, content_type: str | None, fields: Mapping[str, Any] | Non
     }
     for name, good in forms.items():
         if not good:
-            raise Refused(400, "InvalidInput", f"Invalid input {name}: {fields[name]!r}.")
+            raise Rejected(400, "InvalidInput", f"Invalid input {name}: {fields[name]!r}.")
 
 
 def _is_time(value: str) -> bool:

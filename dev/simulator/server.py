@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dev.simulator.faults import Fault
 from dev.simulator.reply import Reply, error_reply, json_reply
-from dev.simulator.rules import Refused
+from dev.simulator.rules import Rejected
 from dev.stack import token_endpoint
 from dev.stack.loopback import Connection, Server
 
@@ -48,7 +48,7 @@ class _Connection(Connection):
             reply = control(simulator, self.command, path.removeprefix(CONTROL_PATH), body)
         else:
             reply = error_reply(
-                Refused(404, "NotFound", f"No HTTP resource was found that matches {path!r}.")
+                Rejected(404, "NotFound", f"No HTTP resource was found that matches {path!r}.")
             )
         self._send(reply)
 

@@ -35,7 +35,7 @@ from dev.simulator.arrival import Arrival
 from dev.simulator.faults import TOKEN_FAULTS, Fault
 from dev.simulator.judge import Judge
 from dev.simulator.reply import Reply, error_reply, json_reply
-from dev.simulator.rules import Refused
+from dev.simulator.rules import Rejected
 from dev.simulator.server import ALERTS_PATH, SimulatorServer
 from dev.simulator.switches import Delay, Switches, bounds
 from dev.stack import token_endpoint
@@ -152,8 +152,8 @@ class Simulator:
 
     def arrive(
         self, authorization: str | None, method: str, connection: int
-    ) -> tuple[Arrival, Refused | None]:
-        """Stamp, log and judge a call whose headers were read; return why it is refused already, if it is."""
+    ) -> tuple[Arrival, Rejected | None]:
+        """Stamp, log and judge a call whose headers were read; return why it is rejected already, if it is."""
         self._pause(self.switches.transit)
         with self._changed:
             now = datetime.now(UTC).isoformat()
@@ -161,14 +161,14 @@ class Simulator:
             self._log.append(arrival)
             try:
                 self._admit(arrival, authorization)
-            except Refused as refused:
-                return arrival, refused
+            except Rejected as rejected:
+                return arrival, rejected
             finally:
                 self._changed.notify_all()
             return arrival, None
 
     def answer(
-        self, arrival: Arrival, refused: Refused | None, content_type: str | None, body: bytes
+        self, arrival: Arrival, rejected: Rejected | None, content_type: str | None, body: bytes
     ) -> Reply:
         """Return what to send for a call that has arrived, be it the answer or a fault."""
         fields = rules.json_object(body)
@@ -186,16 +186,16 @@ class Simulator:
 
         def process() -> Reply:
             try:
-                if refused:
-                    raise refused
+                if rejected:
+                    raise rejected
                 rules.check(arrival.method, content_type, fields)
                 return json_reply(200, self._create(arrival, texts))
-            except Refused as refusal:
-                return error_reply(refusal)
+            except Rejected as rejection:
+                return error_reply(rejection)
 
         def fail(status: int) -> Reply:
             code = _CODES.get(status, HTTPStatus(status).phrase.replace(" ", ""))
-            return error_reply(Refused(status, code, _SWITCHED))
+            return error_reply(Rejected(status, code, _SWITCHED))
 
         reply = self._bend(fault, released, process, fail)
         retry_after = reply.headers.get("Retry-After")
@@ -240,10 +240,10 @@ class Simulator:
             f"API calls quota exceeded! Maximum allowed {self._judge.calls} per 00:{minutes:02}:{rest:02} "
             f"for the key Destination+TenantID+AppID. You can send requests again in {seconds} seconds."
         )
-        raise Refused(429, "TooManyRequests", message, retry_after=seconds)
+        raise Rejected(429, "TooManyRequests", message, retry_after=seconds)
 
     def _create(self, arrival: Arrival, fields: Mapping[str, str]) -> dict[str, Any]:
-        """Return the alert, new or merged, that a call leads to; raise `Refused` where its event is not known."""
+        """Return the alert, new or merged, that a call leads to; raise `Rejected` where its event is not known."""
         with self._changed:
             all_known = self._switches.known_events == "all"
             alert, arrival.merged = self._alerts.create(fields, arrival.sequence, all_known=all_known)

@@ -17,13 +17,12 @@ from typing import Any, Literal
 
 from shared.alerts.alert import Alert
 from shared.clients.answer import Answer, shows_no_alert
-from shared.ledger import keys
+from shared.ledger import keys, tries
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
 
-DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 15 * 60.0, "Low": 60 * 60.0}
+DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 4 * 3600.0, "Low": 24 * 3600.0}
 MOST_LOST = 10
-_TRIES_AT_EACH_END = 4  # of which the record tells
 _TOO_MANY_REQUESTS = 429
 
 
@@ -57,6 +56,7 @@ class Entry:
     `accepted` is its last acceptance or replay; `waits` is the key of its waiting row, empty once it has ended;
     `not_found` and `unavailable` count such answers since then; `next_attempt` is set while it waits for a retry.
     `lost` counts the calls since the last answer of which nothing was ever written, one after the other.
+    `named` is when a delivery last named it after it had ended, as far as that was noted.
     `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
     often it was accepted anew after it had ended; `unknown` are columns of its row that a newer version wrote.
     """
@@ -83,6 +83,7 @@ class Entry:
     sender: str = ""
     lost: int = 0
     renewed: int = 0
+    named: float | None = None
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -127,7 +128,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A payload that gave no alert, kept with its reasons: most SIEMs show nobody our answer.
+    """A payload that gave no alert, stored with its reasons: most SIEMs show nobody our answer.
 
     `payload` is its first 60 KiB; `query` the parameters it came with, without the key, whose fingerprint is `sender`.
     """
@@ -171,6 +172,12 @@ def accept(
     return replace(entry, waits=_todo(entry))
 
 
+def due_at(entry: Entry, due: float) -> Entry:
+    """Return a waiting entry in another place of the order: that of `due` (UTC seconds)."""
+    later = replace(entry, due=due)
+    return replace(later, waits=_todo(later))
+
+
 def take(entry: Entry, attempt: str, *, now: float, lease: float) -> Entry:
     """Return the entry as held by one call; what a dead holder leaves comes back when the lease is over."""
     return replace(
@@ -194,7 +201,7 @@ def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
     """Return the entry after an answer (DESIGN: What Defender says, and what we do)."""
     settled = replace(
         entry,
-        tries=_both_ends([*entry.tries, _try(entry, answer, now)]),
+        tries=tries.add(entry.tries, answer, number=entry.attempts, at=now),
         error=answer.error,
         next_attempt=None,
         notes=tuple(dict.fromkeys((*entry.notes, *answer.notes))),
@@ -249,8 +256,8 @@ def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
 def _without_alert(entry: Entry) -> int:
     """Return how many answers since the acceptance, or the replay, were a success that showed no alert."""
     since = round(entry.accepted, 3)
-    tries = [each for each in entry.tries if each.get("at", 0.0) >= since]
-    return sum(shows_no_alert(each.get("status"), each.get("code")) for each in tries)
+    lately = [each for each in entry.tries if each.get("at", 0.0) >= since]
+    return sum(shows_no_alert(each.get("status"), each.get("code")) for each in lately)
 
 
 def replay(entry: Entry, *, now: float) -> Entry:
@@ -281,26 +288,6 @@ def _fail(entry: Entry, now: float) -> Entry:
 
 def _retry(entry: Entry, at: float) -> Entry:
     return replace(entry, state="waiting", next_attempt=at, waits=keys.later_key(at, entry.alert.id))
-
-
-def _try(entry: Entry, answer: Answer, now: float) -> dict[str, Any]:
-    error = answer.error or {}
-    return {
-        "number": entry.attempts,
-        "at": round(now, 3),
-        "answer": answer.kind,
-        "status": answer.status,
-        "code": error.get("code"),
-        "message": str(error.get("message") or "")[:300] or None,
-        "target": error.get("target"),
-        "seconds": round(answer.seconds, 3),
-    }
-
-
-def _both_ends(tries: list[dict[str, Any] | Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    if len(tries) <= 2 * _TRIES_AT_EACH_END:
-        return tuple(tries)
-    return (*tries[:_TRIES_AT_EACH_END], *tries[-_TRIES_AT_EACH_END:])
 
 
 def without_answer(entry: Entry) -> Entry:

@@ -1,19 +1,31 @@
-"""Clearing away what is past its retention, in small pieces; what waits stays."""
+"""Clearing away what is past its retention, in pieces that are bounded by time; what waits stays.
 
-import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass
+deliveries ──► refused payloads ──► rows moved aside        each from the oldest on
+"""
+
+import collections
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 from shared import log
 from shared.errors import Unreadable
 from shared.ledger import keys, rows
+from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Delete, Operation, Row, Table, try_commit
 
 FIRST_SECONDS = 600.0
-EVERY_SECONDS = 6 * 3600.0
-PIECE = 50
-PIECE_ALERTS = 200
+EVERY_SECONDS = 3600.0
+PIECE_SECONDS = 5.0
+"""How long a piece may take; a request that was begun by then ends."""
 REFUSED_ROWS = 1_000
+"""So many refused payloads stay, the newest, and beyond them `SENDER_ROWS` of each sender."""
+SENDER_ROWS = 50
+NAMED_SECONDS = 3600.0
+"""How often it is noted at most that deliveries go on naming an alert that has ended."""
+_DELIVERIES = 50
+_KEYS = 1_000
+_DAY = 86_400.0
+_PHASES = (keys.DELIVERY, keys.REFUSED, keys.ASIDE)
 
 
 @dataclass(slots=True)
@@ -33,62 +45,189 @@ class Schedule:
             self._next = now + FIRST_SECONDS
         if now < self._next:
             return
-        start = purge(table, retention_days * 86_400, self._start)
+        start = purge(
+            table, retention_days * _DAY, self._start, over=lambda: monotonic() >= now + PIECE_SECONDS
+        )
         self._start = start or keys.DELIVERY
         self._next = now + (0.0 if start else EVERY_SECONDS)
 
 
-def purge(table: Table, seconds: float, start: str = keys.DELIVERY) -> str | None:
-    """Delete a piece of deliveries, ended alerts and refused payloads older than `seconds`.
+def name(entry: Entry, *, now: float) -> Entry | None:
+    """Return an ended entry as named by a delivery accepted now; None where that need not be noted."""
+    lately = max(entry.ended or 0.0, entry.named or 0.0)
+    if not entry.has_ended or now < lately + NAMED_SECONDS:
+        return None
+    return replace(entry, named=now)
 
-    `start` is the delivery's row to begin with. Return the one to go on with, or None when there is no more. A
-    delivery goes, its alerts with it, when all of them ended that long ago; else it is passed over.
+
+def purge(
+    table: Table, seconds: float, start: str = keys.DELIVERY, *, over: Callable[[], bool] = lambda: False
+) -> str | None:
+    """Delete deliveries with their alerts, refused payloads and rows moved aside that are older than `seconds`.
+
+    Begin behind the row `start`, and stop when the time is `over`. Return the row to go on behind, None at the end.
     """
-    before = table.now() - seconds
-    end = keys.delivery_key(keys.delivery_time(before))
-    deliveries = table.query(start, end, after=True, limit=PIECE)
-    gone = alerts = 0
-    rest = deliveries[:]
-    while rest and alerts < PIECE_ALERTS:
-        row = rest.pop(0)
-        with contextlib.suppress(Unreadable):  # it stays, for whoever corrects or removes it
-            alerts += len(rows.read_delivery(row).alerts)
-            gone += _delete(table, _delivery(table, row, before))
-    refused = table.query(keys.REFUSED, keys.REFUSED_END, keys_only=True)
-    surplus = len(refused) - REFUSED_ROWS
-    old = [row for number, row in enumerate(refused) if number < surplus or row.timestamp < before]
-    gone += _delete(table, [[Delete(row.key, "*") for row in old[:PIECE]]])
-    if gone:
-        log.step("purged", rows=gone)
-    if rest or len(deliveries) == PIECE:
-        return row.key
-    return keys.DELIVERY if len(old) > PIECE else None
+    piece = _Piece(table, table.now() - seconds, over)
+    try:
+        first = next(number for number, phase in enumerate(_PHASES) if start.startswith(phase))
+        for phase in _PHASES[first:]:
+            if after := piece.run(phase, start if start.startswith(phase) else phase):
+                return after
+    finally:
+        if piece.gone:
+            log.step("purged", rows=piece.gone)
+    return None
+
+
+@dataclass(slots=True)
+class _Piece:
+    """One piece of work: what ended `before` a time (UTC seconds) may go. `gone` counts the rows deleted."""
+
+    table: Table
+    before: float
+    over: Callable[[], bool]
+    gone: int = 0
+
+    def run(self, phase: str, start: str) -> str | None:
+        """Do one phase behind a row; return the row to go on behind when the time is over, None at its end."""
+        if phase == keys.DELIVERY:
+            return self._deliveries(start)
+        return self._refusals() if phase == keys.REFUSED else self._moved()
+
+    def _deliveries(self, start: str) -> str | None:
+        end = keys.delivery_key(keys.delivery_time(self.before))
+        while not self.over():
+            found = self.table.query(start, end, after=True, limit=_DELIVERIES)
+            for row in found:
+                if self.over():
+                    return start
+                self._delivery(row)
+                start = row.key
+            if len(found) < _DELIVERIES:
+                return None
+        return start
+
+    def _delivery(self, row: Row) -> None:
+        """Delete a delivery with the alerts that it brought, if all of them may go; its own row last."""
+        try:
+            pieces = _delivery(self.table, row, self.before)
+        except Unreadable:
+            return  # it stays, for whoever corrects or removes it
+        for piece in filter(None, pieces):
+            if not self._delete(piece):
+                return  # changed meanwhile: its time comes again
+
+    def _refusals(self) -> str | None:
+        surplus = _Surplus(self.before)
+        for row in self._keys(keys.REFUSED, keys.REFUSED_END):
+            surplus.add(row)
+            if len(surplus.keys) >= MAX_OPERATIONS:
+                self._delete_keys(surplus.keys)
+        if not self.over():
+            self._delete_keys(surplus.keys)
+        return keys.REFUSED if self.over() else None
+
+    def _moved(self) -> str | None:
+        old: list[str] = []
+        for row in self._keys(keys.ASIDE, keys.ASIDE + keys.stamp(self.before)):
+            old.append(row.key)
+            if len(old) == MAX_OPERATIONS:
+                self._delete_keys(old)
+        self._delete_keys(old)
+        return keys.ASIDE if self.over() else None
+
+    def _keys(self, start: str, end: str) -> Iterator[Row]:
+        """Yield the rows of a range, in key order and without values, until the time is over."""
+        while not self.over():
+            found = self.table.query(start, end, after=True, limit=_KEYS, keys_only=True)
+            yield from found
+            if len(found) < _KEYS:
+                return
+            start = found[-1].key
+
+    def _delete_keys(self, old: list[str]) -> None:
+        """Delete rows and empty the list. Somebody else may have deleted one: then each by itself."""
+        operations: list[Operation] = [Delete(key, "*") for key in old]
+        old.clear()
+        if operations and not self._delete(operations):
+            for operation in operations:
+                if self.over():
+                    return
+                self._delete([operation])
+
+    def _delete(self, operations: list[Operation]) -> bool:
+        if not try_commit(self.table, operations):
+            return False
+        self.gone += len(operations)
+        return True
+
+
+@dataclass(slots=True)
+class _Surplus:
+    """Which of refused payloads, seen from the oldest on, are too many or too old; `keys` collects them.
+
+    One is surplus once `REFUSED_ROWS` newer ones were seen, `SENDER_ROWS` of them from its sender: so a part of the
+    rows is enough to begin with, and one sender's noise takes nobody else's last ones.
+    """
+
+    before: float
+    keys: list[str] = field(default_factory=list)
+    _newest: collections.deque[tuple[str, str]] = field(default_factory=collections.deque)
+    _beyond: dict[str, collections.deque[str]] = field(default_factory=dict)
+    _among: collections.Counter[str] = field(default_factory=collections.Counter)
+
+    def add(self, row: Row) -> None:
+        """Take notice of the next row."""
+        if row.timestamp < self.before:
+            self.keys.append(row.key)
+            return
+        sender = keys.refusal_sender(row.key)
+        self._newest.append((sender, row.key))
+        self._among[sender] += 1
+        self._shed(sender)
+        if len(self._newest) > REFUSED_ROWS:
+            sender, key = self._newest.popleft()
+            self._among[sender] -= 1
+            self._beyond.setdefault(sender, collections.deque()).append(key)
+            self._shed(sender)
+
+    def _shed(self, sender: str) -> None:
+        beyond = self._beyond.get(sender, collections.deque())
+        while beyond and self._among[sender] + len(beyond) > SENDER_ROWS:
+            self.keys.append(beyond.popleft())
 
 
 def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
-    """Return the transactions that delete a delivery and its alerts, its own row last; none if it must stay."""
+    """Return the transactions that delete a delivery and the alerts it brought, its own row last; none if it stays."""
+    delivery = rows.read_delivery(row)
+    brought = [alert for alert in delivery.alerts if alert not in delivery.duplicates]
+    found = [one for one in table.get_all([keys.alert_key(alert) for alert in brought]) if one]
+    entries = [(one, rows.read(one)) for one in found]
     pieces: list[list[Operation]] = [[]]
-    for alert in rows.read_delivery(row).alerts:
-        key = keys.alert_key(alert)
-        found = table.get(key)
-        if found is None:
+    for one, entry in entries:
+        if not _holds(table, delivery, entry):
             continue
-        entry = rows.read(found)
-        if entry.ended is None or entry.ended > before:
+        if not _may_go(entry, before):
             return []
         if len(pieces[-1]) + 3 > MAX_OPERATIONS:  # an alert with its failed row, and the delivery
             pieces.append([])
-        pieces[-1].append(Delete(key, found.etag))
+        pieces[-1].append(Delete(one.key, one.etag))
         if entry.state == "failed":
             pieces[-1].append(Delete(keys.failed_key(entry.ended, entry.alert.id), "*"))
     pieces[-1].append(Delete(row.key, row.etag))
     return pieces
 
 
-def _delete(table: Table, pieces: list[list[Operation]]) -> int:
-    gone = 0
-    for piece in filter(None, pieces):
-        if not try_commit(table, piece):
-            break  # changed meanwhile: its time comes again
-        gone += len(piece)
-    return gone
+def _holds(table: Table, delivery: Delivery, entry: Entry) -> bool:
+    """Tell whether an alert goes with this delivery: not if a later one brought it anew, and is there to take it."""
+    if entry.delivery == delivery.id:
+        return True
+    return table.get(keys.delivery_key(entry.delivery)) is None
+
+
+def _may_go(entry: Entry, before: float) -> bool:
+    """Tell whether an alert ended, and the last delivery that names it was accepted, before a time (UTC seconds).
+
+    That time is noted at most once in `NAMED_SECONDS`: so much later it may have been named once more.
+    """
+    return entry.ended is not None and max(entry.ended, entry.named or 0.0) + NAMED_SECONDS <= before

@@ -32,6 +32,7 @@ _ENTRY = (
     Column("error", columns.OBJECT_OR_NONE, default=None),
     Column("created", columns.OBJECT_OR_NONE, default=None),
     Column("merged", columns.FLAG, default=False),
+    Column("named", columns.SECONDS_OR_NONE, default=None),
     Column("sender", columns.TEXT, default=""),
     Column("lost", columns.WHOLE, default=0),
     Column("renewed", columns.WHOLE, default=0),
@@ -85,6 +86,15 @@ def move(
         operations.append(Delete(keys.failed_key(before.ended, before.alert.id), "*"))
     if after.state == "failed":
         operations.append(Insert(keys.failed_key(after.ended, after.alert.id), values))
+    return operations
+
+
+def note(entry: Entry, etag: str) -> list[Operation]:
+    """Return the operations that write an ended entry over, if its alert row still has this ETag."""
+    values = _values(entry)
+    operations: list[Operation] = [Replace(keys.alert_key(entry.alert.id), values, etag)]
+    if entry.state == "failed":
+        operations.append(Replace(keys.failed_key(entry.ended, entry.alert.id), values, "*"))
     return operations
 
 

@@ -9,6 +9,7 @@ is a `continuation`, the same request with it goes on. Doing the same twice does
 """
 
 import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -153,7 +154,7 @@ def _replay_refusal(operator: Operator, request: Request) -> Reply:
     except WebhookError as error:
         answer = reply.of_error(error)
     log.step("operator", operation="replay refused", refusal=kept.id, status=answer.status)
-    if answer.status // 100 == 2:  # noqa: PLR2004 - HTTP's class of success
+    if answer.status // 100 == 2 and not json.loads(answer.body).get("refused"):  # noqa: PLR2004 - HTTP's success
         try:
             try_commit(operator.table, [Delete(row.key, row.etag)])
         except TableError as error:  # its alerts are accepted, and that is what the answer is about

@@ -11,7 +11,7 @@ import math
 import random
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared import log
@@ -20,6 +20,7 @@ from shared.ledger import aside, backlog, keys, record, rows
 from shared.ledger.record import Entry, Waiting
 from shared.sending import pause, window
 from shared.sending.outcome import Clocks, Finished, Outcomes, Sending
+from shared.sending.turns import Plan, Turns
 from shared.table.patience import PatientTable
 from shared.table.protocol import Operation
 
@@ -92,11 +93,16 @@ class Dispatch:
     clocks: Clocks
     workers: Workers
     chance: random.Random
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def policy(self) -> window.Policy:
         """How many calls in how many seconds."""
         return self.outcomes.policy
+
+    def plan(self, entries: Iterable[Entry], *, write: bool = True) -> Plan:
+        """Give alerts that have to wait their turns, each a call's share of the window after the one before it."""
+        return self.turns.plan(entries, self.policy.window / self.policy.calls, write=write)
 
     def until(self, end: float) -> "Dispatch":
         """Return the same for somebody whose time with the table is over at `end`, in monotonic seconds.

@@ -1,4 +1,4 @@
-"""The one Table: its rows, its transactions, the server's clock, and single requests to it.
+"""Azure Table Storage behind the protocol: single requests to one partition of one table.
 
 One request here is one HTTP request: the SDK's own retries would hide what happened to a write, so they are off.
 Who tries again, and when, is `patience.PatientTable`'s business.
@@ -6,30 +6,23 @@ Who tries again, and when, is `patience.PatientTable`'s business.
 
 import contextlib
 import functools
-import logging
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from shared.errors import (
     Busy,
     Conflict,
-    NoTableToken,
-    Problem,
-    SettingsError,
     TableRefused,
-    TokenError,
     Unavailable,
     WebhookError,
 )
-from shared.loopback import is_loopback
 from shared.table.clock import ServerClock
+from shared.table.connection import open_client, within
 from shared.table.protocol import REQUEST_SECONDS, Delete, Insert, Operation, Replace, Row
 
 if TYPE_CHECKING:
@@ -37,16 +30,12 @@ if TYPE_CHECKING:
 
     from shared.settings import StorageSettings
 
-CONNECT_SECONDS = 3.0
-_POOL_SIZE = 64
 _CONFLICT = (404, 409, 412)
 _NO_ECHO = {"Prefer": "return-no-content"}  # else an insert is answered with the whole row
 _TABLE_GONE = ("TableNotFound", "TableBeingDeleted")
 _REDIRECTION = 300
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERROR = 500
-# A network forgets a connection that is silent for minutes without a word: the first request after would hang.
-_KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
 
 class AzureTable:
@@ -128,7 +117,7 @@ class AzureTable:
             results_per_page=min(limit or 1000, 1000),
             select=["RowKey", "Timestamp"] if keys_only else None,
             raw_response_hook=self._see_date,
-            **_within(seconds),
+            **within(seconds),
         )
         rows: list[Row] = []
         for entity in pages:
@@ -144,7 +133,7 @@ class AzureTable:
         batch = [self._entry(operation, mark) for operation in operations]
         sent = self._monotonic()
         answers = self._client().submit_transaction(
-            batch, raw_response_hook=self._see_date, **_within(seconds)
+            batch, raw_response_hook=self._see_date, **within(seconds)
         )
         etags = {
             operation.key: answer["etag"]
@@ -180,39 +169,8 @@ class AzureTable:
     def _client(self) -> "TableClient":
         with self._lock:
             if self._opened is None:
-                self._opened = self._open()
+                self._opened = open_client(self._settings, self._name, self._credential)
             return self._opened
-
-    def _open(self) -> "TableClient":
-        from azure.core.pipeline.transport import RequestsTransport  # noqa: PLC0415 - at first use: cold start
-        from azure.data.tables import TableClient  # noqa: PLC0415 - at first use: cold start
-
-        # At INFO the SDK would log every request of ours.
-        logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
-        transport = RequestsTransport()
-        transport.open()
-        for adapter in transport.session.adapters.values():
-            adapter.init_poolmanager(_POOL_SIZE, _POOL_SIZE, socket_options=_socket_options())
-        options: dict[str, Any] = {"transport": transport, "retry_total": 0}
-        settings = self._settings
-        try:
-            if settings.connection_string:
-                client = TableClient.from_connection_string(settings.connection_string, self._name, **options)
-            elif settings.endpoint:
-                credential: Any = _Credential(self._credential())
-                client = TableClient(settings.endpoint, self._name, credential=credential, **options)
-            else:
-                problem = Problem(
-                    "AzureWebJobsStorage", "missing: set it, or AzureWebJobsStorage__accountName"
-                )
-                raise SettingsError([problem])
-        except ValueError:
-            # The SDK's own message may quote the connection string.
-            problem = Problem("AzureWebJobsStorage", "no usable connection string or table endpoint")
-            raise SettingsError([problem]) from None
-        # A proxy that the environment names is for other machines: this one's emulator it could not even reach.
-        transport.session.trust_env = not is_loopback(urlsplit(client.url).hostname or "")
-        return client
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -248,19 +206,6 @@ class AzureTable:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Credential:
-    """A credential whose errors are the table's: whoever asks the table has no other to expect."""
-
-    given: Any
-
-    def get_token(self, *scopes: str, **options: Any) -> Any:
-        try:
-            return self.given.get_token(*scopes, **options)
-        except TokenError as error:
-            raise NoTableToken(error.detail, late=error.late) from None
-
-
 def _code(error: Exception) -> str | None:
     """Return the table's own code of an error, as plain text."""
     code = getattr(error, "error_code", None)
@@ -274,18 +219,6 @@ def _trouble(status: int | None, code: str | None) -> WebhookError:
     if status is not None and 400 <= status < _SERVER_ERROR and code not in _TABLE_GONE:  # noqa: PLR2004 - HTTP
         return TableRefused(f"{status} {code or ''}".strip())
     return Unavailable(f"The table answered {status}." if status else "The table did not answer.")
-
-
-def _within(seconds: float) -> dict[str, Any]:
-    """Return the SDK's options for a request that may take so many seconds."""
-    return {"connection_timeout": min(CONNECT_SECONDS, seconds), "read_timeout": seconds}
-
-
-def _socket_options() -> list[tuple[int, int, int]]:
-    """Return what keeps idle connections from being forgotten, as far as this system can."""
-    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    known = [(getattr(socket, name, None), seconds) for name, seconds in _KEEP_ALIVE]
-    return options + [(socket.IPPROTO_TCP, name, seconds) for name, seconds in known if name is not None]
 
 
 def _quoted(key: str) -> str:

@@ -12,7 +12,7 @@ from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
 from shared.ledger.record import Delivery, Entry
 from shared.mapping.outcome import Mapped, Outcome, Refused
-from shared.web import reply
+from shared.web import reply, short
 from shared.web.reply import Reply
 
 if TYPE_CHECKING:
@@ -76,20 +76,23 @@ def answer(
     now: float,
     origin: str,
     refusal: int | None = None,
+    most: int | None = None,
 ) -> Reply:
     """Answer with what became of a delivery until now: the same for the POST and for whoever asks later.
 
     `look` is how window and backlog stood, if they were looked at, for `waitingFor`; `now` the server's UTC seconds;
     `origin` the scheme and host that `Location` begins with. `refusal` is the status of a failure, where the sender
-    would repeat a 422.
+    would repeat a 422. `most` is how many bytes its alerts may take together, as JSON: texts are shortened until they
+    fit.
     """
     status = _status(told, delivery.refused)
+    alerts = [told_alert(one, look, now) for one in told]
     document = _document(
         delivery.id or None,
         delivery.source,
         status,
-        [told_alert(one, look, now) for one in told],
-        delivery.refused,
+        alerts if most is None else short.fitting(alerts, most),
+        delivery.refused if most is None else short.fitting(delivery.refused, most // 4),
     )
     if status == "waiting":
         seconds = _poll_seconds(told, look, now)

@@ -8,13 +8,12 @@ Nothing is answered 2xx before it is stored. Where the table fails, the error sa
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from shared import log
-from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, Unreadable, WriteUnknown
+from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, WriteUnknown
 from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Operation
@@ -22,16 +21,19 @@ from shared.web import delivery
 from shared.web.delivery import Told
 from shared.webhook import known
 from shared.webhook.known import Known, differences
+from shared.webhook.memory import Memory
 
 if TYPE_CHECKING:
     from shared.mapping.outcome import Mapped, Outcome
     from shared.sending.dispatcher import Dispatch, Flights, Look
     from shared.sending.outcome import Clocks
+    from shared.sending.turns import Plan
     from shared.web.reply import Reply
 
 _TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
-_KNOWN_FULL_SECONDS = 5.0
+_BESIDE = 4  # rows of a transaction beside those of alerts: the delivery, and a turn for each severity
+_LATE_SECONDS = 15.0  # before a POST's time with the table is over
 _TOKEN_SECONDS = 5.0
 _TOKEN_SECONDS_WITHOUT = 1.0  # a permit
 
@@ -46,27 +48,6 @@ class Permits(Protocol):
         """Return it."""
 
 
-@dataclass(slots=True)
-class KnownFull:
-    """What this host saw last, if the window was full: for some seconds another look would find it so."""
-
-    seen: "Look | None" = None
-
-    def note(self, look: "Look") -> None:
-        """Remember a look, if the window was full."""
-        self.seen = None if look.view.open else look
-
-    def at(self, now: float) -> "Look | None":
-        """Return what was last seen if the window still is full at `now`, as far as one host can know."""
-        full = self.seen
-        if full is None:
-            return None
-        known = _KNOWN_FULL_SECONDS if full.view.may_change() else math.inf
-        if now > full.view.now + min(full.view.opens_in, known):
-            return None
-        return dataclasses.replace(full, view=dataclasses.replace(full.view, now=now))
-
-
 @dataclass(frozen=True, slots=True)
 class Acceptance:
     """How one POST is accepted: `inline` is until when it waits for Defender, in monotonic seconds.
@@ -77,7 +58,7 @@ class Acceptance:
     dispatcher: "Dispatch"
     clocks: "Clocks"
     permits: Permits
-    full: KnownFull
+    memory: Memory
     inline: float
 
     def accept(self, outcome: "Outcome", origin: str, sender: str) -> "Reply":
@@ -97,7 +78,7 @@ class Acceptance:
             refused=delivery.refusals(outcome.refused),
             sender=sender,
         )
-        look = self.full.at(now)
+        look = self.memory.full(now)
         told: list[Told] | None = None
         if look is None:
             try:
@@ -118,7 +99,7 @@ class Acceptance:
 
     def _look(self) -> "Look":
         look = self.dispatcher.look()
-        self.full.note(look)
+        self.memory.note(look)
         return look
 
     @contextlib.contextmanager
@@ -164,8 +145,8 @@ class Acceptance:
                     lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
             except Conflict:
-                if self._is_known(entry):
-                    return None  # known already
+                if self._is_known(entry) or not self._is_early():
+                    return None  # known already, or a slow table leaves time for one write more
                 look = self._look()
                 continue
             log.step("accepted", entry=entry)
@@ -177,9 +158,11 @@ class Acceptance:
         new = dict(asked)
         there: dict[str, Known] = {}
         done: set[str] = set()
+        quiet = True  # that nobody else was first, so far
         for _ in range(_TRIES * len(asked) + 1):
             batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
-            operations: list[Operation] = [operation for entry in batch for operation in rows.insert(entry)]
+            plan = self.dispatcher.plan(batch, write=quiet and self._is_early())
+            operations: list[Operation] = [one for entry in plan.entries for one in rows.insert(entry)]
             if last:
                 notes = {alert: one.decision.notes for alert, one in there.items()}
                 duplicates = tuple(alert for alert, one in there.items() if one.decision.duplicate)
@@ -190,19 +173,21 @@ class Acceptance:
                 part = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted), alerts=ids)
                 operations.append(rows.insert_delivery(dataclasses.replace(part, refused=())))
             try:
-                found = self._commit(operations, batch)
+                found = self._commit(operations, plan)
             except TableError as error:
                 if done:
                     raise _half(len(done), len(asked)) from error
                 raise
             if found is None:
+                new |= {entry.alert.id: entry for entry in plan.entries}
                 done |= {entry.alert.id for entry in batch}
                 if last:
                     break
                 continue
+            quiet = False
             there |= found
             new = {alert: entry for alert, entry in new.items() if alert not in found}
-            if not found:  # the delivery's own row is there: a take of ours landed after all
+            if not found:  # a turn was, or the delivery's own row is there: a take of ours landed after all
                 accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
         else:
             busy = Busy("Others keep changing these alerts at the same moment; send the same again.")
@@ -219,13 +204,24 @@ class Acceptance:
         ]
         return told, accepted
 
-    def _commit(self, operations: Sequence[Operation], batch: Sequence[Entry]) -> dict[str, Known] | None:
-        """Write; return None when it is done, or those of a batch that the table knows already."""
+    def _commit(self, operations: Sequence[Operation], plan: "Plan") -> dict[str, Known] | None:
+        """Write with the turns of a plan; return None when it is done, or those alerts that the table knows already."""
+        etags: dict[str, str] = {}
         try:
-            self.dispatcher.table.commit(operations)
+            etags = self.dispatcher.table.commit([*plan.operations, *operations])
         except Conflict:
-            return self._known(batch)
+            there = self._known(plan.entries)
+            if not there and self._is_early():
+                self.dispatcher.turns.read_again(self.dispatcher.table, plan)
+            return there
+        finally:
+            self.dispatcher.turns.done(plan, etags)
         return None
+
+    def _is_early(self) -> bool:
+        """Tell whether there is time enough with the table for what is good to have only."""
+        end = self.dispatcher.table.end
+        return end is None or self.clocks.monotonic() < end - _LATE_SECONDS
 
     def _known(self, batch: Sequence[Entry]) -> dict[str, Known]:
         """Return those of a batch, by id, that the table knows, after a conflict, joined with what is known."""
@@ -260,7 +256,7 @@ class Acceptance:
                 new -= {sending.entry.alert.id for sending in flights.values()}
                 waiting = {waiting.entry.alert.id for waiting in look.waiting}
                 taken = lookup.find(self.dispatcher.table, sorted(new - waiting)).entries
-        except (TableError, Unreadable) as error:
+        except TableError as error:
             log.problem("accepted, not sent yet", error)
         sent = taken | self._wait(flights)
         return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
@@ -304,7 +300,7 @@ def _batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
         written = rows.insert(entry)
         size += rows.size(written)
         operations += len(written)
-        if batch and (operations >= MAX_OPERATIONS or size > _TRANSACTION_BYTES):
+        if batch and (operations > MAX_OPERATIONS - _BESIDE or size > _TRANSACTION_BYTES):
             return batch, False
         batch.append(entry)
     return batch, True

@@ -9,21 +9,23 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from shared import log, senders
-from shared.alerts.text import cut, shown
-from shared.errors import Forbidden, NotFound, PayloadTooLarge, Problem, TableError, TokenError, WebhookError
-from shared.ledger import backlog, keys, lookup, record, retention, rows
+from shared.alerts.text import shown
+from shared.errors import Forbidden, NotFound, Problem, TableError, TokenError, WebhookError
+from shared.ledger import backlog, keys, lookup, retention, rows
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
 from shared.sending import pause
 from shared.web import delivery, reply
 from shared.web.delivery import Told
-from shared.webhook import accept, asked, masking
+from shared.webhook import accept, asked, refused
 from shared.webhook.accept import Permits
+from shared.webhook.memory import Memory
+from shared.webhook.refused import Received
 
 if TYPE_CHECKING:
     from shared.mapping.outcome import Outcome
-    from shared.sending.dispatcher import Dispatch
+    from shared.sending.dispatcher import Dispatch, Look
     from shared.sending.outcome import Clocks
     from shared.settings import Settings
     from shared.web.reply import Reply
@@ -32,11 +34,11 @@ MAX_TOKEN = 2_000
 """Characters of a token that is sent back to Microsoft Graph, which asks so whether a subscription's URL is ours."""
 TABLE_SECONDS = 20.0
 """How long a POST asks for the table, from its receipt on, before it is answered 503."""
+STATUS_BYTES = 48 * 1024
+"""How long the alerts are in the answer about a delivery, which anybody may ask for who knows its id."""
 TICK_SECONDS = 55.0
 OVERDUE_SECONDS = 300.0
 IDLE_SECONDS = 90.0  # no slot is open for longer while a dispatcher works
-_MASKED_BYTES = 4 * rows.REFUSED_BYTES
-_SOURCE_UNITS = 100
 _SOME = 20  # rows, should one of them not be readable
 
 
@@ -49,7 +51,7 @@ class Gateway:
     dispatcher: "Dispatch"
     clocks: "Clocks"
     permits: Permits
-    full: accept.KnownFull = field(default_factory=accept.KnownFull)
+    memory: Memory = field(default_factory=Memory)
     _purge: retention.Schedule = field(default_factory=retention.Schedule)
 
     def receive(
@@ -71,35 +73,37 @@ class Gateway:
         first bytes or `content_encoding` say is opened, and is then the one that is stored. `sender` is the fingerprint
         of the key that came with it, empty if none did.
         """
-        received = self.clocks.monotonic()
-        dispatcher = self.dispatcher.until(received + TABLE_SECONDS)
+        began = self.clocks.monotonic()
+        dispatcher = self.dispatcher.until(began + TABLE_SECONDS)
         wanted = asked.read(query)
         token = wanted.values.get("validationToken", "")
         if not body.strip() and 0 < len(token) <= MAX_TOKEN:
             return reply.echo(token)
+        store = store and not wanted.dry
         try:
             body = compression.opened(
                 body, max_bytes=self.settings.max_payload_bytes, content_encoding=content_encoding
             )
-            if wanted.wrong:
-                raise wanted.wrong
             outcome = self._map(dispatcher, body, wanted, sender)
-            if outcome.ignored is not None:
-                return delivery.ignored(outcome)
-            if not outcome.alerts:
-                raise delivery.unmapped(outcome)
         except TableError:
             raise  # that is no fault of the payload, which is not refused
         except WebhookError as error:
-            if store and not wanted.dry:
-                _store_refused(dispatcher, body, wanted.values, error, sender)
+            if store:
+                refused.by(error, dispatcher.table, Received(body, wanted.values, sender))
             raise
+        if outcome.ignored is not None:
+            return delivery.ignored(outcome)
         if wanted.dry:
             return delivery.valid(outcome)
         accepting = accept.Acceptance(
-            dispatcher, self.clocks, self.permits, self.full, received + self.settings.inline_seconds
+            dispatcher, self.clocks, self.permits, self.memory, began + self.settings.inline_seconds
         )
-        return accepting.accept(outcome, self.settings.public_base_url or origin, sender)
+        answer = accepting.accept(outcome, self.settings.public_base_url or origin, sender)
+        if store and outcome.refused:
+            problems = delivery.refusals(outcome.refused)
+            received = Received(body, wanted.values, sender)
+            refused.in_part(dispatcher.table, received, outcome.source, answer.status, problems)
+        return answer
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery: 202 until all its alerts have ended, then what the POST would have said."""
@@ -128,21 +132,35 @@ class Gateway:
         found = replace(found, refused=(*found.refused, *lost))
         look = None
         if any(not one.entry.has_ended for one in told):
-            look = dispatcher.look()
+            look = self.look()
         now = dispatcher.table.now()
-        return delivery.answer(found, told, look, now=now, origin=self.settings.public_base_url or origin)
+        origin = self.settings.public_base_url or origin
+        return delivery.answer(found, told, look, now=now, origin=origin, most=STATUS_BYTES)
+
+    def look(self) -> "Look":
+        """Return how window and backlog stand, as whoever asked this host saw them a few seconds ago at most."""
+        look: Look = self.memory.answer("look", self.clocks.monotonic(), self.dispatcher.look)
+        return look
 
     def dispatch(self) -> None:
         """Send the backlog, for up to 55 s; what the timer runs. Then clear away what is past its retention."""
         until = self.clocks.monotonic() + TICK_SECONDS
         try:
             self.dispatcher.drain(until)
-            self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
         except (TableError, TokenError) as error:
             log.problem("dispatch stopped", error)
+        try:  # also where no token comes
+            self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
+        except TableError as error:
+            log.problem("purge stopped", error)
 
     def health(self) -> "Reply":
-        """Pass or fail, without detail: the table answers, and nothing waits while it could be sent."""
+        """Pass or fail, without detail, as it stood a few seconds ago at most: anybody may ask."""
+        reply: Reply = self.memory.answer("health", self.clocks.monotonic(), self._health)
+        return reply
+
+    def _health(self) -> "Reply":
+        """Pass if the table answers, and nothing waits while it could be sent."""
         try:
             look = self.dispatcher.look()
             before = look.view.now - OVERDUE_SECONDS
@@ -162,6 +180,9 @@ class Gateway:
         return PASS if resumed and look.view.now - resumed.timestamp <= IDLE_SECONDS else FAIL
 
     def _map(self, dispatcher: "Dispatch", body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
+        """Return what a payload becomes. Raise the error of one that becomes nothing, or that must not."""
+        if wanted.wrong:
+            raise wanted.wrong
         rights = senders.of(self.settings.senders, sender)
         allowed = rights.sources if rights else None
         claimed = wanted.text("source")
@@ -178,6 +199,8 @@ class Gateway:
             max_alerts=self.settings.max_alerts_per_delivery,
             now=dispatcher.table.now(),
         )
+        if outcome.ignored is None and not outcome.alerts:
+            raise delivery.unmapped(outcome)
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
             notes.append(
@@ -185,39 +208,6 @@ class Gateway:
             )
         alerts = (replace(mapped, notes=(*mapped.notes, *notes)) for mapped in outcome.alerts)
         return replace(outcome, alerts=tuple(alerts)) if notes else outcome
-
-
-def _store_refused(
-    dispatcher: "Dispatch", body: bytes, query: Mapping[str, str], error: WebhookError, sender: str
-) -> None:
-    """Store a refused payload for the operator, its secrets masked; the refusal is answered even if that fails."""
-    if isinstance(error, PayloadTooLarge) or not body.strip() or b"\0" in body:  # that is no text
-        return
-    try:
-        now = dispatcher.table.now()
-        masked = masking.body(body[:_MASKED_BYTES])
-        refusal = record.Refusal(
-            id=keys.refusal_id(now),
-            at=now,
-            source=cut(str(error.extensions.get("source") or query.get("source") or ""), _SOURCE_UNITS),
-            status=error.status,
-            detail=masking.text(error.detail),
-            refused=tuple(masking.problems(error.extensions.get("refused", ()))),
-            query=masking.named(query),
-            payload=masked,
-            bytes=len(masked) + max(0, len(body) - _MASKED_BYTES),
-            sender=sender,
-        )
-        dispatcher.table.commit([rows.insert_refusal(refusal)])
-        log.step(
-            "refused",
-            source=refusal.source,
-            sender=refusal.sender or None,
-            refusal=refusal.id,
-            status=refusal.status,
-        )
-    except WebhookError as failure:
-        log.problem("refused payload not stored", failure)
 
 
 def _health(status: int, word: str) -> "Reply":

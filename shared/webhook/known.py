@@ -13,7 +13,7 @@ from shared import log
 from shared.alerts.alert import FIELDS, MAX_LENGTHS, SEVERITIES
 from shared.alerts.text import cut
 from shared.errors import Conflict, Unreadable
-from shared.ledger import aside, keys, rows
+from shared.ledger import aside, keys, retention, rows
 from shared.ledger.record import Entry
 from shared.table.protocol import Row, Table
 from shared.web.delivery import utc
@@ -72,6 +72,8 @@ def _join(table: Table, sent: Entry, row: Row | None) -> Known | None:
         try:
             if decision.after:
                 table.commit(rows.move(known, decision.after, alert=row.etag))
+            elif named := retention.name(known, now=table.now()):
+                table.commit(rows.note(named, row.etag))
         except Conflict:
             row = table.get(row.key)
             continue

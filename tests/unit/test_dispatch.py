@@ -78,13 +78,13 @@ def _pause(world: World) -> pause.Pause | None:
 
 
 def test_the_most_urgent_goes_first() -> None:
-    """With one slot, alerts go in the order of acceptance + 0 High, 15 min Medium, 60 min Low: High overtakes."""
+    """With one slot, alerts go in the order of acceptance + 0 High, 4 h Medium, 24 h Low: High overtakes."""
     world = World()
     defender = Defender(world)
-    _backlog(world, range(2), "Low", ago=50 * 60)  # due in 10 min
-    _backlog(world, range(2, 4), "Medium", ago=60)  # due in 14 min
+    _backlog(world, range(2), "Low", ago=21 * 3600)  # due in 3 h
+    _backlog(world, range(2, 4), "Medium", ago=60)  # due in nearly 4 h
     _backlog(world, range(4, 6), "High")  # due now
-    _backlog(world, range(6, 8), "Low", ago=70 * 60)  # due since 10 min
+    _backlog(world, range(6, 8), "Low", ago=25 * 3600)  # due since an hour
     (app,) = _apps(world, defender, 1, Settings(rate_limit_calls=1))
     app.timer()
     world.run(9 * 62)
@@ -92,13 +92,13 @@ def test_the_most_urgent_goes_first() -> None:
 
 
 def test_nobody_starves() -> None:
-    """While High alerts take every slot, a Medium is sent once 15 minutes are over, and a Low once 60 are."""
+    """While High alerts take every slot, a Medium is sent once 4 hours are over, and a Low once 24 are."""
     world = World()
     defender = Defender(world)
     (app,) = _apps(world, defender, 1, Settings(rate_limit_calls=1))
     app.timer()
-    _backlog(world, range(1), "Low")
-    _backlog(world, range(1, 2), "Medium")
+    _backlog(world, range(1), "Low", ago=23 * 3600)
+    _backlog(world, range(1, 2), "Medium", ago=3.75 * 3600)
     for event in range(100, 170):
         later = world.now + (event - 100) * 60
         world.at(later, functools.partial(_backlog, world, range(event, event + 1)))

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import logging
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
 from shared.web.response import azure_response
+from shared.webhook import memory
 
 if TYPE_CHECKING:
     from shared.clients.answer import Answer
@@ -274,7 +276,7 @@ def test_a_hundred_alerts_are_committed_whole() -> None:
     assert len(commits) == 3
     rows = [operation.key for commit in commits for operation in commit if isinstance(operation, Insert)]
     assert rows[-1] == keys.delivery_key(document["id"])
-    assert len(rows) == 203  # two deliveries nobody asks for, so that half of it could be purged
+    assert len(rows) == 204  # a turn, and two deliveries nobody asks for, so that half of it could be purged
     assert unsound(world.table) == []
 
 
@@ -319,7 +321,7 @@ def test_if_one_transaction_fails_the_next_try_completes_the_rest() -> None:
     assert reply.status == 503
     assert json.loads(reply.body)["type"].endswith(":half-accepted")
     assert int(reply.headers["Retry-After"]) >= 1
-    assert len(_alerts(world)) == 49
+    assert len(_alerts(world)) == 48
     app.host.script = None
     world.run(10)
     assert defender.arrivals == []
@@ -328,7 +330,7 @@ def test_if_one_transaction_fails_the_next_try_completes_the_rest() -> None:
     document = _told(reply)
     assert reply.status == 202
     assert len(_alerts(world)) == 100
-    assert [one["duplicate"] for one in document["alerts"]].count(True) == 49
+    assert [one["duplicate"] for one in document["alerts"]].count(True) == 48
     world.run(12 * 60)
     assert sorted(call.body["title"] for call in defender.arrivals) == sorted(
         f"Rule {event}" for event in range(100)
@@ -422,6 +424,7 @@ def test_a_table_that_refuses_everything_promises_nothing(caplog: pytest.LogCapt
         in (caplog.text)
     )
     assert defender.arrivals == []
+    world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 503
     world.finish(app.tick())
 
@@ -823,6 +826,7 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     assert "429" in told["waitingFor"]["reason"]
     assert _utc(ended + 298) <= told["waitingFor"]["until"] <= _utc(ended + 301)
     world.table.commit([pause.stop(None, "a bad rule")])
+    world.run(memory.SECONDS)
     (told,) = _told(world.finish(app.status(delivery)))["alerts"]
     assert told["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
 
@@ -1032,6 +1036,23 @@ def test_a_refused_payload_is_kept_with_its_reasons() -> None:
     assert "secret" not in str(row.values)
 
 
+def test_a_delivery_that_was_refused_in_part_is_stored_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    """Its good events are created, and the operator finds the others: in the table, and in the log."""
+    caplog.set_level(logging.INFO, "defender-alert-webhook")
+    world = World()
+    app = _app(world, Defender(world))
+    reply = world.finish(app.post([_payload(1), _payload(2) | {"machineId": "no device"}]))
+    assert (reply.status, _told(reply)["status"]) == (200, "partial")
+    (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
+    refusal = rows.read_refusal(row)
+    assert (refusal.status, [one["event"] for one in refusal.refused]) == (200, [1])
+    assert b"no device" in refusal.payload
+    lines = [json.loads(line) for line in caplog.messages]
+    assert [(line["status"], line["events"]) for line in lines if line["step"] == "refused"] == [(200, 1)]
+    world.finish(app.post([_payload(1), _payload(2) | {"machineId": "no device"}], dryRun="true"))
+    assert len(world.table.query(keys.REFUSED, keys.REFUSED_END)) == 1
+
+
 def test_a_refusal_is_answered_even_if_it_cannot_be_kept() -> None:
     """Where the table is out, a refused payload is still answered with its problems."""
     world = World()
@@ -1143,9 +1164,11 @@ def test_health_fails_while_the_table_is_out() -> None:
     world = World()
     app = _app(world, Defender(world))
     app.host.script = lambda _request: Fault("lost")
+    world.run(memory.SECONDS)
     reply = world.finish(app.health())
     assert (reply.status, json.loads(reply.body)) == (503, {"status": "fail"})
     app.host.script = None
+    world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
 
 
@@ -1159,9 +1182,11 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     world.run(20)
     assert world.finish(app.health()).status == 503
     world.table.commit([pause.stop(None, "stop")])
+    world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
     world.table.commit([Delete(pause.STOP_KEY, "*")])
     _fill_window(world)
+    world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
 
 
@@ -1209,7 +1234,52 @@ def test_health_fails_where_nobody_takes_back_what_came_due_again() -> None:
     assert world.finish(app.health()).status == 503
     world.finish(app.tick())
     assert {entry.state for entry in _alerts(world)} == {"created"}
+    world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
+
+
+def test_health_is_remembered_for_some_seconds() -> None:
+    """Anybody may ask, as often as they like: within 5 seconds a host asks the table once."""
+    world = World()
+    app = _app(world, Defender(world))
+    world.run(memory.SECONDS)
+    before = app.host.queries
+    assert {world.finish(app.health()).status for _ in range(20)} == {200}
+    assert app.host.queries - before <= 2
+
+
+def test_polls_of_waiting_deliveries_share_one_look() -> None:
+    """Each poll reads its delivery and its alerts; how the window stands was seen by another, seconds ago."""
+    world = World()
+    app = _app(world, Defender(world))
+    _fill_window(world)
+    told = [_told(world.finish(app.post(_payload(number)))) for number in range(10)]
+    before = app.host.queries
+    assert {world.finish(app.status(one["id"])).status for one in told} == {202}
+    assert app.host.queries - before <= 2 * len(told) + 1
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+def test_the_status_of_a_hundred_alerts_is_at_most_64_kib(status: int) -> None:
+    """Whoever knows the id may ask, so texts are shortened; ids, severities and links stay whole."""
+    world = World()
+    defender = Defender(world, lambda _number, _body: said(status))
+    app = _app(world, defender, Settings(max_payload_bytes=20_000_000))
+    texts = {"description": "\u4e2d" * 4_000, "recommendedAction": "\u4e2d" * 4_000}
+    payload = [_payload(number, "T" * 200) | texts for number in range(100)]
+    first = _told(world.finish(app.post(payload)))
+    app.timer()
+    for _ in range(12):
+        reply = world.finish(app.status(first["id"]))
+        assert len(reply.body.encode()) <= 64 * 1024
+        assert len(json.loads(reply.body)["alerts"]) == 100
+        world.run(120)
+    for one in json.loads(reply.body)["alerts"]:
+        assert re.fullmatch(r"[0-9a-f]{40}", one["request"]["machineId"])
+        assert one["portalUrl"] in (None, "https://security.microsoft.com/alerts/da200")
+    small = world.finish(app.post([_payload(200)]))
+    again = world.finish(app.status(_told(small)["id"]))
+    assert _told(again)["alerts"][0]["request"] == _told(small)["alerts"][0]["request"]
 
 
 def test_health_passes_while_a_long_backlog_is_sent() -> None:

@@ -44,9 +44,9 @@ def _row(entry: Entry) -> Row:
 # Waiting
 
 
-@pytest.mark.parametrize(("severity", "minutes"), [("High", 0), ("Medium", 15), ("Low", 60)])
+@pytest.mark.parametrize(("severity", "minutes"), [("High", 0), ("Medium", 240), ("Low", 1440)])
 def test_an_accepted_alert_waits_in_the_order_of_its_severity(severity: str, minutes: int) -> None:
-    """`due` is the acceptance plus 0 minutes for High, 15 for Medium, 60 for Low, and the row's key begins with it."""
+    """`due` is the acceptance plus 0 hours for High, 4 for Medium, 24 for Low, and the row's key begins with it."""
     entry = _entry(severity=severity)
     assert entry.due == NOW + minutes * 60
     assert entry.waits == f"todo-{NOW + minutes * 60:014.3f}-{entry.alert.id}"
@@ -275,6 +275,7 @@ ENTRIES = st.builds(
     error=st.none() | SMALL,
     created=st.none() | SMALL,
     merged=st.booleans(),
+    named=st.none() | TIME,
     sender=TEXT,
 )
 

@@ -10,6 +10,7 @@ import pytest
 
 from dev.samples import eight_fields, event
 from dev.virtual import App, Defender, Fault, Host, World, said
+from shared import log
 from shared.ledger import retention
 from shared.operations.routes import Operator, handle
 from shared.web import reply
@@ -78,6 +79,29 @@ def test_no_line_holds_payload_or_token(lines: list[dict[str, Any]]) -> None:
     assert event(1).machine_id not in text
     assert "of use" not in text
     assert "Bearer" not in text
+
+
+def test_no_text_in_a_line_is_long(caplog: pytest.LogCaptureFixture) -> None:
+    """A sender may claim a source of six thousand characters, and an error may quote as much: the log keeps 500."""
+    caplog.set_level(logging.INFO, logger="defender-alert-webhook")
+    log.step("refused", source="s" * 6_000, status=422)
+    log.problem("table", ValueError("v" * 6_000), refusal="r" * 6_000)
+    for record in caplog.records:
+        line = json.loads(record.getMessage())
+        assert max(len(value) for value in line.values() if isinstance(value, str)) == 500
+
+
+def test_what_an_entry_says_of_itself_is_in_its_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever can describe itself can be logged; a field of the call goes before one of the same name."""
+
+    class Described:
+        def log_fields(self) -> dict[str, str]:
+            return {"alert": "a", "state": "s"}
+
+    caplog.set_level(logging.INFO, logger="defender-alert-webhook")
+    log.step("taken", entry=Described(), state="t")
+    (record,) = caplog.records
+    assert json.loads(record.getMessage()) == {"step": "taken", "alert": "a", "state": "t"}
 
 
 def test_an_error_nobody_foresaw_tells_where_and_not_what(caplog: pytest.LogCaptureFixture) -> None:

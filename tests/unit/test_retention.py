@@ -1,16 +1,19 @@
 """Clearing away what is past its retention."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import pytest
 
 from dev import samples
 from dev.memory_table import StrictTable
-from dev.virtual import EPOCH, said, unsound
+from dev.virtual import EPOCH, App, Defender, Faults, Host, World, said, unsound
 from shared.alerts import alert
 from shared.errors import Conflict
-from shared.ledger import keys, record, retention, rows
+from shared.ledger import aside, keys, record, retention, rows
 from shared.ledger.record import Delivery, Entry
-from shared.table.protocol import Insert, Operation, Replace, Row
+from shared.table.protocol import Delete, Insert, Operation, Replace, Row
 
 DAY = 86_400.0
 MONTH = 30 * DAY
@@ -24,6 +27,7 @@ class CountingTable(StrictTable):
     queries: int = 0
     commits: list[Sequence[Operation]] = field(default_factory=list)
     conflicts: set[int] = field(default_factory=set)
+    before_commit: Callable[[], object] | None = None
 
     def get(self, key: str) -> Row | None:
         """Count, and read."""
@@ -39,6 +43,9 @@ class CountingTable(StrictTable):
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
         """Note, and write; the transactions numbered in `conflicts` meet one."""
+        if self.before_commit:
+            meanwhile, self.before_commit = self.before_commit, None
+            meanwhile()
         self.commits.append(operations)
         if len(self.commits) in self.conflicts:
             raise Conflict
@@ -73,17 +80,25 @@ class Past:
         after = record.settle(held, said(status), now=self.now, rules=RULES)
         self.table.commit(rows.move(entry, after, waiting="*"))
 
-    def refuse(self) -> None:
-        """Let a payload be refused and kept."""
-        refusal = record.Refusal(keys.refusal_id(self.now), self.now, "", 422, "no event", (), {}, b"{}", 2)
-        self.table.commit([rows.insert_refusal(refusal)])
+    def refuse(self, sender: str = "", *, times: int = 1) -> None:
+        """Let payloads of a sender be refused and stored, a second apart."""
+        for _ in range(times):
+            self.now += 1.0
+            refusal_id = keys.refusal_id(self.now, sender)
+            refusal = record.Refusal(refusal_id, self.now, "", 422, "no event", (), {}, b"{}", 2, sender)
+            self.table.commit([rows.insert_refusal(refusal)])
 
-    def purge_all(self, seconds: float = MONTH) -> int:
-        """Purge until nothing is left to do; return the number of pieces."""
-        pieces, start = 1, retention.purge(self.table, seconds)
-        while start:
-            pieces, start = pieces + 1, retention.purge(self.table, seconds, start)
+    def purge_all(self, seconds: float = MONTH, *, requests: int = 1_000_000) -> int:
+        """Purge until nothing is left to do, in pieces that end after so many requests; return how many pieces."""
+        pieces, start = 0, keys.DELIVERY
+        while start and pieces < 1_000:
+            end = self.table.queries + len(self.table.commits) + requests
+            over = functools.partial(self._is_over, end)
+            pieces, start = pieces + 1, retention.purge(self.table, seconds, start, over=over) or ""
         return pieces
+
+    def _is_over(self, end: int) -> bool:
+        return self.table.queries + len(self.table.commits) >= end
 
     def keys(self, beginning: str = "") -> list[str]:
         """Return the keys of all rows with this beginning."""
@@ -132,29 +147,32 @@ def test_what_waits_or_ended_lately_stays() -> None:
 def test_what_must_stay_does_not_keep_the_rest() -> None:
     """However many old deliveries still wait, those behind them are purged, and the purge comes to an end."""
     past = Past()
-    for _ in range(2 * retention.PIECE + 5):
+    for _ in range(105):
         past.deliver(None)
     past.now += 1.0
     ended = [past.deliver(200).id for _ in range(30)]
     past.now += 31 * DAY
     past.purge_all()
     assert not set(map(keys.delivery_key, ended)) & set(past.keys())
-    assert len(past.keys(keys.DELIVERY)) == 2 * retention.PIECE + 5
+    assert len(past.keys(keys.DELIVERY)) == 105
     assert unsound(past.table) == []
 
 
 def test_it_goes_in_small_pieces() -> None:
-    """One piece reads a few hundred rows at most, however much there is to do."""
+    """A piece ends when its time is over, wherever it is; the next one goes on there, and all of them do it all."""
     past = Past()
     for _ in range(20):
         past.deliver(200, alerts=60)
+    for _ in range(5):
+        past.deliver(None)
+    past.refuse(times=350)
     past.now += 31 * DAY
     past.table.queries = 0
-    start = retention.purge(past.table, MONTH)
-    assert start
-    assert past.table.queries <= retention.PIECE_ALERTS + 100
-    assert 4 <= past.purge_all() <= 6
-    assert past.keys() == []
+    past.table.commits.clear()
+    assert past.purge_all(requests=70) >= 10
+    assert past.table.queries + len(past.table.commits) < 20 * 60 + 200
+    assert len(past.keys()) == 5 * 3
+    assert unsound(past.table) == []
 
 
 def test_a_row_of_somebody_else_does_not_keep_the_rest() -> None:
@@ -192,28 +210,110 @@ def test_an_alert_that_changes_meanwhile_stays() -> None:
     past = Past()
     delivery = past.deliver(400)
     past.now += 31 * DAY
-    key = keys.alert_key(delivery.alerts[0])
-    row = past.table.get(key)
+    row = past.table.get(keys.alert_key(delivery.alerts[0]))
     assert row
-    pieces = retention._delivery(past.table, past.table.query(keys.DELIVERY, "e")[0], past.now - MONTH)
-    again = record.replay(rows.read(row), now=past.now)
-    past.table.commit(rows.move(rows.read(row), again, alert=row.etag))
-    assert retention._delete(past.table, pieces) == 0
+    replayed = record.replay(rows.read(row), now=past.now)
+
+    def replay() -> bool:
+        """Be asked whether the time is over just before the delivery's turn."""
+        past.table.before_commit = lambda: StrictTable.commit(
+            past.table, rows.move(rows.read(row), replayed, alert=row.etag)
+        )
+        return False
+
+    retention.purge(past.table, MONTH, over=replay)
     assert unsound(past.table) == []
     assert len(past.keys(keys.TODO)) == 1
+    assert past.keys(keys.DELIVERY) == [keys.delivery_key(delivery.id)]
 
 
-def test_a_duplicates_delivery_does_not_need_its_alert() -> None:
-    """An alert goes with the delivery that brought it; one that sent it again later is purged in its own time."""
-    past = Past()
-    first = past.deliver(200)
-    past.now += 10 * DAY
-    again = Delivery(keys.delivery_id(past.now), "defender", past.now, first.alerts, {}, first.alerts)
+def _again(past: Past, alert_id: str, *, note: bool = True) -> Delivery:
+    """Let a delivery name an alert that is known and has ended."""
+    row = past.table.get(keys.alert_key(alert_id))
+    assert row
+    if note and (named := retention.name(rows.read(row), now=past.now)):
+        past.table.commit(rows.note(named, row.etag))
+    again = Delivery(keys.delivery_id(past.now), "defender", past.now, (alert_id,), {}, (alert_id,))
     past.table.commit([rows.insert_delivery(again)])
+    return again
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_alert_stays_while_a_younger_delivery_names_it(status: int) -> None:
+    """Whoever asks for a delivery within the retention is told of its alerts; with the last one they go."""
+    past = Past()
+    first = past.deliver(status)
+    past.now += 10 * DAY
+    again = _again(past, first.alerts[0])
     past.now += 21 * DAY
     past.purge_all()
-    assert past.keys() == [keys.delivery_key(again.id)]
+    assert past.keys(keys.DELIVERY) == [keys.delivery_key(first.id), keys.delivery_key(again.id)]
+    assert past.keys(keys.ALERT) == [keys.alert_key(first.alerts[0])]
+    assert unsound(past.table) == []
     past.now += 10 * DAY
+    past.purge_all()
+    assert past.keys() == []
+
+
+def test_naming_is_noted_once_an_hour() -> None:
+    """A sender that repeats itself costs one write an hour, and its last naming counts as if it were noted."""
+    past = Past()
+    first = past.deliver(200)
+    writes = past.table.writes
+    for _ in range(60):
+        past.now += 120.0
+        _again(past, first.alerts[0])
+    assert past.table.writes - writes == 60 + 2
+    past.now += 30 * DAY - 1.0
+    past.purge_all()
+    assert past.keys(keys.ALERT) == [keys.alert_key(first.alerts[0])]
+    assert len(past.keys(keys.DELIVERY)) == 2
+    past.now += 3601.0
+    past.purge_all()
+    assert past.keys() == []
+
+
+def test_duplicates_deliveries_do_not_pile_up() -> None:
+    """What only names an alert that goes on being named is purged in its own time."""
+    past = Past()
+    first = past.deliver(200)
+    for _ in range(100):
+        past.now += DAY
+        _again(past, first.alerts[0])
+        past.purge_all()
+    assert len(past.keys(keys.DELIVERY)) == 1 + 31  # the first, and those that are at most 30 days old
+    assert len(past.keys(keys.ALERT)) == 1
+
+
+def test_an_alert_accepted_anew_goes_with_the_delivery_that_brought_it_last() -> None:
+    """The first delivery goes in its time; the alert stays as long as the second."""
+    past = Past()
+    first = past.deliver(400)
+    past.now += 10 * DAY
+    row = past.table.get(keys.alert_key(first.alerts[0]))
+    assert row
+    failed = rows.read(row)
+    second = Delivery(keys.delivery_id(past.now), "defender", past.now, first.alerts)
+    anew = record.accept(failed.alert, source="defender", delivery=second.id, now=past.now)
+    past.table.commit([*rows.move(failed, anew, alert=row.etag), rows.insert_delivery(second)])
+    past.end(anew, 200)
+    past.now += 21 * DAY
+    past.purge_all()
+    assert past.keys(keys.DELIVERY) == [keys.delivery_key(second.id)]
+    assert unsound(past.table) == []
+    past.now += 10 * DAY
+    past.purge_all()
+    assert past.keys() == []
+
+
+def test_what_a_delivery_that_was_never_completed_brought_is_purged() -> None:
+    """Of a delivery in two transactions the second may never come: its first part has a row of its own."""
+    past = Past()
+    part = past.deliver(200)
+    row = past.table.get(keys.alert_key(part.alerts[0]))
+    assert row
+    past.table.commit([Replace(row.key, {**row.values, "delivery": keys.delivery_id(past.now)}, "*")])
+    past.now += 31 * DAY
     past.purge_all()
     assert past.keys() == []
 
@@ -221,41 +321,127 @@ def test_a_duplicates_delivery_does_not_need_its_alert() -> None:
 def test_of_refused_payloads_the_newest_thousand_stay() -> None:
     """Refused payloads go when they are past the retention, or when a thousand newer ones are there."""
     past = Past()
-    for _ in range(40):
-        past.refuse()
+    past.refuse(times=40)
     past.now += DAY
-    for _ in range(retention.REFUSED_ROWS + 30):
-        past.refuse()
+    past.refuse(times=retention.REFUSED_ROWS + 30)
+    newest = past.keys(keys.REFUSED)[-retention.REFUSED_ROWS :]
     past.purge_all()
-    assert len(past.keys(keys.REFUSED)) == retention.REFUSED_ROWS
+    assert past.keys(keys.REFUSED) == newest
     past.now += 31 * DAY
     past.refuse()
     past.purge_all()
     assert len(past.keys(keys.REFUSED)) == 1
 
 
-def test_the_schedule() -> None:
-    """Not at the host's start, then after ten minutes, at once while there is more, then every six hours."""
+def test_noise_does_not_wash_out_the_rare() -> None:
+    """Of each sender the newest fifty stay, even above the thousand; the noisy one has none beyond it."""
     past = Past()
-    for _ in range(3 * retention.PIECE):
-        past.deliver(200)
+    rare, noisy, both = "aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc"
+    past.refuse(rare, times=70)
+    past.refuse(both, times=30)
+    past.refuse(noisy, times=3000)
+    past.refuse(both, times=30)
+    past.purge_all()
+    left = [keys.refusal_sender(key) for key in past.keys(keys.REFUSED)]
+    assert left == [rare] * 50 + [both] * 20 + [noisy] * 970 + [both] * 30
+
+
+def test_a_flood_of_refused_payloads_is_read_once() -> None:
+    """Ten thousand too many cost some ten requests of a thousand keys, and a hundred deletes."""
+    past = Past()
+    past.refuse("bbbbbbbbbb", times=11_000)
+    past.table.queries = 0
+    past.table.commits.clear()
+    assert past.purge_all() == 1
+    assert len(past.keys(keys.REFUSED)) == 1_000
+    assert past.table.queries <= 16
+    assert len(past.table.commits) <= 101
+
+
+def test_a_refused_payload_that_was_replayed_meanwhile_keeps_no_other() -> None:
+    """Where one of a transaction's rows is gone, the others are deleted all the same."""
+    past = Past()
+    past.refuse(times=30)
+    past.now += 31 * DAY
+    first = past.keys(keys.REFUSED)[0]
+    past.table.before_commit = lambda: StrictTable.commit(past.table, [Delete(first, "*")])
+    past.purge_all()
+    assert past.keys() == []
+
+
+def test_rows_moved_aside_go_in_their_time() -> None:
+    """They wait for the operator for as long as everything else is stored."""
+    past = Past()
+    for number in range(120):
+        past.table.commit([Insert(f"todo-{number}", {"title": "T"})])
+    while spoilt := past.table.query(keys.TODO, keys.TODO_END):
+        aside.move(past.table, spoilt)
+    past.now += 29 * DAY
+    past.purge_all()
+    assert len(past.keys(keys.ASIDE)) == 120
+    past.now += 2 * DAY
+    past.purge_all()
+    assert past.keys() == []
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+def test_a_piece_on_a_slow_table_does_not_hold_the_timer(*, tokens: bool) -> None:
+    """With seconds for each request a piece ends soon after its time; and it is done though no token comes."""
+    world = World()
+    app = App.on(Host(world, Faults(), arrive=Defender(world)))
+    for number in range(300):
+        refusal_id = keys.refusal_id(world.now + number)
+        refusal = record.Refusal(refusal_id, world.now, "", 422, "no event", (), {}, b"{}", 2)
+        world.table.commit([rows.insert_refusal(refusal)])
+    for number in range(60):
+        delivery = Delivery(keys.delivery_id(world.now), "defender", world.now, (f"{number:032}",))
+        world.table.commit([rows.insert_delivery(delivery)])
+    world.now += 31 * DAY
+    made = alert.check(samples.eight_fields(samples.event(1), "A rule")).alert
+    assert made
+    world.table.commit(rows.insert(record.accept(made, source="", delivery="d", now=world.now)))
+    app.host.tokens = tokens
+    world.finish(app.tick())
+    world.now += retention.FIRST_SECONDS
+    world.partition.seconds = 2.0
+    before = len(world.table.query("", "~"))
+    while world.table.query(keys.REFUSED, keys.REFUSED_END):
+        began = world.now
+        world.finish(app.tick())
+        assert (
+            world.now - began <= 6 + 4 + retention.PIECE_SECONDS + 4
+        )  # token, look, piece, its last request
+        assert world.now - began > 0
+    assert len(world.table.query("", "~")) < before - 350
+
+
+def test_the_schedule() -> None:
+    """Not at the host's start, then after ten minutes, at once while there is more, then every hour."""
+    past = Past()
+    past.deliver(200)
+    past.refuse(times=5)
     past.now += 31 * DAY
     schedule = retention.Schedule()
     past.table.queries = 0
+    hour: list[float] = []
 
     def run() -> int:
         before = past.table.queries
-        schedule.run(past.table, 30.0, lambda: past.now)
+        times = iter([past.now, *hour])
+        schedule.run(past.table, 30.0, lambda: next(times, past.now))
         return past.table.queries - before
 
     assert run() == 0
     past.now += 599
     assert run() == 0
     past.now += 1
-    for pieces in (2, 1, 0):
-        assert run() > 0
-        assert len(past.keys(keys.DELIVERY)) == pieces * retention.PIECE
-    run()
+    hour.append(past.now + retention.PIECE_SECONDS)  # the time is over when it is first looked at
     assert run() == 0
-    past.now += 6 * 3600
+    assert past.keys() != []
+    hour.clear()
+    assert run() > 0
+    assert past.keys() == []
+    past.now += 3599
+    assert run() == 0
+    past.now += 1
     assert run() > 0

@@ -25,7 +25,7 @@ from dev.simulator import rules
 from dev.simulator.alerts import ALERT_FIELDS, Event
 from dev.simulator.faults import DEEP, ELSEWHERE, Fault
 from dev.simulator.judge import Judge, Violation, violations
-from dev.simulator.rules import CATEGORIES, FIELDS, Refused
+from dev.simulator.rules import CATEGORIES, FIELDS, Rejected
 from dev.simulator.server import ALERTS_PATH
 from dev.simulator.simulator import Simulator
 from dev.stack import token_endpoint
@@ -136,7 +136,7 @@ def simulator() -> Iterator[Simulator]:
 
 
 def test_judge_lets_pass_what_fits_and_says_when_the_next_may_come() -> None:
-    """Of three calls in a window for two, the third is refused until the second has left the window."""
+    """Of three calls in a window for two, the third is rejected until the second has left the window."""
     judge = Judge(calls=2, window=10.0)
     assert [judge.arrive(at) for at in (0.0, 1.0, 5.0)] == [None, None, 6.0]
 
@@ -150,7 +150,7 @@ def test_arrivals_exactly_a_window_apart_are_in_different_windows() -> None:
 
 
 def test_a_refused_call_counts_too() -> None:
-    """Who calls again too soon is refused again, as Defender's documentation warns."""
+    """Who calls again too soon is rejected again, as Defender's documentation warns."""
     judge = Judge(calls=1, window=10.0)
     assert [judge.arrive(at) for at in (0.0, 9.0, 18.0, 28.0)] == [None, 10.0, 10.0, None]
 
@@ -177,8 +177,8 @@ ARRIVALS = st.lists(st.floats(min_value=0, max_value=100), max_size=60).map(sort
 def test_judge_and_scan_agree(times: list[float], calls: int, window: float) -> None:
     """The judge, who sees one call at a time, and the scan of the whole log find the same calls too many."""
     judge = Judge(calls, window)
-    refused = [at for at in times if judge.arrive(at) is not None]
-    assert [found.excess for found in violations(reversed(times), calls, window)] == refused
+    rejected = [at for at in times if judge.arrive(at) is not None]
+    assert [found.excess for found in violations(reversed(times), calls, window)] == rejected
 
 
 @given(times=ARRIVALS, calls=st.integers(1, 6), window=st.floats(0.5, 50))
@@ -396,7 +396,7 @@ def test_calls_without_a_good_token_get_401(simulator: Simulator) -> None:
         assert (answer.status, answer.code) == (401, "Unauthorized")
         assert reason in answer.json["error"]["message"]
     assert call(simulator, token=f"{head}.e30.{signature}").status == 401
-    with pytest.raises(Refused, match="bearer"):
+    with pytest.raises(Rejected, match="bearer"):
         rules.admit(f"Basic {good_token()}", time.time())
 
 
@@ -429,7 +429,7 @@ def test_strangers_do_not_use_up_the_window() -> None:
 
 
 def test_the_call_over_the_limit_gets_429_with_whole_seconds() -> None:
-    """The refusal says when to come back, rounded up, and is a violation in the log."""
+    """The rejection says when to come back, rounded up, and is a violation in the log."""
     with Simulator(calls=2, window=90.5, known_events="all") as simulator:
         assert [call(simulator).status for _ in range(2)] == [200, 200]
         answer = call(simulator)
@@ -851,7 +851,7 @@ def test_a_token_expires_to_the_second() -> None:
     """A second before it opens the door, at its expiry no more."""
     bearer = f"Bearer {token_endpoint.seal('app', Grant(AUDIENCE, lifetime=60), 0.0)[0]}"
     assert rules.admit(bearer, now=59.0)["exp"] == 60
-    with pytest.raises(Refused, match="expired"):
+    with pytest.raises(Rejected, match="expired"):
         rules.admit(bearer, now=60.0)
 
 

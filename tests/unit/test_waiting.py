@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -158,9 +158,9 @@ def _queries(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     query = world.table.query
 
-    def counted(start: str, end: str, *, limit: int | None = None, keys_only: bool = False) -> list[Row]:
+    def counted(start: str, end: str, *, limit: int | None = None, **options: Any) -> list[Row]:
         seen.append(limit or 1_000)
-        return query(start, end, limit=limit, keys_only=keys_only)
+        return query(start, end, limit=limit, **options)
 
     monkeypatch.setattr(world.table, "query", counted)
     return seen

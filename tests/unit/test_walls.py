@@ -15,12 +15,12 @@ ROOMS = sorted(SHARED.rglob("*.py"))
 SHIMS = [ROOT / folder / "__init__.py" for folder in FOLDERS]
 ONLY_IN = {
     "azure.functions": {*FOLDERS, "shared.web.response"},
-    "azure.data.tables": {"shared.table.azure"},
+    "azure.data.tables": {"shared.table.azure", "shared.table.connection"},
     "azure.identity": {"shared.identity"},
     "requests": {"shared.clients.connections", "shared.clients.defender"},
 }
 SHARED_BY = {
-    "azure.core": {"shared.table.azure", "shared.identity"},
+    "azure.core": {"shared.table.azure", "shared.table.connection", "shared.identity"},
     "urllib3": {"shared.clients.connections"},
 }
 MAY_IMPORT_GATEWAY = {"shared.app", "shared.webhook.gateway", "shared.operations.routes"}

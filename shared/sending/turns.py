@@ -1,0 +1,94 @@
+"""The turns of senders: a flood, of whatever severity, delays nobody but its own sender.
+
+While something waits, an alert is due at the earliest a slot's share of the window after the one before it of the same
+sender and severity:
+
+    1,200 High of one sender at once     due  0 s   4 s   8 s   12 s   16 s …
+    a High of another sender, 10 s later              10 s ┘ (the next slot but one is its)
+
+The turn is a row that is written with the alerts themselves, by its ETag. A host remembers what it wrote, so that a
+turn costs no request of its own; only where another host was first it reads again. Of the requests of one host at a
+time one writes the row, and the others go by what the host remembers.
+"""
+
+import math
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from shared.ledger import record
+from shared.ledger.record import Entry
+from shared.table.protocol import Insert, Operation, Replace, Table
+
+FIRST_KEY = "turn-"
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What a host knows of one row: when the next alert may be due, its ETag, and whether it is being written."""
+
+    due: float = -math.inf
+    etag: str | None = None
+    being_written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Entries with the turns they have, and the operations that write the turns, to be committed together."""
+
+    entries: tuple[Entry, ...]
+    operations: tuple[Operation, ...]
+
+
+@dataclass(slots=True)
+class Turns:
+    """Gives turns to the alerts that have to wait. Thread-safe."""
+
+    _known: dict[str, _Turn] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def plan(self, entries: Iterable[Entry], step: float, *, write: bool = True) -> Plan:
+        """Give each entry its turn, `step` seconds after the one before it. `done` must follow.
+
+        Without `write` the table is not told: alerts of other hosts may have the same turn.
+        """
+        with self._lock:
+            turned, keys = [], []
+            for entry in entries:
+                key = f"{FIRST_KEY}{entry.sender}-{entry.alert.severity}"
+                turn = self._known.setdefault(key, _Turn())
+                due = max(entry.due, turn.due)
+                turn.due = due + step
+                turned.append(record.due_at(entry, due))
+                keys.append(key)
+            operations = []
+            for key in dict.fromkeys(keys):
+                turn = self._known[key]
+                if write and not turn.being_written:
+                    turn.being_written = True
+                    operations.append(_write(key, turn))
+            return Plan(tuple(turned), tuple(operations))
+
+    def done(self, plan: Plan, etags: Mapping[str, str]) -> None:
+        """Remember what was written of a plan: the new ETags by key, none where nothing was."""
+        with self._lock:
+            for operation in plan.operations:
+                turn = self._known[operation.key]
+                turn.being_written = False
+                turn.etag = etags.get(operation.key, turn.etag)
+
+    def read_again(self, table: Table, plan: Plan) -> None:
+        """Learn what other hosts wrote, after a conflict."""
+        for operation in plan.operations:
+            row = table.get(operation.key)
+            due = row.values.get("due") if row else None
+            with self._lock:
+                turn = self._known[operation.key]
+                turn.etag = row.etag if row else None
+                if isinstance(due, int | float) and math.isfinite(due):
+                    turn.due = max(turn.due, due)
+
+
+def _write(key: str, turn: _Turn) -> Operation:
+    values = {"due": turn.due}
+    return Insert(key, values) if turn.etag is None else Replace(key, values, turn.etag)

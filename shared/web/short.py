@@ -1,0 +1,52 @@
+"""Answers that anybody may ask for are short: their texts are cut until they fit, and the operator sees the whole."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.alerts.text import cut
+
+_LENGTHS = (1_000, 300, 100, 30, 8, 1)
+_WHOLE = {
+    "id",
+    "status",
+    "machineId",
+    "eventTime",
+    "reportId",
+    "severity",
+    "category",
+    "code",
+    "target",
+    "portalUrl",
+    "until",
+}
+"""What is no text, or is of no use when it is cut."""
+
+
+def fitting(items: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, Any]]:
+    """Return objects whose texts are as long as `most` bytes of JSON allow, and Defender's own alert as its id only."""
+    found = [dict(item) for item in items]
+    for length in _LENGTHS:
+        if len(json.dumps(found, ensure_ascii=False).encode("utf-8", "backslashreplace")) <= most:
+            break
+        found = [_short(item, length) for item in items]
+    return found
+
+
+def _short(value: Any, length: int) -> Any:
+    if isinstance(value, str):
+        return cut(value, length)
+    if isinstance(value, Mapping):
+        return {
+            name: inner if name in _WHOLE and isinstance(inner, str) else _inner(name, inner, length)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_short(inner, length) for inner in value[: max(1, length // 10)]]
+    return value
+
+
+def _inner(name: str, value: Any, length: int) -> Any:
+    if name == "alert" and isinstance(value, Mapping):
+        return {"id": value["id"]}
+    return _short(value, length)

@@ -1,0 +1,132 @@
+"""Alerts by their ids: side by side, bounded by time, and no more of them than were asked for."""
+
+import json
+import logging
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dev import samples
+from dev.memory_table import MemoryTable
+from dev.virtual import App, Defender, Host, World
+from shared.ledger import keys, lookup
+from shared.settings import Settings
+from shared.table.patience import PatientTable
+from shared.table.protocol import Insert, Row
+from shared.threads import Readers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.web.reply import Reply
+
+
+@pytest.fixture(autouse=True)
+def _no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Hundreds of alerts are accepted; nobody reads their lines here."""
+    caplog.set_level(logging.CRITICAL, "defender-alert-webhook")
+
+
+class Counted:
+    """Counts the entities that requests read and write."""
+
+    def __init__(self, world: World) -> None:
+        self.entities = 0.0
+        spend = world.partition.spend
+
+        def count(entities: float) -> None:
+            self.entities += entities
+            spend(entities)
+
+        world.partition.spend = count  # type: ignore[method-assign]
+
+
+def _payload(events: "Sequence[int]") -> list[dict[str, Any]]:
+    return [samples.eight_fields(samples.event(event), f"Rule {event}", "Low") for event in events]
+
+
+def _app(world: World) -> App:
+    """Start an app whose window is full."""
+    app = App.on(Host(world, arrive=Defender(world)), Settings(rate_limit_calls=1, inline_seconds=0))
+    world.finish(app.post(_payload([1_000])))
+    world.finish(app.tick())
+    return app
+
+
+def test_a_delivery_of_a_hundred_known_alerts_does_not_read_them_one_after_the_other() -> None:
+    """On a table that takes a second for each request, its answer and its status come within a few seconds."""
+    world = World()
+    app = _app(world)
+    first: Reply = world.finish(app.post(_payload(range(100))))
+    assert first.status == 202
+    world.partition.seconds = 1.0
+    began = world.now
+    again: Reply = world.finish(app.post(_payload(range(100))))
+    assert world.now - began <= 10
+    document = json.loads(again.body)
+    assert (again.status, len(document["alerts"])) == (202, 100)
+    assert all(one["duplicate"] for one in document["alerts"])
+    began = world.now
+    assert world.finish(app.status(document["id"])).status == 202
+    assert world.now - began <= 4
+
+
+@pytest.mark.parametrize("alerts", [1, 30, 100])
+def test_a_poll_reads_at_most_two_entities_for_each_alert(alerts: int) -> None:
+    """Polls of a delivery that waits, whoever asks and how often: its row, its alerts, and a snapshot now and then."""
+    world = World()
+    app = _app(world)
+    posted = json.loads(world.finish(app.post(_payload(range(alerts)))).body)
+    world.finish(app.status(posted["id"]))
+    counted = Counted(world)
+    for _ in range(4):
+        assert world.finish(app.status(posted["id"])).status == 202
+    assert counted.entities / 4 <= 2 * alerts
+
+
+def test_what_is_not_stored_is_not_there() -> None:
+    """Ids that nobody knows are in neither part; one that cannot be read is told with its reason."""
+    table = MemoryTable()
+    table.commit([Insert(keys.alert_key("a"), {"title": 7})])
+    stored = lookup.find(table, ["a", "b"])
+    assert (stored.entries, list(stored.unreadable)) == ({}, ["a"])
+    assert lookup.find(table, []) == lookup.Stored()
+
+
+class Slow(MemoryTable):
+    """A table that notes how many read it at the same time, and waits until several do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_reading = self.most = 0
+        self._change = threading.Condition()
+
+    def time(self) -> float | None:
+        """Know some time."""
+        return 1.0
+
+    def get(self, key: str, *, seconds: float = 0.0) -> Row | None:
+        """Answer once as many read as ever may."""
+        del seconds
+        with self._change:
+            self.now_reading += 1
+            self.most = max(self.most, self.now_reading)
+            self._change.notify_all()
+            self._change.wait_for(lambda: self.most >= 4, 10)
+        row = super().get(key)
+        with self._change:
+            self.now_reading -= 1
+        return row
+
+
+def test_real_threads_read_side_by_side_and_so_many_at_once() -> None:
+    """The pool's size bounds what one host asks of the table at the same moment; the order is that of the keys."""
+    requests = Slow()
+    requests.commit([Insert(f"a{number:02}", {"n": number}) for number in range(40)])
+    table = PatientTable(requests, time.monotonic, time.sleep, random.Random(0), readers=Readers(4))  # type: ignore[arg-type]
+    found = table.get_all([f"a{number:02}" for number in range(41)])
+    assert [row and row.values["n"] for row in found] == [*range(40), None]
+    assert requests.most == 4
