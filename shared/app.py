@@ -61,15 +61,14 @@ def health() -> Reply:
 def operator() -> Operator:
     """Return what the operator works with in this process. Raise `SettingsError` as `gateway` does."""
     served = gateway()
-    return Operator(served, tokens(served.settings).last)
+    configured = served.settings
+    return Operator(served, tokens(configured.defender_token_scope, configured.client_id).last)
 
 
 @_once
-def tokens(configured: Settings) -> identity.TokenSource:
+def tokens(scope: str, client_id: str | None) -> identity.TokenSource:
     """Return this process's one source of tokens that open Defender."""
-    return identity.TokenSource(
-        configured.defender_token_scope, environ=os.environ, client_id=configured.client_id
-    )
+    return identity.TokenSource(scope, environ=os.environ, client_id=client_id)
 
 
 def assemble(configured: Settings, *, workers: int, rules: record.Rules | None = None) -> Gateway:
@@ -86,18 +85,7 @@ def assemble(configured: Settings, *, workers: int, rules: record.Rules | None =
     clocks = Clocks(time.monotonic, time.time, time.sleep)
     permits = max(1, workers // 2)
     chance = random.Random()  # noqa: S311 - spreads hosts, hides nothing
-    requests = azure.AzureTable(
-        configured.storage,
-        name=configured.alerts_table,
-        partition=configured.rate_limit_scope,
-        credential=functools.partial(
-            identity.SharedCredential,
-            os.environ,
-            configured.storage.client_id,
-            configured.storage.client_setting,
-        ),
-    )
-    table = PatientTable(requests, time.monotonic, time.sleep, chance, readers=Readers(READERS))
+    table = _table(configured, chance)
     outcomes = Outcomes(
         table=table,
         defender=Defender(configured.defender_api_url, deadline=configured.defender_timeout_seconds),
@@ -108,7 +96,7 @@ def assemble(configured: Settings, *, workers: int, rules: record.Rules | None =
     dispatcher = Dispatch(
         table=table,
         outcomes=outcomes,
-        tokens=tokens(configured),
+        tokens=tokens(configured.defender_token_scope, configured.client_id),
         clocks=clocks,
         workers=Threads(),
         chance=chance,
@@ -123,6 +111,20 @@ def assemble(configured: Settings, *, workers: int, rules: record.Rules | None =
         clocks=clocks,
         permits=threading.BoundedSemaphore(permits),
     )
+
+
+def _table(configured: Settings, chance: random.Random) -> PatientTable:
+    """Return the table that the settings name."""
+    storage = configured.storage
+    requests = azure.AzureTable(
+        storage,
+        name=configured.alerts_table,
+        partition=configured.rate_limit_scope,
+        credential=functools.partial(
+            identity.SharedCredential, os.environ, storage.client_id, storage.client_setting
+        ),
+    )
+    return PatientTable(requests, time.monotonic, time.sleep, chance, readers=Readers(READERS))
 
 
 def _worker_threads() -> int:

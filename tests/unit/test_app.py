@@ -63,6 +63,15 @@ def test_wrong_settings_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert app.gateway().settings.rate_limit_calls == 3
 
 
+@pytest.mark.usefixtures("first_request")
+def test_the_operator_sees_the_token_that_the_calls_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is set, calls and operator share one source of tokens."""
+    monkeypatch.setenv("SENDERS", '{"splunk": {"keys": ["0123456789"], "sources": ["splunk"]}}')
+    monkeypatch.setattr(app, "operator", app._once(app.operator.__wrapped__))  # type: ignore[attr-defined]
+    source = app.gateway().dispatcher.tokens
+    assert app.operator().last_token == source.last  # type: ignore[attr-defined]
+
+
 def test_a_call_gives_its_result_or_its_error() -> None:
     """Whoever waits for a call gets what it returned, or the error that it raised."""
     workers = Threads(0.0)
