@@ -59,7 +59,7 @@ class Inputs:
     instance_gb: float = 2.0
     web_tests_an_hour: float = 12
     log_rules_of_5_minutes: float = 2
-    log_rules_of_15_minutes: float = 2
+    log_rules_of_15_minutes: float = 4
     metric_rules: float = 1
     retention_days: float = 30
 

@@ -14,7 +14,7 @@ from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Delete, Operation, Row, Table, try_commit
 
 FIRST_SECONDS = 600.0
-EVERY_SECONDS = 3600.0
+EVERY_SECONDS = 6 * 3600.0
 PIECE_SECONDS = 5.0
 """How long a piece may take; a request that was begun by then ends."""
 REFUSED_ROWS = 1_000

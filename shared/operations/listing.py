@@ -31,7 +31,6 @@ ALERTS = (
 UNREADABLE = ("top", "continuation", "order")
 REFUSALS = ("source", "since", "top", "continuation", "sender", "until", "order")
 DISCARDED = ("source", "title", "continuation", *FILTERS, "machineId", "since", "until")
-UNREADABLE = ("top", "continuation")
 ORDERS = ("newest", "oldest")
 _DEFAULT_TOP = 50
 _REFUSED_ROWS = 200  # each may hold 60 KiB
@@ -162,22 +161,6 @@ def refusal(found: Refusal, senders: Sequence[Sender]) -> dict[str, Any]:
         "query": {name: value for name, value in found.query.items() if name.lower() != "code"},
         "payload": found.payload.decode("utf-8", "replace"),
     }
-
-
-def unreadable(table: Table, asked: Parameters) -> dict[str, Any]:
-    """Return a page of the rows that were moved aside because they cannot be read, the newest first."""
-    found = ordered.newest(
-        table,
-        (keys.ASIDE, keys.ASIDE_END),
-        aside.read,
-        top=asked.whole("top", _DEFAULT_TOP, MOST),
-        continuation=asked.text("continuation"),
-        rows=_REFUSED_ROWS,
-    )
-    shown = [
-        {"id": one.id, "key": one.key, "column": one.column or None, "at": utc(one.at)} for one in found.items
-    ]
-    return {"rows": shown, "continuation": found.continuation}
 
 
 def stored(table: Table, refusal_id: str) -> tuple[Refusal, Row]:

@@ -272,6 +272,5 @@ _ROUTES = {
     "discard": _Route("POST", _discard, listing.DISCARDED),
     "unreadable": _Route("GET", _unreadable, listing.UNREADABLE),
     "senders": _Route("GET", _senders, sending.PARAMETERS),
-    "unreadable": _Route("GET", _unreadable, listing.UNREADABLE),
     "status": _Route("GET", _status, ("refresh",)),
 }

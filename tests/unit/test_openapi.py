@@ -41,6 +41,17 @@ def nodes(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from nodes(inner, f"{path}/{number}")
 
 
+def test_no_key_of_the_contract_stands_twice() -> None:
+    """A path or a schema that is there twice would hide one of the two."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        assert len(set(names)) == len(names), names
+        return dict(pairs)
+
+    json.loads((ROOT / "shared" / "web" / "openapi.json").read_text("utf-8"), object_pairs_hook=unique)
+
+
 def is_under_properties(path: str) -> bool:
     """Tell a schema that is a member of an object from any other part of the document."""
     return path.rpartition("/")[0].endswith("/properties")

@@ -1078,18 +1078,6 @@ def test_only_what_a_sender_sent_is_discarded() -> None:
     assert {one["sender"] for one in office.get("alerts", status="waiting")["alerts"]} == {SPLUNK}
 
 
-def test_rows_that_were_moved_aside_are_listed() -> None:
-    """The operator sees which rows cannot be read, and by which column, newest first."""
-    office = Office()
-    for number in range(3):
-        office.table.commit([Insert(f"todo-{number}", {"state": 5})])
-    office.tick()
-    shown = office.get("unreadable")["rows"]
-    assert {one["key"] for one in shown} == {f"todo-{number}" for number in range(3)}
-    assert [one["id"] for one in shown] == sorted((one["id"] for one in shown), reverse=True)
-    assert len(list(office.pages("unreadable", "rows", top=1))) >= 3
-
-
 def test_who_sends_how_much_is_listed() -> None:
     """Deliveries, alerts, refusals and what waits of each sender; who sent last first, the silent ones too."""
     office = _sent_by_two()
