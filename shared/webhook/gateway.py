@@ -85,7 +85,7 @@ class Gateway:
             body = compression.opened(
                 body, max_bytes=self.settings.max_payload_bytes, content_encoding=content_encoding
             )
-            outcome = self._map(dispatcher, body, wanted, sender)
+            outcome = self._map(body, wanted, sender)
         except TableError:
             raise  # that is no fault of the payload, which is not refused
         except WebhookError as error:
@@ -180,7 +180,7 @@ class Gateway:
         # The next tick sends what waited for the operator to resume.
         return PASS if resumed and look.view.now - resumed.timestamp <= IDLE_SECONDS else FAIL
 
-    def _map(self, dispatcher: "Dispatch", body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
+    def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
         """Return what a payload becomes. Raise the error of one that becomes nothing, or that must not."""
         if wanted.wrong:
             raise wanted.wrong
@@ -198,7 +198,7 @@ class Gateway:
             source=claimed,
             defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
-            now=dispatcher.table.now(),
+            now=self.clocks.wall(),
         )
         if outcome.ignored is None and not outcome.alerts:
             raise delivery.unmapped(outcome)

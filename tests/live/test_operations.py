@@ -129,7 +129,7 @@ def test_a_failed_alert_is_replayed_and_created(start: Callable[..., Operator]) 
     posted = [stack.post(alert(number, f"Alert {number}")).json() for number in range(3)]
     ids = [one["alerts"][0]["id"] for one in posted]
     failed = operator.done("GET", "alerts", status="failed")["alerts"]
-    assert [one["id"] for one in failed] == ids
+    assert [one["id"] for one in failed] == ids[::-1]
     assert {one["error"]["status"] for one in failed} == {404}
     keys = [{name: alert(n, "")[name] for name in ("machineId", "eventTime", "reportId")} for n in range(3)]
     stack.simulator("POST", "events", {"known": keys})
