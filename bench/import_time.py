@@ -10,7 +10,6 @@ from statistics import median
 
 from bench.figure import Figure, Goal, Report
 from bench.ground import Form, inside
-from dev.stack.azurite import Azurite
 
 PACKAGES = ("azure.core", "azure.data.tables", "azure.functions", "azure.identity")
 _SIDES = ("floor", "import", "answer")
@@ -19,13 +18,11 @@ _SIDES = ("floor", "import", "answer")
 def measure(form: Form) -> Report:
     """Measure fifteen interpreters a side, by turns."""
     found: dict[str, list[float]] = {side: [] for side in _SIDES}
-    with Azurite() as azurite:  # a dry run asks the table for the time
-        settings = {"AzureWebJobsStorage": azurite.connection_string}
-        for side in _SIDES:
-            inside(__name__, side, settings=settings)  # compiles what is not compiled yet
-        for _ in range(form.pick(15, 3)):
-            for side, seconds in found.items():
-                seconds.append(inside(__name__, side, settings=settings))
+    for side in _SIDES:
+        inside(__name__, side, settings={})  # compiles what is not compiled yet
+    for _ in range(form.pick(15, 3)):
+        for side, seconds in found.items():
+            seconds.append(inside(__name__, side, settings={}))
     floor = median(found["floor"]) * 1000
     note = f"median of {len(found['floor'])}"
     figures = (
