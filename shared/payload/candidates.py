@@ -1,13 +1,15 @@
 """Texts that were found under the names of a field: which of them can be it, and which is the best."""
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 
 from shared.alerts import alert, vocabulary
 from shared.alerts.text import GUID, visible
-from shared.payload import grouping, hunting, texts
-from shared.payload.paths import Place
+from shared.payload import grouping, hunting, names, texts
+from shared.payload.paths import Place, name_of
 
+_ANYBODYS = {"severity": ("severity", "criticality", "urgency", "risklevel", "threatlevel")}
 _MAX_TITLE = 300
 _READ = 1_000  # characters of a text that tell whether it says anything
 # Not a name: aws:s3:ObjectCreated, INSERT, a number.
@@ -78,6 +80,29 @@ def suits(field: str, text: str) -> bool:
         return False
     silent = field in alert.MAX_LENGTHS and says_nothing(text)
     return not silent and (field not in ("title", "device") or len(text) <= _MAX_TITLE)
+
+
+def is_alerts(name: str) -> bool:
+    """Say whether an object's name tells that it is about the alert: `rule`, `detection`, `labels`, `attachments`."""
+    return names.word(name.rpartition(".")[2]).removesuffix("s") in _owners() or any(
+        names.named_as(kind, name) for kind in ("bags", "eventLike", "parts")
+    )
+
+
+@functools.cache
+def _owners() -> frozenset[str]:
+    """Return the things that have a severity of their own in `texts.json`: alert, rule, incident."""
+    owners = (name.rpartition(".")[0].rpartition(".")[2] for name in names.table("texts")["severity"])
+    return frozenset(names.word(owner).removesuffix("s") for owner in owners if owner)
+
+
+def leave_anybodys(group: grouping.Group) -> None:
+    """Drop the texts under names that anything may have, such as a patch its severity."""
+    for field, known in _ANYBODYS.items():
+        told = group.texts.get(field, ())
+        kept = [text for text in told if names.word(name_of(text[3]).rpartition(".")[2]) not in known]
+        if told:
+            group.texts[field] = kept
 
 
 def attack(tag: grouping.Text) -> Iterator[grouping.Text]:
