@@ -92,7 +92,8 @@ def is_alerts(name: str) -> bool:
 @functools.cache
 def _owners() -> frozenset[str]:
     """Return the things that have a severity of their own in `texts.json`: alert, rule, incident."""
-    owners = (name.rpartition(".")[0].rpartition(".")[2] for name in names.table("texts")["severity"])
+    known = (name for name in names.table("texts")["severity"] if "@" not in name)
+    owners = (name.rpartition(".")[0].rpartition(".")[2] for name in known)
     return frozenset(names.word(owner).removesuffix("s") for owner in owners if owner)
 
 
