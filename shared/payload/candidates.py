@@ -9,7 +9,10 @@ from shared.alerts.text import GUID, visible
 from shared.payload import grouping, hunting, names, texts
 from shared.payload.paths import Place, name_of
 
-_ANYBODYS = {"severity": ("severity", "criticality", "urgency", "risklevel", "threatlevel")}
+_ANYBODYS = {
+    "severity": ("severity", "criticality", "urgency", "risklevel", "threatlevel"),
+    "title": ("title",),
+}
 _MAX_TITLE = 300
 _READ = 1_000  # characters of a text that tell whether it says anything
 # Not a name: aws:s3:ObjectCreated, INSERT, a number.
@@ -82,28 +85,30 @@ def suits(field: str, text: str) -> bool:
     return not silent and (field not in ("title", "device") or len(text) <= _MAX_TITLE)
 
 
-def is_alerts(name: str) -> bool:
-    """Say whether an object's name tells that it is about the alert: `rule`, `detection`, `labels`, `attachments`."""
-    return names.word(name.rpartition(".")[2]).removesuffix("s") in _owners() or any(
-        names.named_as(kind, name) for kind in ("bags", "eventLike", "parts")
-    )
+def leave_anybodys(group: grouping.Group, name: str) -> None:
+    """Drop the texts under names that anything may have, such as a patch its severity, unless `name` is an alert's.
+
+    An alert's object is a rule, a detection and so on, its labels, or a part of its message.
+    """
+    if any(names.named_as(kind, name) for kind in ("bags", "eventLike", "parts")):
+        return
+    owner = names.word(name.rpartition(".")[2]).removesuffix("s")
+    for field, known in _ANYBODYS.items():
+        if field in group.texts and owner not in _owners(field):
+            kept = (
+                one
+                for one in group.texts[field]
+                if names.word(name_of(one[3]).rpartition(".")[2]) not in known
+            )
+            group.texts[field] = list(kept)
 
 
 @functools.cache
-def _owners() -> frozenset[str]:
-    """Return the things that have a severity of their own in `texts.json`: alert, rule, incident."""
-    known = (name for name in names.table("texts")["severity"] if "@" not in name)
+def _owners(field: str) -> frozenset[str]:
+    """Return the things that have a text of a field of their own in `texts.json`: alert, rule, incident."""
+    known = (name for name in names.table("texts")[field] if "@" not in name)
     owners = (name.rpartition(".")[0].rpartition(".")[2] for name in known)
     return frozenset(names.word(owner).removesuffix("s") for owner in owners if owner)
-
-
-def leave_anybodys(group: grouping.Group) -> None:
-    """Drop the texts under names that anything may have, such as a patch its severity."""
-    for field, known in _ANYBODYS.items():
-        told = group.texts.get(field, ())
-        kept = [text for text in told if names.word(name_of(text[3]).rpartition(".")[2]) not in known]
-        if told:
-            group.texts[field] = kept
 
 
 def attack(tag: grouping.Text) -> Iterator[grouping.Text]:

@@ -191,8 +191,8 @@ class _Walk:
         elif others:
             for field in _TEXTS_OF_OTHERS:
                 own.texts.pop(field, None)
-        if not (about or own.event or candidates.is_alerts(name)):
-            candidates.leave_anybodys(own)
+        if not (about or own.event):
+            candidates.leave_anybodys(own, name)
 
     def _array(
         self, items: list[Any], place: Place, level: int, strings: int, *, others: bool
