@@ -9,10 +9,6 @@ from shared.alerts.text import GUID, visible
 from shared.payload import grouping, hunting, names, texts
 from shared.payload.paths import Place, name_of
 
-_ANYBODYS = {
-    "severity": ("severity", "criticality", "urgency", "risklevel", "threatlevel"),
-    "title": ("title",),
-}
 _MAX_TITLE = 300
 _READ = 1_000  # characters of a text that tell whether it says anything
 # Not a name: aws:s3:ObjectCreated, INSERT, a number.
@@ -92,23 +88,28 @@ def leave_anybodys(group: grouping.Group, name: str) -> None:
     """
     if any(names.named_as(kind, name) for kind in ("bags", "eventLike", "parts")):
         return
-    owner = names.word(name.rpartition(".")[2]).removesuffix("s")
-    for field, known in _ANYBODYS.items():
-        if field in group.texts and owner not in _owners(field):
-            kept = (
+    if names.word(name.rpartition(".")[2]).removesuffix("s") in _tellers():
+        return
+    for field, known in names.table("tellers")["names"].items():
+        if field in group.texts:
+            words = {names.word(one) for one in known}
+            group.texts[field] = [
                 one
                 for one in group.texts[field]
-                if names.word(name_of(one[3]).rpartition(".")[2]) not in known
-            )
-            group.texts[field] = list(kept)
+                if names.word(name_of(one[3]).rpartition(".")[2]) not in words
+            ]
 
 
 @functools.cache
-def _owners(field: str) -> frozenset[str]:
-    """Return the things that have a text of a field of their own in `texts.json`: alert, rule, incident."""
-    known = (name for name in names.table("texts")[field] if "@" not in name)
-    owners = (name.rpartition(".")[0].rpartition(".")[2] for name in known)
-    return frozenset(names.word(owner).removesuffix("s") for owner in owners if owner)
+def _tellers() -> frozenset[str]:
+    """Return the things that tell of the alert, in the singular: `rule`, `alertdetail`, `securityalert`."""
+    table = names.table("tellers")
+    return frozenset(
+        names.word(f"{before}{teller}{behind}").removesuffix("s")
+        for teller in table["tellers"]
+        for before in ("", *table["before"])
+        for behind in ("", *table["behind"])
+    )
 
 
 def attack(tag: grouping.Text) -> Iterator[grouping.Text]:
