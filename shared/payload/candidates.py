@@ -1,12 +1,13 @@
 """Texts that were found under the names of a field: which of them can be it, and which is the best."""
 
+import functools
 import re
 from collections.abc import Iterator, Sequence
 
 from shared.alerts import alert, vocabulary
 from shared.alerts.text import GUID, visible
-from shared.payload import grouping, hunting, texts
-from shared.payload.paths import Place
+from shared.payload import grouping, hunting, names, texts
+from shared.payload.paths import Place, name_of
 
 _MAX_TITLE = 300
 _READ = 1_000  # characters of a text that tell whether it says anything
@@ -78,6 +79,37 @@ def suits(field: str, text: str) -> bool:
         return False
     silent = field in alert.MAX_LENGTHS and says_nothing(text)
     return not silent and (field not in ("title", "device") or len(text) <= _MAX_TITLE)
+
+
+def leave_anybodys(group: grouping.Group, name: str) -> None:
+    """Drop the texts under names that anything may have, such as a patch its severity, unless `name` is an alert's.
+
+    An alert's object is a rule, a detection and so on, its labels, or a part of its message.
+    """
+    if any(names.named_as(kind, name) for kind in ("bags", "eventLike", "parts")):
+        return
+    if names.word(name.rpartition(".")[2]).removesuffix("s") in _tellers():
+        return
+    for field, known in names.table("tellers")["names"].items():
+        if field in group.texts:
+            words = {names.word(one) for one in known}
+            group.texts[field] = [
+                one
+                for one in group.texts[field]
+                if names.word(name_of(one[3]).rpartition(".")[2]) not in words
+            ]
+
+
+@functools.cache
+def _tellers() -> frozenset[str]:
+    """Return the things that tell of the alert, in the singular: `rule`, `alertdetail`, `securityalert`."""
+    table = names.table("tellers")
+    return frozenset(
+        names.word(f"{before}{teller}{behind}").removesuffix("s")
+        for teller in table["tellers"]
+        for before in ("", *table["before"])
+        for behind in ("", *table["behind"])
+    )
 
 
 def attack(tag: grouping.Text) -> Iterator[grouping.Text]:

@@ -152,7 +152,8 @@ class _Walk:
                     self._note(own, meaning, key, value, at, where=where)
         self._inside.pop()
         if own.keys or own.wrong or own.texts:
-            self._own(own, where, name, others=others)
+            about = top or any(group.event for groups in inner for group in groups)
+            self._own(own, where, name, others=others, about=about)
             inner.insert(0, [own])
         beside = [group for groups in inner for group in groups]
         self._leave_times(own, beside)
@@ -164,8 +165,11 @@ class _Walk:
                 group.lends = False
         return joined
 
-    def _own(self, own: Group, where: dict[str, Any], name: str, *, others: bool) -> None:
-        """Decide for an object's own entries whether its report id is an event's, and whose its texts are."""
+    def _own(self, own: Group, where: dict[str, Any], name: str, *, others: bool, about: bool) -> None:
+        """Decide for an object's own entries whether its report id is an event's, and whose its texts are.
+
+        `about` says that it is the document, or stands around an event.
+        """
         own.bag = names.named_as("bags", name)
         own.lends = (
             own.bag or not name or names.named_as("devices", name) or names.named_as("eventLike", name)
@@ -187,6 +191,8 @@ class _Walk:
         elif others:
             for field in _TEXTS_OF_OTHERS:
                 own.texts.pop(field, None)
+        if not (about or own.event):
+            candidates.leave_anybodys(own, name)
 
     def _array(
         self, items: list[Any], place: Place, level: int, strings: int, *, others: bool

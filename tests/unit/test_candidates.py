@@ -3,7 +3,7 @@
 import pytest
 
 from shared.payload import candidates
-from shared.payload.grouping import Text
+from shared.payload.grouping import Group, Text
 from shared.payload.paths import extended
 
 
@@ -106,3 +106,27 @@ def test_what_says_nothing_is_known_in_any_case() -> None:
     """Null, none and a dash are no texts; a word that begins like one is."""
     assert all(map(candidates.says_nothing, ("", " ", "NULL", "None", "n/a", "-", "(null)", "Unknown")))
     assert not any(map(candidates.says_nothing, ("nullified", "0", "no", "unknown malware")))
+
+
+@pytest.mark.parametrize("name", ["rule", "alerts", "alertInfo", "security_alert", "labels", "attachments"])
+def test_what_tells_of_the_alert_keeps_its_texts(name: str) -> None:
+    """A rule's severity is the alert's, whatever is put to the word, and so is a label's."""
+    group = Group(texts={"severity": [text("low", 0, 0, name, "severity")]})
+    candidates.leave_anybodys(group, name)
+    assert group.texts["severity"]
+
+
+@pytest.mark.parametrize(
+    "name", ["patches", "threat_actor", "correlated_alerts", "parent_case", "iam_policy"]
+)
+def test_what_anything_has_is_not_the_alerts(name: str) -> None:
+    """A neighbour's severity and title are its own; a name that says whose it is, stays."""
+    group = Group(
+        texts={
+            "severity": [text("low", 0, 0, name, "severity"), text("high", 1, 0, name, "AlertSeverity")],
+            "title": [text("Patch day", 0, 0, name, "title")],
+        }
+    )
+    candidates.leave_anybodys(group, name)
+    assert [told for _, _, told, _ in group.texts["severity"]] == ["high"]
+    assert not group.texts["title"]
