@@ -102,7 +102,7 @@ def test_dollars_are_amounts_by_prices() -> None:
         (5_000 + records * 1_000) * HOURS_A_MONTH / 1e9 * inputs.log_gb, rel=1e-6
     )
     assert dollars["web test"] == pytest.approx(12 * HOURS_A_MONTH * inputs.web_test)
-    assert dollars["alert rules"] == pytest.approx(2 * 1.50 + 2 * 0.50 + 0.10)
+    assert dollars["alert rules"] == pytest.approx(2 * 1.50 + 4 * 0.50 + 0.10)
 
 
 def test_what_is_free_is_taken_off_and_never_more(idle: Usage) -> None:
