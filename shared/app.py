@@ -1,4 +1,4 @@
-"""The gateway of this process, put together from its settings and the real edges at the first use."""
+"""Builds this process's gateway from its settings, at first use."""
 
 import functools
 import os

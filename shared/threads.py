@@ -1,4 +1,4 @@
-"""What runs beside the request that started it: calls, which go on when it was answered, and reads, side by side."""
+"""Threads for calls that continue after the answer, and for parallel reads."""
 
 import atexit
 import concurrent.futures

@@ -1,4 +1,4 @@
-"""The event's time, as `CreateAlertByReference` wants it: a key, not a moment.
+"""The event's time as `CreateAlertByReference` needs it: Defender looks it up digit by digit, so no digit may change.
 
 Advanced hunting writes UTC with zero to seven fractional digits, `2018-08-03T16:45:21.7115183Z`. Such text
 goes through as it is. Other forms are converted in integers, never through a float or a `datetime`'s six

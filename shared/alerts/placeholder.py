@@ -1,4 +1,4 @@
-"""Placeholders that a sender's template engine should have filled and did not."""
+"""Finds template placeholders that the sender did not fill."""
 
 import re
 

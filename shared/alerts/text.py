@@ -1,4 +1,4 @@
-"""Texts as they may be sent and shown: not too long, whole characters, and none that nobody can see."""
+"""Texts for Defender: cut to their limit, whole characters, no invisible ones."""
 
 import json
 import re

@@ -1,7 +1,7 @@
-"""One HTTP call, bounded as a whole by one deadline.
+"""One HTTP call with one deadline for all its parts.
 
-A time-out per socket operation would not do: a look-up has none, every address takes its own, and an answer that
-trickles in never meets one. So each call has a thread that works and a caller that waits and watches:
+Socket time-outs are not enough: name resolution has none, each address of a host gets a time-out of its own, and an
+answer that arrives byte by byte never reaches one. So each call has a thread that works and a caller that waits:
 
     caller ─┬─ waits ───────────────────────────────── deadline ── shuts the gate and the socket ── Response
             │                                              ┊

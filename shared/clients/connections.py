@@ -1,4 +1,4 @@
-"""The connections that calls are made over: kept warm, shared by threads, and held to each call's deadline."""
+"""Open connections that threads share; each call's deadline applies to them."""
 
 import socket
 import threading

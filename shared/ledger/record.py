@@ -3,11 +3,11 @@
 An alert that has not ended has exactly one waiting row. Whoever changes an alert removes that row by its ETag
 in the same transaction, so the waiting row is the lock; where there is none, the alert row's own ETag is.
 
-    accepted ──► todo-{due} ──take──► later-{lease's end} ──answer──► (none)           created | failed
-                     ▲                     │    ▲                                      failed-{ended}
-                     │                     │    └── a holder that died: taken again when the lease is over
-                     ├── 429 ──────────────┤
-                     └── take ── later-{retry's time} ◄── 404, 5xx, no answer
+    accepted ──► todo-{due} ──acquire──► later-{lease's end} ──answer──► (none)        created | failed
+                     ▲                        │    ▲                                   failed-{ended}
+                     │                        │    └── a holder that died: acquired again when the lease is over
+                     ├── 429 ─────────────────┤
+                     └── acquire ── later-{retry's time} ◄── 404, 5xx, no answer
 """
 
 import dataclasses
@@ -198,7 +198,7 @@ def put_back(entry: Entry) -> Entry:
 
 
 def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
-    """Return the entry after an answer (DESIGN: What Defender says, and what we do)."""
+    """Return the entry after an answer (docs/architecture.md: What Defender says, and what we do)."""
     settled = replace(
         entry,
         tries=tries.add(entry.tries, answer, number=entry.attempts, at=now),

@@ -1,4 +1,4 @@
-"""Clearing away what is past its retention, in pieces that are bounded by time; what waits stays.
+"""Deletes rows after their retention, in steps of limited time; waiting alerts stay.
 
 deliveries ──► refused payloads ──► rows moved aside        each from the oldest on
 """

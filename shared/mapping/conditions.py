@@ -1,4 +1,4 @@
-"""Conditions: what a source file says of when something holds.
+"""Conditions in a source file, and whether a document meets them.
 
 path               is there and not empty
 path = a, b        is one of these words

@@ -1,4 +1,4 @@
-"""What every source shares: the texts made of an event's own columns, and the defaults where nobody says anything."""
+"""Texts from an event's columns, and defaults for empty fields."""
 
 import re
 from collections.abc import Mapping, Sequence

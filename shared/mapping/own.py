@@ -1,4 +1,4 @@
-"""Alerts that are in Defender already: those it raised itself, and those that we made there."""
+"""Recognises alerts that are already in Defender: its own, and those this app created."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""Which source a document is of: the one of the highest priority that recognises it."""
+"""Finds a document's source: the recognising one of highest priority."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The reference of an event: the scan's and the source's, held against each other, and rows that can have none."""
+"""Compares the scan's reference with the source's, and refuses rows that cannot have one."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How things stand: window, pause, backlog, failures, token; what the operator looks at first."""
+"""The status: window, pause, backlog, failures, token."""
 
 from collections.abc import Sequence
 from typing import Any

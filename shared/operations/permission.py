@@ -1,4 +1,4 @@
-"""What is wrong with the last token, in one sentence: the truth about permission.
+"""Explains in one sentence why Defender does not accept the token.
 
 Defender answers 401 or 403 without saying which of these it was. The token says it, and so do the settings.
 """

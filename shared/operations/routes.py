@@ -1,4 +1,4 @@
-"""The operator's room, `/api/operations/…`: see what became of alerts; replay, discard, pause, resume.
+"""The operator's requests, `/api/operations/…`: see what became of alerts; replay, discard, pause, resume.
 
     GET   alerts           POST  alerts/replay        GET  refused           POST  pause
     GET   alerts/{id}      POST  alerts/{id}/replay   GET  refused/{id}      POST  resume

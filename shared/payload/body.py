@@ -2,7 +2,8 @@
 
 A body is UTF-8 (with or without BOM), compressed with gzip, deflate or not at all, and holds one JSON value,
 several in a row, one a line (NDJSON), or a form (`application/x-www-form-urlencoded`): with such text in its field
-`json` or `payload`, or with the event's fields as its own. The content type is not asked: senders get it wrong.
+`json` or `payload`, or with the event's fields as its own. The content type is not used, because
+senders set it wrongly.
 Strict about what could change a meaning (encodings, NaN, keys that are there twice with different values),
 tolerant of what cannot: a comma too many before `]`, `}` or the end, as template loops leave it, and raw
 control characters inside strings.

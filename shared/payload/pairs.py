@@ -1,6 +1,6 @@
-"""Lists that stand for an object: of names and values, of a card's texts.
+"""Reads lists of names and values as objects, each entry with its place.
 
-Each entry is told with its place in the list, so that what was found can be shown where the sender wrote it.
+The place says where the sender wrote what was found. The texts of a card are such lists too.
 """
 
 from collections.abc import Iterable, Mapping

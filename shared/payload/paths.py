@@ -1,4 +1,4 @@
-"""Where something stands in a payload: paths to look for it, and places to tell.
+"""Paths find values; places say where a value stands in the sender's payload.
 
 A path is names with dots: `event.SeverityName`. It matches nested names and dotted keys alike; lists are walked
 through; JSON in a string, `key=value` texts and name/value lists are entered as objects; case and punctuation do not

@@ -1,4 +1,4 @@
-"""The texts and numbers that a value is: itself, the elements of a list, or the value in a typed object."""
+"""Returns a value's texts and numbers: its own, its list's, or its typed object's."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""From a waiting alert to its answer: acquire a slot, call, settle; and the loop that does so for the backlog.
+"""From a waiting alert to its answer: acquire a slot, call, write the outcome; and the backlog's loop.
 
-    snapshot ── acquire (1 transaction: slot, alert) ── call ── settle (1 transaction: outcome, slot)
+    snapshot ── acquire (1 transaction: slot, alert) ── call ── write the outcome (1 transaction: outcome, slot)
 
-Nothing is called without a committed acquire. `outcome` makes the call and settles.
+Nothing is called without a committed acquire. `outcome` makes the call and writes what came of it.
 """
 
 import dataclasses

@@ -5,8 +5,8 @@ acquire closes it again for its own lease: that call is the probe, and all other
 
     failure ── 5 s ── probe fails ── 10 s ── probe fails ── 20 s … 60 s ── probe answered: all go on
 
-What the API itself asked for (`Retry-After`, a 429) holds whatever a probe beside it brings: it takes the row from
-the probe. The operator's pause has no end of its own, and changes nothing of what the API asked for.
+What the API itself asked for (`Retry-After`, a 429) holds whatever a probe's answer says: it takes the row from the
+probe. The operator's pause has no end of its own, and changes nothing of what the API asked for.
 """
 
 import math

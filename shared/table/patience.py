@@ -2,8 +2,8 @@
 
     request ── fails ── pause ── request ── fails ── longer pause ── request …       until the time is over
 
-A pause is chance between nothing and a length that doubles: many hosts that a busy table turned away do not come
-back together. What the table refuses is not asked again.
+Each pause is random, up to a limit that doubles, so that hosts do not return together. What the table refuses is not
+asked again.
 
 A write that nobody answered may have landed all the same, or land later. Every row of a transaction carries its
 `mark`, and a transaction lands whole or not at all, so one marked row proves it:

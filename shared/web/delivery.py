@@ -1,4 +1,4 @@
-"""The answer: one shape for one or many alerts, and the HTTP status it goes with (DESIGN: HTTP contract)."""
+"""The answer: one shape for one or many alerts, and the HTTP status it goes with (`openapi.json`)."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence

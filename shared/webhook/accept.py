@@ -1,7 +1,7 @@
 """From mapped alerts to stored ones: one delivery is accepted, and sent at once as far as the window allows.
 
-    look ─┬─ a slot is open, nothing more urgent waits ─ commit and take ─ call ─ settle ─ 200
-          └─ else ─ commit as waiting ─ send what the window allows ─ 200 / 202
+    snapshot ─┬─ a slot is open, nothing more urgent waits ─ commit and acquire ─ call ─ write the outcome ─ 200
+              └─ else ─ commit as waiting ─ send what the window allows ─ 200 / 202
 
 Nothing is answered 2xx before it is stored. Where the table fails, the error says what is stored and what is not.
 """

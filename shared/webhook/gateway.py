@@ -1,7 +1,7 @@
 """The use cases of the webhook: receive, status, dispatch, health. Here the whole way of an alert is known.
 
-receive:  read ─ map ─ check ─ accept (see `acceptance`)
-dispatch: look ─ take ─ call ─ settle, while there is a backlog and time
+receive:  read ─ map ─ check ─ accept (see `accept`)
+dispatch: snapshot ─ acquire ─ call ─ write the outcome, while there is a backlog and time
 """
 
 from collections.abc import Mapping

@@ -40,6 +40,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     for number in range(4):
         app.post(eight_fields(event(number), f"{SECRET_TITLE} {number}", "High"))
         world.run()
+    app.post(eight_fields(event(0), f"{SECRET_TITLE} 0", "High"))
     app.post({"nothing": "of use"})
     world.run()
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The walls between the rooms: who may import what (docs/architecture.md)."""
+"""The walls between the packages: who may import what (docs/architecture.md)."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT / "shared"
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("*Function/function.json"))
-ROOMS = sorted(SHARED.rglob("*.py"))
+MODULES = sorted(SHARED.rglob("*.py"))
 SHIMS = [ROOT / folder / "__init__.py" for folder in FOLDERS]
 ONLY_IN = {
     "azure.functions": {*FOLDERS, "shared.web.response"},
@@ -80,37 +80,37 @@ def _is_in(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-def test_the_rooms_are_there() -> None:
-    """The walls below are about something: all folders and rooms are found."""
+def test_the_modules_are_there() -> None:
+    """The walls below are about something: all folders and modules are found."""
     assert "CreateAlertFunction" in FOLDERS
-    assert {"", *BELOW} <= set(map(_package, ROOMS))
-    assert "shared.mapping.python.cef" in map(_name, ROOMS)
-    assert len(ROOMS) > 40
+    assert {"", *BELOW} <= set(map(_package, MODULES))
+    assert "shared.mapping.python.cef" in map(_name, MODULES)
+    assert len(MODULES) > 40
 
 
-@pytest.mark.parametrize("path", ROOMS + SHIMS, ids=_name)
+@pytest.mark.parametrize("path", MODULES + SHIMS, ids=_name)
 def test_imports_are_absolute(path: Path) -> None:
     """The worker loads functions as `__app__.Name`: a relative import would make a second copy of a module."""
     assert [module for module, level in _imports(path) if level] == []
 
 
-@pytest.mark.parametrize("path", ROOMS + SHIMS, ids=_name)
-def test_each_edge_has_one_room(path: Path) -> None:
-    """Only one room knows each outside library; the rest is plain Python that runs without Azure."""
+@pytest.mark.parametrize("path", MODULES + SHIMS, ids=_name)
+def test_each_edge_has_its_modules(path: Path) -> None:
+    """Only the modules named above know each outside library; the rest is plain Python that runs without Azure."""
     for module, _ in _imports(path):
-        for package, rooms in (ONLY_IN | SHARED_BY).items():
+        for package, modules in (ONLY_IN | SHARED_BY).items():
             if _is_in(module, package):
-                assert _name(path) in rooms, f"{path.name} imports {module}"
+                assert _name(path) in modules, f"{path.name} imports {module}"
 
 
-@pytest.mark.parametrize("path", ROOMS + SHIMS, ids=_name)
+@pytest.mark.parametrize("path", MODULES + SHIMS, ids=_name)
 def test_nothing_else_is_imported(path: Path) -> None:
     """What is neither ours, nor the standard library's, nor named above has not earned its cold-start time."""
     allowed = {*sys.stdlib_module_names, "shared", "azure", "requests", "urllib3"}
     assert {module.partition(".")[0] for module, _ in _imports(path)} <= allowed
 
 
-@pytest.mark.parametrize("path", [path for path in ROOMS if _package(path) in BELOW], ids=_name)
+@pytest.mark.parametrize("path", [path for path in MODULES if _package(path) in BELOW], ids=_name)
 def test_a_package_imports_only_what_is_below_it(path: Path) -> None:
     """The direction of imports is the one that `BELOW` lists, and no other."""
     ours = {module.split(".")[1] for module, _ in _imports(path) if module.startswith("shared.")}
@@ -131,7 +131,7 @@ def test_no_two_packages_import_each_other() -> None:
 
 def test_an_import_that_is_hidden_is_found(tmp_path: Path) -> None:
     """The walls see every form of an import, also within a function."""
-    path = tmp_path / "room.py"
+    path = tmp_path / "module.py"
     path.write_text("import azure.identity\ndef f():\n    from azure import functions\n    from . import x\n")
     assert list(_imports(path)) == [
         ("azure.identity", 0),
@@ -153,9 +153,9 @@ def test_the_run_time_needs_four_packages() -> None:
     assert {name.replace(".", "-") for name in ONLY_IN} == set(wanted)
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=_name)
+@pytest.mark.parametrize("path", MODULES, ids=_name)
 def test_only_the_composition_and_the_operator_know_the_gateway(path: Path) -> None:
-    """The whole way of an alert is known in one place; no room below reaches back up to it."""
+    """The whole way of an alert is known in one place; no module below reaches back up to it."""
     if any(_is_in(module, "shared.webhook.gateway") for module, _ in _imports(path)):
         assert _name(path) in MAY_IMPORT_GATEWAY
 
@@ -166,9 +166,9 @@ def test_a_function_folder_is_a_shim(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) < 40
 
 
-@pytest.mark.parametrize("room", ["shared.table.azure", "shared.identity", "shared.clients.connections"])
-def test_the_edges_are_where_they_are_said_to_be(room: str) -> None:
-    """Each wall above has something behind it: the room it names does import its library."""
-    behind = {package for package, rooms in ONLY_IN.items() if room in rooms}
-    found = {module for module, _ in _imports(ROOT / f"{room.replace('.', '/')}.py")}
+@pytest.mark.parametrize("name", ["shared.table.azure", "shared.identity", "shared.clients.connections"])
+def test_the_edges_are_where_they_are_said_to_be(name: str) -> None:
+    """Each wall above has something behind it: the module it names does import its library."""
+    behind = {package for package, modules in ONLY_IN.items() if name in modules}
+    found = {module for module, _ in _imports(ROOT / f"{name.replace('.', '/')}.py")}
     assert all(any(_is_in(module, package) for module in found) for package in behind)
