@@ -75,8 +75,9 @@ def test(where: Sequence[Where], reader: Reader) -> str | None:
     """Return what says that a payload is a test message; None if nothing does."""
     for values, _ in (one for level in _levels(where, reader) for one in level):
         index = reader.index(values)
+        real = _is_grave(values, reader)
         for name, text in _said(values, "tests", reader):
-            if _plain(text) in _plains("tests", "words"):
+            if not real and _plain(text) in _plains("tests", "words"):
                 return f"{name} is {alert.shown(text)}"
         for name in (index[word] for word in _words("tests", "texts") if word in index):
             for text in texts_of(values[name]):
@@ -86,6 +87,13 @@ def test(where: Sequence[Where], reader: Reader) -> str | None:
             if values[name] is True:
                 return f"{name} is true"
     return None
+
+
+def _is_grave(values: dict[str, Any], reader: Reader) -> bool:
+    """Say whether an object names a host and a high severity: a `ping` or a `heartbeat` is then what was seen."""
+    index = reader.index(values)
+    grave = any(_plain(text) in ("high", "critical") for _, text in _said(values, "severity", reader))
+    return grave and any(word in index for word in _words("tests", "hosts"))
 
 
 def _levels(where: Sequence[Where], reader: Reader) -> Iterator[list[Where]]:
@@ -110,6 +118,10 @@ def _said(values: dict[str, Any], group: str, reader: Reader) -> Iterator[tuple[
     for name in (index[word] for word in _words(group, "names") if word in index):
         value = values[name]
         if isinstance(value, dict):
+            if isinstance(
+                category := value.get("statusCategory"), dict
+            ):  # Jira's, in English whatever the name is
+                yield from ((f"{name}.statusCategory.key", text) for text in texts_of(category.get("key")))
             value = next((value[key] for key in ("name", "itemValue", "key", "label") if key in value), value)
         yield from ((name, text) for text in texts_of(value) if len(text) <= _MAX_STATE)
 
@@ -190,7 +202,10 @@ def _plain(text: str) -> str:
 @functools.cache
 def _phrases() -> re.Pattern[str]:
     return re.compile(
-        "|".join(rf"(?:^|(?<=\W)){re.escape(text)}(?=\W|$)" for text in _list("tests", "phrases"))
+        "|".join(
+            rf"(?:^|(?<=\W)){re.escape(text)}(?=\W|$)(?! (?:account|user|host|server|machine)\b)"
+            for text in _list("tests", "phrases")
+        )
     )
 
 
