@@ -149,8 +149,10 @@ def is_alert(values: dict[str, Any], reader: Reader) -> bool:
 def is_event(values: dict[str, Any], around: Sequence[Any], reader: Reader) -> bool:
     """Say whether an object is the event beneath an alert, so that its words are about what happened in it.
 
-    It has an event's columns or is called so, and one of the objects `around` it has a name or a severity.
+    It has an event's columns or is called so, and no title; one of the objects `around` it has one, or a severity.
     """
+    if any(word in reader.index(values) for word in _words("titled")):
+        return False
     outer = [one for one in around if isinstance(one, dict) and one is not values]
     if not any(word in reader.index(one) for one in outer for word in _words("titles")):
         return False
