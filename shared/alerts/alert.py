@@ -214,7 +214,8 @@ def _report_id(text: str) -> _Value:
     if number != int(number):
         raise ValueError("is no whole number")
     result = str(int(number))
-    if number > _MAX_EXACT_DOUBLE and len(number.as_tuple().digits) < len(result):
+    cut_off = number > _MAX_EXACT_DOUBLE or "e+" in text.lower()  # a spreadsheet's 4.18E+04
+    if cut_off and len(number.as_tuple().digits) < len(result):
         raise ValueError(
             "is a rounded number, its last digits are lost. Send it as text all the way, tostring(ReportId) in KQL"
         )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from shared.mapping import python
 from shared.mapping.event import Event
 from shared.mapping.source import Source
-from shared.payload import scan
+from shared.payload import names, scan
 from shared.payload.grouping import Group
 from shared.payload.paths import Node, Place, find
 
@@ -15,12 +15,16 @@ def of(found: Source, document: Node) -> list[tuple[Event, scan.Scan | None]]:
     """Return the events of a document, each with the scan around it; None where that was of some parts only."""
     ignore = [node.place for path in found.ignore for node in find(path, document)]
     if found.ours and (function := python.EVENTS.get(found.name)):
-        return [
+        theirs: list[tuple[Event, scan.Scan | None]] = [
             (replace(event, group=group), None)
             for event in function(document)
             for seen in [_scanned(event.within or (event.alert,), ignore)]
             for group in seen.groups or [Group()]
         ]
+        if any(_is_whole(event) for event, _ in theirs):
+            return theirs
+        seen = scan.scan(document, (), ignore)
+        return [(Event(document, group=one), seen) for one in seen.groups if one.complete] or theirs
     alerts = _alerts(found, document)
     whole = len(alerts) == 1
     outer = None if whole else scan.scan(document, {id(one.value) for one in alerts}, ignore)
@@ -30,6 +34,12 @@ def of(found: Source, document: Node) -> list[tuple[Event, scan.Scan | None]]:
         groups = seen.groups if outer is None else scan.completed(seen.groups, outer, at.reader)
         events += [(Event(at, group=group), seen) for group in groups or [Group()]]
     return events
+
+
+def _is_whole(event: Event) -> bool:
+    """Say whether an event has its reference, or says why it has none."""
+    known = {*event.reference, *event.values, *(event.group or Group()).values()}
+    return bool(event.problems) or known >= set(names.KEYS)
 
 
 def _alerts(found: Source, document: Node) -> list[Node]:

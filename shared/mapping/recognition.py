@@ -6,7 +6,7 @@ from typing import Any
 from shared.mapping import python
 from shared.mapping.conditions import Condition
 from shared.mapping.source import Source
-from shared.payload import names
+from shared.payload import names, scan
 from shared.payload.paths import Node, find, path
 
 _ANYTHING = Condition("", path("/"), ())
@@ -76,7 +76,10 @@ def _words(document: Node) -> set[str]:
 
 
 def _opens(source: Source, document: Node) -> bool:
-    """Say whether there is something to read in an envelope: an object, a list, or a text that holds one."""
+    """Say whether there is something to read in an envelope: an object, a list, or a text that holds one.
+
+    It is none if a whole reference stands beside what it holds.
+    """
     if source.status or any(
         condition.holds(document, document) for rule in source.closed for condition in rule.where
     ):
@@ -87,8 +90,10 @@ def _opens(source: Source, document: Node) -> bool:
     if not found:
         return False
     value = found[0].value
-    return isinstance(value, dict | list) or (
-        isinstance(value, str) and document.reader.inside(value) is not None
+    if isinstance(value, str):
+        return document.reader.inside(value) is not None
+    return isinstance(value, dict | list) and not any(
+        group.complete for group in scan.scan(document, {id(node.value) for node in found}).groups
     )
 
 

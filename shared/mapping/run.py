@@ -263,7 +263,9 @@ def _around(document: Node, at: Node, group: Group) -> list[states.Where]:
         states.Where(value, alert=value is not group.row and states.is_alert(value, document.reader))
         for value in objects
     ]
-    return [*where, states.Where(group.row)] if group.row else where
+    if not group.row or not states.is_event(group.row, objects, document.reader):
+        return [*where, states.Where(group.row)] if group.row else where
+    return [one for one in where if one.values is not group.row]
 
 
 def _given(seen: scan.Scan) -> scan.Scan:

@@ -86,6 +86,11 @@ class Group:
         reports = self.keys.get(REPORT)
         return (frozenset(reports), frozenset(self.keys.get(MACHINE, ()))) if reports else None
 
+    @property
+    def complete(self) -> bool:
+        """Say whether it has each of the three keys."""
+        return self.values().keys() >= set(names.KEYS) and not self.wrong
+
     def values(self) -> dict[str, Finding]:
         """Return the one value of each key. A key with several has none, see `differ`; without a report id no time."""
         found: dict[str, Finding] = {}

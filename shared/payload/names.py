@@ -20,7 +20,12 @@ KEYS = ("machineId", "eventTime", "reportId")
 _TABLES = Path(__file__).parent / "tables"
 _NOT_A_WORD = re.compile(r"[^0-9a-z]+")
 _TYPE = re.compile(r"_[sdtgb]$")
-_UNIT = re.compile(r" ?[\[(][^\[\]()]{1,20}[\])]$")  # Timestamp [UTC]
+_SAID = re.compile(r" ?[\[(]([^\[\]()]{1,40})[\])]$")  # Timestamp [UTC]
+_UNIT = re.compile(
+    r" ?[\[(](?:(?:UTC|GMT)(?:[+-]00?(?::?00)?)?|Z|Zulu|ISO ?8601|m?s|[uμµn]s|(?:milli|micro|nano)?seconds|hex"
+    r"|text|string|long|int|int64|bigint|datetime)[\])]$",
+    re.IGNORECASE,
+)
 _INDEX = re.compile(r"(?<=[^ ])\[([A-Za-z_][^\[\]]*)\]")  # alert[DeviceId], of forms
 _APART = frozenset(
     (
@@ -134,8 +139,12 @@ def _meanings(parent: str, name: str, top: bool) -> tuple[Meaning, ...]:
         return (Meaning("label", name[:-5].rstrip("_. ")), *known.get(word(name), ()))
     outer, _, bare = _INDEX.sub(r".\1", name.replace("/", ".")).rpartition(".")
     bare = _UNIT.sub("", bare)
+    said = _SAID.search(bare)
+    bare = _SAID.sub("", bare)
     last = word(bare)
     found = known.get(last, ()) or _flattened(bare)
+    if said:
+        found = tuple(_another(one, said[1]) for one in found)
     if not found and last.endswith(_ATTACK) and len(last) < _LONGEST_ATTACK:
         found = (Meaning("text", "category", len(table("texts")["category"])),)
     if last in nested:
@@ -145,6 +154,14 @@ def _meanings(parent: str, name: str, top: bool) -> tuple[Meaning, ...]:
         if top and not outer:
             found += known.get(f".{last}", ())
     return found
+
+
+def _another(one: Meaning, said: str) -> Meaning:
+    """Return a look-alike for a key whose name says that it is another one: `Timestamp [EST]`."""
+    if one.kind != "key":
+        return one
+    own = "in UTC, Timestamp or Timestamp [UTC]" if one.field == "eventTime" else "without such a word"
+    return Meaning("lookalike", one.field, reason=f"says ({said}) of itself: the event's own stands {own}")
 
 
 def means(name: str) -> bool:

@@ -352,7 +352,10 @@ def test_exponents_and_decimals_are_exact_or_refused(number: int, power: int) ->
     written = f"{Decimal(number).scaleb(-power):E}".replace("E+0", "") if power else f"{number}.0"
     written = f"{number / Decimal(10) ** power:f}E+{power}" if power else written
     result = alert.check(GOOD | {"reportId": Number(written)})
-    if number > 2**53 and len(Decimal(written).as_tuple().digits) < len(str(number)):
+    # A spreadsheet writes E+ after it cut the digits off: of 41,827 it keeps 4.18E+04, which is another event.
+    if (number > 2**53 or "e+" in written.lower()) and len(Decimal(written).as_tuple().digits) < len(
+        str(number)
+    ):
         assert result.alert is None
         assert "last digits are lost" in result.problems[0].detail
         return
@@ -363,7 +366,13 @@ def test_exponents_and_decimals_are_exact_or_refused(number: int, power: int) ->
 
 @pytest.mark.parametrize(
     ("written", "sent"),
-    [("20776.0", "20776"), ("1.2345E+10", "12345000000"), ("0020776", "20776"), ("0", "0")],
+    [
+        ("20776.0", "20776"),
+        ("1.2345E10", "12345000000"),
+        ("2.0776E+04", "20776"),
+        ("0020776", "20776"),
+        ("0", "0"),
+    ],
 )
 def test_forms_of_report_ids(written: str, sent: str) -> None:
     """Forms that SIEM exports have, and what Defender gets."""
@@ -374,6 +383,7 @@ def test_forms_of_report_ids(written: str, sent: str) -> None:
     ("written", "said"),
     [
         ("1.5", "no whole number"),
+        ("4.18E+04", "last digits are lost"),
         ("1E-5", "no whole number"),
         ("-1", "negative"),
         (str(2**63), "64-bit"),
