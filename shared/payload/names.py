@@ -213,6 +213,6 @@ def _all() -> Iterator[tuple[str, Meaning]]:
 
 @functools.cache
 def table(name: str) -> dict[str, Any]:
-    """Return one of the tables of names: `keys`, `texts`, `lookalikes`, `states`."""
+    """Return one of the tables of names: `keys`, `texts`, `lookalikes`, `states`, `tellers`."""
     read: dict[str, Any] = json.loads((_TABLES / f"{name}.json").read_text(encoding="utf-8"))
     return read
