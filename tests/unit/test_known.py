@@ -9,7 +9,7 @@ import pytest
 
 from dev.samples import eight_fields, event
 from dev.virtual import App, Defender, Fault, Host, Request, World, said, unsound
-from shared.ledger import keys, record, rows
+from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Entry
 from shared.operations import replay
 from shared.sending import window
@@ -268,6 +268,17 @@ def test_a_failed_alert_that_is_not_listed_can_be_replayed() -> None:
     replay.alert(desk.world.table, desk.entry().alert.id)
     assert desk.entry().state == "waiting"
     assert unsound(desk.world.table) == []
+
+
+def test_a_failed_alert_that_is_not_listed_is_purged_with_its_delivery() -> None:
+    """A row of the list that is gone keeps neither the alert nor the delivery beyond the retention."""
+    desk = Desk(404)
+    desk.post()
+    (listed,) = desk.world.table.query(keys.FAILED, keys.FAILED_END)
+    desk.world.table.commit([Delete(listed.key, "*")])
+    desk.world.run(3 * 86_400)
+    retention.purge(desk.world.table, 86_400)
+    assert desk.world.table.query(keys.ALERT, keys.DELIVERY_END) == []
 
 
 def test_one_accepted_anew_is_not_told_as_refused_where_its_delivery_cannot_be_stored() -> None:
