@@ -11,6 +11,7 @@ REFUSED, REFUSED_END = "kept-", "kept."
 ASIDE, ASIDE_END = "aside-", "aside."
 DELIVERY, DELIVERY_END = "delivery-", "delivery."
 ALERT, ALERT_END = "alert-", "alert."
+_WAITING_KEY = re.compile(r"(todo|later)-[0-9.]+-[0-9A-Za-z]+")
 _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
 
 
@@ -52,6 +53,11 @@ def todo_key(due: float, alert_id: str) -> str:
 def later_key(at: float, alert_id: str) -> str:
     """Return the key under which an alert waits for a time (UTC seconds): a retry's, or the end of a lease."""
     return f"{LATER}{stamp(at)}-{alert_id}"
+
+
+def is_waiting_key(text: str) -> bool:
+    """Tell whether an alert may wait under this key."""
+    return bool(_WAITING_KEY.fullmatch(text))
 
 
 def failed_key(ended: float | None, alert_id: str) -> str:

@@ -1,7 +1,7 @@
 """Alerts by their ids, as they stand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.errors import Unreadable
 from shared.ledger import keys, rows
@@ -28,3 +28,15 @@ def find(table: Table, alerts: Sequence[str]) -> Stored:
         except Unreadable as error:
             stored.unreadable[alert] = error
     return stored
+
+
+def movable(table: Table, entry: Entry) -> Entry:
+    """Return an entry as it can be moved from: without its waiting or failed row where that is gone.
+
+    Such a row is removed by hand, or moved aside. Or the entry has changed meanwhile: then its alert row's ETag is old.
+    """
+    if entry.waits and not table.get(entry.waits):
+        return replace(entry, waits="")
+    if entry.state == "failed" and not table.get(keys.failed_key(entry.ended, entry.alert.id)):
+        return replace(entry, state="discarded")  # ended, and not listed
+    return entry

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from shared import log
 from shared.errors import Unreadable
-from shared.ledger import keys, rows
+from shared.ledger import keys, lookup, rows
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Delete, Operation, Row, Table, try_commit
 
@@ -212,7 +212,7 @@ def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
         if len(pieces[-1]) + 3 > MAX_OPERATIONS:  # an alert with its failed row, and the delivery
             pieces.append([])
         pieces[-1].append(Delete(one.key, one.etag))
-        if entry.state == "failed":
+        if lookup.movable(table, entry).state == "failed":  # and is listed
             pieces[-1].append(Delete(keys.failed_key(entry.ended, entry.alert.id), "*"))
     pieces[-1].append(Delete(row.key, row.etag))
     return pieces

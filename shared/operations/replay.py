@@ -1,10 +1,9 @@
 """Trying again by hand: alerts that failed or were discarded, or whose waiting row somebody removed."""
 
 import contextlib
-import dataclasses
 
 from shared.errors import Busy, NotFound, NotNow, Unreadable
-from shared.ledger import aside, keys, record, rows
+from shared.ledger import aside, keys, lookup, record, rows
 from shared.ledger.record import Entry
 from shared.operations import listing
 from shared.table.protocol import Table, try_commit
@@ -20,15 +19,14 @@ def alert(table: Table, alert_id: str) -> Entry:
     """
     for _ in range(_TRIES):
         entry, etag = listing.entry(table, alert_id)
-        if entry.waits and not table.get(entry.waits):
-            entry = dataclasses.replace(entry, waits="")  # removed by hand, or moved: then its ETag is old
-        elif entry.state not in ("failed", "discarded"):
+        before = lookup.movable(table, entry)
+        if before == entry and entry.state not in ("failed", "discarded"):
             raise NotNow(
                 f"The alert is {entry.state}; only one that is failed or discarded can be replayed.",
                 extensions={"state": entry.state},
             )
         again = record.replay(entry, now=table.now())
-        if try_commit(table, rows.move(entry, again, alert=etag)):
+        if try_commit(table, rows.move(before, again, alert=etag)):
             return again  # else somebody changed it between our look and our write
     raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from shared import log
 from shared.clients.answer import Answer
 from shared.errors import Conflict, TableError, TableRefused, Unreadable
-from shared.ledger import keys, record, rows
+from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Entry
 from shared.sending import pause, window
 from shared.sending.pause import Heard, Probe
@@ -205,8 +205,7 @@ class Outcomes:
         current = rows.read(row) if row else after
         if row is None or after.state != "created" or current.state == "created":
             return current  # ours landed unseen, or another attempt has it
-        if current.waits and not self.table.get(current.waits):
-            current = dataclasses.replace(current, waits="")  # removed by hand
+        current = lookup.movable(self.table, current)
         self.table.commit(rows.move(current, after, alert=row.etag))  # created wins over any other state
         return after
 

@@ -87,6 +87,12 @@ class Turns:
             for entry in plan.entries if etags is None else ():
                 self._known[_key(entry)].unwritten -= 1
 
+    def give_back(self, plan: Plan) -> None:
+        """Take the turns of a plan back whose alerts were known: who posts the same again and again takes none."""
+        with self._lock:
+            for entry in plan.entries:
+                self._known[_key(entry)].due -= plan.step
+
     def read_again(self, table: Table, plan: Plan) -> None:
         """Learn what other hosts wrote, after a conflict: the turns that they do not know of come after theirs."""
         for operation in plan.operations:

@@ -42,12 +42,9 @@ _TOKEN_SECONDS_WITHOUT = 1.0  # a permit
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """How one POST is accepted: `inline` is until when it waits for Defender, in monotonic seconds.
+    """How one POST is accepted: `inline` is until when it waits for Defender, in monotonic seconds."""
 
-    The time of `dispatcher` with the table ends with that of the POST.
-    """
-
-    dispatcher: "Dispatch"
+    dispatcher: "Dispatch"  # its time with the table ends with that of the POST
     clocks: "Clocks"
     permits: Permits
     memory: Memory
@@ -154,7 +151,7 @@ class Acceptance:
         for _ in range(_TRIES * len(asked) + 1):
             batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
             plan = self.dispatcher.plan(batch, write=clashes < _TRIES - 1 and self._is_early())
-            operations: list[Operation] = [one for entry in plan.entries for one in rows.insert(entry)]
+            operations = [one for entry in plan.entries for one in rows.insert(entry)]
             if last:
                 notes = {alert: one.decision.notes for alert, one in there.items()}
                 duplicates = tuple(alert for alert, one in there.items() if one.decision.duplicate)
@@ -178,7 +175,8 @@ class Acceptance:
                 continue
             clashes += 1
             there |= found
-            new = {alert: entry for alert, entry in new.items() if alert not in found}
+            done |= {alert for alert, one in found.items() if one.decision.after}
+            new = {alert: new[alert] for alert in new if alert not in found}
             if not found:  # a turn was, or the delivery's own row is there: a take of ours landed after all
                 accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
         else:
@@ -200,15 +198,15 @@ class Acceptance:
         """Write with the turns of a plan; return None when it is done, or those alerts that the table knows already."""
         etags: dict[str, str] | None = None
         try:
-            etags = self.dispatcher.table.commit([*plan.operations, *operations])
-        except Conflict:
-            pass
+            with contextlib.suppress(Conflict):
+                etags = self.dispatcher.table.commit([*plan.operations, *operations])
         finally:
             self.dispatcher.turns.done(plan, etags)
         if etags is not None:
             return None
-        there = self._known(plan.entries)
-        if not there and self._is_early():
+        if there := self._known(plan.entries):
+            self.dispatcher.turns.give_back(plan)
+        elif self._is_early():
             self.dispatcher.turns.read_again(self.dispatcher.table, plan)
         return there
 

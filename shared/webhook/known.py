@@ -6,6 +6,7 @@ failed            accepted anew: at once the first time, then later and later; n
 discarded         accepted anew from another sender, or more severe
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from shared import log
 from shared.alerts.alert import FIELDS, MAX_LENGTHS, SEVERITIES
 from shared.alerts.text import cut
 from shared.errors import Conflict, Unreadable
-from shared.ledger import aside, keys, retention, rows
+from shared.ledger import aside, keys, lookup, retention, rows
 from shared.ledger.record import Entry
 from shared.table.protocol import Row, Table
 from shared.web.delivery import utc
@@ -53,35 +54,81 @@ def join_all(table: Table, sent: Sequence[Entry]) -> dict[str, Known]:
     One whose row cannot be read is not known: the row is moved aside, so that the alert is accepted anew.
     """
     found = table.get_all([keys.alert_key(one.alert.id) for one in sent])
-    joined = ((one.alert.id, _join(table, one, row)) for one, row in zip(sent, found, strict=True) if row)
+    waits = [key for row in found if (key := _waits(row))]
+    waiting = dict(zip(waits, table.get_all(waits), strict=True))
+    joined = (
+        (one.alert.id, _join(table, one, row, waiting.get(_waits(row))))
+        for one, row in zip(sent, found, strict=True)
+        if row
+    )
     return {alert: one for alert, one in joined if one}
 
 
-def _join(table: Table, sent: Entry, row: Row | None) -> Known | None:
+def _join(table: Table, sent: Entry, row: Row | None, waiting: Row | None) -> Known | None:
+    """Write what becomes of an alert by its row and the row that waits for it, if they are there."""
     for attempt in range(_TRIES):
         if row is None:
             return None
-        try:
-            known = rows.read(row)
-        except Unreadable:
-            aside.move(table, [row])
+        known, whole = _read(table, row, waiting)
+        if known is None:
             return None
-        decision = decide(sent, known, table.now())
+        decision, before = _decide(table, sent, known, gone=bool(known.waits) and waiting is None)
+        if not (decision.after or whole):  # the other row is written again
+            decision = replace(decision, after=known)
         if attempt == _TRIES - 1:  # others keep changing it: it is told as it stands
             decision = replace(decision, after=None, duplicate=True)
         try:
             if decision.after:
-                table.commit(rows.move(known, decision.after, alert=row.etag))
+                table.commit(rows.move(before, decision.after, alert=row.etag))
             elif named := retention.name(known, now=table.now()):
                 table.commit(rows.note(named, row.etag))
         except Conflict:
             row = table.get(row.key)
+            waiting = table.get(_waits(row)) if _waits(row) else None
             continue
         after = decision.after or known
         differs = ", ".join(differing(sent, known)) or None
         log.step("known alert", entry=after, was=known.state, became=decision.what, differs=differs)
         return Known(after, decision)
     return None
+
+
+def _waits(row: Row | None) -> str:
+    """Return the key of the row that waits for an alert, by the alert's row, whatever else that says; empty: none."""
+    waits = row.values.get("waits") if row else None
+    return waits if isinstance(waits, str) and keys.is_waiting_key(waits) else ""
+
+
+def _read(table: Table, row: Row, waiting: Row | None) -> tuple[Entry | None, bool]:
+    """Return a known alert, and whether the row that waits for it says the same: one that can be read is enough.
+
+    None where neither can be read: the alert's row is then moved aside.
+    """
+    found = []
+    for one in filter(None, (row, waiting)):
+        with contextlib.suppress(Unreadable):
+            found.append(rows.read(one))
+    if not found:
+        aside.move(table, [row])
+        return None, False
+    return found[0], len(found) == (1 if waiting is None else 2)
+
+
+def _decide(table: Table, sent: Entry, known: Entry, *, gone: bool) -> tuple[Decision, Entry]:
+    """Return what becomes of a known alert, and what it can be moved from; `gone` is the row that it waits by."""
+    now = table.now()
+    decision = decide(sent, known, now)
+    if gone and _is_idle(known, now):
+        note = "The same alert waited, and its row was removed or cannot be read: it is accepted anew"
+        decision = _anew(sent, known, note)
+    if gone:
+        return decision, replace(known, waits="")
+    return decision, lookup.movable(table, known) if decision.after and not known.waits else known
+
+
+def _is_idle(known: Entry, now: float) -> bool:
+    """Tell whether nobody can be calling for an alert: one that is being sent has its lease."""
+    return known.state != "sending" or known.waits < keys.later_before(now)
 
 
 def decide(sent: Entry, known: Entry, now: float) -> Decision:

@@ -635,6 +635,25 @@ def test_a_late_created_wins_over_any_other_state() -> None:
     assert unsound(world.table) == []
 
 
+def test_a_late_created_is_written_although_the_failed_alert_is_not_listed() -> None:
+    """Another try failed it, and somebody removed its row from the list: Defender's alert counts all the same."""
+    world = World()
+    defender = Defender(world, lambda number, _body: said(400 if number else 200))
+    _backlog(world, range(1))
+    slow, quick = _apps(world, defender, 2)
+    frozen = iter([None, Fault("freeze", 400.0)])
+    slow.host.script = lambda request: next(frozen, None) if request.kind == "commit" else None
+    slow.tick()
+    world.run(POLICY.lease)
+    quick.timer()
+    world.run(100)
+    (listed,) = world.table.query(keys.FAILED, keys.FAILED_END)
+    world.table.commit([Delete(listed.key, "*")])
+    world.run(300)
+    assert _states(world) == {"created"}
+    assert unsound(world.table) == []
+
+
 def test_a_created_is_written_though_its_waiting_row_was_removed_by_hand() -> None:
     """Whoever deletes a row while its alert is being sent loses nothing that Defender said."""
     world = World()

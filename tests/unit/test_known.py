@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import App, Defender, Host, World, said, unsound
-from shared.ledger import keys, record, rows
+from dev.virtual import App, Defender, Fault, Host, Request, World, said, unsound
+from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Entry
+from shared.operations import replay
 from shared.sending import window
 from shared.settings import Settings
-from shared.table.protocol import Delete, Insert
+from shared.table.protocol import Delete, Insert, Operation, Replace
 from shared.web import delivery
 from shared.web.delivery import Told
 from shared.webhook import known
@@ -191,3 +192,115 @@ def test_the_words_of_the_log_are_those_of_the_decision() -> None:
         "duplicate",
         (),
     )
+
+
+def _spoil(desk: Desk, key: str) -> None:
+    row = desk.world.table.get(key)
+    assert row
+    desk.world.table.commit([Replace(key, {**row.values, "attempts": "many"}, row.etag)])
+
+
+@pytest.mark.parametrize("spoilt", ["alert", "waiting"])
+def test_an_alert_that_waits_is_sent_once_whichever_of_its_rows_cannot_be_read(spoilt: str) -> None:
+    """The other row tells how it stands and is written over it: it is no second alert, and none is lost."""
+    desk = Desk()
+    desk.fill()
+    desk.post()
+    entry = desk.entry()
+    _spoil(desk, keys.alert_key(entry.alert.id) if spoilt == "alert" else entry.waits)
+    assert desk.post()["duplicate"]
+    assert desk.entry() == entry
+    desk.app.timer()
+    desk.world.run(300)
+    assert len(desk.defender.arrivals) == 1
+    assert unsound(desk.world.table) == []
+    assert desk.world.table.query(keys.ASIDE, keys.ASIDE_END) == []
+
+
+def test_an_alert_whose_waiting_row_is_gone_is_accepted_anew() -> None:
+    """Nothing would send it any more: whoever posts it again is not told that it waits."""
+    desk = Desk()
+    desk.fill()
+    desk.post()
+    desk.world.table.commit([Delete(desk.entry().waits, "*")])
+    told = desk.post()
+    assert (told["duplicate"], told["status"]) == (False, "waiting")
+    assert any("accepted anew" in note for note in desk.entry().notes)
+    desk.app.timer()
+    desk.world.run(300)
+    assert desk.entry().state == "created"
+    assert len(desk.defender.arrivals) == 1
+
+
+def test_an_alert_that_is_being_sent_has_its_lease_although_its_row_is_gone() -> None:
+    """Its call may be under way: it is accepted anew only when the lease is over."""
+    desk = Desk()
+    desk.fill()
+    desk.post()
+    before = desk.entry()
+    held = record.take(before, "other", now=desk.world.now, lease=150.0)
+    desk.world.table.commit(rows.move(before, held, waiting="*"))
+    desk.world.table.commit([Delete(held.waits, "*")])
+    desk.world.run(140)
+    answer = desk.world.finish(desk.app.post(eight_fields(event(1), "A rule", "High")))
+    assert json.loads(answer.body)["alerts"][0]["duplicate"]
+    desk.world.run(20)
+    assert not desk.post()["duplicate"]
+
+
+def test_a_failed_alert_that_is_not_listed_is_accepted_anew_all_the_same() -> None:
+    """Its row of the list may have been removed, or moved aside: that swallows no alert that comes later."""
+    desk = Desk(404)
+    desk.post()
+    (listed,) = desk.world.table.query(keys.FAILED, keys.FAILED_END)
+    desk.world.table.commit([Delete(listed.key, "*")])
+    desk.status = 200
+    told = desk.post()
+    assert (told["duplicate"], told["status"]) == (False, "created")
+
+
+def test_a_failed_alert_that_is_not_listed_can_be_replayed() -> None:
+    """The operator's replay needs the alert's own row only."""
+    desk = Desk(404)
+    desk.post()
+    (listed,) = desk.world.table.query(keys.FAILED, keys.FAILED_END)
+    desk.world.table.commit([Delete(listed.key, "*")])
+    replay.alert(desk.world.table, desk.entry().alert.id)
+    assert desk.entry().state == "waiting"
+    assert unsound(desk.world.table) == []
+
+
+def test_a_failed_alert_that_is_not_listed_is_purged_with_its_delivery() -> None:
+    """A row of the list that is gone keeps neither the alert nor the delivery beyond the retention."""
+    desk = Desk(404)
+    desk.post()
+    (listed,) = desk.world.table.query(keys.FAILED, keys.FAILED_END)
+    desk.world.table.commit([Delete(listed.key, "*")])
+    desk.world.run(3 * 86_400)
+    retention.purge(desk.world.table, 86_400)
+    assert desk.world.table.query(keys.ALERT, keys.DELIVERY_END) == []
+
+
+def test_one_accepted_anew_is_not_told_as_refused_where_its_delivery_cannot_be_stored() -> None:
+    """It will be sent: the answer says that something is stored, and the same again costs no second call."""
+    desk = Desk(404)
+    desk.post()
+    desk.status = 200
+    anew: list[Operation] = []
+
+    def busy_after_that(request: Request) -> Fault | None:
+        if anew:
+            return Fault("busy")
+        anew.extend(one for one in request.operations if one.key.startswith(keys.FAILED))
+        return None
+
+    desk.app.host.script = busy_after_that
+    body = eight_fields(event(1), "A rule", "High")
+    answer = desk.world.finish(desk.app.post(body, sender=SPLUNK))
+    assert answer.status == 503
+    assert json.loads(answer.body)["type"].endswith(":half-accepted")
+    desk.app.host.script = None
+    assert desk.post()["status"] in ("waiting", "created")
+    desk.app.timer()
+    desk.world.run(300)
+    assert len(desk.defender.arrivals) == 2

@@ -326,3 +326,20 @@ def test_a_backlog_of_retries_hides_no_slot() -> None:
     assert {entry.state for entry in _entries(world)} == {"created"}
     assert violations([call.at for call in defender.arrivals], 15, 60.0) == []
     assert unsound(world.table) == []
+
+
+def test_what_is_known_takes_no_turn() -> None:
+    """However often a sender posts again what is known, its next alert is due as if it had not."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    known = [_payload(event) for event in range(30)]
+    world.finish(app.post(known, sender="again"))
+    app.timer()
+    world.run(600)
+    for _ in range(10):
+        world.finish(app.post(known, sender="again"))
+    world.finish(app.post([_payload(event) for event in range(100, 120)], sender="again"))
+    due = [entry.due for entry in _entries(world) if entry.waits.startswith(keys.TODO)]
+    assert due
+    assert max(due) <= world.now + 20 * 60 / 15
