@@ -121,7 +121,7 @@ class Host:
             if not self._stopping.is_set():
                 try:
                     self._invoke(function, timer_request())
-                except Exception:
+                except Exception:  # as the platform: the next tick comes whatever this one raised
                     log.exception("Failed '%s'", function.name)
 
     def _keep_time(self, function: Function, schedule: Schedule) -> None:
@@ -165,7 +165,7 @@ class Host:
     ) -> Answer:
         try:
             return http_answer(self._invoke(function, http_request(method, url, body, **texts)))
-        except Exception:
+        except Exception:  # as the platform: what a function raises is logged, and its caller gets a bare 500
             log.exception("Failed '%s'", function.name)
             return 500, [], b""
 

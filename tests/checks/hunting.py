@@ -7,19 +7,16 @@ The columns of the tables are the documented ones that a search may read.
 https://learn.microsoft.com/defender-xdr/advanced-hunting-schema-tables
 """
 
-import json
 import re
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import duckdb
 import duckdb_kql
 
-from dev import setup
 from shared.search.query import Query
+from tests.checks import kql
 
 _EVENT = "Timestamp: datetime, DeviceId: string, DeviceName: string, ActionType: string, ReportId: long"
 _FILE = "FileName: string, FolderPath: string, SHA1: string, SHA256: string, MD5: string"
@@ -82,14 +79,6 @@ class Checked:
 
 def check(queries: Sequence[str]) -> list[Checked]:
     """Read queries with Microsoft's parser; return what each is made of, in their order."""
-    script = Path(__file__).with_name("hunting.js")
-    read = subprocess.run(  # noqa: S603 - our own script
-        [setup.NODE.resolve(), script, setup.AZURITE],
-        input=json.dumps({"tables": TABLES, "queries": list(queries)}),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
     return [
         Checked(
             tuple(each["errors"]),
@@ -100,7 +89,7 @@ def check(queries: Sequence[str]) -> list[Checked]:
             tuple(each["texts"]),
             each["shape"],
         )
-        for each in json.loads(read.stdout)
+        for each in kql.parsed("hunting.js", TABLES, queries)
     ]
 
 

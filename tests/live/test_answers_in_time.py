@@ -72,7 +72,7 @@ def _failing_health(stack: Stack) -> int:
     for _ in range(100):
         if (status := stack.get("/api/health").status_code) != 200:
             break
-        time.sleep(0.2)
+        time.sleep(0.2)  # an answer is remembered for 5 s
     return status
 
 
