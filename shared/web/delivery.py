@@ -50,7 +50,7 @@ def unmapped(outcome: Outcome) -> UnmappedError:
             "alerts": [],
             "refused": list(refusals(outcome.refused)),
         },
-        status=outcome.refusal,
+        status=outcome.refused_status,
     )
 
 

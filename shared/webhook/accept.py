@@ -84,7 +84,7 @@ class Acceptance:
         if told is None:
             told, accepted = self._store(accepted, asked)
         now = self.dispatcher.table.now()
-        return delivery.answer(accepted, told, look, now=now, origin=origin, refusal=outcome.refusal)
+        return delivery.answer(accepted, told, look, now=now, origin=origin, refusal=outcome.refused_status)
 
     def _look(self) -> "Snapshot":
         look = self.dispatcher.snapshot()
