@@ -121,7 +121,7 @@ def test_what_the_api_asks_for_outlives_a_probes_success(status: int) -> None:
     late.host.script = lambda request: Fault("late", 10.0) if request.kind == "call" else None
     over = pause.start(None, pause.Trouble("500", 0.0), world.now)
     assert over
-    dispatcher = late.gateway.dispatcher
+    dispatcher = late.webhook.dispatcher
     first = late.host.submit(lambda: dispatcher.start(dispatcher.snapshot(), "token"))
     world.run(1)
     assert first.done()

@@ -83,8 +83,8 @@ class Office:
         self.table = self.world.table
         self.defender = Defender(self.world)
         self.host = Reader(self.world, faults or Faults(), arrive=self.defender)
-        self.gateway = self.host.gateway(Settings())
-        self.operator = Operator(self.gateway, lambda: claims)
+        self.webhook = self.host.webhook(Settings())
+        self.operator = Operator(self.webhook, lambda: claims)
 
     def start(self, method: str, path: str, **parameters: object) -> list[Reply]:
         """Begin a request of the operator's; its answer is in the list once the world has run."""
@@ -127,14 +127,14 @@ class Office:
     def post(self, body: Any, *, sender: str = "", **query: str) -> Reply:
         """Send something to the webhook, as a SIEM does."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        answers = self.begin(lambda: self.gateway.receive(raw, query, ORIGIN, sender=sender))
+        answers = self.begin(lambda: self.webhook.receive(raw, query, ORIGIN, sender=sender))
         self.world.run()
         return answers[0]
 
     def tick(self, times: int = 1) -> None:
         """Let the timer fire, one run after the other."""
         for _ in range(times):
-            self.host.spawn(self.gateway.dispatch)
+            self.host.spawn(self.webhook.dispatch)
             self.world.run()
 
     def write(
@@ -412,7 +412,7 @@ def test_a_page_is_bounded_work_however_long_the_list() -> None:
         before = office.host.rows_read
     assert found == [wanted]
     assert len(read) == 3
-    look = 2 * office.gateway.dispatcher.policy.calls + 1
+    look = 2 * office.webhook.dispatcher.policy.calls + 1
     assert max(read) <= page.ROWS + look
 
 
@@ -624,7 +624,7 @@ def refuse(office: Office) -> str:
 def mend(office: Office, folder: Path) -> None:
     """Give the app a mapping for it, as a restart with `MAPPINGS_PATH` does."""
     (folder / "acme.json").write_text(json.dumps(ACME_MAPPING))
-    mended = replace(office.gateway, mappings=mapping.load(folder))
+    mended = replace(office.webhook, mappings=mapping.load(folder))
     office.operator = Operator(mended, office.operator.last_token)
 
 
@@ -781,7 +781,7 @@ def test_a_pause_holds_against_what_defender_says_meanwhile(seed: int) -> None:
     office.defender.says = lambda *_: said(office.world.random.choice([200, 429, 500]))
     posts = [json.dumps(body(number)).encode() for number in range(5)]
     for raw in posts:
-        office.begin(functools.partial(office.gateway.receive, raw, {}, ORIGIN))
+        office.begin(functools.partial(office.webhook.receive, raw, {}, ORIGIN))
     paused = office.start("POST", "pause")
     office.world.run()
     assert paused[0].status == 200
@@ -810,7 +810,7 @@ def test_a_resume_leaves_a_probe_that_is_under_way_alone() -> None:
     assert operation
     office.table.commit([operation])
     office.defender.says = lambda *_: None
-    office.begin(lambda: office.gateway.receive(json.dumps(body(1)).encode(), {}, ORIGIN))
+    office.begin(lambda: office.webhook.receive(json.dumps(body(1)).encode(), {}, ORIGIN))
     office.world.run(2)
     assert len(office.defender.arrivals) == 1
     paused = office.start("POST", "pause")
@@ -927,7 +927,7 @@ def test_a_discard_never_touches_one_that_is_being_sent(seed: int) -> None:
             office.world.sleep(office.world.random.uniform(0, 2))
             answers.append(office.start("POST", "discard", source="defender"))
 
-    office.host.spawn(office.gateway.dispatch)
+    office.host.spawn(office.webhook.dispatch)
     office.world.spawn(press)
     office.world.run()
     discarded = sum(json.loads(answer.body)["discarded"] for (answer,) in answers)
@@ -1012,7 +1012,7 @@ SPLUNK, OTHER = "0123456789", "abcdef0123"
 def _sent_by_two() -> Office:
     """Return an office with alerts of two senders, of which one has a name, and a refused payload of each."""
     office = Office()
-    office.gateway.settings = Settings(senders=(Sender("splunk", (SPLUNK,)), Sender("quiet", ("9" * 10,))))
+    office.webhook.settings = Settings(senders=(Sender("splunk", (SPLUNK,)), Sender("quiet", ("9" * 10,))))
     for number, (sender, severity) in enumerate(
         [(SPLUNK, "High"), (SPLUNK, "Low"), (OTHER, "High"), ("", "High")]
     ):
@@ -1112,7 +1112,7 @@ def test_refused_payloads_come_newest_first_whatever_their_times(
         key = f"{keys.REFUSED}{keys.stamp(office.world.now - ago)}-{number:016x}"
         office.table.commit([Insert(key, {})])
     picked = functools.partial(
-        ordered.newest, office.gateway.dispatcher.table, (keys.REFUSED, keys.REFUSED_END)
+        ordered.newest, office.webhook.dispatcher.table, (keys.REFUSED, keys.REFUSED_END)
     )
     found: list[str] = []
     continuation: str | None = None

@@ -25,8 +25,8 @@ def _post(
     world: World, body: bytes, query: dict[str, str], sender: str, listed: tuple[Sender, ...] = LISTED
 ) -> Reply:
     host = Host(world, arrive=Defender(world))
-    gateway = host.gateway(Settings(senders=listed))
-    return world.finish(host.ask(lambda: gateway.receive(body, query, ORIGIN, sender=sender)))
+    webhook = host.webhook(Settings(senders=listed))
+    return world.finish(host.ask(lambda: webhook.receive(body, query, ORIGIN, sender=sender)))
 
 
 def test_a_fingerprint_is_the_beginning_of_the_keys_hash() -> None:

@@ -243,7 +243,7 @@ def test_open_slots_are_used_though_nobody_may_wait() -> None:
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
-    app.gateway.permits = threading.BoundedSemaphore(2)
+    app.webhook.permits = threading.BoundedSemaphore(2)
     posted = [app.post(_payload(event)) for event in range(15)]
     world.run(10)
     replies = [post.result() for post in posted]
@@ -257,9 +257,9 @@ def test_who_may_not_wait_answers_before_defender_does() -> None:
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
-    app.gateway.permits = threading.BoundedSemaphore(1)
+    app.webhook.permits = threading.BoundedSemaphore(1)
     app.host.faults = Faults(table_delay=(0.01, 0.01), call_delay=(1.0, 1.0), answer_delay=(1.0, 1.0))
-    app.gateway.permits.acquire(blocking=False)
+    app.webhook.permits.acquire(blocking=False)
     began = world.now
     reply = world.finish(app.post(_payload(1)))
     assert reply.status == 202
