@@ -13,7 +13,7 @@ from shared.table.protocol import Table
 from shared.web.delivery import utc
 
 MOST = 200
-"""How many alerts are counted at most: whoever looks wants to know whether there are many."""
+"""How many alerts are counted at most: whoever asks wants to know whether there are many."""
 
 
 def window(view: View, policy: Policy) -> dict[str, Any]:
