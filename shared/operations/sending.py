@@ -49,7 +49,7 @@ def listed(table: Table, asked: Parameters, named: Sequence[Sender]) -> dict[str
         did.deliveries += 1
         did.alerts += len(delivery.alerts)
         did.last = max(did.last, delivery.accepted)
-    for payload in _readable(refused[:_REFUSED_ROWS], rows.read_refusal):
+    for payload in _readable(refused[:_REFUSED_ROWS], rows.read_refused):
         did = sums.setdefault(payload.sender, _Sums())
         did.refused += 1
         did.last = max(did.last, payload.at)
