@@ -28,6 +28,7 @@ STRONG = frozenset(
         "registry_key",
         "account_sid",
         "report_id",
+        "event_time",
     }
 )
 """Facts of which one is enough to name an event, if only one event around has it."""
@@ -220,4 +221,5 @@ _COMPARE: Mapping[str, Callable[[str, Row], bool | None]] = {
     "account_upn": _same("AccountUpn", str.lower),
     "outcome": _outcome,
     "report_id": _same("ReportId", _number),
+    "event_time": _same("Timestamp", str),
 }
