@@ -1,7 +1,8 @@
 """The clues of events without a whole reference: what is left of it, what a source's file names, and the scan's.
 
-An event of which the device id and the report id, or the exact time, are left is looked for by these alone: whatever
-else the payload says of it could only mislead.
+An event of which the device id and the time are left, and the report id or all digits of the time, is looked for by
+these alone: whatever else the payload says of it could only mislead. A report id without its time names no event, as
+ids come again: it only excludes others.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from shared.mapping.outcome import Evidence
 from shared.mapping.source import Source
 from shared.payload import clue_scan, clue_values
 from shared.payload.clue_scan import ClueScan
-from shared.payload.clues import Clues, Host
+from shared.payload.clues import FACTS, Clues, Host
 from shared.payload.paths import Node, Place, find
 from shared.payload.reader import Reader
 
@@ -38,10 +39,8 @@ class ClueReader:
         left = draft.exactness
         if left.whole or not draft.is_one_event:
             return None
-        is_named = MACHINE in left.exact and (REPORT in left.exact or TIME in left.exact)
-        scan = _NOTHING if is_named and left.time else self._scan(source, document, event)
-        if is_named:
-            scan = ClueScan(Clues(when=scan.clues.when), scan.places)
+        is_named = left.time and MACHINE in left.exact and (REPORT in left.exact or TIME in left.exact)
+        scan = _NOTHING if is_named else self._scan(source, document, event)
         return Evidence(_with_reference(scan, left, draft.origins), left.lost)
 
     def _scan(self, source: Source, document: Node, event: Event) -> ClueScan:
@@ -78,16 +77,14 @@ def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str])
     """Return clues with what is left of a reference in their place: it goes before, as it is Defender's own."""
     if MACHINE not in left.exact:
         return scan
-    clues = replace(
-        scan.clues,
-        hosts=(Host("id", left.exact[MACHINE]),),
-        report_id=left.exact.get(REPORT, ""),
-        event_time=left.exact.get(TIME, ""),
-    )
+    clues = replace(scan.clues, hosts=(Host("id", left.exact[MACHINE]),))
     at = dict(scan.places) | {"hosts": origins.get(MACHINE, "")}
     if left.time:
-        clues = replace(clues, when=clue_values.time(left.time, own=True))
+        clues = replace(
+            clues, when=clue_values.time(left.time, own=True), event_time=left.exact.get(TIME, "")
+        )
         at["when"] = at["event_time"] = origins.get(TIME, "")
-    if clues.report_id:
+    if REPORT in left.exact and (left.time or any(getattr(clues, fact) for fact in FACTS)):
+        clues = replace(clues, report_id=left.exact[REPORT])
         at["report_id"] = origins.get(REPORT, "")
     return ClueScan(clues, at)

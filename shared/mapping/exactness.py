@@ -18,8 +18,8 @@ _SEVEN_DIGITS = len("2018-08-03T16:45:21.7115183Z")
 class Exactness:
     """The keys of a reference that are exact, by the API's names, its time in Defender's form, and what it lost.
 
-    `lost` has a sentence for each key that is not exact, where the device id and one of the other two are there: the
-    event can then be found by what is left. Only a time with all seven digits is exact. `whole` says that all three
+    `lost` has a sentence for each key that is not exact, where the device id and one of the other two are there. Only a
+    time with all seven digits is exact. `whole` says that all three
     are there and nothing seems lost.
     """
 
@@ -58,7 +58,9 @@ def _of_time(time: str) -> list[str]:
 
 def _of_report(value: object, report: str) -> list[str]:
     if not report:
-        return [f"reportId: {alert.shown(value)} is not exact." if value else "reportId: it is missing."]
+        return [
+            f"reportId: {alert.shown(value)} is no exact number." if value else "reportId: it is missing."
+        ]
     if is_rounded(report):
         return [f"reportId: {report} was rounded on the way, as numbers above 2^53 are."]
     return []

@@ -86,13 +86,16 @@ def contradicts(compared: Compared, row: Row) -> frozenset[str]:
 def strong(clues: Clues, compared: Compared, row: Row) -> frozenset[str]:
     """Return the facts of a row that name the event if no other event around has them.
 
-    A process id does so with the program alone, as ids are used again; a SID only at a logon, and only a person's.
+    A process id does so with the program alone, as ids are used again; a SID only at a logon, and only a person's; a
+    report id, which comes again too, only at the event's own time.
     """
     strong_facts = compared.agree & STRONG
     if not compared.agree & _PROGRAM:
         strong_facts -= {"process_id"}
     if not _is_logon(row) or not _PERSON.fullmatch(clues.account_sid.lower()):
         strong_facts -= {"account_sid"}
+    if not clues.when or not clues.when.own:
+        strong_facts -= {"report_id"}
     return strong_facts
 
 
