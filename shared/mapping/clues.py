@@ -7,6 +7,7 @@ ids come again: it only excludes others.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from shared.mapping import places
 from shared.mapping.budget import Budget, TooManySteps
@@ -33,6 +34,7 @@ class ClueReader:
 
     def __init__(self, steps: int = STEPS) -> None:
         self._reader = Reader(Budget(steps).spend)
+        self._left_out: tuple[Any, frozenset[Place]] = (None, frozenset())  # of the last document
 
     def of(self, source: Source, document: Node, event: Event, draft: Draft) -> Evidence | None:
         """Return by what an event could be found; None if its reference is whole, or if it is no one event."""
@@ -50,10 +52,16 @@ class ClueReader:
             Node(node.value, node.place, self._reader) for node in (event.part, document, event.alert)
         )
         try:
-            leave = [node.place for path in source.ignore for node in find(path, top)]
-            return clue_scan.read(part, leave, dict(_named(source, top, alert)))
+            return clue_scan.read(part, self._ignored(source, top), dict(_named(source, top, alert)))
         except TooManySteps:
             return _NOTHING
+
+    def _ignored(self, source: Source, document: Node) -> frozenset[Place]:
+        """Return the places of a document that hold no clue, as its source says."""
+        if self._left_out[0] is not document.value:
+            nodes = [node for path in source.ignore for node in find(path, document)]
+            self._left_out = document.value, frozenset(node.place for node in nodes)
+        return self._left_out[1]
 
 
 def _named(source: Source, document: Node, alert: Node) -> Iterator[tuple[str, Sequence[tuple[str, Place]]]]:
