@@ -30,9 +30,10 @@ def apply(value: Any) -> Outcome:
 
 def found(outcome: Outcome) -> Evidence:
     """Return by what the one event of an outcome could be found, which there must be."""
-    [event] = [*outcome.refused, *outcome.alerts]
-    assert event.evidence is not None
-    return event.evidence
+    refused = [refused.evidence for refused in outcome.refused]
+    [evidence] = refused or [mapped.evidence for mapped in outcome.alerts]
+    assert evidence is not None
+    return evidence
 
 
 LOSSY: Mapping[str, tuple[Mapping[str, str], Mapping[str, str], tuple[str, ...]]] = {
