@@ -176,6 +176,7 @@ def test_microsofts_parser_takes_every_query() -> None:
         assert checked.statements == 1
         assert checked.tables == {tables.TABLES[kind][0], "DeviceNetworkInfo" if by_address else "DeviceInfo"}
         assert {column.partition(": ")[2] for column in checked.columns} == {"string"}
+        assert {column.partition(": ")[0] for column in checked.columns} <= set(one.columns)
         assert len(one.text) <= query.MAX_QUERY
 
 
