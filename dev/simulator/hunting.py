@@ -190,7 +190,7 @@ def _span(text: str) -> tuple[datetime, datetime]:
     """Return the moments between which a Timespan is: both are written, as this app does."""
     try:
         since, until = map(datetime.fromisoformat, text.split("/"))
-        good = timedelta() < until - since <= _LONGEST
+        good = bool(since.tzinfo and until.tzinfo) and timedelta() < until - since <= _LONGEST
     except (ValueError, TypeError):
         good = False
     if not good:
