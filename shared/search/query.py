@@ -36,6 +36,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LISTED = ",\n"
 _WRITTEN_TIME = "Timestamp = tostring(Timestamp)"  # seven digits always; a raw time loses its trailing zeros
+_OF_EVENTS = ("Row", "Table", "Timestamp", "ReportId", "DeviceId", "DeviceName", "ActionType")
+_OF_DEVICES = ("AadDeviceId", "MergedToDeviceId", "Since", "IPAddresses")
 _REFERENCE = (
     f'Row = "event", Table, {_WRITTEN_TIME}, ReportId = tostring(ReportId), DeviceId, DeviceName, ActionType'
 )
@@ -50,10 +52,11 @@ _IDENTITY = "DeviceId, DeviceName, AadDeviceId, MergedToDeviceId"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What `runHuntingQuery` is asked: KQL, and the span of time in ISO 8601 that it may read."""
+    """What `runHuntingQuery` is asked: KQL, and the span of time in ISO 8601 that it may read; the rows' columns."""
 
     text: str
     timespan: str
+    columns: tuple[str, ...]
 
 
 class Texts(dict[str, str]):
@@ -95,7 +98,7 @@ def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) ->
     shown = dict.fromkeys(name for _, columns, _ in asked for name in columns)
     statements = [f"let {name} = {text}" for text, name in texts.items()]
     statements += [
-        f"let {name} = datetime({_iso(ticks)})"
+        f"let {name} = datetime({iso(ticks)})"
         for name, ticks in (
             ("At", when.start),
             ("End", when.end + when.step),
@@ -113,7 +116,8 @@ def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) ->
         "union Events, Devices",
     ]
     text = ";\n".join(statements)
-    return Query(text, f"{_iso(first)}/{_iso(last)}") if len(text) <= MAX_QUERY else None
+    columns = (*_OF_EVENTS, *shown, *_OF_DEVICES)
+    return Query(text, f"{iso(first)}/{iso(last)}", columns) if len(text) <= MAX_QUERY else None
 
 
 def _leg(table: str, columns: Mapping[str, str], hosts: str, condition: str) -> str:
@@ -237,7 +241,7 @@ def _id(text: str) -> str:
     return json.dumps(text)
 
 
-def _iso(ticks: int) -> str:
+def iso(ticks: int) -> str:
     """Return a moment in ISO 8601 with seven digits."""
     seconds, fraction = divmod(ticks, SECOND)
     return f"{(_EPOCH + timedelta(seconds=seconds)):%Y-%m-%dT%H:%M:%S}.{fraction:07}Z"
