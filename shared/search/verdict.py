@@ -193,7 +193,12 @@ def _is_near(when: When, candidate: Candidate) -> bool:
 
 
 def _surely(candidate: Candidate) -> bool:
-    """Say whether a young event can only be itself: it is at the payload's time, or it is the very process."""
+    """Say whether a young event can only be itself: it is at the payload's time, or it is the very process.
+
+    One that has the exact time and nothing else may be of another table, whose events are searchable earlier.
+    """
+    if candidate.agree == {"event_time"}:
+        return False
     return _is_itself(candidate) or abs(candidate.apart) <= _NEAR
 
 
