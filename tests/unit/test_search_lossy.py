@@ -26,10 +26,17 @@ def made(seed: int, unit: int = 1) -> worlds.World:
     right = replace(world.right, at=world.right.at + random.choice([0, 3, 123, 1_001]) * unit)
     again = random.choice([3, 20, 90, 500, 800]) * random.choice([-1, 1]) * SECOND
     other = f"{random.getrandbits(160):040x}"
+    nearly = random.choice([-9, 7, 500, 20_000]) * unit
     decoys = [
         replace(right, at=right.at + again, searchable=True),
         replace(right, device=other, name="pc-2.contoso.example", searchable=True),
-        replace(right, at=right.at + random.choice([-9, 7, 500, 20_000]) * unit, report=77, searchable=True),
+        replace(
+            right,
+            at=right.at + nearly,
+            report=77,
+            action=random.choice(["Other", right.action]),
+            searchable=True,
+        ),
     ]
     chosen = random.sample(decoys, random.randrange(len(decoys) + 1))
     same_time = replace(right, report=78, action="Other", searchable=True)
