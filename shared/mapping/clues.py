@@ -23,7 +23,7 @@ from shared.payload.clues import FACTS, Clues, Host
 from shared.payload.paths import Node, Place, find
 from shared.payload.reader import Reader
 
-STEPS = 200_000
+STEPS = 100_000
 """What the clues of a delivery may cost, in values walked over and the like."""
 
 _NOTHING = ClueScan(Clues(), {})
