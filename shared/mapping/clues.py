@@ -5,22 +5,22 @@ these alone: whatever else the payload says of it could only mislead. A report i
 ids come again: it only excludes others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from shared.mapping import places
 from shared.mapping.budget import Budget, TooManySteps
-from shared.mapping.clue_names import READ_AS
+from shared.mapping.clue_fields import HOST, NAMES, READ_AS
 from shared.mapping.event import Event
 from shared.mapping.exactness import MACHINE, REPORT, TIME, Exactness
 from shared.mapping.fields import Draft
 from shared.mapping.outcome import Evidence
 from shared.mapping.source import Source
-from shared.payload import clue_scan, clue_values
-from shared.payload.clue_scan import ClueScan
+from shared.payload import clue_scan, clue_times, clue_values
+from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import FACTS, Clues, Host
-from shared.payload.paths import Node, Place, find
+from shared.payload.paths import Node, Place, find, shown
 from shared.payload.reader import Reader
 
 STEPS = 100_000
@@ -52,9 +52,11 @@ class ClueReader:
             Node(node.value, node.place, self._reader) for node in (event.part, document, event.alert)
         )
         try:
-            return clue_scan.read(part, self._ignored(source, top), dict(_named(source, top, alert)))
+            named = _named(source, top, alert)
+            scan = clue_scan.read(part, self._ignored(source, top), named)
         except TooManySteps:
             return _NOTHING
+        return _with_device(scan, named.get(HOST, ()))
 
     def _ignored(self, source: Source, document: Node) -> frozenset[Place]:
         """Return the places of a document that hold no clue, as its source says."""
@@ -64,21 +66,30 @@ class ClueReader:
         return self._left_out[1]
 
 
-def _named(source: Source, document: Node, alert: Node) -> Iterator[tuple[str, Sequence[tuple[str, Place]]]]:
-    """Yield the texts at the first place of each clue that a source's file names, under the names of the scan."""
-    for name, read_as in READ_AS.items():
-        for place in source.fields.get(name, ()):
-            if texts := [(text, at[0]) for text, at in places.texts(place, document, alert) if text.strip()]:
-                for field in _device(texts[0][0]) if name == "device" else read_as:
-                    yield field, texts
-                break
+def _named(source: Source, document: Node, alert: Node) -> dict[str, list[tuple[str, Place]]]:
+    """Return the texts at the first place of each clue that a source's file names, by the fields of the scan."""
+    named: dict[str, list[tuple[str, Place]]] = {}
+    for name, fields in READ_AS.items():
+        at_places = (list(places.texts(place, document, alert)) for place in source.fields.get(name, ()))
+        texts = [(text, at[0]) for text, at in next(filter(None, at_places), [])]
+        for field in fields if texts else ():
+            known = named.setdefault(field, [])
+            known += [(clue_values.base(text) if field in NAMES else text, place) for text, place in texts]
+    return named
 
 
-def _device(text: str) -> tuple[str, ...]:
-    """Return as what the name of a device is read: an id of Defender's or of Entra's, or a host."""
-    if clue_values.device(text.strip()):
-        return ("device_id",)
-    return ("entra_id",) if clue_values.entra(text.strip()) else ("host",)
+def _with_device(scan: ClueScan, texts: Sequence[tuple[str, Place]]) -> ClueScan:
+    """Return clues of the device that a source's file names, if it names one: nobody knows better which it is."""
+    hosts = {
+        host: place
+        for text, place in texts
+        for host in [clue_values.device(text) or clue_values.entra(text) or clue_values.host(text)]
+        if host
+    }
+    if len(hosts) != 1:
+        return scan
+    [(host, place)] = hosts.items()
+    return ClueScan(replace(scan.clues, hosts=(host,)), {**scan.places, "hosts": shown(place)})
 
 
 def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str]) -> ClueScan:
@@ -88,9 +99,7 @@ def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str])
     clues = replace(scan.clues, hosts=(Host("id", left.exact[MACHINE]),))
     at = dict(scan.places) | {"hosts": origins.get(MACHINE, "")}
     if left.time:
-        clues = replace(
-            clues, when=clue_values.time(left.time, own=True), event_time=left.exact.get(TIME, "")
-        )
+        clues = replace(clues, when=clue_times.read(left.time, own=True), event_time=left.exact.get(TIME, ""))
         at["when"] = at["event_time"] = origins.get(TIME, "")
     if REPORT in left.exact and (left.time or any(getattr(clues, fact) for fact in FACTS)):
         clues = replace(clues, report_id=left.exact[REPORT])

@@ -15,7 +15,7 @@ from shared.ledger import keys, rows
 from shared.mapping import mappings as mapping
 from shared.mapping.outcome import Evidence, Outcome
 from shared.payload import body as payload
-from shared.payload.clue_scan import ClueScan
+from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import SECOND, Clues, Host, When
 from shared.search import devices
 from shared.settings import Settings

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.mapping import clue_names, clues
+from shared.mapping import clue_fields, clues
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
 from shared.mapping.outcome import Evidence, Outcome
@@ -178,7 +178,7 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("name", clue_names.READ_AS)
+@pytest.mark.parametrize("name", clue_fields.READ_AS)
 def test_a_file_names_each_clue(name: str, tmp_path: Path) -> None:
     """Every clue can be named by a file, from a place that the scan knows nothing of, and has that place."""
     value, clue, expected = VALUES[name]
