@@ -1,7 +1,7 @@
 """Microsoft Graph's advanced hunting on made tables: Microsoft's parser reads a query, DuckDB runs it.
 
     POST /v1.0/security/runHuntingQuery    {"Query": "<KQL>", "Timespan": "<from>/<to>"}
-    POST /_simulator/world                 {"events": [{table, device, time, columns}], "searchableAfter": seconds}
+    POST /_simulator/world                 {"events": [{table, device, time, …columns}], "searchableAfter": seconds}
     GET  /_simulator/searches              the calls that arrived
 
 The tenant has 40 devices and the last day of each, and what was added. A call is judged as those to Defender are, by
@@ -23,7 +23,7 @@ from dev.simulator.judge import Judge
 from dev.simulator.parser import Parser
 from dev.simulator.reply import Reply, json_reply
 from dev.simulator.rules import Rejected
-from dev.simulator.world import HOUR, Event, World
+from dev.simulator.world import MINUTE, Event, World
 from dev.stack import token_endpoint
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Hunting:
     def add(self, events: Sequence[Mapping[str, Any]], searchable_after: float = 0.0) -> list[dict[str, str]]:
         """Let events happen, each with its decoys; they are searchable some seconds later. Return their references."""
         with self._lock:
-            placed = [self._world.place(Event.read(event)) for event in events]
+            placed = self._world.place([Event.read(event) for event in events])
             due = time.monotonic() + searchable_after
             self._later += [(due, each.records) for each in placed]
         self._simulator.register(known=[each.reference for each in placed])
@@ -177,7 +177,7 @@ class Hunting:
         from dev.simulator.tenant import TABLES, Tenant  # noqa: PLC0415  as above
 
         if self._tenant is None or self._parser is None:
-            yesterday = (time.time_ns() // 100) - 24 * HOUR
+            yesterday = (time.time_ns() // 100) - 24 * 60 * MINUTE
             self._tenant, self._parser = Tenant(self._world.day(yesterday)), Parser(TABLES)
         now = time.monotonic()
         due = [records for at, records in self._later if at <= now]

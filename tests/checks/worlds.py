@@ -206,7 +206,9 @@ def _clues(random: Random, right: Event, least: int) -> Clues:
         NEEDED[right.kind]
     )
     some = {name: value for name, value in named.items() if name in few}
-    hint: tuple[Kind, ...] = (right.kind,) if right.kind in ("file", "image", "other") or random.random() < 0.5 else ()
+    hint: tuple[Kind, ...] = (
+        (right.kind,) if right.kind in ("file", "image", "other") or random.random() < 0.5 else ()
+    )
     host = random.choice(["id", "fqdn", "short", "address"])
     short = right.name.partition(".")[0].upper()[: devices.NETBIOS]
     hosts = {
