@@ -23,12 +23,13 @@ from dev.simulator.judge import Judge
 from dev.simulator.parser import Parser
 from dev.simulator.reply import Reply, json_reply
 from dev.simulator.rules import Rejected
+from dev.simulator.schema import TABLES, Record
 from dev.simulator.world import MINUTE, Event, World
 from dev.stack import token_endpoint
 
 if TYPE_CHECKING:
     from dev.simulator.simulator import Simulator
-    from dev.simulator.tenant import Record, Tenant
+    from dev.simulator.tenant import Tenant
 
 HUNTING_PATH = "/v1.0/security/runHuntingQuery"
 CALLS, WINDOW = 45, 60.0
@@ -43,7 +44,10 @@ _UNRESOLVED = "Failed to resolve table or column expression named '{}'. Fix sema
 
 @dataclass(slots=True)
 class Search:
-    """A call, logged when its headers were read; `at` is on the machine's monotonic clock."""
+    """A call, logged when its headers were read; `at` is on the machine's monotonic clock.
+
+    `seconds` are what parser and engine took for it.
+    """
 
     sequence: int
     at: float
@@ -53,6 +57,7 @@ class Search:
     fault: str | None = None
     status: int | None = None
     rows: int | None = None
+    seconds: float = 0.0
 
 
 class Hunting:
@@ -154,6 +159,7 @@ class Hunting:
         with self._lock:
             search.query, search.timespan = body["Query"], body["Timespan"]
             tenant, parser = self._ready()
+        began = time.monotonic()
         checked = parser.check(body["Query"])
         missing = [table for table in self._simulator.switches.missing_tables if table in checked["tables"]]
         if missing:
@@ -167,14 +173,14 @@ class Hunting:
         except QueryError as error:
             raise Rejected(400, "BadRequest", str(error)) from None
         with self._lock:
-            search.rows = len(answer.rows)
+            search.rows, search.seconds = len(answer.rows), time.monotonic() - began
         results = [_annotated(row, answer.types) for row in answer.rows]
         schema = [{"name": name, "type": kind} for name, kind in answer.types.items()]
         return json_reply(200, {"@odata.context": _CONTEXT, "schema": schema, "results": results})
 
     def _ready(self) -> "tuple[Tenant, Parser]":
         """Return the tables, with all that is searchable by now, and the parser."""
-        from dev.simulator.tenant import TABLES, Tenant  # noqa: PLC0415  as above
+        from dev.simulator.tenant import Tenant  # noqa: PLC0415  as above
 
         if self._tenant is None or self._parser is None:
             yesterday = (time.time_ns() // 100) - 24 * 60 * MINUTE

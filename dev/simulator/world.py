@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from dev.simulator.tenant import COLUMNS, Record
+from dev.simulator.schema import COLUMNS, Record
 from shared.payload.clues import SECOND
 from shared.search import devices, query
 
@@ -84,13 +84,16 @@ class Event:
     def read(cls, given: Mapping[str, Any]) -> "Event":
         """Return an event of JSON: `table`, `device`, `time`, its columns, and perhaps a device's column or two."""
         columns = {name: value for name, value in given.items() if name not in ("table", "device", "time")}
+        table, of_device = given["table"], ("IPAddress", "DeviceId", "AadDeviceId")
+        if unknown := columns.keys() - COLUMNS.get(table, {}).keys() - set(of_device):
+            raise ValueError(f"{table} has no {', '.join(sorted(unknown))}")
         address = columns.pop("IPAddress", "") or columns.get("LocalIP", "")
         known = {
             "id": columns.pop("DeviceId", ""),
             "entra": columns.pop("AadDeviceId", ""),
             "address": address,
         }
-        return cls(given["table"], given["device"], given["time"], columns, known)
+        return cls(table, given["device"], given["time"], columns, known)
 
 
 @dataclass(frozen=True, slots=True)
