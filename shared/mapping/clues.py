@@ -101,7 +101,8 @@ def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str])
     if left.time:
         clues = replace(clues, when=clue_times.read(left.time, own=True), event_time=left.exact.get(TIME, ""))
         at["when"] = at["event_time"] = origins.get(TIME, "")
-    if REPORT in left.exact and (left.time or any(getattr(clues, fact) for fact in FACTS)):
-        clues = replace(clues, report_id=left.exact[REPORT])
+    others = any(getattr(clues, fact) for fact in FACTS if fact != "report_id")
+    clues = replace(clues, report_id=left.exact.get(REPORT, "") if left.time or others else "")
+    if clues.report_id:
         at["report_id"] = origins.get(REPORT, "")
     return ClueScan(clues, at)

@@ -168,7 +168,7 @@ VALUES = {
     "remoteIp": ("203.0.113.7", "remote_ip", "203.0.113.7"),
     "remoteUrl": ("https://a.example/x", "remote_url", "https://a.example/x"),
     "remotePort": ("8443", "remote_port", "8443"),
-    "registryKey": ("HKLM\\Software\\X", "registry_key", "HKLM\\Software\\X"),
+    "registryKey": ("HKLM\\Software\\X", "registry_key", "HKEY_LOCAL_MACHINE\\Software\\X"),
     "registryValue": ("Run", "registry_value", "Run"),
     "accountName": ("ada", "account_name", "ada"),
     "accountDomain": ("CONTOSO", "account_domain", "CONTOSO"),
@@ -178,19 +178,29 @@ VALUES = {
 }
 
 
+NEEDED = {"registryValue": {"RegistryKey": "HKLM\\Software\\X"}, "accountDomain": {"user": {"name": "ada"}}}
+"""What a payload names besides: a value of no key, and a domain of no account, is no clue."""
+
+
 @pytest.mark.parametrize("name", clue_fields.READ_AS)
 def test_a_file_names_each_clue(name: str, tmp_path: Path) -> None:
     """Every clue can be named by a file, from a place that the scan knows nothing of, and has that place."""
     value, clue, expected = VALUES[name]
-    mappings = yours(tmp_path, fields={name: ["nowhere", "zq.field"]})
-    assert getattr(found(apply({"acme": 1, "zq": {"field": value}}, yours(tmp_path))).scan.clues, clue) in (
-        "",
-        (),
-        None,
-    )
-    scan = found(apply({"acme": 1, "zq": {"field": value}}, mappings)).scan
+    posted = {"acme": 1, "zq": {"field": value}, **NEEDED.get(name, {})}
+    without = found(apply(posted, yours(tmp_path))).scan
+    assert getattr(without.clues, clue) in ("", (), None)
+    scan = found(apply(posted, yours(tmp_path, fields={name: ["nowhere", "zq.field"]}))).scan
     assert getattr(scan.clues, clue) == expected if expected else scan.clues.when is not None
     assert scan.places[clue] == "zq.field"
+
+
+def test_several_hashes_are_named_side_by_side(tmp_path: Path) -> None:
+    """Each hash that a file names counts, and the path beside the name."""
+    fields = {"sha1": "zq.a", "sha256": "zq.b", "fileName": "zq.c", "filePath": "zq.d"}
+    posted = {"acme": 1, "zq": {"a": "a" * 40, "b": "b" * 64, "c": "tool.exe", "d": "C:\\t\\tool.exe"}}
+    named = found(apply(posted, yours(tmp_path, fields=fields))).scan.clues
+    assert (named.sha1, named.sha256) == ("a" * 40, "b" * 64)
+    assert (named.file_name, named.file_path) == ("tool.exe", "C:\\t\\tool.exe")
 
 
 @pytest.mark.parametrize(
