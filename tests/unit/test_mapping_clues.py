@@ -178,7 +178,10 @@ VALUES = {
 }
 
 
-NEEDED = {"registryValue": {"RegistryKey": "HKLM\\Software\\X"}, "accountDomain": {"user": {"name": "ada"}}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "registryValue": {"RegistryKey": "HKLM\\Software\\X"},
+    "accountDomain": {"user": {"name": "ada"}},
+}
 """What a payload names besides: a value of no key, and a domain of no account, is no clue."""
 
 
