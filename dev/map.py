@@ -162,7 +162,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
         if mappings.broken:
             _problems(console, mappings.broken)
             return 1
-        outcome = approve.outcome_of(body, query, mappings)
+        outcome = approve.outcome_of(body, query, mappings, clues=True)
     except OSError as error:
         _line(console, Text(f"{files[0]} cannot be read: {error.strerror}", "red"))
         return 2

@@ -28,7 +28,7 @@ NOTABLE = {
 def apply(value: Any, mappings: Mappings = OURS, *, source: str | None = None) -> Outcome:
     """Map a value as it would arrive."""
     documents = payload.read(json.dumps(value).encode(), max_bytes=4_194_304)
-    return mappings.apply(documents, source=source, defaults={}, max_alerts=1_000)
+    return mappings.apply(documents, source=source, defaults={}, max_alerts=1_000, clues=True)
 
 
 def evidence_of(outcome: Outcome, event: int = 0) -> Evidence | None:
@@ -65,6 +65,14 @@ def test_a_refused_event_has_the_clues_of_its_payload_with_their_places() -> Non
     assert scan.places["hosts"] == "result.host"
     assert scan.places["when"] == "result.UtcTime"
     assert scan.places["sha1"] == "result.sha1"
+
+
+def test_clues_that_nobody_asks_for_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no search follows, a refused payload is not walked over for them."""
+    monkeypatch.delattr(clues, "clue_scan")
+    documents = payload.read(json.dumps(NOTABLE).encode(), max_bytes=1_048_576)
+    outcome = OURS.apply(documents, source=None, defaults={}, max_alerts=100)
+    assert evidence_of(outcome) is None
 
 
 def test_a_whole_reference_needs_no_clues() -> None:
