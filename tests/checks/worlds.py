@@ -15,7 +15,7 @@ from tests.checks.hunting import Record
 
 START = devices.moment("2026-03-04T12:00:00.0000000Z") or 0
 MINUTE = 60 * SECOND
-KINDS: tuple[Kind, ...] = ("process", "file", "network", "registry", "logon")
+KINDS: tuple[Kind, ...] = ("process", "file", "image", "network", "registry", "logon", "other")
 DOMAIN, OTHER_DOMAIN = "contoso.example", "fabrikam.example"
 CLUE_OF = {
     "SHA1": "sha1",
@@ -36,6 +36,8 @@ CLUE_OF = {
 NEEDED = {
     "process": (),
     "file": ("file_name",),
+    "image": ("file_name",),
+    "other": ("file_name",),
     "network": ("remote_ip",),
     "registry": ("registry_key",),
     "logon": ("account_name",),
@@ -62,7 +64,7 @@ class Event:
         values = {where[name]: value for name, value in self.columns.items() if name in where}
         return {
             "Table": table,
-            "Timestamp": query._iso(self.at)[:-2],
+            "Timestamp": query.iso(self.at)[:-2],
             "DeviceId": self.device,
             "DeviceName": self.name,
             "ReportId": self.report,
@@ -78,7 +80,7 @@ class Event:
         return {
             "Row": "event",
             "Table": table,
-            "Timestamp": query._iso(self.at),
+            "Timestamp": query.iso(self.at),
             "ReportId": str(self.report),
             "DeviceId": self.device,
             "DeviceName": self.name,
@@ -108,7 +110,7 @@ class World:
         events = {str(event.report): event for event in self.events}
         event, right = events[row["ReportId"] or ""], self.right.row()
         return (
-            row["Timestamp"] == query._iso(event.at)
+            row["Timestamp"] == query.iso(event.at)
             and abs(when.apart(event.at)) <= abs(when.apart(self.right.at))
             and all(row.get(name, "") == right[name] for name in right.keys() - {"Timestamp", "ReportId"})
         )
@@ -162,15 +164,16 @@ def _action(kind: Kind) -> str:
     return {
         "process": "ProcessCreated",
         "file": "FileCreated",
+        "image": "ImageLoaded",
         "network": "ConnectionSuccess",
         "registry": "RegistryValueSet",
         "logon": "LogonSuccess",
-    }.get(kind, "Other")
+    }.get(kind, "AntivirusDetection")
 
 
 def _decoys(random: Random, right: Event, most: int) -> list[Event]:
     """Return events that are easily taken for the right one: they share some of what is said of it, or all."""
-    found = []
+    events = []
     for number in range(random.randrange(1, 9)):
         other = _columns(random)
         shared = random.sample(
@@ -183,7 +186,7 @@ def _decoys(random: Random, right: Event, most: int) -> list[Event]:
         action = random.choice(
             [right.action, right.action, "LogonFailed" if right.kind == "logon" else right.action]
         )
-        found.append(
+        events.append(
             replace(
                 right,
                 at=right.at + apart + 10 * number,
@@ -192,18 +195,20 @@ def _decoys(random: Random, right: Event, most: int) -> list[Event]:
                 action=action,
             )
         )
-    return found
+    return events
 
 
 def _clues(random: Random, right: Event, least: int) -> Clues:
     """Return what a SIEM tells of an event: some facts, a time that is exact, cut, late or of a clock that is off."""
     _, where = tables.TABLES[right.kind]
-    told = {CLUE_OF[name]: value for name, value in right.columns.items() if name in where and value}
-    few = set(random.sample(sorted(told), random.randrange(min(least, len(told)), len(told) + 1))) | set(
+    named = {CLUE_OF[name]: value for name, value in right.columns.items() if name in where and value}
+    few = set(random.sample(sorted(named), random.randrange(min(least, len(named)), len(named) + 1))) | set(
         NEEDED[right.kind]
     )
-    facts_told = {name: value for name, value in told.items() if name in few}
-    hint: tuple[Kind, ...] = (right.kind,) if right.kind == "file" or random.random() < 0.5 else ()
+    some = {name: value for name, value in named.items() if name in few}
+    hint: tuple[Kind, ...] = (
+        (right.kind,) if right.kind in ("file", "image", "other") or random.random() < 0.5 else ()
+    )
     host = random.choice(["id", "fqdn", "short", "address"])
     short = right.name.partition(".")[0].upper()[: devices.NETBIOS]
     hosts = {
@@ -212,17 +217,17 @@ def _clues(random: Random, right: Event, least: int) -> Clues:
         "short": Host("name", short.lower()),
         "address": Host("address", "10.0.0.5"),
     }
-    return replace(Clues(), hosts=(hosts[host],), when=_when(random, right.at), kinds=hint, **facts_told)
+    return replace(Clues(), hosts=(hosts[host],), when=_when(random, right.at), kinds=hint, **some)
 
 
 def _when(random: Random, at: int) -> When:
     step = random.choice([1, 10_000, SECOND])
     own = random.random() < 0.6
-    told = at + (0 if own else random.randrange(0, 600) * SECOND)
+    written = at + (0 if own else random.randrange(0, 600) * SECOND)
     if random.random() < 0.3:
-        told += random.choice([-4, -2, -1, 1, 2, 4]) * MINUTE + 30 * SECOND
-    told -= told % step
-    return When(told, told, step, own=own)
+        written += random.choice([-4, -2, -1, 1, 2, 4]) * MINUTE + 30 * SECOND
+    written -= written % step
+    return When(written, written, step, own=own)
 
 
 def _add_devices(random: Random, world: World) -> None:
@@ -260,15 +265,15 @@ def _tell(
 ) -> None:
     """Let a device tell its name and its address at both ends of a span around the right event."""
     for moment in seconds:
-        told = {
-            "Timestamp": query._iso(world.right.at + moment * SECOND)[:-2],
+        report = {
+            "Timestamp": query.iso(world.right.at + moment * SECOND)[:-2],
             "DeviceId": device,
             "DeviceName": name,
         }
         cards = json.dumps([{"IPAddress": address, "SubnetPrefix": 24}])
         world.known += [
-            {**told, "Table": "DeviceInfo", "MergedToDeviceId": merged},
-            {**told, "Table": "DeviceNetworkInfo", "MacAddress": "00-00-5E-00-53-01", "IPAddresses": cards},
+            {**report, "Table": "DeviceInfo", "MergedToDeviceId": merged},
+            {**report, "Table": "DeviceNetworkInfo", "MacAddress": "00-00-5E-00-53-01", "IPAddresses": cards},
         ]
 
 

@@ -12,14 +12,14 @@ from shared.payload.reader import Reader
 from shared.search import devices, facts, query, tables, verdict
 from tests.checks import hunting, worlds
 
-SEEDS = 1_500
+SEEDS = 6_000
 ENGINE_SEEDS = 40
 
 
 def rows_of(world: worlds.World) -> list[facts.Row]:
     """Return the rows of a world as its engine brings them; none where nothing can be asked."""
     asked = query.build(world.clues)
-    return list(hunting.Tenant(world.records()).run(asked)) if asked else []
+    return list(hunting.run(hunting.Tenant(world.records()), asked)) if asked else []
 
 
 def shortcut(world: worlds.World) -> list[facts.Row]:
@@ -127,7 +127,7 @@ def test_a_payload_becomes_a_match() -> None:
     }
     asked = query.build(clues)
     assert asked is not None
-    said = verdict.judge(clues, hunting.Tenant([like, right]).run(asked), age=4_000)
+    said = verdict.judge(clues, hunting.run(hunting.Tenant([like, right]), asked), age=4_000)
     assert said.grade == "exact"
     assert said.match is not None
     assert verdict.reference(said.match.row) == {
@@ -142,19 +142,19 @@ def any_fact(_clues: Clues, compared: facts.Compared, _row: facts.Row) -> frozen
     return compared.agree
 
 
-def first_that_agrees(_when: When, looked_at: Sequence[verdict.Candidate]) -> verdict.Verdict:
+def first_that_agrees(_when: When, candidates: Sequence[verdict.Candidate]) -> verdict.Verdict:
     """Take the first of several events that have a fact."""
-    having = [one for one in looked_at if one.agree & facts.STRONG and not one.differ]
+    having = [one for one in candidates if one.agree & facts.STRONG and not one.differ]
     if having:
         return verdict.Verdict("match", grade="exact", match=having[0])
     return verdict.Verdict("none", "none")
 
 
-def nearest_of_all(_when: When, looked_at: Sequence[verdict.Candidate]) -> verdict.Verdict:
+def nearest_of_all(_when: When, candidates: Sequence[verdict.Candidate]) -> verdict.Verdict:
     """Take the nearest event, whatever it is."""
-    if not looked_at:
+    if not candidates:
         return verdict.Verdict("none", "none")
-    return verdict.Verdict("match", grade="exact", match=min(looked_at, key=lambda one: abs(one.apart)))
+    return verdict.Verdict("match", grade="exact", match=min(candidates, key=lambda one: abs(one.apart)))
 
 
 def first_twin(_when: When, twins: Sequence[facts.Row]) -> facts.Row:
