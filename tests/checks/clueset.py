@@ -79,5 +79,5 @@ def _case(path: Path) -> Case:
 def _written(when: When) -> str:
     """Return a time with as many digits as it was written with."""
     digits = _DIGITS + 1 - len(str(when.step))
-    moments = [query._iso(ticks) for ticks in dict.fromkeys((when.start, when.end))]
+    moments = [query.iso(ticks) for ticks in dict.fromkeys((when.start, when.end))]
     return "/".join(f"{moment[: 20 + digits].rstrip('.')}Z" for moment in moments)

@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
+from dev.simulator.schema import TABLES
 from shared.search import query
-from tests.checks import clueset, hunting
+from tests.checks import clueset
 
 CASES = clueset.cases()
 LEAST, PRODUCTS, MOST_FOUND = 120, 25, 0.9
@@ -44,5 +45,5 @@ def test_an_event_of_the_set_has_columns_of_its_table() -> None:
     """What a case says of its event can be a row: the table and the columns are Defender's."""
     for case in CASES:
         if case.event:
-            columns = {column.split(": ")[0] for column in hunting.TABLES[case.event["table"]].split(", ")}
+            columns = {column.split(": ")[0] for column in TABLES[case.event["table"]].split(", ")}
             assert case.event.keys() - {"table", "device", "time"} <= columns, case.name
