@@ -17,6 +17,10 @@ _HASHES = {"sha1": 40, "sha256": 64, "md5": 32}
 _MAX_COMMAND = 32_768
 _STARTED = ("process_path", "process_name", "command_line", "process_id", "process_text")
 _ACTED = ("actor_path", "actor_name", "actor_command_line", "actor_id")
+_ACCOUNTS = (
+    ("account", "account_domain", "account_sid"),
+    ("subject_account", "subject_domain", "subject_sid"),
+)
 _OTHERS = ("registry_key", "remote_ip", "remote_url", "process_name")  # facts that no start of a program has
 
 
@@ -36,11 +40,13 @@ def choose(by_field: Mapping[str, list[Reading]]) -> ClueScan:
         "outcome": _outcome(readings),
         "report_id": readings.take("report_id", values.report_id),
     }
-    if kinds != ("logon",):  # of which products name the program that asked for it
-        facts |= _program(readings) | _registry(readings)
     program = readings.has(*_STARTED, *_ACTED, "registry_key", "file_path")
     hosts, remote = clue_ends.read(readings, logon="logon" in kinds, program=program)
     facts |= remote
+    if kinds != ("logon",):  # of which products name the program that asked for it
+        facts |= _registry(readings)
+        on_file = not facts["registry_key"] and not facts["remote_ip"]
+        facts |= _program(readings, on_file=on_file or not {"file", "image"}.isdisjoint(kinds))
     start = set(kinds) <= {"process"} and not any(facts.get(name) for name in _OTHERS)
     when = clue_when.read(readings, start=start)
     facts = {name: text for name, text in facts.items() if text}
@@ -74,11 +80,14 @@ def _outcome(readings: Readings) -> str:
     return readings.take("outcome", lambda text: outcome_of.get(names.word(text), ""))
 
 
-def _program(readings: Readings) -> dict[str, str]:
-    """Return what is said of the file that the event is about, and of the program that acted on it."""
+def _program(readings: Readings, *, on_file: bool) -> dict[str, str]:
+    """Return what is said of the file that the event is about, and of the program that acted on it.
+
+    `on_file`: the program can have acted on a file, and not on a key or a connection.
+    """
     started = readings.has(*_STARTED, "process_hash")
     who = "process" if started else "actor"
-    process = readings.take("process_name", values.path, f"{who}_path", f"{who}_name")
+    process = _path(readings, "process_name", f"{who}_path", f"{who}_name")
     command = readings.take(
         "command_line", _command_line, "command_line" if started else "actor_command_line"
     )
@@ -86,13 +95,14 @@ def _program(readings: Readings) -> dict[str, str]:
         command = readings.take("command_line", _several_words, "process_text")
     if started and not command and not process:
         process = readings.take("process_name", values.path, "process_text")
-    file = _file(readings)
+        readings.places["process_name_path"] = readings.places.get("process_name", "")
+    file = _path(readings, "file_name", "file_path", "file_name")
     apart = bool(file and process and values.base(file).lower() != values.base(process).lower())
-    if process and (not apart or readings.has("remote_ip", "destination", "registry_key")):
-        apart = False
-        file = process if values.base(process) != process or not file else file
-        readings.places["file_name"] = readings.places["process_name"]
-    readings.places["file_path"] = readings.places.get("file_name", "")
+    if process and (not file or (values.base(process) != process if not apart else not on_file)):
+        file, apart = process, False
+        for clue in ("file_name", "file_name_path"):
+            readings.places[clue] = readings.places[clue.replace("file", "process")]
+    readings.places["file_path"] = readings.places.get("file_name_path", "")
     return {
         "file_name": values.base(file),
         "file_path": file if len(values.base(file)) < len(file) else "",
@@ -103,23 +113,25 @@ def _program(readings: Readings) -> dict[str, str]:
     } | _hashes(readings, ("file_hash", "hash") if apart else (f"{who}_hash", "file_hash", "hash"))
 
 
-def _file(readings: Readings) -> str:
-    """Return the path of the file, or its name; a folder beside the name is put before it."""
-    path, name, folder = (
-        readings.best(field, values.path) for field in ("file_path", "file_name", "file_folder")
-    )
+def _path(readings: Readings, clue: str, paths: str, names_only: str) -> str:
+    """Return the path of a file, or its name; a folder beside the name is put before it."""
+    path, name, folder = (readings.best(field, values.path) for field in (paths, names_only, "file_folder"))
     if path and (not name or values.base(path.value).lower() == values.base(name.value).lower()):
-        return readings.note("file_name", path)
+        readings.note(f"{clue}_path", path)
+        return readings.note(clue, path)
     if not name:
         return ""
-    readings.note("file_name", name)
-    beside = path or folder
-    if not beside or not are_beside(beside.place, name.place):
+    readings.note(clue, name)
+    if path and ("." in values.base(path.value) or "." not in name.value):  # another file
+        path = None
+    around = next((best for best in (path, folder) if best and are_beside(best.place, name.place)), None)
+    readings.note(f"{clue}_path", around or name)
+    if not around:
         return name.value
-    if values.base(beside.value).lower() == name.value.lower():
-        return beside.value
-    slash = "/" if "/" in beside.value else "\\"
-    return f"{beside.value.rstrip(slash)}{slash}{name.value}" if slash in beside.value else name.value
+    if values.base(around.value).lower() == name.value.lower():
+        return around.value
+    slash = "/" if "/" in around.value else "\\"
+    return f"{around.value.rstrip(slash)}{slash}{name.value}" if slash in around.value else name.value
 
 
 def _hashes(readings: Readings, fields: tuple[str, ...]) -> dict[str, str]:
@@ -140,24 +152,32 @@ def _registry(readings: Readings) -> dict[str, str]:
 
 
 def _account(readings: Readings) -> dict[str, str]:
-    account = readings.best("account", lambda text: text.strip() if any(values.account(text)) else "")
-    name, domain, upn = values.account(account.value) if account else ("", "", "")
+    """Return the account that an event is about, else the one that made it happen."""
+    group, best = next(
+        ((group, best) for group in _ACCOUNTS if (best := readings.best(group[0], _account_name))),
+        (_ACCOUNTS[0], None),
+    )
+    name, domain, upn = values.account(best.value) if best else ("", "", "")
     suffix = readings.best("upn_suffix")
-    if account and suffix and not upn and are_beside(account.place, suffix.place):
+    if best and suffix and not upn and are_beside(best.place, suffix.place):
         upn = values.upn(f"{name}@{suffix.value}")
-    if account:
+    if best:
         for clue in ("account_name", "account_domain", "account_upn"):
-            readings.note(clue, account)
+            readings.note(clue, best)
     return {
         "account_name": name,
-        "account_domain": domain or (readings.take("account_domain") if name else ""),
+        "account_domain": domain or (readings.take("account_domain", values.text, group[1]) if name else ""),
         "account_upn": upn or readings.take("account_upn", values.upn),
-        "account_sid": readings.take("account_sid", values.sid),
+        "account_sid": readings.take("account_sid", values.sid, group[2]),
     }
 
 
+def _account_name(text: str) -> str:
+    return text.strip() if any(values.account(text)) else ""
+
+
 def _command_line(text: str) -> str:
-    text = values.text(text)
+    text = values.unescaped(values.text(text))
     return text if len(text) <= _MAX_COMMAND else ""
 
 

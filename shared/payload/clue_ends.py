@@ -39,10 +39,11 @@ def read(readings: Readings, *, logon: bool, program: bool) -> tuple[Hosts, dict
             or _addressed(readings, "address")
             or _named(readings, "transport")
         )
-    if remote := readings.best("remote_ip", values.address):
-        return hosts, _facts(readings, "", remote, hosts)
-    side = _far(readings, hosts, explicit=explicit, logon=logon)
-    return hosts, _facts(readings, side, readings.best(side, values.address) if side else None, hosts)
+    remote, side = readings.best("remote_ip", values.address), ""
+    if not remote:
+        side = _far(readings, hosts, explicit=explicit, logon=logon)
+        remote = readings.best(side, values.address) if side else readings.best("address", _public)
+    return hosts, _facts(readings, side, remote, hosts)
 
 
 def _facts(readings: Readings, side: str, other: Best | None, hosts: Hosts) -> dict[str, str]:
@@ -126,7 +127,7 @@ def _named(readings: Readings, field: str) -> Hosts:
         return ()
     whole = {host.value for host, _ in same if "." in host.value}
     host, reading = max(same, key=lambda pair: "." in pair[0].value) if len(whole) == 1 else best[0]
-    readings.places["hosts"] = shown(reading.place)
+    readings.note("hosts", Best(host.value, reading.place))
     domain = readings.best("dns_domain", lambda text: text.strip(" .").lower() if "." in text else "")
     if (
         domain
@@ -167,7 +168,17 @@ def _host_of(identity: str) -> Callable[[str], str]:
     return form
 
 
+def _public(text: str) -> str:
+    address = values.address(text)
+    return address if address and not values.is_private(address) else ""
+
+
 def _url(text: str) -> str:
     text = values.text(text)
-    usual = len(text) <= _MAX_URL and not any(space in text for space in " \t\n") and "." in text
+    usual = (
+        len(text) <= _MAX_URL
+        and not any(space in text for space in " \t\n")
+        and "." in text
+        and text[:1] != "/"
+    )
     return text if usual and not values.address(text) else ""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from shared.payload import names
 
-_OWNERS = 3  # parts of a name that are compared with the table
+_OWNERS = 5  # parts of a name that are compared with the table
 _TYPE = re.compile(r"_[sdtgb]\Z")  # of Log Analytics: CommandLine_s
 _MAX_NAME = 100
 _LABELS = ("type", "kind", "entitytype", "odatatype", "objecttype")
@@ -53,7 +53,8 @@ def meaning(trail: tuple[str, ...]) -> Meaning | None:
 
 def is_apart(name: str) -> bool:
     """Say whether what stands under a name is not of the event: intelligence, an analyst, the rule."""
-    return any(names.word(part) in _words("apart") for part in _parts(name))
+    words = [names.word(part) for part in _parts(name)]
+    return any(word in _words("apart") or word.startswith("grandparent") for word in words)
 
 
 def is_transport(name: str) -> bool:
@@ -95,12 +96,12 @@ def titled(values: Mapping[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def beside(words: Collection[str], name: str) -> str:
-    """Return the field that a name has beside certain others, "" if it has the usual one."""
+def beside(words: Collection[str], name: str) -> Meaning | None:
+    """Return what a name means beside certain others, None if it means what it usually does."""
     for rule in _beside().get(names.word(name), ()):
         if not set(rule["with"]).isdisjoint(words):
-            return str(rule["field"])
-    return ""
+            return Meaning(rule["field"], rule.get("rank", 0))
+    return None
 
 
 def has_beside(name: str) -> bool:
@@ -118,7 +119,8 @@ def _parts(name: str) -> list[str]:
         if before.startswith(prefix) and len(prefix) < len(name):
             name = name[len(prefix) :]
             break
-    return [part for part in name.replace("/", ".").replace(":", ".").split(".") if part]
+    parts = name.replace("/", ".").replace(":", ".").split(".")
+    return [part for part in parts if part and part not in names.table("clues")["wrappers"]]
 
 
 @functools.cache
@@ -146,7 +148,7 @@ def _types() -> Mapping[str, str]:
 def _beside() -> Mapping[str, list[dict[str, Any]]]:
     rules: dict[str, list[dict[str, Any]]] = {}
     for rule in names.table("clues")["beside"]:
-        words = {"field": rule["field"], "with": [names.word(name) for name in rule["with"]]}
+        by_words = {**rule, "with": [names.word(name) for name in rule["with"]]}
         for name in rule["names"]:
-            rules.setdefault(names.word(name), []).append(words)
+            rules.setdefault(names.word(name), []).append(by_words)
     return rules

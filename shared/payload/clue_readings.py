@@ -33,6 +33,7 @@ class Readings:
             field: sorted(readings, key=lambda reading: reading.rank) for field, readings in by_field.items()
         }
         self.places: dict[str, str] = {}
+        self._noted: list[Place] = []
 
     def of(self, field: str) -> list[Reading]:
         """Return the readings of a field, the most telling first."""
@@ -61,7 +62,12 @@ class Readings:
     def note(self, clue: str, best: Best) -> str:
         """Note the place of a value as that of a clue, and return the value."""
         self.places[clue] = shown(best.place)
+        self._noted.append(best.place)
         return best.value
+
+    def is_beside(self, place: Place) -> bool:
+        """Say whether a place is in an object with one that was noted."""
+        return any(are_beside(place, noted) for noted in self._noted)
 
     def has(self, *fields: str) -> bool:
         """Say whether there is any text of one of some fields."""

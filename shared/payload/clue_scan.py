@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from shared.payload import clue_choice, clue_names, names, rows
 from shared.payload.clue_choice import ClueScan
+from shared.payload.clue_names import Meaning
 from shared.payload.clue_readings import Reading
 from shared.payload.paths import Node, Place, extended, place_in
 from shared.payload.values import texts
@@ -16,8 +17,10 @@ from shared.payload.values import texts
 _MAX_LEVELS = 20
 _MAX_TEXT = 32_768
 _MAX_READINGS = 100  # different ones of a field
-_TRAIL = 4  # names above a value that may say what it is
+_TRAIL = 5  # names above a value that may say what it is
 _LOOSE = 500  # how much less counts what only a text for people says
+_LINKS = ("$id", "$ref")  # of entities
+_PROGRAMS = ("process_name", "process_path", "file_name", "file_path", "actor_name", "actor_path")
 _STEP, _ENTRY = 2, 3  # steps: a value is entered, an entry's name is looked up
 
 
@@ -93,15 +96,15 @@ def _text(node: Node, around: _Around) -> Iterator[tuple[str, Reading]]:
 def _object(node: Node, around: _Around) -> Iterator[tuple[str, Reading]]:
     """Yield the readings in an object: of a table's rows, of the value it names, and of its entries."""
     value: dict[str, Any] = node.value
-    if label := clue_names.label(value):
-        around = around.under(label)
+    label = clue_names.label(value)
+    around = around.under(label) if label else around
     left: set[str] = set()
     for row in rows.rows(value):
         left.add(str(row[0][2][0]) if row else "")
         yield from _entries(
             node, [_Entry(name, cell, extended(node.place, steps)) for name, cell, steps in row], around
         )
-    if titled := clue_names.titled(value):
+    if not label and (titled := clue_names.titled(value)):
         title, key = titled
         left |= {key, *(name for name, text in value.items() if text == title)}
         yield from _entries(node, [_Entry(title, value[key], place_in(value, key, node.place))], around)
@@ -126,7 +129,7 @@ def _roles(items: Iterable[Any]) -> Mapping[str, str]:
 
 def _entries(node: Node, entries: Iterable[_Entry], around: _Around) -> Iterator[tuple[str, Reading]]:
     """Yield the readings of the entries of one object."""
-    entries = [entry for entry in entries if entry.value is not None]
+    entries = _labelled([entry for entry in entries if entry.value is not None])
     words = (
         frozenset(names.word(entry.name) for entry in entries)
         if any(clue_names.has_beside(entry.name) for entry in entries)
@@ -134,16 +137,28 @@ def _entries(node: Node, entries: Iterable[_Entry], around: _Around) -> Iterator
     )
     for name, value, place in entries:
         node.reader.spend(_ENTRY)
-        if not names.named_as("pasts", name) and not clue_names.is_apart(name):
-            yield from _entry(
-                Node(value, place, node.reader), around.under(name), clue_names.beside(words, name)
-            )
+        above = around.parent and clue_names.is_parent(name)  # a parent's parent
+        if name in _LINKS or above or names.named_as("pasts", name) or clue_names.is_apart(name):
+            continue
+        yield from _entry(Node(value, place, node.reader), around.under(name), clue_names.beside(words, name))
 
 
-def _entry(node: Node, around: _Around, field: str) -> Iterator[tuple[str, Reading]]:
+def _labelled(entries: list[_Entry]) -> list[_Entry]:
+    """Return entries under the names that others give them: CEF's `cs1Label` names `cs1`."""
+    labels = {
+        entry.name.removesuffix("Label"): entry.value
+        for entry in entries
+        if entry.name.endswith("Label") and isinstance(entry.value, str)
+    }
+    return (
+        [entry._replace(name=labels.get(entry.name, entry.name)) for entry in entries] if labels else entries
+    )
+
+
+def _entry(node: Node, around: _Around, beside: Meaning | None) -> Iterator[tuple[str, Reading]]:
     """Yield what stands under a name: its own meaning, and what is in it."""
     value, name = node.value, around.trail[-1]
-    meaning = clue_names.Meaning(field, 0) if field else clue_names.meaning(around.trail)
+    meaning = beside or clue_names.meaning(around.trail)
     flat = isinstance(value, str) or (
         isinstance(value, list) and all(isinstance(item, str) for item in value)
     )
@@ -156,7 +171,7 @@ def _entry(node: Node, around: _Around, field: str) -> Iterator[tuple[str, Readi
     if isinstance(value, list) and flat and clue_names.is_tags(name):
         for index, text in enumerate(value):
             title, _, told = text.partition(":")
-            yield from _entry(Node(told, (node.place, index), node.reader), around.under(title), "")
+            yield from _entry(Node(told, (node.place, index), node.reader), around.under(title), None)
     elif isinstance(value, dict | list) or (isinstance(value, str) and not names.named_as("commands", name)):
         yield from _walk(node, around)
 
@@ -166,7 +181,7 @@ def _field(field: str, around: _Around) -> str:
     if field == clue_names.NOTHING:
         return ""
     if around.parent:
-        return field if field == "parent_name" else ""
+        return "parent_name" if field == "parent_name" or field in _PROGRAMS else ""
     if around.transport:
         return clue_names.TRANSPORT if field in ("host", "agent", "reporter", "transport") else ""
     return field

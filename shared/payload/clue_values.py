@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from decimal import Decimal
+from urllib.parse import unquote
 
 from shared.alerts.text import GUID
 from shared.payload import names
@@ -36,13 +37,22 @@ _SID = re.compile(r"S-1-\d{1,3}(?:-\d{1,10}){1,15}", re.ASCII | re.IGNORECASE)
 _NOBODY = "S-1-0-0"
 _UPN = re.compile(r"[^@\s\\]{1,200}@[^@\s\\]{1,200}")
 _ACCOUNT = re.compile(r"[^@\\\s/][^@\\/\r\n]{0,99}")
+_BACKSLASHES = re.compile(r"\\+")
 _MAX_PATH = 1_024
+_FILE_URL = "file://"
+_DRIVE = re.compile(r"^/([A-Za-z]:)")
 
 
 def text(value: str) -> str:
     """Return a text without the space around it, "" for what products write instead of none."""
     value = value.strip()
     return "" if value.lower() in names.table("clues")["blank"] else value
+
+
+def unescaped(value: str) -> str:
+    """Return a text with single backslashes, if all of them, a drive's among them, were written twice."""
+    twice = ":\\\\" in value and all(len(run) % 2 == 0 for run in _BACKSLASHES.findall(value))
+    return value.replace("\\\\", "\\") if twice else value
 
 
 def base(path: str) -> str:
@@ -52,7 +62,9 @@ def base(path: str) -> str:
 
 def path(value: str) -> str:
     """Return a path, or a file's name; "" for what is longer than any, or a URL."""
-    value = text(value).strip('"')
+    value = unescaped(text(value).strip('"'))
+    if value.startswith(_FILE_URL):
+        value = _DRIVE.sub(r"\1", unquote(value.removeprefix(_FILE_URL)), count=1)
     usual = 0 < len(value) <= _MAX_PATH and "\n" not in value and "://" not in value
     return value if usual and base(value) else ""
 

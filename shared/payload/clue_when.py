@@ -30,7 +30,9 @@ def _time(readings: Readings, field: str, zone: str, *, own: bool = False) -> Wh
     for reading in readings.of(field):
         if when := clue_times.read(reading.text, own=own, zone=zone):
             by_rank.setdefault(reading.rank, {}).setdefault(when, reading.place)
-    for _, moments in sorted(by_rank.items()):
+    for _, all_ in sorted(by_rank.items()):
+        beside = {when: place for when, place in all_.items() if readings.is_beside(place)}
+        moments = all_ if len({when.start for when in all_}) == 1 else beside  # of an alert and of its event
         if len({when.start for when in moments}) == 1:
             when, place = min(moments.items(), key=lambda moment: moment[0].step)
             readings.places["when"] = shown(place)
