@@ -13,6 +13,7 @@ from shared.mapping.outcome import Evidence, Outcome
 from shared.payload import body as payload
 from shared.payload import names
 from shared.payload.clues import Clues, Host
+from tests.checks import clueset
 
 MACHINE, OTHER = "3d583074bdc1fb8ec27a43da2c777b684b0f535b", "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
 TIME, REPORT = "2026-07-19T14:55:51.5813247Z", "639199803770463714"
@@ -73,6 +74,15 @@ def test_clues_that_nobody_asks_for_cost_nothing(monkeypatch: pytest.MonkeyPatch
     documents = payload.read(json.dumps(NOTABLE).encode(), max_bytes=1_048_576)
     outcome = OURS.apply(documents, source=None, defaults={}, max_alerts=100)
     assert evidence_of(outcome) is None
+
+
+@pytest.mark.parametrize("case", clueset.cases(), ids=lambda case: f"{case.product}/{case.name}")
+def test_a_product_without_references_has_its_clues_by_its_source(case: clueset.Case) -> None:
+    """Opened and recognised, every payload of the set is refused with the clues that it has, at the sender's places."""
+    documents = payload.read(case.payload, max_bytes=1_048_576)
+    outcome = OURS.apply(documents, source=None, defaults={}, max_alerts=100, clues=True)
+    assert (outcome.ignored, outcome.alerts) == (None, ())
+    assert clueset.flat(found(outcome).scan) == case.clues
 
 
 def test_a_whole_reference_needs_no_clues() -> None:
