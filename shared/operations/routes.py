@@ -114,7 +114,7 @@ def _alert(operator: Operator, request: Request) -> dict[str, Any]:
 
 
 def _replay(operator: Operator, request: Request) -> dict[str, Any]:
-    again = replay.alert(operator.table, request.id)
+    again = replay.alert(operator.webhook.dispatcher, request.id)
     log.step("operator", entry=again, operation="replay")
     return listing.alert(operator.webhook.dispatcher, again, operator.senders)
 
@@ -122,7 +122,9 @@ def _replay(operator: Operator, request: Request) -> dict[str, Any]:
 def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
     if request.asked.word("status", ["failed"]) is None:
         raise RequestError("status: missing; accepted: failed. Discarded alerts are replayed one by one.")
-    replayed = replay.failed(operator.table, request.asked.whole("top", _DEFAULT_TOP, listing.MOST))
+    replayed = replay.failed(
+        operator.webhook.dispatcher, request.asked.whole("top", _DEFAULT_TOP, listing.MOST)
+    )
     left = condition.failed(operator.table)
     log.step("operator", operation="replay failed", replayed=replayed, remaining=left["count"])
     return {"replayed": replayed, "remaining": left["count"], "atLeast": left["atLeast"]}
@@ -252,6 +254,7 @@ def _stands(operator: Operator) -> dict[str, Any]:
         "pause": condition.pause(view.pause, view.now),
         "backlog": condition.backlog(operator.table, view.now),
         "failed": condition.failed(operator.table),
+        "unreadable": condition.unreadable(operator.table),
     }
 
 

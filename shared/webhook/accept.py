@@ -202,13 +202,7 @@ class Acceptance:
 
     def _commit(self, operations: Sequence[Operation], plan: "Plan") -> dict[str, Known] | None:
         """Write with the turns of a plan; return None when it is done, or those alerts that the table knows already."""
-        etags: dict[str, str] | None = None
-        try:
-            with contextlib.suppress(Conflict):
-                etags = self.dispatcher.table.commit([*plan.operations, *operations])
-        finally:
-            self.dispatcher.turns.done(plan, etags)
-        if etags is not None:
+        if self.dispatcher.commit(plan, operations):
             return None
         if there := self._known(plan.entries):
             self.dispatcher.turns.give_back(plan)

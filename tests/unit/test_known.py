@@ -1,5 +1,6 @@
 """An alert that is posted although it is known: what it then becomes, what its sender hears, what the log says."""
 
+import functools
 import json
 import logging
 from dataclasses import replace
@@ -265,7 +266,8 @@ def test_a_failed_alert_that_is_not_listed_can_be_replayed() -> None:
     desk.post()
     (listed,) = desk.world.table.query(keys.FAILED, keys.FAILED_END)
     desk.world.table.commit([Delete(listed.key, "*")])
-    replay.alert(desk.world.table, desk.entry().alert.id)
+    again = functools.partial(replay.alert, desk.app.webhook.dispatcher, desk.entry().alert.id)
+    desk.world.finish(desk.app.host.submit(again))
     assert desk.entry().state == "waiting"
     assert unsound(desk.world.table) == []
 

@@ -958,7 +958,7 @@ def test_status_of_an_app_that_has_done_nothing_yet() -> None:
     assert shown["pause"] is None
     assert (shown["backlog"]["waiting"], shown["backlog"]["atLeast"]) == (0, False)
     assert shown["backlog"]["bySeverity"]["High"] == {"count": 0, "oldestSeconds": None}
-    assert shown["failed"] == {"count": 0, "atLeast": False}
+    assert shown["failed"] == shown["unreadable"] == {"count": 0, "atLeast": False}
     assert (shown["token"], shown["tokenProblem"]) == (None, None)
 
 
@@ -1202,3 +1202,13 @@ def test_rows_moved_aside_are_listed() -> None:
     assert sorted(one["row"] for one in shown) == ["todo-0", "todo-1", "todo-2"]
     assert {one["column"] for one in shown} == {"machineId"}
     assert "secret" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize(("rows_aside", "shown"), [(3, (3, False)), (200, (200, False)), (230, (200, True))])
+def test_status_counts_the_rows_that_were_moved_aside(rows_aside: int, shown: tuple[int, bool]) -> None:
+    """Nobody would ask for a list of what nobody knows to be there; up to 200 are counted, by their keys."""
+    office = Office()
+    for number in range(rows_aside):
+        office.world.table.commit([Insert(f"aside-{number:014.3f}-x", {"title": "T", "movedFrom": "todo-x"})])
+    counted = office.get("status")["unreadable"]
+    assert (counted["count"], counted["atLeast"]) == shown
