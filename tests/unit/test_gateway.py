@@ -85,7 +85,7 @@ def _alerts(world: World) -> list[record.Entry]:
 
 def _fill_window(world: World) -> None:
     """Close every slot as a call that was just answered does."""
-    slots = window.read(world.table.query(window.FIRST_KEY, window.END_KEY), world.now, POLICY).slots
+    slots = window.read(world.table.query(keys.SLOT, keys.SLOT_END), world.now, POLICY).slots
     world.table.commit(
         [window.acquire(slot, "other", dataclasses.replace(POLICY, deadline=0)) for slot in slots]
     )
@@ -363,7 +363,7 @@ def test_a_failure_after_acceptance_is_no_failure() -> None:
         if request.kind == "commit":
             committed.append(request)
             return None
-        return Fault("lost") if committed and request.start == window.FIRST_KEY else None
+        return Fault("lost") if committed and request.start == keys.SLOT else None
 
     app.host.script = script
     reply = world.finish(app.post([_payload(1), _payload(2)]))
@@ -548,7 +548,7 @@ class Sleeper(Host):
     def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write; the answer to the first take comes after its lease."""
         etags = super().commit(operations, mark=mark, seconds=seconds)
-        if self.asleep and any(operation.key.startswith(window.FIRST_KEY) for operation in operations):
+        if self.asleep and any(operation.key.startswith(keys.SLOT) for operation in operations):
             self.asleep = False
             self.world.sleep(POLICY.lease + 60.0)
             raise Conflict
@@ -873,7 +873,7 @@ def test_without_a_token_the_alert_waits() -> None:
     reply = world.finish(app.post(_payload(1)))
     assert reply.status == 202
     assert world.now - began <= 8.5
-    assert world.table.query(window.FIRST_KEY, window.END_KEY) == []
+    assert world.table.query(keys.SLOT, keys.SLOT_END) == []
     app.host.tokens = True
     world.finish(app.tick())
     assert world.finish(app.status(_told(reply)["id"])).status == 200
@@ -1330,7 +1330,7 @@ def test_what_a_dispatcher_took_first_is_told_as_it_stands() -> None:
     def script(request: Request) -> Fault | None:
         if request.kind == "commit":
             committed.append(request)
-        elif len(committed) == 1 and request.start == window.FIRST_KEY:
+        elif len(committed) == 1 and request.start == keys.SLOT:
             committed.append(request)
             other.tick()
             return Fault("freeze", 3.0)

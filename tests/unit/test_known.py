@@ -52,7 +52,7 @@ class Desk:
     def fill(self) -> None:
         """Use the window up, so that what comes next waits."""
         policy = replace(window.Policy(), deadline=0.0)
-        found = self.world.table.query(window.FIRST_KEY, window.END_KEY)
+        found = self.world.table.query(keys.SLOT, keys.SLOT_END)
         slots = window.read(found, self.world.now, policy).slots
         self.world.table.commit([window.acquire(slot, "other", policy) for slot in slots])
 

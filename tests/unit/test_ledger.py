@@ -18,6 +18,7 @@ from shared.clients.answer import Answer
 from shared.errors import Conflict, Unreadable
 from shared.ledger import backlog, keys, record, rows
 from shared.ledger.record import Delivery, Entry, Rules
+from shared.sending import pause
 from shared.table.protocol import Delete, Insert, Replace, Row, Value
 
 NOW = EPOCH
@@ -114,6 +115,19 @@ def test_a_row_that_cannot_be_read_hides_no_other(change: dict[str, Any]) -> Non
 def _under(row: Row, key: str) -> Row:
     """Return the same row under another key."""
     return replace(row, key=key)
+
+
+def test_no_prefix_sorts_among_those_of_a_snapshot() -> None:
+    """One query reads from `later-` to `todo.`, 31 rows of it: only retries, slots and the backlog may lie there."""
+    prefixes = {
+        value
+        for name, value in vars(keys).items()
+        if name.isupper() and isinstance(value, str) and not value.endswith(".")
+    }
+    assert {"alert-", "aside-", "delivery-", "failed-", "kept-", "turn-", "window-resumed"} <= prefixes
+    between = [prefix for prefix in sorted(prefixes) if keys.LATER <= prefix < keys.TODO_END]
+    assert between == ["later-", "slot-", "todo-"]
+    assert all(keys.SLOT <= key < keys.SLOT_END for key in (pause.PAUSE_KEY, pause.STOP_KEY))
 
 
 @given(st.lists(st.floats(0, 4e9), min_size=2, max_size=2))

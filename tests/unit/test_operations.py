@@ -751,6 +751,23 @@ def test_a_pause_stops_all_calls_and_resume_lets_them_go_on() -> None:
     assert office.states() == {"created": 20}
 
 
+def test_a_snapshot_from_before_the_operators_pause_acquires_nothing() -> None:
+    """A host that looked just before the operator paused makes no call, although its snapshot shows no pause."""
+    office = Office()
+    office.do("pause")
+    office.post(body(1))
+    office.do("resume")
+    dispatcher = office.gateway.dispatcher
+    early = office.host.submit(dispatcher.snapshot)
+    snapshot = office.world.finish(early)
+    assert snapshot.acquires == 1
+    paused = office.start("POST", "pause")
+    office.world.run(0.5)
+    assert paused[0].status == 200
+    assert office.world.finish(office.host.submit(lambda: dispatcher.start(snapshot, "token"))) == {}
+    assert office.defender.arrivals == []
+
+
 def test_pausing_and_resuming_twice_is_the_same_as_once() -> None:
     """A second pause changes at most its reason; a resume without a pause is none."""
     office = Office()
