@@ -1,5 +1,6 @@
 """An alert that is posted although it is known: what it then becomes, what its sender hears, what the log says."""
 
+import contextlib
 import json
 import logging
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 
 from dev.samples import eight_fields, event
 from dev.virtual import App, Defender, Fault, Host, Request, World, answer_with, unsound
+from shared.errors import Unreadable
 from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Entry
 from shared.operations import replay
@@ -215,6 +217,34 @@ def test_an_alert_that_waits_is_sent_once_whichever_of_its_rows_cannot_be_read(s
     assert len(desk.defender.arrivals) == 1
     assert unsound(desk.world.table) == []
     assert desk.world.table.query(keys.ASIDE, keys.ASIDE_END) == []
+
+
+@pytest.mark.parametrize("waits", ["", 7, None, "later-0000000001.000-x", "todo-0000000001.000-x"])
+@pytest.mark.parametrize("enter", ["post", "replay"])
+def test_an_alert_whose_row_names_no_waiting_row_is_sent_once(waits: object, enter: str) -> None:
+    """Its waiting row is searched for, whatever the column that should name it says: nothing is entered twice."""
+    desk = Desk()
+    desk.fill()
+    desk.post()
+    entry = desk.entry()
+    key = keys.alert_key(entry.alert.id)
+    row = desk.world.table.get(key)
+    assert row
+    values = {**row.values, "waits": waits}
+    if waits is None:
+        del values["waits"]
+    desk.world.table.commit([Replace(key, values, row.etag)])
+    if enter == "post":
+        assert desk.post()["duplicate"]
+    else:
+        with contextlib.suppress(Unreadable):
+            replay.alert(desk.world.table, entry.alert.id)
+    waiting = [row for area in keys.WAITING for row in desk.world.table.query(*area)]
+    assert [keys.waiting_alert(row.key) for row in waiting].count(entry.alert.id) == 1
+    desk.app.timer()
+    desk.world.run(300)
+    assert len(desk.defender.calls("A rule")) == 1
+    assert unsound(desk.world.table) == []
 
 
 def test_an_alert_whose_waiting_row_is_gone_is_accepted_anew() -> None:
