@@ -16,7 +16,7 @@ from shared import log
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, WriteUnknown
 from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
-from shared.table.protocol import MAX_OPERATIONS, Operation
+from shared.table.protocol import MAX_OPERATIONS, Operation, Row
 from shared.web import delivery
 from shared.web.delivery import Told
 from shared.webhook import known
@@ -125,16 +125,18 @@ class Acceptance:
             more_urgent = look.waiting and look.waiting[0].entry.due <= entry.due
             if not look.view.open or more_urgent:
                 return None
-            slot = self.dispatcher.choose(look.view.open)
             try:
                 sending = self.dispatcher.acquire(
                     look.view,
-                    slot,
+                    self.dispatcher.choose(look.view.open),
                     entry,
                     lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
             except Conflict:
-                if self._is_known(entry) or not self._is_early():
+                stored = self._stored(entry)
+                if stored and stored.values.get("delivery") == accepted.id:
+                    return [Told(rows.read(stored))]  # it landed, and nobody heard of it
+                if stored or not self._is_early():
                     return None  # known already, or a slow table leaves time for one write more
                 look = self._look()
                 continue
@@ -220,9 +222,9 @@ class Acceptance:
         with _unsure():
             return known.join_all(self.dispatcher.table, batch)
 
-    def _is_known(self, entry: Entry) -> bool:
+    def _stored(self, entry: Entry) -> Row | None:
         with _unsure():
-            return self.dispatcher.table.get(keys.alert_key(entry.alert.id)) is not None
+            return self.dispatcher.table.get(keys.alert_key(entry.alert.id))
 
     def _send(self, told: list[Told], look: "Snapshot", token: str) -> "tuple[list[Told], Snapshot]":
         """Send what the window allows, most urgent first, whosever it is.

@@ -149,7 +149,7 @@ def decide(sent: Entry, known: Entry, now: float) -> Decision:
     """Return what becomes of an alert that was `sent` and is `known`; `now` is the server's time in UTC seconds."""
     differs = differing(sent, known)
     if known.delivery == sent.delivery:  # ours: its write landed, and nobody heard of it
-        return Decision(None, duplicate=True, what="duplicate", notes=())
+        return Decision(None, duplicate=False, what="landed", notes=())
     if known.state == "waiting":
         return _waiting(sent, known, differs)
     if known.state == "failed":
