@@ -8,6 +8,8 @@ from shared.ledger import keys, rows
 from shared.ledger.record import Entry
 from shared.table.protocol import Table
 
+_KEYS = 1_000  # read at a time
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -30,13 +32,29 @@ def find(table: Table, alerts: Sequence[str]) -> Stored:
     return stored
 
 
+def waiting_key(table: Table, alert: str) -> str:
+    """Return the key of the row that an alert waits by, empty where there is none.
+
+    The keys of all that waits are read for it: it is for an alert whose own row does not name that row.
+    """
+    for begin, end in keys.WAITING:
+        start: str | None = begin
+        while start:
+            page = table.query(start, end, after=True, limit=_KEYS, keys_only=True)
+            start = page[-1].key if len(page) == _KEYS else None
+            for row in page:
+                if keys.waiting_alert(row.key) == alert:
+                    return row.key
+    return ""
+
+
 def movable(table: Table, entry: Entry) -> Entry:
-    """Return an entry as it can be moved from: without its waiting or failed row where that is gone.
+    """Return an entry as it can be moved from: by the waiting row that is there, without a failed row that is gone.
 
     Such a row is removed by hand, or moved aside. Or the entry has changed meanwhile: then its alert row's ETag is old.
     """
     if entry.waits and not table.get(entry.waits):
-        return replace(entry, waits="")
+        return replace(entry, waits=waiting_key(table, entry.alert.id))
     if entry.state == "failed" and not table.get(keys.failed_key(entry.ended, entry.alert.id)):
         return replace(entry, state="discarded")  # ended, and not listed
     return entry

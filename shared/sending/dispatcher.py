@@ -105,13 +105,13 @@ class Dispatch:
 
         That is a second query, where more waits for a time than one can tell. Neither reads more than 31 rows.
         """
-        head = self.table.query(keys.LATER if later else window.FIRST_KEY, keys.TODO_END, limit=_HEAD)
+        head = self.table.query(keys.LATER if later else keys.SLOT, keys.TODO_END, limit=_HEAD)
         whole = len(head) < _HEAD
         if later and not whole:  # what is cut off would look open
             again = [row for row in head if row.key < keys.LATER_END]
-            head = [*again, *self.table.query(window.FIRST_KEY, keys.TODO_END, limit=_HEAD)]
+            head = [*again, *self.table.query(keys.SLOT, keys.TODO_END, limit=_HEAD)]
         now = self.table.now()
-        slots = [row for row in head if row.key.startswith(window.FIRST_KEY)]
+        slots = [row for row in head if row.key.startswith(keys.SLOT)]
         view = window.read(slots, now, self.policy).quiet_until(self.outcomes.heard.until)
         return Snapshot(view, backlog.read(head, now, _HEAD), whole)
 
