@@ -7,6 +7,7 @@ discarded         accepted anew from another sender, or more severe
 """
 
 import contextlib
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -49,18 +50,19 @@ class Known:
 
 
 def join_all(table: Table, sent: Sequence[Entry]) -> dict[str, Known]:
-    """Write what becomes of alerts that are known already; return those, by id. Raise `TableError`.
+    """Write what becomes of alerts that are known already, side by side; return those, by id. Raise `TableError`.
 
     One whose row cannot be read is not known: the row is moved aside, so that the alert is accepted anew.
     """
     alerts = table.get_all([keys.alert_key(entry.alert.id) for entry in sent])
     waits = [key for row in alerts if (key := _waits(row))]
     waiting = dict(zip(waits, table.get_all(waits), strict=True))
-    joined = (
-        (entry.alert.id, _join(table, entry, row, waiting.get(_waits(row))))
+    joins = {
+        entry.alert.id: functools.partial(_join, table, entry, row, waiting.get(_waits(row)))
         for entry, row in zip(sent, alerts, strict=True)
         if row
-    )
+    }
+    joined = zip(joins, table.side_by_side(list(joins.values())), strict=True)
     return {alert: known for alert, known in joined if known}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from dev import samples
 from dev.memory_table import MemoryTable
-from dev.virtual import App, Defender, Host, World
+from dev.virtual import App, Defender, Host, World, answer_with
 from shared.ledger import keys, lookup
 from shared.operations.routes import Operator, handle
 from shared.settings import Settings
@@ -73,6 +73,32 @@ def test_a_delivery_of_a_hundred_known_alerts_does_not_read_them_one_after_the_o
     began = world.now
     assert world.finish(app.status(document["id"])).status == 202
     assert world.now - began <= 5
+
+
+@pytest.mark.parametrize("before", ["created", "failed", "discarded", "waiting as Low"])
+def test_a_hundred_known_alerts_are_not_written_one_after_the_other(before: str) -> None:
+    """What becomes of each is written as well: on a table that takes half a second, within some seconds."""
+    world = World()
+    status = 404 if before == "failed" else 200
+    defender = Defender(world, lambda _number, _body: answer_with(status))
+    rules = Settings(rate_limit_window_seconds=1.0, inline_seconds=0, not_found_retry_minutes=())
+    app = App.on(Host(world, arrive=defender), rules)
+    assert world.finish(app.post(_payload(range(100)))).status == 202
+    if before == "discarded":
+        operator = Operator(app.webhook, lambda: None)
+        url = "https://app.contoso.example/api/operations/discard?severity=Low"
+        world.finish(app.host.ask(lambda: handle(operator, "POST", "discard", url)))
+    elif before != "waiting as Low":
+        app.timer()
+        world.run(2 * 3600)
+    again = [{**payload, "severity": "High"} for payload in _payload(range(100))]
+    world.partition.seconds = 0.5
+    began = world.now
+    answer: Reply = world.finish(app.post(again))
+    assert world.now - began <= 15
+    document = json.loads(answer.body)
+    assert len(document["alerts"]) == 100
+    assert {alert["duplicate"] for alert in document["alerts"]} == {before in ("created", "waiting as Low")}
 
 
 def test_the_status_of_a_hundred_waiting_alerts_takes_at_most_ten_requests() -> None:
