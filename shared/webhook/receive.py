@@ -101,9 +101,10 @@ class Webhook:
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery. Raise `NotFound`; `origin` as for `receive`."""
-        dispatcher = self.dispatcher.until(self.clocks.monotonic() + TABLE_SECONDS)
-        origin = self.settings.public_base_url or origin
-        return status.answer(delivery_id, dispatcher.table, self.recent_snapshot, origin)
+        now = self.clocks.monotonic()
+        table = self.dispatcher.until(now + TABLE_SECONDS).table
+        standing = status.Status(table, self.memory, self.recent_snapshot, now)
+        return standing.answer(delivery_id, self.settings.public_base_url or origin)
 
     def recent_snapshot(self) -> "Snapshot":
         """Return how window and backlog stand, as whoever asked this host saw them a few seconds ago at most."""
