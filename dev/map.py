@@ -86,16 +86,16 @@ def _refused(refused: Refused, console: Console) -> None:
     _evidence(console, refused.evidence)
 
 
-def _evidence(console: Console, found_by: Evidence | None) -> None:
+def _evidence(console: Console, item: Evidence | None) -> None:
     """Print by what a search would look for an event: what its reference lost, its clues, and the query."""
-    if found_by is None:
+    if item is None:
         return
-    for lost in found_by.lost:
+    for lost in item.lost:
         _line(console, Text.assemble(("  lost  ", "yellow"), lost))
-    shown = evidence.shown(found_by)
+    shown = evidence.shown(item)
     _fields(console, [(clue["name"], clue["value"], clue["place"]) for clue in shown["clues"]])
     if shown["query"] is None:
-        _line(console, Text.assemble(("  no query  ", "yellow"), evidence.missing(found_by.scan)))
+        _line(console, Text.assemble(("  no query  ", "yellow"), evidence.missing(item.scan)))
     else:
         _line(console, Text(f"\n{shown['query']}", "dim"))
 

@@ -44,7 +44,7 @@ class Mappings:
         now: float | None = None,
         clues: bool = False,
     ) -> Outcome:
-        """Turn the documents of a delivery into alerts, refusals, or the reason why nothing is to be raised.
+        """Turn the documents of a delivery into alerts, refused events, or the reason why nothing is to be raised.
 
         `defaults` are values by the API's names that fill what the payload left empty; `now` is UTC seconds, for notes
         on times that Defender cannot find; `clues` asks for the clues of events without a whole reference. Raises

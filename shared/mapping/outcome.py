@@ -1,4 +1,4 @@
-"""What a delivery becomes: alerts, refusals, or the reason why nothing is to be raised."""
+"""What a delivery becomes: alerts, refused events, or the reason why nothing is to be raised."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,8 +51,8 @@ class Outcome:
     """What a delivery becomes.
 
     `ignored` says why nothing is to be raised, `reply` is the body its sender then expects. `steps` say, for
-    people, how the payload was opened and recognised. `refused_status` is the HTTP status of a refusal where the sender
-    would repeat a 422 (Event Grid, CloudEvents).
+    people, how the payload was opened and recognised. `refused_status` is the HTTP status of a refused delivery where
+    its sender would repeat a 422 (Event Grid, CloudEvents).
     """
 
     source: str | None

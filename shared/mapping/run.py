@@ -213,7 +213,7 @@ class Run:
             )
 
     def _is_watched(self, source: Source) -> bool:
-        """Say whether slips in a source's file are told: it is the user's own, or the sender named it."""
+        """Say whether slips in a source's file are reported: it is the user's own, or the sender named it."""
         return not source.ours or source.name == self._named
 
     def _is_closed(self, source: Source, document: Node, at: Node) -> bool:

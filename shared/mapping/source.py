@@ -7,7 +7,7 @@ optional:
     priority   0 to 100, 50 without; where several recognise a payload, the highest wins
     recognise  conditions on a document, one is enough; without them the source must be named
     envelope   paths: what is inside this wrapper; the file needs no fields then
-    status     400 on an envelope: the HTTP status of a refusal, where its sender would repeat a 422
+    status     400 on an envelope: the HTTP status of a refused delivery, where its sender would repeat a 422
     exact      true: texts are the sender's own words for Defender; nothing is taken off or added
     alerts     paths: where the product's alerts stand; without them the document is the alert
     closed     [{where, reason, reply}]: nothing is to be raised; `reply` is what the sender expects then
