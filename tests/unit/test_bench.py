@@ -11,7 +11,6 @@ import pytest
 
 from bench import (
     __main__,
-    adversary,
     mapped,
     mapping_cost,
     memory,
@@ -19,13 +18,13 @@ from bench import (
     record,
     rival,
     scale,
-    shape,
     table_operations,
 )
 from bench.figure import TIMES, Figure, Goal, Report, of_runs, quantile, skipped, table
 from bench.ground import BenchError, Form
 from dev import approve
 from shared.mapping import mappings as mapping
+from tests.checks import adversary, bodies
 
 AT_MOST = Goal("at most", 1.1, of_floor=True)
 AT_LEAST = Goal("at least", 0.85, of_floor=True)
@@ -145,7 +144,7 @@ def test_table_operations_are_counted() -> None:
     """Three for an alert that goes straight through: look, take, outcome. Twice two through the backlog."""
     figures = {figure.name: figure for figure in table_operations.measure(Form()).figures}
     assert figures["table operations an alert, straight"].ours == 3.0
-    assert 3.0 < figures["table operations an alert, accept and dispatch, looks and all"].ours <= 4.0
+    assert 3.0 < figures["table operations an alert, accept and dispatch, snapshots and all"].ours <= 4.0
     assert all(figure.met is not False for figure in figures.values())
 
 
@@ -167,9 +166,9 @@ def test_a_recipe_builds_the_same_body_again() -> None:
     empty = 0
     for _ in range(60):
         recipe = tuple(chance.randrange(10**6) for _ in range(40))
-        body, choices = shape.body(recipe, SMALL)
+        body, choices = bodies.body(recipe, SMALL)
         assert len(body) == SMALL
-        assert (body, choices) == shape.body(choices, SMALL)
+        assert (body, choices) == bodies.body(choices, SMALL)
         assert json.loads(body) is not None
         empty += body.strip() == b"{}"
     assert empty < 20  # the parts have no room in so small a body
@@ -187,13 +186,13 @@ def test_a_changed_recipe_is_another_one() -> None:
 def test_the_worst_of_each_kind_is_kept() -> None:
     """Many variants of one bad shape do not hide another bad shape."""
     cost = mapped.Cost
-    found = [
-        adversary.Found((1,), "table, run", cost(0.9, 1, "")),
-        adversary.Found((2,), "table, run", cost(0.8, 1, "")),
-        adversary.Found((3,), "arrays, run", cost(0.2, 1, "")),
-        adversary.Found((4,), "arrays, keys", cost(0.1, 60, "")),
+    findings = [
+        adversary.Finding((1,), "table, run", cost(0.9, 1, "")),
+        adversary.Finding((2,), "table, run", cost(0.8, 1, "")),
+        adversary.Finding((3,), "arrays, run", cost(0.2, 1, "")),
+        adversary.Finding((4,), "arrays, keys", cost(0.1, 60, "")),
     ]
-    assert [one.recipe for one in adversary.worst(found)] == [(4,), (1,), (3,)]
+    assert [finding.recipe for finding in adversary.worst(findings)] == [(4,), (1,), (3,)]
 
 
 def test_a_record_can_be_read_back(tmp_path: Path) -> None:
