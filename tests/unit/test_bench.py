@@ -16,6 +16,7 @@ from bench import (
     memory,
     quota,
     record,
+    requests,
     rival,
     scale,
     table_operations,
@@ -146,6 +147,21 @@ def test_table_operations_are_counted() -> None:
     assert figures["table operations an alert, straight"].ours == 3.0
     assert 3.0 < figures["table operations an alert, accept and dispatch, snapshots and all"].ours <= 4.0
     assert all(figure.met is not False for figure in figures.values())
+
+
+def test_a_use_case_costs_the_same_however_many_rows_there_are() -> None:
+    """Snapshot, tick, poll, duplicate and status make as many requests on a table twenty times as large."""
+    small, large = (requests.use_cases(size) for size in (1_000, 20_000))
+    assert small == large
+    assert [*small["snapshot"], *small["poll"]] == [1, 31, 3, 33]
+    assert list(small) == ["snapshot", "tick", "poll", "duplicate", "status"]
+
+
+def test_a_storm_of_polls_is_counted_second_by_second() -> None:
+    """Every sender asks at least once a minute, and each poll reads its delivery and its alert."""
+    seconds, polls = requests.storm(60)
+    assert polls >= 60 * 4
+    assert sum(seconds) >= 2 * polls
 
 
 def test_each_source_is_measured_by_one_event_that_is_accepted() -> None:
