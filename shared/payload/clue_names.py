@@ -53,7 +53,14 @@ def meaning(trail: tuple[str, ...]) -> Meaning | None:
 
 def is_apart(name: str) -> bool:
     """Say whether what stands under a name is not of the event: intelligence, an analyst, the rule."""
-    return any(word in _words("apart") or word.startswith("grandparent") for word in _words_of(name))
+    beginnings = tuple(names.table("clues")["apart_beginnings"])
+    return any(word in _words("apart") or word.startswith(beginnings) for word in _words_of(name))
+
+
+def is_no_event(trail: tuple[str, ...]) -> bool:
+    """Say whether a name's owner is what has a time of its own: a device was enrolled, a file was made."""
+    words = [word for name in trail for word in _words_of(name)]
+    return len(words) > 1 and words[-2] in _words("no_events")
 
 
 def is_transport(name: str) -> bool:
