@@ -1073,6 +1073,8 @@ def test_alerts_are_found_by_their_delivery_and_time() -> None:
     assert office.get("alerts", since=utc(office.world.now - 90), until=utc(office.world.now))["alerts"] == [
         newest
     ]
+    assert newest not in office.get("alerts", until=utc(office.world.now - 90))["alerts"]
+    assert second in office.get("alerts", until=utc(office.world.now - 90))["alerts"]
     assert [one["senderName"] for one in office.get("alerts", order="oldest")["alerts"]] == [
         "splunk",
         "splunk",
