@@ -71,7 +71,7 @@ class Floor:
 
     def look(self) -> list[Any]:
         """Query the window and the head of the backlog: the same filter, the same page."""
-        start, end = window.FIRST_KEY, keys.TODO_END
+        start, end = keys.SLOT, keys.TODO_END
         found = self.table.query_entities(
             f"PartitionKey eq '{self.partition}' and RowKey ge '{start}' and RowKey lt '{end}'",
             results_per_page=_LOOK_ROWS,
@@ -81,7 +81,7 @@ class Floor:
     def fill(self, closed: float) -> None:
         """Write the fifteen slots, closed for so many seconds."""
         values: dict[str, Value] = {"closed": closed, "attempt": MARK}
-        slots = (f"{window.FIRST_KEY}{number:02}" for number in range(self.policy.calls))
+        slots = (f"{keys.SLOT}{number:02}" for number in range(self.policy.calls))
         self.table.submit_transaction(self.batch(Insert(key, values) for key in slots))
 
     def batch(self, operations: Iterable[Operation]) -> list[Any]:
@@ -101,10 +101,10 @@ class Floor:
 
         `created` is an alert object of Defender's, for an outcome of the size that ours writes.
         """
-        held = record.take(entry, MARK, now=entry.accepted, lease=self.policy.lease)
+        held = record.hold(entry, MARK, now=entry.accepted, lease=self.policy.lease)
         answer = Answer("created", 200, created, False, None, None, True, True, 0.01)
         ended = record.settle(held, answer, now=entry.accepted, rules=record.Rules())
-        slot = f"{window.FIRST_KEY}00"
+        slot = f"{keys.SLOT}00"
         take = self.batch(
             [
                 *rows.insert(held),
@@ -115,7 +115,7 @@ class Floor:
         settle = self.batch(
             [
                 *rows.move(held, ended, waiting="?"),
-                Replace(slot, {"closed": self.policy.rest, "attempt": MARK}, "?"),
+                Replace(slot, {"closed": self.policy.cooldown, "attempt": MARK}, "?"),
             ]
         )
         payload = json.dumps(entry.alert.body())

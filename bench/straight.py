@@ -38,7 +38,7 @@ def main(pairs: int) -> dict[str, list[float]]:
 
     def ours(number: int) -> float:
         if len(calls) == floor.policy.calls:  # so that a slot is surely open
-            time.sleep(max(0.0, calls[0] + floor.policy.rest + 0.1 - time.monotonic()))
+            time.sleep(max(0.0, calls[0] + floor.policy.cooldown + 0.1 - time.monotonic()))
         seconds = turns.posted(fields(number, "ours"), 200)
         calls.append(time.monotonic())
         return seconds

@@ -32,13 +32,13 @@ def main() -> None:
     @functools.cache
     def gateway() -> "Gateway":
         """Return the gateway of this process, as `shared.app` puts it together but for its patience."""
-        found = settings.current()
+        configured = settings.current()
         rules = record.Rules(
-            found.not_found_retry_minutes,
-            found.give_up_hours,
+            configured.not_found_retry_minutes,
+            configured.give_up_hours,
             unavailable_minutes=(_RETRY_SECONDS / 60,),
         )
-        return app.assemble(found, workers=_WORKER_THREADS, rules=rules)
+        return app.assemble(configured, workers=_WORKER_THREADS, rules=rules)
 
     app.gateway = gateway
     host.main()

@@ -3,14 +3,19 @@
 import re
 import secrets
 
-TODO, TODO_END = "todo-", "todo."
 LATER, LATER_END = "later-", "later."
+SLOT, SLOT_END = "slot-", "slot."
+TODO, TODO_END = "todo-", "todo."
+"""From `later-` to `todo.` is what one snapshot reads: no other prefix may sort between them."""
 WAITING = ((TODO, TODO_END), (LATER, LATER_END))  # in the order in which an alert moves
 FAILED, FAILED_END = "failed-", "failed."
 REFUSED, REFUSED_END = "kept-", "kept."
 ASIDE, ASIDE_END = "aside-", "aside."
 DELIVERY, DELIVERY_END = "delivery-", "delivery."
 ALERT, ALERT_END = "alert-", "alert."
+TURN = "turn-"
+RESUMED = "window-resumed"
+"""The row that was written when the operator last resumed: its stamp is the time."""
 _WAITING_KEY = re.compile(r"(todo|later)-[0-9.]+-[0-9A-Za-z]+")
 _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
 
@@ -70,12 +75,12 @@ def later_before(now: float) -> str:
     return LATER + stamp(now)
 
 
-def refusal_id(now: float, sender: str = "") -> str:
-    """Return a new refusal's id, sortable by its time (UTC seconds). It tells the sender to who reads only keys."""
+def refused_id(now: float, sender: str = "") -> str:
+    """Return a new refused payload's id, sortable by its time (UTC seconds). It names the sender."""
     return "-".join(filter(None, (stamp(now), sender, secrets.token_hex(8))))
 
 
-def refusal_sender(key: str) -> str:
-    """Return the sender of a refusal by its row's key, empty where none is known."""
+def refused_sender(key: str) -> str:
+    """Return the sender of a refused payload by its row's key, empty where none is known."""
     parts = key.split("-")  # kept, time, sender, random
     return parts[2] if len(parts) == 4 else ""  # noqa: PLR2004 - as just said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from shared.alerts.vocabulary import SEVERITIES
 from shared.errors import NotFound
 from shared.ledger import aside, keys, rows
-from shared.ledger.record import Entry, Refusal
+from shared.ledger.record import Entry, RefusedPayload
 from shared.operations import ordered, page
 from shared.operations.page import Page
 from shared.senders import Sender
@@ -123,8 +123,8 @@ def refusals(table: Table, asked: Parameters, senders: Sequence[Sender]) -> dict
     since, until, source = asked.time("since"), asked.time("until"), asked.text("source")
     sender = _keys(asked, senders)
 
-    def pick(row: Row) -> Refusal | None:
-        found = rows.read_refusal(row)
+    def pick(row: Row) -> RefusedPayload | None:
+        found = rows.read_refused(row)
         fits = (
             (since is None or found.at >= since)
             and (until is None or found.at <= until)
@@ -153,7 +153,7 @@ def unreadable(table: Table, asked: Parameters) -> dict[str, Any]:
     }
 
 
-def refusal(found: Refusal, senders: Sequence[Sender]) -> dict[str, Any]:
+def refusal(found: RefusedPayload, senders: Sequence[Sender]) -> dict[str, Any]:
     """Return a refused payload as text, with every problem of every event and the parameters it came with."""
     return {
         **_refused(found, senders),
@@ -163,10 +163,10 @@ def refusal(found: Refusal, senders: Sequence[Sender]) -> dict[str, Any]:
     }
 
 
-def stored(table: Table, refusal_id: str) -> tuple[Refusal, Row]:
+def stored(table: Table, refusal_id: str) -> tuple[RefusedPayload, Row]:
     """Return a refused payload and its row. Raise `NotFound`."""
     row = _row(table, keys.REFUSED, refusal_id, "refused payload")
-    return rows.read_refusal(row), row
+    return rows.read_refused(row), row
 
 
 def _by_time(
@@ -198,7 +198,7 @@ def _items(
     ]
 
 
-def _refused(found: Refusal, senders: Sequence[Sender]) -> dict[str, Any]:
+def _refused(found: RefusedPayload, senders: Sequence[Sender]) -> dict[str, Any]:
     return {
         "id": found.id,
         "at": utc(found.at),

@@ -32,7 +32,7 @@ from shared.errors import (
 from shared.identity import Claims
 from shared.operations import condition, discard, listing, permission, replay, sending
 from shared.senders import Sender
-from shared.sending import pause
+from shared.sending import pause, window
 from shared.table.protocol import Delete, Table, try_commit
 from shared.web import parameters, reply
 from shared.web.delivery import utc
@@ -180,13 +180,14 @@ def _replay_refusal(operator: Operator, request: Request) -> Reply:
 
 def _pause(operator: Operator, request: Request) -> dict[str, Any]:
     reason = cut(request.asked.text("reason") or "paused by the operator", _REASON_UNITS)
-    for _ in range(_TRIES):
+    for _ in range(2 * window.MOST_CALLS):  # each conflict is a slot that somebody acquired meanwhile
         view = operator.gateway.dispatcher.snapshot().view
         held = view.stop
         if held and (held.reason == reason or not request.asked.text("reason")):
             log.step("operator", operation="pause", reason=held.reason)
             return {"pause": condition.pause(held, view.now)}
-        try_commit(operator.table, [pause.stop(view.stop, reason)])
+        begins = [] if held else window.void(view)
+        try_commit(operator.table, [pause.stop(held, reason), *begins])
     raise _busy()
 
 

@@ -49,7 +49,7 @@ def listed(table: Table, asked: Parameters, named: Sequence[Sender]) -> dict[str
         found.deliveries += 1
         found.alerts += len(delivery.alerts)
         found.last = max(found.last, delivery.accepted)
-    for refusal in _readable(refused[:_REFUSED_ROWS], rows.read_refusal):
+    for refusal in _readable(refused[:_REFUSED_ROWS], rows.read_refused):
         found = sums.setdefault(refusal.sender, _Sums())
         found.refused += 1
         found.last = max(found.last, refusal.at)

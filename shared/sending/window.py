@@ -12,22 +12,22 @@ for so many seconds from its own server-assigned `Timestamp`; a call needs a slo
     lease = deadline + window + window + margin: an answer that never comes closes the slot so long, and a
     holder that died is the same case.
 
-A row also says the `rest` (window + margin) of the host that wrote it; where the reader's own is longer, it holds.
+A row's column `rest` is the cooldown (window + margin) of the host that wrote it; where the reader's is longer, that
+holds.
 """
 
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+from shared.ledger import keys
 from shared.sending import pause as pauses
-from shared.sending.pause import PAUSE_KEY, STOP_KEY, Pause
+from shared.sending.pause import PAUSE_KEY, STOP_KEY, Pause, Trouble
 from shared.table.protocol import Insert, Operation, Replace, Row, Value
 
 MOST_CALLS = 15
 START_SECONDS = 12.0
 """The most between acquire and call: what a table that is slow may take for one write."""
-FIRST_KEY = "slot-"
-END_KEY = "slot."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Policy:
     @property
     def lease(self) -> float:
         """Seconds for which an acquired slot stays closed when no answer is ever written."""
-        return self.deadline + self.window + self.rest
+        return self.deadline + self.window + self.cooldown
 
     @property
-    def rest(self) -> float:
+    def cooldown(self) -> float:
         """Seconds for which a slot stays closed after its call was answered."""
         return self.window + self.margin
 
@@ -73,12 +73,12 @@ class Held:
 class View:
     """The window as one query saw it, at `now` (a lower bound of the server's time, UTC seconds).
 
-    `rest` is how many seconds a slot stays closed after an answer. `asked` is the API's pause, `stop` the operator's.
+    `cooldown`: how many seconds a slot stays closed after an answer. `asked`: the API's pause, `stop`: the operator's.
     """
 
     slots: tuple[Slot, ...]
     now: float
-    rest: float
+    cooldown: float
     asked: Pause | None = None
     stop: Pause | None = None
 
@@ -119,14 +119,14 @@ class View:
         opens = sorted(slot.opens for slot in self.slots)[place]
         if self.pause:
             opens = max(opens, self.pause.ends)
-        return max(0.0, opens - self.now) + rounds * self.rest
+        return max(0.0, opens - self.now) + rounds * self.cooldown
 
     def may_change(self, ours: Collection[str] = ()) -> bool:
         """Whether another host may open a slot at any moment: by ending a pause, or by releasing what it holds.
 
         A slot whose call was answered opens when its row says, and no sooner. `ours` are the keys that we hold.
         """
-        held = (slot.opens - self.now > self.rest for slot in self.slots if slot.key not in ours)
+        held = (slot.opens - self.now > self.cooldown for slot in self.slots if slot.key not in ours)
         return self.pause is not None or any(held)
 
     def quiet_until(self, until: float) -> "View":
@@ -165,13 +165,13 @@ def read(rows: Sequence[Row], now: float, policy: Policy) -> View:
     known = {row.key: row for row in rows}
     slots = []
     for number in range(policy.calls):
-        key = f"{FIRST_KEY}{number:02}"
+        key = f"{keys.SLOT}{number:02}"
         row = known.get(key)
         slots.append(Slot(key, -math.inf, None) if row is None else Slot(key, _opens(row, policy), row.etag))
     asked, stop = read_pause(known.get(PAUSE_KEY), policy), read_pause(known.get(STOP_KEY), policy)
     if asked and asked.by_operator:
         asked, stop = None, asked
-    return View(tuple(slots), now, policy.rest, asked, stop)
+    return View(tuple(slots), now, policy.cooldown, asked, stop)
 
 
 def read_pause(row: Row | None, policy: Policy) -> Pause | None:
@@ -185,7 +185,7 @@ def read_pause(row: Row | None, policy: Policy) -> Pause | None:
 
 def acquire(slot: Slot, attempt: str, policy: Policy) -> Operation:
     """Return the operation that acquires an open slot for one call; `attempt` is the call's random id."""
-    values: dict[str, Value] = {"closed": policy.lease, "rest": policy.rest, "attempt": attempt}
+    values: dict[str, Value] = {"closed": policy.lease, "rest": policy.cooldown, "attempt": attempt}
     return Insert(slot.key, values) if slot.etag is None else Replace(slot.key, values, slot.etag)
 
 
@@ -194,7 +194,7 @@ def release(held: Held, policy: Policy) -> Operation:
 
     No answer to a request that was sent: release nothing, the lease stands.
     """
-    values: dict[str, Value] = {"closed": policy.rest, "rest": policy.rest, "attempt": held.attempt}
+    values: dict[str, Value] = {"closed": policy.cooldown, "rest": policy.cooldown, "attempt": held.attempt}
     return Replace(held.key, values, held.etag)
 
 
@@ -202,21 +202,48 @@ def release_unused(held: Held, policy: Policy, now: float) -> Operation:
     """Return the operation that releases a slot in which nothing was sent: it opens, or opened, when it would have."""
     values: dict[str, Value] = {"closed": 0.0, "attempt": held.attempt}
     if held.opens > -math.inf:
-        values |= {"closed": held.opens - now, "rest": policy.rest}
+        values |= {"closed": held.opens - now, "rest": policy.cooldown}
     return Replace(held.key, values, held.etag)
+
+
+def start_pause(view: View, cause: Trouble, ours: str) -> list[Operation]:
+    """Return the operations by which a failure in the slot `ours` starts the API's pause, or lengthens it."""
+    held = view.stop if view.stop and view.stop.key == PAUSE_KEY else view.asked
+    operation = pauses.start(held, cause, view.now)
+    if operation is None:
+        return []
+    return [operation] if held else [operation, *void(view, ours)]
+
+
+def void(view: View, ours: str = "") -> list[Operation]:
+    """Return the operations that give slots a new ETag, and leave them closed as they are.
+
+    Written together with a pause that begins, they make every acquire fail whose snapshot is from before it. A slot
+    that a call holds is left alone, and so is the slot `ours`.
+    """
+    operations: list[Operation] = []
+    for slot in view.slots:
+        if slot.key == ours or slot.opens - view.now > view.cooldown:
+            continue
+        closed = slot.opens - view.now if slot.opens > -math.inf else 0.0
+        values: dict[str, Value] = {"closed": closed, "rest": view.cooldown, "attempt": ""}
+        operations.append(
+            Insert(slot.key, values) if slot.etag is None else Replace(slot.key, values, slot.etag)
+        )
+    return operations
 
 
 def _opens(row: Row, policy: Policy) -> float:
     """Return when a slot opens by the longer of its writer's rules and our own (server's UTC seconds)."""
-    closed, rest = _seconds(row, "closed"), _seconds(row, "rest")
-    if closed is not None and rest is not None:
-        return row.timestamp + closed + max(0.0, policy.rest - rest)
+    closed, cooldown = _seconds(row, "closed"), _seconds(row, "rest")
+    if closed is not None and cooldown is not None:
+        return row.timestamp + closed + max(0.0, policy.cooldown - cooldown)
     if closed is None or closed < 0:  # a row that none of us can have written: like one just acquired
         return row.timestamp + policy.lease
     if closed == 0:
         return row.timestamp
-    # An older version's row does not say its rest: one that was answered, or one that is held.
-    return row.timestamp + (policy.rest if closed <= policy.rest else max(closed, policy.lease))
+    # An older version's row does not say its cooldown: one that was answered, or one that is held.
+    return row.timestamp + (policy.cooldown if closed <= policy.cooldown else max(closed, policy.lease))
 
 
 def _seconds(row: Row, name: str) -> float | None:

@@ -15,7 +15,6 @@ from shared.ledger import backlog, keys, lookup, retention, rows
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
-from shared.sending import pause
 from shared.web import delivery, reply
 from shared.web.delivery import Told
 from shared.webhook import accept, asked, refused
@@ -174,7 +173,7 @@ class Gateway:
             idle = look.view.now - look.view.opens
             if not (overdue or forgotten) or idle <= IDLE_SECONDS:
                 return PASS
-            resumed = self.dispatcher.table.get(pause.RESUMED_KEY)
+            resumed = self.dispatcher.table.get(keys.RESUMED)
         except WebhookError:
             return FAIL
         # The next tick sends what waited for the operator to resume.

@@ -80,7 +80,7 @@ def test_a_refused_parameter_leaves_its_payload_to_the_operator() -> None:
     world.run(60)
     assert answered.result().status == 400
     (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
-    refused = rows.read_refusal(row)
+    refused = rows.read_refused(row)
     assert (refused.status, refused.payload, refused.query) == (400, BODY.encode(), {"severty": "Low"})
     assert "severty" in refused.detail
     assert world.table.query(keys.ALERT, keys.ALERT_END) == []

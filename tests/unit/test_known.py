@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import App, Defender, Fault, Host, Request, World, said, unsound
+from dev.virtual import App, Defender, Fault, Host, Request, World, answer_with, unsound
 from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Entry
 from shared.operations import replay
@@ -29,7 +29,7 @@ class Desk:
     def __init__(self, status: int = 200, calls: int = 15) -> None:
         self.world = World()
         self.status = status
-        self.defender = Defender(self.world, lambda _number, _body: said(self.status))
+        self.defender = Defender(self.world, lambda _number, _body: answer_with(self.status))
         host = Host(self.world, arrive=self.defender)
         self.app = App.on(host, Settings(rate_limit_calls=calls, not_found_retry_minutes=()))
 
@@ -52,7 +52,7 @@ class Desk:
     def fill(self) -> None:
         """Use the window up, so that what comes next waits."""
         policy = replace(window.Policy(), deadline=0.0)
-        found = self.world.table.query(window.FIRST_KEY, window.END_KEY)
+        found = self.world.table.query(keys.SLOT, keys.SLOT_END)
         slots = window.read(found, self.world.now, policy).slots
         self.world.table.commit([window.acquire(slot, "other", policy) for slot in slots])
 
@@ -238,7 +238,7 @@ def test_an_alert_that_is_being_sent_has_its_lease_although_its_row_is_gone() ->
     desk.fill()
     desk.post()
     before = desk.entry()
-    held = record.take(before, "other", now=desk.world.now, lease=150.0)
+    held = record.hold(before, "other", now=desk.world.now, lease=150.0)
     desk.world.table.commit(rows.move(before, held, waiting="*"))
     desk.world.table.commit([Delete(held.waits, "*")])
     desk.world.run(140)

@@ -10,7 +10,7 @@ import pytest
 from dev import samples
 from dev.memory_table import MemoryTable
 from dev.simulator.judge import violations
-from dev.virtual import App, Defender, Fault, Faults, Host, World, said, unsound
+from dev.virtual import App, Defender, Fault, Faults, Host, World, answer_with, unsound
 from shared.alerts import alert
 from shared.clients.answer import Answer
 from shared.ledger import keys, record, rows
@@ -112,8 +112,8 @@ def test_what_the_api_asks_for_outlives_a_probes_success(status: int) -> None:
     def says(_number: int, body: Mapping[str, str]) -> Answer | None:
         if body["title"] == "Rule 0":
             asked.append(world.now)
-            return said(status, retry_after=120.0)
-        return said(200)
+            return answer_with(status, retry_after=120.0)
+        return answer_with(200)
 
     defender = Defender(world, says)
     _backlog(world, 3)
@@ -148,7 +148,9 @@ def _more(world: World, first: int) -> None:
 def test_what_the_api_asks_for_outlives_the_operators_pause(named: float) -> None:
     """A 429 that comes after the operator paused still holds when the operator resumes."""
     world = World()
-    defender = Defender(world, lambda number, _: said(200) if number else said(429, retry_after=named))
+    defender = Defender(
+        world, lambda number, _: answer_with(200) if number else answer_with(429, retry_after=named)
+    )
     _backlog(world, 1)
     app = _app(world, defender)
     app.host.faults = replace(QUICK, call_delay=(2.0, 2.0))
@@ -174,9 +176,9 @@ def test_no_call_starts_within_the_retry_after(status: int, seed: int) -> None:
 
     def says(_number: int, _body: Mapping[str, str]) -> Answer:
         if len(ends) == 15:
-            return said(200)
+            return answer_with(200)
         ends.append(world.now + 37.0)
-        return said(status, retry_after=37.0)
+        return answer_with(status, retry_after=37.0)
 
     defender = Defender(world, says)
     _backlog(world, 40)
@@ -208,7 +210,7 @@ def test_a_batch_ends_where_its_snapshot_is_old(seconds: float) -> None:
 def test_calls_that_were_acquired_before_the_first_429_are_not_made() -> None:
     """A host that hears a 429 makes none of the calls for which it has a slot already; they go back as they were."""
     world = World()
-    defender = Defender(world, lambda _number, _body: said(429, retry_after=60.0))
+    defender = Defender(world, lambda _number, _body: answer_with(429, retry_after=60.0))
     _backlog(world, 15)
     app = _app(world, defender)
     app.host.faults = Faults(table_delay=(0.05, 0.05), call_delay=(0.01, 0.01), answer_delay=(0.01, 0.01))
@@ -217,6 +219,63 @@ def test_calls_that_were_acquired_before_the_first_429_are_not_made() -> None:
     assert len(defender.arrivals) <= 2
     assert {row.values["attempts"] for row in world.table.query(keys.TODO, keys.TODO_END)} <= {0, 1}
     assert unsound(world.table) == []
+
+
+def _acquired_in_a_pause(world: World) -> list[str]:
+    """Return the slots that a call holds since later than the beginning of a pause that still lasts."""
+    found = world.table.query(keys.SLOT, keys.SLOT_END)
+    begun = [
+        row.timestamp
+        for row in found
+        if row.key in (pause.PAUSE_KEY, pause.STOP_KEY)
+        and (held := window.read_pause(row, POLICY))
+        and not held.probed
+        and world.now < held.ends
+    ]
+    leased = [row for row in found if row.values.get("closed") == POLICY.lease and "step" not in row.values]
+    return [row.key for row in leased if begun and row.timestamp > min(begun)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_slot_is_acquired_in_a_pause(seed: int) -> None:
+    """Ten hosts with snapshots of their own: once a pause is written, none of those from before it serves any more."""
+    broken: list[str] = []
+    world = World(seed, watch=lambda: broken.extend(_acquired_in_a_pause(world)))
+    defender = Defender(world, lambda _number, _body: answer_with(world.random.choice([200, 200, 500])))
+    _backlog(world, 60)
+    apps = [_app(world, defender) for _ in range(10)]
+    for app in apps:
+        app.host.faults = replace(QUICK, table_delay=(0.0, 0.3))
+        app.timer()
+    world.run(100)
+    assert len(defender.arrivals) > 15
+    assert broken == []
+
+
+def test_a_snapshot_from_before_a_pause_acquires_nothing() -> None:
+    """A host that looked half a second before another host's call failed makes no call, and no request more."""
+    world = World()
+    defender = Defender(world, lambda _number, _body: answer_with(500))
+    _backlog(world, 20)
+    early, failing = _app(world, defender), _app(world, defender)
+
+    def late() -> list[object]:
+        snapshot = early.gateway.dispatcher.snapshot()
+        world.sleep(0.6)
+        return list(early.gateway.dispatcher.start(snapshot, "token"))
+
+    def fail() -> None:
+        dispatcher = failing.gateway.dispatcher
+        snapshot = dispatcher.snapshot()
+        one = replace(snapshot, backlog=replace(snapshot.backlog, waiting=snapshot.waiting[-1:]))
+        failing.gateway.dispatcher.start(one, "token")
+
+    started = early.host.submit(late)
+    failing.host.submit(fail)
+    assert world.finish(started) == []
+    world.run(1)
+    assert len(defender.arrivals) == 1
+    assert (early.host.queries, early.host.commits) == (1, 1)
 
 
 # Settings that change
@@ -252,7 +311,7 @@ def test_a_row_of_an_older_version_is_read_by_the_longer_rules(closed: float, op
     table = MemoryTable(clock=lambda: 1000.0)
     etags = table.commit([window.acquire(window.read([], 0, POLICY).slots[0], "a", POLICY)])
     table.commit([Replace("slot-00", {"closed": closed}, etags["slot-00"])])
-    rows = table.query(window.FIRST_KEY, window.END_KEY)
+    rows = table.query(keys.SLOT, keys.SLOT_END)
     longer = replace(POLICY, window=120.0)
     assert window.read(rows, 1000.0, longer).slots[0].opens == 1000.0 + opens
     assert window.read(rows, 1000.0, POLICY).slots[0].opens == 1000.0 + closed
@@ -264,7 +323,7 @@ def test_a_slot_that_was_not_used_remembers_its_last_call() -> None:
     table = MemoryTable(clock=lambda: now)
 
     def slot(policy: window.Policy) -> window.Slot:
-        return window.read(table.query(window.FIRST_KEY, window.END_KEY), now, policy).slots[0]
+        return window.read(table.query(keys.SLOT, keys.SLOT_END), now, policy).slots[0]
 
     for unused in (False, True):
         found = slot(POLICY)

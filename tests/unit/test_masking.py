@@ -141,7 +141,7 @@ def test_a_refused_payload_is_stored_without_its_secrets() -> None:
     assert answered.result().status == 422
     (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
     assert HIDDEN not in str(row.values)
-    refused = rows.read_refusal(row)
+    refused = rows.read_refused(row)
     assert (refused.bytes, b'"DeviceId": "pc-1"' in refused.payload) == (len(refused.payload), True)
 
 
@@ -158,5 +158,5 @@ def test_a_source_has_an_end(caplog: pytest.LogCaptureFixture) -> None:
 
     world.finish(host.submit(post))
     (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
-    assert len(rows.read_refusal(row).source) <= 100
+    assert len(rows.read_refused(row).source) <= 100
     assert max(len(line) for line in caplog.messages) < 400

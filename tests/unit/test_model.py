@@ -19,7 +19,7 @@ import pytest
 
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, said, unsound
+from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, answer_with, unsound
 from shared.alerts import alert
 from shared.ledger import keys, record, rows
 from shared.mapping.outcome import Mapped, Outcome
@@ -53,7 +53,7 @@ FAULTS = {
     "commit": TABLE_FAULTS,
     "call": (Fault("crash"), Fault("crashed"), Fault("unsent"), Fault("swallowed"), Fault("late", 80.0)),
 }
-ANSWERS = (said(500), said(404), said(429, retry_after=3.0), said(400))
+ANSWERS = (answer_with(500), answer_with(404), answer_with(429, retry_after=3.0), answer_with(400))
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Explorer:
     def answer(self) -> "Answer":
         """Choose what Defender says: that the alert is created, or else, which is a fault as well."""
         chosen = self._go_wrong(len(ANSWERS))
-        return ANSWERS[chosen - 1] if chosen else said(200)
+        return ANSWERS[chosen - 1] if chosen else answer_with(200)
 
     def _go_wrong(self, kinds: int) -> int:
         if self.quiet or self.faulted == self.faults:
@@ -195,7 +195,7 @@ class Story:
         entry = self._entry(event)
         self.world.now -= POLICY.lease + 1
         slot = window.read([], self.world.now, POLICY).slots[0]
-        held = record.take(entry, "dead", now=self.world.now, lease=POLICY.lease)
+        held = record.hold(entry, "dead", now=self.world.now, lease=POLICY.lease)
         self.world.table.commit([*rows.insert(held), window.acquire(slot, "dead", POLICY)])
         self.world.now += POLICY.lease + 1
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from dev.samples import eight_fields, event
-from dev.virtual import ORIGIN, Defender, Faults, Host, World, said
+from dev.virtual import ORIGIN, Defender, Faults, Host, World, answer_with
 from shared.alerts import alert, vocabulary
 from shared.errors import WebhookError
 from shared.operations import listing, routes
@@ -198,7 +198,9 @@ def test_the_address_is_filled_in() -> None:
 class Desk:
     """A sender and a function host in a virtual world; every answer is held against the contract."""
 
-    def __init__(self, says: Callable[[int, Mapping[str, str]], Any] = lambda _, __: said(200)) -> None:
+    def __init__(
+        self, says: Callable[[int, Mapping[str, str]], Any] = lambda _, __: answer_with(200)
+    ) -> None:
         self.world = World()
         self.defender = Defender(self.world, says)
         self.host = Host(self.world, arrive=self.defender)
@@ -237,7 +239,7 @@ def _bytes(payload: Any) -> bytes:
 @pytest.mark.parametrize("status", [404, 429, 401, 403, 408, 500, 503])
 def test_an_alert_that_waits_for_defender_is_as_defined(status: int) -> None:
     """A retry and a pause, each with its reason and end, in the POST's answer and in every later one."""
-    desk = Desk(lambda _, __: said(status))
+    desk = Desk(lambda _, __: answer_with(status))
     first = desk.post(eight_fields(event(1), "First"))
     second = desk.post(eight_fields(event(2), "Second"))
     found = desk.status(first["id"])["alerts"][0]
@@ -257,7 +259,7 @@ def test_a_call_under_way_is_as_defined() -> None:
 
 def test_the_end_of_a_long_wait_is_as_defined() -> None:
     """Tried again after every 404 and then failed: the delivery's answer is a problem document in the end."""
-    desk = Desk(lambda _, __: said(404))
+    desk = Desk(lambda _, __: answer_with(404))
     delivery = desk.post(eight_fields(event(1), "First"))["id"]
     for _ in range(40):
         desk.dispatch(60.0)

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev.samples import eight_fields, event
-from dev.virtual import Defender, Fault, Faults, Host, Request, World, said, unsound
+from dev.virtual import Defender, Fault, Faults, Host, Request, World, answer_with, unsound
 from shared.alerts.alert import Alert
 from shared.identity import Claims
 from shared.ledger import keys, record, rows
@@ -151,7 +151,7 @@ class Office:
         alert = Alert.from_body(eight_fields(event(number, device="pc-001.contoso.example"), title, "High"))
         entry = record.accept(alert, source=source, delivery="0-0", now=accepted)
         etags = self.table.commit(rows.insert(entry))
-        taken = record.take(entry, "attempt", now=accepted, lease=150.0)
+        taken = record.hold(entry, "attempt", now=accepted, lease=150.0)
         if state == "waiting":
             return alert.id
         if state == "sending":
@@ -159,7 +159,7 @@ class Office:
         elif state == "discarded":
             after = record.discard(entry, now=accepted + 1)
         else:
-            answer = said(200 if state == "created" else 400)
+            answer = answer_with(200 if state == "created" else 400)
             after = record.settle(taken, answer, now=accepted + 1, rules=record.Rules())
         self.table.commit(rows.move(entry, after, waiting=etags[entry.waits]))
         return alert.id
@@ -433,7 +433,7 @@ def test_failed_and_waiting_come_in_an_order_that_means_something() -> None:
 def test_an_alert_is_shown_as_its_sender_sees_it_and_with_its_tries() -> None:
     """The delivery's shape, and beside it source, delivery, times, and what Defender said each time."""
     office = Office()
-    office.defender.says = lambda before, _: said(404 if before < 2 else 200)
+    office.defender.says = lambda before, _: answer_with(404 if before < 2 else 200)
     told = json.loads(office.post(body(1)).body)
     office.world.run(400)
     office.tick()
@@ -471,7 +471,7 @@ def test_an_unknown_id_is_404(path: str, unknown: str) -> None:
 def test_a_replayed_alert_is_created_by_the_dispatcher() -> None:
     """Failed, mended, replayed: it waits again, goes through a slot, and its delivery says so."""
     office = Office()
-    office.defender.says = lambda before, _: said(400 if before == 0 else 200)
+    office.defender.says = lambda before, _: answer_with(400 if before == 0 else 200)
     told = json.loads(office.post(body(1)).body)
     alert_id = told["alerts"][0]["id"]
     assert told["alerts"][0]["status"] == "failed"
@@ -751,6 +751,23 @@ def test_a_pause_stops_all_calls_and_resume_lets_them_go_on() -> None:
     assert office.states() == {"created": 20}
 
 
+def test_a_snapshot_from_before_the_operators_pause_acquires_nothing() -> None:
+    """A host that looked just before the operator paused makes no call, although its snapshot shows no pause."""
+    office = Office()
+    office.do("pause")
+    office.post(body(1))
+    office.do("resume")
+    dispatcher = office.gateway.dispatcher
+    early = office.host.submit(dispatcher.snapshot)
+    snapshot = office.world.finish(early)
+    assert snapshot.acquires == 1
+    paused = office.start("POST", "pause")
+    office.world.run(0.5)
+    assert paused[0].status == 200
+    assert office.world.finish(office.host.submit(lambda: dispatcher.start(snapshot, "token"))) == {}
+    assert office.defender.arrivals == []
+
+
 def test_pausing_and_resuming_twice_is_the_same_as_once() -> None:
     """A second pause changes at most its reason; a resume without a pause is none."""
     office = Office()
@@ -766,7 +783,7 @@ def test_pausing_and_resuming_twice_is_the_same_as_once() -> None:
 def test_the_operators_pause_takes_the_place_of_defenders() -> None:
     """One that would have ended by itself no longer does."""
     office = Office()
-    office.defender.says = lambda *_: said(429, retry_after=40)
+    office.defender.says = lambda *_: answer_with(429, retry_after=40)
     office.post(body(1))
     assert office.do("pause")["pause"]["byOperator"]
     office.world.run(3600)
@@ -778,7 +795,7 @@ def test_the_operators_pause_takes_the_place_of_defenders() -> None:
 def test_a_pause_holds_against_what_defender_says_meanwhile(seed: int) -> None:
     """Calls that fail or probe at the same moment neither end the operator's pause nor take its place."""
     office = Office(seed)
-    office.defender.says = lambda *_: said(office.world.random.choice([200, 429, 500]))
+    office.defender.says = lambda *_: answer_with(office.world.random.choice([200, 429, 500]))
     posts = [json.dumps(body(number)).encode() for number in range(5)]
     for raw in posts:
         office.begin(functools.partial(office.gateway.receive, raw, {}, ORIGIN))
@@ -795,7 +812,7 @@ def test_a_pause_holds_against_what_defender_says_meanwhile(seed: int) -> None:
 def test_resume_leaves_the_pause_that_defender_asked_for() -> None:
     """Calling sooner would only lengthen it; the answer shows until when it holds."""
     office = Office()
-    office.defender.says = lambda *_: said(429, retry_after=40)
+    office.defender.says = lambda *_: answer_with(429, retry_after=40)
     office.post(body(1))
     left = office.do("resume")["pause"]
     assert (left["byOperator"], left["holds"]) == (False, True)
@@ -826,7 +843,7 @@ def test_a_resume_leaves_a_probe_that_is_under_way_alone() -> None:
 def test_defenders_pause_outlives_the_operators() -> None:
     """Pausing and resuming, whatever the reasons, does not call sooner than a 429 allowed."""
     office = Office()
-    office.defender.says = lambda before, _: said(200) if before else said(429, retry_after=600)
+    office.defender.says = lambda before, _: answer_with(200) if before else answer_with(429, retry_after=600)
     office.post(body(1))
     began = office.world.now
     for reason in ("one", "two"):
@@ -901,9 +918,9 @@ def test_a_discard_that_looked_too_early_changes_nothing() -> None:
     def script(request: Request) -> None:
         entry = office.entry(alert_id)
         if request.kind == "commit" and not entry.tries:
-            taken = record.take(entry, "attempt", now=office.world.now, lease=150.0)
+            taken = record.hold(entry, "attempt", now=office.world.now, lease=150.0)
             office.table.commit(rows.move(entry, taken, alert="*"))
-            back = record.settle(taken, said(429), now=office.world.now, rules=record.Rules())
+            back = record.settle(taken, answer_with(429), now=office.world.now, rules=record.Rules())
             office.table.commit(rows.move(taken, back, alert="*"))
 
     office.host.script = script

@@ -49,7 +49,7 @@ def test_the_sender_is_on_rows_answers_and_log_lines(caplog: pytest.LogCaptureFi
     (delivery,) = world.table.query(keys.DELIVERY, keys.DELIVERY_END)
     (refusal,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
     assert rows.read(alert).sender == rows.read_delivery(delivery).sender == SPLUNK
-    assert rows.read_refusal(refusal).sender == SPLUNK
+    assert rows.read_refused(refusal).sender == SPLUNK
     lines: list[dict[str, Any]] = [json.loads(line) for line in caplog.messages]
     for step in ("accepted", "refused"):
         assert [line["sender"] for line in lines if line["step"] == step] == [SPLUNK]
