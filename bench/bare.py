@@ -50,7 +50,7 @@ class Floor:
     @classmethod
     def open(cls) -> "Floor":
         """Open what this process's settings name, as lean as the SDKs allow: without retries and look-ups."""
-        found, dispatcher = settings.current(), app.gateway().dispatcher
+        found, dispatcher = settings.current(), app.webhook().dispatcher
         dispatcher.snapshot()  # makes the table
         transport = RequestsTransport()
         transport.open()

@@ -9,7 +9,7 @@ from bench.ground import BenchError, Form, fields
 from dev.virtual import ORIGIN, Defender, Faults, Host, World
 from shared.ledger import keys
 from shared.settings import Settings
-from shared.webhook.gateway import Gateway
+from shared.webhook.receive import Webhook
 
 _STRAIGHT, _WAITING = 15, 60
 _HOUR, _HOURS = 3600.0, 24
@@ -68,7 +68,7 @@ def _story(*, together: bool) -> dict[str, tuple[int, int]]:
     """Return the queries and transactions of each step of a host's life."""
     world = World()
     host = Host(world, Faults(call_delay=(0.1, 0.1), answer_delay=(0.1, 0.1)), arrive=Defender(world))
-    gateway = host.gateway(Settings())
+    webhook = host.webhook(Settings())
     counts: dict[str, tuple[int, int]] = {}
 
     def step(name: str, run: Callable[[], None]) -> None:
@@ -77,15 +77,15 @@ def _story(*, together: bool) -> dict[str, tuple[int, int]]:
         counts[name] = (host.queries - queries, host.commits - commits)
 
     def story() -> None:
-        gateway.dispatcher.table.now()  # the first answer of a host's life tells it the server's time
+        webhook.dispatcher.table.now()  # the first answer of a host's life tells it the server's time
         first = [range(_STRAIGHT)] if together else [range(at, at + 1) for at in range(_STRAIGHT)]
-        step("sent", lambda: _post(gateway, first, _OK))
+        step("sent", lambda: _post(webhook, first, _OK))
         rest = range(_STRAIGHT, _STRAIGHT + _WAITING)
-        step("accept", lambda: _post(gateway, [range(at, at + 1) for at in rest], _ACCEPTED))
-        step("dispatch", lambda: _drain(gateway, host, _WAITING))
+        step("accept", lambda: _post(webhook, [range(at, at + 1) for at in rest], _ACCEPTED))
+        step("dispatch", lambda: _drain(webhook, host, _WAITING))
         world.sleep(120.0)
         for hour in range(_HOURS):
-            step(f"hour {hour}", lambda: tick(gateway, world, world.now + _HOUR))
+            step(f"hour {hour}", lambda: tick(webhook, world, world.now + _HOUR))
 
     host.spawn(story)
     world.run()
@@ -94,11 +94,11 @@ def _story(*, together: bool) -> dict[str, tuple[int, int]]:
     return counts
 
 
-def tick(gateway: Gateway, world: World, end: float) -> None:
+def tick(webhook: Webhook, world: World, end: float) -> None:
     """Let a host's timer tick every 30 s until a moment of virtual time."""
     while world.now < end:
         due = world.now + _TICK
-        gateway.dispatch()
+        webhook.dispatch()
         world.sleep(max(0.0, due - world.now))
 
 
@@ -107,18 +107,18 @@ def waiting(world: World) -> bool:
     return any(world.table.query(*area, limit=1) for area in keys.WAITING)
 
 
-def _post(gateway: Gateway, deliveries: Iterable[range], status: int) -> None:
+def _post(webhook: Webhook, deliveries: Iterable[range], status: int) -> None:
     for numbers in deliveries:
         body = json.dumps([fields(number, severity="High") for number in numbers]).encode()
-        reply = gateway.receive(body, {}, ORIGIN)
+        reply = webhook.receive(body, {}, ORIGIN)
         if reply.status != status:
             raise BenchError(f"alerts {numbers} were answered {reply.status}, not {status}")
 
 
-def _drain(gateway: Gateway, host: Host, expected: int) -> None:
+def _drain(webhook: Webhook, host: Host, expected: int) -> None:
     """Tick until the whole backlog is sent. A tick that finds nothing is no dispatch, so it does not count."""
     while waiting(host.world):
-        gateway.dispatch()
+        webhook.dispatch()
     ended = sum(row.values["state"] == "created" for row in host.world.table.query("alert-", "alert."))
     if ended != _STRAIGHT + expected:
         raise BenchError(f"{ended} alerts were created, not {_STRAIGHT + expected}")

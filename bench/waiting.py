@@ -32,18 +32,18 @@ def measure(form: Form) -> Report:
 
 def main(pairs: int) -> dict[str, list[float]]:
     """Run within the stack's settings: return the seconds of each alert by case, ours and bare."""
-    gateway = app.gateway()
-    table, policy = gateway.dispatcher.table, gateway.dispatcher.policy
-    view = gateway.dispatcher.snapshot().view
+    webhook = app.webhook()
+    table, policy = webhook.dispatcher.table, webhook.dispatcher.policy
+    view = webhook.dispatcher.snapshot().view
     table.commit([window.acquire(slot, "bench", policy) for slot in view.slots])
-    full = gateway.dispatcher.snapshot()
+    full = webhook.dispatcher.snapshot()
     floor = Floor.open()
     floor.fill(closed=policy.lease)
 
     def ours(case: str, number: int) -> float:
         # Either as after the seconds for which a full window is remembered, or as right after a look.
         now = dataclasses.replace(full, view=dataclasses.replace(full.view, now=table.now()))
-        gateway.memory.seen = None if case == "look" else now
+        webhook.memory.last = None if case == "look" else now
         return turns.posted(fields(number, f"{case}-ours"), 202)
 
     def bare(case: str, number: int) -> float:

@@ -24,7 +24,7 @@ from shared.table.patience import PatientTable
 from shared.table.protocol import Delete, Operation, Row
 from shared.web import reply
 from shared.web.reply import Reply
-from shared.webhook.gateway import Gateway
+from shared.webhook.receive import Webhook
 
 _T = TypeVar("_T")
 
@@ -256,8 +256,8 @@ class Host(Unlucky):
 
     # The app on this host
 
-    def gateway(self, settings: Settings, mappings: mapping.Mappings | None = None) -> Gateway:
-        """Put the real gateway together with the edges of this host."""
+    def webhook(self, settings: Settings, mappings: mapping.Mappings | None = None) -> Webhook:
+        """Put the real webhook together with the edges of this host."""
         return app.assemble(self, settings, mappings)
 
     def ask(self, use_case: Callable[[], Reply]) -> "Future[Reply]":

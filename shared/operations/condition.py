@@ -1,4 +1,4 @@
-"""The status: window, pause, backlog, failures, token."""
+"""The status: window, pause, backlog, what failed, what cannot be read, token."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from shared.table.protocol import Table
 from shared.web.delivery import utc
 
 MOST = 200
-"""How many alerts are counted at most: whoever looks wants to know whether there are many."""
+"""How many alerts are counted at most: whoever asks wants to know whether there are many."""
 
 
 def window(view: View, policy: Policy) -> dict[str, Any]:
@@ -31,15 +31,15 @@ def window(view: View, policy: Policy) -> dict[str, Any]:
     }
 
 
-def pause(found: Pause | None, now: float) -> dict[str, Any] | None:
+def pause(held: Pause | None, now: float) -> dict[str, Any] | None:
     """Return a pause as it stands. One that `holds` no longer ends with the next call, its probe."""
-    if found is None:
+    if held is None:
         return None
     return {
-        "reason": found.reason,
-        "until": None if found.by_operator else utc(found.ends),
-        "byOperator": found.by_operator,
-        "holds": now < found.ends,
+        "reason": held.reason,
+        "until": None if held.by_operator else utc(held.ends),
+        "byOperator": held.by_operator,
+        "holds": now < held.ends,
     }
 
 
@@ -48,12 +48,12 @@ def backlog(table: Table, now: float) -> dict[str, Any]:
 
     Where the backlog is longer than what one request reads, `atLeast` says so.
     """
-    found = page.read(table, keys.WAITING, rows.read, top=MOST, rows=MOST)
-    waiting = [entry for entry in found.items if entry.state == "waiting"]
+    read = page.read(table, keys.WAITING, rows.read, top=MOST, rows=MOST)
+    waiting = [entry for entry in read.items if entry.state == "waiting"]
     return {
         "waiting": len(waiting),
-        "sending": len(found.items) - len(waiting),
-        "atLeast": found.continuation is not None,
+        "sending": len(read.items) - len(waiting),
+        "atLeast": read.continuation is not None,
         "bySeverity": {
             severity: _group([entry for entry in waiting if entry.alert.severity == severity], now)
             for severity in record.DUE_SECONDS
@@ -63,8 +63,12 @@ def backlog(table: Table, now: float) -> dict[str, Any]:
 
 def failed(table: Table) -> dict[str, Any]:
     """Return how many alerts have failed; `atLeast` where there are more than one request counts."""
-    failures = table.query(keys.FAILED, keys.FAILED_END, limit=MOST + 1, keys_only=True)
-    return {"count": min(len(failures), MOST), "atLeast": len(failures) > MOST}
+    return _count(table, keys.FAILED, keys.FAILED_END)
+
+
+def unreadable(table: Table) -> dict[str, Any]:
+    """Return how many rows were moved aside because they cannot be read, counted as the failed alerts are."""
+    return _count(table, keys.ASIDE, keys.ASIDE_END)
 
 
 def token(claims: Claims | None) -> dict[str, Any] | None:
@@ -78,6 +82,11 @@ def token(claims: Claims | None) -> dict[str, Any] | None:
         "tenant": claims.tenant,
         "expires": utc(claims.expires.timestamp()),
     }
+
+
+def _count(table: Table, start: str, end: str) -> dict[str, Any]:
+    counted = table.query(start, end, limit=MOST + 1, keys_only=True)
+    return {"count": min(len(counted), MOST), "atLeast": len(counted) > MOST}
 
 
 def _group(entries: Sequence[Entry], now: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 Nothing is called without a committed acquire. `outcome` makes the call and writes what came of it.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -77,6 +78,16 @@ class Dispatch:
     def plan(self, entries: Iterable[Entry], *, write: bool = True) -> Plan:
         """Give alerts that have to wait their turns, each a call's share of the window after the one before it."""
         return self.turns.plan(entries, self.policy.window / self.policy.calls, write=write)
+
+    def commit(self, plan: Plan, operations: Sequence[Operation]) -> bool:
+        """Write operations together with the turns of a plan; return False, and write nothing, on a conflict."""
+        etags: dict[str, str] | None = None
+        try:
+            with contextlib.suppress(Conflict):
+                etags = self.table.commit([*plan.operations, *operations])
+        finally:
+            self.turns.done(plan, etags)
+        return etags is not None
 
     def until(self, end: float) -> "Dispatch":
         """Return the same for somebody whose time with the table is over at `end`, in monotonic seconds.

@@ -55,7 +55,7 @@ def _store(
         return
     now = table.now()
     masked = masking.body(received.body[:_MASKED_BYTES])
-    refusal = RefusedPayload(
+    payload = RefusedPayload(
         id=keys.refused_id(now, received.sender),
         at=now,
         source=cut(str(source or ""), _SOURCE_UNITS),
@@ -68,15 +68,15 @@ def _store(
         sender=received.sender,
     )
     try:
-        table.commit([rows.insert_refused(refusal)])
+        table.commit([rows.insert_refused(payload)])
     except WebhookError as failure:
         log.problem("refused payload not stored", failure)
         return
     log.step(
         "refused",
-        source=refusal.source,
-        sender=refusal.sender or None,
-        refusal=refusal.id,
+        source=payload.source,
+        sender=payload.sender or None,
+        refusal=payload.id,
         status=status,
         events=len(refused),
     )

@@ -125,12 +125,13 @@ def test_the_failed_are_replayed_past_rows_that_cannot_be_read() -> None:
     """They stand at the head of the failed: without being moved aside they would be all that is ever looked at."""
     entry = _entry(1, EPOCH)
     failed = replace(entry, state="failed", waits="", ended=EPOCH)
-    table = StrictTable(clock=lambda: EPOCH)
-    table.commit([Insert(f"{keys.FAILED}0-{number}", {"title": "T"}) for number in range(3)])
-    table.commit(rows.insert(entry))
-    table.commit(rows.move(entry, failed, waiting="*"))
-    assert replay.failed(table, 3) == 0
-    assert replay.failed(table, 3) == 1
+    world = World()
+    app = _app(world, Defender(world))
+    world.table.commit([Insert(f"{keys.FAILED}0-{number}", {"title": "T"}) for number in range(3)])
+    world.table.commit(rows.insert(entry))
+    world.table.commit(rows.move(entry, failed, waiting="*"))
+    for replayed in (0, 1):
+        assert world.finish(app.host.submit(lambda: replay.failed(app.webhook.dispatcher, 3))) == replayed
 
 
 def _table(*spoilt: str) -> tuple[StrictTable, list[Row]]:

@@ -268,7 +268,7 @@ def test_a_pause_is_seen_behind_any_number_of_retries(retries: int) -> None:
         held = record.hold(_entry(world, event, "High"), "attempt", now=world.now, lease=POLICY.lease)
         world.table.commit(rows.insert(held))
     _backlog(world, range(1000, 1020))
-    look = world.finish(app.host.submit(lambda: app.gateway.dispatcher.snapshot(later=True)))
+    look = world.finish(app.host.submit(lambda: app.webhook.dispatcher.snapshot(later=True)))
     assert look.view.pause
     assert look.view.free == ()
     assert len(look.waiting) >= 15

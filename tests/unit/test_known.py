@@ -1,5 +1,6 @@
 """An alert that is posted although it is known: what it then becomes, what its sender hears, what the log says."""
 
+import functools
 import json
 import logging
 from dataclasses import replace
@@ -16,7 +17,7 @@ from shared.sending import window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
 from shared.web import delivery
-from shared.web.delivery import Told
+from shared.web.delivery import DeliveryAlert
 from shared.webhook import known
 
 ORIGIN = "https://app.contoso.example"
@@ -39,7 +40,7 @@ class Desk:
         """Post the one alert; return how it is told."""
         body = eight_fields(event(1), "A rule", severity) | {"description": text}
         raw = json.dumps(body).encode()
-        answer = self.app.host.ask(lambda: self.app.gateway.receive(raw, {}, ORIGIN, sender=sender))
+        answer = self.app.host.ask(lambda: self.app.webhook.receive(raw, {}, ORIGIN, sender=sender))
         (alert,) = json.loads(self.world.finish(answer).body)["alerts"]
         assert unsound(self.world.table) == []
         return dict(alert)
@@ -158,11 +159,11 @@ def test_one_unreadable_known_alert_does_not_take_the_delivery_along() -> None:
     assert [one["status"] for one in json.loads(answer.body)["alerts"]] == ["created", "created"]
 
 
-def _created(**answer: Any) -> Told:
+def _created(**answer: Any) -> DeliveryAlert:
     alert = Desk()
     alert.post()
     entry = alert.entry()
-    return Told(replace(entry, merged=True, created={"id": "da1", **answer}))
+    return DeliveryAlert(replace(entry, merged=True, created={"id": "da1", **answer}))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def _created(**answer: Any) -> Told:
 )
 def test_what_defenders_answer_says_otherwise_is_noted(answer: dict[str, Any], says: str | None) -> None:
     """Merged into a lower or resolved alert, or about another device: not told as plain success."""
-    notes = delivery.told_alert(_created(**answer), None, 0.0)["notes"]
+    notes = delivery.alert_document(_created(**answer), None, 0.0)["notes"]
     assert [says in note for note in notes] == [True] if says else notes == []
 
 
@@ -265,7 +266,8 @@ def test_a_failed_alert_that_is_not_listed_can_be_replayed() -> None:
     desk.post()
     (listed,) = desk.world.table.query(keys.FAILED, keys.FAILED_END)
     desk.world.table.commit([Delete(listed.key, "*")])
-    replay.alert(desk.world.table, desk.entry().alert.id)
+    again = functools.partial(replay.alert, desk.app.webhook.dispatcher, desk.entry().alert.id)
+    desk.world.finish(desk.app.host.submit(again))
     assert desk.entry().state == "waiting"
     assert unsound(desk.world.table) == []
 

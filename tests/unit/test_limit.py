@@ -121,7 +121,7 @@ def test_what_the_api_asks_for_outlives_a_probes_success(status: int) -> None:
     late.host.script = lambda request: Fault("late", 10.0) if request.kind == "call" else None
     over = pause.start(None, pause.Trouble("500", 0.0), world.now)
     assert over
-    dispatcher = late.gateway.dispatcher
+    dispatcher = late.webhook.dispatcher
     first = late.host.submit(lambda: dispatcher.start(dispatcher.snapshot(), "token"))
     world.run(1)
     assert first.done()
@@ -260,15 +260,15 @@ def test_a_snapshot_from_before_a_pause_acquires_nothing() -> None:
     early, failing = _app(world, defender), _app(world, defender)
 
     def late() -> list[object]:
-        snapshot = early.gateway.dispatcher.snapshot()
+        snapshot = early.webhook.dispatcher.snapshot()
         world.sleep(0.6)
-        return list(early.gateway.dispatcher.start(snapshot, "token"))
+        return list(early.webhook.dispatcher.start(snapshot, "token"))
 
     def fail() -> None:
-        dispatcher = failing.gateway.dispatcher
+        dispatcher = failing.webhook.dispatcher
         snapshot = dispatcher.snapshot()
         one = replace(snapshot, backlog=replace(snapshot.backlog, waiting=snapshot.waiting[-1:]))
-        failing.gateway.dispatcher.start(one, "token")
+        failing.webhook.dispatcher.start(one, "token")
 
     started = early.host.submit(late)
     failing.host.submit(fail)

@@ -46,7 +46,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     for _ in range(3):
         app.tick()
         world.run(120)
-    operator = Operator(app.gateway, lambda: None)
+    operator = Operator(app.webhook, lambda: None)
     for path in ("pause?reason=test", "resume", "alerts/replay?status=failed", "discard?title=x"):
         name = path.partition("?")[0]
         host.ask(lambda name=name, path=path: handle(operator, "POST", name, f"https://x/{path}"))  # type: ignore[misc]  # bound now

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from shared.clients.answer import Answer
     from shared.mapping.mappings import Mappings
     from shared.web.reply import Reply
-    from shared.webhook.gateway import Gateway
+    from shared.webhook.receive import Webhook
 
 _T = TypeVar("_T")
 SETTINGS = Settings(rate_limit_calls=2)
@@ -162,7 +162,7 @@ class Story:
     explorer: Explorer
     world: World = field(init=False)
     defender: Defender = field(init=False)
-    posts: list[tuple["Gateway", "Future[Reply]"]] = field(default_factory=list)
+    posts: list[tuple["Webhook", "Future[Reply]"]] = field(default_factory=list)
     alerts: set[str] = field(default_factory=set)
     _paused: list[bool] = field(default_factory=list)
     _writes: int = 0
@@ -210,9 +210,9 @@ class Story:
     def webhook(self, event: int, then: Callable[[], None] | None = None) -> None:
         """Let a host receive an alert."""
         entry = self._entry(event)
-        gateway = self.host(then).gateway(SETTINGS, cast("Mappings", OneAlert(entry.alert)))
-        host = cast("Host", gateway.dispatcher.table.requests)
-        self.posts.append((gateway, host.ask(lambda: gateway.receive(b"{}", {}, ORIGIN))))
+        webhook = self.host(then).webhook(SETTINGS, cast("Mappings", OneAlert(entry.alert)))
+        host = cast("Host", webhook.dispatcher.table.requests)
+        self.posts.append((webhook, host.ask(lambda: webhook.receive(b"{}", {}, ORIGIN))))
 
     def two_webhooks(self, event: int) -> None:
         """Let two hosts receive the same alert. Which of them is first makes no difference."""
@@ -221,7 +221,7 @@ class Story:
     def dispatcher(self, then: Callable[[], None] | None = None) -> None:
         """Let a host's timer fire."""
         host = self.host(then)
-        host.spawn(host.gateway(SETTINGS).dispatch)
+        host.spawn(host.webhook(SETTINGS).dispatch)
 
     def two_dispatchers(self) -> None:
         """Let two hosts' timers fire. Which of them is first makes no difference."""
@@ -270,18 +270,18 @@ class Story:
         assert self.explorer.faulted or not any(self._paused[1:]), "a call beside the probe"
         times = [call.at for call in self.defender.arrivals]
         assert violations(times, POLICY.calls, POLICY.window) == [], "a call too many"
-        for gateway, reply in self.posts:
+        for webhook, reply in self.posts:
             assert reply.done() or self.explorer.faulted, "a webhook hangs"
             if reply.done():
-                self._judge_reply(gateway, reply.result())
+                self._judge_reply(webhook, reply.result())
 
-    def _judge_reply(self, gateway: "Gateway", reply: "Reply") -> None:
+    def _judge_reply(self, webhook: "Webhook", reply: "Reply") -> None:
         assert reply.status in (200, 202) or self.explorer.faulted
         if reply.status not in (200, 202):
             return  # nothing was promised
         document = json.loads(reply.body)
-        again = cast("Host", gateway.dispatcher.table.requests).ask(
-            lambda: gateway.status(document["id"], ORIGIN)
+        again = cast("Host", webhook.dispatcher.table.requests).ask(
+            lambda: webhook.status(document["id"], ORIGIN)
         )
         self.world.run()
         if not again.done():  # that host has died since

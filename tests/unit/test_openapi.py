@@ -18,7 +18,7 @@ from shared.operations import listing, routes
 from shared.settings import Settings
 from shared.web import openapi
 from shared.web.reply import Reply
-from shared.webhook import gateway
+from shared.webhook import receive
 from tests.checks.contract import Contract
 
 ROOT = Path(__file__).parents[2]
@@ -204,23 +204,23 @@ class Desk:
         self.world = World()
         self.defender = Defender(self.world, says)
         self.host = Host(self.world, arrive=self.defender)
-        self.gateway = self.host.gateway(Settings())
+        self.webhook = self.host.webhook(Settings())
 
     def post(self, payload: Any, *, run: float = 60.0, **query: str) -> Any:
         """Post a payload, and let up to `run` seconds pass until it is answered."""
         return self._judged(
-            "POST", "/api/alerts", run, lambda: self.gateway.receive(_bytes(payload), query, ORIGIN)
+            "POST", "/api/alerts", run, lambda: self.webhook.receive(_bytes(payload), query, ORIGIN)
         )
 
     def status(self, delivery: str) -> Any:
         """Ask what became of a delivery."""
         return self._judged(
-            "GET", f"/api/deliveries/{delivery}", 60.0, lambda: self.gateway.status(delivery, ORIGIN)
+            "GET", f"/api/deliveries/{delivery}", 60.0, lambda: self.webhook.status(delivery, ORIGIN)
         )
 
     def dispatch(self, seconds: float) -> None:
         """Let the timer run once, and time pass."""
-        self.host.spawn(self.gateway.dispatch)
+        self.host.spawn(self.webhook.dispatch)
         self.world.run(seconds)
 
     def _judged(self, method: str, path: str, run: float, use_case: Callable[[], Reply]) -> Any:
@@ -281,10 +281,10 @@ def test_a_503_of_the_table_is_as_defined() -> None:
 def test_the_handshake_of_graph_is_as_defined() -> None:
     """A validation token comes back as plain text, which is defined, and nothing else would be."""
     desk = Desk()
-    answer = desk.gateway.receive(b"", {"validationToken": "a token"}, ORIGIN)
+    answer = desk.webhook.receive(b"", {"validationToken": "a token"}, ORIGIN)
     headers = {"content-type": answer.content_type, **answer.headers}
     assert CONTRACT.breaches("POST", "/api/alerts", answer.status, headers, answer.body) == []
-    assert CONTRACT.breaches("POST", "/api/alerts", 200, headers, "x" * (gateway.MAX_TOKEN + 1))
+    assert CONTRACT.breaches("POST", "/api/alerts", 200, headers, "x" * (receive.MAX_TOKEN + 1))
 
 
 @given(

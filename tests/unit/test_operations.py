@@ -83,8 +83,8 @@ class Office:
         self.table = self.world.table
         self.defender = Defender(self.world)
         self.host = Reader(self.world, faults or Faults(), arrive=self.defender)
-        self.gateway = self.host.gateway(Settings())
-        self.operator = Operator(self.gateway, lambda: claims)
+        self.webhook = self.host.webhook(Settings())
+        self.operator = Operator(self.webhook, lambda: claims)
 
     def start(self, method: str, path: str, **parameters: object) -> list[Reply]:
         """Begin a request of the operator's; its answer is in the list once the world has run."""
@@ -127,14 +127,14 @@ class Office:
     def post(self, body: Any, *, sender: str = "", **query: str) -> Reply:
         """Send something to the webhook, as a SIEM does."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        answers = self.begin(lambda: self.gateway.receive(raw, query, ORIGIN, sender=sender))
+        answers = self.begin(lambda: self.webhook.receive(raw, query, ORIGIN, sender=sender))
         self.world.run()
         return answers[0]
 
     def tick(self, times: int = 1) -> None:
         """Let the timer fire, one run after the other."""
         for _ in range(times):
-            self.host.spawn(self.gateway.dispatch)
+            self.host.spawn(self.webhook.dispatch)
             self.world.run()
 
     def write(
@@ -412,7 +412,7 @@ def test_a_page_is_bounded_work_however_long_the_list() -> None:
         before = office.host.rows_read
     assert found == [wanted]
     assert len(read) == 3
-    look = 2 * office.gateway.dispatcher.policy.calls + 1
+    look = 2 * office.webhook.dispatcher.policy.calls + 1
     assert max(read) <= page.ROWS + look
 
 
@@ -624,7 +624,7 @@ def refuse(office: Office) -> str:
 def mend(office: Office, folder: Path) -> None:
     """Give the app a mapping for it, as a restart with `MAPPINGS_PATH` does."""
     (folder / "acme.json").write_text(json.dumps(ACME_MAPPING))
-    mended = replace(office.gateway, mappings=mapping.load(folder))
+    mended = replace(office.webhook, mappings=mapping.load(folder))
     office.operator = Operator(mended, office.operator.last_token)
 
 
@@ -757,7 +757,7 @@ def test_a_snapshot_from_before_the_operators_pause_acquires_nothing() -> None:
     office.do("pause")
     office.post(body(1))
     office.do("resume")
-    dispatcher = office.gateway.dispatcher
+    dispatcher = office.webhook.dispatcher
     early = office.host.submit(dispatcher.snapshot)
     snapshot = office.world.finish(early)
     assert snapshot.acquires == 1
@@ -798,7 +798,7 @@ def test_a_pause_holds_against_what_defender_says_meanwhile(seed: int) -> None:
     office.defender.says = lambda *_: answer_with(office.world.random.choice([200, 429, 500]))
     posts = [json.dumps(body(number)).encode() for number in range(5)]
     for raw in posts:
-        office.begin(functools.partial(office.gateway.receive, raw, {}, ORIGIN))
+        office.begin(functools.partial(office.webhook.receive, raw, {}, ORIGIN))
     paused = office.start("POST", "pause")
     office.world.run()
     assert paused[0].status == 200
@@ -827,7 +827,7 @@ def test_a_resume_leaves_a_probe_that_is_under_way_alone() -> None:
     assert operation
     office.table.commit([operation])
     office.defender.says = lambda *_: None
-    office.begin(lambda: office.gateway.receive(json.dumps(body(1)).encode(), {}, ORIGIN))
+    office.begin(lambda: office.webhook.receive(json.dumps(body(1)).encode(), {}, ORIGIN))
     office.world.run(2)
     assert len(office.defender.arrivals) == 1
     paused = office.start("POST", "pause")
@@ -944,7 +944,7 @@ def test_a_discard_never_touches_one_that_is_being_sent(seed: int) -> None:
             office.world.sleep(office.world.random.uniform(0, 2))
             answers.append(office.start("POST", "discard", source="defender"))
 
-    office.host.spawn(office.gateway.dispatch)
+    office.host.spawn(office.webhook.dispatch)
     office.world.spawn(press)
     office.world.run()
     discarded = sum(json.loads(answer.body)["discarded"] for (answer,) in answers)
@@ -975,7 +975,7 @@ def test_status_of_an_app_that_has_done_nothing_yet() -> None:
     assert shown["pause"] is None
     assert (shown["backlog"]["waiting"], shown["backlog"]["atLeast"]) == (0, False)
     assert shown["backlog"]["bySeverity"]["High"] == {"count": 0, "oldestSeconds": None}
-    assert shown["failed"] == {"count": 0, "atLeast": False}
+    assert shown["failed"] == shown["unreadable"] == {"count": 0, "atLeast": False}
     assert (shown["token"], shown["tokenProblem"]) == (None, None)
 
 
@@ -1029,7 +1029,7 @@ SPLUNK, OTHER = "0123456789", "abcdef0123"
 def _sent_by_two() -> Office:
     """Return an office with alerts of two senders, of which one has a name, and a refused payload of each."""
     office = Office()
-    office.gateway.settings = Settings(senders=(Sender("splunk", (SPLUNK,)), Sender("quiet", ("9" * 10,))))
+    office.webhook.settings = Settings(senders=(Sender("splunk", (SPLUNK,)), Sender("quiet", ("9" * 10,))))
     for number, (sender, severity) in enumerate(
         [(SPLUNK, "High"), (SPLUNK, "Low"), (OTHER, "High"), ("", "High")]
     ):
@@ -1129,7 +1129,7 @@ def test_refused_payloads_come_newest_first_whatever_their_times(
         key = f"{keys.REFUSED}{keys.stamp(office.world.now - ago)}-{number:016x}"
         office.table.commit([Insert(key, {})])
     picked = functools.partial(
-        ordered.newest, office.gateway.dispatcher.table, (keys.REFUSED, keys.REFUSED_END)
+        ordered.newest, office.webhook.dispatcher.table, (keys.REFUSED, keys.REFUSED_END)
     )
     found: list[str] = []
     continuation: str | None = None
@@ -1219,3 +1219,13 @@ def test_rows_moved_aside_are_listed() -> None:
     assert sorted(one["row"] for one in shown) == ["todo-0", "todo-1", "todo-2"]
     assert {one["column"] for one in shown} == {"machineId"}
     assert "secret" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize(("rows_aside", "shown"), [(3, (3, False)), (200, (200, False)), (230, (200, True))])
+def test_status_counts_the_rows_that_were_moved_aside(rows_aside: int, shown: tuple[int, bool]) -> None:
+    """Nobody would ask for a list of what nobody knows to be there; up to 200 are counted, by their keys."""
+    office = Office()
+    for number in range(rows_aside):
+        office.world.table.commit([Insert(f"aside-{number:014.3f}-x", {"title": "T", "movedFrom": "todo-x"})])
+    counted = office.get("status")["unreadable"]
+    assert (counted["count"], counted["atLeast"]) == shown

@@ -329,7 +329,7 @@ class Cloud:
     ) -> None:
         self.world = World()
         self.host = Host(self.world, arrive=Defender(self.world, says))
-        self.gateway = self.host.gateway(Settings())
+        self.webhook = self.host.webhook(Settings())
         self.comments: list[dict[str, Any]] = []
         self.polls = 0
         self._problems = problems
@@ -375,14 +375,14 @@ class Cloud:
             body, query = inputs["body"], inputs["queries"]
         sent = json.dumps(body).encode()
         path = "/api/alerts"
-        answer = self._ask("POST", path, lambda: self.gateway.receive(sent, query, ORIGIN))
+        answer = self._ask("POST", path, lambda: self.webhook.receive(sent, query, ORIGIN))
         while answer.status == 202:
             path = answer.headers["Location"].removeprefix(ORIGIN)
             self.polls += 1
-            self.host.spawn(self.gateway.dispatch)
+            self.host.spawn(self.webhook.dispatch)
             self.world.run(float(answer.headers["Retry-After"]))
             delivery = path.rpartition("/")[2]
-            answer = self._ask("GET", path, lambda: self.gateway.status(delivery, ORIGIN))  # noqa: B023 - at once
+            answer = self._ask("GET", path, lambda: self.webhook.status(delivery, ORIGIN))  # noqa: B023 - at once
         kind = self._problems if "problem" in answer.content_type else answer.content_type
         return Answer(answer.status, kind, answer.body.encode())
 

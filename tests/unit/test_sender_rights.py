@@ -25,8 +25,8 @@ def _post(
     world: World, body: bytes, query: dict[str, str], sender: str, listed: tuple[Sender, ...] = LISTED
 ) -> Reply:
     host = Host(world, arrive=Defender(world))
-    gateway = host.gateway(Settings(senders=listed))
-    return world.finish(host.ask(lambda: gateway.receive(body, query, ORIGIN, sender=sender)))
+    webhook = host.webhook(Settings(senders=listed))
+    return world.finish(host.ask(lambda: webhook.receive(body, query, ORIGIN, sender=sender)))
 
 
 def test_a_fingerprint_is_the_beginning_of_the_keys_hash() -> None:
@@ -97,6 +97,14 @@ def test_what_is_recognised_as_another_source_is_accepted_with_a_warning() -> No
         ('{"a": {"keys": ["0123456789"], "source": ["x"]}}', "a: source found"),
         ('{"a": {"keys": ["0123456789"], "sources": [1]}}', "a: sources: accepted: a list"),
         ('{"a": {"keys": ["0123456789"], "search": "yes"}}', "a: search"),
+        (
+            '{"a": {"keys": ["0123456789"], "signature": "standard"}}',
+            "a: signature found; this version checks no",
+        ),
+        (
+            '{"a": {"keys": ["0123456789"], "secret": "the-key-itself"}}',
+            "a: secret found; this version checks no",
+        ),
         ('{"a": {"keys": ["0123456789"]}, "b": {"keys": ["0123456789"]}}', "listed twice"),
         ('{"a": {"keys": ["0123456789"]}, "a": {"keys": ["1123456789"]}}', "stands twice"),
         ('{"*": {"keys": ["0123456789"]}}', "*: keys found"),

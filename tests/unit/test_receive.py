@@ -931,7 +931,7 @@ def _posted(
 
     def posted() -> Reply | WebhookError:
         try:
-            return app.gateway.receive(body, query, ORIGIN, content_encoding=content_encoding)
+            return app.webhook.receive(body, query, ORIGIN, content_encoding=content_encoding)
         except WebhookError as error:
             return error
 
@@ -1022,7 +1022,7 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
             asked.append((body, dict(query), origin, content_encoding, sender))
             return echo(query["validationToken"])
 
-    monkeypatch.setattr(app_module, "gateway", Listening)
+    monkeypatch.setattr(app_module, "webhook", Listening)
     answer = create_alert(
         func.HttpRequest(
             method="POST",
