@@ -94,8 +94,8 @@ def became(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[st
     except WebhookError as error:
         return {"error": {"status": error.status, "detail": error.detail}}
     found: dict[str, Any] = {"source": outcome.source, "steps": list(outcome.steps)}
-    if outcome.refusal:
-        found["refusal"] = outcome.refusal
+    if outcome.refused_status:
+        found["refusal"] = outcome.refused_status
     if outcome.ignored is not None:
         found |= {"ignored": outcome.ignored, "reply": outcome.reply}
     if outcome.alerts:

@@ -51,7 +51,7 @@ def unmapped(outcome: Outcome) -> UnmappedError:
             "alerts": [],
             "refused": list(refused_events(outcome.refused)),
         },
-        status=outcome.refusal,
+        status=outcome.refused_status,
     )
 
 

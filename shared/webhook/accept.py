@@ -85,7 +85,7 @@ class Acceptance:
             alerts, accepted = self._store(accepted, asked)
         now = self.dispatcher.table.now()
         return delivery.answer(
-            accepted, alerts, snapshot, now=now, origin=origin, failure_status=outcome.refusal
+            accepted, alerts, snapshot, now=now, origin=origin, failure_status=outcome.refused_status
         )
 
     def _snapshot(self) -> "Snapshot":

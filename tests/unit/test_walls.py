@@ -17,7 +17,7 @@ ONLY_IN = {
     "azure.functions": {*FOLDERS, "shared.web.response"},
     "azure.data.tables": {"shared.table.azure", "shared.table.connection"},
     "azure.identity": {"shared.identity"},
-    "requests": {"shared.clients.connections", "shared.clients.defender"},
+    "requests": {"shared.clients.connections", "shared.clients.service"},
 }
 SHARED_BY = {
     "azure.core": {"shared.table.azure", "shared.table.connection", "shared.identity"},
