@@ -35,6 +35,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LISTED = ",\n"
 _WRITTEN_TIME = "Timestamp = tostring(Timestamp)"  # seven digits always; a raw time loses its trailing zeros
+_OF_EVENTS = ("Row", "Table", "Timestamp", "ReportId", "DeviceId", "DeviceName", "ActionType")
+_OF_DEVICES = ("AadDeviceId", "MergedToDeviceId", "Since", "IPAddresses")
 _REFERENCE = (
     f'Row = "event", Table, {_WRITTEN_TIME}, ReportId = tostring(ReportId), DeviceId, DeviceName, ActionType'
 )
@@ -49,10 +51,11 @@ _IDENTITY = "DeviceId, DeviceName, AadDeviceId, MergedToDeviceId"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What `runHuntingQuery` is asked: KQL, and the span of time in ISO 8601 that it may read."""
+    """What `runHuntingQuery` is asked: KQL, and the span of time in ISO 8601 that it may read; the rows' columns."""
 
     text: str
     timespan: str
+    columns: tuple[str, ...]
 
 
 class Texts(dict[str, str]):
@@ -112,7 +115,8 @@ def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) ->
         "union Events, Devices",
     ]
     text = ";\n".join(statements)
-    return Query(text, f"{_iso(first)}/{_iso(last)}") if len(text) <= MAX_QUERY else None
+    columns = (*_OF_EVENTS, *shown, *_OF_DEVICES)
+    return Query(text, f"{_iso(first)}/{_iso(last)}", columns) if len(text) <= MAX_QUERY else None
 
 
 def _leg(table: str, columns: Mapping[str, str], hosts: str, condition: str) -> str:

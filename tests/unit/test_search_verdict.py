@@ -19,7 +19,7 @@ ENGINE_SEEDS = 40
 def rows_of(world: worlds.World) -> list[facts.Row]:
     """Return the rows of a world as its engine brings them; none where nothing can be asked."""
     asked = query.build(world.clues)
-    return list(hunting.Tenant(world.records()).run(asked)) if asked else []
+    return list(hunting.run(hunting.Tenant(world.records()), asked)) if asked else []
 
 
 def shortcut(world: worlds.World) -> list[facts.Row]:
@@ -127,7 +127,7 @@ def test_a_payload_becomes_a_match() -> None:
     }
     asked = query.build(clues)
     assert asked is not None
-    said = verdict.judge(clues, hunting.Tenant([like, right]).run(asked), age=4_000)
+    said = verdict.judge(clues, hunting.run(hunting.Tenant([like, right]), asked), age=4_000)
     assert said.grade == "exact"
     assert said.match is not None
     assert verdict.reference(said.match.row) == {

@@ -1,5 +1,6 @@
-// Reads KQL of advanced hunting with Microsoft's own language service. In: {"tables": {name: columns}, "queries": […]}
-// on standard input; the folder of node_modules is the first argument. Out, per query: what it is made of.
+// Reads KQL with Microsoft's own language service. The folder of node_modules is the first argument; the second, if
+// there is one, is a script that adds to what is said of a query. Lines of JSON on standard input: first the tables
+// as {name: columns}, then queries, each answered by a line on standard output that says what it is made of.
 const { createRequire } = require("node:module");
 const load = createRequire(process.argv[2] + "/");
 load("@kusto/language-service-next/bridge.min.js");
@@ -7,15 +8,18 @@ load("@kusto/language-service-next/Kusto.Language.Bridge.min.js");
 const { Language } = globalThis.Kusto;
 const { Symbols, Syntax } = Language;
 const Kind = Syntax.SyntaxKind;
+const more = process.argv[3] ? require(process.argv[3]) : () => ({});
 
-const given = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
-const tables = new (globalThis.System.Collections.Generic.List$1(Symbols.Symbol).ctor)();
-for (const [name, columns] of Object.entries(given.tables)) {
-  tables.add(Symbols.TableSymbol.From(`(${columns})`).WithName(name));
+function open(columns) {
+  const tables = new (globalThis.System.Collections.Generic.List$1(Symbols.Symbol).ctor)();
+  for (const [name, listed] of Object.entries(columns)) {
+    tables.add(Symbols.TableSymbol.From(`(${listed})`).WithName(name));
+  }
+  const database = new Symbols.DatabaseSymbol.$ctor1("database", tables, false);
+  return Language.GlobalState.Default.WithDatabase(database);
 }
-const globals = Language.GlobalState.Default.WithDatabase(new Symbols.DatabaseSymbol.$ctor1("hunting", tables, false));
 
-function check(query) {
+function check(query, globals, columns) {
   const code = Language.KustoCode.ParseAndAnalyze(query, globals);
   const diagnostics = code.GetDiagnostics();
   const errors = [];
@@ -31,7 +35,7 @@ function check(query) {
     else parts.shape.push(node.Kind);
     if (node.Kind === Kind.NameReference && node.ReferencedSymbol instanceof Symbols.TableSymbol) {
       const name = node.ReferencedSymbol.Name;
-      if (name in given.tables && !parts.tables.includes(name)) parts.tables.push(name);
+      if (name in columns && !parts.tables.includes(name)) parts.tables.push(name);
     }
   });
   const result = code.ResultType;
@@ -40,7 +44,15 @@ function check(query) {
     parts.columns.push(`${column.Name}: ${column.Type.Name}`);
   }
   parts.shape = parts.shape.join(" ");
-  return parts;
+  return { ...parts, ...more(code.Syntax, Syntax) };
 }
 
-process.stdout.write(JSON.stringify(given.queries.map(check)));
+let columns, globals;
+require("node:readline")
+  .createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const given = JSON.parse(line);
+    if (columns) return process.stdout.write(JSON.stringify(check(given, globals, columns)) + "\n");
+    columns = given;
+    globals = open(columns);
+  });
