@@ -1,7 +1,7 @@
-"""The eight fields of a `CreateAlertByReference` call: what they may be, and every problem at once.
+"""The eight fields of a `CreateAlertByReference` call: what Defender allows in each, and all problems of an alert at once.
 
-Source of the rules: Microsoft's "Create alert from event" page of the Defender for Endpoint API, and what its
-users ran into. Lengths of texts are not documented there; ours are `MAX_LENGTHS`.
+Source of the rules: Microsoft's page "Create alert from event" of the Defender for Endpoint API, and reports of its
+users. The page gives no lengths of texts; ours are `MAX_LENGTHS`.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One `CreateAlertByReference` body. Made by `check`, or read back by `from_body`."""
+    """The body of one `CreateAlertByReference` call. `check` makes it, `from_body` reads it back."""
 
     machine_id: str
     event_time: str
@@ -82,7 +82,7 @@ class Alert:
 
     @property
     def id(self) -> str:
-        """The first 32 hex digits of SHA-256 over what names an alert: equal event and title, equal id."""
+        """The first 32 hex digits of a SHA-256 over reference and title: the same event and title give the same id."""
         # As a JSON array, so that no title can imitate the border between two fields.
         named = json.dumps([self.machine_id, self.event_time, self.report_id, self.title])
         return hashlib.sha256(named.encode()).hexdigest()[:32]
@@ -90,9 +90,9 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An alert, or every problem that keeps the values from being one. `notes` say what was changed.
+    """An alert, or all problems of its values. `notes` say what was changed.
 
-    `time_truncated`: the event's time certainly lost digits on its way, so a 404 will stay one.
+    `time_truncated`: the event's time certainly lost digits, so trying again after a 404 is useless.
     """
 
     alert: Alert | None
@@ -109,10 +109,10 @@ class _Value:
 
 
 def check(values: Mapping[str, object], now: float | None = None) -> Checked:
-    """Turn values by the API's names into an alert, or say everything that is wrong with them.
+    """Return the alert that values by the API's names make, or everything that is wrong with them.
 
     A value is text. Numbers come as text too (`payload.Number`), exactly as they were written. `now`, in UTC
-    seconds, adds a note to a time that Defender cannot find any more, or not yet.
+    seconds, adds a note to a time that is too old for Defender, or in the future.
     """
     readings: dict[str, _Value] = {}
     wrong: list[Problem] = []
@@ -133,7 +133,7 @@ def check(values: Mapping[str, object], now: float | None = None) -> Checked:
 
 
 def canonical(field: str, value: str) -> str | None:
-    """Return a value of a field as it would be sent, or None if it cannot be one."""
+    """Return a field's value as it would be sent, or None if the value is not allowed."""
     try:
         return _READERS[field](value).text
     except ValueError:
@@ -157,7 +157,7 @@ def _read(field: str, value: object) -> _Value:
 
 
 def _key(read: Callable[[str], _Value]) -> Callable[[str], _Value]:
-    """Return a reader that leaves out what nobody can see at a value's ends, and names it elsewhere."""
+    """Return a reader that removes invisible characters at a value's ends, and refuses them elsewhere."""
 
     def read_visible(value: str) -> _Value:
         text, left_out = texts.trimmed(value)
@@ -243,7 +243,7 @@ def _one_line(text: str) -> str:
 
 
 def _text(field: str, arranged: Callable[[str], str]) -> Callable[[str], _Value]:
-    """Return a reader of texts: without what cannot be sent or seen, and no longer than the field's limit."""
+    """Return a reader of texts that removes invisible and unsendable characters, and cuts at the field's limit."""
     limit = MAX_LENGTHS[field]
 
     def read(value: str) -> _Value:

@@ -1,7 +1,7 @@
-"""The event's time as `CreateAlertByReference` needs it: Defender looks it up digit by digit, so no digit may change.
+"""The event's time as `CreateAlertByReference` needs it: Defender compares every digit, so none may change.
 
 Advanced hunting writes UTC with zero to seven fractional digits, `2018-08-03T16:45:21.7115183Z`. Such text
-goes through as it is. Other forms are converted in integers, never through a float or a `datetime`'s six
+is sent unchanged. Other forms are converted with integers, never with a float or a `datetime`'s six
 digits, and only where no digit is lost.
 """
 
@@ -49,7 +49,7 @@ _AHEAD_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class EventTime:
-    """A time in Defender's form. `note` if converted, `truncated` if it certainly lost digits before."""
+    """A time in Defender's form. `note` says how it was converted; `truncated`: it certainly lost digits before."""
 
     text: str
     note: str | None = None
@@ -57,7 +57,7 @@ class EventTime:
 
 
 def read(value: str) -> EventTime:
-    """Return the time in Defender's form. Raises `ValueError` with the reason, if there is no exact one."""
+    """Return the time in Defender's form. Raise `ValueError` with the reason if there is no exact one."""
     text, _ = trimmed(value)
     if _NUMBER.fullmatch(text):
         return _from_epoch(text)
@@ -102,7 +102,7 @@ def unfindable(text: str, now: float) -> str | None:
 
 
 def _unread(text: str) -> str:
-    """Return why a text is no time that can be read."""
+    """Return why a text cannot be read as a time."""
     if text.startswith("@{"):
         return POWERSHELL
     if _LOCAL.fullmatch(text):
@@ -116,7 +116,7 @@ def _unread(text: str) -> str:
 
 
 def _from_dotnet(text: str, milliseconds: str) -> EventTime:
-    """Return the time of `/Date(1784386551581)/`; an offset behind it only says where it was printed."""
+    """Return the time of `/Date(1784386551581)/`; an offset after it only says where it was printed."""
     if milliseconds.startswith("-"):
         raise ValueError("is a placeholder for 'no time'")
     if len(milliseconds) not in (12, 13):
