@@ -1,4 +1,4 @@
-"""The eight fields of a `CreateAlertByReference` call: what Defender allows in each, and all problems of an alert at once.
+"""The eight fields of a `CreateAlertByReference` call: what Defender allows, and all problems of an alert at once.
 
 Source of the rules: Microsoft's page "Create alert from event" of the Defender for Endpoint API, and reports of its
 users. The page gives no lengths of texts; ours are `MAX_LENGTHS`.

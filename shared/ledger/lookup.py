@@ -1,4 +1,4 @@
-"""Alerts by their ids, as they stand."""
+"""Stored alerts by their ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,14 +11,14 @@ from shared.table.protocol import Table
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Alerts as they stand, by id, and why others cannot be read. One in neither is not stored."""
+    """The stored alerts by id, and why others cannot be read. An alert in neither is not stored."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     unreadable: dict[str, Unreadable] = field(default_factory=dict)
 
 
 def find(table: Table, alerts: Sequence[str]) -> Stored:
-    """Return what is stored of some alerts. Their rows are read side by side."""
+    """Return the stored ones of some alerts. Their rows are read in parallel."""
     stored = Stored()
     for alert, row in zip(alerts, table.get_all([keys.alert_key(alert) for alert in alerts]), strict=True):
         if row is None:
@@ -31,9 +31,9 @@ def find(table: Table, alerts: Sequence[str]) -> Stored:
 
 
 def movable(table: Table, entry: Entry) -> Entry:
-    """Return an entry as it can be moved from: without its waiting or failed row where that is gone.
+    """Return an entry with the rows that exist: without its waiting or failed row if that is missing.
 
-    Such a row is removed by hand, or moved aside. Or the entry has changed meanwhile: then its alert row's ETag is old.
+    Such a row was removed by hand or moved aside. Or the entry has changed meanwhile: then its alert row's ETag is old.
     """
     if entry.waits and not table.get(entry.waits):
         return replace(entry, waits="")
