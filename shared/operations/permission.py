@@ -1,6 +1,6 @@
 """Explains in one sentence why Defender does not accept the token.
 
-Defender answers 401 or 403 without saying which of these it was. The token says it, and so do the settings.
+Defender answers 401 or 403 without the reason; token and settings show it.
 """
 
 from collections.abc import Iterator
@@ -39,11 +39,11 @@ def wrong(
     tenant_id: str | None,
     now: datetime,
 ) -> str | None:
-    """Return what keeps Defender from accepting this token, and what to do about it; None if nothing is known.
+    """Return why Defender does not accept this token, and what to do about it; None if no reason is known.
 
     `api_url`, `scope`, `client_id` and `tenant_id` are the settings DEFENDER_API_URL, DEFENDER_TOKEN_SCOPE,
     AZURE_CLIENT_ID and DEFENDER_TENANT_ID.
-    Without claims, because no token was asked for yet, only the settings are looked at.
+    Without claims, because no token was requested yet, only the settings are checked.
     """
     theirs, ours = _cloud(api_url), _cloud(scope)
     if theirs and ours and theirs != ours:
@@ -55,7 +55,7 @@ def wrong(
 
 
 def _wrong(claims: Claims, client_id: str | None, tenant_id: str | None, now: datetime) -> Iterator[str]:
-    """Yield what is wrong with a token, what explains the rest first."""
+    """Yield what is wrong with a token, the likeliest cause first."""
     application, until = claims.application, utc(claims.expires.timestamp())
     if claims.audience is None:
         yield "The token says nothing that can be read, so whom it is for and what it allows is not known."

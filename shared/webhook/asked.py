@@ -1,7 +1,7 @@
 """What the URL of a POST asks for: a source, defaults for the fields, a dry run.
 
-A misspelt parameter must not raise a real alert, so a name that is nearly a known one, or that asks for a trial in
-other words, is refused. Any other unknown name is only noted: senders that nobody watches append their own.
+A misspelt parameter must not raise a real alert, so a name that is nearly a known one, or that means a dry run in
+other words, is refused. Any other unknown name only gives a note, because some senders append their own.
 """
 
 import re
@@ -25,7 +25,7 @@ _NAMES_NOTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for, known names as they are written here. `wrong` is why it cannot be done, or None."""
+    """The parameters of a POST, under their known names. `wrong` is the error if they are not accepted, or None."""
 
     values: Mapping[str, str]
     dry: bool
@@ -38,7 +38,7 @@ class Asked:
 
 
 def read(query: Mapping[str, str]) -> Asked:
-    """Return what the parameters of a URL ask for; a name may be written in any case and with any signs."""
+    """Return the parameters of a URL; a name may be written in any case and with any punctuation."""
     values: dict[str, str] = {}
     unknown: list[str] = []
     wrong: RequestError | None = None
@@ -83,7 +83,7 @@ def _plain(name: str) -> str:
 
 
 def _distance(word: str, other: str) -> int:
-    """Return how many letters must be put in, left out or changed to turn one word into the other."""
+    """Return how many letters must be added, removed or changed to turn one word into the other."""
     if abs(len(word) - len(other)) > _NEAR:
         return _NEAR + 1
     above = list(range(len(other) + 1))

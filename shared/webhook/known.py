@@ -1,9 +1,9 @@
-"""What becomes of an alert that is posted although it is known: its event and title were sent before.
+"""What happens to an alert whose event and title were posted before.
 
 waiting           the higher severity and its place count, the first texts stay, another description is added
 sending, created  a duplicate
-failed            accepted anew: at once the first time, then later and later; not where Defender rejected these texts
-discarded         accepted anew from another sender, or more severe
+failed            accepted again: at once the first time, then after growing times; not if Defender rejected these texts
+discarded         accepted again from another sender, or with a higher severity
 """
 
 import contextlib
@@ -29,9 +29,9 @@ _TRIES = 4
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with a known alert: `after` is how it stands then, or None where nothing changes.
+    """What to do with a known alert: `after` is the changed entry, or None if nothing changes.
 
-    `duplicate`: it is answered as it stands, and costs no call of its own. `what` is the word of the log.
+    `duplicate`: it is answered with its state, and costs no call. `what` is the word for the log.
     """
 
     after: Entry | None
@@ -42,16 +42,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An alert that was known, as it stands now, and what was decided on it."""
+    """A known alert with its present state, and the decision on it."""
 
     entry: Entry
     decision: Decision
 
 
 def join_all(table: Table, sent: Sequence[Entry]) -> dict[str, Known]:
-    """Write what becomes of alerts that are known already; return those, by id. Raise `TableError`.
+    """Decide on alerts that are known already, and write the changes; return them by id. Raise `TableError`.
 
-    One whose row cannot be read is not known: the row is moved aside, so that the alert is accepted anew.
+    An alert whose row cannot be read is not known: the row is moved aside, so that the alert is accepted again.
     """
     alerts = table.get_all([keys.alert_key(entry.alert.id) for entry in sent])
     waits = [key for row in alerts if (key := _waits(row))]
@@ -65,7 +65,7 @@ def join_all(table: Table, sent: Sequence[Entry]) -> dict[str, Known]:
 
 
 def _join(table: Table, sent: Entry, row: Row | None, waiting: Row | None) -> Known | None:
-    """Write what becomes of an alert by its row and the row that waits for it, if they are there."""
+    """Decide on an alert by its row and its waiting row, if they exist, and write the change."""
     for attempt in range(_TRIES):
         if row is None:
             return None
@@ -94,15 +94,15 @@ def _join(table: Table, sent: Entry, row: Row | None, waiting: Row | None) -> Kn
 
 
 def _waits(row: Row | None) -> str:
-    """Return the key of the row that waits for an alert, by the alert's row, whatever else that says; empty: none."""
+    """Return the key of an alert's waiting row by its own row, even if other columns are unreadable; empty: none."""
     waits = row.values.get("waits") if row else None
     return waits if isinstance(waits, str) and keys.is_waiting_key(waits) else ""
 
 
 def _read(table: Table, row: Row, waiting: Row | None) -> tuple[Entry | None, bool]:
-    """Return a known alert, and whether the row that waits for it says the same: one that can be read is enough.
+    """Return a known alert, and whether its waiting row says the same: one readable row is enough.
 
-    None where neither can be read: the alert's row is then moved aside.
+    None if neither can be read: the alert's row is then moved aside.
     """
     entries = []
     for readable in filter(None, (row, waiting)):
@@ -115,7 +115,7 @@ def _read(table: Table, row: Row, waiting: Row | None) -> tuple[Entry | None, bo
 
 
 def _decide(table: Table, sent: Entry, known: Entry, *, gone: bool) -> tuple[Decision, Entry]:
-    """Return what becomes of a known alert, and what it can be moved from; `gone` is the row that it waits by."""
+    """Return the decision on a known alert, and the entry with its rows; `gone` is a waiting row that is missing."""
     now = table.now()
     decision = decide(sent, known, now)
     if gone and _is_idle(known, now):
@@ -127,12 +127,12 @@ def _decide(table: Table, sent: Entry, known: Entry, *, gone: bool) -> tuple[Dec
 
 
 def _is_idle(known: Entry, now: float) -> bool:
-    """Tell whether nobody can be calling for an alert: one that is being sent has its lease."""
+    """Tell whether no call for an alert can be under way: a call has its lease."""
     return known.state != "sending" or known.waits < keys.later_before(now)
 
 
 def decide(sent: Entry, known: Entry, now: float) -> Decision:
-    """Return what becomes of an alert that was `sent` and is `known`; `now` is the server's time in UTC seconds."""
+    """Return the decision on an alert that was `sent` and is `known`; `now` is the server's time in UTC seconds."""
     differs = differing(sent, known)
     if known.delivery == sent.delivery:  # ours: its write landed, and nobody heard of it
         return Decision(None, duplicate=True, what="duplicate", notes=())
@@ -152,7 +152,7 @@ def differing(sent: Entry, known: Entry) -> tuple[str, ...]:
 
 
 def differences(sent: Entry, known: Entry) -> tuple[str, ...]:
-    """Return what an equal alert says differently: it was not sent again."""
+    """Return a note about the fields in which an equal alert differs: they were not sent again."""
     ours, theirs = sent.alert.body(), known.alert.body()
     return tuple(
         f"{name}: {ours[name][:_SHOWN]!r} differs from {theirs[name][:_SHOWN]!r} of the same alert sent before;"
@@ -211,7 +211,7 @@ def _discarded(sent: Entry, known: Entry) -> Decision:
 
 
 def _anew(sent: Entry, known: Entry, note: str) -> Decision:
-    """Accept an alert again; its tries stay for the record."""
+    """Accept an alert again, with its former tries."""
     after = replace(
         sent,
         notes=(*sent.notes, note),

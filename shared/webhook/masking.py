@@ -1,6 +1,6 @@
-"""Secrets in what is stored of a refused payload, masked by their names: keys, passwords, tokens, cookies.
+"""Secrets in refused payloads are masked by their names before they are stored: keys, passwords, tokens, cookies.
 
-Everything else stays byte for byte as it came, so that the payload can be replayed. A secret may stand in an object,
+All other bytes stay unchanged, so that the payload can be replayed. A secret may stand in an object,
 in a pair of name and value, in a form, in JSON within a string, in JSON that is broken, in XML or in a URL.
 """
 
@@ -64,7 +64,7 @@ def named(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def problems(refused: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield what is wrong with each event, the values that it quotes masked if they are secrets."""
+    """Yield the problems of each event, with quoted secrets masked."""
     for event in refused:
         masked = [{**problem, "detail": text(problem["detail"])} for problem in event["problems"]]
         yield {**event, "problems": masked}
@@ -72,7 +72,7 @@ def problems(refused: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]
 
 @dataclass(slots=True)
 class _Frame:
-    """An object or a list that is open: the name that waits for its value, and what names a secret."""
+    """An open object or list: the name whose value comes next, and whether it names a secret."""
 
     start: int
     is_object: bool
@@ -84,7 +84,7 @@ class _Frame:
 
 @dataclass(slots=True)
 class _Masked:
-    """The edits of one JSON text, each a place and what stands there instead."""
+    """The edits of one JSON text, each a range and its replacement."""
 
     text: str
     depth: int
@@ -92,7 +92,7 @@ class _Masked:
     open: list[_Frame] = field(default_factory=list)
 
     def value(self, start: int, end: int, scalar: str | None) -> None:
-        """Take note of a whole value; `scalar` is its text, None for an object or a list."""
+        """Record a whole value; `scalar` is its text, None for an object or a list."""
         parent = self.open[-1] if self.open else None
         if parent is None:
             return self._inside(start, end, scalar)
@@ -111,7 +111,7 @@ class _Masked:
         return self._inside(start, end, scalar)
 
     def close(self, end: int) -> None:
-        """Close the innermost object or list, and take it for a value of what it is in."""
+        """Close the innermost object or list, and record it as a value of the one around it."""
         frame = self.open.pop()
         if frame.names_secret:
             for span in frame.values:
@@ -119,7 +119,7 @@ class _Masked:
         self.value(frame.start, end, None)
 
     def result(self) -> str:
-        """Return the text with its edits; one inside another counts no more."""
+        """Return the text with its edits; an edit inside another is left out."""
         parts, at = [], 0
         for start, end, new in sorted(
             self.edits, key=lambda edit: (edit[0], -edit[1], edit[2] != f'"{MASK}"')
@@ -166,7 +166,7 @@ def _json(sent: str, depth: int) -> str:
 
 
 def _scalar(token: str) -> str:
-    """Return what a token of JSON says: the characters of a string, or the word as it stands."""
+    """Return the value of a JSON token: the characters of a string, or the word itself."""
     if not token.startswith('"'):
         return token
     try:
@@ -190,7 +190,7 @@ def _is_json(sent: str) -> bool:
 
 
 def _pairs(sent: str, depth: int) -> Iterator[str]:
-    """Yield a text with the values of `name=value` and `name: value` masked where the name is a secret's."""
+    """Yield a text with the values of `name=value` and `name: value` masked if the name is a secret's."""
     at = opened = 0
     while match := _BEFORE_VALUE.search(sent, at):
         in_url = sent[max(0, match.start() - 1) : match.start()] in ("?", "&")

@@ -1,4 +1,4 @@
-"""By which names secrets go: in headers, URLs, forms and payloads."""
+"""The names of secrets in headers, URLs, forms and payloads."""
 
 import re
 from urllib.parse import unquote_plus
@@ -28,7 +28,7 @@ def plain(name: str) -> str:
 
 
 def is_secret(name: str, *, in_url: bool = False) -> bool:
-    """Tell whether what goes by this name is a secret; `in_url` for a parameter of a URL."""
+    """Tell whether a value of this name is a secret; `in_url` for a parameter of a URL."""
     letters = plain(name)
     singular = letters.removesuffix("s")
     return (

@@ -1,4 +1,4 @@
-"""The status of a delivery: what became of its alerts, for whoever knows its id."""
+"""The status of a delivery: the state of its alerts, for whoever knows its id."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ BYTES = 48 * 1024
 def answer(
     delivery_id: str, table: "Table", recent_snapshot: Callable[[], "Snapshot"], origin: str
 ) -> "Reply":
-    """Answer 202 until all alerts of a delivery have ended, then what the POST would have said. Raise `NotFound`.
+    """Answer 202 until all alerts of a delivery have ended, then as the POST would have. Raise `NotFound`.
 
     `recent_snapshot` is asked only if something waits; `origin` is the scheme and host that `Location` begins with.
     """
