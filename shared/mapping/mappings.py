@@ -13,9 +13,10 @@ from shared import errors
 from shared.alerts import alert
 from shared.errors import Problem
 from shared.mapping import source as files
+from shared.mapping.budget import TooManySteps
 from shared.mapping.outcome import Outcome
 from shared.mapping.recognition import Recognition
-from shared.mapping.run import Run, TooManySteps
+from shared.mapping.run import Run
 from shared.mapping.source import Source
 
 _OURS = Path(__file__).parent / "sources"

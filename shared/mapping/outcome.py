@@ -6,6 +6,18 @@ from typing import Any
 
 from shared.alerts.alert import Alert
 from shared.errors import Problem
+from shared.payload.clue_scan import ClueScan
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """By what a search could find an event that has no whole reference: its clues, and where they were read.
+
+    `lost` has a sentence for each key of a reference that lost something on its way.
+    """
+
+    scan: ClueScan
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,7 @@ class Mapped:
     notes: tuple[str, ...] = ()
     time_truncated: bool = False
     origins: Mapping[str, str] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,7 @@ class Refused:
     event: int
     problems: tuple[Problem, ...]
     origins: Mapping[str, str] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

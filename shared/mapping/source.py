@@ -12,8 +12,8 @@ optional:
     alerts     paths: where the product's alerts stand; without them the document is the alert
     closed     [{where, reason, reply}]: nothing is to be raised; `reply` is what the sender expects then
     refuse     [{where, field, detail}]: it cannot be raised
-    fields     {field: [place]}: where fields and devices stand that the scan cannot know
-    not        paths that hold no key of an event here
+    fields     {field: [place]}: where fields, and clues of the event, stand that the scan cannot know
+    not        paths that hold no key and no clue of an event here
     footer     {label: [place]}: last lines of the description
     missing    {field: text}: where this source could carry the field
     remedy     text: the ready query or template that makes it carry the three keys
@@ -28,6 +28,7 @@ from pathlib import Path as File
 from typing import Any, TypeVar
 
 from shared.alerts import alert, vocabulary
+from shared.mapping.clue_names import READ_AS
 from shared.mapping.conditions import Condition, condition
 from shared.payload import names
 from shared.payload.paths import Node, Path, path
@@ -243,7 +244,7 @@ def _rules(entries: Mapping[str, Any], name: str, says: str) -> Iterator[Rule]:
 
 def _fields(entries: Mapping[str, Any]) -> dict[str, tuple[Place, ...]]:
     fields = _object(entries, "fields")
-    _known(fields, (*alert.FIELDS, "device", "link"), "fields")
+    _known(fields, (*alert.FIELDS, *READ_AS, "link"), "fields")
     try:
         return {name: _places(name, value) for name, value in fields.items()}
     except _WrongError as error:

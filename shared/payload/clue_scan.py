@@ -6,8 +6,9 @@ different values under names that count the same none is taken: a clue that may 
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from shared.payload import clue_values as values
@@ -47,14 +48,32 @@ class _Reading:
     place: Place
 
 
-def read(node: Node) -> ClueScan:
-    """Return the clues in a value, a payload or one alert of it."""
-    readings: dict[str, list[_Reading]] = {}
+def read(
+    node: Node,
+    leave: Collection[Place] = (),
+    named: Mapping[str, Sequence[tuple[str, Place]]] = MappingProxyType({}),
+) -> ClueScan:
+    """Return the clues in a value, a payload or one alert of it, without those at places to leave or inside them.
+
+    `named` are texts and their places, by the names of `tables/clues.json`; they count more than what is read.
+    """
+    readings = {
+        field: [_Reading(-1, text, place) for text, place in at_place] for field, at_place in named.items()
+    }
     for field, reading in _walk(node, (), 0):
         known = readings.setdefault(field, [])
-        if len(known) < _MAX_READINGS:
+        if len(known) < _MAX_READINGS and not (leave and _is_in(reading.place, leave)):
             known.append(reading)
     return _Assembly(readings).scan()
+
+
+def _is_in(place: Place, around: Collection[Place]) -> bool:
+    """Say whether a place is one of some places, or further in."""
+    while place:
+        if place in around:
+            return True
+        place = place[0]
+    return False
 
 
 def _walk(node: Node, trail: tuple[str, ...], level: int) -> Iterator[tuple[str, _Reading]]:

@@ -21,6 +21,8 @@ def time(text: str, *, own: bool) -> When | None:
         read = event_time.read(text).text
     except ValueError:
         return None
+    if not "2000" <= read[:4] < "2100":  # a clock that was never set, or a time for never
+        return None
     seconds = int(datetime.fromisoformat(f"{read[:19]}+00:00").timestamp())
     fraction = read[19:].strip(".Z").ljust(7, "0")
     if _NUMBER.fullmatch(text):

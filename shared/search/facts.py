@@ -28,6 +28,7 @@ STRONG = frozenset(
         "registry_key",
         "account_sid",
         "report_id",
+        "event_time",
     }
 )
 """Facts of which one is enough to name an event, if only one event around has it."""
@@ -85,13 +86,16 @@ def contradicts(compared: Compared, row: Row) -> frozenset[str]:
 def strong(clues: Clues, compared: Compared, row: Row) -> frozenset[str]:
     """Return the facts of a row that identify the event if no other event near it has them.
 
-    A process id does so only with the program, because ids are used again; a SID only at a logon, and only a person's.
+    A process id does so only with the program, because ids are used again; a SID only at a logon, and only a person's; a
+    report id, which is used again too, only at the event's own time.
     """
     strong_facts = compared.agree & STRONG
     if not compared.agree & _PROGRAM:
         strong_facts -= {"process_id"}
     if not _is_logon(row) or not _PERSON.fullmatch(clues.account_sid.lower()):
         strong_facts -= {"account_sid"}
+    if not clues.when or not clues.when.own:
+        strong_facts -= {"report_id"}
     return strong_facts
 
 
@@ -220,4 +224,5 @@ _COMPARE: Mapping[str, Callable[[str, Row], bool | None]] = {
     "account_upn": _same("AccountUpn", str.lower),
     "outcome": _outcome,
     "report_id": _same("ReportId", _number),
+    "event_time": _same("Timestamp", str),
 }

@@ -27,6 +27,7 @@ LONGEST = 3_600
 _NEAR, _AROUND = 120, 900  # seconds around the event's own time with a fraction, and around any other
 _NAMED = 60  # around the event's own time, for an event that has only the name
 _BEFORE, _AFTER = 7 * 86_400, 86_400  # seconds in which a device reports its name or its addresses
+_ROUNDED = 10_000  # ticks around an exact time
 _TEXT = 512  # characters of a literal
 _BEGINNING = 200  # characters of a command line
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -224,6 +225,10 @@ def _facts(clues: Clues, when: When, columns: Mapping[str, str], texts: Texts) -
     for name, condition, value in tests:
         if value.strip() and name in columns:
             yield condition.format(columns[name], texts.name(value))
+    if (
+        exact := devices.moment(clues.event_time)
+    ) is not None:  # some engines round: which it is, Python compares
+        yield f"Timestamp between (datetime({_iso(exact - _ROUNDED)}) .. datetime({_iso(exact + _ROUNDED)}))"
     for column, number in ((columns.get("ProcessId"), clues.process_id), ("ReportId", clues.report_id)):
         if column and _DIGITS.fullmatch(number):
             yield f"{column} == {int(number)}"

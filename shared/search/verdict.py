@@ -183,10 +183,13 @@ def _is_near(when: When, candidate: Candidate) -> bool:
     """Tell whether an event is near the payload's time; a wrong clock is accepted only for the process itself.
 
     Around a time with a fraction only two minutes are searched, so other events farther away may have the same fact.
+    The time beside a report id is Defender's own, and at most cut or rounded.
     """
-    if not when.own or when.step >= SECOND or abs(candidate.apart) <= _NEAR:
+    if not when.own:
         return True
-    return _is_itself(candidate) or "report_id" in candidate.agree
+    if "report_id" in candidate.agree:
+        return abs(candidate.apart) <= SECOND
+    return when.step >= SECOND or abs(candidate.apart) <= _NEAR or _is_itself(candidate)
 
 
 def _surely(candidate: Candidate) -> bool:
