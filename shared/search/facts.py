@@ -86,8 +86,8 @@ def contradicts(compared: Compared, row: Row) -> frozenset[str]:
 def strong(clues: Clues, compared: Compared, row: Row) -> frozenset[str]:
     """Return the facts of a row that identify the event if no other event near it has them.
 
-    A process id does so only with the program, because ids are used again; a SID only at a logon, and only a person's; a
-    report id, which is used again too, only at the event's own time.
+    A process id does so only with the program, because ids are used again; a SID only at a logon, and only a person's;
+    a report id, which is used again too, only at the event's own time.
     """
     strong_facts = compared.agree & STRONG
     if not compared.agree & _PROGRAM:
