@@ -88,7 +88,7 @@ class Answer:
 
 
 class Tenant:
-    """The tables of one tenant. Thread-safe. No two records of a table have one microsecond."""
+    """The tables of one tenant. Thread-safe. Records of one microsecond have one seventh digit."""
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._lock = threading.Lock()
@@ -117,6 +117,7 @@ class Tenant:
         with self._lock:
             for table in TABLES:
                 self._connection.execute(f"TRUNCATE All{table}")
+            self._sevenths.clear()
 
     def run(self, query: str, since: datetime, until: datetime) -> Answer:
         """Return what a query finds in a span of time. Raise `QueryError` if the engine does not run it."""
@@ -143,8 +144,9 @@ class Tenant:
             if unknown := record.keys() - columns.keys() - {"Table"}:
                 raise ValueError(f"{table} has no {', '.join(sorted(unknown))}")
             time = str(record["Timestamp"]).removesuffix("Z")
-            if len(time) > _MICROSECONDS:
-                self._sevenths[time[:_MICROSECONDS]] = time[_MICROSECONDS]
+            micro, seventh = time[:_MICROSECONDS], time[_MICROSECONDS:] or "0"
+            if self._sevenths.setdefault(micro, seventh) != seventh:
+                raise ValueError(f"another record of the microsecond {micro} has another seventh digit")
         row = f"({', '.join('?' * len(columns))})"
         for first in range(0, len(records), _BATCH):
             batch = records[first : first + _BATCH]

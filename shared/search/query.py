@@ -98,7 +98,7 @@ def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) ->
     shown = dict.fromkeys(name for _, columns, _ in asked for name in columns)
     statements = [f"let {name} = {text}" for text, name in texts.items()]
     statements += [
-        f"let {name} = datetime({_iso(ticks)})"
+        f"let {name} = datetime({iso(ticks)})"
         for name, ticks in (
             ("At", when.start),
             ("End", when.end + when.step),
@@ -117,7 +117,7 @@ def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) ->
     ]
     text = ";\n".join(statements)
     columns = (*_OF_EVENTS, *shown, *_OF_DEVICES)
-    return Query(text, f"{_iso(first)}/{_iso(last)}", columns) if len(text) <= MAX_QUERY else None
+    return Query(text, f"{iso(first)}/{iso(last)}", columns) if len(text) <= MAX_QUERY else None
 
 
 def _leg(table: str, columns: Mapping[str, str], hosts: str, condition: str) -> str:
@@ -241,7 +241,7 @@ def _id(text: str) -> str:
     return json.dumps(text)
 
 
-def _iso(ticks: int) -> str:
+def iso(ticks: int) -> str:
     """Return a moment in ISO 8601 with seven digits."""
     seconds, fraction = divmod(ticks, SECOND)
     return f"{(_EPOCH + timedelta(seconds=seconds)):%Y-%m-%dT%H:%M:%S}.{fraction:07}Z"

@@ -5,19 +5,44 @@ hunting.run(Tenant(records), query)   # rows, as the call to Graph gives them
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from dev.simulator import parser
-from dev.simulator.parser import Checked
+from dev.simulator.parser import Parser
 from dev.simulator.tenant import TABLES, Record, Tenant
 from shared.search.query import Query
 
-__all__ = ["Checked", "Record", "Tenant", "check", "run"]
+__all__ = ["Record", "Tenant", "check", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a query is made of: it is sound if `errors` is empty. `texts` are its literals, `shape` all the rest."""
+
+    errors: tuple[str, ...]
+    lets: int
+    statements: int
+    tables: frozenset[str]
+    columns: tuple[str, ...]
+    texts: tuple[str, ...]
+    shape: str
 
 
 def check(queries: Sequence[str]) -> list[Checked]:
     """Read queries with Microsoft's parser; return what each is made of, in their order."""
-    return parser.check(TABLES, queries)
+    with Parser(TABLES) as parser:
+        return [
+            Checked(
+                tuple(each["errors"]),
+                each["lets"],
+                each["statements"],
+                frozenset(each["tables"]),
+                tuple(each["columns"]),
+                tuple(each["texts"]),
+                each["shape"],
+            )
+            for each in map(parser.check, queries)
+        ]
 
 
 def run(tenant: Tenant, query: Query) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev import setup
-from dev.simulator import parser
+from dev.simulator.parser import Parser
 from shared import log
 from shared.alerts.alert import Alert
 from shared.clients.answer import Answer
@@ -66,11 +66,11 @@ class Checked:
 
 def check(queries: Sequence[str]) -> list[Checked]:
     """Read queries; return what each is made of, in their order."""
-    script = Path(__file__).with_suffix(".js")
-    return [
-        Checked(each.errors, frozenset(each.more["fields"]), frozenset(each.more["steps"]))
-        for each in parser.check(_TABLES, queries, script)
-    ]
+    with Parser(_TABLES, Path(__file__).with_suffix(".js")) as parser:
+        return [
+            Checked(tuple(each["errors"]), frozenset(each["fields"]), frozenset(each["steps"]))
+            for each in map(parser.check, queries)
+        ]
 
 
 def log_fields() -> dict[str, frozenset[str]]:

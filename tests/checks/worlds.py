@@ -62,7 +62,7 @@ class Event:
         values = {where[name]: value for name, value in self.columns.items() if name in where}
         return {
             "Table": table,
-            "Timestamp": query._iso(self.at)[:-2],
+            "Timestamp": query.iso(self.at)[:-2],
             "DeviceId": self.device,
             "DeviceName": self.name,
             "ReportId": self.report,
@@ -78,7 +78,7 @@ class Event:
         return {
             "Row": "event",
             "Table": table,
-            "Timestamp": query._iso(self.at),
+            "Timestamp": query.iso(self.at),
             "ReportId": str(self.report),
             "DeviceId": self.device,
             "DeviceName": self.name,
@@ -108,7 +108,7 @@ class World:
         events = {str(event.report): event for event in self.events}
         event, right = events[row["ReportId"] or ""], self.right.row()
         return (
-            row["Timestamp"] == query._iso(event.at)
+            row["Timestamp"] == query.iso(event.at)
             and abs(when.apart(event.at)) <= abs(when.apart(self.right.at))
             and all(row.get(name, "") == right[name] for name in right.keys() - {"Timestamp", "ReportId"})
         )
@@ -261,7 +261,7 @@ def _tell(
     """Let a device tell its name and its address at both ends of a span around the right event."""
     for moment in seconds:
         report = {
-            "Timestamp": query._iso(world.right.at + moment * SECOND)[:-2],
+            "Timestamp": query.iso(world.right.at + moment * SECOND)[:-2],
             "DeviceId": device,
             "DeviceName": name,
         }
