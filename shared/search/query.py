@@ -228,7 +228,7 @@ def _facts(clues: Clues, when: When, columns: Mapping[str, str], texts: Texts) -
     if (
         exact := devices.moment(clues.event_time)
     ) is not None:  # some engines round: which it is, Python compares
-        yield f"Timestamp between (datetime({_iso(exact - _ROUNDED)}) .. datetime({_iso(exact + _ROUNDED)}))"
+        yield f"Timestamp between (datetime({iso(exact - _ROUNDED)}) .. datetime({iso(exact + _ROUNDED)}))"
     for column, number in ((columns.get("ProcessId"), clues.process_id), ("ReportId", clues.report_id)):
         if column and _DIGITS.fullmatch(number):
             yield f"{column} == {int(number)}"
