@@ -1,8 +1,8 @@
-"""The clues of events without a whole reference: what is left of it, what a source's file names, and the scan's.
+"""The clues of events without a whole reference: its exact parts, what a source's file names, and the scan's.
 
-An event of which the device id and the time are left, and the report id or all digits of the time, is looked for by
-these alone: whatever else the payload says of it could only mislead. A report id without its time names no event, as
-ids come again: it only excludes others.
+If the device id and the time are left, and the report id or all digits of the time, the event is searched by these
+alone, because other clues could only mislead. A report id without its time identifies no event, because ids are used
+again: it only excludes others.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,13 +29,13 @@ _NOTHING = ClueScan(Clues(), {})
 
 
 class ClueReader:
-    """Reads the clues of one delivery, within a budget of its own; beyond it an event has none, and no error."""
+    """Reads the clues of one delivery, within its own budget; beyond it an event has no clues, without an error."""
 
     def __init__(self, steps: int = STEPS) -> None:
         self._reader = Reader(Budget(steps).spend)
 
     def of(self, source: Source, document: Node, event: Event, draft: Draft) -> Evidence | None:
-        """Return by what an event could be found; None if its reference is whole, or if it is no one event."""
+        """Return the clues to an event; None if its reference is whole, or if it is not exactly one event."""
         left = draft.exactness
         if left.whole or not draft.is_one_event:
             return None
@@ -67,14 +67,14 @@ def _named(source: Source, document: Node, alert: Node) -> Iterator[tuple[str, S
 
 
 def _device(text: str) -> tuple[str, ...]:
-    """Return as what the name of a device is read: an id of Defender's or of Entra's, or a host."""
+    """Return what kind of name a device has: an id of Defender or of Entra, or a host name."""
     if clue_values.device(text.strip()):
         return ("device_id",)
     return ("entra_id",) if clue_values.entra(text.strip()) else ("host",)
 
 
 def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str]) -> ClueScan:
-    """Return clues with what is left of a reference in their place: it goes before, as it is Defender's own."""
+    """Return clues in which the exact parts of a reference replace others, because they are Defender's own."""
     if MACHINE not in left.exact:
         return scan
     clues = replace(scan.clues, hosts=(Host("id", left.exact[MACHINE]),))

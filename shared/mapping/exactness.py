@@ -1,4 +1,4 @@
-"""What of a reference is exact, and what it lost on its way: a time that was cut, a report id that was rounded."""
+"""Which keys of a reference are exact, and which lost digits: a time that was cut, a report id that was rounded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,9 +18,8 @@ _SEVEN_DIGITS = len("2018-08-03T16:45:21.7115183Z")
 class Exactness:
     """The keys of a reference that are exact, by the API's names, its time in Defender's form, and what it lost.
 
-    `lost` has a sentence for each key that is not exact, where the device id and one of the other two are there. Only a
-    time with all seven digits is exact. `whole` says that all three
-    are there and nothing seems lost.
+    `lost` has a sentence for each key that is not exact, if the device id and one of the other two are there. Only a
+    time with all seven digits is exact. `whole`: all three are there, and nothing seems lost.
     """
 
     exact: Mapping[str, str] = field(default_factory=dict)
@@ -30,7 +29,7 @@ class Exactness:
 
 
 def of(values: Mapping[str, object]) -> Exactness:
-    """Return what is exact of a reference, of values by the API's names."""
+    """Return which keys of a reference are exact, from values by the API's names."""
     canonical = {
         name: text
         for name in names.KEYS

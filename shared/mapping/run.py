@@ -1,9 +1,9 @@
-"""One delivery on its way through the sources: opened, recognised, scanned; its events made into fields.
+"""Mapping one delivery: it is opened, recognised and scanned; its events get their fields.
 
     documents ── unwrap envelopes ── recognise the source ── scan ── events ── fields ── query string ── defaults
          ── check
 
-A string that holds JSON is that JSON, an envelope is what is inside it, and an array is its elements.
+A string with JSON counts as that JSON, an envelope as its contents, and an array as its elements.
 """
 
 import functools
@@ -40,7 +40,7 @@ _IN_DEFENDER = "Defender has raised this alert itself: it is there already."
 
 
 class Run:
-    """One delivery on its way through the mappings."""
+    """The mapping of one delivery."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Run:
         return Node(value, place, self._reader)
 
     def outcome(self, named: Source | None) -> Outcome:
-        """Return what the delivery became."""
+        """Return the outcome."""
         nothing = not self._alerts and not self._refused
         return Outcome(
             "+".join(self._sources) or (named.name if named else None),
@@ -87,7 +87,7 @@ class Run:
         )
 
     def open(self, document: Node, named: Source | None, around: Envelopes, level: int = 0) -> None:
-        """Find what is inside a document, and map it. `around` are the envelopes that were opened to come to it."""
+        """Open a document, and map its contents. `around` are the envelopes that were opened before."""
         value = document.value
         deeper = level < _MAX_LEVELS
         if deeper and isinstance(value, str) and not isinstance(value, Number):
@@ -105,7 +105,7 @@ class Run:
         self._refused.append(Refused(self._next(), (_unknown(document.value),)))
 
     def _recognise(self, document: Node, named: Source | None, around: Envelopes, level: int) -> None:
-        """Map a document by its source, or go on with what is in it."""
+        """Map a document by its source, or go on with its contents."""
         source = self._recognition.source(document, named, envelopes=level < _MAX_LEVELS)
         if source and source.is_envelope:
             self._unwrap(document, source, named, around, level)
@@ -196,7 +196,7 @@ class Run:
     def _beside(
         self, source: Source, document: Node, at: Node, theirs: list[Node], envelopes: Envelopes
     ) -> None:
-        """Ignore Defender's own alert, and raise what else stands in the document, whole and beside it."""
+        """Ignore Defender's own alert, and map whatever else in the document has a whole reference."""
         scanned = scan.scan(document, {id(node.value) for node in theirs})
         others = (
             [group for group in scanned.groups if group.event]
@@ -212,7 +212,7 @@ class Run:
             )
 
     def _is_watched(self, source: Source) -> bool:
-        """Say whether slips in a source's file are told: it is the user's own, or the sender named it."""
+        """Say whether mistakes in a source's file are reported: it is the user's own, or the sender named it."""
         return not source.ours or source.name == self._named
 
     def _is_closed(self, source: Source, document: Node, at: Node) -> bool:
@@ -247,7 +247,7 @@ class Run:
 
 
 def _defenders(document: Node, event: Event) -> list[Node]:
-    """Return the alerts of Defender that an event is in, or that stand around its device id; the outermost first."""
+    """Return the alerts of Defender around an event or around its device id; the outermost first."""
     group = event.group or Group()
     findings = [*group.keys.get(MACHINE, {}).values(), *group.wrong.values()]
     nodes = [node for finding in findings[:_SOME] for node in document.along(finding.place)]
@@ -255,7 +255,7 @@ def _defenders(document: Node, event: Event) -> list[Node]:
 
 
 def _around(document: Node, at: Node, group: Group) -> list[states.Where]:
-    """Return the objects that may say what became of an alert, from the outside in."""
+    """Return the objects that may give an alert's state, from the outside in."""
     objects = [value for value in (document.value, *group.around, at.value) if isinstance(value, dict)]
     where = [
         states.Where(value, alert=value is not group.row and states.is_alert(value, document.reader))
@@ -279,7 +279,7 @@ def _unknown(document: Any) -> Problem:
 
 
 def _within(source: Source, around: Envelopes) -> Source:
-    """Return a source that also tells, of a missing field, what the envelopes around say of it."""
+    """Return a source with the hints of the envelopes around it about missing fields."""
     tables = [source.missing, *(envelope.missing for envelope, _ in around if envelope.missing)]
     if len(tables) == 1:
         return source

@@ -1,22 +1,21 @@
-"""A source: what its file says, and the file read and checked.
+"""A source: its file, read and checked.
 
-A file is one JSON object; its name is the source's name (docs/mappings.md teaches it). All entries but `title` are
-optional:
+A file is one JSON object; its name is the source's name (see docs/mappings.md). All entries but `title` are optional:
 
     title      what it is, for people
     priority   0 to 100, 50 without; where several recognise a payload, the highest wins
     recognise  conditions on a document, one is enough; without them the source must be named
-    envelope   paths: what is inside this wrapper; the file needs no fields then
-    status     400 on an envelope: the HTTP status of a refusal, where its sender would repeat a 422
-    exact      true: texts are the sender's own words for Defender; nothing is taken off or added
+    envelope   paths: the contents of this wrapper; the file then needs no fields
+    status     400 on an envelope: the HTTP status of a refusal, if its sender would repeat a 422
+    exact      true: texts are meant for Defender; nothing is removed or added
     alerts     paths: where the product's alerts stand; without them the document is the alert
-    closed     [{where, reason, reply}]: nothing is to be raised; `reply` is what the sender expects then
-    refuse     [{where, field, detail}]: it cannot be raised
+    closed     [{where, reason, reply}]: no alert is raised; `reply` is the body that the sender then expects
+    refuse     [{where, field, detail}]: the event is refused
     fields     {field: [place]}: where fields, and clues of the event, stand that the scan cannot know
     not        paths that hold no key and no clue of an event here
     footer     {label: [place]}: last lines of the description
-    missing    {field: text}: where this source could carry the field
-    remedy     text: the ready query or template that makes it carry the three keys
+    missing    {field: text}: where this product could send the field
+    remedy     text: the query or template with which it sends the three keys
 """
 
 import difflib
@@ -56,7 +55,7 @@ _GAP = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value may stand: at paths, or a text with `{path}` in it. `scale` and `words` read a severity."""
+    """Where a value may stand: at paths, or in a text with `{path}` in it. `scale` and `words` translate a severity."""
 
     text: str
     paths: tuple[Path, ...]
@@ -69,7 +68,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Conditions, one is enough, and what to say `about` a field if it holds. `reply` is what a sender expects."""
+    """Conditions, and the text `about` a field if one of them holds. `reply` is the body that a sender expects."""
 
     where: tuple[Condition, ...]
     text: str
@@ -104,12 +103,12 @@ class Source:
 
     @property
     def is_envelope(self) -> bool:
-        """Say whether it is only a wrapper around a source's payload."""
+        """Say whether it is only a wrapper around another source's payload."""
         return bool(self.envelope) or self.name == "api-reply"
 
 
 def read(file: File, *, ours: bool) -> Source:
-    """Return one source file. Raises `ValueError` with line and reason, `OSError` if it cannot be opened."""
+    """Read one source file. Raise `ValueError` with line and reason, `OSError` if it cannot be opened."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -126,7 +125,7 @@ def read(file: File, *, ours: bool) -> Source:
 
 
 class _WrongError(ValueError):
-    """Something in a file is wrong. `near` are texts of the file that lead to it, the outermost first."""
+    """A mistake in a file. `near` are texts of the file that lead to it, the outermost first."""
 
     def __init__(self, text: str, *near: str) -> None:
         super().__init__(text)
@@ -182,7 +181,7 @@ def _source(entries: Any, name: str, *, ours: bool) -> Source:
 
 
 def _known(entries: Mapping[str, Any], known: tuple[str, ...], where: str) -> list[str]:
-    """Return the names of entries. Raises for one that is not known, with the nearest that is."""
+    """Return the names of entries. Raise for an unknown one, with the nearest known name."""
     for name in entries:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
