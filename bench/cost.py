@@ -70,7 +70,7 @@ def chosen(given: Sequence[str]) -> Inputs:
         try:
             values[name] = float(value)
         except ValueError:
-            raise ValueError(f"{name}: {value!r} is no number") from None
+            raise ValueError(f"{name}: {value!r} is not a number") from None
         if not 0 <= values[name] < math.inf:
             raise ValueError(f"{name}: {value} is below 0 or no number")
     return replace(Inputs(), **values)

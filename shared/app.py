@@ -104,7 +104,7 @@ def assemble(configured: Settings, *, workers: int, rules: record.Rules | None =
     )
     mappings = mapping.load(configured.mappings_path)
     for broken in mappings.broken:
-        log.problem("mapping broken, ours of that name is used if there is one", SettingsError([broken]))
+        log.problem("mapping broken", SettingsError([broken]))
     return Webhook(
         settings=configured,
         mappings=mappings,

@@ -135,11 +135,11 @@ class Forbidden(WebhookError):
 
 
 class NotFound(WebhookError):
-    """Nothing is known by this id."""
+    """Nothing has this id."""
 
     status = 404
     slug = "not-found"
-    title = "Nothing is known by this id"
+    title = "Nothing has this id"
 
 
 class NoOperation(NotFound):
@@ -162,7 +162,7 @@ class NotNow(WebhookError):
 
     status = 409
     slug = "not-now"
-    title = "This cannot be done as things stand"
+    title = "The present state does not allow this"
 
 
 class TableError(WebhookError):
@@ -189,13 +189,13 @@ class TableError(WebhookError):
 
 
 class Busy(TableError):
-    """The table has too much to do (503 ServerBusy, 500 OperationTimedOut, 429), or others keep changing the same rows.
+    """The table is busy (503 ServerBusy, 500 OperationTimedOut, 429), or others keep changing the same rows.
 
     `certain` is false where it did not say that it wrote nothing.
     """
 
     slug = "busy"
-    title = "Too much is asked for at the same moment"
+    title = "Too many requests at the same moment"
     transient = True
 
 

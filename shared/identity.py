@@ -117,7 +117,7 @@ class TokenSource:
         except TimeoutError:
             raise errors.TokenError(
                 f"The identity gave no token for {self._scope} in {timeout:g} s. "
-                "If this goes on, restart the app and see whether its identity is still there.",
+                "If this goes on, restart the app and check that its identity still exists.",
                 late=True,
             ) from None
 

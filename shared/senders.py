@@ -70,7 +70,7 @@ def read(text: str) -> tuple[Sender, ...]:
     try:
         entries = json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        raise _Wrong(f"no JSON: {error.msg} at character {error.pos + 1}") from None
+        raise _Wrong(f"not JSON: {error.msg} at character {error.pos + 1}") from None
     if not isinstance(entries, dict):
         raise _Wrong(
             'accepted: an object such as {"splunk": {"keys": ["0123456789"], "sources": ["splunk"]}}'

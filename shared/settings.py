@@ -136,7 +136,7 @@ class _Reader:
         try:
             value = convert(text)
         except ValueError:
-            self._wrong(name, f"{text!r} is no number")
+            self._wrong(name, f"{text!r} is not a number")
             return default
         if not low <= value <= high:  # type: ignore[operator]  # int or float by construction
             self._wrong(name, f"{text} is outside {low:g} to {high:g}")

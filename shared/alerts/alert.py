@@ -152,7 +152,7 @@ def _read(field: str, value: object) -> _Value:
     try:
         return _READERS[field](str(value))
     except ValueError as reason:
-        why = "is a placeholder that nobody filled" if unfilled(value) else reason
+        why = "is a placeholder that the sender did not fill" if unfilled(value) else reason
         raise ValueError(f"{shown(value)} {why}") from None
 
 
@@ -165,9 +165,9 @@ def _key(read: Callable[[str], _Value]) -> Callable[[str], _Value]:
             result = read(text)
         except ValueError:
             if unseen := texts.unseen(text):
-                raise ValueError(f"has an invisible character inside: {unseen}") from None
+                raise ValueError(f"contains an invisible character: {unseen}") from None
             raise
-        notes = _some(f"left out an invisible character: {left_out}" if left_out else None)
+        notes = _some(f"removed an invisible character: {left_out}" if left_out else None)
         return replace(result, notes=notes + result.notes) if notes else result
 
     return read_visible
@@ -178,7 +178,7 @@ def _machine_id(value: str) -> _Value:
     if _MACHINE_ID.fullmatch(text):
         return _Value(text)
     if _MACHINE_ID.fullmatch(text.lower()):
-        return _Value(text.lower(), ("was written in capitals; Defender's are lower-case",))
+        return _Value(text.lower(), ("was in capital letters; Defender uses small letters",))
     if GUID.fullmatch(text):
         raise ValueError(
             "is a GUID: an Entra (Azure AD) device id or another product's id, not the device id of Defender"
@@ -205,19 +205,19 @@ def _report_id(text: str) -> _Value:
     if not _NUMBER.fullmatch(text):
         of_email = GUID.match(text) or "_" in text
         raise ValueError(
-            "is no whole number"
-            + (": so are the ReportIds of email and cloud app events" if of_email else "")
+            "is not a whole number"
+            + ("; ReportIds of email and cloud app events have such a form" if of_email else "")
         )
     number = Decimal(text)
     if number > _MAX_INT64:
         raise ValueError("is larger than any 64-bit number")
     if number != int(number):
-        raise ValueError("is no whole number")
+        raise ValueError("is not a whole number")
     result = str(int(number))
     cut_off = number > _MAX_EXACT_DOUBLE or "e+" in text.lower()  # a spreadsheet's 4.18E+04
     if cut_off and len(number.as_tuple().digits) < len(result):
         raise ValueError(
-            "is a rounded number, its last digits are lost. Send it as text all the way, tostring(ReportId) in KQL"
+            "is a rounded number: its last digits are lost. Send it as text in every step: tostring(ReportId) in KQL"
         )
     notes = _some(f"{text} became {result}" if result != text else None)
     if number > _MAX_EXACT_DOUBLE and number in (Decimal(repr(float(number))), Decimal(float(number))):

@@ -97,7 +97,7 @@ def severity(value: str, scale: str | None = None) -> Word:
         return _on_scale(text, scale)
     word = _known("severity", text) or _among(text)
     if word is None:
-        raise ValueError("is no severity we know")
+        raise ValueError("is not a known severity")
     return word
 
 
@@ -119,7 +119,7 @@ def category(values: Sequence[str]) -> Word:
 
 def _on_scale(number: str, scale: str | None) -> Word:
     if scale is None:
-        raise ValueError("is a number, and nothing says on which scale")
+        raise ValueError("is a number without a known scale")
     if Decimal(number) >= min(map(int, scale.split("-"))):
         for limit, known in _table("severity")["scales"][scale]:
             if Decimal(number) <= limit:

@@ -127,7 +127,7 @@ def _meaning(response: Response) -> tuple[Kind, dict[str, Any] | None, dict[str,
     if document:
         return kind, None, document
     if status // 100 == _REDIRECT:
-        message = f"HTTP {status}: a token follows no redirect, see DEFENDER_API_URL."
+        message = f"HTTP {status}: redirects are not followed, check DEFENDER_API_URL."
         return kind, None, _ours(status, "Redirect", message)
     if status // 100 == _SUCCESS and (not raw.strip() or _nests_too_deep(raw)):
         what = "an alert that nests too deep to be read" if raw.strip() else "no alert"
@@ -259,7 +259,7 @@ _LOOK = (
     "Look in Defender for an alert with this title on this device; only if there is none, replay the alert."
 )
 _HINTS: Mapping[int | str, str] = {
-    "Timeout": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL and the app's way out.",
+    "Timeout": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL and the app's network.",
     "NoConnection": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL, DNS and firewall.",
     "ConnectionLost": "Nothing to do: it is tried again.",
     "NoAlert": _LOOK,
@@ -272,7 +272,7 @@ _HINTS: Mapping[int | str, str] = {
     "issued before may be used for up to 24 hours more.",
     404: "No event has this machineId, eventTime and reportId. Take all three from the same advanced hunting row, "
     "unrounded; rows older than 30 days cannot be found.",
-    429: "Nothing to do: everybody waits as long as Defender asks, and the alert keeps its place.",
+    429: "Nothing to do: all hosts wait as long as Defender asks, and the alert keeps its place.",
 }
 
 

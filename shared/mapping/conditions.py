@@ -92,7 +92,7 @@ def _term(text: str) -> Term:
     if not sign:
         return Term(where, negated)
     if not value.replace("`", ""):
-        raise ValueError(f"{text.strip()!r} names no value after {sign}")
+        raise ValueError(f"{text.strip()!r} has no value after {sign}")
     if sign == "~":
         return Term(where, negated, contains=value.strip("`").lower())
     return Term(

@@ -58,7 +58,7 @@ def _of_time(time: str) -> list[str]:
 def _of_report(value: object, report: str) -> list[str]:
     if not report:
         return [
-            f"reportId: {alert.shown(value)} is no exact number." if value else "reportId: it is missing."
+            f"reportId: {alert.shown(value)} is not an exact number." if value else "reportId: it is missing."
         ]
     if is_rounded(report):
         return [f"reportId: {report} was rounded on the way, as numbers above 2^53 are."]

@@ -63,7 +63,7 @@ class Draft:
         """Return a note for each field whose places in the source's file found nothing in this payload, title first."""
         names_ = sorted(self._source.fields, key=lambda name: name != "title")
         return [
-            f"{name}: nothing stands at {', '.join(place.text for place in self._source.fields[name])}"
+            f"{name}: nothing was found at {', '.join(place.text for place in self._source.fields[name])}"
             f" (fields of {self._source.name})"
             for name in names_
             if not any(True for place in self._source.fields[name] for _ in self._texts(place))
@@ -221,7 +221,7 @@ class Draft:
         if value is not None:
             self._values[name], self.origins[name] = value, "the default"
             if name in ("severity", "category"):
-                self._notes.append(f"{name}: the payload names none, so {value}")
+                self._notes.append(f"{name}: the payload has none, so it is {value}")
 
     def _set(self, name: str, text: str, origin: str) -> None:
         if name == "title" and not self._source.exact:
@@ -256,7 +256,7 @@ class Draft:
         if (several := self._row.devices()) and not self._source.exact:
             listed = ", ".join(map(alert.shown, several[:3]))
             self._notes.append(
-                f"description: the device names {listed} stand equally near to the event, so none is taken"
+                f"description: the device names {listed} are equally near to the event, so none is used"
             )
         description = self._values.get("description")
         lines = [*self._footer_lines()]
@@ -293,7 +293,9 @@ class Draft:
         """Add to a problem what was found instead, and where this product could send the field."""
         sentences = [problem.detail]
         if problem.field not in self._values:
-            sentences += [f"Not it: {lookalike}." for lookalike in self._lookalikes().unlike(problem.field)]
+            sentences += [
+                f"Found instead: {lookalike}." for lookalike in self._lookalikes().unlike(problem.field)
+            ]
         if where := self._source.missing.get(problem.field):
             sentences.append(where)
         return replace(problem, detail=" ".join(sentences))

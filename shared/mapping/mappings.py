@@ -65,7 +65,7 @@ class Mappings:
                 run.open(run.node(document, (None, index) if len(documents) > 1 else None), named, ())
         except TooManySteps:
             raise errors.PayloadTooLarge(
-                "The body is too large to be mapped in a moment. Send fewer or smaller events at a time."
+                "The body takes too much work to map. Send fewer or smaller events at a time."
             ) from None
         return run.outcome(named)
 

@@ -66,7 +66,7 @@ def taken(event: Event, group: Group) -> Taken:
             findings[name] = finding
         elif digits.exact(name, finding.value, own[name].value):
             findings[name] = finding
-            notes.append(f"{name}: {alert.shown(own[name].value)} lost digits, so the exact one was taken")
+            notes.append(f"{name}: {alert.shown(own[name].value)} lost digits, so the exact value was used")
     return Taken(
         findings, several | {name: text for name, text in differ.items() if name not in own}, tuple(notes)
     )
@@ -75,7 +75,7 @@ def taken(event: Event, group: Group) -> Taken:
 def _notes(group: Group, scanned: Mapping[str, Finding]) -> tuple[str, ...]:
     """Return a note for each value that lost digits and whose exact copy was used."""
     return tuple(
-        f"{name}: {alert.shown(copy.value)} lost digits, so the exact one was taken"
+        f"{name}: {alert.shown(copy.value)} lost digits, so the exact value was used"
         for name, finding in scanned.items()
         for copy in group.keys.get(name, {}).values()
         if digits.exact(name, finding.value, copy.value)
@@ -94,8 +94,8 @@ def refused(row: Row) -> Iterator[Problem]:
     reason = hunting.why_no_event(table) if table else None
     if reason is None and table is None and row.column("NetworkMessageId") and not row.column("DeviceId"):
         reason = (
-            "This is an email event: its ReportId is no endpoint event, and Defender cannot raise an alert from it by"
-            " reference. Only Device* tables can."
+            "This is an email event: its ReportId is not that of an endpoint event, and Defender cannot raise an alert"
+            " from it by reference. Only Device* tables can."
         )
     if reason:
         yield Problem("reportId", reason)
@@ -111,6 +111,6 @@ def refused(row: Row) -> Iterator[Problem]:
         yield Problem(
             "eventTime",
             f"The row joins an alert and an event: Timestamp is {first}, Timestamp1 is {second}. Nothing says which one"
-            " is the event's. Drop the alert's before the join: AlertEvidence | project AlertId, DeviceId | join"
-            " kind=inner DeviceProcessEvents on DeviceId.",
+            " is the event's. Remove the alert's Timestamp before the join: AlertEvidence | project AlertId, DeviceId"
+            " | join kind=inner DeviceProcessEvents on DeviceId.",
         )

@@ -36,7 +36,7 @@ Envelopes = tuple[tuple[Source, Node], ...]
 
 _SOME = 5  # places of device ids that are followed
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
-_IN_DEFENDER = "Defender has raised this alert itself: it is there already."
+_IN_DEFENDER = "Defender has raised this alert itself, so it is not raised again."
 
 
 class Run:
@@ -80,7 +80,7 @@ class Run:
             "+".join(self._sources) or (named.name if named else None),
             tuple(self._alerts),
             tuple(self._refused),
-            (self._ignored or ["The payload carries no event."])[0] if nothing else None,
+            (self._ignored or ["The payload contains no event."])[0] if nothing else None,
             self._reply if nothing else None,
             tuple(self.steps),
             self._refused_status,
@@ -117,7 +117,7 @@ class Run:
                     f"{yours.name} (yours) does not recognise it: none of its conditions (recognise) holds"
                 ] = None
             if inner := single(document) if level < _MAX_LEVELS else None:
-                self.steps["opened: the one thing in a wrapper"] = None
+                self.steps["opened: a wrapper with one entry"] = None
                 self.open(inner, named, around, level + 1)
             else:
                 self._map(document, self._generic, around)
@@ -171,7 +171,7 @@ class Run:
         group = event.group or Group()
         where = _around(document, event.alert, group)
         if over := states.closed(where, self._reader):
-            self._ignored.append(f"The payload says that what it is about is over: {over}.")
+            self._ignored.append(f"The payload says that its alert has ended: {over}.")
         elif not draft.complete and (test := states.test(where, self._reader)):
             self._ignored.append(f"The payload says that it is a test: {test}.")
         elif own.is_ours(event.alert):
@@ -273,8 +273,8 @@ def _given(scanned: scan.Scan) -> scan.Scan:
 def _unknown(document: Any) -> Problem:
     return Problem(
         "payload",
-        f"{alert.shown(document)} is no event. Send an object with {', '.join(alert.FIELDS)}, or the payload of a SIEM"
-        " as it posts it.",
+        f"{alert.shown(document)} is not an event. Send an object with {', '.join(alert.FIELDS)}, or the payload of a"
+        " SIEM as it posts it.",
     )
 
 

@@ -144,19 +144,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entries = dict(pairs)
     if len(entries) != len(pairs):
         twice = next(name for index, (name, _) in enumerate(pairs) if name in dict(pairs[:index]))
-        raise json.JSONDecodeError(f"the entry {twice!r} is there twice", "", 0)
+        raise json.JSONDecodeError(f"the entry {twice!r} occurs twice", "", 0)
     return entries
 
 
 def _source(entries: Any, name: str, *, ours: bool) -> Source:
     if not isinstance(entries, dict):
-        raise _WrongError("a source file is one object")
+        raise _WrongError("a source file must be one object")
     _known(entries, _ENTRIES, "")
     priority = entries.get("priority", 50)
     if type(priority) is not int or not 0 <= priority <= 100:  # noqa: PLR2004  # what the docs say
-        raise _WrongError("priority: is a whole number from 0 to 100", "priority")
+        raise _WrongError("priority: must be a whole number from 0 to 100", "priority")
     if entries.get("status") not in (None, 400) or type(entries.get("exact", False)) is not bool:
-        raise _WrongError("status is 400 or absent, exact is true or false", "status")
+        raise _WrongError("status must be 400 or absent, exact must be true or false", "status")
     return Source(
         name=name,
         title=_text(entries, "title"),
@@ -197,14 +197,14 @@ def _text(entries: Mapping[str, Any], name: str) -> str:
     value = entries.get(name)
     lines = [line for line in _list(value) if isinstance(line, str) and line]
     if not lines or len(lines) != len(_list(value)):
-        raise _WrongError(f"{name}: is a text, or a list of lines", name)
+        raise _WrongError(f"{name}: must be a text, or a list of lines", name)
     return "\n".join(lines)
 
 
 def _object(entries: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = entries.get(name, {})
     if not isinstance(value, dict):
-        raise _WrongError(f"{name}: is an object", name)
+        raise _WrongError(f"{name}: must be an object", name)
     return value
 
 
@@ -214,7 +214,7 @@ def _list(value: Any) -> list[Any]:
 
 def _read(reader: Callable[[str], Read], value: Any, *near: str) -> Read:
     if not isinstance(value, str):
-        raise _WrongError(f"{near[0]}: {json.dumps(value)[:60]} is no text", *near)
+        raise _WrongError(f"{near[0]}: {json.dumps(value)[:60]} is not a text", *near)
     try:
         return reader(value)
     except ValueError as error:
@@ -232,7 +232,7 @@ def _conditions(entries: Mapping[str, Any], name: str) -> tuple[Condition, ...]:
 def _rules(entries: Mapping[str, Any], name: str, says: str) -> Iterator[Rule]:
     for rule in _list(entries.get(name, [])):
         if not isinstance(rule, dict) or "where" not in rule or says not in rule:
-            raise _WrongError(f"{name}: each is an object with where and {says}", name)
+            raise _WrongError(f"{name}: each entry must be an object with where and {says}", name)
         _known(rule, ("where", says, *(("field",) if says == "detail" else ("reply",))), name)
         where = rule.get("field", "payload")
         if where not in (*alert.FIELDS, "payload"):
@@ -273,9 +273,9 @@ def _place(name: str, value: Any) -> Place:
             str(scale),
         )
     if (scale or words) and name != "severity":
-        raise _WrongError(f"{name}: scale and words are for the severity", name)
+        raise _WrongError(f"{name}: scale and words are allowed only for severity", name)
     if not set(words.values()) <= set(alert.SEVERITIES):
-        raise _WrongError(f"{name}: words give one of {', '.join(alert.SEVERITIES)}", name, "words")
+        raise _WrongError(f"{name}: words must give one of {', '.join(alert.SEVERITIES)}", name, "words")
     paths = tuple(_read(path, text, name) for text in _list(value["from"]))
     only = _read(condition, value["if"], name) if "if" in value else None
     words = {names.word(word): text for word, text in words.items()}

@@ -134,8 +134,8 @@ def _discard(operator: Operator, request: Request) -> dict[str, Any]:
     asked = request.asked
     if not any(asked.text(name) for name in ("source", "title", "machineId", *listing.FILTERS)):
         raise RequestError(
-            "source, title, sender, device, delivery, severity: all missing; accepted: one or both of the first two, or"
-            " any of the others, exactly as in the alerts."
+            "no filter found; accepted: one or more of source, title, sender, device, delivery and severity,"
+            " exactly as in the alerts."
         )
     fits = listing.matching(asked, operator.senders)
     done = discard.portion(operator.table, fits, asked.text("continuation"))
@@ -162,7 +162,7 @@ def _replay_refused(operator: Operator, request: Request) -> Reply:
     stored, row = listing.stored(operator.table, request.id)
     if stored.bytes > len(stored.payload):
         raise NotNow(
-            f"Of {stored.bytes:,} bytes only the first {len(stored.payload):,} were stored: have it sent again.",
+            f"Of {stored.bytes:,} bytes only the first {len(stored.payload):,} were stored: let it be sent again.",
             extensions={"bytes": stored.bytes, "kept": len(stored.payload)},
         )
     try:

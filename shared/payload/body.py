@@ -47,7 +47,7 @@ _OPENINGS = (
     ("CEF:", "is a CEF line. Send the event as a JSON object"),
     ("LEEF:", "is a LEEF line. Send the event as a JSON object"),
     ("<", "looks like XML, HTML or syslog. Send the event as a JSON object"),
-    ("'", "starts with an apostrophe. JSON strings and keys stand in double quotes"),
+    ("'", "starts with an apostrophe. JSON strings and keys must be in double quotes"),
 )
 
 
@@ -132,7 +132,7 @@ def _decoded(body: bytes) -> str:
             ) from None
         if compression.is_binary(body):
             raise errors.PayloadError(
-                "The body is no text: it is compressed, encrypted or in a binary format. Send the JSON itself, in"
+                "The body is not text: it is compressed, encrypted or in a binary format. Send the JSON itself, in"
                 " UTF-8."
             ) from None
         raise errors.PayloadError(
@@ -224,7 +224,7 @@ def _refuse_half_pairs(value: Any) -> None:
             waiting.extend((key, inner) for inner in item)
         elif isinstance(item, str) and not _encodable(item):
             raise errors.PayloadError(
-                f"Near the key {_shown(key)} stands half a surrogate pair (\\ud800 to \\udfff): its text was"
+                f"Near the key {_shown(key)} is half a surrogate pair (\\ud800 to \\udfff): its text was"
                 " cut in the middle of a character, an emoji for instance. Cut it elsewhere or leave it out."
             )
 
@@ -265,7 +265,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             # Numbers are compared as they were written, and never with text: 1 is not "1".
             if (type(value), value) != (type(entries[key]), entries[key]):
                 raise errors.PayloadError(
-                    f"The key {_shown(key)} is there twice with different values. Send it once."
+                    f"The key {_shown(key)} occurs twice with different values. Send it once."
                 )
     return entries
 

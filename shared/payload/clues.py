@@ -41,7 +41,7 @@ class Clues:
 
     `hosts` are the possible devices: the initiating end of a connection first. The file is the event's subject: for
     a process, its program. `process_name` is the program that acted on it, if that is another one; command
-    line and process id belong to the one that acted. `kinds` are the possible kinds of event, empty if all are possible.
+    line and process id belong to the one that acted. `kinds` are the possible kinds of event, empty: all of them.
     `report_id` and `event_time` are the exact parts of an incomplete reference.
     """
 

@@ -94,9 +94,7 @@ def _inflated(body: bytes, kind: str, max_bytes: int) -> bytes:
             return _members(body, window, kind, max_bytes)
         except zlib.error:
             continue
-    raise PayloadError(
-        f"The body should be compressed with {kind} but cannot be opened: it is damaged. Send it again."
-    )
+    raise PayloadError(f"The body should be compressed with {kind} but is damaged. Send it again.")
 
 
 def _members(body: bytes, window: int, kind: str, max_bytes: int) -> bytes:

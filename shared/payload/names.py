@@ -160,9 +160,7 @@ def _another(meaning: Meaning, remark: str) -> Meaning:
     if meaning.kind != "key":
         return meaning
     own = "in UTC, Timestamp or Timestamp [UTC]" if meaning.field == "eventTime" else "without such a word"
-    return Meaning(
-        "lookalike", meaning.field, reason=f"says ({remark}) of itself: the event's own stands {own}"
-    )
+    return Meaning("lookalike", meaning.field, reason=f"has the suffix ({remark}): the event's own is {own}")
 
 
 def means(name: str) -> bool:

@@ -123,7 +123,7 @@ def path(text: str) -> Path:
     after_dot = True
     for quoted, bare, dot in _PIECE.findall(stripped.removeprefix("/")):
         if bool(dot) == after_dot:
-            raise ValueError(f"{text!r} is no path: names stand between single dots")
+            raise ValueError(f"{text!r} is not a path: put single dots between names")
         after_dot = bool(dot)
         if not dot:
             parts.append(quoted or bare.strip())
@@ -137,7 +137,7 @@ def path(text: str) -> Path:
         or stripped.count("`") % 2
     ):
         raise ValueError(
-            f"{text!r} is no path: write names with dots, and quote a name with other signs in backticks"
+            f"{text!r} is not a path: separate names with dots, and quote a name with other characters in backticks"
         )
     return Path(text, tuple(parts), absolute, frozenset(exact))
 

@@ -28,12 +28,12 @@ _MAX_LOOKALIKES, _MAX_SHOWN = 200, 3  # of one key
 _CHECK = 24  # steps: a value is read
 _ROW = 8  # steps: what it costs to make an object of a row
 _MAX_BYTES = 262_144  # of Node's Buffer
-_AROUND = "is a time of what the event came in, not beside its DeviceId and ReportId"
+_AROUND = "is a time outside the event: put Timestamp beside DeviceId and ReportId"
 _ALONE = (
-    "is a report id with no device id beside it, so it may be another product's: send DeviceId, ReportId and Timestamp"
-    " of the event in one object"
+    "is a report id without a device id beside it, so it may be another product's: send DeviceId, ReportId and"
+    " Timestamp of the event in one object"
 )
-_ANOTHER = "is the device id of another thing than the event's device"
+_ANOTHER = "is the device id of something other than the event's device"
 _TEXTS_OF_OTHERS = ("severity", "category", "title", "description", "recommendedAction")
 
 

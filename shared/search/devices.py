@@ -45,7 +45,9 @@ def resolve(host: Host, when: When, known: Sequence[Row], events: Sequence[Row])
     if host.identity == "address":
         holders = _holders(host.value, when, known)
         if len(holders) > 1 or "" in holders:
-            return Device("several", "More than one device had the address, or it moved about that time.")
+            return Device(
+                "several", "More than one device had the address, or it changed devices near that time."
+            )
     elif host.identity == "id":
         holders = set(_merged(host.value, known))
     else:

@@ -71,7 +71,7 @@ def judge(clues: Clues, rows: Sequence[Row], *, age: float) -> Verdict:
     if when is None or not clues.hosts:
         return Verdict("none", "The payload names no device or no time.")
     if len(events) > ROWS or len(known) > ROWS:
-        return Verdict("ambiguous", f"More than {ROWS} devices or events agree in something.")
+        return Verdict("ambiguous", f"More than {ROWS} devices or events match in part.")
     verdict = Verdict("no device", "Defender knows no such device at that time.")
     for host in clues.hosts:
         device = devices.resolve(host, when, known, events)
@@ -90,7 +90,7 @@ def _on_device(clues: Clues, when: When, device: devices.Device, age: float) -> 
     chosen = _chosen(when, candidates)
     verdict = replace(chosen, candidates=tuple(candidates))
     if chosen.match and age < YOUNG and not _surely(chosen.match):
-        reason = "The event is young: its like may be searchable, and it itself not yet."
+        reason = "The event is recent: a similar one may be searchable before the event itself."
         return replace(verdict, outcome="none", reason=reason, grade=None, match=None)
     return verdict
 
@@ -146,21 +146,17 @@ def _chosen(when: When, candidates: Sequence[Candidate]) -> Verdict:
     probable = [candidate for candidate in candidates if _is_probable(when, candidate, candidates)]
     meant = list({id(candidate): candidate for candidate in (*named, *probable)}.values())
     if len(meant) > 1:
-        return Verdict("ambiguous", f"{len(meant)} events can be meant.")
+        return Verdict("ambiguous", f"{len(meant)} events are possible.")
     if named and not exact and not probable:
         seconds = abs(named[0].apart) / SECOND
-        return Verdict(
-            "none", f"The only event that can be meant is {seconds:.0f} s from the event's own time."
-        )
+        return Verdict("none", f"The only possible event is {seconds:.0f} s from the event's own time.")
     if meant and not meant[0].differ and devices.has_reference(meant[0].row):
         return Verdict("match", grade="exact" if exact else "probable", match=meant[0])
     if meant:
-        return Verdict(
-            "none", f"The only event that can be meant differs: {', '.join(sorted(meant[0].differ))}."
-        )
+        return Verdict("none", f"The only possible event differs in: {', '.join(sorted(meant[0].differ))}.")
     if any(candidate.agree & facts.STRONG and not candidate.differ for candidate in candidates):
         return Verdict("ambiguous", "Several events have the facts that the payload names.")
-    return Verdict("none", "No event around has the facts that the payload names.")
+    return Verdict("none", "No event near that time has the facts that the payload names.")
 
 
 def _is_probable(when: When, candidate: Candidate, candidates: Sequence[Candidate]) -> bool:

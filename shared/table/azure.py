@@ -108,7 +108,7 @@ class AzureTable:
             with self._translated():
                 return self._read(which, limit, keys_only=keys_only, seconds=seconds)
         except Conflict:  # no table has reason to say so
-            raise Unavailable("Something that is no table answers in its place.") from None
+            raise Unavailable("Something other than the table answered.") from None
 
     def _read(self, which: str, limit: int | None, *, keys_only: bool, seconds: float) -> list[Row]:
         self.requests += 1
@@ -182,7 +182,7 @@ class AzureTable:
         except HttpResponseError as error:
             status, code = error.status_code, _code(error)
             if code == "TableNotFound" and self._create_table():
-                raise Unavailable("The table was missing and has been made.", certain=True) from None
+                raise Unavailable("The table was missing and has been created.", certain=True) from None
             if status in _CONFLICT and code not in _TABLE_GONE:
                 raise Conflict from None
             raise _trouble(status, code) from None
@@ -215,7 +215,7 @@ def _code(error: Exception) -> str | None:
 def _trouble(status: int | None, code: str | None) -> WebhookError:
     """Return the error for an answer that is neither success nor conflict."""
     if status == _TOO_MANY_REQUESTS or code in ("ServerBusy", "OperationTimedOut"):
-        return Busy(f"The table has too much to do ({code or status}).", certain=code != "OperationTimedOut")
+        return Busy(f"The table is busy ({code or status}).", certain=code != "OperationTimedOut")
     if status is not None and 400 <= status < _SERVER_ERROR and code not in _TABLE_GONE:  # noqa: PLR2004 - HTTP
         return TableRefused(f"{status} {code or ''}".strip())
     return Unavailable(f"The table answered {status}." if status else "The table did not answer.")

@@ -144,7 +144,7 @@ class PatientTable:
         except TableError:
             pass  # the first error says more
         raise WriteUnknown(
-            f"{error.detail} Whether it was written all the same is not known: send the same again."
+            f"{error.detail} It is not known whether it was written: send the same again."
         ) from error
 
     def _landed(self, operations: Sequence[Operation], mark: str, seconds: float) -> dict[str, str] | None:

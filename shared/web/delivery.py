@@ -198,12 +198,12 @@ def _on_the_answer(entry: Entry) -> Iterator[str]:
     created = entry.created or {}
     device, severity = str(created.get("machineId") or ""), str(created.get("severity") or "")
     if device and device.lower() != entry.alert.machine_id:
-        yield f"Defender's answer is about another device, {cut(device, 60)}: look at the alert in the portal."
+        yield f"Defender's answer is about another device, {cut(device, 60)}: check the alert in the portal."
     asked = entry.alert.severity
     if entry.merged and severity in SEVERITIES and SEVERITIES.index(severity) < SEVERITIES.index(asked):
-        yield f"Defender merged it into an open alert of severity {severity}; it was sent as {asked}: raise that one."
+        yield f"Defender merged it into an open alert of severity {severity}; it was sent as {asked}: raise it there."
     if entry.merged and created.get("status") == "Resolved":
-        yield "Defender merged it into an alert that is resolved already: look whether it has to be opened again."
+        yield "Defender merged it into an alert that is resolved already: check whether it must be reopened."
 
 
 def _waiting_for(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, Any] | None:
@@ -241,7 +241,7 @@ def _error(entry: Entry) -> dict[str, Any] | None:
             "code": "Discarded",
             "message": f"The operator discarded the alert at {utc(entry.ended)}.",
             "target": None,
-            "hint": "It is not sent, unless the operator replays it, or it comes from another sender or more severe.",
+            "hint": "It is sent only by replay, or if it is posted by another sender or with a higher severity.",
         }
     if not entry.error:
         return None

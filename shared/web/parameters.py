@@ -76,11 +76,11 @@ def read(url: str, accepted: Sequence[str]) -> Parameters:
             continue
         known = names.get(name.lower())
         if known is None:
-            raise wrong(name, value, f"here only {', '.join(accepted)}" if accepted else "no parameter here")
+            raise wrong(name, value, f"only {', '.join(accepted)}" if accepted else "no parameter")
         if known in values:
             raise wrong(known, f"{values[known]} and {value}", "one value")
         if not value.strip():
-            raise wrong(known, value, "a value that is not empty, or no such parameter at all")
+            raise wrong(known, value, "a value that is not empty; otherwise leave the parameter out")
         values[known] = value
     return Parameters(values)
 

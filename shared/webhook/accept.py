@@ -269,14 +269,14 @@ def _unsure() -> Iterator[None]:
         yield
     except TableError as error:
         raise WriteUnknown(
-            f"{error.detail} Whether these alerts are stored is not known: send the same again."
+            f"{error.detail} It is not known whether these alerts are stored: send the same again."
         ) from error
 
 
 def _half(done: int, asked: int) -> HalfAccepted:
     return HalfAccepted(
-        f"At least {done} of {asked} alerts are stored and will be sent. Send the same again: what is stored is then"
-        " known and not sent twice, and what is missing is added."
+        f"At least {done} of {asked} alerts are stored and will be sent. Send the same again: stored alerts are"
+        " not sent twice, and missing ones are added."
     )
 
 

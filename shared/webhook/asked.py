@@ -51,29 +51,29 @@ def read(query: Mapping[str, str]) -> Asked:
             wrong = wrong or _meant(name, value, plain)
             unknown.append(name)
         if _INSIDE.search(value):
-            alone = "the value alone; another parameter begins with & after it"
+            alone = "the value alone; the next parameter begins with &"
             wrong = wrong or parameters.wrong(name, value, alone)
         key = known or name
         values[key] = f"{values[key]},{value}" if key in values else value  # as the Functions host joins them
     dry = values.get("dryRun", "false").strip().lower()
     if dry not in ("", "true", "false"):  # what was meant to be dry must not reach a device
-        wrong = wrong or parameters.wrong("dryRun", values["dryRun"], "true | false, or no value at all")
+        wrong = wrong or parameters.wrong("dryRun", values["dryRun"], "true, false, or no value")
     return Asked(values, dry in ("", "true"), tuple(_notes(unknown)), wrong)
 
 
 def _meant(name: str, value: str, plain: str) -> RequestError | None:
     """Return the error for an unknown name that was meant to be a known one."""
     if plain.startswith(_TRIALS) or "dryrun" in plain:
-        return parameters.wrong(name, value, "dryRun=true for a trial, and no other name for it")
+        return parameters.wrong(name, value, "dryRun=true, which is the only name of a dry run")
     near = next((known for name, known in _BY_PLAIN_NAME.items() if _distance(plain, name) <= _NEAR), None)
-    return parameters.wrong(name, value, f"{near} is meant? Here only {', '.join(KNOWN)}") if near else None
+    return parameters.wrong(name, value, f"{near}; all parameters are {', '.join(KNOWN)}") if near else None
 
 
 def _notes(unknown: list[str]) -> Iterator[str]:
     if unknown:
         names = ", ".join(shown(name) for name in unknown[:_NAMES_NOTED])
         more = f" and {len(unknown) - _NAMES_NOTED} more" if len(unknown) > _NAMES_NOTED else ""
-        yield f"These parameters are not known here and changed nothing: {names}{more}."
+        yield f"These parameters are unknown and were ignored: {names}{more}."
 
 
 def _plain(name: str) -> str:

@@ -119,7 +119,7 @@ def _decide(table: Table, sent: Entry, known: Entry, *, gone: bool) -> tuple[Dec
     now = table.now()
     decision = decide(sent, known, now)
     if gone and _is_idle(known, now):
-        note = "The same alert waited, and its row was removed or cannot be read: it is accepted anew"
+        note = "The same alert waited, and its row was removed or cannot be read: it is accepted again"
         decision = _anew(sent, known, note)
     if gone:
         return decision, replace(known, waits="")
@@ -167,11 +167,11 @@ def _waiting(sent: Entry, known: Entry, differs: tuple[str, ...]) -> Decision:
     notes = [note for note in differences(sent, known) if not note.startswith(("severity:", "description:"))]
     if _more_severe(sent, known):
         notes.append(
-            f"severity: it waited as {alert.severity}, and is now {sent.alert.severity}, in that place"
+            f"severity: it waited with {alert.severity}, and now has {sent.alert.severity} and its place"
         )
         alert = replace(alert, severity=sent.alert.severity)
     elif "severity" in differs:
-        notes.append(f"severity: it waits as {alert.severity}, which is the higher of the two")
+        notes.append(f"severity: it waits with {alert.severity}, the higher of the two")
     if sent.alert.description not in alert.description:
         notes.append("description: added to that of the same alert that waits")
         joined = cut(alert.description + _ALSO + sent.alert.description, MAX_LENGTHS["description"])
@@ -192,19 +192,19 @@ def _failed(sent: Entry, known: Entry, now: float, differs: tuple[str, ...]) -> 
         return Decision(None, duplicate=True, what="not sent again", notes=(note,))
     at = (known.ended or 0.0) + ANEW_MINUTES[min(known.renewed, len(ANEW_MINUTES) - 1)] * 60
     if now < at:
-        note = f"The same alert failed before ({why}): it is accepted anew from {utc(at)} on"
+        note = f"The same alert failed before ({why}): it is accepted again from {utc(at)} on"
         return Decision(None, duplicate=True, what="not yet", notes=(*differences(sent, known), note))
-    note = f"The same alert failed before ({why}): it is accepted anew"
+    note = f"The same alert failed before ({why}): it is accepted again"
     return _anew(sent, known, note)
 
 
 def _discarded(sent: Entry, known: Entry) -> Decision:
     if sent.sender != known.sender:
         return _anew(
-            sent, known, "The operator discarded the same alert of another sender: it is accepted anew"
+            sent, known, "The operator discarded the same alert of another sender: it is accepted again"
         )
     if _more_severe(sent, known):
-        note = f"The operator discarded the same alert as {known.alert.severity}: it is accepted anew"
+        note = f"The operator discarded the same alert as {known.alert.severity}: it is accepted again"
         return _anew(sent, known, note)
     note = "The operator discarded the same alert: it is not sent"
     return Decision(None, duplicate=True, what="not sent", notes=(*differences(sent, known), note))

@@ -138,7 +138,7 @@ class Webhook:
         claimed = wanted.text("source")
         if claimed and allowed is not None and claimed not in allowed:
             raise Forbidden(
-                f"source: {shown(claimed)} found; this key may claim only {', '.join(allowed) or 'none'}, as the"
+                f"source: {shown(claimed)} found; this key may name only {', '.join(allowed) or 'none'}, as the"
                 " setting SENDERS says."
             )
         documents = payload.read(body, max_bytes=self.settings.max_payload_bytes)
@@ -154,7 +154,7 @@ class Webhook:
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
             notes.append(
-                f"Recognised as {', '.join(sorted(odd))}, and this sender usually sends other sources."
+                f"Recognised as {', '.join(sorted(odd))}, but SENDERS lists other sources for this sender."
             )
         alerts = (replace(mapped, notes=(*mapped.notes, *notes)) for mapped in outcome.alerts)
         return replace(outcome, alerts=tuple(alerts)) if notes else outcome

@@ -21,7 +21,7 @@ PARAMETER, DEFAULT = "the request's parameter", "the default"
 _LEVELS = 40
 _LONGEST, _PART = 160, 60
 _DIFFERENT = re.compile(r'("(?:[^"\\]|\\.)*"…?) at (.+?)(?=; "|\.(?: Nothing says|$))')
-_NOT_IT = "Not it: "
+_NOT_IT = "Found instead: "
 
 
 def of(documents: list[Any]) -> Places:

@@ -282,7 +282,7 @@ NOW = datetime(2026, 7, 20, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("ago", "said"),
     [
-        (timedelta(days=30, minutes=1), "is 30 days ago, and Defender finds events of the last 30 days only"),
+        (timedelta(days=30, minutes=1), "is 30 days ago, but Defender finds events of the last 30 days only"),
         (timedelta(days=2_000), "is 2,000 days ago"),
         (timedelta(days=30), None),
         (timedelta(), None),
@@ -311,7 +311,7 @@ def test_a_key_loses_what_nobody_can_see_at_its_ends(field: str, character: str)
     values = {field: f"{character}{GOOD[field]}{character}"}
     assert checked(**values).body() == GOOD
     assert alert.canonical(field, values[field]) == GOOD[field]
-    assert f"{field}: left out an invisible character: U+{ord(character):04X}" in note(**values)
+    assert f"{field}: removed an invisible character: U+{ord(character):04X}" in note(**values)
     assert alert.check(GOOD | {field: f" {GOOD[field]}\n"}).notes == ()
 
 

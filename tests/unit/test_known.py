@@ -234,7 +234,7 @@ def test_an_alert_whose_waiting_row_is_gone_is_accepted_anew() -> None:
 
 
 def test_an_alert_that_is_being_sent_has_its_lease_although_its_row_is_gone() -> None:
-    """Its call may be under way: it is accepted anew only when the lease is over."""
+    """Its call may be under way: it is accepted again only when the lease is over."""
     desk = Desk()
     desk.fill()
     desk.post()

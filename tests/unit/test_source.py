@@ -47,7 +47,7 @@ SOUND: list[Any] = [
 ]
 
 SLIPS: list[tuple[Any, str]] = [
-    ([], "line 1: a source file is one object"),
+    ([], "line 1: a source file must be one object"),
     ({}, "line 1: title: is a text"),
     ({"title": ""}, "line 2: title: is a text"),
     ({"title": ["a", ""]}, "line 2: title: is a text"),
@@ -56,20 +56,20 @@ SLIPS: list[tuple[Any, str]] = [
     ({"title": "x", "feilds": {}}, "line 3: there is no entry 'feilds'; did you mean 'fields'?"),
     ({"title": "x", "zzz": 1}, "line 3: there is no entry 'zzz'; there are title, priority, recognise"),
     ({"title": "x", "extends": "splunk"}, "line 3: there is no entry 'extends'"),
-    ({"title": "x", "priority": 101}, "line 3: priority: is a whole number from 0 to 100"),
+    ({"title": "x", "priority": 101}, "line 3: priority: must be a whole number from 0 to 100"),
     ({"title": "x", "priority": True}, "line 3: priority: is a whole number"),
     ({"title": "x", "priority": "50"}, "line 3: priority: is a whole number"),
     ({"title": "x", "status": 422}, "line 3: status is 400 or absent"),
     ({"title": "x", "exact": "yes"}, "exact is true or false"),
     ({"title": "x", "recognise": 5}, "line 3: recognise: 5 is no text"),
     ({"title": "x", "recognise": None}, "line 3: recognise: null is no text"),
-    ({"title": "x", "recognise": ["good", "a ="]}, "line 5: recognise: 'a =' names no value after ="),
+    ({"title": "x", "recognise": ["good", "a ="]}, "line 5: recognise: 'a =' has no value after ="),
     ({"title": "x", "recognise": ["a = b,"]}, "line 4: recognise: "),
     ({"title": "x", "recognise": ["a & "]}, "line 4: recognise: 'a & ' has nothing before or after a &"),
     ({"title": "x", "recognise": ["`a"]}, "line 4: recognise: '`a' has an open backtick"),
     (
         {"title": "x", "recognise": ["a..b"]},
-        "line 4: recognise: 'a..b' is no path: names stand between single dots",
+        "line 4: recognise: 'a..b' is not a path: put single dots between names",
     ),
     ({"title": "x", "alerts": ["a", ".b"]}, "line 5: alerts: '.b' is no path"),
     ({"title": "x", "alerts": "a[0]."}, "line 3: alerts: 'a[0].' is no path"),
@@ -117,7 +117,7 @@ SLIPS: list[tuple[Any, str]] = [
     ),
     (
         {"title": "x", "fields": {"title": [{"from": "a", "if": "b ~"}]}},
-        "line 7: title: 'b ~' names no value after ~",
+        "line 7: title: 'b ~' has no value after ~",
     ),
     (
         {"title": "x", "fields": {"severity": [{"from": "a", "scale": "1-7"}]}},
@@ -125,11 +125,11 @@ SLIPS: list[tuple[Any, str]] = [
     ),
     (
         {"title": "x", "fields": {"severity": [{"from": "a", "words": {"3": "Grave"}}]}},
-        "line 7: severity: words give one of Low, Medium, High",
+        "line 7: severity: words must give one of Low, Medium, High",
     ),
     (
         {"title": "x", "fields": {"category": [{"from": "a", "scale": "0-10"}]}},
-        "scale and words are for the severity",
+        "scale and words are allowed only for severity",
     ),
     ({"title": "x", "footer": ["a"]}, "line 3: footer: is an object"),
     ({"title": "x", "footer": {"Back": "a."}}, "line 4: Back: 'a.' is no path"),
