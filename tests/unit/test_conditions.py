@@ -103,9 +103,9 @@ def test_a_path_begins_at_the_alert_or_at_the_document() -> None:
         ("a = ``", "has no value after ="),
         ("a = x,,y", "has nothing before or after a ,"),
         ("a = `x", "has an open backtick"),
-        ("= x", "is no path"),
-        ("!", "is no path"),
-        ("a..b = x", "is no path"),
+        ("= x", "is not a path"),
+        ("!", "is not a path"),
+        ("a..b = x", "is not a path"),
     ],
 )
 def test_what_is_no_condition_is_told(text: str, said: str) -> None:

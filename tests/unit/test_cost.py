@@ -125,8 +125,8 @@ def test_inputs_are_given_by_name() -> None:
     ("given", "said"),
     [
         ("price=1", "there is no 'price'"),
-        ("log_gb=two", "log_gb: 'two' is no number"),
-        ("log_gb", "log_gb: '' is no number"),
+        ("log_gb=two", "log_gb: 'two' is not a number"),
+        ("log_gb", "log_gb: '' is not a number"),
         ("log_gb=-1", "log_gb: -1 is below 0"),
         ("log_gb=nan", "log_gb: nan is below 0 or no number"),
     ],

@@ -197,7 +197,7 @@ def test_events_of_defender_are_found_to_the_digit(source: str, posted: Any) -> 
 
 def test_defaults_say_that_they_are_defaults() -> None:
     """A severity and a category that no payload named are noted; the query string's are not."""
-    assert len([note for note in only(apply(RECORD)).notes if "the payload names none" in note]) == 2
+    assert len([note for note in only(apply(RECORD)).notes if "the payload has none" in note]) == 2
     named = only(apply(RECORD, severity="critical", category="TA0002", title="T", description="D"))
     assert named.notes == ("severity: critical became High", "category: TA0002 became Execution")
     assert (named.alert.severity, named.alert.category, named.alert.title) == ("High", "Execution", "T")
@@ -611,7 +611,7 @@ def test_tables_are_refused_for_every_source(tmp_path: Path, table: Any) -> None
     """A row that says that it is of no endpoint table is refused for that, whatever values it has."""
     told = refused(apply({"acme": 1, **ROW, **table}, mappings=source(tmp_path)))
     assert set(told) == {"reportId"}
-    assert "no endpoint event" in told["reportId"]
+    assert "not of an endpoint event" in told["reportId"]
 
 
 def test_titles_lose_what_changes_unless_they_are_meant_exactly(tmp_path: Path) -> None:
