@@ -24,7 +24,7 @@ from shared.sending import window
 from shared.table.protocol import Delete, Insert, Operation, Replace, Value
 
 MARK = "0123456789abcdef"
-_LOOK_ROWS = 2 * 15 + 1
+_SNAPSHOT_ROWS = 2 * 15 + 1
 _CONNECTIONS = 64
 
 
@@ -50,18 +50,18 @@ class Floor:
     @classmethod
     def open(cls) -> "Floor":
         """Open what this process's settings name, as lean as the SDKs allow: without retries and look-ups."""
-        found, dispatcher = settings.current(), app.webhook().dispatcher
+        chosen, dispatcher = settings.current(), app.webhook().dispatcher
         dispatcher.snapshot()  # makes the table
         transport = RequestsTransport()
         transport.open()
         for adapter in transport.session.adapters.values():  # a connection for each thread of a burst
             adapter.init_poolmanager(_CONNECTIONS, _CONNECTIONS)
         table = TableClient.from_connection_string(
-            found.storage.connection_string or "", found.alerts_table, transport=transport, retry_total=0
+            chosen.storage.connection_string or "", chosen.alerts_table, transport=transport, retry_total=0
         )
         session = requests.Session()
         session.trust_env = False
-        url = f"{found.defender_api_url}/api/alerts/CreateAlertByReference"
+        url = f"{chosen.defender_api_url}/api/alerts/CreateAlertByReference"
         return cls(table, session, url, dispatcher.token(), "floor", dispatcher.policy)
 
     def close(self) -> None:
@@ -69,14 +69,14 @@ class Floor:
         self.table.close()
         self.session.close()
 
-    def look(self) -> list[Any]:
+    def snapshot(self) -> list[Any]:
         """Query the window and the head of the backlog: the same filter, the same page."""
         start, end = keys.SLOT, keys.TODO_END
-        found = self.table.query_entities(
+        entities = self.table.query_entities(
             f"PartitionKey eq '{self.partition}' and RowKey ge '{start}' and RowKey lt '{end}'",
-            results_per_page=_LOOK_ROWS,
+            results_per_page=_SNAPSHOT_ROWS,
         )
-        return list(itertools.islice(found, _LOOK_ROWS))  # no further page
+        return list(itertools.islice(entities, _SNAPSHOT_ROWS))  # no further page
 
     def fill(self, closed: float) -> None:
         """Write the fifteen slots, closed for so many seconds."""
@@ -121,8 +121,8 @@ class Floor:
         payload = json.dumps(entry.alert.body())
 
         def run() -> None:
-            seen = self.look()
-            take[-1][-1]["etag"] = seen[0].metadata["etag"]
+            slots = self.snapshot()
+            take[-1][-1]["etag"] = slots[0].metadata["etag"]
             written = self.table.submit_transaction(take)
             self.call(payload)
             settle[1][-1]["etag"] = written[1]["etag"]
@@ -131,13 +131,13 @@ class Floor:
 
         return run
 
-    def waiting(self, entry: Entry, delivery: Delivery, *, look: bool) -> Callable[[], None]:
+    def waiting(self, entry: Entry, delivery: Delivery, *, snapshot: bool) -> Callable[[], None]:
         """Prepare one alert's way into the backlog; the result runs it: (query,) transaction."""
         batch = self.batch([*rows.insert(entry), rows.insert_delivery(delivery)])
 
         def run() -> None:
-            if look:
-                self.look()
+            if snapshot:
+                self.snapshot()
             self.table.submit_transaction(batch)
 
         return run

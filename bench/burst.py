@@ -136,7 +136,7 @@ def main(partition: str, transactions: int, at: float) -> float:
     """Commit so many transactions bare from 16 threads, beginning at a time; return when the last had ended."""
     floor = Floor.open()
     runs = [
-        floor.waiting(*accepted(fields(number, partition), time.time()), look=False)
+        floor.waiting(*accepted(fields(number, partition), time.time()), snapshot=False)
         for number in range(transactions + THREADS)
     ]
     work = iter(range(THREADS, len(runs)))

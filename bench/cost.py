@@ -63,8 +63,8 @@ def chosen(given: Sequence[str]) -> Inputs:
     """Return the inputs with those that were given, as `name=value`. Raise `ValueError` that names a wrong one."""
     known = {field.name for field in fields(Inputs)}
     values: dict[str, float] = {}
-    for one in given:
-        name, _, value = one.partition("=")
+    for pair in given:
+        name, _, value = pair.partition("=")
         if name not in known:
             raise ValueError(f"there is no {name!r}; there are {', '.join(sorted(known))}")
         try:
@@ -80,12 +80,12 @@ def report(measured: Sequence[tuple[Load, Usage]], inputs: Inputs) -> Iterator[s
     """Yield the lines of what was measured and of what it costs."""
     bills = [bill(used, inputs) for _, used in measured]
     rates = {
-        name: [f"{getattr(used, what) / used.hours:,.1f}" for _, used in measured]
-        for name, what in _RATES.items()
+        name: [f"{getattr(used, counted) / used.hours:,.1f}" for _, used in measured]
+        for name, counted in _RATES.items()
     }
-    amounts = {item: [one[item][0] for one in bills] for item in bills[0]}
-    dollars = {item: [f"{one[item][1]:,.2f}" for one in bills] for item in bills[0]}
-    dollars["together"] = [f"{sum(cost for _, cost in one.values()):,.2f}" for one in bills]
+    amounts = {item: [month[item][0] for month in bills] for item in bills[0]}
+    dollars = {item: [f"{month[item][1]:,.2f}" for month in bills] for item in bills[0]}
+    dollars["together"] = [f"{sum(cost for _, cost in month.values()):,.2f}" for month in bills]
     tables = {"measured, in an hour": rates, "a month: how much": amounts, "a month: US dollars": dollars}
     for title, rows in tables.items():
         yield _line(title, [load.name for load, _ in measured])

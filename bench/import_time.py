@@ -17,22 +17,22 @@ _SIDES = ("floor", "import", "answer")
 
 def measure(form: Form) -> Report:
     """Measure fifteen interpreters a side, by turns."""
-    found: dict[str, list[float]] = {side: [] for side in _SIDES}
+    times: dict[str, list[float]] = {side: [] for side in _SIDES}
     for side in _SIDES:
         inside(__name__, side, settings={})  # compiles what is not compiled yet
     for _ in range(form.pick(15, 3)):
-        for side, seconds in found.items():
+        for side, seconds in times.items():
             seconds.append(inside(__name__, side, settings={}))
-    floor = median(found["floor"]) * 1000
-    note = f"median of {len(found['floor'])}"
+    floor = median(times["floor"]) * 1000
+    note = f"median of {len(times['floor'])}"
     figures = (
-        Figure(name, median(found[side]) * 1000, "ms CPU", floor, Goal("at most", bound, of_floor=True), note)
+        Figure(name, median(times[side]) * 1000, "ms CPU", floor, Goal("at most", bound, of_floor=True), note)
         for name, side, bound in (
             ("cold start, import of all functions", "import", 1.10),
             ("cold start, import to first dry run", "answer", 1.25),
         )
     )
-    return Report(tuple(figures), found)
+    return Report(tuple(figures), times)
 
 
 def main(side: str) -> float:

@@ -19,6 +19,8 @@ from shared.errors import WebhookError
 from shared.mapping.mappings import Mappings
 from shared.payload import body as payload
 
+BYTES = 1_048_576
+"""A mebibyte: what a delivery may have, as in the app's settings."""
 EVENTS = 100
 """Events that a delivery may carry, as in the app's settings."""
 LIMIT = 10.0
@@ -62,8 +64,8 @@ def cost(
     for _ in range(tries - 1):
         if best.seconds <= enough or best.seconds >= limit:
             break
-        other = forked(lambda: _cost(mappings, body, limit))
-        best = min(best, other, key=lambda one: one.seconds)
+        again = forked(lambda: _cost(mappings, body, limit))
+        best = min(best, again, key=lambda each: each.seconds)
     return best
 
 
@@ -91,12 +93,12 @@ def _cost(mappings: Mappings, body: bytes, limit: float) -> Cost:
     signal.setitimer(signal.ITIMER_PROF, limit)
     began = time.process_time()
     try:
-        what = became(mappings, body)
+        outcome = became(mappings, body)
         seconds = time.process_time() - began
     except _TooLongError:
-        what, seconds = f"not finished within {limit:g} s", limit
+        outcome, seconds = f"not finished within {limit:g} s", limit
     signal.setitimer(signal.ITIMER_PROF, 0)
-    return Cost(round(seconds, 3), round(_peak() - held, 1), what)
+    return Cost(round(seconds, 3), round(_peak() - held, 1), outcome)
 
 
 def _too_long(*_: object) -> None:

@@ -3,7 +3,7 @@
 Each payload is read and mapped in a process of its own, forked after usual ones, so that nothing but the payload is
 measured; beside it stands a mebibyte of a hundred usual events. While the worst is mapped, another sender's small
 payload must be mapped within two seconds. And of a hundred events each costs no more than of ten, for every kind of
-container. The payloads are those of `worst.py`; `adversary.py` looks for what is worse.
+container. The payloads are those of `worst.py`; `tests/checks/adversary.py` searches for worse ones.
 
     python -m bench.mapping_bounds                  all of them
     python -m bench.mapping_bounds "empty arrays"   one, as JSON: seconds of CPU, MiB, and what became of it
@@ -23,8 +23,7 @@ from typing import Any
 from bench import mapped
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, inside
-from bench.mapped import became
-from bench.shape import BYTES
+from bench.mapped import BYTES, became
 from bench.worst import RECORD, ROW, USUAL, bodies
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
@@ -53,25 +52,25 @@ def containers() -> Mapping[str, Callable[[int], str]]:
 def measure(form: Form) -> Report:
     """Measure each payload, what the worst does to others, and how the cost grows with the number of events."""
     names = list(bodies())[:: form.pick(1, 8)]
-    found = inside("bench.mapping_bounds", *{USUAL: None, **dict.fromkeys(names)}, settings={})
-    usual = found[USUAL]["seconds"]
-    slowest = max(found, key=lambda name: float(found[name]["seconds"]))
-    largest = max(found, key=lambda name: float(found[name]["mebibytes"]))
+    payloads = inside("bench.mapping_bounds", *{USUAL: None, **dict.fromkeys(names)}, settings={})
+    usual = payloads[USUAL]["seconds"]
+    slowest = max(payloads, key=lambda name: float(payloads[name]["seconds"]))
+    largest = max(payloads, key=lambda name: float(payloads[name]["mebibytes"]))
     others = inside("bench.mapping_bounds", _BESIDE, slowest, settings={})
     growths = {name: _growth(make, form.pick(30, 15)) for name, make in containers().items()}
     worst = max(growths, key=lambda name: growths[name])
     seconds, memory, beside, linear = (
         Goal("at most", bound) for bound in (_SECONDS, _MEBIBYTES, _OTHER, _LINEAR)
     )
-    said = f"{slowest}; {len(found)} tried; the floor is a mebibyte of usual events"
+    note = f"{slowest}; {len(payloads)} tried; the floor is a mebibyte of usual events"
     return Report(
         (
             Figure(
-                "mapping, CPU of the worst mebibyte", found[slowest]["seconds"], "s", usual, seconds, said
+                "mapping, CPU of the worst mebibyte", payloads[slowest]["seconds"], "s", usual, seconds, note
             ),
             Figure(
                 "mapping, memory of the worst mebibyte",
-                found[largest]["mebibytes"],
+                payloads[largest]["mebibytes"],
                 "MiB",
                 goal=memory,
                 note=largest,
@@ -79,20 +78,20 @@ def measure(form: Form) -> Report:
             Figure("mapping, another's payload beside the slowest", others["slowest"], "s", goal=beside),
             Figure(f"mapping, an event of {_MANY} to one of {_FEW}", growths[worst], goal=linear, note=worst),
         ),
-        {"payloads": found, "growths": growths, "beside": others},
+        {"payloads": payloads, "growths": growths, "beside": others},
     )
 
 
 def costs(names: list[str]) -> dict[str, Any]:
     """Return what each payload costs, the best of three tries, and what became of it."""
     mappings = _warm()
-    found = {}
+    measured = {}
     for name in names:
         body = mapped.forked(bodies()[name]).encode().ljust(BYTES)
         if len(body) > BYTES:
             raise BenchError(f"{name} has {len(body):,} bytes, more than {BYTES:,}")
-        found[name] = asdict(mapped.cost(mappings, body, tries=3, enough=_SECONDS / 2))
-    return found
+        measured[name] = asdict(mapped.cost(mappings, body, tries=3, enough=_SECONDS / 2))
+    return measured
 
 
 def beside(name: str) -> dict[str, Any]:
@@ -147,9 +146,9 @@ def main() -> None:
         print(json.dumps(beside(names[1]) if names[0] == _BESIDE else costs(names)), flush=True)
         os._exit(0)  # whatever is still mapped beside
     report = measure(Form(quick=bool(os.environ.get("BENCH"))))
-    for name, found in report.data["payloads"].items():
-        cpu = f"{found['seconds']:7.3f} s"
-        print(f"{cpu} {found['mebibytes']:6.1f} MiB  {name}: {found['became'][:90]}")
+    for name, payload in report.data["payloads"].items():
+        cpu = f"{payload['seconds']:7.3f} s"
+        print(f"{cpu} {payload['mebibytes']:6.1f} MiB  {name}: {payload['became'][:90]}")
     for name, growth in report.data["growths"].items():
         print(f"{growth:7.2f} of a hundred to ten: {name}")
     print(f"{report.data['beside']['slowest']:7.3f} s for another's payload beside the slowest")

@@ -37,15 +37,15 @@ class Event:
 
 def events() -> dict[str, Event]:
     """Return for each source the first approved payload that is one accepted event, and `NATIVE`."""
-    found: dict[str, Event] = {}
+    chosen: dict[str, Event] = {}
     for pair in approve.pairs():
         became = json.loads(pair.expected() or "{}")
         source = pair.name.partition("/")[0]
-        one = len(became.get("alerts", ())) == 1 and not became.get("refused")
+        single = len(became.get("alerts", ())) == 1 and not became.get("refused")
         name = NATIVE if pair.name == NATIVE else source
-        if one and source in str(became["source"]).split("+") and (name == NATIVE or name != "defender"):
-            found.setdefault(name, Event(pair.payload.read_bytes(), pair.query))
-    return found
+        if single and source in str(became["source"]).split("+") and (name == NATIVE or name != "defender"):
+            chosen.setdefault(name, Event(pair.payload.read_bytes(), pair.query))
+    return chosen
 
 
 def measure(form: Form) -> Report:
@@ -57,13 +57,13 @@ def measure(form: Form) -> Report:
     bare = native / ratios.pop(NATIVE)
     worst = max(ratios, key=lambda name: ratios[name])
     median = statistics.median(ratios.values())
-    said = f"of {len(ratios)} sources; the floor is the eight fields"
+    note = f"of {len(ratios)} sources; the floor is the eight fields"
     of_native, of_worst, of_json = (
         Goal("at most", bound, of_floor=True) for bound in (_MEDIAN, _WORST, _OF_JSON)
     )
     return Report(
         (
-            Figure("mapping and check, the median source", median * native, "µs", native, of_native, said),
+            Figure("mapping and check, the median source", median * native, "µs", native, of_native, note),
             Figure(
                 "mapping and check, the slowest source", ratios[worst] * native, "µs", native, of_worst, worst
             ),
@@ -71,7 +71,7 @@ def measure(form: Form) -> Report:
                 "mapping and check, the eight fields", native, "µs", bare, of_json, "the floor is json.loads"
             ),
         ),
-        {"ratios": dict(sorted(ratios.items(), key=lambda one: -one[1]))},
+        {"ratios": dict(sorted(ratios.items(), key=lambda ratio: -ratio[1]))},
     )
 
 

@@ -32,21 +32,21 @@ def machine() -> dict[str, Any]:
     }
 
 
-def described(found: Mapping[str, Any], at: str) -> str:
+def described(machine: Mapping[str, Any], at: str) -> str:
     """Return the machine in one line."""
     return (
-        f"{found['processor']}, {found['cores']} cores, {found['system']}, Python {found['python']}, "
-        f"Node {found['node']}, Azurite and simulator on the same machine, {at[:10]}"
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}, "
+        f"Node {machine['node']}, Azurite and simulator on the same machine, {at[:10]}"
     )
 
 
-def write(name: str, report: Report, found: Mapping[str, Any], folder: Path = FOLDER) -> None:
-    """Keep what a benchmark found."""
+def write(name: str, report: Report, machine: Mapping[str, Any], folder: Path = FOLDER) -> None:
+    """Store what a benchmark measured."""
     folder.mkdir(parents=True, exist_ok=True)
     at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     document = {
         "measured": at,
-        "machine": found,
+        "machine": machine,
         "figures": [asdict(figure) for figure in report.figures],
         "data": report.data,
     }
@@ -58,7 +58,9 @@ def write_table(names: list[str], folder: Path = FOLDER) -> None:
     parts = ["# Results\n\nWritten by `make bench`; [what each figure means](../benchmarks.md).\n"]
     paths = [path for name in names if (path := folder / f"{name}.json").exists()]
     documents = [json.loads(path.read_text("utf-8")) for path in paths]
-    for line, group in itertools.groupby(documents, lambda one: described(one["machine"], one["measured"])):
+    for line, group in itertools.groupby(
+        documents, lambda record: described(record["machine"], record["measured"])
+    ):
         figures = [read(figure) for document in group for figure in document["figures"]]
         parts.append(f"{line}\n\n{table(figures)}\n")
     (folder / "results.md").write_text("\n".join(parts), "utf-8")

@@ -51,7 +51,7 @@ def measure(form: Form) -> Report:
     )
     if lacking:
         return Report((refused, skipped(f"{_NAME}: quota use", lacking)), {"ours": case.arrivals})
-    passed = [one["at"] for one in arrivals if one["status"] != _TOO_MANY]
+    passed = [arrival["at"] for arrival in arrivals if arrival["status"] != _TOO_MANY]
     figures = (
         refused,
         Figure(f"{_NAME}: their 429", len(arrivals) - len(passed), note=f"of {len(arrivals)} calls"),
@@ -97,20 +97,20 @@ def _theirs(window: float, windows: int) -> list[dict[str, Any]]:
             log=Path(folder) / "redis.log",
         )
         running.callback(redis.stop)
-        redis.wait_until(lambda child: b"Ready to accept" in child.said())
+        redis.wait_until(lambda child: b"Ready to accept" in child.output())
         settings = {**stack.settings, "REDIS": f"redis://127.0.0.1:{port}", "WINDOW": f"{window:g}"}
         for number in range(PROCESSES):
-            one = Child(
+            sender = Child(
                 python(__name__, str(number)), log=Path(folder) / f"rival-{number}.log", settings=settings
             )
-            running.callback(one.stop)
+            running.callback(sender.stop)
         log = stack.wait_for(lambda log: len(log) >= CALLS)
         end = log[0]["at"] + (windows + 1) * window
         time.sleep(max(0.0, end - time.monotonic()))
         return [
-            {name: one[name] for name in ("at", "status")}
-            for one in stack.simulator("GET", "log")
-            if one["status"]
+            {name: arrival[name] for name in ("at", "status")}
+            for arrival in stack.simulator("GET", "log")
+            if arrival["status"]
         ]
 
 

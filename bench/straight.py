@@ -23,7 +23,7 @@ def measure(form: Form) -> Report:
     settings = {"RATE_LIMIT_CALLS": "15", "RATE_LIMIT_MARGIN_SECONDS": "0"}
     runs = turns.runs(__name__, form, form.pick(400, 60), calls=10**6, window=WINDOW, settings=settings)
     figures = (
-        turns.figure("straight path, p50", runs, _SIDES, 0.5, 1.10),
+        turns.figure("straight path, p50", runs, _SIDES, 0.5, 1.08),
         turns.figure("straight path, p99", runs, _SIDES, 0.99, 1.25),
     )
     return Report(figures, {side: [run[side] for run in runs] for side in _SIDES})

@@ -24,10 +24,10 @@ def measure(form: Form) -> Report:  # noqa: ARG001 - virtual time is short in an
     apart = single["dispatch"]
     hours = [sum(single[f"hour {hour}"]) for hour in range(_HOURS)]
     clearing = [count for count in hours if count != median(hours)]
-    looks, looks_apart = (
-        f"{queries / (_WAITING / 15):.1f} looks for each 15 sent" for queries, _ in (dispatch, apart)
+    snapshots, snapshots_apart = (
+        f"{queries / (_WAITING / 15):.1f} snapshots for each 15 sent" for queries, _ in (dispatch, apart)
     )
-    found: tuple[tuple[str, float, float | None, str], ...] = (
+    lines: tuple[tuple[str, float, float | None, str], ...] = (
         ("table operations an alert, straight", sum(straight) / _STRAIGHT, 3, f"{_STRAIGHT} alerts, counted"),
         (
             "table operations an alert, accept",
@@ -37,16 +37,16 @@ def measure(form: Form) -> Report:  # noqa: ARG001 - virtual time is short in an
         ),
         ("table operations an alert, dispatch", dispatch[1] / _WAITING, 2, "its take and its outcome"),
         (
-            "table operations an alert, accept and dispatch, looks and all",
+            "table operations an alert, accept and dispatch, snapshots and all",
             (sum(accept) + sum(dispatch)) / _WAITING,
             4,
-            looks,
+            snapshots,
         ),
         (
             "the same where every slot opens at a moment of its own",
             (sum(accept) + sum(apart)) / _WAITING,
             None,
-            looks_apart,
+            snapshots_apart,
         ),
         (
             "table operations of an idle hour",
@@ -57,7 +57,7 @@ def measure(form: Form) -> Report:  # noqa: ARG001 - virtual time is short in an
     )
     figures = (
         Figure(name, value, goal=None if most is None else Goal("at most", most), note=note)
-        for name, value, most, note in found
+        for name, value, most, note in lines
     )
     return Report(
         tuple(figures), {"queries and transactions": {"one by one": single, "all at a time": batch}}

@@ -113,9 +113,9 @@ LOADS = (
 def measure(load: Load, inputs: Inputs) -> Usage:
     """Let the real code live through a load and count what it does. Raise `BenchError` if it does not keep up."""
     story = _Story(load, inputs)
-    with _heard(story.found):
+    with _counting_lines(story.usage):
         story.run()
-    return story.found
+    return story.usage
 
 
 class _Story:
@@ -123,7 +123,7 @@ class _Story:
 
     def __init__(self, load: Load, inputs: Inputs) -> None:
         self.load, self.inputs = load, inputs
-        self.found = Usage(load.hours)
+        self.usage = Usage(load.hours)
         self.world = World()
         self.end = EPOCH + load.hours * 3600
         half, table = inputs.defender_seconds / 2, inputs.table_seconds
@@ -138,11 +138,11 @@ class _Story:
         self.world.run()
         rows = self.world.table.query("alert-", "delivery.")
         states = [row.values["state"] for row in rows if row.key.startswith("alert-")]
-        if states != ["created"] * self.found.alerts:
+        if states != ["created"] * self.usage.alerts:
             raise BenchError(f"{self.load.name}: not all were created in time, so no month is like this")
         size = sum(len(row.key) + len(json.dumps(row.values)) for row in rows)
-        self.found.row_bytes = size / max(1, self.found.alerts)
-        self.found.operations = sum(host.queries + host.commits for host in self.hosts)
+        self.usage.row_bytes = size / max(1, self.usage.alerts)
+        self.usage.operations = sum(host.queries + host.commits for host in self.hosts)
 
     def _send(self) -> None:
         chance = random.Random(self.load.name)
@@ -150,30 +150,30 @@ class _Story:
             self.world.sleep(chance.expovariate(self.load.alerts_a_day / 86_400))
             if self.world.now >= self.end:
                 return
-            self.hosts[0].spawn(functools.partial(self._post, self.found.alerts))
-            self.found.alerts += 1
+            self.hosts[0].spawn(functools.partial(self._post, self.usage.alerts))
+            self.usage.alerts += 1
 
     def _post(self, number: int) -> None:
         body = json.dumps(fields(number, severity="High")).encode()
-        self.found.webhook += 1
+        self.usage.webhook += 1
         reply = self._asked(lambda: self.webhook.receive(body, {}, ORIGIN))
-        self.found.waited += reply.status == _ACCEPTED
+        self.usage.waited += reply.status == _ACCEPTED
         delivery = json.loads(reply.body)["id"]
         while self.load.asks and reply.status == _ACCEPTED:
             self.world.sleep(float(reply.headers["Retry-After"]))
-            self.found.polls += 1
+            self.usage.polls += 1
             reply = self._asked(lambda: self.webhook.status(delivery, ORIGIN))
 
     def _health(self) -> None:
         while self.inputs.web_tests_an_hour and self.world.now < self.end:
-            self.found.health += 1
+            self.usage.health += 1
             self._asked(self.webhook.health)
             self.world.sleep(3600 / self.inputs.web_tests_an_hour)
 
     def _asked(self, use_case: Callable[[], Reply]) -> Reply:
         began = self.world.now
         reply = use_case()
-        self.found.webhook_seconds += self._billed(began)
+        self.usage.webhook_seconds += self._billed(began)
         return reply
 
     def _tick(self) -> None:
@@ -182,8 +182,8 @@ class _Story:
         while self.world.now < self.end or (waiting(self.world) and self.world.now < patience):
             began = self.world.now
             self.timer.dispatch()
-            self.found.timer += 1
-            self.found.timer_seconds += self._billed(began)
+            self.usage.timer += 1
+            self.usage.timer_seconds += self._billed(began)
             self.world.sleep(_TIMER_SECONDS - (self.world.now - EPOCH) % _TIMER_SECONDS)
 
     def _billed(self, began: float) -> float:
@@ -194,12 +194,12 @@ class _Story:
 
 
 @contextmanager
-def _heard(found: Usage) -> Iterator[None]:
+def _counting_lines(usage: Usage) -> Iterator[None]:
     """Count the lines that the app writes into the log; they go no further."""
 
     def count(record: logging.LogRecord) -> bool:
-        found.lines += 1
-        found.line_bytes += len(record.getMessage().encode())
+        usage.lines += 1
+        usage.line_bytes += len(record.getMessage().encode())
         return False
 
     log = logging.getLogger(_LOG)

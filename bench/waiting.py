@@ -1,6 +1,6 @@
 """The waiting path: the window is full, so an alert is written down and answered 202.
 
-Two cases: the window has to be looked at (one query, one transaction), or it is known to be full (one
+Two cases: the window has to be queried (one query, one transaction), or it is known to be full (one
 transaction). The floors do the same bare, in the same process, by turns. Both backlogs grow alike, and the
 query brings as many rows for both.
 """
@@ -17,7 +17,7 @@ from bench.ground import Form, fields
 from shared import app
 from shared.sending import window
 
-_CASES = {"look": "window full", "known": "window known to be full"}
+_CASES = {"snapshot": "window full", "known": "window known to be full"}
 
 
 def measure(form: Form) -> Report:
@@ -41,14 +41,14 @@ def main(pairs: int) -> dict[str, list[float]]:
     floor.fill(closed=policy.lease)
 
     def ours(case: str, number: int) -> float:
-        # Either as after the seconds for which a full window is remembered, or as right after a look.
+        # Either as after the seconds for which a full window is remembered, or as right after a snapshot.
         now = dataclasses.replace(full, view=dataclasses.replace(full.view, now=table.now()))
-        webhook.memory.last = None if case == "look" else now
+        webhook.memory.last = None if case == "snapshot" else now
         return turns.posted(fields(number, f"{case}-ours"), 202)
 
     def bare(case: str, number: int) -> float:
         made = accepted(fields(number, f"{case}-bare"), table.now())
-        return turns.timed(floor.waiting(*made, look=case == "look"))
+        return turns.timed(floor.waiting(*made, snapshot=case == "snapshot"))
 
     return turns.by_turns(
         pairs,

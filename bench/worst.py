@@ -1,6 +1,6 @@
 """The worst bodies that are known, by what they are: each costs much of something; some are the worst that SIEMs send.
 
-What `adversary.py` finds comes here, under a name.
+What `tests/checks/adversary.py` finds comes here, under a name.
 """
 
 import functools
@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.mapped import EVENTS
-from bench.shape import BYTES
+from bench.mapped import BYTES, EVENTS
 from dev import samples
 
 USUAL = "a hundred records"
@@ -77,8 +76,8 @@ def _shared() -> Mapping[str, Callable[[], str]]:
         "keys": ("customFields", lambda: {f"k{number}": 1 for number in range(80_000)}),
     }
     return {
-        f"{what} in {around}.{name}": functools.partial(_of_all, around, name, make)
-        for what, (name, make) in values.items()
+        f"{kind} in {around}.{name}": functools.partial(_of_all, around, name, make)
+        for kind, (name, make) in values.items()
         for around in ("commonLabels", "detection")
     }
 

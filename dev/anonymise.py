@@ -48,7 +48,7 @@ def anonymise(body: bytes, own: Path | None = None) -> str:
     documents = payload.read(body, max_bytes=len(body))
     made = _Payload(hashlib.sha256(body).digest(), known_words(own))
     done = [made.value(document, "", personal=False) for document in documents]
-    return "\n".join(_json(one, "\n" if len(done) == 1 else "") for one in done)
+    return "\n".join(_json(document, "\n" if len(done) == 1 else "") for document in done)
 
 
 def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
@@ -60,9 +60,10 @@ def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str,
     return {
         "source": outcome.source,
         "ignored": outcome.ignored is not None,
-        "raised": [(one.event, one.alert.severity, one.alert.category) for one in outcome.alerts],
+        "raised": [(mapped.event, mapped.alert.severity, mapped.alert.category) for mapped in outcome.alerts],
         "refused": [
-            (one.event, sorted({problem.field for problem in one.problems})) for one in outcome.refused
+            (refused.event, sorted({problem.field for problem in refused.problems}))
+            for refused in outcome.refused
         ],
     }
 
@@ -84,9 +85,9 @@ def _texts(path: Path) -> Iterator[str]:
             return  # a broken mapping of the user's own is told elsewhere
     elif path.suffix == ".py":
         tree = ast.parse(path.read_bytes())
-        told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
                 yield node.value
 
 
@@ -113,14 +114,14 @@ class _Payload:
         if isinstance(value, dict):
             return self._object(value, name)
         if isinstance(value, list):
-            return [self.value(one, name, personal=personal) for one in value]
+            return [self.value(item, name, personal=personal) for item in value]
         if isinstance(value, Number):
             return Number(self._number(value, name))
         return self._text(value, name, personal=personal) if isinstance(value, str) else value
 
     def _object(self, where: dict[str, Any], around: str) -> dict[str, Any]:
         names = {_plain(name): value for name, value in where.items() if isinstance(value, str)}
-        label = next((names[one] for one in _NAMES if one in names), "") if _is_pair(where) else ""
+        label = next((names[plain] for plain in _NAMES if plain in names), "") if _is_pair(where) else ""
         return {
             self._like.name(name): self.value(
                 value,
@@ -185,7 +186,7 @@ def _from_base64(text: str) -> str | None:
         inner = base64.b64decode(text, validate=True).decode()
     except ValueError:
         return None
-    return inner if all(one.isprintable() or one in "\r\n\t" for one in inner) else None
+    return inner if all(letter.isprintable() or letter in "\r\n\t" for letter in inner) else None
 
 
 def _json(value: Any, gap: str = "") -> str:
@@ -194,9 +195,9 @@ def _json(value: Any, gap: str = "") -> str:
         return str(value)
     inner = gap and gap + "  "
     if isinstance(value, dict) and value:
-        parts = [f"{_json(name)}: {_json(one, inner)}" for name, one in value.items()]
+        parts = [f"{_json(name)}: {_json(item, inner)}" for name, item in value.items()]
     elif isinstance(value, list) and value:
-        parts = [_json(one, inner) for one in value]
+        parts = [_json(item, inner) for item in value]
     else:
         return json.dumps(value, ensure_ascii=False)
     start, end = "{}" if isinstance(value, dict) else "[]"

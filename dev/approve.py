@@ -93,13 +93,13 @@ def became(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[st
         outcome = outcome_of(body, query, mappings)
     except WebhookError as error:
         return {"error": {"status": error.status, "detail": error.detail}}
-    found: dict[str, Any] = {"source": outcome.source, "steps": list(outcome.steps)}
+    document: dict[str, Any] = {"source": outcome.source, "steps": list(outcome.steps)}
     if outcome.refused_status:
-        found["refusal"] = outcome.refused_status
+        document["refusal"] = outcome.refused_status
     if outcome.ignored is not None:
-        found |= {"ignored": outcome.ignored, "reply": outcome.reply}
+        document |= {"ignored": outcome.ignored, "reply": outcome.reply}
     if outcome.alerts:
-        found["alerts"] = [
+        document["alerts"] = [
             {
                 "event": mapped.event,
                 "body": mapped.alert.body(),
@@ -109,14 +109,14 @@ def became(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[st
             for mapped in outcome.alerts
         ]
     if outcome.refused:
-        found["refused"] = [
+        document["refused"] = [
             {
-                "event": one.event,
-                "problems": [f"{problem.field}: {problem.detail}" for problem in one.problems],
+                "event": refused.event,
+                "problems": [f"{problem.field}: {problem.detail}" for problem in refused.problems],
             }
-            for one in outcome.refused
+            for refused in outcome.refused
         ]
-    return found
+    return document
 
 
 def text(pair: Pair, mappings: Mappings) -> str:
@@ -125,10 +125,10 @@ def text(pair: Pair, mappings: Mappings) -> str:
     return json.dumps(outcome, indent=2, ensure_ascii=False) + "\n"
 
 
-def review(found: Sequence[Pair], mappings: Mappings, console: Console, *, write_all: bool) -> int:
+def review(chosen: Sequence[Pair], mappings: Mappings, console: Console, *, write_all: bool) -> int:
     """Show every difference; write what is agreed to. Return how many stay unapproved."""
     left = 0
-    for pair in found:
+    for pair in chosen:
         old, new = pair.expected(), text(pair, mappings)
         if old == new:
             continue
@@ -154,12 +154,12 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="write every difference without asking")
     asked = parser.parse_args()
     console = Console(highlight=False)
-    found = [pair for pair in pairs() if not asked.words or any(word in pair.name for word in asked.words)]
-    left = review(found, mapping.load(), console, write_all=asked.all)
+    chosen = [pair for pair in pairs() if not asked.words or any(word in pair.name for word in asked.words)]
+    left = review(chosen, mapping.load(), console, write_all=asked.all)
     lost = orphans()
     for path in lost:
         console.print(f"{path.parent.name}/{path.name}: its payload is gone; delete it", style="red")
-    console.print(f"{len(found)} pairs, {left} not approved")
+    console.print(f"{len(chosen)} pairs, {left} not approved")
     sys.exit(1 if left or lost else 0)
 
 

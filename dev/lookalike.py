@@ -61,8 +61,8 @@ _ID = re.compile(rf"([^\W\d_]{{1,{_ID_PREFIX}}})(\d{{{_ID_DIGITS},}})")
 
 def words(text: str) -> set[str]:
     """Return the words of a text in small letters: as they are, and the parts of those written in camel case."""
-    found = [part for token in re.findall(r"\w+", text) for part in token.split("_") if part]
-    return {word.lower() for one in found for word in (one, *_HUMPS.findall(one))}
+    names = [part for token in re.findall(r"\w+", text) for part in token.split("_") if part]
+    return {word.lower() for name in names for word in (name, *_HUMPS.findall(name))}
 
 
 class LookAlikes:
@@ -79,7 +79,7 @@ class LookAlikes:
     def text(self, text: str, *, personal: bool = False) -> str:
         """Return a text with a look-alike in the place of each value. In a `personal` one no word is known."""
         pattern = _EMBEDDED if '{"' in text or '\\"' in text else _TOKEN
-        return pattern.sub(lambda found: self._token(found, personal=personal), text)
+        return pattern.sub(lambda match: self._token(match, personal=personal), text)
 
     def name(self, text: str) -> str:
         """Return the name of a key as it is, but for addresses, ids and paths, which are values in its place."""
@@ -89,14 +89,14 @@ class LookAlikes:
         """Return another number of the same form."""
         return self._moves.number(text)
 
-    def _named(self, found: re.Match[str]) -> str:
-        kind, labels = found.lastgroup, found[0].lower().split(".")
+    def _named(self, match: re.Match[str]) -> str:
+        kind, labels = match.lastgroup, match[0].lower().split(".")
         host = kind == "word" and labels[-1] in _ENDINGS and len(labels) > 1 and not self._is_known(labels[0])
-        return self._token(found, personal=False) if host or kind in _NO_NAMES else found[0]
+        return self._token(match, personal=False) if host or kind in _NO_NAMES else match[0]
 
-    def _token(self, found: re.Match[str], *, personal: bool) -> str:
-        text = found[0]
-        match found.lastgroup:
+    def _token(self, match: re.Match[str], *, personal: bool) -> str:
+        text = match[0]
+        match match.lastgroup:
             case "hex":
                 made = self._like(text, hexadecimal=True)
             case "mail" | "domain":
@@ -148,8 +148,10 @@ class LookAlikes:
         if numbered := _ID.fullmatch(text):
             return numbered[1] + self._like(numbered[2])
         humps = _HUMPS.findall(text)
-        if "".join(humps) == text and any(len(one) >= _HUMP and one.lower() in self._known for one in humps):
-            return "".join(one if one.lower() in self._known else self._like(one) for one in humps)
+        if "".join(humps) == text and any(
+            len(hump) >= _HUMP and hump.lower() in self._known for hump in humps
+        ):
+            return "".join(hump if hump.lower() in self._known else self._like(hump) for hump in humps)
         return self._like(text)
 
     def _is_known(self, text: str) -> bool:
@@ -159,7 +161,7 @@ class LookAlikes:
         return (
             len(humps) > 1
             and "".join(humps) == text
-            and all(len(one) > 1 and not one.isdecimal() and one.lower() in self._known for one in humps)
+            and all(len(hump) > 1 and not hump.isdecimal() and hump.lower() in self._known for hump in humps)
         )
 
     def _like(self, text: str, *, hexadecimal: bool = False) -> str:
@@ -168,9 +170,9 @@ class LookAlikes:
         if (plain, hexadecimal) not in self._made and set(plain) - set("0-:"):
             made = next(
                 (
-                    one
+                    spelled
                     for turn in range(_TRIES)
-                    if self._is_new(one := self._spelled(plain, turn, hexadecimal), plain)
+                    if self._is_new(spelled := self._spelled(plain, turn, hexadecimal), plain)
                 ),
                 self._spelled(plain, 0, hexadecimal),
             )
@@ -213,7 +215,7 @@ class LookAlikes:
             return text
         if address.compressed not in self._addresses:
             taken = set(self._addresses.values())
-            made = next((one for one in self._examples(address) if one not in taken), text)
+            made = next((example for example in self._examples(address) if example not in taken), text)
             self._addresses[address.compressed] = made
         return self._addresses[address.compressed]
 

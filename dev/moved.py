@@ -100,8 +100,8 @@ class Moves:
             if moved < _EXACT:
                 return moved
 
-    def _draw(self, what: str) -> int:
-        return int.from_bytes(hashlib.sha256(self._seed + what.encode()).digest()[:8], "big")
+    def _draw(self, purpose: str) -> int:
+        return int.from_bytes(hashlib.sha256(self._seed + purpose.encode()).digest()[:8], "big")
 
 
 def _is_epoch(digits: str) -> bool:

@@ -37,8 +37,8 @@ class Screen:
 
         `cells` are the sender, the word for it, severity, title, and Defender's alert or what was answered.
         """
-        sender, became, *rest = cells
-        row = [sender, became, f"{seconds * 1000:.0f}", f"{used}/{self._limit}", *rest]
+        sender, became, *last = cells
+        row = [sender, became, f"{seconds * 1000:.0f}", f"{used}/{self._limit}", *last]
         self._row(row, ["", _COLOURS.get(became, "red"), "dim", "yellow", "", "", ""])
 
     def problem(self, text: str) -> None:

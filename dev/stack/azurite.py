@@ -99,4 +99,4 @@ class Azurite:
             stop_signal=signal.SIGINT,
         )
         # Its own word, not an answer on the port: that could come from somebody else's Azurite.
-        self._child.wait_until(lambda child: b"successfully started" in child.said())
+        self._child.wait_until(lambda child: b"successfully started" in child.output())

@@ -33,8 +33,8 @@ def environment(settings: Mapping[str, str], *, shell: Mapping[str, str] = os.en
     No proxy is for loopback, wherever a child may learn of a proxy from.
     """
     base = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "NO_PROXY": NO_PROXY}
-    kept = {name: shell[name] for name in ("TMPDIR",) if name in shell}
-    return base | kept | dict(settings)
+    inherited = {name: shell[name] for name in ("TMPDIR",) if name in shell}
+    return base | inherited | dict(settings)
 
 
 class Child:
@@ -54,9 +54,9 @@ class Child:
     ) -> None:
         self.name = log.stem
         self.log = log
-        self._said = log.with_suffix(".out")
+        self._output = log.with_suffix(".out")
         self._stop_signal = stop_signal
-        with log.open("ab") as errors, self._said.open("wb") as output:
+        with log.open("ab") as errors, self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
                 cwd=setup.ROOT,
@@ -84,9 +84,9 @@ class Child:
         """Say whether it still runs."""
         return self._process.poll() is None
 
-    def said(self) -> bytes:
+    def output(self) -> bytes:
         """Return what it has written to standard output so far."""
-        return self._said.read_bytes()
+        return self._output.read_bytes()
 
     def wait_until(self, ready: Callable[[Self], bool], *, seconds: float = _READY_SECONDS) -> None:
         """Return once `ready` holds; raise `ChildError` if the process ends first, or after `seconds`."""
@@ -104,8 +104,8 @@ class Child:
 
     def announcement(self) -> dict[str, Any]:
         """Wait for the first line of its standard output, one JSON object, and return it."""
-        self.wait_until(lambda child: b"\n" in child.said())
-        announced: dict[str, Any] = json.loads(self.said().partition(b"\n")[0])
+        self.wait_until(lambda child: b"\n" in child.output())
+        announced: dict[str, Any] = json.loads(self.output().partition(b"\n")[0])
         return announced
 
     def stop(self) -> None:

@@ -11,21 +11,21 @@ import pytest
 
 from bench import (
     __main__,
-    adversary,
     mapped,
     mapping_cost,
     memory,
     quota,
     record,
+    requests,
     rival,
     scale,
-    shape,
     table_operations,
 )
 from bench.figure import TIMES, Figure, Goal, Report, of_runs, quantile, skipped, table
 from bench.ground import BenchError, Form
 from dev import approve
 from shared.mapping import mappings as mapping
+from tests.checks import adversary, bodies
 
 AT_MOST = Goal("at most", 1.1, of_floor=True)
 AT_LEAST = Goal("at least", 0.85, of_floor=True)
@@ -145,8 +145,23 @@ def test_table_operations_are_counted() -> None:
     """Three for an alert that goes straight through: look, take, outcome. Twice two through the backlog."""
     figures = {figure.name: figure for figure in table_operations.measure(Form()).figures}
     assert figures["table operations an alert, straight"].ours == 3.0
-    assert 3.0 < figures["table operations an alert, accept and dispatch, looks and all"].ours <= 4.0
+    assert 3.0 < figures["table operations an alert, accept and dispatch, snapshots and all"].ours <= 4.0
     assert all(figure.met is not False for figure in figures.values())
+
+
+def test_a_use_case_costs_the_same_however_many_rows_there_are() -> None:
+    """Snapshot, tick, poll, duplicate and status make as many requests on a table twenty times as large."""
+    small, large = (requests.use_cases(size) for size in (1_000, 20_000))
+    assert small == large
+    assert [*small["snapshot"], *small["poll"]] == [1, 31, 3, 33]
+    assert list(small) == ["snapshot", "tick", "poll", "duplicate", "status"]
+
+
+def test_a_storm_of_polls_is_counted_second_by_second() -> None:
+    """Every sender asks at least once a minute, and each poll reads its delivery and its alert."""
+    seconds, polls = requests.storm(60)
+    assert polls >= 60 * 4
+    assert sum(seconds) >= 2 * polls
 
 
 def test_each_source_is_measured_by_one_event_that_is_accepted() -> None:
@@ -167,9 +182,9 @@ def test_a_recipe_builds_the_same_body_again() -> None:
     empty = 0
     for _ in range(60):
         recipe = tuple(chance.randrange(10**6) for _ in range(40))
-        body, choices = shape.body(recipe, SMALL)
+        body, choices = bodies.body(recipe, SMALL)
         assert len(body) == SMALL
-        assert (body, choices) == shape.body(choices, SMALL)
+        assert (body, choices) == bodies.body(choices, SMALL)
         assert json.loads(body) is not None
         empty += body.strip() == b"{}"
     assert empty < 20  # the parts have no room in so small a body
@@ -187,13 +202,13 @@ def test_a_changed_recipe_is_another_one() -> None:
 def test_the_worst_of_each_kind_is_kept() -> None:
     """Many variants of one bad shape do not hide another bad shape."""
     cost = mapped.Cost
-    found = [
-        adversary.Found((1,), "table, run", cost(0.9, 1, "")),
-        adversary.Found((2,), "table, run", cost(0.8, 1, "")),
-        adversary.Found((3,), "arrays, run", cost(0.2, 1, "")),
-        adversary.Found((4,), "arrays, keys", cost(0.1, 60, "")),
+    findings = [
+        adversary.Finding((1,), "table, run", cost(0.9, 1, "")),
+        adversary.Finding((2,), "table, run", cost(0.8, 1, "")),
+        adversary.Finding((3,), "arrays, run", cost(0.2, 1, "")),
+        adversary.Finding((4,), "arrays, keys", cost(0.1, 60, "")),
     ]
-    assert [one.recipe for one in adversary.worst(found)] == [(4,), (1,), (3,)]
+    assert [finding.recipe for finding in adversary.worst(findings)] == [(4,), (1,), (3,)]
 
 
 def test_a_record_can_be_read_back(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""Looks for the payload of a mebibyte that costs most to map: shapes composed at random, the worst ones bred further.
+"""Searches for the payload of a mebibyte that costs most to map: shapes composed at random, the worst bred further.
 
-    .venv/bin/python -m bench.adversary --seconds 60             print the worst ten, with their recipes
-    .venv/bin/python -m bench.adversary --show 3.0.17 > x.json   build the body of a recipe
-    .venv/bin/python -m bench.adversary --seconds 60 --begin 7   look elsewhere
+    .venv/bin/python -m tests.checks.adversary --seconds 60             print the worst ten, with their recipes
+    .venv/bin/python -m tests.checks.adversary --show 3.0.17 > x.json   build the body of a recipe
+    .venv/bin/python -m tests.checks.adversary --seconds 60 --begin 7   search elsewhere
 
 A recipe is the list of choices that made a body, so it is all that is needed to build it again, or to change a little
-of it. What is found belongs into `worst.py`, under a name. Exits 1 if a body misses the goals.
+of it. What is found belongs into `bench/worst.py`, under a name. Exits 1 if a body misses the goals.
 """
 
 import argparse
@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench import mapped
-from bench.mapped import Cost
-from bench.shape import BYTES, Recipe, body, described
+from bench.mapped import BYTES, Cost
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
+from tests.checks.bodies import Recipe, body, described
 
 SECONDS, MEBIBYTES = 1.0, 64.0
 """The goals: what a mebibyte may cost at most, whatever is in it."""
 
-_KEPT = 40  # recipes that are bred from
+_PARENTS = 40  # recipes that are bred from
 _SHOWN = 10
 _PART = 8  # of the body is enough to see where it goes, and seen eight times as often
 _FRESH = 0.5  # of the tries are new ones
@@ -35,7 +35,7 @@ _LIMIT = 3.0  # CPU seconds, after which a body is bad enough
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Finding:
     """A recipe and what its body costs. `score` is above 1 if it misses a goal."""
 
     recipe: Recipe
@@ -48,37 +48,37 @@ class Found:
         return max(self.cost.seconds / SECONDS, self.cost.mebibytes / MEBIBYTES)
 
 
-def search(mappings: Mappings, seconds: float, begin: int = 0) -> list[Found]:
-    """Look for so long; return the worst, worst first, each measured three times."""
+def search(mappings: Mappings, seconds: float, begin: int = 0) -> list[Finding]:
+    """Search for so long; return the worst, worst first, each measured three times."""
     chance = random.Random(begin)
     ends = time.monotonic() + seconds
-    kept: list[Found] = []
+    findings: list[Finding] = []
     tried: set[Recipe] = set()
     while time.monotonic() < ends:
-        fresh = not kept or chance.random() < _FRESH
-        recipe = _fresh(chance) if fresh else changed(_parent(kept, chance), chance)
+        fresh = not findings or chance.random() < _FRESH
+        recipe = _fresh(chance) if fresh else changed(_parent(findings, chance), chance)
         small, recipe = body(recipe, BYTES // _PART)
         if recipe in tried:
             continue
         tried.add(recipe)
         spent = mapped.cost(mappings, small, limit=_LIMIT / _PART)
         spent = Cost(spent.seconds * _PART, spent.mebibytes * _PART, spent.became)
-        found = Found(recipe, described(recipe), spent)
-        kept = worst([*kept, found])[:_KEPT]
+        finding = Finding(recipe, described(recipe), spent)
+        findings = worst([*findings, finding])[:_PARENTS]
     print(f"{len(tried)} shapes tried", file=sys.stderr)
-    whole = [_measured(mappings, one.recipe) for one in kept[: 2 * _SHOWN]]
-    return sorted(whole, key=lambda one: -one.score)[:_SHOWN]
+    whole = [_measured(mappings, finding.recipe) for finding in findings[: 2 * _SHOWN]]
+    return sorted(whole, key=lambda finding: -finding.score)[:_SHOWN]
 
 
-def worst(found: Sequence[Found]) -> list[Found]:
+def worst(findings: Sequence[Finding]) -> list[Finding]:
     """Return the worst in CPU and the worst in memory of each kind, worst first."""
-    kept: dict[tuple[int, str], Found] = {}
-    for one in sorted(found, key=lambda one: one.score):
-        kind = ", ".join(one.parts.split(", ")[:2])
-        for goal, measured in enumerate((one.cost.seconds / SECONDS, one.cost.mebibytes / MEBIBYTES)):
-            if measured >= one.score / 2:
-                kept[goal, kind] = one
-    return list(dict.fromkeys(reversed(kept.values())))
+    worst_of: dict[tuple[int, str], Finding] = {}
+    for finding in sorted(findings, key=lambda finding: finding.score):
+        kind = ", ".join(finding.parts.split(", ")[:2])
+        for goal, measured in enumerate((finding.cost.seconds / SECONDS, finding.cost.mebibytes / MEBIBYTES)):
+            if measured >= finding.score / 2:
+                worst_of[goal, kind] = finding
+    return list(dict.fromkeys(reversed(worst_of.values())))
 
 
 def changed(recipe: Recipe, chance: random.Random) -> Recipe:
@@ -86,10 +86,10 @@ def changed(recipe: Recipe, chance: random.Random) -> Recipe:
     choices = list(recipe)
     for _ in range(chance.choice((1, 1, 2, 3))):
         at = chance.randrange(len(choices)) if choices else 0
-        what = chance.random()
-        if what < 0.7:  # noqa: PLR2004
+        change = chance.random()
+        if change < 0.7:
             choices[at : at + 1] = [chance.randrange(_LARGEST)]
-        elif what < 0.85:  # noqa: PLR2004
+        elif change < 0.85:
             choices.insert(at, chance.randrange(_LARGEST))
         else:
             del choices[at : at + chance.randrange(1, 4)]
@@ -100,23 +100,23 @@ def _fresh(chance: random.Random) -> Recipe:
     return tuple(chance.randrange(_LARGEST) for _ in range(_LENGTH))
 
 
-def _parent(kept: Sequence[Found], chance: random.Random) -> Recipe:
-    return max(chance.sample(kept, min(2, len(kept))), key=lambda one: one.score).recipe
+def _parent(findings: Sequence[Finding], chance: random.Random) -> Recipe:
+    return max(chance.sample(findings, min(2, len(findings))), key=lambda finding: finding.score).recipe
 
 
-def _measured(mappings: Mappings, recipe: Recipe) -> Found:
+def _measured(mappings: Mappings, recipe: Recipe) -> Finding:
     """Measure the whole body of a recipe."""
     whole, choices = mapped.forked(lambda: body(recipe))
-    return Found(
+    return Finding(
         choices, described(choices), mapped.cost(mappings, whole, tries=3, enough=SECONDS / 2, limit=_LIMIT)
     )
 
 
 def main() -> int:
-    """Look for the worst, or show one."""
-    parser = argparse.ArgumentParser(prog="python -m bench.adversary", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long to look")
-    parser.add_argument("--begin", type=int, default=0, help="another number looks elsewhere")
+    """Search for the worst, or show one."""
+    parser = argparse.ArgumentParser(prog="python -m tests.checks.adversary", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to search")
+    parser.add_argument("--begin", type=int, default=0, help="another number searches elsewhere")
     parser.add_argument("--show", metavar="RECIPE", help="print the body of a recipe")
     asked = parser.parse_args()
     if asked.show is not None:
@@ -125,12 +125,12 @@ def main() -> int:
     mappings = mapping.load()
     mapped.became(mappings, b'{"DeviceId": "x", "a": {"b": 1}}')
     gc.freeze()
-    found = search(mappings, asked.seconds, asked.begin)
-    for one in found:
-        print(f"{one.cost.seconds:7.3f} s {one.cost.mebibytes:6.1f} MiB  {one.cost.became[:100]}")
-        print(f"    {one.parts}\n    {'.'.join(map(str, one.recipe))}")
+    findings = search(mappings, asked.seconds, asked.begin)
+    for finding in findings:
+        print(f"{finding.cost.seconds:7.3f} s {finding.cost.mebibytes:6.1f} MiB  {finding.cost.became[:100]}")
+        print(f"    {finding.parts}\n    {'.'.join(map(str, finding.recipe))}")
     print(f"Goals: {SECONDS:g} s and {MEBIBYTES:g} MiB for {BYTES:,} bytes.")
-    return int(any(one.score > 1 for one in found))
+    return int(any(finding.score > 1 for finding in findings))
 
 
 if __name__ == "__main__":
