@@ -22,7 +22,7 @@ from dev.stack.child import ChildError
 
 NAMES = (
     *("quota", "rival", "straight", "waiting", "burst", "import_time", "mapping_cost", "mapping_bounds"),
-    *("table_operations", "requests", "memory", "scale"),
+    *("table_operations", "requests", "memory", "scale", "found"),
 )
 
 Measure = Callable[[Form], Report]

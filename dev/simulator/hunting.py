@@ -1,7 +1,7 @@
 """Microsoft Graph's advanced hunting on made tables: Microsoft's parser reads a query, DuckDB runs it.
 
     POST /v1.0/security/runHuntingQuery    {"Query": "<KQL>", "Timespan": "<from>/<to>"}
-    POST /_simulator/world                 {"events": [{table, device, time, columns}], "searchableAfter": seconds}
+    POST /_simulator/world                 {"events": [{table, device, time, …columns}], "searchableAfter": seconds}
     GET  /_simulator/searches              the calls that arrived
 
 The tenant has 40 devices and the last day of each, and what was added. A call is judged as those to Defender are, by
@@ -23,12 +23,13 @@ from dev.simulator.judge import Judge
 from dev.simulator.parser import Parser
 from dev.simulator.reply import Reply, json_reply
 from dev.simulator.rules import Rejected
-from dev.simulator.world import HOUR, Event, World
+from dev.simulator.schema import TABLES, Record
+from dev.simulator.world import MINUTE, Event, World
 from dev.stack import token_endpoint
 
 if TYPE_CHECKING:
     from dev.simulator.simulator import Simulator
-    from dev.simulator.tenant import Record, Tenant
+    from dev.simulator.tenant import Tenant
 
 HUNTING_PATH = "/v1.0/security/runHuntingQuery"
 CALLS, WINDOW = 45, 60.0
@@ -43,7 +44,10 @@ _UNRESOLVED = "Failed to resolve table or column expression named '{}'. Fix sema
 
 @dataclass(slots=True)
 class Search:
-    """A call, logged when its headers were read; `at` is on the machine's monotonic clock."""
+    """A call, logged when its headers were read; `at` is on the machine's monotonic clock.
+
+    `seconds` are what parser and engine took for it.
+    """
 
     sequence: int
     at: float
@@ -53,6 +57,7 @@ class Search:
     fault: str | None = None
     status: int | None = None
     rows: int | None = None
+    seconds: float = 0.0
 
 
 class Hunting:
@@ -83,7 +88,7 @@ class Hunting:
     def add(self, events: Sequence[Mapping[str, Any]], searchable_after: float = 0.0) -> list[dict[str, str]]:
         """Let events happen, each with its decoys; they are searchable some seconds later. Return their references."""
         with self._lock:
-            placed = [self._world.place(Event.read(event)) for event in events]
+            placed = self._world.place([Event.read(event) for event in events])
             due = time.monotonic() + searchable_after
             self._later += [(due, each.records) for each in placed]
         self._simulator.register(known=[each.reference for each in placed])
@@ -154,6 +159,7 @@ class Hunting:
         with self._lock:
             search.query, search.timespan = body["Query"], body["Timespan"]
             tenant, parser = self._ready()
+        began = time.monotonic()
         checked = parser.check(body["Query"])
         missing = [table for table in self._simulator.switches.missing_tables if table in checked["tables"]]
         if missing:
@@ -167,17 +173,17 @@ class Hunting:
         except QueryError as error:
             raise Rejected(400, "BadRequest", str(error)) from None
         with self._lock:
-            search.rows = len(answer.rows)
+            search.rows, search.seconds = len(answer.rows), time.monotonic() - began
         results = [_annotated(row, answer.types) for row in answer.rows]
         schema = [{"name": name, "type": kind} for name, kind in answer.types.items()]
         return json_reply(200, {"@odata.context": _CONTEXT, "schema": schema, "results": results})
 
     def _ready(self) -> "tuple[Tenant, Parser]":
         """Return the tables, with all that is searchable by now, and the parser."""
-        from dev.simulator.tenant import TABLES, Tenant  # noqa: PLC0415  as above
+        from dev.simulator.tenant import Tenant  # noqa: PLC0415  as above
 
         if self._tenant is None or self._parser is None:
-            yesterday = (time.time_ns() // 100) - 24 * HOUR
+            yesterday = (time.time_ns() // 100) - 24 * 60 * MINUTE
             self._tenant, self._parser = Tenant(self._world.day(yesterday)), Parser(TABLES)
         now = time.monotonic()
         due = [records for at, records in self._later if at <= now]

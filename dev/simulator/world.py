@@ -1,7 +1,7 @@
 """A made tenant: some 40 devices, a day of what machines do, and the events that somebody asks for, each with decoys.
 
     world = World(seed=0)
-    records = [*world.day(start), *(record for event in events for record in world.place(event).records)]
+    records = [*world.day(start), *(record for placed in world.place(events) for record in placed.records)]
 
 Beside an event there are, within two minutes: one like it with other hashes and values on its device, the same one on
 another device, and the same one on a device whose name only begins like its own. And somebody else had its address.
@@ -10,12 +10,12 @@ another device, and the same one on a device whose name only begins like its own
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from dev.simulator.tenant import COLUMNS, Record
+from dev.simulator.schema import COLUMNS, Record
 from shared.payload.clues import SECOND
 from shared.search import devices, query
 
@@ -23,7 +23,7 @@ DEVICES = 40
 EVENTS = 24
 """Events of a device in a day."""
 DOMAIN = "contoso.example"
-HOUR = 3_600 * SECOND
+MINUTE = 60 * SECOND
 _PROGRAMS = (
     "svchost.exe",
     "chrome.exe",
@@ -69,19 +69,31 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event that somebody asks for: its table, device, time in ISO 8601 with a Z, and the table's columns."""
+    """An event that somebody asks for: its table, its device's name, its time in ISO 8601 with a Z, and its columns.
+
+    `known` is what is known of the device: `id`, `entra` and `address`.
+    """
 
     table: str
-    device: Device
+    device: str
     time: str
-    columns: Mapping[str, object] = field(default_factory=dict)
+    columns: Mapping[str, object]
+    known: Mapping[str, str]
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> "Event":
-        """Return an event of JSON: `device` is a name, or an object of name, id, entra and address."""
-        device = given["device"]
-        known = {"name": device} if isinstance(device, str) else dict(device)
-        return cls(given["table"], Device.named(**known), given["time"], dict(given.get("columns", {})))
+        """Return an event of JSON: `table`, `device`, `time`, its columns, and perhaps a device's column or two."""
+        columns = {name: value for name, value in given.items() if name not in ("table", "device", "time")}
+        table, of_device = given["table"], ("IPAddress", "DeviceId", "AadDeviceId")
+        if unknown := columns.keys() - COLUMNS.get(table, {}).keys() - set(of_device):
+            raise ValueError(f"{table} has no {', '.join(sorted(unknown))}")
+        address = columns.pop("IPAddress", "") or columns.get("LocalIP", "")
+        known = {
+            "id": columns.pop("DeviceId", ""),
+            "entra": columns.pop("AadDeviceId", ""),
+            "address": address,
+        }
+        return cls(table, given["device"], given["time"], columns, known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,8 @@ class World:
     def __init__(self, seed: int = 0) -> None:
         self._random = Random(seed)
         self._taken: set[int] = set()
+        self._known: dict[str, dict[str, str]] = {}
+        self._placed: dict[tuple[str, str, str], tuple[Mapping[str, object], tuple[str, str, str]]] = {}
         self._reports = 1_000
         self.devices = [
             Device.named(f"{kind}-{number:03}.{DOMAIN}")
@@ -109,10 +123,10 @@ class World:
         """Yield a day of all devices, from a moment in ticks since 1970: what they report, and what happens on them."""
         for device in self.devices:
             for hour in range(0, 25, 6):
-                yield from self.reports(device, start + hour * HOUR)
+                yield from self.reports(device, start + hour * 60 * MINUTE)
             for _ in range(EVENTS):
                 table = self._random.choice(list(_ACTIONS))
-                at = self._free(start + self._random.randrange(24 * HOUR))
+                at = self._free(start + self._random.randrange(24 * 60 * MINUTE))
                 yield self._record(table, device, at, self._ordinary(table, device))
 
     def reports(self, device: Device, at: int, *, address: str = "", merged: str = "") -> Iterator[Record]:
@@ -123,31 +137,47 @@ class World:
         yield self._record("DeviceInfo", device, self._free(at), of_device)
         yield self._record("DeviceNetworkInfo", device, self._free(at), of_network)
 
-    def place(self, event: Event) -> Placed:
-        """Return an event with its decoys, and with what the devices of all of them report around its time."""
+    def place(self, events: Sequence[Event]) -> list[Placed]:
+        """Return events with their decoys, and with what the devices of all of them report around their times.
+
+        One that is there already is that, without records, as several products tell of one event.
+        """
+        for event in events:
+            known = {name: value for name, value in event.known.items() if value}
+            self._known[event.device] = self._known.get(event.device, {}) | known
+        return [
+            self._place(event, Device.named(event.device, **self._known[event.device])) for event in events
+        ]
+
+    def _place(self, event: Event, device: Device) -> Placed:
         at = devices.moment(event.time)
         if at is None:
             raise ValueError(f"{event.time!r} is no time in ISO 8601 with a Z")
+        key = (event.table, device.id, event.time)
+        if key in self._placed:
+            columns, reference = self._placed[key]
+            if columns != event.columns:
+                raise ValueError(f"there is another event of {event.device} in {event.table} at {event.time}")
+            return Placed((), reference)
         self._taken.add(at // 10)
-        device, columns = event.device, dict(event.columns)
+        columns = event.columns
         itself = self._record(event.table, device, at, columns)
         label, _, domain = device.name.partition(".")
         twin = Device.named(f"{label}0.{domain}" if len(label) < devices.NETBIOS else f"a-{device.name}")
         elsewhere = self._random.choice([each for each in self.devices if each.name != device.name])
         records = [
             itself,
-            self._decoy(event.table, device, at + 97 * SECOND, _other(columns)),
-            self._decoy(event.table, elsewhere, at + 11 * SECOND, columns),
-            self._decoy(event.table, twin, at - 13 * SECOND, columns),
+            self._record(event.table, device, self._free(at + 97 * SECOND), _other(columns)),
+            self._record(event.table, elsewhere, self._free(at + 11 * SECOND), columns),
+            self._record(event.table, twin, self._free(at - 13 * SECOND), columns),
         ]
         for each in (device, twin, elsewhere):
-            for moment in (at - 50 * HOUR // 60, at + 50 * HOUR // 60):
+            for moment in (at - 50 * MINUTE, at + 50 * MINUTE):
                 records += self.reports(each, moment)
-        records += self.reports(twin, at - 30 * HOUR, address=device.address)
-        return Placed(tuple(records), (device.id, event.time, str(itself["ReportId"])))
-
-    def _decoy(self, table: str, device: Device, at: int, columns: Mapping[str, object]) -> Record:
-        return self._record(table, device, self._free(at), columns)
+        records += self.reports(twin, at - 30 * 60 * MINUTE, address=device.address)
+        reference = (device.id, event.time, str(itself["ReportId"]))
+        self._placed[key] = (columns, reference)
+        return Placed(tuple(records), reference)
 
     def _record(self, table: str, device: Device, at: int, columns: Mapping[str, object]) -> Record:
         self._reports += 1

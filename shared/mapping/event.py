@@ -13,9 +13,9 @@ class Event:
     """One event, as a source's function yields it, and the pipeline for all other sources.
 
     The paths of `fields` begin at `alert`. The reference is searched in `within`; keys that the function itself knows
-    are in `reference` (by the API's names) and are preferred. `values` are texts and devices that the function found;
-    the file's own paths are preferred. `notes` say that values lost digits. `problems` refuse the event. `part` is the
-    part of the payload that concerns only this event: its clues are read there.
+    are in `reference` (by the API's names) and are preferred. `values` are texts that the function found; the file's
+    own paths are preferred. `notes` say that values lost digits. `problems` refuse the event. `part` is the part of the
+    payload that concerns only this event: its clues are read there.
     """
 
     alert: Node

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.alerts.alert import Alert
 from shared.errors import Problem
-from shared.payload.clue_scan import ClueScan
+from shared.payload.clue_choice import ClueScan
 
 
 @dataclass(frozen=True, slots=True)

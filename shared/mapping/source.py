@@ -27,7 +27,7 @@ from pathlib import Path as File
 from typing import Any, TypeVar
 
 from shared.alerts import alert, vocabulary
-from shared.mapping.clue_names import READ_AS
+from shared.mapping.clue_fields import READ_AS
 from shared.mapping.conditions import Condition, condition
 from shared.payload import names
 from shared.payload.paths import Node, Path, path

@@ -225,9 +225,8 @@ def _facts(clues: Clues, when: When, columns: Mapping[str, str], texts: Texts) -
     for name, condition, value in tests:
         if value.strip() and name in columns:
             yield condition.format(columns[name], texts.name(value))
-    if (
-        exact := devices.moment(clues.event_time)
-    ) is not None:  # some engines round: which it is, Python compares
+    exact = devices.moment(clues.event_time)
+    if exact is not None:  # within a millisecond, as engines may round: which event it is, the verdict says
         yield f"Timestamp between (datetime({iso(exact - _ROUNDED)}) .. datetime({iso(exact + _ROUNDED)}))"
     for column, number in ((columns.get("ProcessId"), clues.process_id), ("ReportId", clues.report_id)):
         if column and _DIGITS.fullmatch(number):

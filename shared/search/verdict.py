@@ -189,7 +189,12 @@ def _is_near(when: When, candidate: Candidate) -> bool:
 
 
 def _surely(candidate: Candidate) -> bool:
-    """Tell whether a young event is certain, although a twin may not be searchable yet: by its time or its process."""
+    """Tell whether a young event is certain, although a twin may not be searchable yet: by its time or its process.
+
+    One that has only the exact time may be of another table, whose events are searchable earlier.
+    """
+    if candidate.agree == {"event_time"}:
+        return False
     return _is_itself(candidate) or abs(candidate.apart) <= _NEAR
 
 

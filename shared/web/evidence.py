@@ -2,17 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.alerts.text import cut
 from shared.mapping.outcome import Evidence
-from shared.payload.clue_scan import ClueScan
+from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import FACTS, SECOND, When
 from shared.search import query
 
 _LONGEST = 300  # UTF-16 units of a clue
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def shown(evidence: Evidence | None) -> dict[str, Any]:
@@ -61,11 +59,6 @@ def _clue(name: str, value: str, place: str) -> dict[str, str]:
 def _time(when: When) -> str:
     """Return a time with as many digits as it has, or the two ends of a span, in ISO 8601."""
     digits = 8 - len(str(when.step)) if when.step < SECOND else 0
+    length = 20 + digits if digits else 19 if when.step == SECOND else len("2026-03-04T05:06")
     ends = (when.start, when.end) if when.end > when.start else (when.start,)
-    return "/".join(_iso(ticks, digits) for ticks in ends)
-
-
-def _iso(ticks: int, digits: int) -> str:
-    seconds, fraction = divmod(ticks, SECOND)
-    text = f"{fraction:07}"[:digits]
-    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}{'.' + text if text else ''}Z"
+    return "/".join(f"{query.iso(ticks)[:length]}Z" for ticks in ends)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dev.simulator.parser import Parser
-from dev.simulator.tenant import TABLES, Record, Tenant
+from dev.simulator.schema import TABLES, Record
+from dev.simulator.tenant import Tenant
 from shared.search.query import Query
 
 __all__ = ["Record", "Tenant", "check", "run"]

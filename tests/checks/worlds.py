@@ -15,7 +15,7 @@ from tests.checks.hunting import Record
 
 START = devices.moment("2026-03-04T12:00:00.0000000Z") or 0
 MINUTE = 60 * SECOND
-KINDS: tuple[Kind, ...] = ("process", "file", "network", "registry", "logon")
+KINDS: tuple[Kind, ...] = ("process", "file", "image", "network", "registry", "logon", "other")
 DOMAIN, OTHER_DOMAIN = "contoso.example", "fabrikam.example"
 CLUE_OF = {
     "SHA1": "sha1",
@@ -36,6 +36,8 @@ CLUE_OF = {
 NEEDED = {
     "process": (),
     "file": ("file_name",),
+    "image": ("file_name",),
+    "other": ("file_name",),
     "network": ("remote_ip",),
     "registry": ("registry_key",),
     "logon": ("account_name",),
@@ -162,10 +164,11 @@ def _action(kind: Kind) -> str:
     return {
         "process": "ProcessCreated",
         "file": "FileCreated",
+        "image": "ImageLoaded",
         "network": "ConnectionSuccess",
         "registry": "RegistryValueSet",
         "logon": "LogonSuccess",
-    }.get(kind, "Other")
+    }.get(kind, "AntivirusDetection")
 
 
 def _decoys(random: Random, right: Event, most: int) -> list[Event]:
@@ -203,7 +206,9 @@ def _clues(random: Random, right: Event, least: int) -> Clues:
         NEEDED[right.kind]
     )
     some = {name: value for name, value in named.items() if name in few}
-    hint: tuple[Kind, ...] = (right.kind,) if right.kind == "file" or random.random() < 0.5 else ()
+    hint: tuple[Kind, ...] = (
+        (right.kind,) if right.kind in ("file", "image", "other") or random.random() < 0.5 else ()
+    )
     host = random.choice(["id", "fqdn", "short", "address"])
     short = right.name.partition(".")[0].upper()[: devices.NETBIOS]
     hosts = {

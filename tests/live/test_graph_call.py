@@ -23,12 +23,10 @@ EVENT = {
     "table": "DeviceProcessEvents",
     "device": "pc-1.contoso.example",
     "time": TIME,
-    "columns": {
-        "FileName": "tool.exe",
-        "ProcessCommandLine": "tool.exe /run",
-        "SHA1": "c" * 40,
-        "ProcessId": 4711,
-    },
+    "FileName": "tool.exe",
+    "ProcessCommandLine": "tool.exe /run",
+    "SHA1": "c" * 40,
+    "ProcessId": 4711,
 }
 CLUES = Clues(
     hosts=(Host("name", "PC-1"),),

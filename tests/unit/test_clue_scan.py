@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.payload import clue_scan, names
+from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import FACTS, SECOND, Clues, Host
 from shared.payload.paths import Node
 from shared.payload.reader import Reader
@@ -17,7 +18,7 @@ AT = devices.moment("2026-03-04T05:06:07.8900000Z")
 SHA1, SHA256, MD5 = "c" * 40, "d" * 64, "e" * 32
 
 
-def read(value: Any) -> clue_scan.ClueScan:
+def read(value: Any) -> ClueScan:
     """Return the clues in a payload."""
     return clue_scan.read(Node(value, None, Reader(lambda _: None)))
 
@@ -123,7 +124,9 @@ def test_a_host_that_only_transports_is_taken_if_there_is_no_other() -> None:
     collector = {"collector": {"hostname": "relay-1"}}
     assert read({**collector, "hostname": "pc-1"}).clues.hosts == (Host("name", "pc-1"),)
     assert read(collector).clues.hosts == (Host("name", "relay-1"),)
-    assert read({"manager": {"name": "wazuh-1"}}).clues.hosts == ()
+    assert read({"manager": {"name": "wazuh-1"}, "agent": {"name": "pc-1"}}).clues.hosts == (
+        Host("name", "pc-1"),
+    )
 
 
 def test_a_file_that_a_program_wrote_is_apart_from_the_program() -> None:
@@ -224,8 +227,7 @@ def test_every_name_of_the_table_means_one_clue() -> None:
     """No name stands for two clues, so that the order of the table decides nothing."""
     words = [
         names.word(name)
-        for field, known in names.table("clues").items()
-        if isinstance(known, list) and field not in ("transport", "apart")
+        for known in names.table("clues")["fields"].values()
         for name in dict.fromkeys(map(names.word, known))
     ]
     assert [word for word in words if words.count(word) > 1] == []

@@ -12,7 +12,7 @@ from shared.payload.reader import Reader
 from shared.search import devices, facts, query, tables, verdict
 from tests.checks import hunting, worlds
 
-SEEDS = 1_500
+SEEDS = 6_000
 ENGINE_SEEDS = 40
 
 

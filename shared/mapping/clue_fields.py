@@ -3,18 +3,24 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+HOST = "host"
+NAMES = ("file_name", "process_name")
+"""The fields that have a file's name and no path."""
+
+_HASHES = ("process_hash", "actor_hash", "file_hash", "hash")
+
 READ_AS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "device": ("host",),
+        "device": (HOST,),
         "time": ("time",),
-        "sha1": ("process_sha1", "file_sha1"),
-        "sha256": ("process_sha256", "file_sha256"),
-        "md5": ("process_md5", "file_md5"),
-        "fileName": ("file_path",),
-        "filePath": ("file_path",),
+        "sha1": _HASHES,
+        "sha256": _HASHES,
+        "md5": _HASHES,
+        "fileName": ("file_name",),
+        "filePath": ("file_path", "file_name"),
         "commandLine": ("command_line",),
         "processId": ("process_id",),
-        "processName": ("process_path",),
+        "processName": ("process_path", "process_name"),
         "parentName": ("parent_name",),
         "remoteIp": ("remote_ip",),
         "remoteUrl": ("remote_url",),
