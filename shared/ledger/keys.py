@@ -65,6 +65,11 @@ def is_waiting_key(text: str) -> bool:
     return bool(_WAITING_KEY.fullmatch(text))
 
 
+def waiting_alert(key: str) -> str:
+    """Return the id of the alert that waits under a key."""
+    return key.rpartition("-")[2]
+
+
 def failed_key(ended: float | None, alert_id: str) -> str:
     """Return the key under which an alert is listed that failed at a time (UTC seconds)."""
     return f"{FAILED}{stamp(ended or 0.0)}-{alert_id}"

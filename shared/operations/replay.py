@@ -1,4 +1,4 @@
-"""Replay: alerts that failed or were discarded, or whose waiting row was removed, are tried again."""
+"""Replay: alerts that failed or were discarded, or whose rows were removed or corrected, are tried again."""
 
 import contextlib
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ from shared.errors import Busy, NotFound, NotNow, Unreadable
 from shared.ledger import aside, keys, lookup, record, rows
 from shared.ledger.record import Entry
 from shared.operations import listing
+from shared.table.protocol import Delete, Insert, Operation, Row, Table, try_commit
 
 if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
@@ -39,6 +40,54 @@ def alert(dispatcher: "Dispatch", alert_id: str) -> Entry:
         )  # somebody changed the alert or the turn between our read and our write
         dispatcher.turns.read_again(table, plan)
     raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
+
+
+def unreadable(table: Table, row_id: str) -> Entry | None:
+    """Put a row that was moved aside back, once it can be read; return its alert's changed entry, if it has one.
+
+    If the alert itself waits or has ended, the row is only removed. Raise `NotFound`, and
+    `NotNow` where the row still cannot be read.
+    """
+    for _ in range(_TRIES):
+        row = listing.moved(table, row_id)
+        before = aside.original(row)
+        try:
+            operations, entry = _put_back(table, before)
+        except Unreadable as error:
+            raise NotNow(f"{error.detail} Correct it in the row {row.key}, then replay it.") from None
+        if try_commit(table, [*operations, Delete(row.key, row.etag)]):
+            return entry
+    raise Busy("Others keep changing this row at the same moment; try again.", retry_after=1)
+
+
+def _put_back(table: Table, before: Row) -> tuple[list[Operation], Entry | None]:
+    """Return the operations that put a row back, and its alert as it stands then. Raise `Unreadable`."""
+    held = rows.read_any(before)
+    if not isinstance(held, Entry):
+        return [Insert(before.key, before.values)], None
+    stored = table.get(keys.alert_key(held.alert.id))
+    if stored is None:
+        return _insert(table, held)
+    entry = rows.read(stored)
+    there = lookup.movable(table, entry)
+    if there == entry:
+        return [], entry
+    if entry.has_ended:  # and is not listed
+        return rows.note(entry, stored.etag), entry
+    again = record.replay(entry, now=table.now())
+    return rows.move(there, again, alert=stored.etag), again
+
+
+def _insert(table: Table, held: Entry) -> tuple[list[Operation], Entry]:
+    """Return the operations that write an alert whose own row is not there."""
+    key = lookup.waiting_key(table, held.alert.id)
+    if key and (waiting := table.get(key)):
+        entry = rows.read(waiting)
+        return rows.move(entry, entry, waiting=waiting.etag), entry
+    if held.has_ended:
+        return rows.note(held, None), held
+    again = record.replay(held, now=table.now())
+    return rows.insert(again), again
 
 
 def failed(dispatcher: "Dispatch", top: int) -> int:

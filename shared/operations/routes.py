@@ -3,7 +3,7 @@
     GET   alerts           POST  alerts/replay        GET  refused           POST  pause
     GET   alerts/{id}      POST  alerts/{id}/replay   GET  refused/{id}      POST  resume
     GET   status           POST  discard              POST refused/{id}/replay
-    GET   senders          GET   unreadable
+    GET   senders          GET   unreadable       POST  unreadable/{id}/replay
 
 Every change is a POST and one line in the log. A request does a bounded portion and says what remains; with the
 `continuation` of the answer, the same request goes on. Repeating a request is harmless.
@@ -209,6 +209,13 @@ def _unreadable(operator: Operator, request: Request) -> dict[str, Any]:
     return listing.unreadable(operator.table, request.asked)
 
 
+def _replay_unreadable(operator: Operator, request: Request) -> dict[str, Any]:
+    again = replay.unreadable(operator.table, request.id)
+    log.step("operator", entry=again, operation="replay unreadable")
+    shown = listing.alert(operator.webhook.dispatcher, again, operator.senders) if again else None
+    return {"alert": shown}
+
+
 def _senders(operator: Operator, request: Request) -> dict[str, Any]:
     return sending.listed(operator.table, request.asked, operator.senders)
 
@@ -275,6 +282,7 @@ _ROUTES = {
     "resume": _Route("POST", _resume),
     "discard": _Route("POST", _discard, listing.DISCARDED),
     "unreadable": _Route("GET", _unreadable, listing.UNREADABLE),
+    "unreadable/{id}/replay": _Route("POST", _replay_unreadable),
     "senders": _Route("GET", _senders, sending.PARAMETERS),
     "status": _Route("GET", _status, ("refresh",)),
 }

@@ -101,9 +101,10 @@ class Webhook:
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery. Raise `NotFound`; `origin` as for `receive`."""
-        dispatcher = self.dispatcher.until(self.clocks.monotonic() + TABLE_SECONDS)
-        origin = self.settings.public_base_url or origin
-        return status.answer(delivery_id, dispatcher.table, self.recent_snapshot, origin)
+        now = self.clocks.monotonic()
+        table = self.dispatcher.until(now + TABLE_SECONDS).table
+        standing = status.Status(table, self.memory, self.recent_snapshot, now)
+        return standing.answer(delivery_id, self.settings.public_base_url or origin)
 
     def recent_snapshot(self) -> "Snapshot":
         """Return a snapshot that is at most a few seconds old."""
@@ -150,7 +151,7 @@ class Webhook:
             now=self.clocks.wall(),
         )
         if outcome.ignored is None and not outcome.alerts:
-            raise delivery.unmapped(outcome, dry=wanted.dry)
+            raise delivery.unmapped(outcome)
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
             notes.append(

@@ -324,7 +324,9 @@ def test_the_ready_requests_fit_the_routes() -> None:
         answer = Office().ask(method, path, **dict(parse_qsl(urlsplit(url).query)))
         assert answer.status in (200, 404), answer.body
         assert "no-operation" not in answer.body
-        used.add(path.replace(variables["alert"], "{id}").replace(variables["refused"], "{id}"))
+        for name in ("alert", "refused", "unreadable"):
+            path = path.replace(variables[name], "{id}")
+        used.add(path)
     known = problem(Office().ask("GET", "nowhere"), 404)["detail"].partition("there are ")[2].rstrip(".")
     assert used == set(known.split(", "))
 
@@ -1229,3 +1231,28 @@ def test_status_counts_the_rows_that_were_moved_aside(rows_aside: int, shown: tu
         office.world.table.commit([Insert(f"aside-{number:014.3f}-x", {"title": "T", "movedFrom": "todo-x"})])
     counted = office.get("status")["unreadable"]
     assert (counted["count"], counted["atLeast"]) == shown
+
+
+def test_a_corrected_row_is_put_back() -> None:
+    """Once its columns were corrected in the table the row goes back, and its alert is sent."""
+    office = Office()
+    office.do("pause")
+    office.post(body(1))
+    (row,) = office.table.query(keys.TODO, keys.TODO_END)
+    alert_key = keys.alert_key(keys.waiting_alert(row.key))
+    office.table.commit(
+        [Delete(alert_key, "*"), Replace(row.key, {**row.values, "attempts": "many"}, row.etag)]
+    )
+    office.tick()
+    (moved,) = office.get("unreadable")["rows"]
+    path = f"unreadable/{moved['id']}/replay"
+    assert "attempts" in problem(office.ask("POST", path), 409)["detail"]
+    stored = office.table.get(keys.ASIDE + moved["id"])
+    assert stored
+    office.table.commit([Replace(stored.key, {**stored.values, "attempts": 0}, stored.etag)])
+    assert office.do(path)["alert"]["status"] == "waiting"
+    assert office.get("unreadable")["rows"] == []
+    office.do("resume")
+    office.tick()
+    assert office.states() == {"created": 1}
+    problem(office.ask("POST", path), 404)

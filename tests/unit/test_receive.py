@@ -486,6 +486,40 @@ def test_several_alerts_go_at_once_while_slots_are_open() -> None:
 # The same alert twice
 
 
+class Deaf(Host):
+    """A host whose writes land, and whose first one is answered as if somebody else had been there before."""
+
+    deaf = True
+
+    def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
+        """Write; the first time nobody hears that it landed."""
+        etags = super().commit(operations, mark=mark, seconds=seconds)
+        if self.deaf:
+            self.deaf = False
+            raise Conflict
+        return etags
+
+
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize("alerts", [1, 2])
+def test_what_landed_unheard_is_no_duplicate(alerts: int, *, paused: bool) -> None:
+    """An acquire or a delivery that landed, although its answer said otherwise, was new: so its sender is told."""
+    world = World()
+    defender = Defender(world)
+    if paused:
+        world.table.commit([pause.stop(None, "stop")])
+    app = App.on(Deaf(world, QUICK, arrive=defender))
+    told = _told(world.finish(app.post([_payload(number) for number in range(alerts)])))
+    assert [alert["duplicate"] for alert in told["alerts"]] == [False] * alerts
+    status = json.loads(world.finish(app.status(told["id"])).body)
+    assert [alert["duplicate"] for alert in status["alerts"]] == [False] * alerts
+    if not paused:
+        _app(world, defender).timer()
+        world.run(300)
+        assert len(defender.arrivals) == alerts
+    assert unsound(world.table) == []
+
+
 def test_a_created_alert_is_told_as_a_duplicate() -> None:
     """Sent again after it was created: 200, the same alert of Defender's, `duplicate: true`, no call."""
     world = World()

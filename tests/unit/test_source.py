@@ -75,7 +75,10 @@ SLIPS: list[tuple[Any, str]] = [
     ({"title": "x", "alerts": "a[0]."}, "line 3: alerts: 'a[0].' is not a path"),
     ({"title": "x", "alerts": ["$"]}, "line 4: alerts: '$' is not a path: separate names with dots"),
     ({"title": "x", "not": {"a": "b"}}, 'line 3: not: {"a": "b"} is not a text'),
-    ({"title": "x", "closed": [{"where": "a"}]}, "line 3: closed: each entry must be an object with where and reason"),
+    (
+        {"title": "x", "closed": [{"where": "a"}]},
+        "line 3: closed: each entry must be an object with where and reason",
+    ),
     ({"title": "x", "closed": "a"}, "line 3: closed: each entry must be an object"),
     (
         {"title": "x", "closed": [{"when": "a", "reason": "b"}]},
