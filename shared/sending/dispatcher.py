@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _CONFLICT_SECONDS = 0.05
+_APART_SECONDS = 8.0
 _AGAIN_SECONDS = 5.0
 _TOGETHER_SECONDS = 0.15  # a slot waits so long for its neighbours, that one snapshot serves them all
 _SNAPSHOT_SECONDS = 1.0  # a snapshot is used for so long
@@ -54,6 +55,18 @@ class Workers(Protocol):
         """Wait until one of them (or everyone) is done, at most so many seconds."""
 
 
+@dataclass(slots=True)
+class Crowd:
+    """Whether this host is one of those that had a slot lately; `acquired` is when (monotonic seconds).
+
+    Two hundred hosts that wake at the moment in which a slot opens ask for more than a partition has, and nearly all
+    find it taken. So those that had a slot wake at once, and the others a little later, each at a moment of its own:
+    nobody waits for a host that is gone.
+    """
+
+    acquired: float = -math.inf
+
+
 Flights = dict["Future[Finished]", Sending]
 """Calls under way, each with its acquire."""
 
@@ -69,6 +82,7 @@ class Dispatch:
     workers: Workers
     chance: random.Random
     turns: Turns = field(default_factory=Turns)
+    crowd: Crowd = field(default_factory=Crowd)
 
     @property
     def policy(self) -> window.Policy:
@@ -142,6 +156,7 @@ class Dispatch:
         probe = None
         if view.asked and pause.PAUSE_KEY in etags:  # else somebody has lengthened it since
             probe = pause.Probe(view.asked.step, etags[pause.PAUSE_KEY])
+        self.crowd.acquired = start.at[0]
         log.step("taken", entry=held, slot=slot.key, probe=probe is not None)
         return Sending(
             entry=held,
@@ -221,6 +236,7 @@ class Dispatch:
                     continue
             if len(snapshot.waiting) > len(started):
                 self._wait_for_a_slot(snapshot.view, flights, until)
+                self._keep_apart(snapshot.view)
             elif flights:  # other hosts may accept alerts meanwhile
                 self.wait(
                     flights, min(until, self.clocks.monotonic() + _AGAIN_SECONDS) - self.clocks.monotonic()
@@ -229,6 +245,10 @@ class Dispatch:
                 return
             flights = {flight: sending for flight, sending in flights.items() if not flight.done()}
         self.wait(flights, until - self.clocks.monotonic())
+
+    def _keep_apart(self, view: window.View) -> None:
+        if view.pause is None and self.clocks.monotonic() > self.crowd.acquired + self.policy.lease:
+            self.clocks.sleep(self.chance.uniform(0, _APART_SECONDS))
 
     def _wait_for_a_slot(self, view: window.View, flights: Flights, until: float) -> None:
         """Wait until a slot opens: with time, or because a call ends a pause or was not sent."""

@@ -134,8 +134,8 @@ def test_a_hosts_memory_is_read_from_its_status() -> None:
 
 def test_simulated_hosts_stay_within_the_limit_and_near_the_bound() -> None:
     """The simulation behind the scale figure is deterministic, and its judge sees calls at all."""
-    case = scale.simulate(3, windows=1)
-    assert case == scale.simulate(3, windows=1)
+    case = scale.simulate(5, windows=1)
+    assert case == scale.simulate(5, windows=1)
     assert case.violations == 0
     assert 0.9 < case.use <= quota.ceiling(60.0, 1.0)
     assert case.conflicts_per_call > 0
