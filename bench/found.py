@@ -3,39 +3,24 @@
 Each payload goes the way it goes in the app: clues, query, a call over HTTP to the simulator's hunting, verdict.
 """
 
-import json
 import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form
-from dev.setup import ROOT
 from dev.simulator.hunting import Hunting
 from dev.simulator.simulator import Simulator
 from dev.stack import token_endpoint
 from shared.clients.graph import Graph
-from shared.payload import clue_scan
-from shared.payload.paths import Node
-from shared.payload.reader import Reader
 from shared.search import query, verdict
+from tests.checks import clueset
+from tests.checks.clueset import Case
 
-SET = ROOT / "tests" / "clues"
 _EVENT_AGE = 86_400.0
 _QUICK = 10  # every so many of the set in the short form
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A payload of a product, and the event that it tells of; None where nobody could say which."""
-
-    name: str
-    payload: Any
-    event: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +35,12 @@ class Outcome:
 
 def measure(form: Form) -> Report:
     """Search the event of each payload of the set."""
-    cases = list(read(SET))[:: _QUICK if form.quick else 1]
-    if not cases:
-        raise BenchError(f"no payload in {SET}")
+    cases = clueset.cases()[:: _QUICK if form.quick else 1]
     outcomes = list(searched(cases))
     became = Counter(outcome.became for outcome in outcomes)
     findable = sum(case.event is not None for case in cases)
-    missed = [each.case.name for each in outcomes if each.became == "no" and each.case.event is not None]
-    products = len({case.name.partition("/")[0] for case in cases})
+    missed = [_name(each.case) for each in outcomes if each.became == "no" and each.case.event is not None]
+    products = len({case.product for case in cases})
     note = f"{became['right']} of {findable} that can be; {len(cases)} payloads of {products} products"
     return Report(
         (
@@ -73,16 +56,8 @@ def measure(form: Form) -> Report:
                 note="clues, query, HTTP and verdict",
             ),
         ),
-        {each.case.name: {"became": each.became, "reason": each.reason} for each in outcomes},
+        {_name(each.case): {"became": each.became, "reason": each.reason} for each in outcomes},
     )
-
-
-def read(folder: Path) -> Iterator[Case]:
-    """Yield the cases of a folder: a payload beside a file of its clues and its event."""
-    for described in sorted(folder.rglob("*.clues.json")):
-        name = described.relative_to(folder).as_posix().removesuffix(".clues.json")
-        payload = json.loads((folder / f"{name}.json").read_text("utf-8"))
-        yield Case(name, payload, json.loads(described.read_text("utf-8")).get("event"))
 
 
 def searched(cases: list[Case]) -> Iterator[Outcome]:
@@ -93,11 +68,11 @@ def searched(cases: list[Case]) -> Iterator[Outcome]:
         simulator.hunting = Hunting(simulator, calls=len(cases) + 1)
         findable = [case for case in cases if case.event is not None]
         references = simulator.hunting.add([case.event or {} for case in findable])
-        expected = {case.name: reference for case, reference in zip(findable, references, strict=True)}
+        expected = {_name(case): reference for case, reference in zip(findable, references, strict=True)}
         graph = Graph(simulator.url, deadline=60)
         try:
             for case in cases:
-                yield _search(case, expected.get(case.name), graph, token, simulator.hunting)
+                yield _search(case, expected.get(_name(case)), graph, token, simulator.hunting)
         finally:
             graph.close()
 
@@ -106,16 +81,20 @@ def _search(
     case: Case, expected: Mapping[str, str] | None, graph: Graph, token: str, hunting: Hunting
 ) -> Outcome:
     began = time.perf_counter()
-    clues = clue_scan.read(Node(case.payload, None, Reader(lambda _: None))).clues
+    clues = clueset.scan(case).clues
     asked = query.build(clues)
     if asked is None:
         return Outcome(case, "no", "No device, no time or no fact.", time.perf_counter() - began)
     result = graph.hunt(asked.text, asked.timespan, asked.columns, token)
     if result.kind != "rows":
-        raise BenchError(f"{case.name}: {result.message}")
+        raise BenchError(f"{_name(case)}: {result.message}")
     judged = verdict.judge(clues, result.rows, age=_EVENT_AGE)
     seconds = time.perf_counter() - began - hunting.log[-1].seconds
     if judged.match is None:
         return Outcome(case, "no", judged.reason, seconds)
     right = verdict.reference(judged.match.row) == expected
     return Outcome(case, "right" if right else "wrong", judged.grade or "", seconds)
+
+
+def _name(case: Case) -> str:
+    return f"{case.product}/{case.name}"

@@ -24,8 +24,9 @@ from dev.simulator.parser import Parser
 from dev.simulator.reply import Reply, json_reply
 from dev.simulator.rules import Rejected
 from dev.simulator.schema import TABLES, Record
-from dev.simulator.world import MINUTE, Event, World
+from dev.simulator.world import World
 from dev.stack import token_endpoint
+from shared.payload.clues import SECOND
 
 if TYPE_CHECKING:
     from dev.simulator.simulator import Simulator
@@ -70,7 +71,7 @@ class Hunting:
         self._world = World()
         self._tenant: Tenant | None = None
         self._parser: Parser | None = None
-        self._later: list[tuple[float, tuple[Record, ...]]] = []
+        self._later: list[tuple[float, list[Record]]] = []
         self._lock = threading.Lock()  # guards all of the above
 
     @property
@@ -88,12 +89,11 @@ class Hunting:
     def add(self, events: Sequence[Mapping[str, Any]], searchable_after: float = 0.0) -> list[dict[str, str]]:
         """Let events happen, each with its decoys; they are searchable some seconds later. Return their references."""
         with self._lock:
-            placed = self._world.place([Event.read(event) for event in events])
-            due = time.monotonic() + searchable_after
-            self._later += [(due, each.records) for each in placed]
-        self._simulator.register(known=[each.reference for each in placed])
+            records, references = self._world.place(events)
+            self._later.append((time.monotonic() + searchable_after, records))
+        self._simulator.register(known=references)
         names = ("machineId", "eventTime", "reportId")
-        return [dict(zip(names, each.reference, strict=True)) for each in placed]
+        return [dict(zip(names, reference, strict=True)) for reference in references]
 
     def arrive(self, authorization: str | None) -> tuple[Search, Rejected | None]:
         """Stamp, log and judge a call whose headers were read; return why it is rejected already, if it is."""
@@ -183,7 +183,7 @@ class Hunting:
         from dev.simulator.tenant import Tenant  # noqa: PLC0415  as above
 
         if self._tenant is None or self._parser is None:
-            yesterday = (time.time_ns() // 100) - 24 * 60 * MINUTE
+            yesterday = int(time.time() - 86_400) * SECOND
             self._tenant, self._parser = Tenant(self._world.day(yesterday)), Parser(TABLES)
         now = time.monotonic()
         due = [records for at, records in self._later if at <= now]

@@ -5,10 +5,11 @@ rows = world.rows()          # what a query without any filter but time and devi
 world.is_right(row)          # the event that is meant, or its twin
 """
 
-import json
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from dev.simulator.world import ACTIONS, Device
+from dev.simulator.world import World as Builder
 from shared.payload.clues import FACTS, SECOND, Clues, Host, Kind, When
 from shared.search import devices, facts, query, tables
 from tests.checks.hunting import Record
@@ -64,7 +65,7 @@ class Event:
         values = {where[name]: value for name, value in self.columns.items() if name in where}
         return {
             "Table": table,
-            "Timestamp": query.iso(self.at)[:-2],
+            "Timestamp": query.iso(self.at),
             "DeviceId": self.device,
             "DeviceName": self.name,
             "ReportId": self.report,
@@ -98,6 +99,7 @@ class World:
     age: float
     events: list[Event] = field(default_factory=list)
     known: list[Record] = field(default_factory=list)
+    builder: Builder = field(default_factory=Builder)
 
     def records(self) -> list[Record]:
         """Return the records of everything that is searchable."""
@@ -123,7 +125,13 @@ def made(seed: int) -> World:
     target = _id(random)
     name = random.choice(["pc-1", "srv-db", "workstation-0001"]) + f".{DOMAIN}"
     right = Event(
-        kind, START + random.randrange(10**6) * 10, target, name, 1_000, _action(kind), _columns(random)
+        kind,
+        START + random.randrange(10**6) * 10,
+        target,
+        name,
+        1_000,
+        ACTIONS[tables.TABLES[kind][0]],
+        _columns(random),
     )
     recorded = random.random() < 0.9
     events = [right, *_decoys(random, right, most=len(right.columns) if recorded else 2)]
@@ -158,17 +166,6 @@ def _columns(random: Random) -> dict[str, str]:
         "AccountName": f"user{person}",
         "AccountSid": random.choice([f"S-1-5-21-1-2-3-{person}", "S-1-5-18"]),
     }
-
-
-def _action(kind: Kind) -> str:
-    return {
-        "process": "ProcessCreated",
-        "file": "FileCreated",
-        "image": "ImageLoaded",
-        "network": "ConnectionSuccess",
-        "registry": "RegistryValueSet",
-        "logon": "LogonSuccess",
-    }.get(kind, "AntivirusDetection")
 
 
 def _decoys(random: Random, right: Event, most: int) -> list[Event]:
@@ -265,16 +262,8 @@ def _tell(
 ) -> None:
     """Let a device tell its name and its address at both ends of a span around the right event."""
     for moment in seconds:
-        report = {
-            "Timestamp": query.iso(world.right.at + moment * SECOND)[:-2],
-            "DeviceId": device,
-            "DeviceName": name,
-        }
-        cards = json.dumps([{"IPAddress": address, "SubnetPrefix": 24}])
-        world.known += [
-            {**report, "Table": "DeviceInfo", "MergedToDeviceId": merged},
-            {**report, "Table": "DeviceNetworkInfo", "MacAddress": "00-00-5E-00-53-01", "IPAddresses": cards},
-        ]
+        at = world.right.at + moment * SECOND
+        world.known += world.builder.reports(Device(name, device, "", address), at, merged=merged)
 
 
 def _copy(world: World, device: str, name: str) -> None:

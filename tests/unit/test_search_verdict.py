@@ -43,7 +43,7 @@ def known_of(world: worlds.World) -> list[facts.Row]:
     [host] = world.clues.hosts
     found: dict[tuple[str, str], dict[str, str]] = {}
     for record in world.known:
-        time = f"{record['Timestamp']}0Z"
+        time = str(record["Timestamp"])
         device, name = str(record["DeviceId"]), str(record["DeviceName"])
         if record["Table"] == "DeviceNetworkInfo" and host.identity == "address":
             late = (devices.moment(time) or 0) > world.clues.when.end  # type: ignore[union-attr]

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from dev.simulator.tenant import QueryError, Tenant
-from dev.simulator.world import DEVICES, EVENTS, Device, Event, World
+from dev.simulator.world import DEVICES, EVENTS, Device, World
 from shared.search import devices
 
 TIME = "2026-03-04T05:06:07.8912345Z"
@@ -24,11 +23,6 @@ EVENT = {
 }
 
 
-def placed(*events: dict[str, Any], world: World | None = None) -> list[Any]:
-    """Return events of JSON as they are placed in a new world."""
-    return (world or World()).place([Event.read(event) for event in events])
-
-
 def test_a_seed_makes_the_same_day_again() -> None:
     """The day has 40 devices with as many events each, tells the same for a seed, and no two of one microsecond."""
     start = devices.moment("2026-03-04T00:00:00.0000000Z") or 0
@@ -42,9 +36,9 @@ def test_a_seed_makes_the_same_day_again() -> None:
 
 def test_every_event_has_its_decoys() -> None:
     """Beside it: other hashes on its device, the same on another device, the same on one whose name begins alike."""
-    [result] = placed(EVENT)
-    itself, other, elsewhere, twin = [each for each in result.records if each["Table"] == EVENT["table"]]
-    assert result.reference == (itself["DeviceId"], TIME, str(itself["ReportId"]))
+    records, [reference] = World().place([EVENT])
+    itself, other, elsewhere, twin = [each for each in records if each["Table"] == EVENT["table"]]
+    assert reference == (itself["DeviceId"], TIME, str(itself["ReportId"]))
     assert itself["Timestamp"] == TIME
     assert other["DeviceId"] == itself["DeviceId"]
     assert other["FileName"] == itself["FileName"]
@@ -60,10 +54,10 @@ def test_every_event_has_its_decoys() -> None:
 
 def test_somebody_else_had_the_address() -> None:
     """A device that is not the event's had its address the day before, and has another now."""
-    [result] = placed({**EVENT, "IPAddress": "10.1.2.3"})
+    records, _ = World().place([{**EVENT, "IPAddress": "10.1.2.3"}])
     having = {
         (record["DeviceName"], str(record["Timestamp"])[:10])
-        for record in result.records
+        for record in records
         if '"10.1.2.3"' in str(record.get("IPAddresses"))
     }
     assert having == {("pc-1.contoso.example", "2026-03-04"), ("pc-10.contoso.example", "2026-03-02")}
@@ -71,18 +65,16 @@ def test_somebody_else_had_the_address() -> None:
 
 def test_a_device_has_one_address_whatever_its_events_say() -> None:
     """What one event knows of a device holds for all of those that are placed with it."""
-    world = World()
     network = {
         "table": "DeviceNetworkEvents",
         "device": EVENT["device"],
         "time": "2026-03-04T06:00:00Z",
         "LocalIP": "10.1.2.3",
     }
-    results = placed(EVENT, network, world=world)
+    records, _ = World().place([EVENT, network])
     addresses = {
         record["IPAddresses"]
-        for result in results
-        for record in result.records
+        for record in records
         if record["Table"] == "DeviceNetworkInfo" and record["DeviceName"] == EVENT["device"]
     }
     assert len(addresses) == 1
@@ -92,43 +84,45 @@ def test_a_device_has_one_address_whatever_its_events_say() -> None:
 def test_an_event_that_is_told_twice_is_one() -> None:
     """Two products tell of one event: it is there once. Two events in one place are a slip."""
     world = World()
-    [first, again] = placed(EVENT, EVENT, world=world)
-    assert again.records == ()
-    assert again.reference == first.reference
+    records, [first, again] = world.place([EVENT, EVENT])
+    assert first == again
+    assert records
+    assert world.place([EVENT]) == ([], [first])
     with pytest.raises(ValueError, match="another event of pc-1"):
-        placed({**EVENT, "SHA1": "d" * 40}, world=world)
-    with pytest.raises(ValueError, match="no time"):
-        placed({**EVENT, "time": "yesterday"})
+        world.place([{**EVENT, "SHA1": "d" * 40}])
+    for changes, words in (({"time": "yesterday"}, "no time"), ({"RemoteIP": "10.1.1.1"}, "has no RemoteIP")):
+        with pytest.raises(ValueError, match=words):
+            World().place([{**EVENT, **changes}])
 
 
 def test_a_device_is_what_is_known_of_it() -> None:
     """Ids and address follow from the name, unless an event names them."""
-    made, named = Device.named("pc-1.contoso.example"), Event.read({**EVENT, "DeviceId": "a" * 40})
+    made = Device.named("pc-1.contoso.example")
     assert made == Device.named("pc-1.contoso.example") != Device.named("pc-2.contoso.example")
-    [result] = World().place([named])
-    assert result.reference[0] == "a" * 40
+    records, [reference] = World().place([{**EVENT, "DeviceId": "a" * 40}])
+    assert reference[0] == records[0]["DeviceId"] == "a" * 40
 
 
 def test_the_seventh_digit_comes_back() -> None:
     """The engine counts microseconds; a time comes back whole, as text with all digits and raw without its zeros."""
-    [result] = placed(EVENT)
-    tenant = Tenant(result.records)
+    records, _ = World().place([EVENT])
+    tenant = Tenant(records)
     query = 'DeviceProcessEvents | where SHA1 == "{}" and DeviceName =~ "pc-1.contoso.example" | project {}'
     for shown in ("Timestamp", "Timestamp = tostring(Timestamp)"):
         assert tenant.run(query.format("c" * 40, shown), *SPAN).rows == [{"Timestamp": TIME}]
     tenant.clear()
-    tenant.add([{**result.records[0], "Timestamp": "2026-03-04T05:06:07.5000000Z"}])
+    tenant.add([{**records[0], "Timestamp": "2026-03-04T05:06:07.5000000Z"}])
     assert tenant.run(query.format("c" * 40, "Timestamp"), *SPAN).rows == [
         {"Timestamp": "2026-03-04T05:06:07.5Z"}
     ]
     with pytest.raises(ValueError, match="seventh digit"):
-        tenant.add([{**result.records[0], "Timestamp": "2026-03-04T05:06:07.5000001Z"}])
+        tenant.add([{**records[0], "Timestamp": "2026-03-04T05:06:07.5000001Z"}])
 
 
 def test_an_answer_says_the_types_of_its_columns() -> None:
     """A long number is one, a text is never null, and what is no text can be."""
-    [result] = placed(EVENT)
-    answer = Tenant(result.records).run(
+    records, _ = World().place([EVENT])
+    answer = Tenant(records).run(
         "DeviceProcessEvents | where ProcessId == 4711 | project ReportId, MD5, ProcessCreationTime | take 1",
         *SPAN,
     )
