@@ -347,7 +347,7 @@ def test_who_had_no_slot_lately_comes_later_and_takes_the_place_of_who_is_gone()
     second.timer()
     while len(defender.arrivals) < 30:
         world.run(0.1)
-    assert {sending.gateway.dispatcher.crowd.acquired > 0 for sending in (first, second)} == {False, True}
+    assert {sending.webhook.dispatcher.crowd.acquired > 0 for sending in (first, second)} == {False, True}
     first.host.dead = True
     world.run(200)
     times = _times(defender)
