@@ -1,4 +1,4 @@
-"""The stages of the campaign, one after the other; on each, faults happen on a scene of its own."""
+"""The stages of the campaign, one after the other; the faults of each happen on its own scene."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Stage:
 
 
 def clocks_apart(scene: Scene, short: bool) -> None:
-    """Let hosts live hours apart, by their wall clocks, in a full window."""
+    """Let hosts with wall clocks hours apart run in a full window."""
     offsets = (-5 * _HOURS, 0.0, 5 * _HOURS)
     for offset in offsets:
         scene.host(f"--wall-offset={offset}")
@@ -78,7 +78,7 @@ STAGES = (
 
 
 def rehearse(stage: Stage, *, short: bool = False) -> list[Verdict]:
-    """Set the scene, let the stage's faults happen, and judge what became of the alerts."""
+    """Set up the scene, let the stage's faults happen, and judge the outcomes of the alerts."""
     with opened(window=stage.window, deadline=stage.deadline) as scene:
         stage.faults(scene, short)
         return scene.verdicts()

@@ -1,4 +1,4 @@
-"""A stack to rehearse faults on: what can be done to it, and what there is to judge by when all has ended."""
+"""A stack for faults: what can be done to it, and the evidence at the end."""
 
 import contextlib
 import itertools
@@ -161,7 +161,7 @@ class Scene:
     def drain(self) -> None:
         """Let the hosts' timers tick until every delivery has ended, or its sender has given up.
 
-        Nor may anything wait in the table: what nobody heard of may have been stored all the same.
+        Nothing may wait in the table either: an alert without an answer may have been stored all the same.
         """
         for sent in [sent for case in self.cases for sent in case.sent]:
             while not sent.over.wait(TICK_SECONDS):
@@ -188,7 +188,7 @@ class Scene:
         case.struck += 1
 
     def switch(self, *faults: Mapping[str, Any]) -> None:
-        """Let Defender have these faults, and no others."""
+        """Switch Defender to these faults, and no others."""
         self.stack.simulator("PUT", "switches", {"faults": list(faults)})
 
     def met(self, case: Case) -> int:

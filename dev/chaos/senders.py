@@ -1,4 +1,4 @@
-"""Senders as Logic Apps are: each posts a delivery until somebody takes it, then asks until it has ended."""
+"""Senders that behave like Logic Apps: each posts a delivery until it is accepted, then polls until it has ended."""
 
 import functools
 import random
@@ -66,7 +66,7 @@ class Senders:
         self._asking.submit(self._follow, sent, f"/api/deliveries/{delivery}")
 
     def close(self) -> None:
-        """Let nobody try again, and wait for all."""
+        """Let no sender try again, and wait for all."""
         self._stopping.set()
         self._posting.shutdown(cancel_futures=True)
         self._asking.shutdown(cancel_futures=True)
@@ -110,5 +110,5 @@ class Senders:
 
 
 def _is_final(answer: requests.Response) -> bool:
-    """Say whether a sender is content with an answer: taken, or refused for good."""
+    """Say whether an answer is final for a sender: accepted, or refused."""
     return answer.status_code < _ERRORS and answer.status_code not in _TRY_AGAIN
