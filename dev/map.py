@@ -86,16 +86,16 @@ def _refused(refused: Refused, console: Console) -> None:
     _evidence(console, refused.evidence)
 
 
-def _evidence(console: Console, found_by: Evidence | None) -> None:
+def _evidence(console: Console, item: Evidence | None) -> None:
     """Print by what a search would look for an event: what its reference lost, its clues, and the query."""
-    if found_by is None:
+    if item is None:
         return
-    for lost in found_by.lost:
+    for lost in item.lost:
         _line(console, Text.assemble(("  lost  ", "yellow"), lost))
-    shown = evidence.shown(found_by)
+    shown = evidence.shown(item)
     _fields(console, [(clue["name"], clue["value"], clue["place"]) for clue in shown["clues"]])
     if shown["query"] is None:
-        _line(console, Text.assemble(("  no query  ", "yellow"), evidence.missing(found_by.scan)))
+        _line(console, Text.assemble(("  no query  ", "yellow"), evidence.missing(item.scan)))
     else:
         _line(console, Text(f"\n{shown['query']}", "dim"))
 
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
         if mappings.broken:
             _problems(console, mappings.broken)
             return 1
-        outcome = approve.outcome_of(body, query, mappings)
+        outcome = approve.outcome_of(body, query, mappings, clues=True)
     except OSError as error:
         _line(console, Text(f"{files[0]} cannot be read: {error.strerror}", "red"))
         return 2

@@ -42,12 +42,13 @@ class Mappings:
         defaults: Mapping[str, str],
         max_alerts: int,
         now: float | None = None,
+        clues: bool = False,
     ) -> Outcome:
         """Turn the documents of a delivery into alerts, refused events, or the reason why it asks for no alert.
 
         `defaults` are values by the API's names that fill what the payload left empty; `now` is UTC seconds, for notes
-        on times that Defender cannot find. Raises `RequestError` for an unknown source, `PayloadTooLarge` for more than
-        `max_alerts` events or too much work.
+        on times that Defender cannot find; `clues` asks for the clues of events without a whole reference. Raises
+        `RequestError` for an unknown source, `PayloadTooLarge` for more than `max_alerts` events or too much work.
         """
         named = self._named(source) if source else None
         run = Run(
@@ -57,6 +58,7 @@ class Mappings:
             max_alerts=max_alerts,
             now=now,
             named=named.name if named else None,
+            clues=clues,
         )
         if named:
             run.steps[f"the request names {named.name}"] = None

@@ -51,6 +51,7 @@ class Run:
         max_alerts: int,
         now: float | None,
         named: str | None = None,
+        clues: bool = False,
     ) -> None:
         self._recognition = recognition
         self._generic = generic
@@ -59,7 +60,7 @@ class Run:
         self._now = now
         self._named = named
         self._reader = Reader(Budget(STEPS + STEPS_PER_EVENT * max_alerts).spend)
-        self._clues = ClueReader()
+        self._clues = ClueReader() if clues else None
         self._events = 0
         self._sources: dict[str, None] = {}
         self.steps: dict[str, None] = {}
@@ -185,7 +186,7 @@ class Run:
 
     def _add(self, number: int, source: Source, document: Node, event: Event, draft: Draft) -> None:
         checked = draft.checked(self._now)
-        evidence = self._clues.of(source, document, event, draft)
+        evidence = self._clues.of(source, document, event, draft) if self._clues else None
         if checked.alert:
             truncated = checked.time_truncated
             mapped = Mapped(number, checked.alert, checked.notes, truncated, draft.origins, evidence)

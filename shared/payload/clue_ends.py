@@ -43,11 +43,15 @@ def read(readings: Readings, *, logon: bool, program: bool) -> tuple[Hosts, dict
     if not remote:
         side = _far(readings, hosts, explicit=explicit, logon=logon)
         remote = readings.best(side, values.address) if side else readings.best("address", _public)
-    return hosts, _facts(readings, side, remote, hosts)
+    return hosts, _facts(readings, side, remote, hosts, program=program)
 
 
-def _facts(readings: Readings, side: str, other: Best | None, hosts: Hosts) -> dict[str, str]:
+def _facts(
+    readings: Readings, side: str, other: Best | None, hosts: Hosts, *, program: bool
+) -> dict[str, str]:
     url = readings.take("remote_url", _url)
+    if not url and other and not program:  # else it is likely a link to the alert
+        url = readings.take("remote_url", _url, "url")
     return {
         "remote_ip": readings.note("remote_ip", other) if other else "",
         "remote_port": readings.take("remote_port", values.port, *_PORTS.get(side, ("remote_port",))),

@@ -44,22 +44,28 @@ class Meaning(NamedTuple):
 @functools.lru_cache(maxsize=16_384)
 def meaning(trail: tuple[str, ...]) -> Meaning | None:
     """Return what the last of some nested names means, None if that is no clue."""
-    parts = [names.word(part) for name in trail for part in _parts(name)]
-    for count in range(min(_OWNERS, len(parts)), 0, -1):
-        if known := _meanings().get("".join(parts[-count:])):
+    words = [word for name in trail for word in _words_of(name)]
+    for count in range(min(_OWNERS, len(words)), 0, -1):
+        if known := _meanings().get("".join(words[-count:])):
             return known
     return None
 
 
 def is_apart(name: str) -> bool:
     """Say whether what stands under a name is not of the event: intelligence, an analyst, the rule."""
-    words = [names.word(part) for part in _parts(name)]
-    return any(word in _words("apart") or word.startswith("grandparent") for word in words)
+    beginnings = tuple(names.table("clues")["apart_beginnings"])
+    return any(word in _words("apart") or word.startswith(beginnings) for word in _words_of(name))
+
+
+def is_no_event(trail: tuple[str, ...]) -> bool:
+    """Say whether a name's owner is what has a time of its own: a device was enrolled, a file was made."""
+    words = [word for name in trail for word in _words_of(name)]
+    return len(words) > 1 and words[-2] in _words("no_events")
 
 
 def is_transport(name: str) -> bool:
     """Say whether what stands under a name only brought the event: a collector, a relay."""
-    return any(names.word(part) in _words("transports") for part in _parts(name))
+    return not _words("transports").isdisjoint(_words_of(name))
 
 
 def is_parent(name: str) -> bool:
@@ -109,18 +115,19 @@ def has_beside(name: str) -> bool:
     return names.word(name) in _beside()
 
 
-def _parts(name: str) -> list[str]:
-    """Return the parts of a dotted name, without what a shipper wrote before it and a table's type behind it."""
-    if len(name) > _MAX_NAME:
-        return [name]
+def _words_of(name: str) -> tuple[str, ...]:
+    """Return the words of a dotted name; none of what is too long to be one, which is not remembered."""
+    return _split(name) if len(name) <= _MAX_NAME else ()
+
+
+@functools.lru_cache(maxsize=16_384)
+def _split(name: str) -> tuple[str, ...]:
+    """Return the words of a name, without what a shipper wrote before it and a table's type behind it."""
     name = _TYPE.sub("", name)
-    before = name.lower()
-    for prefix in names.table("clues")["prefixes"]:
-        if before.startswith(prefix) and len(prefix) < len(name):
-            name = name[len(prefix) :]
-            break
-    parts = name.replace("/", ".").replace(":", ".").split(".")
-    return [part for part in parts if part and part not in names.table("clues")["wrappers"]]
+    shippers = names.table("clues")["prefixes"]
+    prefix = next((prefix for prefix in shippers if name.lower().startswith(prefix) and prefix != name), "")
+    parts = name[len(prefix) :].replace("/", ".").replace(":", ".").split(".")
+    return tuple(names.word(part) for part in parts if part and part not in names.table("clues")["wrappers"])
 
 
 @functools.cache

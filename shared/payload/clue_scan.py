@@ -23,6 +23,7 @@ _LOOSE = 500  # how much less counts what only a text for people says
 _LINKS = ("$id", "$ref")  # of entities
 _PROGRAMS = ("process_name", "process_path", "file_name", "file_path", "actor_name", "actor_path")
 _NAMED = -1  # the rank of what a source's file names
+_TIMES = ("time", "date", "from_time", "to_time")
 _STEP, _ENTRY = 2, 3  # steps: a value is entered, an entry's name is looked up
 
 
@@ -203,6 +204,8 @@ def _field(field: str, around: _Around) -> str:
         return ""
     if around.parent:
         return "parent_name" if field == "parent_name" or field in _PROGRAMS else ""
+    if field in _TIMES and clue_names.is_no_event(around.trail):
+        return ""
     if around.transport:
         return clue_names.TRANSPORT if field in ("host", "agent", "reporter", "transport") else ""
     return field

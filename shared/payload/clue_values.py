@@ -13,7 +13,7 @@ _DEVICE = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_][a-z0-9_-]{0,62}(?:\.[a-z0-9_-]{1,63}){0,10}", re.ASCII)
 _HASH = re.compile(
-    r"(?:(\w{2,20})[=:]\s?)?(?<![0-9a-f])([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![0-9a-f])", re.ASCII
+    r"(?:(\w{2,20})[=:]\s?)?(?<![0-9a-z])([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![0-9a-z])", re.ASCII
 )
 _LIKE_HASHES = (
     "imphash",
@@ -127,15 +127,15 @@ def account(value: str) -> tuple[str, str, str]:
 def registry_key(value: str, hive: str = "") -> str:
     """Return a registry key with its hive's whole name; "" for what is in no hive."""
     parts = text(value).replace("/", "\\").strip("\\").split("\\")
-    first = parts[0].lower().rpartition("::")[2].rstrip(":")
-    if first in ("registry", "computer") and len(parts) > 1:
-        parts = parts[1:]
-        first = parts[0].lower().rstrip(":")
+    if parts[0].lower() in ("registry", "computer"):
+        parts = parts[1:] or parts
     known: dict[str, str] = names.table("clues")["hives"]
-    if first not in known and hive:
-        parts, first = ["", *parts], names.word(hive).removeprefix("registry") or first
-    whole = known.get(first) or known.get(first.replace("hkey", "hkey_"))
-    return "\\".join([whole, *parts[1:]]) if whole and parts[1:] and parts[1] else ""
+    whole = known.get(names.word(parts[0].rpartition("::")[2]))
+    if whole:
+        parts = parts[1:]
+    else:
+        whole = known.get(names.word(hive))
+    return "\\".join([whole, *parts]) if whole and parts and parts[0] else ""
 
 
 def address(value: str) -> str:

@@ -12,23 +12,21 @@ _NO_ZONE = "none/of these"
 
 def read(readings: Readings, *, start: bool) -> When | None:
     """Return the time of the event. `start` says that the event can be the start of a program."""
-    zone = readings.best("zone")
-    written = zone.value if zone else _NO_ZONE if readings.has("zone") else ""
     return (
-        _time(readings, "own_time", written, own=True)
-        or (_time(readings, "process_start", written, own=True) if start else None)
-        or _span(readings, written)
-        or _time(readings, "time", written)
-        or _time(readings, "date", written)
-        or _joined(readings, written)
+        _time(readings, "own_time", own=True)
+        or (_time(readings, "process_start", own=True) if start else None)
+        or _span(readings)
+        or _time(readings, "time")
+        or _time(readings, "date")
+        or _joined(readings)
     )
 
 
-def _time(readings: Readings, field: str, zone: str, *, own: bool = False) -> When | None:
+def _time(readings: Readings, field: str, *, own: bool = False) -> When | None:
     """Return the time of the best name under which there is one moment; of two spellings the more exact one."""
     by_rank: dict[int, dict[When, Place]] = {}
     for reading in readings.of(field):
-        if when := clue_times.read(reading.text, own=own, zone=zone):
+        if when := clue_times.read(reading.text, own=own, zone=_zone(readings, reading.place)):
             by_rank.setdefault(reading.rank, {}).setdefault(when, reading.place)
     for _, all_ in sorted(by_rank.items()):
         beside = {when: place for when, place in all_.items() if readings.is_beside(place)}
@@ -40,11 +38,21 @@ def _time(readings: Readings, field: str, zone: str, *, own: bool = False) -> Wh
     return None
 
 
-def _span(readings: Readings, zone: str) -> When | None:
+def _zone(readings: Readings, place: Place) -> str:
+    """Return the zone of a time that names none: that of the event, or one beside it."""
+    zones = {
+        reading.text.strip()
+        for reading in readings.of("zone")
+        if reading.rank == 0 or are_beside(reading.place, place)
+    }
+    return next(iter(zones)) if len(zones) == 1 else _NO_ZONE if zones else ""
+
+
+def _span(readings: Readings) -> When | None:
     """Return the time from the first to the last activity; of a first alone that."""
-    first = _time(readings, "from_time", zone)
+    first = _time(readings, "from_time")
     place = readings.places.get("when", "")
-    last = _time(readings, "to_time", zone) if first else None
+    last = _time(readings, "to_time") if first else None
     if not first or not last or last.start <= first.start:
         readings.places["when"] = place
         return first
@@ -52,11 +60,12 @@ def _span(readings: Readings, zone: str) -> When | None:
     return replace(first, end=last.end, step=max(first.step, last.step))
 
 
-def _joined(readings: Readings, zone: str) -> When | None:
+def _joined(readings: Readings) -> When | None:
     """Return the time whose date and clock stand in two entries of one object."""
     date, clock = readings.best("date"), readings.best("time")
     if not date or not clock or not are_beside(date.place, clock.place):
         return None
+    zone = _zone(readings, clock.place)
     when = clue_times.read(f"{date.value} {clock.value}", own=False, zone=zone)
     if when:
         readings.places["when"] = f"{shown(date.place)}, {shown(clock.place)}"

@@ -14,7 +14,7 @@ class Reader:
         self.spend = spend
         self._texts: dict[str, Any] = {}
         self._loose: dict[str, Any] = {}
-        # Both by id(); what is kept keeps its id.
+        # Both by id(); what is stored keeps its id.
         self._pairs: dict[int, tuple[list[Any], list[Entry] | None]] = {}
         self._named: dict[int, tuple[list[Any], dict[str, list[Entry]]]] = {}
         self._indexes: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}  # the same

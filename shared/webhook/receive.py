@@ -149,6 +149,7 @@ class Webhook:
             defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
             now=self.clocks.wall(),
+            clues=wanted.dry,
         )
         if outcome.ignored is None and not outcome.alerts:
             raise delivery.unmapped(outcome)

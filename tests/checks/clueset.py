@@ -5,8 +5,8 @@
     clues   by their name: the value, and the place; hosts as `name:pc-1`; a time with the digits it was written with,
             two with `/` between are from and to
     own     whether the time is the event's own
-    event   the event in Defender that is meant: its table, its device, its time, and columns of its row; null if the
-            payload does not say enough, and `why`
+    event   the event in Defender that is meant: its table, its device with its address and, if the payload has it, its
+            id, its time, and columns of its row; null if the payload does not say enough, and `why`
 
 for case in clueset.cases():
     clues = clueset.scan(case).clues

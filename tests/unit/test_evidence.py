@@ -37,7 +37,7 @@ SCHEMAS = "#/components/schemas"
 def apply(value: Any) -> Outcome:
     """Map a value as it would arrive."""
     documents = payload.read(json.dumps(value).encode(), max_bytes=1_048_576)
-    return OURS.apply(documents, source=None, defaults={}, max_alerts=100)
+    return OURS.apply(documents, source=None, defaults={}, max_alerts=100, clues=True)
 
 
 def listed(clues: Clues, **places: str) -> list[tuple[str, str, str]]:

@@ -13,6 +13,7 @@ from shared.mapping.outcome import Evidence, Outcome
 from shared.payload import body as payload
 from shared.payload import names
 from shared.payload.clues import Clues, Host
+from tests.checks import clueset
 
 MACHINE, OTHER = "3d583074bdc1fb8ec27a43da2c777b684b0f535b", "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
 TIME, REPORT = "2026-07-19T14:55:51.5813247Z", "639199803770463714"
@@ -28,7 +29,7 @@ NOTABLE = {
 def apply(value: Any, mappings: Mappings = OURS, *, source: str | None = None) -> Outcome:
     """Map a value as it would arrive."""
     documents = payload.read(json.dumps(value).encode(), max_bytes=4_194_304)
-    return mappings.apply(documents, source=source, defaults={}, max_alerts=1_000)
+    return mappings.apply(documents, source=source, defaults={}, max_alerts=1_000, clues=True)
 
 
 def evidence_of(outcome: Outcome, event: int = 0) -> Evidence | None:
@@ -65,6 +66,23 @@ def test_a_refused_event_has_the_clues_of_its_payload_with_their_places() -> Non
     assert scan.places["hosts"] == "result.host"
     assert scan.places["when"] == "result.UtcTime"
     assert scan.places["sha1"] == "result.sha1"
+
+
+def test_clues_that_nobody_asks_for_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no search follows, a refused payload is not walked over for them."""
+    monkeypatch.delattr(clues, "clue_scan")
+    documents = payload.read(json.dumps(NOTABLE).encode(), max_bytes=1_048_576)
+    outcome = OURS.apply(documents, source=None, defaults={}, max_alerts=100)
+    assert evidence_of(outcome) is None
+
+
+@pytest.mark.parametrize("case", clueset.cases(), ids=lambda case: f"{case.product}/{case.name}")
+def test_a_product_without_references_has_its_clues_by_its_source(case: clueset.Case) -> None:
+    """Opened and recognised, every payload of the set is refused with the clues that it has, at the sender's places."""
+    documents = payload.read(case.payload, max_bytes=1_048_576)
+    outcome = OURS.apply(documents, source=None, defaults={}, max_alerts=100, clues=True)
+    assert (outcome.ignored, outcome.alerts) == (None, ())
+    assert clueset.flat(found(outcome).scan) == case.clues
 
 
 def test_a_whole_reference_needs_no_clues() -> None:
