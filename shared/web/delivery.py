@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.alerts.text import cut
-from shared.alerts.vocabulary import SEVERITIES
 from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
 from shared.ledger.record import Delivery, Entry
@@ -194,15 +192,8 @@ def alert_document(alert: DeliveryAlert, snapshot: "Snapshot | None", now: float
 
 
 def _on_the_answer(entry: Entry) -> Iterator[str]:
-    """Yield notes about differences between Defender's answer and what was sent."""
-    created = entry.created or {}
-    device, severity = str(created.get("machineId") or ""), str(created.get("severity") or "")
-    if device and device.lower() != entry.alert.machine_id:
-        yield f"Defender's answer is about another device, {cut(device, 60)}: check the alert in the portal."
-    asked = entry.alert.severity
-    if entry.merged and severity in SEVERITIES and SEVERITIES.index(severity) < SEVERITIES.index(asked):
-        yield f"Defender merged it into an open alert of severity {severity}; it was sent as {asked}: raise it there."
-    if entry.merged and created.get("status") == "Resolved":
+    """Yield a note if Defender merged the alert into a resolved one; `Answer.notes` has the other differences."""
+    if entry.merged and (entry.created or {}).get("status") == "Resolved":
         yield "Defender merged it into an alert that is resolved already: check whether it must be reopened."
 
 

@@ -16,10 +16,10 @@ from shared import log
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, WriteUnknown
 from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
-from shared.table.protocol import MAX_OPERATIONS, Operation, Row
+from shared.table.protocol import Operation, Row
 from shared.web import delivery
 from shared.web.delivery import DeliveryAlert
-from shared.webhook import known
+from shared.webhook import known, transactions
 from shared.webhook.known import Known, differences
 from shared.webhook.memory import Memory
 from shared.webhook.permits import Permits
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from shared.sending.turns import Plan
     from shared.web.reply import Reply
 
-_TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
-_BESIDE = 4  # rows of a transaction beside those of alerts: the delivery, and a turn for each severity
 _LATE_SECONDS = 15.0  # before a POST's time with the table is over
 _TOKEN_SECONDS = 5.0
 _TOKEN_SECONDS_WITHOUT = 1.0  # a permit
@@ -155,18 +153,11 @@ class Acceptance:
         done: set[str] = set()
         clashes = 0
         for _ in range(_TRIES * len(asked) + 1):
-            batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
+            batch, last = transactions.batch([entry for alert, entry in new.items() if alert not in done])
             plan = self.dispatcher.plan(batch, write=clashes < _TRIES - 1 and self._is_early())
-            operations = [operation for entry in plan.entries for operation in rows.insert(entry)]
             if last:
-                notes = {alert: known.decision.notes for alert, known in there.items()}
-                duplicates = tuple(alert for alert, known in there.items() if known.decision.duplicate)
-                accepted = dataclasses.replace(accepted, duplicates=duplicates, notes=notes)
-                operations.append(rows.insert_delivery(accepted))
-            else:  # nobody knows it by its id, but its alerts are purged with it, should the others never come
-                ids = tuple(entry.alert.id for entry in batch)
-                part = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted), alerts=ids)
-                operations.append(rows.insert_delivery(dataclasses.replace(part, refused=())))
+                accepted = _with_known(accepted, there)
+            operations = transactions.operations(plan.entries, accepted, last=last)
             try:
                 clashing = self._commit(operations, plan)
             except TableError as error:
@@ -183,9 +174,7 @@ class Acceptance:
             there |= clashing
             done |= {alert for alert, known in clashing.items() if known.decision.after}
             new = {alert: new[alert] for alert in new if alert not in clashing}
-            if (
-                not clashing
-            ):  # a turn was, or the delivery's own row is there: an acquire of ours landed after all
+            if not clashing:  # a turn was, or our own delivery is there: an acquire of ours landed after all
                 accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
         else:
             busy = Busy("Others keep changing these alerts at the same moment; send the same again.")
@@ -294,15 +283,8 @@ def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float, s
     )
 
 
-def _batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
-    """Return as many entries as fit one transaction, and whether they are the last, with the delivery's row."""
-    batch: list[Entry] = []
-    size = operations = 0
-    for entry in entries:
-        written = rows.insert(entry)
-        size += rows.size(written)
-        operations += len(written)
-        if batch and (operations > MAX_OPERATIONS - _BESIDE or size > _TRANSACTION_BYTES):
-            return batch, False
-        batch.append(entry)
-    return batch, True
+def _with_known(accepted: Delivery, there: Mapping[str, Known]) -> Delivery:
+    """Return a delivery with the duplicates and notes of alerts that were known."""
+    notes = {alert: known.decision.notes for alert, known in there.items()}
+    duplicates = tuple(alert for alert, known in there.items() if known.decision.duplicate)
+    return dataclasses.replace(accepted, duplicates=duplicates, notes=notes)

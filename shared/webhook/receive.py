@@ -94,9 +94,8 @@ class Webhook:
         )
         answer = accepting.accept(outcome, self.settings.public_base_url or origin, sender)
         if store and outcome.refused:
-            problems = delivery.refused_events(outcome.refused)
             received = Received(body, wanted.values, sender)
-            refused.in_part(dispatcher.table, received, outcome.source, answer.status, problems)
+            refused.in_part(dispatcher.table, received, outcome, answer.status)
         return answer
 
     def status(self, delivery_id: str, origin: str) -> "Reply":

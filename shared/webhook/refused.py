@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared import log
 from shared.alerts.text import cut
@@ -10,7 +10,11 @@ from shared.errors import PayloadTooLarge, WebhookError
 from shared.ledger import keys, rows
 from shared.ledger.record import RefusedPayload
 from shared.table.protocol import Table
+from shared.web import delivery
 from shared.webhook import masking
+
+if TYPE_CHECKING:
+    from shared.mapping.outcome import Outcome
 
 _MASKED_BYTES = 4 * rows.REFUSED_BYTES
 _SOURCE_UNITS = 100
@@ -33,12 +37,11 @@ def by(error: WebhookError, table: Table, received: Received) -> None:
         _store(table, received, source=source, status=error.status, detail=error.detail, refused=refused)
 
 
-def in_part(
-    table: Table, received: Received, source: str | None, status: int, refused: Sequence[Mapping[str, Any]]
-) -> None:
+def in_part(table: Table, received: Received, outcome: "Outcome", status: int) -> None:
     """Store a payload of which some events were refused; `status` is the HTTP status of the answer."""
+    refused = delivery.refused_events(outcome.refused)
     detail = f"{len(refused)} of this payload's events could not become alerts; the others did."
-    _store(table, received, source=source, status=status, detail=detail, refused=refused)
+    _store(table, received, source=outcome.source, status=status, detail=detail, refused=refused)
 
 
 def _store(

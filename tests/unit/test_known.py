@@ -11,6 +11,8 @@ import pytest
 
 from dev.samples import eight_fields, event
 from dev.virtual import App, Defender, Fault, Host, Request, World, answer_with, unsound
+from shared.clients import answer
+from shared.clients.call import Response
 from shared.errors import Unreadable
 from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Entry
@@ -18,8 +20,6 @@ from shared.operations import replay
 from shared.sending import window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
-from shared.web import delivery
-from shared.web.delivery import DeliveryAlert
 from shared.webhook import known
 
 ORIGIN = "https://app.contoso.example"
@@ -166,26 +166,24 @@ def test_one_unreadable_known_alert_does_not_take_the_delivery_along() -> None:
     assert [one["status"] for one in json.loads(answer.body)["alerts"]] == ["created", "created"]
 
 
-def _created(**answer: Any) -> DeliveryAlert:
-    alert = Desk()
-    alert.post()
-    entry = alert.entry()
-    return DeliveryAlert(replace(entry, merged=True, created={"id": "da1", **answer}))
-
-
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("says", "noted"),
     [
-        ({"severity": "Low"}, "severity Low"),
-        ({"machineId": "c" * 40}, "another device"),
+        ({"severity": "Low"}, "the severity Low"),
+        ({"machineId": "c" * 40}, "about the device"),
         ({"status": "Resolved"}, "resolved already"),
         ({"severity": "High", "status": "New"}, None),
     ],
 )
-def test_what_defenders_answer_says_otherwise_is_noted(answer: dict[str, Any], says: str | None) -> None:
-    """Merged into a lower or resolved alert, or about another device: not told as plain success."""
-    notes = delivery.alert_document(_created(**answer), None, 0.0)["notes"]
-    assert [says in note for note in notes] == [True] if says else notes == []
+def test_what_defenders_answer_says_otherwise_is_noted(says: dict[str, Any], noted: str | None) -> None:
+    """Merged into a lower or resolved alert, or about another device: not told as plain success, and told once."""
+    desk = Desk()
+    created = "2026-03-04T05:00:00Z", "Thu, 05 Mar 2026 08:00:00 GMT"
+    alert = {"id": "da1", "alertCreationTime": created[0], **says}
+    response = Response(200, {"Date": created[1]}, json.dumps(alert).encode(), None, sent=True, seconds=0.1)
+    desk.defender.says = lambda _number, body: answer.read(response, body)
+    notes = desk.post()["notes"]
+    assert [noted in note for note in notes] == [True] if noted else notes == []
 
 
 def test_the_words_of_the_log_are_those_of_the_decision() -> None:

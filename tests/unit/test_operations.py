@@ -1073,6 +1073,8 @@ def test_alerts_are_found_by_their_delivery_and_time() -> None:
     assert office.get("alerts", since=utc(office.world.now - 90), until=utc(office.world.now))["alerts"] == [
         newest
     ]
+    assert newest not in office.get("alerts", until=utc(office.world.now - 90))["alerts"]
+    assert second in office.get("alerts", until=utc(office.world.now - 90))["alerts"]
     assert [one["senderName"] for one in office.get("alerts", order="oldest")["alerts"]] == [
         "splunk",
         "splunk",
@@ -1101,7 +1103,8 @@ def test_who_sends_how_much_is_listed() -> None:
     """Deliveries, alerts, refusals and what waits of each sender; who sent last first, the silent ones too."""
     office = _sent_by_two()
     office.do("pause")
-    office.post(body(50), sender=OTHER)
+    office.world.run(30)
+    office.post([body(50), body(51)], sender=OTHER)
     shown = office.get("senders")
     assert shown["atLeast"] is False
     found = {one["sender"]: one for one in shown["senders"]}
@@ -1109,11 +1112,13 @@ def test_who_sends_how_much_is_listed() -> None:
     counts = ("senderName", "deliveries", "alerts", "refused", "waiting")
     assert {key: [one[name] for name in counts] for key, one in found.items()} == {
         SPLUNK: ["splunk", 2, 2, 1, 0],
-        OTHER: [None, 2, 2, 1, 1],
+        OTHER: [None, 2, 3, 1, 2],
         None: [None, 1, 1, 0, 0],
         "9" * 10: ["quiet", 0, 0, 0, 0],
     }
     assert found["9" * 10]["last"] is None
+    last = datetime.fromisoformat(found[OTHER]["last"]).timestamp()
+    assert office.world.now - 10 <= last <= office.world.now + 1
     assert all(
         one["deliveries"] == 0 for one in office.get("senders", since=utc(office.world.now + 9))["senders"]
     )
