@@ -22,6 +22,8 @@ def agree(name: str, one: str, other: str) -> bool:
 
 def exact(name: str, one: str, other: str) -> bool:
     """Say whether a value of a key is another one with the digits that this one lost."""
+    if one == other:
+        return False
     here, there = (alert.canonical(name, value) for value in (one, other))
     return here is not None and there is not None and lost(name, there, here)
 

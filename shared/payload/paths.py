@@ -142,9 +142,17 @@ def find(where: Path, node: Node) -> list[Node]:
     """Return what stands at a path, from a node on; nothing empty. A list at its end is one value."""
     found: list[Node] = []
     if where.names:
+        if isinstance(node.value, dict) and _leads_nowhere(where, node.value, node.reader):
+            node.reader.spend(_STEP)
+            return found
         _step(where, 0, node, found, _MAX_LEVELS)
         return found
     return [] if is_empty(node.value) else [node]
+
+
+def _leads_nowhere(where: Path, value: dict[str, Any], reader: Reader) -> bool:
+    """Say quickly of an object that it has no key that begins a path: so it is with most paths and payloads."""
+    return where.names[0] not in value and reader.index(value).keys().isdisjoint(where.words[0])
 
 
 def _step(where: Path, at: int, node: Node, found: list[Node], levels: int) -> None:
