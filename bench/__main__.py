@@ -21,7 +21,7 @@ from bench.ground import BenchError, Form
 from dev.stack.child import ChildError
 
 NAMES = (
-    *("quota", "rival", "straight", "waiting", "burst", "import_time", "mapping_cost", "mapping_bounds"),
+    *("quota", "straight", "waiting", "burst", "import_time", "mapping_cost", "mapping_bounds"),
     *("table_operations", "requests", "memory", "scale"),
 )
 

@@ -3,7 +3,7 @@
 Each payload is read and mapped in a process of its own, forked after usual ones, so that nothing but the payload is
 measured; beside it stands a mebibyte of a hundred usual events. While the worst is mapped, another sender's small
 payload must be mapped within two seconds. And of a hundred events each costs no more than of ten, for every kind of
-container. The payloads are those of `worst.py`; `tests/checks/adversary.py` searches for worse ones.
+container. The payloads are those of `tests/checks/worst.py`; `adversary.py` beside it searches for worse ones.
 
     python -m bench.mapping_bounds                  all of them
     python -m bench.mapping_bounds "empty arrays"   one, as JSON: seconds of CPU, MiB, and what became of it
@@ -24,9 +24,9 @@ from bench import mapped
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, inside
 from bench.mapped import BYTES, became
-from bench.worst import RECORD, ROW, USUAL, bodies
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
+from tests.checks.worst import RECORD, ROW, USUAL, bodies
 
 _SECONDS, _MEBIBYTES, _OTHER, _LINEAR = 1.0, 64.0, 2.0, 1.25
 _BESIDE = "--beside"

@@ -5,7 +5,7 @@
     .venv/bin/python -m tests.checks.adversary --seconds 60 --begin 7   search elsewhere
 
 A recipe is the list of choices that made a body, so it is all that is needed to build it again, or to change a little
-of it. What is found belongs into `bench/worst.py`, under a name. Exits 1 if a body misses the goals.
+of it. What is found belongs into `worst.py`, under a name. Exits 1 if a body misses the goals.
 """
 
 import argparse

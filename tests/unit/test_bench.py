@@ -17,7 +17,6 @@ from bench import (
     quota,
     record,
     requests,
-    rival,
     scale,
     table_operations,
 )
@@ -82,13 +81,13 @@ def _cells(text: str, line: int = -1) -> list[str]:
 
 def test_what_was_skipped_is_neither_met_nor_missed() -> None:
     """The table says why, and shows no number."""
-    figure = skipped("against limits", "no redis-server on PATH")
+    figure = skipped("memory", "no /proc")
     assert figure.met is None
     assert figure.ratio is None
     name, *numbers, _ = _cells(table([figure]))
-    assert name == "against limits"
+    assert name == "memory"
     assert not any(numbers)
-    assert "skipped: no redis-server on PATH" in table([figure])
+    assert "skipped: no /proc" in table([figure])
 
 
 def test_the_table_shows_every_figure_with_its_floor_and_verdict() -> None:
@@ -260,13 +259,6 @@ def test_a_missed_goal_is_a_failed_run(
     assert __main__.main(["--quick"], out, benchmarks) == code
     assert out.getvalue().splitlines()[-1] == said
     assert "fast" in out.getvalue()
-
-
-def test_without_redis_the_rival_is_skipped() -> None:
-    """The line says what to install; with it, and the packages, nothing is missing."""
-    assert "apt-get install redis-server" in rival.missing(lambda _: None, lambda _: True)
-    assert "requirements-bench.txt" in rival.missing(lambda name: name, lambda name: name != "limits")
-    assert rival.missing(lambda name: name, lambda _: True) == ""
 
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

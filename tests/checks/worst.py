@@ -1,6 +1,6 @@
 """The worst bodies that are known, by what they are: each costs much of something; some are the worst that SIEMs send.
 
-What `tests/checks/adversary.py` finds comes here, under a name.
+What `adversary.py` finds comes here, under a name.
 """
 
 import functools
