@@ -22,7 +22,7 @@ from dev.stack.child import ChildError
 
 NAMES = (
     *("quota", "straight", "waiting", "burst", "import_time", "mapping_cost", "mapping_bounds"),
-    *("table_operations", "requests", "memory", "scale"),
+    *("requests", "memory", "scale"),
 )
 
 Measure = Callable[[Form], Report]

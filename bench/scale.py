@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bench.figure import Figure, Goal, Report
 from bench.ground import Form, fields
 from bench.quota import bound, use
-from bench.table_operations import tick
+from bench.requests import tick
 from dev.simulator.judge import violations
 from dev.virtual import Defender, Faults, Host, World
 from shared.alerts.alert import Alert

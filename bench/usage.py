@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.ground import BenchError, fields
-from bench.table_operations import waiting
+from bench.requests import waiting
 from dev.virtual import EPOCH, ORIGIN, Defender, Faults, Host, World
 from shared.settings import Settings
 from shared.web.reply import Reply
