@@ -2,7 +2,7 @@
 
 make bench                            all of them, about half an hour
 make bench BENCH=quick                the short form: to see that everything runs; keeps no record
-make bench ONLY="straight waiting"    some of them
+make bench ONLY="paths memory"    some of them
 """
 
 import argparse
@@ -21,7 +21,7 @@ from bench.ground import BenchError, Form
 from dev.stack.child import ChildError
 
 NAMES = (
-    *("quota", "straight", "waiting", "burst", "import_time", "mapping_cost", "mapping_bounds"),
+    *("quota", "paths", "burst", "import_time", "mapping_cost", "mapping_bounds"),
     *("requests", "memory", "scale"),
 )
 

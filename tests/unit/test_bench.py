@@ -19,7 +19,7 @@ from bench import (
     requests,
     scale,
 )
-from bench.figure import TIMES, Figure, Goal, Report, of_runs, quantile, skipped, table
+from bench.figure import TIMES, Figure, Goal, Report, of_runs, quantile, table
 from bench.ground import BenchError, Form
 from dev import approve
 from shared.mapping import mappings as mapping
@@ -76,17 +76,6 @@ def test_without_its_floor_a_goal_is_missed() -> None:
 def _cells(text: str, line: int = -1) -> list[str]:
     """Return the cells of a line of a Markdown table."""
     return [cell.strip() for cell in text.splitlines()[line].strip("|").split("|")]
-
-
-def test_what_was_skipped_is_neither_met_nor_missed() -> None:
-    """The table says why, and shows no number."""
-    figure = skipped("memory", "no /proc")
-    assert figure.met is None
-    assert figure.ratio is None
-    name, *numbers, _ = _cells(table([figure]))
-    assert name == "memory"
-    assert not any(numbers)
-    assert "skipped: no /proc" in table([figure])
 
 
 def test_the_table_shows_every_figure_with_its_floor_and_verdict() -> None:
@@ -233,9 +222,7 @@ def _missed(_: Form) -> Report:
 
 
 def _met(_: Form) -> Report:
-    return Report(
-        (Figure("fast", 11.0, floor=10.0, goal=AT_MOST), Figure("told", 1.0), skipped("other", "why"))
-    )
+    return Report((Figure("fast", 11.0, floor=10.0, goal=AT_MOST), Figure("told", 1.0)))
 
 
 def _broken(_: Form) -> Report:
@@ -246,8 +233,8 @@ def _broken(_: Form) -> Report:
     ("benchmarks", "code", "said"),
     [
         ({"met": _met}, 0, "All met."),
-        ({"met": _met, "missed": _missed}, 1, "1 of 4 missed: slow"),
-        ({"broken": _broken, "met": _met}, 1, "1 of 4 missed: broken, measured"),
+        ({"met": _met, "missed": _missed}, 1, "1 of 3 missed: slow"),
+        ({"broken": _broken, "met": _met}, 1, "1 of 3 missed: broken, measured"),
     ],
 )
 def test_a_missed_goal_is_a_failed_run(
