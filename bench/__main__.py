@@ -22,7 +22,7 @@ from dev.stack.child import ChildError
 
 NAMES = (
     *("quota", "paths", "burst", "import_time", "mapping_cost", "mapping_bounds"),
-    *("requests", "memory", "scale"),
+    *("requests", "memory"),
 )
 
 Measure = Callable[[Form], Report]

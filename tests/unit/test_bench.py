@@ -17,7 +17,6 @@ from bench import (
     quota,
     record,
     requests,
-    scale,
 )
 from bench.figure import TIMES, Figure, Goal, Report, of_runs, quantile, table
 from bench.ground import BenchError, Form
@@ -121,11 +120,11 @@ def test_a_hosts_memory_is_read_from_its_status() -> None:
 
 def test_simulated_hosts_stay_within_the_limit_and_near_the_bound() -> None:
     """The simulation behind the scale figure is deterministic, and its judge sees calls at all."""
-    case = scale.simulate(3, windows=1)
-    assert case == scale.simulate(3, windows=1)
-    assert case.violations == 0
+    case = quota.simulate(3, windows=1)
+    assert case == quota.simulate(3, windows=1)
+    assert case.too_many == 0
     assert 0.9 < case.use <= quota.ceiling(60.0, 1.0)
-    assert case.conflicts_per_call > 0
+    assert case.conflicts_a_call > 0
 
 
 def test_the_requests_of_an_alert_are_counted() -> None:
