@@ -32,32 +32,20 @@ _READY_SECONDS = 12.0  # until every process is up
 
 def measure(form: Form) -> Report:
     """Measure floor and burst by turns, three times each."""
-    deliveries = form.pick(2000, 192)
-    rounds = form.pick(3, 1)
+    deliveries, rounds = form.pick((2000, 3), (192, 1))
     floors, bursts = [], []
     for _ in range(rounds):
         floors.append(_floor(deliveries))
         bursts.append(_burst(deliveries))
-    ours = [burst.rate for burst in bursts]
-    return Report(
-        (
-            Figure(
-                f"burst of {deliveries:,}, accepted",
-                median(ours),
-                "/s",
-                median(floors),
-                Goal("at least", 0.85, of_floor=True),
-                f"{SENDERS} senders, {HOSTS} hosts, median of {rounds}",
-            ),
-            Figure(
-                "burst, answers that are no 2xx",
-                sum(burst.refused for burst in bursts),
-                goal=Goal("at most", 0),
-            ),
-            Figure("burst, accepted and lost", sum(burst.lost for burst in bursts), goal=Goal("at most", 0)),
-        ),
-        {"floor": floors, "ours": ours},
+    ours, floor = median(burst.rate for burst in bursts), median(floors)
+    nearly, none = Goal("at least", 0.85, of_floor=True), Goal("at most", 0)
+    note = f"{SENDERS} senders, {HOSTS} hosts, median of {rounds}"
+    figures = (
+        Figure(f"burst of {deliveries:,}, accepted", ours, "/s", floor, nearly, note),
+        Figure("burst, answers that are no 2xx", sum(burst.refused for burst in bursts), goal=none),
+        Figure("burst, accepted and lost", sum(burst.lost for burst in bursts), goal=none),
     )
+    return Report(figures, {"floor": floors, "ours": bursts})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +87,8 @@ def _burst(deliveries: int) -> Burst:
             list(pool.map(send, range(SENDERS)))
         seconds = max(end for _, end in spans) - min(start for start, _ in spans)
         accepted = sum(status // 100 == 2 for status in answers)  # noqa: PLR2004 - HTTP
-        return Burst(
-            accepted / seconds, len(answers) - accepted, max(0, answers.count(_WAITS) - _written(stack))
-        )
+        lost = max(0, answers.count(_WAITS) - _written(stack))
+        return Burst(accepted / seconds, len(answers) - accepted, lost)
 
 
 def _floor(deliveries: int) -> float:

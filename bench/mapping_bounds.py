@@ -5,7 +5,6 @@ measured; beside it stands a mebibyte of a hundred usual events. While the worst
 payload must be mapped within two seconds. And of a hundred events each costs no more than of ten, for every kind of
 container. The payloads are those of `tests/checks/worst.py`; `adversary.py` beside it searches for worse ones.
 
-    python -m bench.mapping_bounds                  all of them
     python -m bench.mapping_bounds "empty arrays"   one, as JSON: seconds of CPU, MiB, and what became of it
 """
 
@@ -28,7 +27,7 @@ from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
 from tests.checks.worst import RECORD, ROW, USUAL, bodies
 
-_SECONDS, _MEBIBYTES, _OTHER, _LINEAR = 1.0, 64.0, 2.0, 1.25
+_BOUNDS = (1.0, 64.0, 2.0, 1.25)  # seconds, MiB, seconds of another's payload, growth
 _BESIDE = "--beside"
 _FEW, _MANY = 10, 100
 
@@ -59,27 +58,16 @@ def measure(form: Form) -> Report:
     others = inside("bench.mapping_bounds", _BESIDE, slowest, settings={})
     growths = {name: _growth(make, form.pick(30, 15)) for name, make in containers().items()}
     worst = max(growths, key=lambda name: growths[name])
-    seconds, memory, beside, linear = (
-        Goal("at most", bound) for bound in (_SECONDS, _MEBIBYTES, _OTHER, _LINEAR)
-    )
+    slow, large = payloads[slowest]["seconds"], payloads[largest]["mebibytes"]
+    seconds, memory, other, linear = (Goal("at most", bound) for bound in _BOUNDS)
     note = f"{slowest}; {len(payloads)} tried; the floor is a mebibyte of usual events"
-    return Report(
-        (
-            Figure(
-                "mapping, CPU of the worst mebibyte", payloads[slowest]["seconds"], "s", usual, seconds, note
-            ),
-            Figure(
-                "mapping, memory of the worst mebibyte",
-                payloads[largest]["mebibytes"],
-                "MiB",
-                goal=memory,
-                note=largest,
-            ),
-            Figure("mapping, another's payload beside the slowest", others["slowest"], "s", goal=beside),
-            Figure(f"mapping, an event of {_MANY} to one of {_FEW}", growths[worst], goal=linear, note=worst),
-        ),
-        {"payloads": payloads, "growths": growths, "beside": others},
+    figures = (
+        Figure("mapping, CPU of the worst mebibyte", slow, "s", usual, seconds, note),
+        Figure("mapping, memory of the worst mebibyte", large, "MiB", None, memory, largest),
+        Figure("mapping, another's payload beside the slowest", others["slowest"], "s", None, other),
+        Figure(f"mapping, an event of {_MANY} to one of {_FEW}", growths[worst], "", None, linear, worst),
     )
+    return Report(figures, {"payloads": payloads, "growths": growths, "beside": others})
 
 
 def costs(names: list[str]) -> dict[str, Any]:
@@ -90,7 +78,7 @@ def costs(names: list[str]) -> dict[str, Any]:
         body = mapped.forked(bodies()[name]).encode().ljust(BYTES)
         if len(body) > BYTES:
             raise BenchError(f"{name} has {len(body):,} bytes, more than {BYTES:,}")
-        measured[name] = asdict(mapped.cost(mappings, body, tries=3, enough=_SECONDS / 2))
+        measured[name] = asdict(mapped.cost(mappings, body, tries=3, enough=_BOUNDS[0] / 2))
     return measured
 
 
@@ -139,21 +127,7 @@ def _rows(events: int) -> list[dict[str, Any]]:
     return [{**ROW, "ReportId": number} for number in range(1, events + 1)]
 
 
-def main() -> None:
-    """Measure some payloads and print JSON, or all of them and print a table."""
-    names = sys.argv[1:]
-    if names:
-        print(json.dumps(beside(names[1]) if names[0] == _BESIDE else costs(names)), flush=True)
-        os._exit(0)  # whatever is still mapped beside
-    report = measure(Form(quick=bool(os.environ.get("BENCH"))))
-    for name, payload in report.data["payloads"].items():
-        cpu = f"{payload['seconds']:7.3f} s"
-        print(f"{cpu} {payload['mebibytes']:6.1f} MiB  {name}: {payload['became'][:90]}")
-    for name, growth in report.data["growths"].items():
-        print(f"{growth:7.2f} of a hundred to ten: {name}")
-    print(f"{report.data['beside']['slowest']:7.3f} s for another's payload beside the slowest")
-    sys.exit(any(figure.met is False for figure in report.figures))
-
-
 if __name__ == "__main__":
-    main()
+    names = sys.argv[1:]
+    print(json.dumps(beside(names[1]) if names[0] == _BESIDE else costs(names)), flush=True)
+    os._exit(0)  # whatever is still mapped beside
