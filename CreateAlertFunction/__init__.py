@@ -18,7 +18,7 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
 
 def _receive(req: func.HttpRequest) -> reply.Reply:
     asked = parameters.given(req.url)  # the host leaves out what is empty, and `?dryRun` is
-    return app.gateway().receive(
+    return app.webhook().receive(
         req.get_body(),
         asked,
         reply.origin(req.url),

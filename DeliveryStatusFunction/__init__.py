@@ -10,5 +10,5 @@ from shared.web.response import azure_response
 def main(req: func.HttpRequest) -> func.HttpResponse:
     """Answer 202 until all alerts of the delivery have ended, then what the POST would have said."""
     delivery = req.route_params.get("id", "")
-    answer = reply.guarded(lambda: app.gateway().status(delivery, reply.origin(req.url)))
+    answer = reply.guarded(lambda: app.webhook().status(delivery, reply.origin(req.url)))
     return azure_response(answer)

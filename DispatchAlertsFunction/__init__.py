@@ -7,4 +7,4 @@ from shared import app
 
 def main(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding's name
     """Send the backlog for up to 55 s, while there is one."""
-    app.gateway().dispatch()
+    app.webhook().dispatch()

@@ -51,7 +51,7 @@ class Floor:
     @classmethod
     def open(cls) -> "Floor":
         """Open what this process's settings name, as lean as the SDKs allow: without retries and look-ups."""
-        chosen, dispatcher = settings.current(), app.gateway().dispatcher
+        chosen, dispatcher = settings.current(), app.webhook().dispatcher
         dispatcher.snapshot()  # makes the table
         transport = RequestsTransport()
         transport.open()
@@ -98,7 +98,7 @@ class Floor:
 
         `created` is an alert object of Defender's, for an outcome of the size that ours writes.
         """
-        held = record.take(entry, MARK, now=entry.accepted, lease=self.policy.lease)
+        held = record.hold(entry, MARK, now=entry.accepted, lease=self.policy.lease)
         answer = Answer("created", 200, created, False, None, None, True, True, 0.01)
         ended = record.settle(held, answer, now=entry.accepted, rules=record.Rules())
         slot = f"{window.FIRST_KEY}00"
@@ -112,7 +112,7 @@ class Floor:
         settle = self.batch(
             [
                 *rows.move(held, ended, waiting="?"),
-                Replace(slot, {"closed": self.policy.rest, "attempt": MARK}, "?"),
+                Replace(slot, {"closed": self.policy.cooldown, "attempt": MARK}, "?"),
             ]
         )
         payload = json.dumps(entry.alert.body())

@@ -154,7 +154,7 @@ class _Story:
         half, table = inputs.defender_seconds / 2, inputs.table_seconds
         faults = Faults(table_delay=(table, table), call_delay=(half, half), answer_delay=(half, half))
         self.hosts = [Host(self.world, faults, arrive=Defender(self.world)) for _ in ("webhook", "timer")]
-        self.webhook, self.timer = (host.gateway(Settings()) for host in self.hosts)
+        self.webhook, self.timer = (host.webhook(Settings()) for host in self.hosts)
 
     def run(self) -> None:
         self.hosts[0].spawn(self._health)

@@ -74,7 +74,7 @@ def straight() -> dict[str, Side]:
 
     def ours(number: int) -> float:
         if len(calls) == floor.policy.calls:  # so that a slot is surely open
-            time.sleep(max(0.0, calls[0] + floor.policy.rest + 0.1 - time.monotonic()))
+            time.sleep(max(0.0, calls[0] + floor.policy.cooldown + 0.1 - time.monotonic()))
         seconds = _posted(fields(number, "ours"), 200)
         calls.append(time.monotonic())
         return seconds
@@ -87,18 +87,18 @@ def straight() -> dict[str, Side]:
 
 def waiting() -> dict[str, Side]:
     """Return the four sides of the waiting path, within the stack's settings."""
-    gateway = app.gateway()
-    table, policy = gateway.dispatcher.table, gateway.dispatcher.policy
-    view = gateway.dispatcher.snapshot().view
+    webhook = app.webhook()
+    table, policy = webhook.dispatcher.table, webhook.dispatcher.policy
+    view = webhook.dispatcher.snapshot().view
     table.commit([window.acquire(slot, "bench", policy) for slot in view.slots])
-    full = gateway.dispatcher.snapshot()
+    full = webhook.dispatcher.snapshot()
     floor = Floor.open()
     floor.fill(closed=policy.lease)
 
     def ours(path: str, number: int) -> float:
         # Either as after the seconds for which a full window is remembered, or as right after a snapshot.
         now = dataclasses.replace(full, view=dataclasses.replace(full.view, now=table.now()))
-        gateway.memory.seen = now if path == "known" else None
+        webhook.memory.last = now if path == "known" else None
         return _posted(fields(number, f"{path}-ours"), 202)
 
     def bare(path: str, number: int) -> float:

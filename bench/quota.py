@@ -177,6 +177,6 @@ def simulate(hosts: int, *, windows: int, seed: int = 1) -> Case:
 
 
 def _dispatch(host: Host, end: float) -> None:
-    gateway = host.gateway(Settings())
+    webhook = host.webhook(Settings())
     host.world.sleep(host.world.random.uniform(0, 1.0))
-    tick(gateway, host.world, end)
+    tick(webhook, host.world, end)

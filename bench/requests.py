@@ -2,7 +2,7 @@
 
 First those of each alert and of an idle host. Then those of each use case, which must cost the same on a table of a
 hundred rows and of a hundred thousand, half of them alerts that wait and half alerts that were created, while the
-window is full. Last a storm: 3,600 deliveries wait, and every sender asks again when the last answer said so.
+window is full. Last a storm: 3,600 deliveries wait, and every sender asks again when the last answer answered so.
 """
 
 import functools
@@ -15,12 +15,12 @@ from statistics import median
 from bench.bare import MARK, accepted
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, fields
-from dev.virtual import ORIGIN, App, Defender, Faults, Host, Partition, World, said
+from dev.virtual import ORIGIN, App, Defender, Faults, Host, Partition, World, answer_with
 from shared.ledger import keys, record, rows
 from shared.operations.routes import Operator, handle
 from shared.sending import window
 from shared.settings import Settings
-from shared.webhook.gateway import Gateway
+from shared.webhook.receive import Webhook
 
 SIZES = (100, 10_000, 100_000)
 _STRAIGHT, _WAITING = 15, 60  # alerts
@@ -108,7 +108,7 @@ def of_alerts(*, together: bool) -> dict[str, tuple[int, int]]:
     """
     world = World()
     host = Host(world, Faults(call_delay=(0.1, 0.1), answer_delay=(0.1, 0.1)), arrive=Defender(world))
-    gateway = host.gateway(Settings())
+    webhook = host.webhook(Settings())
     counts: dict[str, tuple[int, int]] = {}
 
     def step(name: str, run: Callable[[], None]) -> None:
@@ -119,15 +119,15 @@ def of_alerts(*, together: bool) -> dict[str, tuple[int, int]]:
     def post(deliveries: Iterable[range], status: int) -> None:
         for numbers in deliveries:
             body = json.dumps([fields(number, severity="High") for number in numbers]).encode()
-            if (reply := gateway.receive(body, {}, ORIGIN)).status != status:
+            if (reply := webhook.receive(body, {}, ORIGIN)).status != status:
                 raise BenchError(f"alerts {numbers} were answered {reply.status}, not {status}")
 
     def drain() -> None:
         while waiting(world):  # a tick that finds nothing is no dispatch, so it does not count
-            gateway.dispatch()
+            webhook.dispatch()
 
     def story() -> None:
-        gateway.dispatcher.table.now()  # the first answer of a host's life tells it the server's time
+        webhook.dispatcher.table.now()  # the first answer of a host's life tells it the server's time
         first = [range(_STRAIGHT)] if together else [range(at, at + 1) for at in range(_STRAIGHT)]
         step("sent", lambda: post(first, _OK))
         others = [range(at, at + 1) for at in range(_STRAIGHT, _STRAIGHT + _WAITING)]
@@ -135,7 +135,7 @@ def of_alerts(*, together: bool) -> dict[str, tuple[int, int]]:
         step("dispatch", drain)
         world.sleep(120.0)
         for hour in range(_HOURS):
-            step(f"hour {hour}", lambda: tick(gateway, world, world.now + _HOUR))
+            step(f"hour {hour}", lambda: tick(webhook, world, world.now + _HOUR))
 
     host.spawn(story)
     world.run()
@@ -149,21 +149,21 @@ def of_use_cases(size: int) -> dict[str, tuple[int, float]]:
     """Return the requests and entities of each use case on a table of so many rows, whose window is full."""
     world, meter = _world(size // _TWO, size // _TWO)
     host = Host(world, Faults(), arrive=Defender(world))
-    gateway = host.gateway(Settings())
-    operator = Operator(gateway, lambda: None)
+    webhook = host.webhook(Settings())
+    operator = Operator(webhook, lambda: None)
     known = json.dumps(fields(_CREATED, severity="Low")).encode()
     delivery = _deliveries(world)[-1]
     cases: dict[str, Callable[[], object]] = {
-        "snapshot": gateway.dispatcher.snapshot,
-        "tick": gateway.dispatch,
-        "poll": lambda: gateway.status(delivery, ORIGIN),
-        "duplicate": lambda: gateway.receive(known, {}, ORIGIN),
+        "snapshot": webhook.dispatcher.snapshot,
+        "tick": webhook.dispatch,
+        "poll": lambda: webhook.status(delivery, ORIGIN),
+        "duplicate": lambda: webhook.receive(known, {}, ORIGIN),
         "status": lambda: handle(operator, "GET", "status", f"{ORIGIN}/api/operations/status"),
     }
     costs = {}
 
     def run() -> None:
-        gateway.dispatcher.table.now()
+        webhook.dispatcher.table.now()
         for name, case in cases.items():
             world.sleep(60.0)  # nothing is remembered any more
             before = len(meter.spent)
@@ -181,8 +181,8 @@ def storm(deliveries: int) -> tuple[list[float], int]:
     """Let the senders of waiting deliveries ask as they are told; return each second's entities, and the polls."""
     world, meter = _world(deliveries, 0)
     hosts = [Host(world, Faults(), arrive=Defender(world)) for _ in range(_HOSTS)]
-    gateways = [host.gateway(Settings()) for host in hosts]
-    App(hosts[0], gateways[0]).timer()
+    webhooks = [host.webhook(Settings()) for host in hosts]
+    App(hosts[0], webhooks[0]).timer()
     polls = 0
 
     def ask(delivery: str) -> None:
@@ -191,7 +191,7 @@ def storm(deliveries: int) -> tuple[list[float], int]:
         status, again = _WAITS, 0.0
         while status == _WAITS:
             world.sleep(again)
-            reply = world.random.choice(gateways).status(delivery, ORIGIN)
+            reply = world.random.choice(webhooks).status(delivery, ORIGIN)
             status, again = reply.status, float(reply.headers.get("Retry-After", 0))
             polls += 1
 
@@ -204,11 +204,11 @@ def storm(deliveries: int) -> tuple[list[float], int]:
     return list(seconds.values()), polls
 
 
-def tick(gateway: Gateway, world: World, end: float) -> None:
+def tick(webhook: Webhook, world: World, end: float) -> None:
     """Let a host's timer tick every 30 s until a moment of virtual time."""
     while world.now < end:
         due = world.now + _TICK
-        gateway.dispatch()
+        webhook.dispatch()
         world.sleep(max(0.0, due - world.now))
 
 
@@ -229,8 +229,8 @@ def _world(waiting: int, created: int) -> tuple[World, Meter]:
         world.table.commit([*rows.insert(entry), rows.insert_delivery(delivery)])
     for number in range(_CREATED, _CREATED + created):
         entry, delivery = accepted(fields(number, severity="Low"), world.now)
-        held = record.take(entry, MARK, now=world.now, lease=policy.lease)
-        ended = record.settle(held, said(200), now=world.now, rules=record.Rules())
+        held = record.hold(entry, MARK, now=world.now, lease=policy.lease)
+        ended = record.settle(held, answer_with(200), now=world.now, rules=record.Rules())
         world.table.commit([*rows.note(ended, "*"), rows.insert_delivery(delivery)])
     return world, meter
 

@@ -94,8 +94,8 @@ def became(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[st
     except WebhookError as error:
         return {"error": {"status": error.status, "detail": error.detail}}
     document: dict[str, Any] = {"source": outcome.source, "steps": list(outcome.steps)}
-    if outcome.refusal:
-        document["refusal"] = outcome.refusal
+    if outcome.refused_status:
+        document["refusal"] = outcome.refused_status
     if outcome.ignored is not None:
         document |= {"ignored": outcome.ignored, "reply": outcome.reply}
     if outcome.alerts:

@@ -41,22 +41,24 @@ def show(outcome: Outcome, mappings: Mappings, console: Console) -> None:
     for name in (outcome.source or "").split("+"):
         source = mappings.sources.get(name)
         if source and source.recognise:
-            conditions = Text(" | ".join(one.text for one in source.recognise), "dim")
-            said = f"  {name} recognises a payload (priority {source.priority}) by  "
-            _line(console, Text.assemble((said, "dim"), conditions))
+            conditions = Text(" | ".join(condition.text for condition in source.recognise), "dim")
+            heading = f"  {name} recognises a payload (priority {source.priority}) by  "
+            _line(console, Text.assemble((heading, "dim"), conditions))
     if outcome.ignored is not None:
         _line(console, Text.assemble(("ignored ", "yellow"), outcome.ignored))
         if outcome.reply is not None:
             _json(console, outcome.reply)
-    found: list[Mapped | Refused] = sorted((*outcome.alerts, *outcome.refused), key=lambda one: one.event)
-    for one in found[:_MOST]:
+    events: list[Mapped | Refused] = sorted(
+        (*outcome.alerts, *outcome.refused), key=lambda event: event.event
+    )
+    for event in events[:_MOST]:
         console.print()
-        if isinstance(one, Mapped):
-            _accepted(one, console)
+        if isinstance(event, Mapped):
+            _accepted(event, console)
         else:
-            _refused(one, console)
-    if len(found) > _MOST:
-        _line(console, Text(f"\n… and {len(found) - _MOST} more", "dim"))
+            _refused(event, console)
+    if len(events) > _MOST:
+        _line(console, Text(f"\n… and {len(events) - _MOST} more", "dim"))
     _line(console, Text(f"\n{len(outcome.alerts)} to raise, {len(outcome.refused)} refused", "bold"))
 
 
@@ -114,19 +116,19 @@ def anonymised(
 ) -> tuple[str, str]:
     """Return the payload with made-up values, and what to say of it. Raises `WebhookError` if it cannot be read."""
     text = anonymise.anonymise(body, own)
-    before, after = (anonymise.gist(one, query, mappings) for one in (body, text.encode()))
-    told = (
+    before, after = (anonymise.gist(payload, query, mappings) for payload in (body, text.encode()))
+    advice = (
         "Read it through before you send it: names of keys, and words that mappings know, are as they were."
     )
     if before != after:
-        told = f"It becomes {after}, the payload itself {before}. Say so when you send it.\n{told}"
-    return text, told
+        advice = f"It becomes {after}, the payload itself {before}. Say so when you send it.\n{advice}"
+    return text, advice
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console) -> int:
     """Show what the payload of a file becomes, or the payload anonymised. Return the exit code."""
-    files = [one for one in arguments if "=" not in one and one != _ANONYMISE]
-    query = dict(one.split("=", 1) for one in arguments if "=" in one)
+    files = [argument for argument in arguments if "=" not in argument and argument != _ANONYMISE]
+    query = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     if len(files) != 1:
         _line(console, Text(_USAGE))
         return 2
@@ -135,9 +137,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
     try:
         body = sys.stdin.buffer.read() if files[0] == "-" else Path(files[0]).read_bytes()
         if _ANONYMISE in arguments:
-            text, told = anonymised(body, query, own, mappings)
+            text, advice = anonymised(body, query, own, mappings)
             print(text, file=console.file)
-            print(told, file=sys.stderr)
+            print(advice, file=sys.stderr)
             return 0
         if mappings.broken:
             _problems(console, mappings.broken)

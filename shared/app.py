@@ -1,4 +1,4 @@
-"""Builds this process's gateway from its settings, at first use."""
+"""Builds this process's webhook from its settings, at first use."""
 
 import functools
 import os
@@ -22,7 +22,8 @@ from shared.table import azure
 from shared.table.patience import PatientTable
 from shared.threads import Readers, Threads
 from shared.web.reply import Reply
-from shared.webhook.gateway import FAIL, Gateway
+from shared.webhook.health import FAIL
+from shared.webhook.receive import Webhook
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -43,15 +44,15 @@ def _once(make: Callable[_P, _T]) -> Callable[_P, _T]:
 
 
 @_once
-def gateway() -> Gateway:
-    """Return the gateway of this process. Raise `SettingsError` that names every wrong setting."""
+def webhook() -> Webhook:
+    """Return the webhook of this process. Raise `SettingsError` that names every wrong setting."""
     return assemble(settings.current(), workers=_worker_threads())
 
 
 def health() -> Reply:
     """Answer whether this process serves: `fail`, and no detail, also where its settings are wrong."""
     try:
-        return gateway().health()
+        return webhook().health()
     except SettingsError as error:
         log.problem("settings", error)
         return FAIL
@@ -59,8 +60,8 @@ def health() -> Reply:
 
 @_once
 def operator() -> Operator:
-    """Return what the operator works with in this process. Raise `SettingsError` as `gateway` does."""
-    served = gateway()
+    """Return what the operator works with in this process. Raise `SettingsError` as `webhook` does."""
+    served = webhook()
     configured = served.settings
     return Operator(served, tokens(configured.defender_token_scope, configured.client_id).last)
 
@@ -71,8 +72,8 @@ def tokens(scope: str, client_id: str | None) -> identity.TokenSource:
     return identity.TokenSource(scope, environ=os.environ, client_id=client_id)
 
 
-def assemble(configured: Settings, *, workers: int, rules: record.Rules | None = None) -> Gateway:
-    """Put a gateway together. At most half of the worker threads may wait for Defender at once.
+def assemble(configured: Settings, *, workers: int, rules: record.Rules | None = None) -> Webhook:
+    """Put a webhook together. At most half of the worker threads may wait for Defender at once.
 
     `rules` replaces those of the settings: a rehearsal of failures cannot wait for minutes.
     """
@@ -104,7 +105,7 @@ def assemble(configured: Settings, *, workers: int, rules: record.Rules | None =
     mappings = mapping.load(configured.mappings_path)
     for broken in mappings.broken:
         log.problem("mapping broken, ours of that name is used if there is one", SettingsError([broken]))
-    return Gateway(
+    return Webhook(
         settings=configured,
         mappings=mappings,
         dispatcher=dispatcher,

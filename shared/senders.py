@@ -49,32 +49,32 @@ def fingerprint(headers: Mapping[str, str], parameters: Mapping[str, str]) -> st
 
 def of(senders: Sequence[Sender], sender: str) -> Sender | None:
     """Return the entry of a fingerprint, or that of all others, or None if there is none."""
-    by_key = {key: one for one in senders for key in one.keys}
-    others = next((one for one in senders if one.name == OTHERS), None)
+    by_key = {key: entry for entry in senders for key in entry.keys}
+    others = next((entry for entry in senders if entry.name == OTHERS), None)
     return by_key.get(sender, others)
 
 
 def name(senders: Sequence[Sender], sender: str) -> str | None:
     """Return the name that a fingerprint has in `SENDERS`, or None."""
-    return next((one.name for one in senders if sender in one.keys), None)
+    return next((entry.name for entry in senders if sender in entry.keys), None)
 
 
 def keys(senders: Sequence[Sender], asked: str) -> tuple[str, ...]:
     """Return the fingerprints that somebody asks for, by a name of `SENDERS` or by a fingerprint."""
-    return next((one.keys for one in senders if one.name == asked), (asked.lower(),))
+    return next((entry.keys for entry in senders if entry.name == asked), (asked.lower(),))
 
 
 def read(text: str) -> tuple[Sender, ...]:
     """Read the setting `SENDERS`. Raise `ValueError` that says what is wrong with it."""
     try:
-        found = json.loads(text, object_pairs_hook=_once)
+        entries = json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise _Wrong(f"no JSON: {error.msg} at character {error.pos + 1}") from None
-    if not isinstance(found, dict):
+    if not isinstance(entries, dict):
         raise _Wrong(
             'accepted: an object such as {"splunk": {"keys": ["0123456789"], "sources": ["splunk"]}}'
         )
-    senders = tuple(_sender(one, rights) for one, rights in found.items())
+    senders = tuple(_sender(called, rights) for called, rights in entries.items())
     listed = [key for sender in senders for key in sender.keys]
     if twice := next((key for key in listed if listed.count(key) > 1), None):
         raise _Wrong(f"the key {twice} is listed twice")
@@ -104,10 +104,10 @@ def _sender(called: str, rights: Any) -> Sender:
 
 
 def _texts(called: str, member: str, rights: Mapping[str, Any]) -> tuple[str, ...]:
-    found = rights.get(member, [])
-    if not isinstance(found, list) or not all(isinstance(one, str) and one.strip() for one in found):
+    texts = rights.get(member, [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):
         raise _Wrong(f"{called}: {member}: accepted: a list of texts")
-    return tuple(found)
+    return tuple(texts)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Threads(_Waiting):
         def work() -> None:
             try:
                 future.set_result(run())
-            except BaseException as error:  # noqa: BLE001 - told to whoever asks for the result
+            except BaseException as error:  # noqa: BLE001 - raised for whoever asks for the result
                 future.set_exception(error)
 
         # No pool: Python waits for its threads when the process ends, however long they take.

@@ -19,19 +19,19 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="a few faults of each stage")
     given = parser.parse_args()
     print("".join([f"{'fault':{_WIDTH}}", *(f"{name:>11}" for name in _COUNTS)]), flush=True)
-    found: list[Verdict] = []
+    verdicts: list[Verdict] = []
     for stage in STAGES:
         if given.only not in (None, stage.name):
             continue
         started = time.monotonic()
         for verdict in rehearse(stage, short=given.short):
-            found.append(verdict)
+            verdicts.append(verdict)
             counts = (f"{getattr(verdict, name):>11}" for name in _COUNTS)
             print("".join([f"{verdict.fault:{_WIDTH}}", *counts]), flush=True)
             for wrong in verdict.wrong:
                 print(f"    {wrong}", flush=True)
         print(f"  ({stage.name}: {time.monotonic() - started:.0f} s)", flush=True)
-    broken = [verdict.fault for verdict in found if not verdict.holds]
+    broken = [verdict.fault for verdict in verdicts if not verdict.holds]
     if broken:
         sys.exit(f"Not everything holds: {'; '.join(broken)}")
     print("Nothing was lost, and no call was one too many.")

@@ -28,22 +28,22 @@ _REFUSALS = (
 def rehearse(scene: Scene, short: bool) -> None:
     """Let Defender fail in every way, twice each; then the token endpoint; then let Defender mean it."""
     scene.host()
-    for what, fault in _FAULTS[: 1 if short else None]:
-        case = scene.case(what)
+    for name, fault in _FAULTS[: 1 if short else None]:
+        case = scene.case(name)
         scene.switch({**fault, "times": 1 if short else 2})
         scene.send(case, [1, 3, *[1] * 14])  # more than a window's worth
         scene.drain()
         scene.switch()
         case.struck += scene.met(case)
     if not short:
-        for what, fault in _TOKEN_FAULTS:
-            _no_token(scene, what, fault)
-        for what, status in _REFUSALS:
-            _refused(scene, what, status)
+        for name, fault in _TOKEN_FAULTS:
+            _no_token(scene, name, fault)
+        for name, status in _REFUSALS:
+            _refused(scene, name, status)
 
 
-def _no_token(scene: Scene, what: str, fault: dict[str, Any]) -> None:
-    case = scene.case(what)
+def _no_token(scene: Scene, name: str, fault: dict[str, Any]) -> None:
+    case = scene.case(name)
     scene.stack.kill(scene.stack.hosts[0])
     scene.host()  # has no token yet
     asked = sum(scene.stack.simulator("GET", "tokens").values())
@@ -57,20 +57,20 @@ def _no_token(scene: Scene, what: str, fault: dict[str, Any]) -> None:
     scene.switch()
 
 
-def _refused(scene: Scene, what: str, status: int) -> None:
+def _refused(scene: Scene, name: str, status: int) -> None:
     """Let alerts fail with a reason; replayed when Defender has changed its mind, they are created."""
-    case = scene.case(what)
+    case = scene.case(name)
     scene.switch({"kind": "status", "status": status})
     scene.send(case, [1, 3])
     scene.drain()
     scene.switch()
     case.struck += scene.met(case)
-    alerts = [alert for sent in case.sent for alert in (sent.told or {}).get("alerts", [])]
+    alerts = [alert for sent in case.sent for alert in (sent.outcome or {}).get("alerts", [])]
     for alert in alerts:
         reason = alert["error"] or {}
         if alert["status"] != "failed" or reason.get("status") != status or not reason.get("hint"):
             case.wrong.append(f"{alert['request']['title']}: {alert['status']}, {reason}")
-    if what.endswith("then replayed"):
+    if name.endswith("then replayed"):
         done = scene.operate("alerts/replay?status=failed&top=50")
         if (done["replayed"], done["remaining"]) != (len(alerts), 0):
             case.wrong.append(f"{len(alerts)} failed, and the replay says {done}")

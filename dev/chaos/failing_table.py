@@ -20,8 +20,8 @@ def rehearse(scene: Scene, short: bool) -> None:
         scene.host(through=proxy)
     sizes = [1, 1, 3, 1] * (2 if short else 6)
     _stopped(scene, sizes)
-    for what, moment, fault, share in _FAULTS[: 1 if short else None]:
-        case = scene.case(what)
+    for name, moment, fault, share in _FAULTS[: 1 if short else None]:
+        case = scene.case(name)
         with scene.striking(case, proxy, moment, fault, share=share):
             scene.send(case, sizes)
             scene.accepted(case, ticking=True)

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from shared.webhook.gateway import Gateway
+    from shared.webhook.receive import Webhook
 
 _WORKER_THREADS = 16
 _RETRY_SECONDS = 2.0  # after an unavailable answer
@@ -30,17 +30,17 @@ def main() -> None:
     from shared.ledger import record  # noqa: PLC0415 - after the clock was set
 
     @functools.cache
-    def gateway() -> "Gateway":
-        """Return the gateway of this process, as `shared.app` puts it together but for its patience."""
-        found = settings.current()
+    def webhook() -> "Webhook":
+        """Return the webhook of this process, as `shared.app` puts it together but for its patience."""
+        configured = settings.current()
         rules = record.Rules(
-            found.not_found_retry_minutes,
-            found.give_up_hours,
+            configured.not_found_retry_minutes,
+            configured.give_up_hours,
             unavailable_minutes=(_RETRY_SECONDS / 60,),
         )
-        return app.assemble(found, workers=_WORKER_THREADS, rules=rules)
+        return app.assemble(configured, workers=_WORKER_THREADS, rules=rules)
 
-    app.gateway = gateway
+    app.webhook = webhook
     host.main()
 
 

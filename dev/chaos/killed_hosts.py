@@ -11,13 +11,13 @@ from dev.chaos.verdict import Case
 from dev.stack.proxy import Fault, Moment
 from dev.stack.stack import Host
 
-Step = Literal["accept", "take", "outcome"]
+Step = Literal["accept", "acquire", "outcome"]
 Way = Literal["alone", "with others", "from the backlog"]
 
 _BEFORE_THE_TABLE: tuple[tuple[str, Step, Moment], ...] = (
     ("before the outcome is written", "outcome", "request"),
     ("while accepting", "accept", "answer"),
-    ("after the take", "take", "answer"),
+    ("after the acquire", "acquire", "answer"),
     ("after the outcome is written", "outcome", "answer"),
 )
 _BEFORE_DEFENDER: tuple[tuple[str, Mapping[str, Any]], ...] = (
@@ -34,7 +34,7 @@ def step_of(request: bytes) -> Step | None:
     if states & {b"created", b"failed"}:
         return "outcome"
     if b"sending" in states:
-        return "take"
+        return "acquire"
     return "accept" if b"delivery-" in request else None
 
 
@@ -72,10 +72,10 @@ def rehearse(scene: Scene, short: bool) -> None:
     scene.accepted(load)
     ways: tuple[Way, ...] = ("with others",) if short else ("alone", "with others", "from the backlog")
     cases = [_after_accepting(scene, ways)]
-    for what, step, moment in _BEFORE_THE_TABLE[: 1 if short else None]:
-        cases.append(_before_the_table(scene, what, step, moment, ways))
-    for what, fault in _BEFORE_DEFENDER[: 1 if short else None]:
-        case = scene.case(f"host killed {what}")
+    for name, step, moment in _BEFORE_THE_TABLE[: 1 if short else None]:
+        cases.append(_before_the_table(scene, name, step, moment, ways))
+    for name, fault in _BEFORE_DEFENDER[: 1 if short else None]:
+        case = scene.case(f"host killed {name}")
         for way in ways:
             _while_calling(scene, case, fault, way)
         cases.append(case)
@@ -95,8 +95,8 @@ def _after_accepting(scene: Scene, ways: tuple[Way, ...]) -> Case:
     return case
 
 
-def _before_the_table(scene: Scene, what: str, step: Step, moment: Moment, ways: tuple[Way, ...]) -> Case:
-    case = scene.case(f"host killed {what}")
+def _before_the_table(scene: Scene, name: str, step: Step, moment: Moment, ways: tuple[Way, ...]) -> Case:
+    case = scene.case(f"host killed {name}")
     for way in ways[:2] if step == "accept" else ways:
         proxy = scene.proxy()
         victim = scene.host(through=proxy)

@@ -72,11 +72,11 @@ def opened(*, window: float, deadline: float) -> Iterator["Scene"]:
 
 def _table(azurite: Azurite) -> AzureTable:
     """Return the table of the app, past all proxies."""
-    found = Settings()
+    defaults = Settings()
     return AzureTable(
         StorageSettings(connection_string=azurite.connection_string),
-        name=found.alerts_table,
-        partition=found.rate_limit_scope,
+        name=defaults.alerts_table,
+        partition=defaults.rate_limit_scope,
         credential=lambda: None,
     )
 
@@ -193,12 +193,12 @@ class Scene:
             if ticking:
                 self.tick()
 
-    def until(self, condition: Callable[[], bool], what: str) -> None:
+    def until(self, condition: Callable[[], bool], goal: str) -> None:
         """Wait until something is so. `TimeoutError` after two minutes."""
         end = time.monotonic() + _UNTIL_SECONDS
         while not condition():
             if time.monotonic() > end:
-                raise TimeoutError(f"it did not come to it: {what}")
+                raise TimeoutError(f"it did not come to it: {goal}")
             time.sleep(_LOOK_SECONDS)
 
     # ---- what became of it

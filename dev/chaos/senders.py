@@ -27,14 +27,14 @@ class Sent:
     """One delivery: what it carries, and what its sender heard.
 
     `heard` are the statuses of all its POSTs, 0 where the connection broke; `accepted` is set at the first
-    answer that takes it; `told` is the last word about it, None as long as it has not ended; `over` is set when
+    answer that takes it; `outcome` is the last answer about it, None as long as it has not ended; `over` is set when
     its sender does nothing more.
     """
 
     alerts: Sequence[Mapping[str, str]]
     heard: list[int] = field(default_factory=list)
     accepted: threading.Event = field(default_factory=threading.Event)
-    told: Mapping[str, Any] | None = None
+    outcome: Mapping[str, Any] | None = None
     over: threading.Event = field(default_factory=threading.Event)
 
 
@@ -57,8 +57,8 @@ class Senders:
 
     def ask_again(self, sent: Sent) -> None:
         """Ask once more for a delivery that was over, until it has ended anew."""
-        delivery = (sent.told or {}).get("id", "")
-        sent.told = None
+        delivery = (sent.outcome or {}).get("id", "")
+        sent.outcome = None
         sent.over.clear()
         self._asking.submit(self._follow, sent, f"/api/deliveries/{delivery}")
 
@@ -80,7 +80,7 @@ class Senders:
                 if location := answer.headers.get("location"):
                     self._asking.submit(self._follow, sent, urlsplit(location).path)
                     return
-                sent.told = answer.json()
+                sent.outcome = answer.json()
                 break
             if self._stopping.wait(_AGAIN_SECONDS):
                 break
@@ -91,7 +91,7 @@ class Senders:
         while time.monotonic() < end and not self._stopping.is_set():
             answer = self._ask(functools.partial(self._stack.get, path))
             if answer is not None and answer.status_code != _ACCEPTED and _is_final(answer):
-                sent.told = answer.json()
+                sent.outcome = answer.json()
                 break
             self._stopping.wait(_POLL_SECONDS)
         sent.over.set()

@@ -69,7 +69,9 @@ class Evidence:
     def excess(self) -> list[Arrival]:
         """The calls too many, of all hosts together."""
         judged = [arrival for arrival in self.log if arrival["judged"]]
-        late = {one.excess for one in violations((a["at"] for a in judged), self.calls, self.window)}
+        late = {
+            violation.excess for violation in violations((a["at"] for a in judged), self.calls, self.window)
+        }
         return [arrival for arrival in judged if arrival["at"] in late]
 
 
@@ -93,8 +95,8 @@ def judge(case: Case, evidence: Evidence) -> Verdict:
         else:
             lost.append(alert["title"])
     wrong += [f"{title}: lost" for title in lost]
-    wrong += [f"{_first(sent)}: its sender never heard the end" for sent in case.sent if sent.told is None]
-    wrong += [lie for sent in case.sent if sent.told for lie in _lies(sent.told, created)]
+    wrong += [f"{_first(sent)}: its sender never heard the end" for sent in case.sent if sent.outcome is None]
+    wrong += [lie for sent in case.sent if sent.outcome for lie in _lies(sent.outcome, created)]
     return Verdict(
         fault=case.fault,
         struck=case.struck,
@@ -111,11 +113,11 @@ def judge(case: Case, evidence: Evidence) -> Verdict:
     )
 
 
-def _lies(told: Mapping[str, Any], created: set[str]) -> list[str]:
-    """Return what a sender was told that is not so."""
+def _lies(outcome: Mapping[str, Any], created: set[str]) -> list[str]:
+    """Return what a sender was answered that is not so."""
     return [
         f"{alert['request']['title']}: its sender heard {alert['status']}, which is not so"
-        for alert in told.get("alerts", [])
+        for alert in outcome.get("alerts", [])
         if (alert["status"] == "created") != (alert["request"]["title"] in created)
     ]
 

@@ -235,9 +235,9 @@ class Simulator:
             return
         arrival.over_limit = True
         seconds = math.ceil(wait)
-        minutes, rest = divmod(int(self._judge.window), 60)
+        minutes, seconds_over = divmod(int(self._judge.window), 60)
         message = (
-            f"API calls quota exceeded! Maximum allowed {self._judge.calls} per 00:{minutes:02}:{rest:02} "
+            f"API calls quota exceeded! Maximum allowed {self._judge.calls} per 00:{minutes:02}:{seconds_over:02} "
             f"for the key Destination+TenantID+AppID. You can send requests again in {seconds} seconds."
         )
         raise Rejected(429, "TooManyRequests", message, retry_after=seconds)

@@ -30,8 +30,8 @@ class Switches:
         for index, fault in enumerate(self.faults):
             if fault.strikes(on, title):
                 left = () if fault.times == 1 else (replace(fault, times=fault.times and fault.times - 1),)
-                rest = (*self.faults[:index], *left, *self.faults[index + 1 :])
-                return fault, replace(self, faults=rest)
+                faults = (*self.faults[:index], *left, *self.faults[index + 1 :])
+                return fault, replace(self, faults=faults)
         return None, self
 
 

@@ -15,7 +15,7 @@ oldest, or what `World.pick` says.
 """
 
 from dev.virtual.app import ORIGIN, App
-from dev.virtual.defender import Arrival, Defender, said
+from dev.virtual.defender import Arrival, Defender, answer_with
 from dev.virtual.faults import AT_ONCE, Fault, Faults, Request
 from dev.virtual.host import Host
 from dev.virtual.sound import unsound
@@ -34,6 +34,6 @@ __all__ = [
     "Partition",
     "Request",
     "World",
-    "said",
+    "answer_with",
     "unsound",
 ]

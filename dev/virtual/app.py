@@ -13,7 +13,7 @@ from shared.sending import window
 from shared.sending.dispatcher import Dispatch
 from shared.sending.outcome import Clocks, Outcomes
 from shared.settings import Settings
-from shared.webhook.gateway import Gateway
+from shared.webhook.receive import Webhook
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -29,45 +29,45 @@ class App:
     """The app on one host, and what its callers do."""
 
     host: "Host"
-    gateway: Gateway
+    webhook: Webhook
 
     @classmethod
     def on(
         cls, host: "Host", settings: Settings | None = None, mappings: mapping.Mappings | None = None
     ) -> "App":
         """Start the app on a host."""
-        return cls(host, host.gateway(settings or Settings(), mappings))
+        return cls(host, host.webhook(settings or Settings(), mappings))
 
     def post(self, payload: Any, *, sender: str = "", **query: str) -> "Future[Reply]":
         """Post a payload to the webhook, as a sender."""
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        return self.host.ask(lambda: self.gateway.receive(body, query, ORIGIN, sender=sender))
+        return self.host.ask(lambda: self.webhook.receive(body, query, ORIGIN, sender=sender))
 
     def status(self, delivery: str) -> "Future[Reply]":
         """Ask what became of a delivery."""
-        return self.host.ask(lambda: self.gateway.status(delivery, ORIGIN))
+        return self.host.ask(lambda: self.webhook.status(delivery, ORIGIN))
 
     def health(self) -> "Future[Reply]":
         """Ask for its health."""
-        return self.host.ask(self.gateway.health)
+        return self.host.ask(self.webhook.health)
 
     def tick(self) -> "Future[None]":
         """Let the timer fire once."""
-        return self.host.submit(self.gateway.dispatch)
+        return self.host.submit(self.webhook.dispatch)
 
     def timer(self, every: float = 30.0) -> None:
         """Let the timer fire as the platform does: never before the last run has ended."""
 
         def line() -> None:
             while True:
-                self.gateway.dispatch()
+                self.webhook.dispatch()
                 self.host.world.sleep(every - (self.host.world.now - EPOCH) % every)
 
         self.host.spawn(line)
 
 
-def assemble(host: "Host", settings: Settings, mappings: mapping.Mappings | None = None) -> Gateway:
-    """Put the real gateway together with the edges of a host."""
+def assemble(host: "Host", settings: Settings, mappings: mapping.Mappings | None = None) -> Webhook:
+    """Put the real webhook together with the edges of a host."""
     policy = window.Policy(
         calls=settings.rate_limit_calls,
         window=settings.rate_limit_window_seconds,
@@ -90,7 +90,7 @@ def assemble(host: "Host", settings: Settings, mappings: mapping.Mappings | None
         workers=host,
         chance=host.chance or host.world.random,
     )
-    return Gateway(
+    return Webhook(
         settings=settings,
         mappings=mappings or _mappings(),
         dispatcher=dispatcher,

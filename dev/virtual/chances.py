@@ -56,13 +56,13 @@ class Unlucky:
             self._die_if(Fault("crash") if self._chance(self.faults.crash) else None, "crash")
             self._stand_still()
 
-    def _die_if(self, fault: Fault | None, what: str) -> None:
-        if fault and fault.what == what:
+    def _die_if(self, fault: Fault | None, kind: str) -> None:
+        if fault and fault.kind == kind:
             self.dead = True
             raise GreenletExit
 
-    def _freeze_if(self, fault: Fault | None, what: str) -> None:
-        if fault and fault.what == what:
+    def _freeze_if(self, fault: Fault | None, kind: str) -> None:
+        if fault and fault.kind == kind:
             self.frozen_until = self.world.now + fault.seconds
             self.world.sleep(0)
 

@@ -26,7 +26,7 @@ class Defender:
     """
 
     world: World
-    says: Callable[[int, Mapping[str, str]], Answer | None] = lambda _, __: said(200)
+    says: Callable[[int, Mapping[str, str]], Answer | None] = lambda _, __: answer_with(200)
     arrivals: list[Arrival] = field(default_factory=list)
 
     def __call__(self, body: Mapping[str, str]) -> Answer | None:
@@ -40,7 +40,7 @@ class Defender:
         return [arrival for arrival in self.arrivals if arrival.body["title"] == title]
 
 
-def said(status: int, *, retry_after: float | None = None, raw: bytes | None = None) -> Answer:
+def answer_with(status: int, *, retry_after: float | None = None, raw: bytes | None = None) -> Answer:
     """Return what Defender's client makes of an answer; `raw` is its body, else one in Defender's form."""
     if raw is None:
         error = {"code": f"Code{status}", "message": f"It is {status}.", "target": "43f4cb08"}

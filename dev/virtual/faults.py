@@ -54,7 +54,7 @@ class Fault:
     ```
     """
 
-    what: Literal[
+    kind: Literal[
         "lost",
         "late",
         "swallowed",

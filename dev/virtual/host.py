@@ -24,7 +24,7 @@ from shared.table.patience import PatientTable
 from shared.table.protocol import Delete, Operation, Row
 from shared.web import reply
 from shared.web.reply import Reply
-from shared.webhook.gateway import Gateway
+from shared.webhook.receive import Webhook
 
 _T = TypeVar("_T")
 
@@ -84,8 +84,8 @@ class Host(Unlucky):
             row = self.world.table.get(key)
             return [row] if row else []
 
-        found = self._read(Request(self, "query", key, key), read, seconds)
-        return found[0] if found else None
+        stored = self._read(Request(self, "query", key, key), read, seconds)
+        return stored[0] if stored else None
 
     def query(
         self,
@@ -108,22 +108,24 @@ class Host(Unlucky):
         self.queries += 1
 
         def serve() -> list[Row]:
-            found = read()
-            self.world.partition.spend(max(1, len(found)))
-            return found
+            stored = read()
+            self.world.partition.spend(max(1, len(stored)))
+            return stored
 
-        found, at = self._exchange(request, seconds, serve)
+        stored, at = self._exchange(request, seconds, serve)
         self._see_date(at)
-        if found:
-            self._clock.observe(max(row.timestamp for row in found))
-        return found
+        if stored:
+            self._clock.observe(max(row.timestamp for row in stored))
+        return stored
 
     def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write to the world's table, over its network."""
         self.commits += 1
         marked = [
-            one if isinstance(one, Delete) else replace(one, values={**one.values, "mark": mark})
-            for one in operations
+            written
+            if isinstance(written, Delete)
+            else replace(written, values={**written.values, "mark": mark})
+            for written in operations
         ]
 
         def serve() -> dict[str, str]:
@@ -153,7 +155,7 @@ class Host(Unlucky):
             self._no_answer(until)
         self.world.sleep(there, edge=True)
         fault = self._table_fault(request)
-        kind = fault.what if fault else ""
+        kind = fault.kind if fault else ""
         if fault and kind == "late":
             self._land(serve, fault.seconds)
         if kind in ("late", "lost"):
@@ -223,15 +225,15 @@ class Host(Unlucky):
             raise RuntimeError("no Defender in this world")
         fault = self._call_fault(Request(self, "call", body=body))
         self._die_if(fault, "crash")
-        if fault and fault.what == "unsent":
+        if fault and fault.kind == "unsent":
             return nothing(sent=False)
         delay = self.world.random.uniform(*self.faults.call_delay)
-        if fault and fault.what == "late":
+        if fault and fault.kind == "late":
             delay = fault.seconds
-        arrived = [] if fault and fault.what == "lost" else self._call(body, delay)
+        arrived = [] if fault and fault.kind == "lost" else self._call(body, delay)
         self.world.wait(lambda: bool(arrived), self.deadline)
         self._die_if(fault, "crashed")
-        if not arrived or (fault and fault.what == "swallowed"):
+        if not arrived or (fault and fault.kind == "swallowed"):
             return nothing(sent=True)
         self.world.sleep(self.world.random.uniform(*self.faults.answer_delay))
         self._stand_still()
@@ -254,8 +256,8 @@ class Host(Unlucky):
 
     # The app on this host
 
-    def gateway(self, settings: Settings, mappings: mapping.Mappings | None = None) -> Gateway:
-        """Put the real gateway together with the edges of this host."""
+    def webhook(self, settings: Settings, mappings: mapping.Mappings | None = None) -> Webhook:
+        """Put the real webhook together with the edges of this host."""
         return app.assemble(self, settings, mappings)
 
     def ask(self, use_case: Callable[[], Reply]) -> "Future[Reply]":

@@ -114,22 +114,22 @@ def check(values: Mapping[str, object], now: float | None = None) -> Checked:
     A value is text. Numbers come as text too (`payload.Number`), exactly as they were written. `now`, in UTC
     seconds, adds a note to a time that Defender cannot find any more, or not yet.
     """
-    found: dict[str, _Value] = {}
+    readings: dict[str, _Value] = {}
     wrong: list[Problem] = []
     for field in FIELDS:
         value = values.get(field)
         try:
-            found[field] = _read(field, value)
+            readings[field] = _read(field, value)
         except ValueError as reason:
             wrong.append(Problem(field, f"{reason}. Accepted: {_ACCEPTED[field]}."))
-    notes = tuple(f"{field}: {note}" for field, value in found.items() for note in value.notes)
-    if now is not None and "eventTime" in found:
-        time = found["eventTime"].text
+    notes = tuple(f"{field}: {note}" for field, value in readings.items() for note in value.notes)
+    if now is not None and "eventTime" in readings:
+        time = readings["eventTime"].text
         notes += tuple(f"eventTime: {time} {why}" for why in _some(event_time.unfindable(time, now)))
     if wrong:
         return Checked(None, tuple(wrong), notes)
-    alert = Alert(*(found[field].text for field in FIELDS))
-    return Checked(alert, (), notes, found["eventTime"].truncated)
+    alert = Alert(*(readings[field].text for field in FIELDS))
+    return Checked(alert, (), notes, readings["eventTime"].truncated)
 
 
 def canonical(field: str, value: str) -> str | None:
@@ -152,25 +152,25 @@ def _read(field: str, value: object) -> _Value:
     try:
         return _READERS[field](str(value))
     except ValueError as reason:
-        told = "is a placeholder that nobody filled" if unfilled(value) else reason
-        raise ValueError(f"{shown(value)} {told}") from None
+        why = "is a placeholder that nobody filled" if unfilled(value) else reason
+        raise ValueError(f"{shown(value)} {why}") from None
 
 
 def _key(read: Callable[[str], _Value]) -> Callable[[str], _Value]:
     """Return a reader that leaves out what nobody can see at a value's ends, and names it elsewhere."""
 
-    def read_seen(value: str) -> _Value:
+    def read_visible(value: str) -> _Value:
         text, left_out = texts.trimmed(value)
         try:
-            found = read(text)
+            result = read(text)
         except ValueError:
             if unseen := texts.unseen(text):
                 raise ValueError(f"has an invisible character inside: {unseen}") from None
             raise
         notes = _some(f"left out an invisible character: {left_out}" if left_out else None)
-        return replace(found, notes=notes + found.notes) if notes else found
+        return replace(result, notes=notes + result.notes) if notes else result
 
-    return read_seen
+    return read_visible
 
 
 def _machine_id(value: str) -> _Value:
@@ -191,8 +191,8 @@ def _machine_id(value: str) -> _Value:
 
 
 def _event_time(value: str) -> _Value:
-    found = event_time.read(value)
-    return _Value(found.text, _some(found.note), found.truncated)
+    time = event_time.read(value)
+    return _Value(time.text, _some(time.note), time.truncated)
 
 
 def _report_id(text: str) -> _Value:

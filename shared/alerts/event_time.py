@@ -63,24 +63,24 @@ def read(value: str) -> EventTime:
         return _from_epoch(text)
     if dotnet := _DOTNET.fullmatch(text):
         return _from_dotnet(text, dotnet[1])
-    found = _ISO.fullmatch(text)
-    if not found:
+    match = _ISO.fullmatch(text)
+    if not match:
         raise ValueError(_unread(text))
     try:
-        moment = datetime.fromisoformat(f"{found['date']}T{found['clock']}")
+        moment = datetime.fromisoformat(f"{match['date']}T{match['clock']}")
     except ValueError:
         raise ValueError("is no date and time that exists") from None
     if moment == datetime.min:  # noqa: DTZ901  # compared with a time that is naive too
         raise ValueError("is a placeholder for 'no time'")
     if _UTC_ISO.fullmatch(text):
         return EventTime(text)
-    fraction, cut = _seven(found["fraction"] or "")
+    fraction, cut = _seven(match["fraction"] or "")
     try:
-        moment -= _offset(found)
+        moment -= _offset(match)
     except OverflowError:
         raise ValueError("is no date and time that exists") from None
     result = moment.isoformat() + (f".{fraction}" if fraction else "") + "Z"
-    zone = "" if found["zone"] else ", taken as UTC because it names no zone"
+    zone = "" if match["zone"] else ", taken as UTC because it names no zone"
     return EventTime(result, f"{text} became {result}{cut}{zone}")
 
 
@@ -121,29 +121,29 @@ def _from_dotnet(text: str, milliseconds: str) -> EventTime:
         raise ValueError("is a placeholder for 'no time'")
     if len(milliseconds) not in (12, 13):
         raise ValueError("is no date of .NET between the years 2000 and 2100")
-    found = _from_epoch(milliseconds)
-    note = f"{text} became {found.text}; .NET and PowerShell cut it to milliseconds. {_EXACTLY}"
-    return EventTime(found.text, note, truncated=True)
+    converted = _from_epoch(milliseconds)
+    note = f"{text} became {converted.text}; .NET and PowerShell cut it to milliseconds. {_EXACTLY}"
+    return EventTime(converted.text, note, truncated=True)
 
 
-def _offset(found: re.Match[str]) -> timedelta:
-    if not found["sign"]:
+def _offset(match: re.Match[str]) -> timedelta:
+    if not match["sign"]:
         return timedelta()
-    hours, minutes = int(found["hours"]), int(found["minutes"] or 0)
+    hours, minutes = int(match["hours"]), int(match["minutes"] or 0)
     if hours > 18 or minutes > 59:  # noqa: PLR2004  # ISO 8601; no zone is further from UTC
         raise ValueError("has an offset from UTC that does not exist")
     offset = timedelta(hours=hours, minutes=minutes)
-    return offset if found["sign"] == "+" else -offset
+    return offset if match["sign"] == "+" else -offset
 
 
 def _seven(fraction: str) -> tuple[str, str]:
-    kept, rest = fraction[:_DIGITS], fraction[_DIGITS:]
-    if rest.strip("0"):
+    digits, further = fraction[:_DIGITS], fraction[_DIGITS:]
+    if further.strip("0"):
         raise ValueError(
             f"has {len(fraction)} fractional digits; Defender keeps {_DIGITS} and the others are not zero,"
             " so this is not the time of the event as advanced hunting shows it"
         )
-    return kept, f" ({len(rest)} zeros cut)" if rest else ""
+    return digits, f" ({len(further)} zeros cut)" if further else ""
 
 
 def _from_epoch(text: str) -> EventTime:
@@ -158,12 +158,12 @@ def _from_epoch(text: str) -> EventTime:
                 f"is epoch {unit} finer than 100 ns; Defender keeps {_DIGITS} fractional digits, so this is"
                 " not the time of the event as advanced hunting shows it"
             )
-        seconds, rest = divmod(ticks, _TICKS)
-        fraction = f"{rest:0{_DIGITS}}".rstrip("0")
+        seconds, remainder = divmod(ticks, _TICKS)
+        fraction = f"{remainder:0{_DIGITS}}".rstrip("0")
         moment = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
         result = moment + (f".{fraction}" if fraction else "") + "Z"
         note = f"{text} (epoch {unit}) became {result}"
-        coarse = power <= 3 and rest % _COARSE == 0  # noqa: PLR2004  # milliseconds
+        coarse = power <= 3 and remainder % _COARSE == 0  # noqa: PLR2004  # milliseconds
         if coarse:
             note += f"; Defender's times have up to {_DIGITS} fractional digits, this one was probably cut"
         return EventTime(result, note, truncated=coarse)
@@ -177,5 +177,5 @@ def _whole(number: Decimal, power: int) -> int | None:
     whole = int("".join(map(str, digits)))
     if shift >= 0:
         return whole * int(10**shift)
-    whole, rest = divmod(whole, int(10**-shift))
-    return None if rest else whole
+    whole, remainder = divmod(whole, int(10**-shift))
+    return None if remainder else whole

@@ -45,15 +45,15 @@ def unfilled(text: str) -> str | None:
 
     None for a text that only mentions one, such as a command line with `${env:TEMP}`.
     """
-    kept = text.strip()
-    if begins := _BEGINS.match(kept):
+    stripped = text.strip()
+    if begins := _BEGINS.match(stripped):
         return begins[1]
-    if len(kept) > _LONGEST or GUID.fullmatch(kept):
+    if len(stripped) > _LONGEST or GUID.fullmatch(stripped):
         return None
-    if _WHOLE.fullmatch(kept) and not _TAGS.fullmatch(kept):
-        return kept
-    first = _ANY.search(kept)
+    if _WHOLE.fullmatch(stripped) and not _TAGS.fullmatch(stripped):
+        return stripped
+    first = _ANY.search(stripped)
     if first is None:
         return None
-    rest = re.findall(r"[^\W\d_]{2,}", _ANY.sub(" ", kept).lower())
-    return first[0] if all(map(_SAYS_NOTHING.fullmatch, rest)) else None
+    words = re.findall(r"[^\W\d_]{2,}", _ANY.sub(" ", stripped).lower())
+    return first[0] if all(map(_SAYS_NOTHING.fullmatch, words)) else None

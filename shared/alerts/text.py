@@ -25,7 +25,7 @@ _REMOVED = re.compile(
 _UNSEEN = re.compile(f"[{_HIDDEN}\u00a0\u061c\u2007\u200c-\u200f\u202f\ufe00-\ufe0f]")
 _ENDS = re.sub(  # every character of the class, as `str.strip` wants them
     "(.)-(.)",
-    lambda found: "".join(map(chr, range(ord(found[1]), ord(found[2]) + 1))),
+    lambda match: "".join(map(chr, range(ord(match[1]), ord(match[2]) + 1))),
     _UNSEEN.pattern[1:-1] + "\t-\r\x1c-\x20\x85\u1680\u2000-\u200a\u2028\u2029\u205f\u3000",
 )
 _UNSHOWN = re.compile(f"[{_HIDDEN}\u061c\u200e\u200f\u2028\u2029]")
@@ -41,7 +41,7 @@ def shown(value: object) -> str:
         return json.dumps(value)
     short = value if len(value) <= 60 else value[:60] + "…"  # noqa: PLR2004  # enough to recognise it
     printable = json.dumps(short, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
-    return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", printable)
+    return _UNSHOWN.sub(lambda match: f"\\u{ord(match[0]):04x}", printable)
 
 
 def units(text: str) -> int:
@@ -53,39 +53,40 @@ def cut(text: str, limit: int) -> str:
     """Return a text of at most `limit` UTF-16 units; what was cut ends in an ellipsis."""
     if units(text) <= limit:
         return text
-    kept = text[:limit].encode("utf-16-le", "surrogatepass")[: (limit - 1) * 2].decode("utf-16-le", "ignore")
-    end = len(kept)
+    short = text[:limit].encode("utf-16-le", "surrogatepass")[: (limit - 1) * 2].decode("utf-16-le", "ignore")
+    end = len(short)
     # Not between a letter and its accents, or inside a joined emoji; but never much further back.
-    while len(kept) - end < _MAX_JOINED and end > 1 and (_joins(text[end]) or text[end - 1] == _JOINER):
+    while len(short) - end < _MAX_JOINED and end > 1 and (_joins(text[end]) or text[end - 1] == _JOINER):
         end -= 1
     return text[:end].rstrip() + "…"
 
 
 def visible(text: str) -> tuple[str, str | None]:
     """Return a text without the invisible characters that no script and no emoji needs, and which these were."""
-    found = _REMOVED.findall(text) if not text.isascii() else []
-    return (_REMOVED.sub("", text), _named(found)) if found else (text, None)
+    hidden = _REMOVED.findall(text) if not text.isascii() else []
+    return (_REMOVED.sub("", text), _named(hidden)) if hidden else (text, None)
 
 
 def trimmed(text: str) -> tuple[str, str | None]:
     """Return a text without white space and invisible characters at its ends, and which the invisible were."""
     if text.isascii():
         return text.strip(), None
-    kept = text.strip(_ENDS)
-    at = text.find(kept) if kept else len(text)
-    found = _UNSEEN.findall(text[:at]) + _UNSEEN.findall(text[at + len(kept) :])
-    return kept, _named(found) if found else None
+    inner = text.strip(_ENDS)
+    at = text.find(inner) if inner else len(text)
+    hidden = _UNSEEN.findall(text[:at]) + _UNSEEN.findall(text[at + len(inner) :])
+    return inner, _named(hidden) if hidden else None
 
 
 def unseen(text: str) -> str | None:
     """Return which characters in a text nobody can see, as `U+200B (zero width space)`, or None."""
-    found = _UNSEEN.findall(text) if not text.isascii() else []
-    return _named(found) if found else None
+    hidden = _UNSEEN.findall(text) if not text.isascii() else []
+    return _named(hidden) if hidden else None
 
 
 def _named(characters: Iterable[str]) -> str:
     names = [
-        f"U+{ord(one):04X} ({unicodedata.name(one, 'no name').lower()})" for one in dict.fromkeys(characters)
+        f"U+{ord(character):04X} ({unicodedata.name(character, 'no name').lower()})"
+        for character in dict.fromkeys(characters)
     ]
     return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")  # noqa: PLR2004  # enough to look for them
 

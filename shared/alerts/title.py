@@ -48,19 +48,19 @@ def tidy(text: str) -> str:
     """Return a title without times, ids and numbers at its ends; as it was where no name would remain."""
     if len(text) > _LONGEST:
         return text
-    kept = text.strip()
+    tidied = text.strip()
     for _ in range(_MOST):
-        found = _END.search(kept, max(0, len(kept) - _TAIL))
-        if not found:
+        match = _END.search(tidied, max(0, len(tidied) - _TAIL))
+        if not match:
             break
-        shorter = kept[: found.start()].rstrip(_SEPARATORS)
+        shorter = tidied[: match.start()].rstrip(_SEPARATORS)
         shorter = _LOOSE.sub("", shorter).rstrip(_SEPARATORS)
         if not _NAME.search(shorter):
-            return kept
-        kept = shorter
+            return tidied
+        tidied = shorter
     for _ in range(_MOST):
-        shorter = _START.sub("", kept)
+        shorter = _START.sub("", tidied)
         if not _NAME.search(shorter):
             break
-        kept = shorter
-    return kept
+        tidied = shorter
+    return tidied

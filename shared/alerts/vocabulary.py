@@ -91,7 +91,7 @@ def severity(value: str, scale: str | None = None) -> Word:
     text = visible(value[:_MAX_TEXT])[0].strip()
     if rated := _RATED.fullmatch(text):
         of = [f"{lowest}-{rated[2] or 100}" for lowest in (1, 0) if Decimal(rated[1]) >= lowest]
-        of = [one for one in of if one in scales()]
+        of = [scale_name for scale_name in of if scale_name in scales()]
         text, scale = (rated[1], of[0]) if of else (text, scale)
     if _NUMBER.fullmatch(text):
         return _on_scale(text, scale)
@@ -138,8 +138,8 @@ def _among(text: str) -> Word | None:
         return None
     words += map(_plain, _CODE.findall(folded.lower()))
     known = [_words("severity")[word] for word in words if word in _words("severity")]
-    found = {name for name, exact in known if exact} or {name for name, _ in known}
-    return Word(found.pop(), text[:_MAX_SOURCE], changed=True) if len(found) == 1 else None
+    severities = {name for name, exact in known if exact} or {name for name, _ in known}
+    return Word(severities.pop(), text[:_MAX_SOURCE], changed=True) if len(severities) == 1 else None
 
 
 @functools.lru_cache(maxsize=1_000)  # rules repeat their tags with every alert
@@ -151,8 +151,8 @@ def _meaning(tag: str) -> tuple[int, str] | None:
 def _meanings(tag: str) -> Iterator[tuple[int, str]]:
     """Yield the categories that a tag names by ids or words, whatever stands around them, and how much each counts."""
     tag = _NO_ID.sub(" ", _folded(tag))
-    for found in _TACTIC_ID.finditer(tag.lower()):
-        yield from _counted(found[0])
+    for match in _TACTIC_ID.finditer(tag.lower()):
+        yield from _counted(match[0])
     for segment in dict.fromkeys((tag, *_BETWEEN_SEGMENTS.split(tag))):
         words = [word.lower() for word in _BETWEEN_WORDS.split(segment) if word]
         bare = [word for word in words if word not in _table("category")["around"]]
@@ -163,8 +163,8 @@ def _meanings(tag: str) -> Iterator[tuple[int, str]]:
                 yield from _counted(run)
         if tag == segment or len(bare) > 1:
             yield from _technique(_NAME, "".join(bare))
-    for found in _TECHNIQUE_ID.finditer(tag.lower()):
-        yield from _technique(_KIND, f"{found[1]}{found[2] or ''}", found[1])
+    for match in _TECHNIQUE_ID.finditer(tag.lower()):
+        yield from _technique(_KIND, f"{match[1]}{match[2] or ''}", match[1])
 
 
 def _counted(name: str) -> Iterator[tuple[int, str]]:
@@ -181,8 +181,8 @@ def _technique(counts: int, *names: str) -> Iterator[tuple[int, str]]:
     for name in names:
         tactic = _techniques().get(name)
         known = name if name in _words("category") else _plain(tactic or "")
-        if found := next(_counted(known), None):
-            yield counts, found[1]
+        if meaning := next(_counted(known), None):
+            yield counts, meaning[1]
             return
 
 
@@ -222,12 +222,12 @@ def _folded(text: str) -> str:
 @functools.cache
 def _words(table: str) -> dict[str, tuple[str, bool]]:
     """Return the words of a table: Defender's, and whether it means the same."""
-    found: dict[str, tuple[str, bool]] = {}
+    by_name: dict[str, tuple[str, bool]] = {}
     for part in ("words", "nearest"):
         for known, names in _table(table)[part].items():
             for name in (*names, *((known,) if part == "words" else ())):
-                found[_plain(name)] = known, part == "words"
-    return found
+                by_name[_plain(name)] = known, part == "words"
+    return by_name
 
 
 @functools.cache
@@ -243,12 +243,12 @@ def _long_names() -> frozenset[str]:
 @functools.cache
 def _techniques() -> dict[str, str]:
     """Return the tactics of techniques, by id and by name."""
-    found: dict[str, str] = {}
+    tactics: dict[str, str] = {}
     for tactic, techniques in _table("techniques").items():
         for technique, name in techniques.items():
-            found[_plain(technique)] = tactic
-            found.setdefault(_plain(name), tactic)
-    return found
+            tactics[_plain(technique)] = tactic
+            tactics.setdefault(_plain(name), tactic)
+    return tactics
 
 
 @functools.cache

@@ -12,21 +12,21 @@ from shared.table.protocol import Row
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Of some rows: what may be taken, the most urgent first; how many wait, due or not; the earliest acceptance.
+    """Of some rows: what may be sent, the most urgent first; how many wait, due or not; the earliest acceptance.
 
     `unreadable` are rows that none of us can have written, to be moved aside.
     """
 
     waiting: tuple[Waiting, ...]
-    seen: int
+    count: int
     oldest: float | None
     unreadable: tuple[Row, ...]
 
 
-def read(found: Iterable[Row], now: float, most: int) -> Backlog:
-    """Return what may be taken, `most` at most: `todo-` rows, and `later-` rows come due."""
+def read(stored: Iterable[Row], now: float, most: int) -> Backlog:
+    """Return what may be sent, `most` at most: `todo-` rows, and `later-` rows come due."""
     before = keys.later_before(now)
-    waits = [row for row in found if _waits(row)]
+    waits = [row for row in stored if _waits(row)]
     due = [row for row in waits if row.key.startswith(keys.TODO) or row.key < before]
     due.sort(key=lambda row: (_number(row, "due"), row.key.rpartition("-")[2]))
     waiting: list[Waiting] = []

@@ -70,12 +70,12 @@ def later_before(now: float) -> str:
     return LATER + stamp(now)
 
 
-def refusal_id(now: float, sender: str = "") -> str:
-    """Return a new refusal's id, sortable by its time (UTC seconds). It tells the sender to who reads only keys."""
+def refused_id(now: float, sender: str = "") -> str:
+    """Return a new refused payload's id, sortable by its time (UTC seconds). It names the sender."""
     return "-".join(filter(None, (stamp(now), sender, secrets.token_hex(8))))
 
 
-def refusal_sender(key: str) -> str:
-    """Return the sender of a refusal by its row's key, empty where none is known."""
+def refused_sender(key: str) -> str:
+    """Return the sender of a refused payload by its row's key, empty where none is known."""
     parts = key.split("-")  # kept, time, sender, random
     return parts[2] if len(parts) == 4 else ""  # noqa: PLR2004 - as just said

@@ -106,7 +106,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An entry together with its waiting row's ETag: what a take needs."""
+    """An entry together with its waiting row's ETag: what an acquire needs."""
 
     entry: Entry
     etag: str
@@ -127,7 +127,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedPayload:
     """A payload that gave no alert, stored with its reasons: most SIEMs show nobody our answer.
 
     `payload` is its first 60 KiB; `query` the parameters it came with, without the key, whose fingerprint is `sender`.
@@ -178,7 +178,7 @@ def due_at(entry: Entry, due: float) -> Entry:
     return replace(later, waits=_todo(later))
 
 
-def take(entry: Entry, attempt: str, *, now: float, lease: float) -> Entry:
+def hold(entry: Entry, attempt: str, *, now: float, lease: float) -> Entry:
     """Return the entry as held by one call; what a dead holder leaves comes back when the lease is over."""
     return replace(
         entry,
@@ -192,7 +192,7 @@ def take(entry: Entry, attempt: str, *, now: float, lease: float) -> Entry:
 
 
 def put_back(entry: Entry) -> Entry:
-    """Return the entry after a take that led to no call: as if nothing had happened."""
+    """Return the entry after an acquire that led to no call: as if nothing had happened."""
     back = replace(entry, state="waiting", attempt="", attempts=entry.attempts - 1)
     return replace(back, waits=_todo(back))
 
@@ -285,9 +285,9 @@ def _retry(entry: Entry, at: float) -> Entry:
 
 def without_answer(entry: Entry) -> Entry:
     """Return the entry without Defender's own text, for a table that refuses it."""
-    kept = {"id": entry.created["id"]} if entry.created else None
+    created = {"id": entry.created["id"]} if entry.created else None
     error = {"status": entry.error.get("status")} if entry.error else None
-    return replace(entry, created=kept, error=error, tries=())
+    return replace(entry, created=created, error=error, tries=())
 
 
 def _todo(entry: Entry) -> str:

@@ -92,18 +92,18 @@ class _Piece:
         """Do one phase behind a row; return the row to go on behind when the time is over, None at its end."""
         if phase == keys.DELIVERY:
             return self._deliveries(start)
-        return self._refusals() if phase == keys.REFUSED else self._moved()
+        return self._refused() if phase == keys.REFUSED else self._moved()
 
     def _deliveries(self, start: str) -> str | None:
         end = keys.delivery_key(keys.delivery_time(self.before))
         while not self.over():
-            found = self.table.query(start, end, after=True, limit=_DELIVERIES)
-            for row in found:
+            deliveries = self.table.query(start, end, after=True, limit=_DELIVERIES)
+            for row in deliveries:
                 if self.over():
                     return start
                 self._delivery(row)
                 start = row.key
-            if len(found) < _DELIVERIES:
+            if len(deliveries) < _DELIVERIES:
                 return None
         return start
 
@@ -117,7 +117,7 @@ class _Piece:
             if not self._delete(piece):
                 return  # changed meanwhile: its time comes again
 
-    def _refusals(self) -> str | None:
+    def _refused(self) -> str | None:
         surplus = _Surplus(self.before)
         for row in self._keys(keys.REFUSED, keys.REFUSED_END):
             surplus.add(row)
@@ -139,11 +139,11 @@ class _Piece:
     def _keys(self, start: str, end: str) -> Iterator[Row]:
         """Yield the rows of a range, in key order and without values, until the time is over."""
         while not self.over():
-            found = self.table.query(start, end, after=True, limit=_KEYS, keys_only=True)
-            yield from found
-            if len(found) < _KEYS:
+            page = self.table.query(start, end, after=True, limit=_KEYS, keys_only=True)
+            yield from page
+            if len(page) < _KEYS:
                 return
-            start = found[-1].key
+            start = page[-1].key
 
     def _delete_keys(self, old: list[str]) -> None:
         """Delete rows and empty the list. Somebody else may have deleted one: then each by itself."""
@@ -166,7 +166,7 @@ class _Piece:
 class _Surplus:
     """Which of refused payloads, seen from the oldest on, are too many or too old; `keys` collects them.
 
-    One is surplus once `REFUSED_ROWS` newer ones were seen, `SENDER_ROWS` of them from its sender: so a part of the
+    A row is surplus once `REFUSED_ROWS` newer ones were seen, `SENDER_ROWS` of them from its sender: so a part of the
     rows is enough to begin with, and one sender's noise takes nobody else's last ones.
     """
 
@@ -181,7 +181,7 @@ class _Surplus:
         if row.timestamp < self.before:
             self.keys.append(row.key)
             return
-        sender = keys.refusal_sender(row.key)
+        sender = keys.refused_sender(row.key)
         self._newest.append((sender, row.key))
         self._among[sender] += 1
         self._shed(sender)
@@ -201,17 +201,17 @@ def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
     """Return the transactions that delete a delivery and the alerts it brought, its own row last; none if it stays."""
     delivery = rows.read_delivery(row)
     brought = [alert for alert in delivery.alerts if alert not in delivery.duplicates]
-    found = [one for one in table.get_all([keys.alert_key(alert) for alert in brought]) if one]
-    entries = [(one, rows.read(one)) for one in found]
+    stored = filter(None, table.get_all([keys.alert_key(alert) for alert in brought]))
+    entries = [(alert, rows.read(alert)) for alert in stored]
     pieces: list[list[Operation]] = [[]]
-    for one, entry in entries:
+    for alert, entry in entries:
         if not _holds(table, delivery, entry):
             continue
         if not _may_go(entry, before):
             return []
         if len(pieces[-1]) + 3 > MAX_OPERATIONS:  # an alert with its failed row, and the delivery
             pieces.append([])
-        pieces[-1].append(Delete(one.key, one.etag))
+        pieces[-1].append(Delete(alert.key, alert.etag))
         if lookup.movable(table, entry).state == "failed":  # and is listed
             pieces[-1].append(Delete(keys.failed_key(entry.ended, entry.alert.id), "*"))
     pieces[-1].append(Delete(row.key, row.etag))

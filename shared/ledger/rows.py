@@ -1,4 +1,4 @@
-"""The rows of entries, deliveries and refusals: how they are written and read, and in which transactions."""
+"""The rows of entries, deliveries and refused payloads: how they are written and read, and in which transactions."""
 
 import json
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from shared.alerts.alert import FIELDS, Alert
 from shared.errors import Unreadable
 from shared.ledger import columns, keys
 from shared.ledger.columns import Column
-from shared.ledger.record import Delivery, Entry, Refusal
+from shared.ledger.record import Delivery, Entry, RefusedPayload
 from shared.table.protocol import Delete, Insert, Operation, Replace, Row, Value
 
 REFUSED_BYTES = 60 * 1024
@@ -46,7 +46,7 @@ _DELIVERY = (
     Column("refused", columns.LIST, default=()),
     Column("sender", columns.TEXT, default=""),
 )
-_REFUSAL = (
+_REFUSED = (
     Column("at", columns.SECONDS),
     Column("source", columns.TEXT, default=""),
     Column("status", columns.WHOLE),
@@ -103,15 +103,15 @@ def insert_delivery(delivery: Delivery) -> Operation:
     return Insert(keys.delivery_key(delivery.id), columns.write(_DELIVERY, delivery))
 
 
-def insert_refusal(refusal: Refusal) -> Operation:
-    """Return the operation that keeps a refused payload."""
-    stored = replace(refusal, detail=refusal.detail[:1000], payload=refusal.payload[:REFUSED_BYTES])
-    return Insert(f"{keys.REFUSED}{refusal.id}", columns.write(_REFUSAL, stored))
+def insert_refused(refused: RefusedPayload) -> Operation:
+    """Return the operation that stores a refused payload."""
+    stored = replace(refused, detail=refused.detail[:1000], payload=refused.payload[:REFUSED_BYTES])
+    return Insert(f"{keys.REFUSED}{refused.id}", columns.write(_REFUSED, stored))
 
 
-def read_refusal(row: Row) -> Refusal:
+def read_refused(row: Row) -> RefusedPayload:
     """Read a refused payload from its row. Raise `Unreadable`."""
-    return Refusal(id=row.key.removeprefix(keys.REFUSED), **columns.read(_REFUSAL, row))
+    return RefusedPayload(id=row.key.removeprefix(keys.REFUSED), **columns.read(_REFUSED, row))
 
 
 def read(row: Row) -> Entry:
@@ -133,11 +133,11 @@ def read_delivery(row: Row) -> Delivery:
     return Delivery(id=row.key.removeprefix(keys.DELIVERY), **columns.read(_DELIVERY, row))
 
 
-def read_any(row: Row) -> Entry | Delivery | Refusal:
+def read_any(row: Row) -> Entry | Delivery | RefusedPayload:
     """Read what a row holds, by its key. Raise `Unreadable`."""
     if row.key.startswith(keys.DELIVERY):
         return read_delivery(row)
-    return read_refusal(row) if row.key.startswith(keys.REFUSED) else read(row)
+    return read_refused(row) if row.key.startswith(keys.REFUSED) else read(row)
 
 
 def size(operations: Iterable[Operation]) -> int:

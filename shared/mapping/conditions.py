@@ -30,7 +30,7 @@ class Term:
 
     def holds(self, node: Node) -> bool:
         """Say whether it holds at a node; `path` counts from there."""
-        values = (text for found in find(self.path, node) for text in _texts(found.value))
+        values = (text for inner in find(self.path, node) for text in _texts(inner.value))
         if self.words is not None:
             truth = any(names.word(text) in self.words for text in values)
         elif self.contains is not None:
@@ -84,11 +84,11 @@ def condition(text: str) -> Condition:
 
 
 def _term(text: str) -> Term:
-    rest = text.strip()
-    negated = rest.startswith("!")
-    rest = rest.removeprefix("!").strip()
-    end = _SIGN.match(rest).end()  # type: ignore[union-attr]  # matches the empty string too
-    where, sign, value = path(rest[:end]), rest[end : end + 1], rest[end + 1 :].strip()
+    stripped = text.strip()
+    negated = stripped.startswith("!")
+    stripped = stripped.removeprefix("!").strip()
+    end = _SIGN.match(stripped).end()  # type: ignore[union-attr]  # matches the empty string too
+    where, sign, value = path(stripped[:end]), stripped[end : end + 1], stripped[end + 1 :].strip()
     if not sign:
         return Term(where, negated)
     if not value.replace("`", ""):
@@ -96,7 +96,7 @@ def _term(text: str) -> Term:
     if sign == "~":
         return Term(where, negated, contains=value.strip("`").lower())
     return Term(
-        where, negated, words=frozenset(names.word(one.strip().strip("`")) for one in _split(value, ","))
+        where, negated, words=frozenset(names.word(word.strip().strip("`")) for word in _split(value, ","))
     )
 
 

@@ -45,7 +45,7 @@ class Row:
         self._group = group
         self._row = Node(group.row, None, alert.reader)
         self._alert = alert
-        place = next((one.place for one in group.keys.get(REPORT, {}).values()), None)
+        place = next((finding.place for finding in group.keys.get(REPORT, {}).values()), None)
         name = str(place[1]) if place else ""
         prefix = name.rpartition(".")[0]
         self._prefix = prefix if _PLAIN.fullmatch(prefix) else ""
@@ -75,20 +75,22 @@ class Row:
         """Return the name of the device, the nearest to the event."""
         if name := self.column("DeviceName"):
             return name[:_SHORT]
-        told = candidates.best("device", self._devices())
-        return told[0][:_SHORT] if told else None
+        nearest = candidates.best("device", self._devices())
+        return nearest[0][:_SHORT] if nearest else None
 
     def devices(self) -> list[str]:
         """Return the different names of devices that stand equally near to the event, so that none is its own."""
-        told = self._devices()
-        unclear = told and not self.column("DeviceName") and not candidates.best("device", told)
-        return sorted({text for _, _, text, _ in told}) if unclear else []
+        texts = self._devices()
+        unclear = texts and not self.column("DeviceName") and not candidates.best("device", texts)
+        return sorted({text for _, _, text, _ in texts}) if unclear else []
 
     def _devices(self) -> Sequence[Text]:
         """Return the names of devices: those beside the device id, if there are any."""
-        told = self._group.texts.get("device", ())
-        beside = {one.place and one.place[0] for one in self._group.keys.get(MACHINE, {}).values()}
-        return [one for one in told if one[3] and one[3][0] in beside] or told
+        texts = self._group.texts.get("device", ())
+        beside = {
+            finding.place and finding.place[0] for finding in self._group.keys.get(MACHINE, {}).values()
+        }
+        return [text for text in texts if text[3] and text[3][0] in beside] or texts
 
     def default(self, name: str, values: Mapping[str, object]) -> str | None:
         """Return what stands for a field that neither the payload nor the request's parameters tell."""
@@ -115,8 +117,8 @@ class Row:
     def _description(self, values: Mapping[str, object]) -> str:
         device = self.device() or values.get(names.KEYS[0])
         title = values.get("title") if values.get("title") != _UNKNOWN else None
-        what = self.column("ActionType") or title or self.table() or "Event"
-        lines = [f"{what} on {device}"] if device else []
+        event = self.column("ActionType") or title or self.table() or "Event"
+        lines = [f"{event} on {device}"] if device else []
         if time := values.get(names.KEYS[1]):
             lines.append(f"At: {time}")
         for label, columns in _LINES.items():

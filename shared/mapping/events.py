@@ -11,28 +11,30 @@ from shared.payload.grouping import Group
 from shared.payload.paths import Node, Place, find
 
 
-def of(found: Source, document: Node) -> list[tuple[Event, scan.Scan | None]]:
+def of(source: Source, document: Node) -> list[tuple[Event, scan.Scan | None]]:
     """Return the events of a document, each with the scan around it; None where that was of some parts only."""
-    ignore = [node.place for path in found.ignore for node in find(path, document)]
-    if found.ours and (function := python.EVENTS.get(found.name)):
+    ignore = [node.place for path in source.ignore for node in find(path, document)]
+    if source.ours and (function := python.EVENTS.get(source.name)):
         theirs: list[tuple[Event, scan.Scan | None]] = [
             (replace(event, group=group), None)
             for event in function(document)
-            for seen in [_scanned(event.within or (event.alert,), ignore)]
-            for group in seen.groups or [Group()]
+            for scanned in [_scanned(event.within or (event.alert,), ignore)]
+            for group in scanned.groups or [Group()]
         ]
         if any(_is_whole(event) for event, _ in theirs):
             return theirs
-        seen = scan.scan(document, (), ignore)
-        return [(Event(document, group=one), seen) for one in seen.groups if one.complete] or theirs
-    alerts = _alerts(found, document)
+        scanned = scan.scan(document, (), ignore)
+        return [
+            (Event(document, group=group), scanned) for group in scanned.groups if group.complete
+        ] or theirs
+    alerts = _alerts(source, document)
     whole = len(alerts) == 1
-    outer = None if whole else scan.scan(document, {id(one.value) for one in alerts}, ignore)
+    outer = None if whole else scan.scan(document, {id(node.value) for node in alerts}, ignore)
     events: list[tuple[Event, scan.Scan | None]] = []
     for at in alerts:
-        seen = scan.scan(document if whole else at, (), ignore)
-        groups = seen.groups if outer is None else scan.completed(seen.groups, outer, at.reader)
-        events += [(Event(at, group=group), seen) for group in groups or [Group()]]
+        scanned = scan.scan(document if whole else at, (), ignore)
+        groups = scanned.groups if outer is None else scan.completed(scanned.groups, outer, at.reader)
+        events += [(Event(at, group=group), scanned) for group in groups or [Group()]]
     return events
 
 
@@ -42,11 +44,14 @@ def _is_whole(event: Event) -> bool:
     return bool(event.problems) or known >= set(names.KEYS)
 
 
-def _alerts(found: Source, document: Node) -> list[Node]:
+def _alerts(source: Source, document: Node) -> list[Node]:
     """Return where the product's alerts stand in a document; the document itself, if nowhere else."""
-    for path in found.alerts:
+    for path in source.alerts:
         nodes = [
-            node for one in find(path, document) for node in one.elements() if isinstance(node.value, dict)
+            node
+            for holder in find(path, document)
+            for node in holder.elements()
+            if isinstance(node.value, dict)
         ]
         if nodes:
             return nodes

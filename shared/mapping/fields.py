@@ -76,10 +76,10 @@ class Draft:
         self._problems[:0] = refused
         self._describe()
         checked = alert.check(self._values, now)
-        told = {problem.field for problem in self._problems}
+        reported = {problem.field for problem in self._problems}
         problems = [
             *self._problems,
-            *(self._located(one) for one in checked.problems if one.field not in told),
+            *(self._located(problem) for problem in checked.problems if problem.field not in reported),
         ]
         if self._source.remedy and not refused and any(key not in self._values for key in names.KEYS):
             problems.append(Problem("remedy", self._source.remedy))
@@ -111,8 +111,8 @@ class Draft:
     def _take_key(self, name: str, place: Place | None, texts: list[Candidate]) -> None:
         different = list(dict(texts))
         if len(different) > 1:
-            told = ", ".join(map(alert.shown, different[:5]))
-            self._problems.append(Problem(name, f"has {len(different)} different values, not one: {told}."))
+            listed = ", ".join(map(alert.shown, different[:5]))
+            self._problems.append(Problem(name, f"has {len(different)} different values, not one: {listed}."))
         elif different:
             self._values[name], self.origins[name] = texts[0]
             note = place.note if place else self._event.notes.get(name)
@@ -129,14 +129,14 @@ class Draft:
             yield from ((candidate, place) for candidate in texts)
         if node := self._event.values.get(name):
             yield from (((text, shown(node.place)), None) for text in texts_of(node.value))
-        told = sorted(self._group.texts.get(name, ()), key=order)
+        scanned = sorted(self._group.texts.get(name, ()), key=order)
         if name == "category":
-            told += [
+            scanned += [
                 each
                 for tag in self._group.texts.get("tag", ())[:_MAX_TAGS]
                 for each in candidates.attack(tag)
             ]
-        yield from (((text, shown(at)), None) for _, _, text, at in told)
+        yield from (((text, shown(at)), None) for _, _, text, at in scanned)
         for envelope, around in self._envelopes:
             for place in envelope.fields.get(name, ()):
                 yield from ((candidate, place) for candidate in self._texts(place, around))
@@ -148,22 +148,22 @@ class Draft:
             return
         nodes = [find(path, self._document if path.absolute else at) for path in place.paths]
         if place.template is None:
-            for found in nodes:
-                for node in found:
+            for inside in nodes:
+                for node in inside:
                     for text in texts_of(node.value):
                         yield text, shown(node.place)
             return
-        firsts = [next((text for node in found for text in texts_of(node.value)), None) for found in nodes]
+        firsts = [next((text for node in inside for text in texts_of(node.value)), None) for inside in nodes]
         if all(firsts):
             pieces = place.template.split("{}")
             filled = "".join(f"{piece}{text}" for piece, text in zip(pieces, [*firsts, ""], strict=True))
-            yield filled[:_MAX_TEXT], ", ".join(shown(found[0].place) for found in nodes)
+            yield filled[:_MAX_TEXT], ", ".join(shown(inside[0].place) for inside in nodes)
 
-    def _take(self, name: str, told: Iterable[tuple[Candidate, Place | None]]) -> bool:
+    def _take(self, name: str, options: Iterable[tuple[Candidate, Place | None]]) -> bool:
         """Take the first text that tells something; of severities and categories the first that we understand."""
         vague: tuple[str, str, vocabulary.Word] | None = None
         unknown: list[str] = []
-        for (text, origin), place in told:
+        for (text, origin), place in options:
             silent = candidates.says_nothing(text) or (name == "title" and candidates.is_id(text))
             if not self._source.exact and (silent or self._is_unfilled(name, text)):
                 continue
@@ -181,10 +181,10 @@ class Draft:
             if word.text == vocabulary.NO_EQUAL and word.changed:
                 vague = vague or (text, origin, word)
                 continue
-            self._notes += [one for one in unknown if name == "severity"][:3]
+            self._notes += [note for note in unknown if name == "severity"][:3]
             self._translated(name, word, origin)
             return True
-        self._notes += [one for one in dict.fromkeys(unknown) if name == "severity"][:3]
+        self._notes += [note for note in dict.fromkeys(unknown) if name == "severity"][:3]
         if vague:
             self._translated(name, vague[2], vague[1])
         return vague is not None
@@ -243,21 +243,21 @@ class Draft:
 
     def _refused(self) -> Iterator[Problem]:
         """Yield why the event cannot be raised, whatever its values: by the source's rules, or by its table."""
-        told = set()
+        covered = set()
         for rule in self._source.refuse:
             if rule.holds(self._document, self._event.alert):
-                told.add(rule.about)
+                covered.add(rule.about)
                 yield Problem(rule.about, rule.text)
         for problem in references.refused(self._row):
-            if problem.field not in told:
+            if problem.field not in covered:
                 yield problem
 
     def _describe(self) -> None:
         """Add to the description what the source's own words were, when and where it was, and the way back."""
         if (several := self._row.devices()) and not self._source.exact:
-            told = ", ".join(map(alert.shown, several[:3]))
+            listed = ", ".join(map(alert.shown, several[:3]))
             self._notes.append(
-                f"description: the device names {told} stand equally near to the event, so none is taken"
+                f"description: the device names {listed} stand equally near to the event, so none is taken"
             )
         description = self._values.get("description")
         lines = [*self._footer_lines()]
@@ -292,9 +292,9 @@ class Draft:
 
     def _located(self, problem: Problem) -> Problem:
         """Add to a problem what was found in the field's place, and where this source could carry it."""
-        said = [problem.detail]
+        sentences = [problem.detail]
         if problem.field not in self._values:
-            said += [f"Not it: {one}." for one in self._lookalikes().unlike(problem.field)]
+            sentences += [f"Not it: {lookalike}." for lookalike in self._lookalikes().unlike(problem.field)]
         if where := self._source.missing.get(problem.field):
-            said.append(where)
-        return replace(problem, detail=" ".join(said))
+            sentences.append(where)
+        return replace(problem, detail=" ".join(sentences))

@@ -31,7 +31,7 @@ class Mappings:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the sources, sorted, without envelopes."""
-        return tuple(sorted(name for name, one in self.sources.items() if not one.is_envelope))
+        return tuple(sorted(name for name, source in self.sources.items() if not source.is_envelope))
 
     def apply(
         self,
@@ -69,14 +69,14 @@ class Mappings:
         return run.outcome(named)
 
     def _named(self, name: str) -> Source:
-        found = self.sources.get(name.strip().lower())
-        if found is None or found.is_envelope:
+        source = self.sources.get(name.strip().lower())
+        if source is None or source.is_envelope:
             near = difflib.get_close_matches(name.strip().lower(), self.names(), 3)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
             raise errors.RequestError(
                 f"There is no source {alert.shown(name)}.{hint} Leave source out to have the payload recognised."
             )
-        return found
+        return source
 
 
 def load(folder: Path | None = None) -> Mappings:
@@ -85,7 +85,7 @@ def load(folder: Path | None = None) -> Mappings:
     What cannot be read of the user's is reported in `Mappings.broken`; it raises nothing. Raises `ValueError` if one
     of ours is broken.
     """
-    found = {path.stem: files.read(path, ours=True) for path in _files(_OURS)}
+    sources = {path.stem: files.read(path, ours=True) for path in _files(_OURS)}
     broken: list[Problem] = []
     try:
         theirs = _files(folder) if folder else []
@@ -94,10 +94,10 @@ def load(folder: Path | None = None) -> Mappings:
         broken.append(Problem("MAPPINGS_PATH", f"{folder} cannot be read: {error.strerror}"))
     for path in theirs:
         try:
-            found[path.stem.lower()] = files.read(path, ours=False)
+            sources[path.stem.lower()] = files.read(path, ours=False)
         except (OSError, ValueError, RecursionError) as error:
             broken.append(Problem(path.name, str(error)))
-    return Mappings(found, broken)
+    return Mappings(sources, broken)
 
 
 def _files(folder: Path) -> list[Path]:

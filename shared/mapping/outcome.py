@@ -37,7 +37,7 @@ class Outcome:
     """What a delivery becomes.
 
     `ignored` says why nothing is to be raised, `reply` is the body its sender then expects. `steps` say, for
-    people, how the payload was opened and recognised. `refusal` is the HTTP status of a refusal where the sender
+    people, how the payload was opened and recognised. `refused_status` is the HTTP status of a refusal where the sender
     would repeat a 422 (Event Grid, CloudEvents).
     """
 
@@ -47,4 +47,4 @@ class Outcome:
     ignored: str | None = None
     reply: dict[str, Any] | None = None
     steps: tuple[str, ...] = ()
-    refusal: int | None = None
+    refused_status: int | None = None

@@ -12,12 +12,12 @@ _TABLE = Path(__file__).parent / "tables" / "own.json"
 
 def is_defenders(alert: Node) -> bool:
     """Say whether an alert is one that Defender raised, by its product names and ids."""
-    return any(one.holds(alert, alert) for one in _conditions("defenders"))
+    return any(known.holds(alert, alert) for known in _conditions("defenders"))
 
 
 def is_ours(alert: Node) -> bool:
     """Say whether an alert is one that we made in Defender: it came back."""
-    return any(one.holds(alert, alert) for one in _conditions("ours"))
+    return any(known.holds(alert, alert) for known in _conditions("ours"))
 
 
 @functools.cache

@@ -17,7 +17,7 @@ class Recognition:
     """The conditions of all sources, found by the names that a document has at its top."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
-        self._order = sorted(sources, key=lambda one: (-one.priority, one.ours, one.name))
+        self._order = sorted(sources, key=lambda source: (-source.priority, source.ours, source.name))
         self._conditions: dict[str, list[tuple[int, Condition]]] = {}
         self._always: list[tuple[int, Condition]] = []
         for rank, source in enumerate(self._order):
@@ -35,8 +35,8 @@ class Recognition:
         if isinstance(document.value, list) and document.reader.pairs(document.value) is not None:
             return named
         words = _words(document)
-        candidates = [one for word in words for one in self._conditions.get(word, ())] + self._always
-        for rank, condition in sorted(candidates, key=lambda one: one[0]):
+        candidates = [entry for word in words for entry in self._conditions.get(word, ())] + self._always
+        for rank, condition in sorted(candidates, key=lambda entry: entry[0]):
             source = self._order[rank]
             if source.is_envelope:
                 if envelopes and condition.holds(document, document) and _opens(source, document):
@@ -86,14 +86,14 @@ def _opens(source: Source, document: Node) -> bool:
         return True
     if function := python.INSIDE.get(source.name):
         return bool(function(document))
-    found = next((nodes for path in source.envelope if (nodes := find(path, document))), None)
-    if not found:
+    contents = next((nodes for path in source.envelope if (nodes := find(path, document))), None)
+    if not contents:
         return False
-    value = found[0].value
+    value = contents[0].value
     if isinstance(value, str):
         return document.reader.inside(value) is not None
     return isinstance(value, dict | list) and not any(
-        group.complete for group in scan.scan(document, {id(node.value) for node in found}).groups
+        group.complete for group in scan.scan(document, {id(node.value) for node in contents}).groups
     )
 
 

@@ -46,33 +46,39 @@ def taken(event: Event, group: Group) -> Taken:
         for name, node in event.reference.items()
         if len(texts := list(dict.fromkeys(texts_of(node.value)))) > 1
     }
-    seen, differ = group.values(), group.differ()
+    scanned, differ = group.values(), group.differ()
     if not own and not several:
         return Taken(
-            seen, {name: f"{text} {_ADVICE[name]}" for name, text in differ.items()}, _notes(group, seen)
+            scanned,
+            {name: f"{text} {_ADVICE[name]}" for name, text in differ.items()},
+            _notes(group, scanned),
         )
-    if not all(digits.agree(name, one.value, seen[name].value) for name, one in own.items() if name in seen):
+    if not all(
+        digits.agree(name, finding.value, scanned[name].value)
+        for name, finding in own.items()
+        if name in scanned
+    ):
         return Taken(own, several)
-    found = dict(own)
+    findings = dict(own)
     notes = []
-    for name, one in seen.items():
+    for name, finding in scanned.items():
         if name not in own:
-            found[name] = one
-        elif digits.exact(name, one.value, own[name].value):
-            found[name] = one
+            findings[name] = finding
+        elif digits.exact(name, finding.value, own[name].value):
+            findings[name] = finding
             notes.append(f"{name}: {alert.shown(own[name].value)} lost digits, so the exact one was taken")
     return Taken(
-        found, several | {name: text for name, text in differ.items() if name not in own}, tuple(notes)
+        findings, several | {name: text for name, text in differ.items() if name not in own}, tuple(notes)
     )
 
 
-def _notes(group: Group, seen: Mapping[str, Finding]) -> tuple[str, ...]:
+def _notes(group: Group, scanned: Mapping[str, Finding]) -> tuple[str, ...]:
     """Return a note for each value that lost digits, beside the exact one that was taken."""
     return tuple(
         f"{name}: {alert.shown(copy.value)} lost digits, so the exact one was taken"
-        for name, one in seen.items()
+        for name, finding in scanned.items()
         for copy in group.keys.get(name, {}).values()
-        if digits.exact(name, one.value, copy.value)
+        if digits.exact(name, finding.value, copy.value)
     )
 
 
@@ -85,7 +91,7 @@ def is_short(time: str) -> bool:
 def refused(row: Row) -> Iterator[Problem]:
     """Yield why a row of advanced hunting names no event that an alert can refer to."""
     table = row.table()
-    reason = hunting.refusal(table) if table else None
+    reason = hunting.why_no_event(table) if table else None
     if reason is None and table is None and row.column("NetworkMessageId") and not row.column("DeviceId"):
         reason = (
             "This is an email event: its ReportId is no endpoint event, and Defender cannot raise an alert from it by"

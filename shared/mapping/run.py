@@ -69,7 +69,7 @@ class Run:
         self._refused: list[Refused] = []
         self._ignored: list[str] = []
         self._reply: dict[str, Any] | None = None
-        self._refusal: int | None = None
+        self._refused_status: int | None = None
 
     def _spend(self, steps: int) -> None:
         """Count work. Raises `TooManySteps`."""
@@ -91,7 +91,7 @@ class Run:
             (self._ignored or ["The payload carries no event."])[0] if nothing else None,
             self._reply if nothing else None,
             tuple(self.steps),
-            self._refusal,
+            self._refused_status,
         )
 
     def open(self, document: Node, named: Source | None, around: Envelopes, level: int = 0) -> None:
@@ -114,15 +114,15 @@ class Run:
 
     def _recognise(self, document: Node, named: Source | None, around: Envelopes, level: int) -> None:
         """Map a document by its source, or go on with what is in it."""
-        found = self._recognition.source(document, named, envelopes=level < _MAX_LEVELS)
-        if found and found.is_envelope:
-            self._unwrap(document, found, named, around, level)
-        elif found:
-            self._map(document, found, around)
+        source = self._recognition.source(document, named, envelopes=level < _MAX_LEVELS)
+        if source and source.is_envelope:
+            self._unwrap(document, source, named, around, level)
+        elif source:
+            self._map(document, source, around)
         elif not is_empty(document.value):
-            for source in self._recognition.yours():
+            for yours in self._recognition.yours():
                 self.steps[
-                    f"{source.name} (yours) does not recognise it: none of its conditions (recognise) holds"
+                    f"{yours.name} (yours) does not recognise it: none of its conditions (recognise) holds"
                 ] = None
             if inner := single(document) if level < _MAX_LEVELS else None:
                 self.steps["opened: the one thing in a wrapper"] = None
@@ -141,38 +141,40 @@ class Run:
         if self._is_closed(envelope, document, document):
             return
         self.steps[f"opened: {envelope.title}"] = None
-        self._refusal = self._refusal or envelope.status
+        self._refused_status = self._refused_status or envelope.status
         function = python.INSIDE.get(envelope.name)
         inside = function(document) if function else document.find(*(path.text for path in envelope.envelope))
         for node in inside:
             self.open(node, named, (*around, (envelope, document)), level + 1)
 
-    def _map(self, document: Node, found: Source, around: Envelopes) -> None:
-        self.steps[f"read as {found.name}: {found.title}"] = None
-        self._sources[found.name] = None
-        if self._is_closed(found, document, document):
+    def _map(self, document: Node, source: Source, around: Envelopes) -> None:
+        self.steps[f"read as {source.name}: {source.title}"] = None
+        self._sources[source.name] = None
+        if self._is_closed(source, document, document):
             return
-        if self._is_watched(found) and found.recognise and not self._recognition.holds(found, document):
-            self.steps[f"{found.name} does not recognise it: none of its conditions (recognise) holds"] = None
-        found = _within(found, around)
+        if self._is_watched(source) and source.recognise and not self._recognition.holds(source, document):
+            self.steps[f"{source.name} does not recognise it: none of its conditions (recognise) holds"] = (
+                None
+            )
+        source = _within(source, around)
         whole = functools.cache(lambda: scan.scan(document))
-        for event, seen in events.of(found, document):
-            lookalikes = functools.partial(_given, seen) if seen else whole
-            self._event(found, document, event, lookalikes, around)
+        for event, scanned in events.of(source, document):
+            lookalikes = functools.partial(_given, scanned) if scanned else whole
+            self._event(source, document, event, lookalikes, around)
 
     def _event(
         self,
-        found: Source,
+        source: Source,
         document: Node,
         event: Event,
         lookalikes: Callable[[], scan.Scan],
         envelopes: Envelopes,
     ) -> None:
         number = self._next()
-        if event.alert is not document and self._says_closed(found, document, event.alert):
+        if event.alert is not document and self._says_closed(source, document, event.alert):
             return
         draft = Draft(
-            found, event, document, lookalikes=lookalikes, given=self._defaults, envelopes=envelopes
+            source, event, document, lookalikes=lookalikes, given=self._defaults, envelopes=envelopes
         )
         group = event.group or Group()
         where = _around(document, event.alert, group)
@@ -183,10 +185,10 @@ class Run:
         elif own.is_ours(event.alert):
             self._ignored.append(_IN_DEFENDER)
         elif not draft.complete and (theirs := _defenders(document, event)):
-            self._beside(found, document, event.alert, theirs, envelopes)
+            self._beside(source, document, event.alert, theirs, envelopes)
         else:
             checked = draft.checked(self._now)
-            for slip in draft.slips() if self._is_watched(found) else ():
+            for slip in draft.slips() if self._is_watched(source) else ():
                 self.steps[slip] = None
             if checked.alert:
                 self._alerts.append(
@@ -196,12 +198,12 @@ class Run:
                 self._refused.append(Refused(number, checked.problems, draft.origins))
 
     def _beside(
-        self, found: Source, document: Node, at: Node, theirs: list[Node], envelopes: Envelopes
+        self, source: Source, document: Node, at: Node, theirs: list[Node], envelopes: Envelopes
     ) -> None:
         """Ignore Defender's own alert, and raise what else stands in the document, whole and beside it."""
-        seen = scan.scan(document, {id(node.value) for node in theirs})
+        scanned = scan.scan(document, {id(node.value) for node in theirs})
         others = (
-            [group for group in seen.groups if group.event]
+            [group for group in scanned.groups if group.event]
             if at.value is document.value is not theirs[0].value
             else []
         )
@@ -210,22 +212,22 @@ class Run:
         self._events -= bool(others)
         for group in others:
             self._event(
-                found, document, Event(document, group=group), functools.partial(_given, seen), envelopes
+                source, document, Event(document, group=group), functools.partial(_given, scanned), envelopes
             )
 
-    def _is_watched(self, found: Source) -> bool:
+    def _is_watched(self, source: Source) -> bool:
         """Say whether slips in a source's file are told: it is the user's own, or the sender named it."""
-        return not found.ours or found.name == self._named
+        return not source.ours or source.name == self._named
 
-    def _is_closed(self, found: Source, document: Node, at: Node) -> bool:
-        if self._says_closed(found, document, at):
+    def _is_closed(self, source: Source, document: Node, at: Node) -> bool:
+        if self._says_closed(source, document, at):
             self._next()
-            self._sources[found.name] = None
+            self._sources[source.name] = None
             return True
         return False
 
-    def _says_closed(self, found: Source, document: Node, at: Node) -> bool:
-        for rule in found.closed:
+    def _says_closed(self, source: Source, document: Node, at: Node) -> bool:
+        for rule in source.closed:
             if rule.holds(document, at):
                 self._ignored.append(rule.text)
                 reply = {
@@ -251,8 +253,8 @@ class Run:
 def _defenders(document: Node, event: Event) -> list[Node]:
     """Return the alerts of Defender that an event is in, or that stand around its device id; the outermost first."""
     group = event.group or Group()
-    found = [*group.keys.get(MACHINE, {}).values(), *group.wrong.values()]
-    nodes = [node for one in found[:_SOME] for node in document.along(one.place)]
+    findings = [*group.keys.get(MACHINE, {}).values(), *group.wrong.values()]
+    nodes = [node for finding in findings[:_SOME] for node in document.along(finding.place)]
     return [node for node in (document, event.alert, *nodes) if own.is_defenders(node)]
 
 
@@ -265,11 +267,11 @@ def _around(document: Node, at: Node, group: Group) -> list[states.Where]:
     ]
     if not group.row or not states.is_event(group.row, objects, document.reader):
         return [*where, states.Where(group.row)] if group.row else where
-    return [one for one in where if one.values is not group.row]
+    return [subject for subject in where if subject.values is not group.row]
 
 
-def _given(seen: scan.Scan) -> scan.Scan:
-    return seen
+def _given(scanned: scan.Scan) -> scan.Scan:
+    return scanned
 
 
 def _unknown(document: Any) -> Problem:
@@ -280,12 +282,14 @@ def _unknown(document: Any) -> Problem:
     )
 
 
-def _within(found: Source, around: Envelopes) -> Source:
+def _within(source: Source, around: Envelopes) -> Source:
     """Return a source that also tells, of a missing field, what the envelopes around say of it."""
-    told = [found.missing, *(one.missing for one, _ in around if one.missing)]
-    if len(told) == 1:
-        return found
+    tables = [source.missing, *(envelope.missing for envelope, _ in around if envelope.missing)]
+    if len(tables) == 1:
+        return source
     return replace(
-        found,
-        missing={name: " ".join(one[name] for one in told if name in one) for name in set().union(*told)},
+        source,
+        missing={
+            name: " ".join(table[name] for table in tables if name in table) for name in set().union(*tables)
+        },
     )

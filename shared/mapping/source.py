@@ -134,18 +134,18 @@ class _WrongError(ValueError):
 
 def _line(text: str, near: tuple[str, ...]) -> int:
     at = 0
-    for one in near:
-        found = text.find(json.dumps(one, ensure_ascii=False), at)
-        at = found if found >= 0 else at
+    for name in near:
+        position = text.find(json.dumps(name, ensure_ascii=False), at)
+        at = position if position >= 0 else at
     return text.count("\n", 0, at) + 1
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
         twice = next(name for index, (name, _) in enumerate(pairs) if name in dict(pairs[:index]))
         raise json.JSONDecodeError(f"the entry {twice!r} is there twice", "", 0)
-    return found
+    return entries
 
 
 def _source(entries: Any, name: str, *, ours: bool) -> Source:
@@ -251,7 +251,7 @@ def _fields(entries: Mapping[str, Any]) -> dict[str, tuple[Place, ...]]:
 
 
 def _places(name: str, value: Any) -> tuple[Place, ...]:
-    return tuple(_place(name, one) for one in _list(value))
+    return tuple(_place(name, entry) for entry in _list(value))
 
 
 def _place(name: str, value: Any) -> Place:

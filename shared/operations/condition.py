@@ -13,7 +13,7 @@ from shared.table.protocol import Table
 from shared.web.delivery import utc
 
 MOST = 200
-"""How many alerts are counted at most: whoever looks wants to know whether there are many."""
+"""How many alerts are counted at most: whoever asks wants to know whether there are many."""
 
 
 def window(view: View, policy: Policy) -> dict[str, Any]:
@@ -31,15 +31,15 @@ def window(view: View, policy: Policy) -> dict[str, Any]:
     }
 
 
-def pause(found: Pause | None, now: float) -> dict[str, Any] | None:
+def pause(held: Pause | None, now: float) -> dict[str, Any] | None:
     """Return a pause as it stands. One that `holds` no longer ends with the next call, its probe."""
-    if found is None:
+    if held is None:
         return None
     return {
-        "reason": found.reason,
-        "until": None if found.by_operator else utc(found.ends),
-        "byOperator": found.by_operator,
-        "holds": now < found.ends,
+        "reason": held.reason,
+        "until": None if held.by_operator else utc(held.ends),
+        "byOperator": held.by_operator,
+        "holds": now < held.ends,
     }
 
 
@@ -48,12 +48,12 @@ def backlog(table: Table, now: float) -> dict[str, Any]:
 
     Where the backlog is longer than what one request reads, `atLeast` says so.
     """
-    found = page.read(table, keys.WAITING, rows.read, top=MOST, rows=MOST)
-    waiting = [entry for entry in found.items if entry.state == "waiting"]
+    read = page.read(table, keys.WAITING, rows.read, top=MOST, rows=MOST)
+    waiting = [entry for entry in read.items if entry.state == "waiting"]
     return {
         "waiting": len(waiting),
-        "sending": len(found.items) - len(waiting),
-        "atLeast": found.continuation is not None,
+        "sending": len(read.items) - len(waiting),
+        "atLeast": read.continuation is not None,
         "bySeverity": {
             severity: _group([entry for entry in waiting if entry.alert.severity == severity], now)
             for severity in record.DUE_SECONDS

@@ -31,7 +31,7 @@ def portion(
 ) -> Discarded:
     """Discard the next waiting alerts that match. Raise `RequestError` for a wrong continuation.
 
-    What was taken or moved between look and write stays, and counts as remaining: another round finds it as it
+    What was acquired or moved between read and write stays, and counts as remaining: another round finds it as it
     stands by then.
     """
 
@@ -42,16 +42,20 @@ def portion(
     def read(top: int, at: str | None) -> Page[Waiting]:
         return page.read(table, keys.WAITING, pick, top=top, continuation=at, rows=most_rows)
 
-    found = read(MOST, continuation)
-    rest: Page[Waiting] = read(most_rows, found.continuation) if found.continuation else Page((), None)
-    discarded = sum(_discard(table, one) for one in found.items if one.entry.state == "waiting")
-    states = [one.entry.state for one in (*found.items, *rest.items)]
+    portion_read = read(MOST, continuation)
+    remaining: Page[Waiting] = (
+        read(most_rows, portion_read.continuation) if portion_read.continuation else Page((), None)
+    )
+    discarded = sum(
+        _discard(table, waiting) for waiting in portion_read.items if waiting.entry.state == "waiting"
+    )
+    states = [waiting.entry.state for waiting in (*portion_read.items, *remaining.items)]
     return Discarded(
         discarded=discarded,
         remaining=states.count("waiting") - discarded,
         sending=states.count("sending"),
-        at_least=rest.continuation is not None,
-        continuation=found.continuation,
+        at_least=remaining.continuation is not None,
+        continuation=portion_read.continuation,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from shared.alerts.vocabulary import SEVERITIES
 from shared.errors import NotFound
 from shared.ledger import aside, keys, rows
-from shared.ledger.record import Entry, Refusal
+from shared.ledger.record import Entry, RefusedPayload
 from shared.operations import ordered, page
 from shared.operations.page import Page
 from shared.senders import Sender
@@ -15,7 +15,7 @@ from shared.senders import keys as keys_of
 from shared.senders import name as name_of
 from shared.table.protocol import Row, Table
 from shared.web import delivery
-from shared.web.delivery import Told, utc
+from shared.web.delivery import DeliveryAlert, utc
 from shared.web.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ALERTS = (
     "status", "machineId", "title", "source", "since", "top", "continuation", *FILTERS, "until", "order",
 )  # fmt: skip
 UNREADABLE = ("top", "continuation", "order")
-REFUSALS = ("source", "since", "top", "continuation", "sender", "until", "order")
+REFUSED = ("source", "since", "top", "continuation", "sender", "until", "order")
 DISCARDED = ("source", "title", "continuation", *FILTERS, "machineId", "since", "until")
 ORDERS = ("newest", "oldest")
 _DEFAULT_TOP = 50
@@ -53,12 +53,12 @@ def alerts(dispatcher: "Dispatch", asked: Parameters, senders: Sequence[Sender])
 
     top, continuation = asked.whole("top", _DEFAULT_TOP, MOST), asked.text("continuation")
     if status == "waiting" and order is None:
-        found = page.read(dispatcher.table, keys.WAITING, pick, top=top, continuation=continuation)
+        listed = page.read(dispatcher.table, keys.WAITING, pick, top=top, continuation=continuation)
     elif status == "failed":
         within = (_from(keys.FAILED, asked.time("since")), keys.FAILED_END)
-        found = _by_time(dispatcher.table, within, pick, asked, page.ROWS)
+        listed = _by_time(dispatcher.table, within, pick, asked, page.ROWS)
     else:
-        found = ordered.alerts(
+        listed = ordered.alerts(
             dispatcher.table,
             _waits(pick) if status == "waiting" else pick,
             lambda entry: (entry.accepted, entry.alert.id),
@@ -66,9 +66,9 @@ def alerts(dispatcher: "Dispatch", asked: Parameters, senders: Sequence[Sender])
             top=top,
             continuation=continuation,
         )
-    # One that was taken between two of our queries was seen twice: it stands as it was seen last.
-    entries = {entry.alert.id: entry for entry in found.items}.values()
-    return {"alerts": _items(dispatcher, entries, senders), "continuation": found.continuation}
+    # One that was acquired between two of our queries was read twice: it stands as it was read last.
+    entries = {entry.alert.id: entry for entry in listed.items}.values()
+    return {"alerts": _items(dispatcher, entries, senders), "continuation": listed.continuation}
 
 
 def _waits(pick: Callable[[Row], Entry | None]) -> Callable[[Row], Entry | None]:
@@ -82,7 +82,7 @@ def _waits(pick: Callable[[Row], Entry | None]) -> Callable[[Row], Entry | None]
 def alert(dispatcher: "Dispatch", entry: Entry, senders: Sequence[Sender]) -> dict[str, Any]:
     """Return one alert with its tries: the first and last four, each with Defender's answer."""
     (item,) = _items(dispatcher, [entry], senders)
-    return {**item, "tries": [{**one, "at": utc(one["at"])} for one in entry.tries]}
+    return {**item, "tries": [{**call, "at": utc(call["at"])} for call in entry.tries]}
 
 
 def entry(table: Table, alert_id: str) -> tuple[Entry, str]:
@@ -114,59 +114,59 @@ def matching(asked: Parameters, senders: Sequence[Sender]) -> Callable[[Entry], 
 
 
 def _keys(asked: Parameters, senders: Sequence[Sender]) -> tuple[str, ...] | None:
-    found = asked.text("sender")
-    return None if found is None else keys_of(senders, found)
+    name = asked.text("sender")
+    return None if name is None else keys_of(senders, name)
 
 
-def refusals(table: Table, asked: Parameters, senders: Sequence[Sender]) -> dict[str, Any]:
+def refused_payloads(table: Table, asked: Parameters, senders: Sequence[Sender]) -> dict[str, Any]:
     """Return a page of refused payloads, the newest first or as `order` says, without the payloads themselves."""
     since, until, source = asked.time("since"), asked.time("until"), asked.text("source")
     sender = _keys(asked, senders)
 
-    def pick(row: Row) -> Refusal | None:
-        found = rows.read_refusal(row)
+    def pick(row: Row) -> RefusedPayload | None:
+        payload = rows.read_refused(row)
         fits = (
-            (since is None or found.at >= since)
-            and (until is None or found.at <= until)
-            and source in (None, found.source)
-            and (sender is None or found.sender in sender)
+            (since is None or payload.at >= since)
+            and (until is None or payload.at <= until)
+            and source in (None, payload.source)
+            and (sender is None or payload.sender in sender)
         )
-        return found if fits else None
+        return payload if fits else None
 
     end = keys.REFUSED_END if until is None else keys.REFUSED + keys.stamp(until + _SKEW_SECONDS)
-    found = _by_time(table, (_from(keys.REFUSED, since), end), pick, asked, _REFUSED_ROWS)
+    listed = _by_time(table, (_from(keys.REFUSED, since), end), pick, asked, _REFUSED_ROWS)
     return {
-        "refused": [_refused(one, senders) for one in found.items],
-        "continuation": found.continuation,
+        "refused": [_refused(payload, senders) for payload in listed.items],
+        "continuation": listed.continuation,
     }
 
 
 def unreadable(table: Table, asked: Parameters) -> dict[str, Any]:
     """Return a page of rows that were moved aside because they cannot be read, without what they hold."""
-    found = _by_time(table, (keys.ASIDE, keys.ASIDE_END), aside.read, asked, _REFUSED_ROWS)
+    listed = _by_time(table, (keys.ASIDE, keys.ASIDE_END), aside.read, asked, _REFUSED_ROWS)
     return {
         "rows": [
-            {"id": one.id, "row": one.key, "column": one.column or None, "movedAside": utc(one.at)}
-            for one in found.items
+            {"id": row.id, "row": row.key, "column": row.column or None, "movedAside": utc(row.at)}
+            for row in listed.items
         ],
-        "continuation": found.continuation,
+        "continuation": listed.continuation,
     }
 
 
-def refusal(found: Refusal, senders: Sequence[Sender]) -> dict[str, Any]:
+def refused_payload(payload: RefusedPayload, senders: Sequence[Sender]) -> dict[str, Any]:
     """Return a refused payload as text, with every problem of every event and the parameters it came with."""
     return {
-        **_refused(found, senders),
-        "refused": list(found.refused),
-        "query": {name: value for name, value in found.query.items() if name.lower() != "code"},
-        "payload": found.payload.decode("utf-8", "replace"),
+        **_refused(payload, senders),
+        "refused": list(payload.refused),
+        "query": {name: value for name, value in payload.query.items() if name.lower() != "code"},
+        "payload": payload.payload.decode("utf-8", "replace"),
     }
 
 
-def stored(table: Table, refusal_id: str) -> tuple[Refusal, Row]:
+def stored(table: Table, payload_id: str) -> tuple[RefusedPayload, Row]:
     """Return a refused payload and its row. Raise `NotFound`."""
-    row = _row(table, keys.REFUSED, refusal_id, "refused payload")
-    return rows.read_refusal(row), row
+    row = _row(table, keys.REFUSED, payload_id, "refused payload")
+    return rows.read_refused(row), row
 
 
 def _by_time(
@@ -183,41 +183,41 @@ def _items(
     dispatcher: "Dispatch", entries: Iterable[Entry], senders: Sequence[Sender]
 ) -> list[dict[str, Any]]:
     shown = list(entries)
-    look = None if all(one.has_ended for one in shown) else dispatcher.snapshot()
+    snapshot = None if all(entry.has_ended for entry in shown) else dispatcher.snapshot()
     now = dispatcher.table.now()
     return [
         {
-            **delivery.told_alert(Told(one), look, now),
-            "senderName": name_of(senders, one.sender),
-            "source": one.source,
-            "delivery": one.delivery,
-            "accepted": utc(one.accepted),
-            "ended": utc(one.ended),
+            **delivery.alert_document(DeliveryAlert(entry), snapshot, now),
+            "senderName": name_of(senders, entry.sender),
+            "source": entry.source,
+            "delivery": entry.delivery,
+            "accepted": utc(entry.accepted),
+            "ended": utc(entry.ended),
         }
-        for one in shown
+        for entry in shown
     ]
 
 
-def _refused(found: Refusal, senders: Sequence[Sender]) -> dict[str, Any]:
+def _refused(payload: RefusedPayload, senders: Sequence[Sender]) -> dict[str, Any]:
     return {
-        "id": found.id,
-        "at": utc(found.at),
-        "source": found.source or None,
-        "sender": found.sender or None,
-        "senderName": name_of(senders, found.sender),
-        "status": found.status,
-        "detail": found.detail,
-        "bytes": found.bytes,
-        "whole": found.bytes == len(found.payload),
+        "id": payload.id,
+        "at": utc(payload.at),
+        "source": payload.source or None,
+        "sender": payload.sender or None,
+        "senderName": name_of(senders, payload.sender),
+        "status": payload.status,
+        "detail": payload.detail,
+        "bytes": payload.bytes,
+        "whole": payload.bytes == len(payload.payload),
     }
 
 
-def _row(table: Table, prefix: str, found: str, what: str) -> Row:
+def _row(table: Table, prefix: str, row_id: str, kind: str) -> Row:
     """Return the row of an id out of a URL: only what an id can be made of reaches the query."""
-    key = prefix + found
-    row = table.get(key) if _ID.fullmatch(found) else None
+    key = prefix + row_id
+    row = table.get(key) if _ID.fullmatch(row_id) else None
     if row is None:
-        raise NotFound(f"There is no {what} with the id {found[:60]!r}; it may be past RETENTION_DAYS.")
+        raise NotFound(f"There is no {kind} with the id {row_id[:60]!r}; it may be past RETENTION_DAYS.")
     return row
 
 

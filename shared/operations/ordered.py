@@ -47,12 +47,12 @@ def newest(
     while at > first and left > 0:
         lower = max(first, prefix + keys.stamp(time - span)) if time > span else first
         limit = min(left, _AT_ONCE) if span > _LEAST_SPAN_SECONDS else None
-        found = table.query(lower, at, limit=limit + 1 if limit else None)
-        if limit and len(found) > limit:
+        rows_read = table.query(lower, at, limit=limit + 1 if limit else None)
+        if limit and len(rows_read) > limit:
             span = max(span / _STEP, _LEAST_SPAN_SECONDS)
             continue
-        left -= len(found)
-        for row in reversed(found):
+        left -= len(rows_read)
+        for row in reversed(rows_read):
             at = row.key
             items += _picked(pick, row)
             if len(items) == top:
@@ -81,11 +81,11 @@ def alerts(
         return f"{time if oldest else _MOST_SECONDS - time:016.3f}{name}"
 
     start, end, last = _place(continuation) if continuation else (keys.ALERT, "", "")
-    found = table.query(
+    rows_read = table.query(
         start, end + "." if end else keys.ALERT_END, after=True, limit=2 * rows if end else rows
     )
-    end = end or (found[-1].key if len(found) == rows else _LAST)
-    items = sorted((item for row in found for item in _picked(pick, row)), key=rank)
+    end = end or (rows_read[-1].key if len(rows_read) == rows else _LAST)
+    items = sorted((item for row in rows_read for item in _picked(pick, row)), key=rank)
     items = [item for item in items if rank(item) > last]
     if len(items) > top:
         shown = tuple(items[:top])

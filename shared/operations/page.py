@@ -1,6 +1,6 @@
 """A long list in pages: bounded work for each, and a continuation that says where the next begins.
 
-A continuation is the key of the last row looked at, so whatever is written or removed between two pages, a row
+A continuation is the key of the last row that was read, so whatever is written or removed between two pages, a row
 that stays is on exactly one of them, and the pages come to an end.
 """
 
@@ -25,7 +25,7 @@ _KEY = re.compile(r"[a-z]+-[0-9a-f.-]*")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[_T]):
-    """What was found, in key order, and where to go on; None at the end. An empty page need not be the last."""
+    """The items, in key order, and where to go on; None at the end. An empty page need not be the last."""
 
     items: tuple[_T, ...]
     continuation: str | None
@@ -51,16 +51,16 @@ def read(
         at = start if first <= start < end else first
         while left:
             limit = min(left, max(top + 1, rows // 4))
-            found = table.query(at, end, after=True, limit=limit)
-            left -= len(found)
-            for row in found:
+            rows_read = table.query(at, end, after=True, limit=limit)
+            left -= len(rows_read)
+            for row in rows_read:
                 at = row.key
                 with contextlib.suppress(Unreadable):  # a row that none of us can have written hides no other
                     if (item := pick(row)) is not None:
                         items.append(item)
                 if len(items) == top:
                     return Page(tuple(items), opaque(at))
-            if len(found) < limit:
+            if len(rows_read) < limit:
                 break
         else:
             return Page(tuple(items), opaque(at))

@@ -27,7 +27,7 @@ def alert(table: Table, alert_id: str) -> Entry:
             )
         again = record.replay(entry, now=table.now())
         if try_commit(table, rows.move(before, again, alert=etag)):
-            return again  # else somebody changed it between our look and our write
+            return again  # else somebody changed it between our read and our write
     raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
 
 

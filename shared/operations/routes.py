@@ -38,7 +38,7 @@ from shared.web import parameters, reply
 from shared.web.delivery import utc
 from shared.web.parameters import Parameters
 from shared.web.reply import Reply
-from shared.webhook.gateway import Gateway
+from shared.webhook.receive import Webhook
 
 _DEFAULT_TOP = 50
 _REASON_UNITS = 300
@@ -49,18 +49,18 @@ _TRIES = 5
 class Operator:
     """What the operator works with: the use cases, and what the last token of this host says of itself."""
 
-    gateway: Gateway
+    webhook: Webhook
     last_token: Callable[[], Claims | None]
 
     @property
     def senders(self) -> tuple[Sender, ...]:
         """Who sends, as the setting `SENDERS` says."""
-        return self.gateway.settings.senders
+        return self.webhook.settings.senders
 
     @property
     def table(self) -> Table:
         """The one table."""
-        return self.gateway.dispatcher.table
+        return self.webhook.dispatcher.table
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +98,25 @@ def handle(operator: Operator, method: str, path: str, url: str) -> Reply:
         asked = parameters.read(url, route.accepted)
         done = route.run(operator, Request(named, asked, reply.origin(url)))
         if method == "POST":
-            operator.gateway.memory.forget()
+            operator.webhook.memory.forget()
         return done if isinstance(done, Reply) else reply.of(200, done, Cache_Control="no-store")
     raise NoOperation(f"There is no operations/{path[:60]}; there are {', '.join(_ROUTES)}.")
 
 
 def _alerts(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.alerts(operator.gateway.dispatcher, request.asked, operator.senders)
+    return listing.alerts(operator.webhook.dispatcher, request.asked, operator.senders)
 
 
 def _alert(operator: Operator, request: Request) -> dict[str, Any]:
     return listing.alert(
-        operator.gateway.dispatcher, listing.entry(operator.table, request.id)[0], operator.senders
+        operator.webhook.dispatcher, listing.entry(operator.table, request.id)[0], operator.senders
     )
 
 
 def _replay(operator: Operator, request: Request) -> dict[str, Any]:
     again = replay.alert(operator.table, request.id)
     log.step("operator", entry=again, operation="replay")
-    return listing.alert(operator.gateway.dispatcher, again, operator.senders)
+    return listing.alert(operator.webhook.dispatcher, again, operator.senders)
 
 
 def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
@@ -147,15 +147,15 @@ def _discard(operator: Operator, request: Request) -> dict[str, Any]:
     }
 
 
-def _refusals(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.refusals(operator.table, request.asked, operator.senders)
+def _refused_payloads(operator: Operator, request: Request) -> dict[str, Any]:
+    return listing.refused_payloads(operator.table, request.asked, operator.senders)
 
 
-def _refusal(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.refusal(listing.stored(operator.table, request.id)[0], operator.senders)
+def _refused_payload(operator: Operator, request: Request) -> dict[str, Any]:
+    return listing.refused_payload(listing.stored(operator.table, request.id)[0], operator.senders)
 
 
-def _replay_refusal(operator: Operator, request: Request) -> Reply:
+def _replay_refused(operator: Operator, request: Request) -> Reply:
     """Receive a stored payload again, with its parameters, and answer as the webhook does."""
     stored, row = listing.stored(operator.table, request.id)
     if stored.bytes > len(stored.payload):
@@ -164,7 +164,7 @@ def _replay_refusal(operator: Operator, request: Request) -> Reply:
             extensions={"bytes": stored.bytes, "kept": len(stored.payload)},
         )
     try:
-        answer = operator.gateway.receive(
+        answer = operator.webhook.receive(
             stored.payload, stored.query, request.origin, store=False, sender=stored.sender
         )
     except WebhookError as error:
@@ -181,7 +181,7 @@ def _replay_refusal(operator: Operator, request: Request) -> Reply:
 def _pause(operator: Operator, request: Request) -> dict[str, Any]:
     reason = cut(request.asked.text("reason") or "paused by the operator", _REASON_UNITS)
     for _ in range(_TRIES):
-        view = operator.gateway.dispatcher.snapshot().view
+        view = operator.webhook.dispatcher.snapshot().view
         held = view.stop
         if held and (held.reason == reason or not request.asked.text("reason")):
             log.step("operator", operation="pause", reason=held.reason)
@@ -193,7 +193,7 @@ def _pause(operator: Operator, request: Request) -> dict[str, Any]:
 def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: ARG001 - as every use case
     """End the operator's pause. One that Defender asked for stays: calling sooner would lengthen it."""
     for _ in range(_TRIES):
-        view = operator.gateway.dispatcher.snapshot().view
+        view = operator.webhook.dispatcher.snapshot().view
         held = view.stop
         if held is None:
             log.step("operator", operation="resume")
@@ -215,17 +215,17 @@ def _status(operator: Operator, request: Request) -> dict[str, Any]:
 
     The token is that of the instance that answers; each has its own.
     """
-    gateway = operator.gateway
+    webhook = operator.webhook
     problem = None
     if request.asked.word("refresh", ["true", "false"]) == "true":
         try:
-            gateway.dispatcher.token()
+            webhook.dispatcher.token()
         except TokenError as error:
             problem = error.detail
-        gateway.memory.forget()
-    claims, settings = operator.last_token(), gateway.settings
-    stands: dict[str, Any] = gateway.memory.answer(
-        "status", gateway.clocks.monotonic(), functools.partial(_stands, operator)
+        webhook.memory.forget()
+    claims, settings = operator.last_token(), webhook.settings
+    stands: dict[str, Any] = webhook.memory.answer(
+        "status", webhook.clocks.monotonic(), functools.partial(_stands, operator)
     )
     return {
         **stands,
@@ -244,7 +244,7 @@ def _status(operator: Operator, request: Request) -> dict[str, Any]:
 
 def _stands(operator: Operator) -> dict[str, Any]:
     """Return what the table says of how things stand."""
-    dispatcher = operator.gateway.dispatcher
+    dispatcher = operator.webhook.dispatcher
     view = dispatcher.snapshot().view
     return {
         "now": utc(view.now),
@@ -264,9 +264,9 @@ _ROUTES = {
     "alerts/replay": _Route("POST", _replay_failed, ("status", "top")),
     "alerts/{id}": _Route("GET", _alert),
     "alerts/{id}/replay": _Route("POST", _replay),
-    "refused": _Route("GET", _refusals, listing.REFUSALS),
-    "refused/{id}": _Route("GET", _refusal),
-    "refused/{id}/replay": _Route("POST", _replay_refusal),
+    "refused": _Route("GET", _refused_payloads, listing.REFUSED),
+    "refused/{id}": _Route("GET", _refused_payload),
+    "refused/{id}/replay": _Route("POST", _replay_refused),
     "pause": _Route("POST", _pause, ("reason",)),
     "resume": _Route("POST", _resume),
     "discard": _Route("POST", _discard, listing.DISCARDED),

@@ -1,4 +1,4 @@
-"""Who sends how much: the deliveries, refusals and waiting alerts of each sender since a time."""
+"""Who sends how much: the deliveries, refused payloads and waiting alerts of each sender since a time."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -45,14 +45,14 @@ def listed(table: Table, asked: Parameters, named: Sequence[Sender]) -> dict[str
     waiting = page.read(table, keys.WAITING, rows.read, top=page.ROWS)
     sums: dict[str, _Sums] = {key: _Sums() for sender in named for key in sender.keys}
     for delivery in _readable(deliveries[: page.ROWS], rows.read_delivery):
-        found = sums.setdefault(delivery.sender, _Sums())
-        found.deliveries += 1
-        found.alerts += len(delivery.alerts)
-        found.last = max(found.last, delivery.accepted)
-    for refusal in _readable(refused[:_REFUSED_ROWS], rows.read_refusal):
-        found = sums.setdefault(refusal.sender, _Sums())
-        found.refused += 1
-        found.last = max(found.last, refusal.at)
+        did = sums.setdefault(delivery.sender, _Sums())
+        did.deliveries += 1
+        did.alerts += len(delivery.alerts)
+        did.last = max(did.last, delivery.accepted)
+    for payload in _readable(refused[:_REFUSED_ROWS], rows.read_refused):
+        did = sums.setdefault(payload.sender, _Sums())
+        did.refused += 1
+        did.last = max(did.last, payload.at)
     for entry in waiting.items:
         sums.setdefault(entry.sender, _Sums()).waiting += 1
     at_least = len(deliveries) > page.ROWS or len(refused) > _REFUSED_ROWS or waiting.continuation is not None
@@ -60,7 +60,7 @@ def listed(table: Table, asked: Parameters, named: Sequence[Sender]) -> dict[str
     return {
         "since": utc(since),
         "atLeast": at_least,
-        "senders": [_shown(key, one, named) for key, one in ranked],
+        "senders": [_shown(key, did, named) for key, did in ranked],
     }
 
 
@@ -78,7 +78,7 @@ def _shown(key: str, sums: _Sums, named: Sequence[Sender]) -> dict[str, Any]:
     }
 
 
-def _readable(found: Sequence[Row], read: Callable[[Row], _T]) -> Iterator[_T]:
-    for row in found:
+def _readable(unread: Sequence[Row], read: Callable[[Row], _T]) -> Iterator[_T]:
+    for row in unread:
         with contextlib.suppress(Unreadable):
             yield read(row)

@@ -98,24 +98,24 @@ def parse(text: str) -> Any:
 
 def embedded(text: str) -> Any:
     """Return the JSON object that stands somewhere in a text, a log line's, say; of several a list; None of none."""
-    found: list[Any] = []
+    values: list[Any] = []
     at, tries = text.find("{"), _TRIES
-    while at >= 0 and tries and len(found) < MAX_DOCUMENTS:
+    while at >= 0 and tries and len(values) < MAX_DOCUMENTS:
         try:
             value, end = _DECODER.raw_decode(text, at)
             _refuse_too_deep(text[at:end])
         except (ValueError, RecursionError, _NotANumberError, errors.PayloadError):
             at, tries = text.find("{", at + 1), tries - 1
         else:
-            found.append(value)
+            values.append(value)
             at = text.find("{", end)
-    return found[0] if len(found) == 1 else found or None
+    return values[0] if len(values) == 1 else values or None
 
 
 def _decoded(body: bytes) -> str:
-    for signature, what in _SIGNATURES:
+    for signature, problem in _SIGNATURES:
         if body.startswith(signature):
-            raise errors.PayloadError(f"The body {what}.")
+            raise errors.PayloadError(f"The body {problem}.")
     if _MULTIPART.match(body):
         raise errors.PayloadError(
             "The body is multipart/form-data. Send the JSON itself as the body, or as the field json of a form"
@@ -147,9 +147,9 @@ def _documents(text: str) -> list[Any]:
     try:
         documents = _decode_all(text)
     except json.JSONDecodeError as error:
-        mended = _TRAILING_COMMA.sub(lambda found: found.group(1) or "", text)
+        fixed = _TRAILING_COMMA.sub(lambda match: match.group(1) or "", text)
         try:
-            documents = _decode_all(mended)
+            documents = _decode_all(fixed)
         except json.JSONDecodeError:
             raise errors.PayloadError(_explained(text, error)) from None
         except RecursionError:
@@ -187,9 +187,9 @@ def _decode_all(text: str) -> list[Any]:
 
 def _explained(text: str, error: json.JSONDecodeError) -> str:
     opening = text.lstrip()
-    for start, what in _OPENINGS:
+    for start, problem in _OPENINGS:
         if opening.startswith(start):
-            return f"The body {what}."
+            return f"The body {problem}."
     if form.begins(text):
         return (
             "The body looks like a form or a log line. Send the event as a JSON object; of a form, put it into the"
@@ -261,15 +261,15 @@ def _no_constant(constant: str) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
         for key, value in pairs:
             # Numbers are compared as they were written, and never with text: 1 is not "1".
-            if (type(value), value) != (type(found[key]), found[key]):
+            if (type(value), value) != (type(entries[key]), entries[key]):
                 raise errors.PayloadError(
                     f"The key {_shown(key)} is there twice with different values. Send it once."
                 )
-    return found
+    return entries
 
 
 _DECODER = json.JSONDecoder(

@@ -26,18 +26,18 @@ _ID = re.compile(r"\d+|[0-9a-f]{32,64}|\[object \w+\]", re.ASCII | re.IGNORECASE
 _KEY = re.compile(r"(?:device|report) ?_?id[*_`\"']{0,3} ?[=:]", re.IGNORECASE)
 
 
-def best(field: str, told: Sequence[grouping.Text]) -> tuple[str, Place] | None:
+def best(field: str, options: Sequence[grouping.Text]) -> tuple[str, Place] | None:
     """Return the text under the most telling name; of severities and categories the first that we understand.
 
     Of device names the nearest to the event; None if different ones are equally near.
     """
     if field == "device":
-        nearest = min((outside for _, outside, _, _ in told), default=0)
-        told = [one for one in told if one[1] == nearest]
-        rank = min((rank for rank, _, _, _ in told), default=0)
-        if len({text.lower() for at, _, text, _ in told if at == rank}) > 1:
+        nearest = min((outside for _, outside, _, _ in options), default=0)
+        options = [option for option in options if option[1] == nearest]
+        rank = min((rank for rank, _, _, _ in options), default=0)
+        if len({text.lower() for at, _, text, _ in options if at == rank}) > 1:
             return None
-    ranked = sorted(told, key=grouping.order)
+    ranked = sorted(options, key=grouping.order)
     for _, _, text, place in ranked if field in ("severity", "category") else ():
         try:
             word = vocabulary.severity(text) if field == "severity" else vocabulary.category([text])
@@ -48,15 +48,15 @@ def best(field: str, told: Sequence[grouping.Text]) -> tuple[str, Place] | None:
     return ranked[0][2:] if ranked else None
 
 
-def readings(field: str, told: list[str], scale: str) -> list[str]:
+def readings(field: str, values: list[str], scale: str) -> list[str]:
     """Return the texts under a name of a field that can be it: titles as one line, numbers by their scale."""
     if field == "title":
-        told = [texts.headline(text) for text in told if not texts.is_record(text) and "<t" not in text]
-    elif field in ("description", "recommendedAction") and len(told) > 1:
-        told = ["\n".join(told)]
+        values = [texts.headline(text) for text in values if not texts.is_record(text) and "<t" not in text]
+    elif field in ("description", "recommendedAction") and len(values) > 1:
+        values = ["\n".join(values)]
     elif scale:
-        told = [_rated(text, scale) for text in told]
-    return [text for text in told if suits(field, text)]
+        values = [_rated(text, scale) for text in values]
+    return [text for text in values if suits(field, text)]
 
 
 def _rated(text: str, scale: str) -> str:
@@ -92,11 +92,11 @@ def leave_anybodys(group: grouping.Group, name: str) -> None:
         return
     for field, known in names.table("tellers")["names"].items():
         if field in group.texts:
-            words = {names.word(one) for one in known}
+            words = {names.word(text) for text in known}
             group.texts[field] = [
-                one
-                for one in group.texts[field]
-                if names.word(name_of(one[3]).rpartition(".")[2]) not in words
+                text
+                for text in group.texts[field]
+                if names.word(name_of(text[3]).rpartition(".")[2]) not in words
             ]
 
 

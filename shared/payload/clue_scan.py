@@ -33,7 +33,7 @@ _PLAIN = ("remote_port", "registry_key", "registry_value", "account_domain", "ac
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ClueScan:
     """The clues of a payload, and for each field of them the place it was read at."""
 
     clues: Clues
@@ -47,14 +47,14 @@ class _Reading:
     place: Place
 
 
-def read(node: Node) -> Found:
+def read(node: Node) -> ClueScan:
     """Return the clues in a value, a payload or one alert of it."""
     readings: dict[str, list[_Reading]] = {}
     for field, reading in _walk(node, (), 0):
         known = readings.setdefault(field, [])
         if len(known) < _MAX_READINGS:
             known.append(reading)
-    return _Assembly(readings).found()
+    return _Assembly(readings).scan()
 
 
 def _walk(node: Node, trail: tuple[str, ...], level: int) -> Iterator[tuple[str, _Reading]]:
@@ -69,15 +69,15 @@ def _walk(node: Node, trail: tuple[str, ...], level: int) -> Iterator[tuple[str,
             yield from _walk(Node(inner, node.place, node.reader), trail, level + 1)
     elif isinstance(value, list):
         pairs = node.reader.pairs(value)
-        for name, one, steps in pairs or ():
-            yield from _entry(node.inside(one, *steps), (*trail, name), level)
+        for name, item, steps in pairs or ():
+            yield from _entry(node.inside(item, *steps), (*trail, name), level)
         for index, item in enumerate(value if pairs is None else ()):
             yield from _walk(node.inside(item, index), trail, level + 1)
     elif isinstance(value, dict):
-        for name, one in value.items():
-            if one is not None and not names.named_as("pasts", name):
+        for name, item in value.items():
+            if item is not None and not names.named_as("pasts", name):
                 yield from _entry(
-                    Node(one, place_in(value, name, node.place), node.reader), (*trail, name), level
+                    Node(item, place_in(value, name, node.place), node.reader), (*trail, name), level
                 )
 
 
@@ -110,8 +110,8 @@ def _meaning(trail: tuple[str, ...]) -> tuple[str, int] | None:
     transport = _TRANSPORT if any(word in _transports() for word in words[:-1]) else 0
     for count in range(min(_OWNERS, len(parts)), 0, -1):
         suffix = "".join(words[-count:])
-        if found := _known().get(suffix):
-            field, rank = found
+        if known := _known().get(suffix):
+            field, rank = known
             if any("parent" in word for word in words) and field != "parent_name":
                 return None
             return (field, rank + transport) if not transport or field == "host" else None
@@ -120,12 +120,12 @@ def _meaning(trail: tuple[str, ...]) -> tuple[str, int] | None:
 
 @functools.cache
 def _known() -> Mapping[str, tuple[str, int]]:
-    found: dict[str, tuple[str, int]] = {}
+    meanings: dict[str, tuple[str, int]] = {}
     for field, known in names.table("clues").items():
         if isinstance(known, list) and field not in ("transport", "apart"):
             for rank, name in enumerate(known):
-                found.setdefault(names.word(name), (field, rank))
-    return found
+                meanings.setdefault(names.word(name), (field, rank))
+    return meanings
 
 
 @functools.cache
@@ -145,7 +145,7 @@ class _Assembly:
         self._readings = readings
         self._places: dict[str, str] = {}
 
-    def found(self) -> Found:
+    def scan(self) -> ClueScan:
         """Return the clues and their places."""
         facts = {name: self._take(name, name) for name in _PLAIN}
         facts = {name: text for name, text in facts.items() if name not in _FORMS or _FORMS[name].match(text)}
@@ -156,15 +156,15 @@ class _Assembly:
         kinds = self._kinds()
         facts = {name: text for name, text in facts.items() if text}
         clues = replace(Clues(), hosts=hosts, when=when, kinds=kinds, **facts)
-        kept = {"hosts", *(["when"] if when else []), *(["kinds"] if kinds else []), *facts}
-        return Found(clues, {name: place for name, place in self._places.items() if name in kept})
+        named = {"hosts", *(["when"] if when else []), *(["kinds"] if kinds else []), *facts}
+        return ClueScan(clues, {name: place for name, place in self._places.items() if name in named})
 
     def _best(self, *fields: str) -> _Reading | None:
         """Return the reading that counts most, of the first of these fields that has any; None if two differ."""
         for field in fields:
-            if found := self._readings.get(field):
-                best = min(found, key=lambda one: one.rank)
-                same = {one.text.strip().lower() for one in found if one.rank == best.rank}
+            if readings := self._readings.get(field):
+                best = min(readings, key=lambda reading: reading.rank)
+                same = {each.text.strip().lower() for each in readings if each.rank == best.rank}
                 return best if len(same) == 1 else None
         return None
 
@@ -202,35 +202,35 @@ class _Assembly:
 
     def _hashes(self, *, apart: bool) -> dict[str, str]:
         first, second = ("file", "process") if apart else ("process", "file")
-        found: dict[str, str] = {}
+        hashes: dict[str, str] = {}
         for kind, length in _HASHES.items():
             text = self._take(kind, f"{first}_{kind}", f"{second}_{kind}").lower()
             if not re.fullmatch(f"[0-9a-f]{{{length}}}", text):
                 every = {
-                    one
+                    digits
                     for each in self._readings.get("hashes", ())
-                    for one in _HASH.findall(each.text.lower())
+                    for digits in _HASH.findall(each.text.lower())
                 }
-                of_length = [one for one in every if len(one) == length]
+                of_length = [digits for digits in every if len(digits) == length]
                 text = of_length[0] if len(of_length) == 1 else ""
                 if text:
                     self._places[kind] = shown(self._readings["hashes"][0].place)
-            found[kind] = text
-        return found
+            hashes[kind] = text
+        return hashes
 
     def _account(self) -> dict[str, str]:
         text = self._take("account_name", "account")
         domain, slash, name = text.rpartition("\\")
-        found = {"account_name": name.partition("@")[0]}
+        account = {"account_name": name.partition("@")[0]}
         if slash:
-            found["account_domain"] = domain
+            account["account_domain"] = domain
             self._places["account_domain"] = self._places["account_name"]
         elif "@" in text:
-            found["account_upn"] = text
+            account["account_upn"] = text
             self._places["account_upn"] = self._places["account_name"]
         outcome = self._take("outcome", "outcome").lower()
         words = names.table("clues")["outcomes"].items()
-        return found | {"outcome": next((known for known, all_ in words if outcome in all_), "")}
+        return account | {"outcome": next((known for known, all_ in words if outcome in all_), "")}
 
     def _ends(self) -> tuple[dict[str, str], tuple[Host, ...]]:
         """Return what is at the other end of a connection, and which devices can have the event, likeliest first."""
@@ -253,10 +253,10 @@ class _Assembly:
                     self._places["hosts"] = shown(reading.place)
                     return facts, (host,)
         ends = [
-            (one, host) for one in (source, destination) if one and (host := values.host(one.text.strip()))
+            (end, host) for end in (source, destination) if end and (host := values.host(end.text.strip()))
         ]
         if ends:
-            self._places["hosts"] = ", ".join(shown(one.place) for one, _ in ends)
+            self._places["hosts"] = ", ".join(shown(end.place) for end, _ in ends)
         return facts, tuple(dict.fromkeys(host for _, host in ends))
 
     def _named(self, field: str) -> list[_Reading]:
@@ -266,12 +266,12 @@ class _Assembly:
             return [best] if best else []
         whole = f"{best.text.strip().lower()}."
         others = self._readings[field]
-        return [*[one for one in others if one.text.strip().lower().startswith(whole)][:1], best]
+        return [*[other for other in others if other.text.strip().lower().startswith(whole)][:1], best]
 
     def _when(self) -> When | None:
         for field in ("own_time", "time"):
-            for reading in sorted(self._readings.get(field, ()), key=lambda one: one.rank):
-                same = {one.text for one in self._readings[field] if one.rank == reading.rank}
+            for reading in sorted(self._readings.get(field, ()), key=lambda reading: reading.rank):
+                same = {each.text for each in self._readings[field] if each.rank == reading.rank}
                 if len(same) == 1 and (when := values.time(reading.text.strip(), own=field == "own_time")):
                     self._places["when"] = shown(reading.place)
                     return when

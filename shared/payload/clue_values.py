@@ -24,11 +24,11 @@ def time(text: str, *, own: bool) -> When | None:
     seconds = int(datetime.fromisoformat(f"{read[:19]}+00:00").timestamp())
     fraction = read[19:].strip(".Z").ljust(7, "0")
     if _NUMBER.fullmatch(text):
-        whole, _, rest = text.partition(".")
-        digits = max(len(whole) - 10, 0) + len(rest)
+        whole, _, decimals = text.partition(".")
+        digits = max(len(whole) - 10, 0) + len(decimals)
     else:
-        found = _FRACTION.search(text[19:])
-        digits = len(found[1]) if found else 0
+        written = _FRACTION.search(text[19:])
+        digits = len(written[1]) if written else 0
     ticks = seconds * SECOND + int(fraction)
     return When(ticks, ticks, 10 ** (7 - min(digits, 7)), own)
 
@@ -75,7 +75,7 @@ def host(text: str) -> Host | None:
 
 def private(text: str) -> Host | None:
     """Return the device of a private address; a public one, or a loopback one, is none of a device."""
-    found = address(text)
-    if not found or not any(ipaddress.ip_address(found) in network for network in _PRIVATE):
+    written = address(text)
+    if not written or not any(ipaddress.ip_address(written) in network for network in _PRIVATE):
         return None
-    return Host("address", found)
+    return Host("address", written)

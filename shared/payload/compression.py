@@ -101,25 +101,25 @@ def _inflated(body: bytes, kind: str, max_bytes: int) -> bytes:
 
 def _members(body: bytes, window: int, kind: str, max_bytes: int) -> bytes:
     """Return what is in one compressed stream, or in several behind each other. Raises `zlib.error` if it is none."""
-    found = b""
+    inflated = b""
     for _ in range(_MEMBERS):
         stream = zlib.decompressobj(window)
-        found += stream.decompress(body, max_bytes + 1 - len(found))
-        _bounded(found, max_bytes, f"is compressed with {kind} and has more than {max_bytes:,} bytes")
+        inflated += stream.decompress(body, max_bytes + 1 - len(inflated))
+        _bounded(inflated, max_bytes, f"is compressed with {kind} and has more than {max_bytes:,} bytes")
         if not stream.eof:
             raise PayloadError(
                 f"The body ends in the middle of the data compressed with {kind}: send it whole."
             )
         body = stream.unused_data.lstrip(b"\0\r\n")
         if not body:
-            return found
+            return inflated
     raise PayloadError(
         f"The body holds more than {_MEMBERS} streams compressed with {kind}. Send it uncompressed."
     )
 
 
-def _bounded(body: bytes, max_bytes: int, what: str) -> None:
+def _bounded(body: bytes, max_bytes: int, finding: str) -> None:
     if len(body) > max_bytes:
         raise PayloadTooLarge(
-            f"The body {what}; at most {max_bytes:,} are taken (MAX_PAYLOAD_BYTES). Send fewer events at a time."
+            f"The body {finding}; at most {max_bytes:,} are taken (MAX_PAYLOAD_BYTES). Send fewer events at a time."
         )

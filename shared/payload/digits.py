@@ -10,9 +10,9 @@ MACHINE, TIME, _ = names.KEYS
 _EXACT_DIGITS = 15  # a float keeps any number of so many digits
 
 
-def agree(name: str, one: str, other: str) -> bool:
+def agree(name: str, first: str, second: str) -> bool:
     """Say whether two values of a key mean the same: equal, or one is the other with digits lost."""
-    here, there = (alert.canonical(name, value) for value in (one, other))
+    here, there = (alert.canonical(name, value) for value in (first, second))
     return (
         here is not None
         and there is not None
@@ -20,11 +20,11 @@ def agree(name: str, one: str, other: str) -> bool:
     )
 
 
-def exact(name: str, one: str, other: str) -> bool:
+def exact(name: str, original: str, copy: str) -> bool:
     """Say whether a value of a key is another one with the digits that this one lost."""
-    if one == other:
+    if original == copy:
         return False
-    here, there = (alert.canonical(name, value) for value in (one, other))
+    here, there = (alert.canonical(name, value) for value in (original, copy))
     return here is not None and there is not None and lost(name, there, here)
 
 

@@ -9,14 +9,14 @@ from shared.payload.paths import Place
 
 def dotted_times(own: Group) -> list[Finding]:
     """Remove the times whose dotted keys belong to another object than those of the report id."""
-    reports = {_prefix(one.place) for one in own.keys.get(REPORT, {}).values()}
+    reports = {_prefix(finding.place) for finding in own.keys.get(REPORT, {}).values()}
     times = own.keys.get(TIME, {}) if reports else {}
-    found = {text: one for text, one in times.items() if _prefix(one.place) not in reports}
-    for text in found:
+    removed = {text: finding for text, finding in times.items() if _prefix(finding.place) not in reports}
+    for text in removed:
         del times[text]
-    if found and not times:
+    if removed and not times:
         del own.keys[TIME]
-    return list(found.values())
+    return list(removed.values())
 
 
 def times(own: Group | None, groups: Sequence[Group]) -> list[tuple[str, Finding]]:
@@ -25,20 +25,20 @@ def times(own: Group | None, groups: Sequence[Group]) -> list[tuple[str, Finding
     Beside an event that lacks nothing else that is any time, except in another bag of the same alert; otherwise
     those under the name that everybody uses for times.
     """
-    found: list[tuple[str, Finding]] = []
+    removed: list[tuple[str, Finding]] = []
     timeless = [group for group in groups if group.event and TIME not in group.keys]
     whole = [group for group in timeless if MACHINE in group.keys]
     for group in groups if timeless else ():
         if group.event or TIME not in group.keys:
             continue
-        if group.bag and group is not own and all(one.bag for one in timeless):
+        if group.bag and group is not own and all(other.bag for other in timeless):
             continue
-        for text, one in group.keys.pop(TIME).items():
-            if whole or (one.place and names.is_anybodys(str(one.place[1]))):
-                found.append((text, one))
+        for text, finding in group.keys.pop(TIME).items():
+            if whole or (finding.place and names.is_anybodys(str(finding.place[1]))):
+                removed.append((text, finding))
             else:
-                group.add(TIME, {text: one})
-    return found
+                group.add(TIME, {text: finding})
+    return removed
 
 
 def devices(own: Group, groups: Sequence[Group]) -> list[Finding]:
@@ -46,7 +46,7 @@ def devices(own: Group, groups: Sequence[Group]) -> list[Finding]:
     if not any(group.event and MACHINE not in group.keys for group in groups):
         return []
     others = [group for group in groups if group is not own and not group.event and not group.lends]
-    return [one for group in others for one in group.keys.pop(MACHINE, {}).values()]
+    return [finding for group in others for finding in group.keys.pop(MACHINE, {}).values()]
 
 
 def _prefix(place: Place) -> str:

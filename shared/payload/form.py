@@ -51,7 +51,7 @@ def _is_flat(text: str) -> bool:
 
 def _fields(text: str) -> dict[str, list[str]]:
     """Return the values of each field that are not blank."""
-    found: dict[str, list[str]] = {}
+    fields: dict[str, list[str]] = {}
     try:
         pairs = parse_qsl(text.strip(), errors="strict", max_num_fields=_MAX_FIELDS)
     except UnicodeDecodeError:
@@ -62,5 +62,5 @@ def _fields(text: str) -> dict[str, list[str]]:
         ) from None
     for name, value in pairs:
         if value.strip():
-            found.setdefault(name, []).append(value)
-    return found
+            fields.setdefault(name, []).append(value)
+    return fields

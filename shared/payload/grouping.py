@@ -20,7 +20,7 @@ MACHINE, TIME, REPORT = names.KEYS
 
 _MOST = 50  # different values of one key that are looked at; two are a conflict
 _MAX_TEXTS = 8  # of one field, told of one event
-_MAX_TOLD = 3
+_MAX_SHOWN = 3
 _SECONDS = len("2018-08-03T16:45:21")
 
 
@@ -57,17 +57,17 @@ class Group:
     def add(self, name: str, values: Mapping[str, Finding]) -> None:
         """Add values of a key; equal ones are one."""
         mine = self.keys.setdefault(name, {})
-        for text, one in values.items():
+        for text, finding in values.items():
             if text in mine:
-                mine[text] = _nearer(mine[text], one)
+                mine[text] = _nearer(mine[text], finding)
             elif len(mine) < _MOST:
-                mine[text] = one
+                mine[text] = finding
 
-    def reject(self, name: str, one: Finding) -> None:
+    def reject(self, name: str, finding: Finding) -> None:
         """Note a value that cannot be the key's."""
-        self.wrong[name] = _nearer(self.wrong.get(name, one), one)
+        self.wrong[name] = _nearer(self.wrong.get(name, finding), finding)
 
-    def tell(self, name: str, texts: Iterable[Text]) -> None:
+    def add_texts(self, name: str, texts: Iterable[Text]) -> None:
         """Add texts of a field."""
         mine = self.texts.setdefault(name, [])
         mine += texts
@@ -77,8 +77,8 @@ class Group:
     def prefer_own_times(self) -> None:
         """Drop the times under other names, if there is one under Defender's own."""
         times = self.keys.get(TIME, {})
-        if any(one.own for one in times.values()):
-            self.keys[TIME] = {text: one for text, one in times.items() if one.own}
+        if any(finding.own for finding in times.values()):
+            self.keys[TIME] = {text: finding for text, finding in times.items() if finding.own}
 
     @property
     def event(self) -> tuple[frozenset[str], frozenset[str]] | None:
@@ -93,32 +93,34 @@ class Group:
 
     def values(self) -> dict[str, Finding]:
         """Return the one value of each key. A key with several has none, see `differ`; without a report id no time."""
-        found: dict[str, Finding] = {}
+        findings: dict[str, Finding] = {}
         for name in names.KEYS:
             values = self.exact(name)
             if name == TIME and REPORT not in self.keys and REPORT not in self.wrong:
-                values = {text: one for text, one in values.items() if self._beside_device(one)}
+                values = {text: finding for text, finding in values.items() if self._beside_device(finding)}
             if len(values) == 1:
-                found[name] = next(iter(values.values()))
+                findings[name] = next(iter(values.values()))
             elif not values and name in self.wrong:
-                found[name] = self.wrong[name]
-        return found
+                findings[name] = self.wrong[name]
+        return findings
 
     def _beside_device(self, time: Finding) -> bool:
         """Say whether a time stands in the object with the device id, under Defender's own name."""
-        beside = {one.place and one.place[0] for one in self.keys.get(MACHINE, {}).values()}
+        beside = {finding.place and finding.place[0] for finding in self.keys.get(MACHINE, {}).values()}
         return time.own and (not beside or (time.place and time.place[0]) in beside)
 
     def differ(self) -> dict[str, str]:
         """Return a sentence for each key that has several values, with their places."""
-        told: dict[str, str] = {}
+        sentences: dict[str, str] = {}
         for name in names.KEYS:
             values = self.exact(name)
             if len(values) > 1 and (name != TIME or self.event):
-                places = sorted((shown(one.place), alert.shown(one.value)) for one in values.values())
-                pieces = "; ".join(f"{value} at {place}" for place, value in places[:_MAX_TOLD])
-                told[name] = f"has different values: {pieces}."
-        return told
+                places = sorted(
+                    (shown(finding.place), alert.shown(finding.value)) for finding in values.values()
+                )
+                pieces = "; ".join(f"{value} at {place}" for place, value in places[:_MAX_SHOWN])
+                sentences[name] = f"has different values: {pieces}."
+        return sentences
 
     def exact(self, name: str) -> Mapping[str, Finding]:
         """Return the values of a key without the copies that lost digits."""
@@ -126,18 +128,18 @@ class Group:
         if len(values) < 2:  # noqa: PLR2004  # nothing to compare
             return values
         return {
-            text: one
-            for text, one in values.items()
+            text: finding
+            for text, finding in values.items()
             if not any(digits.lost(name, text, other) for other in values)
         }
 
 
-def of_array(found: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
+def of_array(groups: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
     """Return the groups of an array: one for each event, sharing what the other elements tell."""
     events: dict[Any, Group] = {}
     alike: dict[Any, Any] = {}
     others: list[Group] = []
-    for group in found:
+    for group in groups:
         if not (event := group.event):
             others.append(group)
             continue
@@ -152,11 +154,11 @@ def of_array(found: Sequence[Group], spend: Callable[[int], None]) -> list[Group
     return shared(list(events.values()), others, spend)
 
 
-def of_object(found: Iterable[list[Group]], spend: Callable[[int], None]) -> list[Group]:
+def of_object(entries: Iterable[list[Group]], spend: Callable[[int], None]) -> list[Group]:
     """Return the groups of an object's entries. Events in two of them must be the same, or they conflict."""
     joined: list[Group] = []
     others: list[Group] = []
-    for groups in found:
+    for groups in entries:
         if not groups or not groups[0].event:
             others += groups
         else:
@@ -199,11 +201,11 @@ def order(text: Text) -> tuple[int, int, list[int], str]:
     return rank, outside, indexes[::-1], value
 
 
-def _nearer(one: Finding, other: Finding) -> Finding:
+def _nearer(first: Finding, second: Finding) -> Finding:
     """Return one of two equal findings, whichever stands at the shorter place."""
-    if one.place is other.place:
-        return one
-    return min(one, other, key=lambda finding: (len(place := shown(finding.place)), place))
+    if first.place is second.place:
+        return first
+    return min(first, second, key=lambda finding: (len(place := shown(finding.place)), place))
 
 
 def _matched(some: list[Group], others: list[Group], spend: Callable[[int], None]) -> list[Group]:
@@ -211,7 +213,9 @@ def _matched(some: list[Group], others: list[Group], spend: Callable[[int], None
         some, others = others, some
     same = {group.event: group for group in others}
     if len(some) > 1 and same.keys() <= {group.event for group in some}:
-        return [_merged([one, same[one.event]], spend) if one.event in same else one for one in some]
+        return [
+            _merged([group, same[group.event]], spend) if group.event in same else group for group in some
+        ]
     return [_merged([*some, *others], spend)]
 
 
@@ -220,11 +224,11 @@ def _differing(name: str, values: Mapping[str, Finding], events: Sequence[Group]
     inside = [set(group.keys.get(name, ())) for group in events]
     known = set[str]().union(*inside)
     if name != TIME:
-        return {text: one for text, one in values.items() if text not in known}
+        return {text: finding for text, finding in values.items() if text not in known}
     return {
-        text: one
-        for text, one in values.items()
-        if one.own and not any(digits.alike(text, time) for time in known)
+        text: finding
+        for text, finding in values.items()
+        if finding.own and not any(digits.alike(text, time) for time in known)
     }
 
 
@@ -236,7 +240,9 @@ def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Fin
             keys[name] = dict(values)
         elif name == TIME:
             copies = {
-                text: one for text, one in values.items() if any(digits.alike(text, time) for time in mine)
+                text: finding
+                for text, finding in values.items()
+                if any(digits.alike(text, time) for time in mine)
             }
             keys[name] = {**mine, **copies, **differ[name]}
         elif differ[name]:
@@ -250,7 +256,7 @@ def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Fin
         group.bag,
     )
     for name, texts in outer.texts.items():
-        completed.tell(name, ((rank, outside + 1, text, place) for rank, outside, text, place in texts))
+        completed.add_texts(name, ((rank, outside + 1, text, place) for rank, outside, text, place in texts))
     return completed
 
 
@@ -263,9 +269,9 @@ def _merged(groups: Sequence[Group], spend: Callable[[int], None]) -> Group:
         for name, values in group.keys.items():
             joined.add(name, values)
         for name, texts in group.texts.items():
-            joined.tell(name, texts)
-        for name, one in group.wrong.items():
-            joined.reject(name, one)
+            joined.add_texts(name, texts)
+        for name, finding in group.wrong.items():
+            joined.reject(name, finding)
         if group.event and len(group.row) > len(joined.row):
             joined.row, joined.around, joined.bag = group.row, group.around, group.bag
     return joined

@@ -20,12 +20,12 @@ def table(row: Any) -> str | None:
     if isinstance(row, Mapping):
         for place in _PLACES:
             name = row.get(place)
-            if isinstance(name, str) and (found := _named().fullmatch(name.strip())):
-                return found[1] or found[2]
+            if isinstance(name, str) and (match := _named().fullmatch(name.strip())):
+                return match[1] or match[2]
     return None
 
 
-def refusal(name: str) -> str | None:
+def why_no_event(name: str) -> str | None:
     """Return why no alert can refer to a row of a table, or None if nothing speaks against it."""
     reasons = ((reason, start) for reason, starts in _reasons().items() for start in starts)
     return next((reason for reason, start in reasons if name.startswith(start)), None)

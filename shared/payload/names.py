@@ -20,7 +20,7 @@ KEYS = ("machineId", "eventTime", "reportId")
 _TABLES = Path(__file__).parent / "tables"
 _NOT_A_WORD = re.compile(r"[^0-9a-z]+")
 _TYPE = re.compile(r"_[sdtgb]$")
-_SAID = re.compile(r" ?[\[(]([^\[\]()]{1,40})[\])]$")  # Timestamp [UTC]
+_REMARK = re.compile(r" ?[\[(]([^\[\]()]{1,40})[\])]$")  # Timestamp [UTC]
 _UNIT = re.compile(
     r" ?[\[(](?:(?:UTC|GMT)(?:[+-]00?(?::?00)?)?|Z|Zulu|ISO ?8601|m?s|[uμµn]s|(?:milli|micro|nano)?seconds|hex"
     r"|text|string|long|int|int64|bigint|datetime)[\])]$",
@@ -139,34 +139,36 @@ def _meanings(parent: str, name: str, top: bool) -> tuple[Meaning, ...]:
         return (Meaning("label", name[:-5].rstrip("_. ")), *known.get(word(name), ()))
     outer, _, bare = _INDEX.sub(r".\1", name.replace("/", ".")).rpartition(".")
     bare = _UNIT.sub("", bare)
-    said = _SAID.search(bare)
-    bare = _SAID.sub("", bare)
+    remark = _REMARK.search(bare)
+    bare = _REMARK.sub("", bare)
     last = word(bare)
-    found = known.get(last, ()) or _flattened(bare)
-    if said:
-        found = tuple(_another(one, said[1]) for one in found)
-    if not found and last.endswith(_ATTACK) and len(last) < _LONGEST_ATTACK:
-        found = (Meaning("text", "category", len(table("texts")["category"])),)
+    possible = known.get(last, ()) or _flattened(bare)
+    if remark:
+        possible = tuple(_another(meaning, remark[1]) for meaning in possible)
+    if not possible and last.endswith(_ATTACK) and len(last) < _LONGEST_ATTACK:
+        possible = (Meaning("text", "category", len(table("texts")["category"])),)
     if last in nested:
         owner = word(outer.rpartition(".")[2] or parent)
         for spelled in dict.fromkeys((owner, owner.removesuffix("s"))) if owner else ():
-            found += known.get(f"{spelled}.{last}", ())
+            possible += known.get(f"{spelled}.{last}", ())
         if top and not outer:
-            found += known.get(f".{last}", ())
-    return found
+            possible += known.get(f".{last}", ())
+    return possible
 
 
-def _another(one: Meaning, said: str) -> Meaning:
+def _another(meaning: Meaning, remark: str) -> Meaning:
     """Return a look-alike for a key whose name says that it is another one: `Timestamp [EST]`."""
-    if one.kind != "key":
-        return one
-    own = "in UTC, Timestamp or Timestamp [UTC]" if one.field == "eventTime" else "without such a word"
-    return Meaning("lookalike", one.field, reason=f"says ({said}) of itself: the event's own stands {own}")
+    if meaning.kind != "key":
+        return meaning
+    own = "in UTC, Timestamp or Timestamp [UTC]" if meaning.field == "eventTime" else "without such a word"
+    return Meaning(
+        "lookalike", meaning.field, reason=f"says ({remark}) of itself: the event's own stands {own}"
+    )
 
 
 def means(name: str) -> bool:
     """Say whether a name means anything by itself, wherever it stands."""
-    return any(one.kind in ("key", "text") for one in meanings("", name, top=False))
+    return any(meaning.kind in ("key", "text") for meaning in meanings("", name, top=False))
 
 
 def _flattened(name: str) -> tuple[Meaning, ...]:
@@ -174,22 +176,22 @@ def _flattened(name: str) -> tuple[Meaning, ...]:
     known, _ = _known()
     parts = _TYPE.sub("", name).lower().split("_") if "_" in name and len(name) <= _MAX_NAME else []
     for at in range(len(parts)):
-        found = [meaning for meaning in known.get("".join(parts[at:]), ()) if meaning.kind == "key"]
-        if found and _path().issuperset(parts[:at]):
-            return tuple(found)
+        keys = [meaning for meaning in known.get("".join(parts[at:]), ()) if meaning.kind == "key"]
+        if keys and _path().issuperset(parts[:at]):
+            return tuple(keys)
     return ()
 
 
 @functools.cache
 def _known() -> tuple[Mapping[str, tuple[Meaning, ...]], frozenset[str]]:
     """Return the meanings of words and of `owner.word`, and the words that need an owner."""
-    found: dict[str, tuple[Meaning, ...]] = {}
+    by_word: dict[str, tuple[Meaning, ...]] = {}
     for name, meaning in _all():
         owner, dot, last = name.rpartition(".")
         key = f"{word(owner)}{dot}{word(last)}"
-        if meaning not in found.get(key, ()):
-            found[key] = (*found.get(key, ()), meaning)
-    return found, frozenset(key.rpartition(".")[2] for key in found if "." in key)
+        if meaning not in by_word.get(key, ()):
+            by_word[key] = (*by_word.get(key, ()), meaning)
+    return by_word, frozenset(key.rpartition(".")[2] for key in by_word if "." in key)
 
 
 @functools.cache

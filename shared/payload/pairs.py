@@ -59,11 +59,12 @@ def pairs(items: list[Any]) -> list[Entry] | None:
     None if the list is of another kind: records whose values are objects, or things with a reference of their own.
     """
     first = items[0] if items else None
-    found: list[Entry] | None
+    entries: list[Entry] | None
     if isinstance(first, list):
         two = ((index, item) for index, item in enumerate(items) if isinstance(item, list) and len(item) == 2)  # noqa: PLR2004
-        found = [(item[0], item[1], (index, 1)) for index, item in two if isinstance(item[0], str)]
-        return found if found and isinstance(first[0] if first else None, str) and len(first) == 2 else None  # noqa: PLR2004
+        entries = [(item[0], item[1], (index, 1)) for index, item in two if isinstance(item[0], str)]
+        is_pair = len(first) == 2 and isinstance(first[0], str)  # noqa: PLR2004
+        return entries if entries and is_pair else None
     if not isinstance(first, dict) or not first:
         return None
     if len(first) == 1:
@@ -74,10 +75,10 @@ def pairs(items: list[Any]) -> list[Entry] | None:
                 for item in items
                 if isinstance(item, dict) and isinstance(item.get(wrapper), dict)
             ]
-            found = pairs(within) if 2 * len(within) > len(items) else None
+            entries = pairs(within) if 2 * len(within) > len(items) else None
             return (
-                [(name, value, (steps[0], wrapper, *steps[1:])) for name, value, steps in found]
-                if found
+                [(name, value, (steps[0], wrapper, *steps[1:])) for name, value, steps in entries]
+                if entries
                 else None
             )
     if attributes := next((name for name in _ATTRIBUTES if isinstance(first.get(name), dict)), None):
@@ -100,13 +101,13 @@ def _attributed(items: list[Any], attributes: str) -> list[Entry] | None:
 
 def joined(entries: Iterable[Entry]) -> dict[str, Any]:
     """Return entries as an object; of a name that is there twice, a list of its different values."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value, _ in entries:
-        if name in found and found[name] != value and isinstance(value, str):
-            found[name] = [*(found[name] if isinstance(found[name], list) else [found[name]]), value]
+        if name in values and values[name] != value and isinstance(value, str):
+            values[name] = [*(values[name] if isinstance(values[name], list) else [values[name]]), value]
         else:
-            found.setdefault(name, value)
-    return found
+            values.setdefault(name, value)
+    return values
 
 
 def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
@@ -117,7 +118,7 @@ def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
     value = _value(first, by, name, known=known) if name is not None else None
     if name is None or value is None or _is_event(first):
         return None
-    found: list[Entry] = [
+    entries: list[Entry] = [
         (item[name].strip().strip(":"), item[value], (index, value))
         for index, item in enumerate(items)
         if isinstance(item, dict)
@@ -126,9 +127,9 @@ def _named(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
     ]
     if any(_is_deep(item, value, known=known) for item in items[:_SOME]):
         return None
-    if not found or all(_is_record(one) for _, one, _ in found):
+    if not entries or all(_is_record(content) for _, content, _ in entries):
         return None
-    return found
+    return entries
 
 
 def _is_record(value: Any) -> bool:
@@ -176,9 +177,9 @@ def _name(items: list[Any], first: Mapping[str, Any], by: Mapping[str, str]) -> 
 
 def _value(first: Mapping[str, Any], by: Mapping[str, str], name: str, *, known: bool) -> str | None:
     """Return the key under which the items have their values: a usual one; where names are known, the only other."""
-    found = next((by[word] for word in _VALUES if word in by and by[word] != name), None)
-    if found is not None or not known:
-        return found
+    usual = next((by[word] for word in _VALUES if word in by and by[word] != name), None)
+    if usual is not None or not known:
+        return usual
     others = [other for other in first if other != name and names.word(other) not in _TYPES]
     ending = [other for other in others if names.word(other).endswith(_VALUE_ENDS)]
     if ending:
@@ -192,10 +193,10 @@ def _sections(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:
     text = next((by[name] for name in ("text", "value", "content") if name in by), None)
     if text is None or not isinstance(first[text], str) or len(first) > _MAX_PAIR_SIZE:
         return None
-    found: list[Entry] = [
-        (told[0], told[1], (index, text))
+    fields: list[Entry] = [
+        (headed[0], headed[1], (index, text))
         for index, item in enumerate(items)
         if isinstance(item, dict) and isinstance(item.get(text), str)
-        for told in [texts.headed(item[text]) or ("TextBlock", item[text])]
+        for headed in [texts.headed(item[text]) or ("TextBlock", item[text])]
     ]
-    return found if sum(names.means(name) and name != "TextBlock" for name, _, _ in found) else None
+    return fields if sum(names.means(name) and name != "TextBlock" for name, _, _ in fields) else None

@@ -23,7 +23,7 @@ Place = tuple[Any, str | int] | None
 """The place around, and the key or index in it; None is the payload itself."""
 
 _PIECE = re.compile(r"`([^`]*)`|([^.`]+)|(\.)")
-_MAX_FOUND = 200  # values of one path
+_MAX_NODES = 200  # values of one path
 _MAX_LEVELS = 64
 _STEP = 4  # steps: a value is walked over on a path
 _MAX_PLACE = 160
@@ -49,7 +49,7 @@ class Node(NamedTuple):
 
     def find(self, *where: str) -> list["Node"]:
         """Return what stands at the first of these paths that has anything, from here on."""
-        return next((found for text in where if (found := find(path(text), self))), [])
+        return next((nodes for text in where if (nodes := find(path(text), self))), [])
 
     def first(self, *where: str) -> "Node | None":
         """Return the first thing that stands at these paths, None if there is none."""
@@ -65,19 +65,19 @@ class Node(NamedTuple):
         while place and place is not self.place:
             place, step = place
             steps.append(step)
-        found, node = [], self
+        objects, node = [], self
         for step in reversed(steps):
             value = node.value
             if isinstance(value, str):
                 value = self.reader.inside(value, loose=True)
             if isinstance(value, dict) and step in value:
-                found.append(Node(value, node.place, self.reader))
+                objects.append(Node(value, node.place, self.reader))
                 node = node.inside(value[step], step)
             elif isinstance(value, list) and isinstance(step, int) and step < len(value):
                 node = node.inside(value[step], step)
             else:
                 break
-        return found
+        return objects
 
     def elements(self) -> "list[Node]":
         """Return the elements of a list, also of lists in it and of one in a string; of anything else itself."""
@@ -116,12 +116,12 @@ class Path:
 @functools.lru_cache(maxsize=4_096)
 def path(text: str) -> Path:
     """Read a path. Raises `ValueError` with what is wrong."""
-    rest = text.strip()
-    absolute = rest.startswith("/")
+    stripped = text.strip()
+    absolute = stripped.startswith("/")
     parts: list[str] = []
     exact: list[str] = []
     after_dot = True
-    for quoted, bare, dot in _PIECE.findall(rest.removeprefix("/")):
+    for quoted, bare, dot in _PIECE.findall(stripped.removeprefix("/")):
         if bool(dot) == after_dot:
             raise ValueError(f"{text!r} is no path: names stand between single dots")
         after_dot = bool(dot)
@@ -129,9 +129,13 @@ def path(text: str) -> Path:
             parts.append(quoted or bare.strip())
         if quoted:
             exact.append(quoted)
-    if not parts and absolute and rest == "/":
+    if not parts and absolute and stripped == "/":
         return Path(text, (), absolute=True)
-    if after_dot or not all(names.word(part) for part in parts if part not in exact) or rest.count("`") % 2:
+    if (
+        after_dot
+        or not all(names.word(part) for part in parts if part not in exact)
+        or stripped.count("`") % 2
+    ):
         raise ValueError(
             f"{text!r} is no path: write names with dots, and quote a name with other signs in backticks"
         )
@@ -140,13 +144,13 @@ def path(text: str) -> Path:
 
 def find(where: Path, node: Node) -> list[Node]:
     """Return what stands at a path, from a node on; nothing empty. A list at its end is one value."""
-    found: list[Node] = []
+    nodes: list[Node] = []
     if where.names:
         if isinstance(node.value, dict) and _leads_nowhere(where, node.value, node.reader):
             node.reader.spend(_STEP)
-            return found
-        _step(where, 0, node, found, _MAX_LEVELS)
-        return found
+            return nodes
+        _step(where, 0, node, nodes, _MAX_LEVELS)
+        return nodes
     return [] if is_empty(node.value) else [node]
 
 
@@ -155,19 +159,19 @@ def _leads_nowhere(where: Path, value: dict[str, Any], reader: Reader) -> bool:
     return where.names[0] not in value and reader.index(value).keys().isdisjoint(where.words[0])
 
 
-def _step(where: Path, at: int, node: Node, found: list[Node], levels: int) -> None:
+def _step(where: Path, at: int, node: Node, nodes: list[Node], levels: int) -> None:
     if at == len(where.names):
-        if not is_empty(node.value) and len(found) < _MAX_FOUND:
-            found.append(node)
+        if not is_empty(node.value) and len(nodes) < _MAX_NODES:
+            nodes.append(node)
         return
     node.reader.spend(_STEP)
     for ways in _ways(where, at, node) if levels > 0 else ():
-        before = len(found)
+        before = len(nodes)
         for further, inner in ways:
-            if len(found) >= _MAX_FOUND:
+            if len(nodes) >= _MAX_NODES:
                 return
-            _step(where, further, inner, found, levels - 1)
-        if len(found) > before:
+            _step(where, further, inner, nodes, levels - 1)
+        if len(nodes) > before:
             return
 
 
@@ -183,7 +187,7 @@ def _ways(where: Path, at: int, node: Node) -> Iterator[Iterable[tuple[int, Node
     elif isinstance(value, list):
         named = reader.named(value)
         for further, word in enumerate(where.words[at], at + 1):
-            yield ((further, node.inside(one, *steps)) for _, one, steps in named.get(word, ()))
+            yield ((further, node.inside(content, *steps)) for _, content, steps in named.get(word, ()))
         yield (
             (at, node.inside(item, index))
             for index, item in enumerate(value)

@@ -26,13 +26,13 @@ class Reader:
         if text not in self._texts:
             self.spend(1 + (len(text) >> 4))
             self._texts[text] = texts.structured(text)
-        found = self._texts[text]
-        if found is None and loose:
+        inner = self._texts[text]
+        if inner is None and loose:
             if text not in self._loose:
                 self.spend(4 + (len(text) >> 4))
                 self._loose[text] = texts.loose(text)
-            found = self._loose[text]
-        return found
+            inner = self._loose[text]
+        return inner
 
     def pairs(self, items: list[Any]) -> list[Entry] | None:
         """Return the entries of a list of names and values; None if it is another list."""
@@ -44,10 +44,10 @@ class Reader:
     def named(self, items: list[Any]) -> Mapping[str, list[Entry]]:
         """Return the entries of a list of names and values by the words of their names; none of another list."""
         if id(items) not in self._named:
-            found: dict[str, list[Entry]] = {}
+            by_word: dict[str, list[Entry]] = {}
             for entry in self.pairs(items) or ():
-                found.setdefault(names.word(entry[0]), []).append(entry)
-            self._named[id(items)] = items, found
+                by_word.setdefault(names.word(entry[0]), []).append(entry)
+            self._named[id(items)] = items, by_word
         return self._named[id(items)][1]
 
     def index(self, where: dict[str, Any]) -> dict[str, str]:
@@ -55,11 +55,11 @@ class Reader:
         known = self._indexes.get(id(where))
         if known is None:
             self.spend(1 + len(where))
-            found: dict[str, str] = {}
+            by_word: dict[str, str] = {}
             for name, value in where.items():
                 if not is_empty(value):
-                    found.setdefault(names.word(name), name)
-            self._indexes[id(where)] = known = where, found
+                    by_word.setdefault(names.word(name), name)
+            self._indexes[id(where)] = known = where, by_word
         return known[1]
 
 

@@ -65,8 +65,8 @@ def _titles(table: Mapping[str, Any], by: Mapping[str, str]) -> list[str]:
 
 
 def _columns(where: Mapping[str, Any], by: Mapping[str, str]) -> list[Any] | None:
-    found = next((where[by[name]] for name in _COLUMNS if name in by), None)
-    return found if isinstance(found, list) else None
+    columns = next((where[by[name]] for name in _COLUMNS if name in by), None)
+    return columns if isinstance(columns, list) else None
 
 
 def _title(column: Any) -> str | None:

@@ -24,7 +24,7 @@ MAX_LEVELS = 20
 MAX_STRINGS = 4
 """Decodings of JSON in strings inside each other: two levels, each encoded twice."""
 
-_MAX_LOOKALIKES, _MAX_TOLD = 200, 3  # of one key
+_MAX_LOOKALIKES, _MAX_SHOWN = 200, 3  # of one key
 _CHECK = 24  # steps: a value is read
 _ROW = 8  # steps: what it costs to make an object of a row
 _MAX_BYTES = 262_144  # of Node's Buffer
@@ -52,7 +52,7 @@ class Scan:
     def unlike(self, field: str) -> list[str]:
         """Return a sentence's beginning for the nearest look-alikes of a key: `agent.id is the agent id of …`."""
         known = self.lookalikes.get(field, {})
-        return [f"{at} {known[at]}" for at in sorted(known, key=lambda at: (len(at), at))[:_MAX_TOLD]]
+        return [f"{at} {known[at]}" for at in sorted(known, key=lambda at: (len(at), at))[:_MAX_SHOWN]]
 
 
 def scan(node: Node, apart: Collection[int] = (), leave: Collection[Place] = ()) -> Scan:
@@ -67,22 +67,22 @@ def together(scans: Sequence[Scan], reader: Reader) -> Scan:
     if len(scans) == 1:
         return scans[0]
     lookalikes: dict[str, dict[str, str]] = {}
-    for one in scans:
-        for field, places in one.lookalikes.items():
+    for part in scans:
+        for field, places in part.lookalikes.items():
             lookalikes.setdefault(field, {}).update(places)
-    groups = grouping.of_object([one.groups for one in scans], reader.spend)
-    return Scan(groups, lookalikes, [time for one in scans for time in one.around])
+    groups = grouping.of_object([part.groups for part in scans], reader.spend)
+    return Scan(groups, lookalikes, [time for part in scans for time in part.around])
 
 
 def completed(groups: list[Group], outer: Scan, reader: Reader) -> list[Group]:
     """Return the groups of one of several alerts with what stands around them all: texts, and keys for an event."""
     around = [group for group in outer.groups if not group.event]
     texts_only = [Group(texts=group.texts) for group in outer.groups]
-    found = []
+    filled = []
     for group in groups or [Group()]:
         others = around if group.event else texts_only
-        found += grouping.complete(group, others, reader.spend)
-    return found
+        filled += grouping.complete(group, others, reader.spend)
+    return filled
 
 
 class _Walk:
@@ -143,8 +143,8 @@ class _Walk:
                 continue
             kind = type(value)
             deeper = kind is dict or kind is list or (kind is str and not names.named_as("commands", key))
-            if deeper and (found := self.groups(value, at, level + 1, strings, others=others)):
-                inner.append(found)
+            if deeper and (below := self.groups(value, at, level + 1, strings, others=others)):
+                inner.append(below)
             for meaning in names.meanings(parent, key, top=top):
                 if meaning.kind == "rows":
                     inner.append(self._table(where, place, level, strings, others=others))
@@ -157,8 +157,8 @@ class _Walk:
             inner.insert(0, [own])
         beside = [group for groups in inner for group in groups]
         self._leave_times(own, beside)
-        for one in foreign.devices(own, beside):
-            self._unlike(MACHINE, one.place, _ANOTHER)
+        for finding in foreign.devices(own, beside):
+            self._unlike(MACHINE, finding.place, _ANOTHER)
         joined = grouping.of_object(inner, self._spend) if inner else []
         if not top and names.named_as("others", name) and not names.named_as("devices", name):
             for group in joined:
@@ -175,19 +175,19 @@ class _Walk:
             own.bag or not name or names.named_as("devices", name) or names.named_as("eventLike", name)
         )
         own.prefer_own_times()
-        for one in foreign.dotted_times(own):
-            self._unlike(TIME, one.place, _AROUND)
+        for finding in foreign.dotted_times(own):
+            self._unlike(TIME, finding.place, _AROUND)
         if reports := own.keys.get(REPORT):
             own.row, own.around = where, tuple(self._inside)
             event_like = own.bag or names.named_as("eventLike", name)
             sure = (
-                any(one.own for one in reports.values())
+                any(finding.own for finding in reports.values())
                 and TIME in own.keys
                 and (MACHINE in own.wrong or any(names.named_as("columns", key) for key in where))
             )
             if MACHINE not in own.keys and not event_like and not sure:
-                for one in own.keys.pop(REPORT).values():
-                    self._unlike(REPORT, one.place, _ALONE)
+                for finding in own.keys.pop(REPORT).values():
+                    self._unlike(REPORT, finding.place, _ALONE)
         elif others:
             for field in _TEXTS_OF_OTHERS:
                 own.texts.pop(field, None)
@@ -205,19 +205,19 @@ class _Walk:
             self.groups(item, (place, index), level + 1, strings, others=others)
             for index, item in enumerate(items)
         )
-        found = [group for groups in inner for group in groups]
-        self._leave_times(None, found)
-        return grouping.of_array(found, self._spend)
+        beside = [group for groups in inner for group in groups]
+        self._leave_times(None, beside)
+        return grouping.of_array(beside, self._spend)
 
     def _table(
         self, where: dict[str, Any], place: Place, level: int, strings: int, *, others: bool
     ) -> list[Group]:
-        found: list[Group] = []
+        groups: list[Group] = []
         for row in rows.rows(where) or ():
             self._spend(_ROW)
             entries = [(name, value, extended(place, steps)) for name, value, steps in row]
-            found += self._object(entries, joined(row), place, level + 1, strings, others=others)
-        return grouping.of_array(found, self._spend)
+            groups += self._object(entries, joined(row), place, level + 1, strings, others=others)
+        return grouping.of_array(groups, self._spend)
 
     def _text(self, value: str, place: Place, level: int, strings: int, *, others: bool) -> list[Group]:
         if len(value) < texts.SHORTEST or strings >= MAX_STRINGS:
@@ -232,8 +232,8 @@ class _Walk:
         return []
 
     def _leave_times(self, own: Group | None, groups: Sequence[Group]) -> None:
-        for text, one in foreign.times(own, groups):
-            self._unlike(TIME, one.place, _AROUND)
+        for text, finding in foreign.times(own, groups):
+            self._unlike(TIME, finding.place, _AROUND)
             self.around.add(text)
 
     def _unlike(self, field: str, place: Place, reason: str) -> None:
@@ -265,10 +265,10 @@ class _Walk:
             self._note_labelled(group, where, meaning.field, value, place)
             return
         if meaning.kind == "text":
-            told = candidates.readings(meaning.field, texts_of(value), meaning.scale)
-            found = [(meaning.rank, 0, text, place) for text in told]
-            if found:
-                group.tell(meaning.field, found)
+            readings = candidates.readings(meaning.field, texts_of(value), meaning.scale)
+            entries = [(meaning.rank, 0, text, place) for text in readings]
+            if entries:
+                group.add_texts(meaning.field, entries)
             return
         for text in texts_of(value):
             if meaning.kind == "lookalike":

@@ -33,39 +33,39 @@ def closed(where: Sequence[Where], reader: Reader) -> str | None:
     `where` are the objects from the outside in.
     """
     levels = list(_levels(where, reader))
-    for one in (one for level in levels for one in level):
-        for name, text in _said(one.values, "message", reader):
-            if _is_message(name, text, one.values, reader):
+    for subject in (subject for level in levels for subject in level):
+        for name, text in _short_texts(subject.values, "message", reader):
+            if _is_message(name, text, subject.values, reader):
                 return f"{name} is {alert.shown(text)}"
     for level in reversed(levels):
-        if over := next((over for one in level if (over := _over(one, reader))), None):
+        if over := next((over for subject in level if (over := _over(subject, reader))), None):
             return over
-        if any(_is_open(one, reader) for one in level):
+        if any(_is_open(subject, reader) for subject in level):
             return None
     return None
 
 
-def _is_open(one: Where, reader: Reader) -> bool:
-    return one.alert and any(
-        _plain(text) in _plains("open") for _, text in _said(one.values, "status", reader)
+def _is_open(subject: Where, reader: Reader) -> bool:
+    return subject.alert and any(
+        _plain(text) in _plains("open") for _, text in _short_texts(subject.values, "status", reader)
     )
 
 
-def _over(one: Where, reader: Reader) -> str | None:
-    index = reader.index(one.values)
+def _over(subject: Where, reader: Reader) -> str | None:
+    index = reader.index(subject.values)
     of_service = any(word in index for word in _words("services"))
     for group in ("status", "good", "severity"):
-        for name, text in _said(one.values, group, reader):
+        for name, text in _short_texts(subject.values, group, reader):
             if of_service and names.word(name) in _words("hosts"):
                 continue
             if _is_over(group, text) and (
-                one.alert or _names_alert(name) or _plain(text) not in _plains("weak")
+                subject.alert or _names_alert(name) or _plain(text) not in _plains("weak")
             ):
                 return f"{name} is {alert.shown(text)}"
     for name in (index[word] for word in _words("flags") if word in index):
-        if one.values[name] is True:
+        if subject.values[name] is True:
             return f"{name} is true"
-    for name, text in _said(one.values, "closing", reader):
+    for name, text in _short_texts(subject.values, "closing", reader):
         if not candidates.says_nothing(text):
             return f"{name} is {alert.shown(text)}"
     return None
@@ -73,10 +73,10 @@ def _over(one: Where, reader: Reader) -> str | None:
 
 def test(where: Sequence[Where], reader: Reader) -> str | None:
     """Return what says that a payload is a test message; None if nothing does."""
-    for values, _ in (one for level in _levels(where, reader) for one in level):
+    for values, _ in (subject for level in _levels(where, reader) for subject in level):
         index = reader.index(values)
         real = _is_grave(values, reader)
-        for name, text in _said(values, "tests", reader):
+        for name, text in _short_texts(values, "tests", reader):
             if not real and _plain(text) in _plains("tests", "words"):
                 return f"{name} is {alert.shown(text)}"
         for name in (index[word] for word in _words("tests", "texts") if word in index):
@@ -92,27 +92,27 @@ def test(where: Sequence[Where], reader: Reader) -> str | None:
 def _is_grave(values: dict[str, Any], reader: Reader) -> bool:
     """Say whether an object names a host and a high severity: a `ping` or a `heartbeat` is then what was seen."""
     index = reader.index(values)
-    grave = any(_plain(text) in ("high", "critical") for _, text in _said(values, "severity", reader))
+    grave = any(_plain(text) in ("high", "critical") for _, text in _short_texts(values, "severity", reader))
     return grave and any(word in index for word in _words("tests", "hosts"))
 
 
 def _levels(where: Sequence[Where], reader: Reader) -> Iterator[list[Where]]:
     """Yield each object with those directly inside that describe it; no object twice."""
-    outer = {id(one.values): one for one in where if isinstance(one.values, dict)}
-    seen = set(outer)
-    for one in outer.values():
-        level = [one]
-        index = reader.index(one.values)
+    outer = {id(subject.values): subject for subject in where if isinstance(subject.values, dict)}
+    visited = set(outer)
+    for subject in outer.values():
+        level = [subject]
+        index = reader.index(subject.values)
         for word in (word for word in (*_words("inside"), *_words("besides")) if word in index):
-            inner = one.values[index[word]]
+            inner = subject.values[index[word]]
             for values in (inner, inner.get("fields")) if isinstance(inner, dict) else ():
-                if isinstance(values, dict) and id(values) not in seen:
-                    seen.add(id(values))
+                if isinstance(values, dict) and id(values) not in visited:
+                    visited.add(id(values))
                     level.append(Where(values, alert=word not in _words("besides")))
         yield level
 
 
-def _said(values: dict[str, Any], group: str, reader: Reader) -> Iterator[tuple[str, str]]:
+def _short_texts(values: dict[str, Any], group: str, reader: Reader) -> Iterator[tuple[str, str]]:
     """Yield the short texts that stand under the names of a group, with their names."""
     index = reader.index(values)
     for name in (index[word] for word in _words(group, "names") if word in index):
@@ -153,10 +153,10 @@ def is_event(values: dict[str, Any], around: Sequence[Any], reader: Reader) -> b
     """
     if any(word in reader.index(values) for word in _words("titled")):
         return False
-    outer = [one for one in around if isinstance(one, dict) and one is not values]
-    if not any(word in reader.index(one) for one in outer for word in _words("titles")):
+    outer = [other for other in around if isinstance(other, dict) and other is not values]
+    if not any(word in reader.index(other) for other in outer for word in _words("titles")):
         return False
-    called = next((name for one in outer for name, value in one.items() if value is values), "")
+    called = next((name for other in outer for name, value in other.items() if value is values), "")
     return names.word(called) in _words("events") or any(names.named_as("columns", name) for name in values)
 
 
@@ -166,20 +166,20 @@ def _names_alert(name: str) -> bool:
 
 def _is_message(name: str, text: str, beside: dict[str, Any], reader: Reader) -> bool:
     """Say whether the last word is the end of an alert: `alert.resolved`, `RECOVERY`, `Close` beside an `alert`."""
-    *rest, last = _plain(text).split() or [""]
+    *before, last = _plain(text).split() or [""]
     joined = _plain(text).replace(" ", "")
     whole = joined in _plains("message", "withNoun")
-    if not whole and not all(one in _plains("message", "nouns") for one in rest):
+    if not whole and not all(word in _plains("message", "nouns") for word in before):
         return False
     if last in _plains("message", "verbs") or joined in _plains("message", "verbs"):
         return (
-            bool(rest)
+            bool(before)
             or last not in _plains("message", "loose")
             or names.word(name) not in _words("message", "loosely")
         )
     if not whole and last not in _plains("message", "withNoun"):
         return False
-    return bool(rest and not whole) or _is_about_alert(beside, reader)
+    return bool(before and not whole) or _is_about_alert(beside, reader)
 
 
 def _is_about_alert(values: dict[str, Any], reader: Reader) -> bool:
@@ -222,7 +222,7 @@ def _plains(*path: str) -> frozenset[str]:
 
 
 def _list(*path: str) -> list[str]:
-    found: Any = names.table("states")
+    table: Any = names.table("states")
     for name in path:
-        found = found[name]
-    return list(found)
+        table = table[name]
+    return list(table)

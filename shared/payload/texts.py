@@ -72,10 +72,10 @@ def structured(text: str) -> Any:
         text = html.unescape(text)
     start = text[0] if text[:1] > " " else text.lstrip()[:1]
     if start in ("{", "[", '"'):
-        found = body.parse(text)
-        if found is None and "'" in text[1:3]:
-            found = body.parse(_python(text))
-        return found if isinstance(found, dict | list | str) else None
+        parsed = body.parse(text)
+        if parsed is None and "'" in text[1:3]:
+            parsed = body.parse(_python(text))
+        return parsed if isinstance(parsed, dict | list | str) else None
     if text[:2] in _BASE64 or text[:4] == _GZIP:
         return body.parse(_decoded(text) or "")
     return None
@@ -109,7 +109,7 @@ def loose(text: str) -> Any:
         _collected(_GO.findall(text)),
         _collected(_PHP.findall(text) if "=> " in text else ()),
     )
-    return max(readings, key=lambda found: sum(map(names.means, found))) or None
+    return max(readings, key=lambda reading: sum(map(names.means, reading))) or None
 
 
 def is_record(text: str) -> bool:
@@ -122,8 +122,8 @@ def _printed(text: str) -> Any:
     start = text.lstrip().removeprefix("%")
     if start[:1] != "{" or len(text) > _MAX_PRINTED:
         return None
-    found = body.parse(_RUBY.sub(_as_json, start)) if "=>" in text else None
-    return found or body.parse(_python(_BARE_NAME.sub(r'\1"\2":', start)))
+    parsed = body.parse(_RUBY.sub(_as_json, start)) if "=>" in text else None
+    return parsed or body.parse(_python(_BARE_NAME.sub(r'\1"\2":', start)))
 
 
 def packed(text: str) -> dict[str, str] | None:
@@ -162,19 +162,19 @@ def listed(text: str) -> dict[str, Any]:
     parts = (line.partition(":" if ":" in line.partition(" = ")[0] else " = ") for line in lines)
     return _collected(
         (name.strip(_MARKS), value)
-        for name, sign, rest in parts
+        for name, sign, behind in parts
         if sign
         and 0 < len(name) < _MAX_NAME
-        and (value := rest.strip(" \t\r*`{}" if "{{" in rest else " \t\r*`"))
+        and (value := behind.strip(" \t\r*`{}" if "{{" in behind else " \t\r*`"))
     )
 
 
 def headed(text: str) -> tuple[str, str] | None:
     """Return the name and the value of a chat card's field: `*Severity:*` and what stands below or behind it."""
-    found = _HEADED.fullmatch(text.strip())
-    if not found:
+    match = _HEADED.fullmatch(text.strip())
+    if not match:
         return None
-    name, value = (found[1], found[2]) if found[1] else (found[3], found[4])
+    name, value = (match[1], match[2]) if match[1] else (match[3], match[4])
     return (
         (name.strip(" :"), value.strip(" \t\r\n*_`"))
         if name.strip(" :") and value.strip(" \t\r\n*_`")
@@ -191,12 +191,12 @@ def headline(text: str) -> str:
 
 def _collected(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Return pairs as an object. A name that is there twice gets a list of its different values."""
-    found: dict[str, list[str]] = {}
+    collected: dict[str, list[str]] = {}
     for name, value in pairs:
-        values = found.setdefault(name, [])
+        values = collected.setdefault(name, [])
         if value not in values:
             values.append(value)
-    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+    return {name: values[0] if len(values) == 1 else values for name, values in collected.items()}
 
 
 def _python(text: str) -> str:
@@ -204,19 +204,19 @@ def _python(text: str) -> str:
     return _PYTHON.sub(_of_python, text)
 
 
-def _of_python(found: re.Match[str]) -> str:
-    if found[1] is not None:
-        return json.dumps(found[1].replace("\\'", "'"), ensure_ascii=False)
-    return _CONSTANTS.get(found[0], found[0])
+def _of_python(match: re.Match[str]) -> str:
+    if match[1] is not None:
+        return json.dumps(match[1].replace("\\'", "'"), ensure_ascii=False)
+    return _CONSTANTS.get(match[0], match[0])
 
 
-def _as_json(found: re.Match[str]) -> str:
+def _as_json(match: re.Match[str]) -> str:
     """Return a piece of what Ruby prints of a hash as JSON: `:name =>`, `"name"=>`, nil."""
-    if found[1] is not None:
-        return found[0]
-    if found[2]:
-        return f'"{found[2]}"'
-    return ": " if found[3] else "null"
+    if match[1] is not None:
+        return match[0]
+    if match[2]:
+        return f'"{match[2]}"'
+    return ": " if match[3] else "null"
 
 
 def _delimited(text: str) -> Any:
@@ -246,8 +246,8 @@ def _markup(text: str) -> Any:
     rows = [row for row in rows if len(row) > 1]
     if terms := [_plain(term) for term in _TERM.split(text, _MAX_ROWS)[1:]]:
         rows = [list(pair) for pair in zip(terms[::2], terms[1::2], strict=False)]
-    if rows and (found := _pairs(rows) or _table(rows)):
-        return found
+    if rows and (content := _pairs(rows) or _table(rows)):
+        return content
     elements = _collected(
         (name, html.unescape(value)) for name, value in _ELEMENT.findall(text) if names.means(name)
     )
@@ -265,8 +265,8 @@ def _pairs(rows: list[list[str]]) -> dict[str, Any] | None:
     """Return rows of a name and a value each as an object; None if they are others."""
     if not all(len(row) == 2 for row in rows) or all(map(names.means, rows[0])):  # noqa: PLR2004  # a pair
         return None
-    found = _collected((name.strip(" :"), value) for name, value in rows)
-    return found if any(map(names.means, found)) else None
+    collected = _collected((name.strip(" :"), value) for name, value in rows)
+    return collected if any(map(names.means, collected)) else None
 
 
 def _plain(text: str) -> str:

@@ -58,17 +58,17 @@ def scalar(value: Any) -> Any:
     if not isinstance(value, dict) or not 0 < len(value) <= 2 * _MAX_TYPED:
         return None
     entries = {
-        names.word(name).lstrip("@") or name: one
-        for name, one in value.items()
-        if one not in (None, "", [], {})
+        names.word(name).lstrip("@") or name: entry
+        for name, entry in value.items()
+        if entry not in (None, "", [], {})
     }
     if len(entries) > _MAX_TYPED:
         return None
-    found = next((entries[name] for name in _VALUES if name in entries), None)
-    if found is None and len(entries) == 1:
+    content = next((entries[name] for name in _VALUES if name in entries), None)
+    if content is None and len(entries) == 1:
         [(name, inner)] = entries.items()
-        found = inner if name.endswith(_TYPES) or name.isdigit() else None
-    return found if isinstance(found, str | list) else None
+        content = inner if name.endswith(_TYPES) or name.isdigit() else None
+    return content if isinstance(content, str | list) else None
 
 
 def is_plain(value: Any) -> bool:

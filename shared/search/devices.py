@@ -14,7 +14,7 @@ from shared.search.facts import Row
 NETBIOS = 15
 """The length at which NetBIOS cuts a name."""
 
-_FRESH = 86_400 * SECOND  # how old the last word on an address may be
+_FRESH = 86_400 * SECOND  # how old the last report of an address may be
 _SAME_REPORT = 300 * SECOND  # cards of one report, and clocks of two
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?Z", re.ASCII)
 _DEVICE_ID = re.compile(r"[0-9a-f]{40}", re.ASCII)
@@ -33,13 +33,13 @@ class Device:
 def resolve(host: Host, when: When, known: Sequence[Row], events: Sequence[Row]) -> Device:
     """Return the device that a host is, of the rows about devices, and those of the events that are its own."""
     if host.identity == "name":
-        mine = [row for row in known if row.get("Row") == "device" and has_name(host.value, row)]
+        named = [row for row in known if row.get("Row") == "device" and has_name(host.value, row)]
         own = [row for row in events if has_name(host.value, row)]
-        names = {(row.get("DeviceName") or "").lower() for row in (*mine, *own)}
-        ids = {row.get("DeviceId") for row in (*mine, *own)}
+        names = {(row.get("DeviceName") or "").lower() for row in (*named, *own)}
+        ids = {row.get("DeviceId") for row in (*named, *own)}
         if len(names) > 1 and len(ids) > 1:
             return Device("several", f"Several devices have the name: {', '.join(sorted(names)[:5])}.")
-        if not _is_one_machine(mine):
+        if not _is_one_machine(named):
             return Device("several", "Several devices have the name at the same time.")
         return Device("one", events=tuple(own)) if names else _unknown(host)
     if host.identity == "address":
@@ -49,13 +49,13 @@ def resolve(host: Host, when: When, known: Sequence[Row], events: Sequence[Row])
     elif host.identity == "id":
         holders = set(_merged(host.value, known))
     else:
-        mine = [row for row in known if (row.get("AadDeviceId") or "").lower() == host.value]
-        if not _is_one_machine(mine):
+        with_id = [row for row in known if (row.get("AadDeviceId") or "").lower() == host.value]
+        if not _is_one_machine(with_id):
             return Device("several", "Several devices have the Entra id at the same time.")
-        holders = {row.get("DeviceId") or "" for row in mine}
+        holders = {row.get("DeviceId") or "" for row in with_id}
     own = [row for row in events if row.get("DeviceId") in holders]
-    seen = own or any(row.get("DeviceId") in holders for row in known)
-    return Device("one", events=tuple(own)) if seen else _unknown(host)
+    is_known = bool(own) or any(row.get("DeviceId") in holders for row in known)
+    return Device("one", events=tuple(own)) if is_known else _unknown(host)
 
 
 def has_name(name: str, row: Row) -> bool:
@@ -78,14 +78,14 @@ def has_reference(row: Row) -> bool:
 
 def moment(text: str | None) -> int | None:
     """Return a row's time in ticks since 1970, None if it is no time."""
-    found = _TIME.fullmatch(text or "")
-    if not found:
+    parts = _TIME.fullmatch(text or "")
+    if not parts:
         return None
     try:
-        seconds = int(datetime.fromisoformat(f"{found[1]}+00:00").timestamp())
+        seconds = int(datetime.fromisoformat(f"{parts[1]}+00:00").timestamp())
     except ValueError:
         return None
-    return seconds * SECOND + int((found[2] or "").ljust(7, "0"))
+    return seconds * SECOND + int((parts[2] or "").ljust(7, "0"))
 
 
 def _unknown(host: Host) -> Device:
@@ -107,7 +107,7 @@ def _is_one_machine(rows: Sequence[Row]) -> bool:
 
 def _ids(row: Row) -> tuple[str, ...]:
     """Return the id of a device, and the one that it was merged to."""
-    return tuple(one for one in (row.get("DeviceId"), row.get("MergedToDeviceId")) if one)
+    return tuple(device for device in (row.get("DeviceId"), row.get("MergedToDeviceId")) if device)
 
 
 def _merged(wanted: str, known: Sequence[Row]) -> Iterator[str]:
@@ -123,28 +123,28 @@ def _holders(address: str, when: When, known: Sequence[Row]) -> set[str]:
     """Return who had an address at a time: one id, or several where it may be any of them; "" for nobody sure."""
     before: set[str] = set()
     after: set[str] = set()
-    told_after: set[str] = set()
+    reported_after: set[str] = set()
     for row in known:
         device, has = row.get("DeviceId") or "", _has_address(address, row)
         if row.get("Row") == "after":
-            told_after.add(device)
+            reported_after.add(device)
             after |= {device} if has else set()
         elif row.get("Row") == "before" and has and _is_fresh(row, when, known):
             before.add(device)
-    surely = {device for device in before if device in after or device not in told_after}
+    surely = {device for device in before if device in after or device not in reported_after}
     unsure = (before | after) - surely
     return surely | ({""} if unsure else set())
 
 
 def _is_fresh(row: Row, when: When, known: Sequence[Row]) -> bool:
-    """Say whether a card's last word is of the device's last report, and not long before the time."""
-    said = moment(row.get("Timestamp")) or 0
+    """Say whether a card's last report is one of the device's last, and not long before the time."""
+    reported = moment(row.get("Timestamp")) or 0
     last = max(
         moment(other.get("Timestamp")) or 0
         for other in known
         if other.get("Row") == "before" and other.get("DeviceId") == row.get("DeviceId")
     )
-    return when.start - said <= _FRESH and last - said <= _SAME_REPORT
+    return when.start - reported <= _FRESH and last - reported <= _SAME_REPORT
 
 
 def _has_address(address: str, row: Row) -> bool:

@@ -13,7 +13,7 @@ from shared.payload.clues import FACTS, Clues
 Row = Mapping[str, str | None]
 """A row of the query's answer: text by column; a column may be missing."""
 
-KEPT = 4_096
+LONGEST_TEXT = 4_096
 """Characters of a text in a row: what is as long was cut."""
 
 STRONG = frozenset(
@@ -70,10 +70,10 @@ class Compared:
 
 def compare(clues: Clues, row: Row) -> Compared:
     """Return what a row says to the clues. A fact that one side does not name is in neither set."""
-    told = {fact: _COMPARE[fact](value, row) for fact in FACTS if (value := getattr(clues, fact))}
+    same_by_fact = {fact: _COMPARE[fact](value, row) for fact in FACTS if (value := getattr(clues, fact))}
     return Compared(
-        frozenset(fact for fact, same in told.items() if same),
-        frozenset(fact for fact, same in told.items() if same is False),
+        frozenset(fact for fact, same in same_by_fact.items() if same),
+        frozenset(fact for fact, same in same_by_fact.items() if same is False),
     )
 
 
@@ -87,12 +87,12 @@ def strong(clues: Clues, compared: Compared, row: Row) -> frozenset[str]:
 
     A process id does so with the program alone, as ids are used again; a SID only at a logon, and only a person's.
     """
-    found = compared.agree & STRONG
+    strong_facts = compared.agree & STRONG
     if not compared.agree & _PROGRAM:
-        found -= {"process_id"}
+        strong_facts -= {"process_id"}
     if not _is_logon(row) or not _PERSON.fullmatch(clues.account_sid.lower()):
-        found -= {"account_sid"}
-    return found
+        strong_facts -= {"account_sid"}
+    return strong_facts
 
 
 def address(text: str) -> str:
@@ -107,8 +107,8 @@ def address(text: str) -> str:
 
 def url_host(text: str) -> str:
     """Return the host of a URL in small letters, or the host itself; "" if there is none."""
-    found = _URL_HOST.match(text.strip().lower())
-    return found[1].rstrip(".").strip("[]") if found else ""
+    parts = _URL_HOST.match(text.strip().lower())
+    return parts[1].rstrip(".").strip("[]") if parts else ""
 
 
 def registry(text: str) -> tuple[str, str]:
@@ -116,11 +116,11 @@ def registry(text: str) -> tuple[str, str]:
     parts = text.strip().lower().replace("/", "\\").strip("\\").split("\\")
     parts = parts[1:] if parts[0] in ("registry", "computer") else parts
     hive = _HIVES.get(parts[0].rstrip(":"), parts[0].rstrip(":"))
-    rest = parts[1:]
+    keys = parts[1:]
     if hive in _USERS:
         hive = "user"
-        rest = rest[1:] if rest and rest[0].startswith("s-1-") else rest
-    return hive, "\\".join(rest)
+        keys = keys[1:] if keys and keys[0].startswith("s-1-") else keys
+    return hive, "\\".join(keys)
 
 
 def path(text: str) -> str:
@@ -149,12 +149,12 @@ def _same(column: str, form: Callable[[str], object]) -> Callable[[str, Row], bo
 
 def _name(column: str) -> Callable[[str, Row], bool | None]:
     def compared(clue: str, row: Row) -> bool | None:
-        ours, theirs = base(clue), base(row.get(column) or "")
-        if not theirs or not ours:
+        wanted, shown = base(clue), base(row.get(column) or "")
+        if not shown or not wanted:
             return None
-        if ours == theirs:
+        if wanted == shown:
             return True
-        return None if ours.removesuffix(".exe") == theirs.removesuffix(".exe") else False
+        return None if wanted.removesuffix(".exe") == shown.removesuffix(".exe") else False
 
     return compared
 
@@ -168,15 +168,15 @@ def _path(clue: str, row: Row) -> bool | None:
 
 
 def _command_line(clue: str, row: Row) -> bool | None:
-    """Compare command lines as a whole; where one side was cut, it says nothing as long as the rest is alike."""
-    theirs = row.get("CommandLine") or ""
-    if not theirs:
+    """Compare command lines as a whole; where one side was cut, it says nothing as long as what is left is alike."""
+    line = row.get("CommandLine") or ""
+    if not line:
         return None
-    ours, seen = " ".join(clue.split()).lower(), " ".join(theirs.split()).lower()
-    if ours == seen:
-        return None if len(theirs) >= KEPT else True
-    ours = ours.removesuffix("...").removesuffix("…").rstrip()
-    return None if seen.startswith(ours) or ours.startswith(seen) else False
+    wanted, shown = " ".join(clue.split()).lower(), " ".join(line.split()).lower()
+    if wanted == shown:
+        return None if len(line) >= LONGEST_TEXT else True
+    wanted = wanted.removesuffix("...").removesuffix("…").rstrip()
+    return None if shown.startswith(wanted) or wanted.startswith(shown) else False
 
 
 def _registry_key(clue: str, row: Row) -> bool | None:
@@ -193,10 +193,10 @@ def _number(text: str) -> int | str:
 
 def _outcome(clue: str, row: Row) -> bool | None:
     action = (row.get("ActionType") or "").lower()
-    found = next((outcome for end, outcome in _OUTCOMES.items() if action.endswith(end)), None)
-    if found is None or {found, clue} == {"failure", "blocked"}:
+    happened = next((outcome for end, outcome in _OUTCOMES.items() if action.endswith(end)), None)
+    if happened is None or {happened, clue} == {"failure", "blocked"}:
         return None
-    return found == clue
+    return happened == clue
 
 
 _COMPARE: Mapping[str, Callable[[str, Row], bool | None]] = {

@@ -83,14 +83,14 @@ def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) ->
     hosts = " or ".join(dict.fromkeys(_has_host(host, texts) for host in clues.hosts))
     known = [tables.TABLES[kind] for kind in tables.kinds(clues)]
     asked = [
-        (table, columns, found)
+        (table, columns, condition)
         for table, columns in known
-        if table not in without and (found := " or ".join(_facts(clues, when, columns, texts)))
+        if table not in without and (condition := " or ".join(_facts(clues, when, columns, texts)))
     ]
     if not asked:
         return None
     first, last = when.start - _BEFORE * SECOND, when.end + _AFTER * SECOND
-    legs = _LISTED.join(_leg(table, columns, hosts, found) for table, columns, found in asked)
+    legs = _LISTED.join(_leg(table, columns, hosts, condition) for table, columns, condition in asked)
     shown = dict.fromkeys(name for _, columns, _ in asked for name in columns)
     statements = [f"let {name} = {text}" for text, name in texts.items()]
     statements += [
@@ -115,11 +115,11 @@ def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) ->
     return Query(text, f"{_iso(first)}/{_iso(last)}") if len(text) <= MAX_QUERY else None
 
 
-def _leg(table: str, columns: Mapping[str, str], hosts: str, found: str) -> str:
+def _leg(table: str, columns: Mapping[str, str], hosts: str, condition: str) -> str:
     """Return the leg of one table: its rows near in time, of the devices, that have a fact."""
     listed = ", ".join(name if name == column else f"{name} = {column}" for name, column in columns.items())
     return (
-        f"({table}\n| where Timestamp between (From .. To)\n| where {hosts}\n| where {found}"
+        f"({table}\n| where Timestamp between (From .. To)\n| where {hosts}\n| where {condition}"
         f'\n| project Table = "{table}", Timestamp, ReportId, DeviceId, DeviceName, ActionType, {listed})'
     )
 
@@ -127,7 +127,7 @@ def _leg(table: str, columns: Mapping[str, str], hosts: str, found: str) -> str:
 def _shown(name: str) -> str:
     """Return what a row shows under a name: text, of which a long one is cut."""
     if name in _LONG:
-        return f"{name} = substring({name}, 0, {facts.KEPT})"
+        return f"{name} = substring({name}, 0, {facts.LONGEST_TEXT})"
     return f"{name} = tostring({name})" if name in _NUMBERS else name
 
 
@@ -234,5 +234,5 @@ def _id(text: str) -> str:
 
 def _iso(ticks: int) -> str:
     """Return a moment in ISO 8601 with seven digits."""
-    seconds, rest = divmod(ticks, SECOND)
-    return f"{(_EPOCH + timedelta(seconds=seconds)):%Y-%m-%dT%H:%M:%S}.{rest:07}Z"
+    seconds, fraction = divmod(ticks, SECOND)
+    return f"{(_EPOCH + timedelta(seconds=seconds)):%Y-%m-%dT%H:%M:%S}.{fraction:07}Z"

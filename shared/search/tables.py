@@ -84,4 +84,4 @@ def kinds(clues: Clues) -> tuple[Kind, ...]:
         (clues.account_name or clues.account_sid, ("logon",)),
         (clues.report_id, tuple(TABLES)),
     )
-    return next((found for holds, found in rules if holds), ())
+    return next((kinds_of_clue for holds, kinds_of_clue in rules if holds), ())

@@ -75,10 +75,10 @@ def judge(clues: Clues, rows: Sequence[Row], *, age: float) -> Verdict:
     verdict = Verdict("no device", "Defender knows no such device at that time.")
     for host in clues.hosts:
         device = devices.resolve(host, when, known, events)
-        found = _on_device(clues, when, device, age)
-        if found.outcome in ("match", "ambiguous"):
-            return found
-        verdict = found if verdict.outcome == "no device" else verdict
+        on_host = _on_device(clues, when, device, age)
+        if on_host.outcome in ("match", "ambiguous"):
+            return on_host
+        verdict = on_host if verdict.outcome == "no device" else verdict
     return verdict
 
 
@@ -86,9 +86,9 @@ def _on_device(clues: Clues, when: When, device: devices.Device, age: float) -> 
     """Return the verdict on the events of one of the devices that may be meant."""
     if device.outcome != "one":
         return Verdict("ambiguous" if device.outcome == "several" else "no device", device.reason)
-    looked_at = _candidates(clues, when, device.events)
-    chosen = _chosen(when, looked_at)
-    verdict = replace(chosen, candidates=tuple(looked_at))
+    candidates = _candidates(clues, when, device.events)
+    chosen = _chosen(when, candidates)
+    verdict = replace(chosen, candidates=tuple(candidates))
     if chosen.match and age < YOUNG and not _surely(chosen.match):
         reason = "The event is young: its like may be searchable, and it itself not yet."
         return replace(verdict, outcome="none", reason=reason, grade=None, match=None)
@@ -99,24 +99,32 @@ def _candidates(clues: Clues, when: When, rows: Sequence[Row]) -> list[Candidate
     """Return the events of a device, twins as one, with the facts that only one of them has."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault(_look(row), []).append(row)
+        groups.setdefault(_without_reference(row), []).append(row)
     compared = []
     for twins in groups.values():
         row = _nearest(when, twins)
         compared.append((row, facts.compare(clues, row), len(twins)))
-    having = [facts.strong(clues, said, row) for row, said, _ in compared]
-    found = [
+    strong = [facts.strong(clues, comparison, row) for row, comparison, _ in compared]
+    candidates = [
         Candidate(
             row,
-            said.agree,
-            facts.contradicts(said, row),
-            frozenset(fact for fact in mine if _is_only(fact, having)),
+            comparison.agree,
+            facts.contradicts(comparison, row),
+            frozenset(fact for fact in facts_of_row if _is_only(fact, strong)),
             _apart(when, row),
             count,
         )
-        for (row, said, count), mine in zip(compared, having, strict=True)
+        for (row, comparison, count), facts_of_row in zip(compared, strong, strict=True)
     ]
-    return sorted(found, key=lambda one: (-len(one.only), -len(one.agree), len(one.differ), abs(one.apart)))
+    return sorted(
+        candidates,
+        key=lambda candidate: (
+            -len(candidate.only),
+            -len(candidate.agree),
+            len(candidate.differ),
+            abs(candidate.apart),
+        ),
+    )
 
 
 def _nearest(when: When, twins: Sequence[Row]) -> Row:
@@ -126,17 +134,17 @@ def _nearest(when: When, twins: Sequence[Row]) -> Row:
     )
 
 
-def _is_only(fact: str, having: Sequence[frozenset[str]]) -> bool:
+def _is_only(fact: str, strong: Sequence[frozenset[str]]) -> bool:
     """Say whether a single event has a strong fact."""
-    return sum(fact in each for each in having) == 1
+    return sum(fact in facts_of_row for facts_of_row in strong) == 1
 
 
-def _chosen(when: When, looked_at: Sequence[Candidate]) -> Verdict:
+def _chosen(when: When, candidates: Sequence[Candidate]) -> Verdict:
     """Return the match among the events of a device, if there is exactly one that can be meant."""
-    named = [one for one in looked_at if one.only]
-    exact = [one for one in named if _is_near(when, one)]
-    probable = [one for one in looked_at if _is_probable(when, one, looked_at)]
-    meant = list({id(one): one for one in (*named, *probable)}.values())
+    named = [candidate for candidate in candidates if candidate.only]
+    exact = [candidate for candidate in named if _is_near(when, candidate)]
+    probable = [candidate for candidate in candidates if _is_probable(when, candidate, candidates)]
+    meant = list({id(candidate): candidate for candidate in (*named, *probable)}.values())
     if len(meant) > 1:
         return Verdict("ambiguous", f"{len(meant)} events can be meant.")
     if named and not exact and not probable:
@@ -150,42 +158,51 @@ def _chosen(when: When, looked_at: Sequence[Candidate]) -> Verdict:
         return Verdict(
             "none", f"The only event that can be meant differs: {', '.join(sorted(meant[0].differ))}."
         )
-    if any(one.agree & facts.STRONG and not one.differ for one in looked_at):
+    if any(candidate.agree & facts.STRONG and not candidate.differ for candidate in candidates):
         return Verdict("ambiguous", "Several events have the facts that the payload names.")
     return Verdict("none", "No event around has the facts that the payload names.")
 
 
-def _is_probable(when: When, one: Candidate, looked_at: Sequence[Candidate]) -> bool:
+def _is_probable(when: When, candidate: Candidate, candidates: Sequence[Candidate]) -> bool:
     """Say whether an event is at the event's own time, to the second, and the only one of its name around."""
-    if not when.own or when.start != when.end or when.step > SECOND or one.differ or one.twins > 1:
+    if (
+        not when.own
+        or when.start != when.end
+        or when.step > SECOND
+        or candidate.differ
+        or candidate.twins > 1
+    ):
         return False
-    if abs(one.apart) > SECOND or not one.agree & _NAMES:
+    if abs(candidate.apart) > SECOND or not candidate.agree & _NAMES:
         return False
-    around = [other for other in looked_at if other.agree & _NAMES and abs(other.apart) <= _ONLY]
+    around = [other for other in candidates if other.agree & _NAMES and abs(other.apart) <= _ONLY]
     return len(around) == 1
 
 
-def _is_near(when: When, one: Candidate) -> bool:
+def _is_near(when: When, candidate: Candidate) -> bool:
     """Say whether an event is where its own time tells; a clock that is off is believed of the very process alone.
 
     Around a time with a fraction only two minutes are searched, so a fact that one event has there may be of others.
     """
-    if not when.own or when.step >= SECOND or abs(one.apart) <= _NEAR:
+    if not when.own or when.step >= SECOND or abs(candidate.apart) <= _NEAR:
         return True
-    return _is_itself(one) or "report_id" in one.agree
+    return _is_itself(candidate) or "report_id" in candidate.agree
 
 
-def _surely(one: Candidate) -> bool:
+def _surely(candidate: Candidate) -> bool:
     """Say whether a young event can only be itself: it is at the payload's time, or it is the very process."""
-    return _is_itself(one) or abs(one.apart) <= _NEAR
+    return _is_itself(candidate) or abs(candidate.apart) <= _NEAR
 
 
-def _is_itself(one: Candidate) -> bool:
+def _is_itself(candidate: Candidate) -> bool:
     """Say whether an event is the start of the very process: of no other kind of event there is one for a process."""
-    return one.row.get("Table") == "DeviceProcessEvents" and one.agree >= {"command_line", "process_id"}
+    return candidate.row.get("Table") == "DeviceProcessEvents" and candidate.agree >= {
+        "command_line",
+        "process_id",
+    }
 
 
-def _look(row: Row) -> tuple[str, ...]:
+def _without_reference(row: Row) -> tuple[str, ...]:
     """Return what is equal of twins: every column but those that tell one event from the other."""
     return tuple(f"{name}={value}" for name, value in sorted(row.items()) if value and name not in _OWN)
 

@@ -94,15 +94,15 @@ class Dispatch:
 
         That is a second query, where more waits for a time than one can tell. Neither reads more than 31 rows.
         """
-        found = self.table.query(keys.LATER if later else window.FIRST_KEY, keys.TODO_END, limit=_HEAD)
-        whole = len(found) < _HEAD
+        head = self.table.query(keys.LATER if later else window.FIRST_KEY, keys.TODO_END, limit=_HEAD)
+        whole = len(head) < _HEAD
         if later and not whole:  # what is cut off would look open
-            again = [row for row in found if row.key < keys.LATER_END]
-            found = [*again, *self.table.query(window.FIRST_KEY, keys.TODO_END, limit=_HEAD)]
+            again = [row for row in head if row.key < keys.LATER_END]
+            head = [*again, *self.table.query(window.FIRST_KEY, keys.TODO_END, limit=_HEAD)]
         now = self.table.now()
-        slots = [row for row in found if row.key.startswith(window.FIRST_KEY)]
+        slots = [row for row in head if row.key.startswith(window.FIRST_KEY)]
         view = window.read(slots, now, self.policy).quiet_until(self.outcomes.heard.until)
-        return Snapshot(view, backlog.read(found, now, _HEAD), whole)
+        return Snapshot(view, backlog.read(head, now, _HEAD), whole)
 
     def choose(self, slots: Sequence[window.Slot]) -> window.Slot:
         """Pick one of the open slots at random."""
@@ -120,7 +120,7 @@ class Dispatch:
         Raise `Conflict` when somebody else was first, `TableError` when nobody knows.
         """
         attempt = secrets.token_hex(8)
-        held = record.take(entry, attempt, now=view.now, lease=self.policy.lease)
+        held = record.hold(entry, attempt, now=view.now, lease=self.policy.lease)
         operations = [*write(held), window.acquire(slot, attempt, self.policy)]
         if view.asked:
             operations.append(pause.probe(view.asked, attempt, self.policy.lease))
@@ -145,10 +145,10 @@ class Dispatch:
         """Acquire open slots for the most urgent alerts of a snapshot, and start their calls.
 
         The k slots that opened first and the k most urgent alerts are paired by rank, and slots are acquired in
-        random order: hosts that look at the same moment seldom want the same, and who wants another slot wants
-        another alert as well. Whoever meets a conflict looks again. Fewer flights than `snapshot.acquires` mean such a
-        conflict, that the snapshot is too old (a pause may have begun since; or the clock was ahead when it was made),
-        or that it is `until` (monotonic seconds) already: a table may be slow.
+        random order: hosts with a snapshot of the same moment seldom want the same, and who wants another slot wants
+        another alert as well. Whoever meets a conflict makes a new snapshot. Fewer flights than `snapshot.acquires`
+        mean such a conflict, that the snapshot is too old (a pause may have begun since; or the clock was ahead when
+        it was made), or that it is `until` (monotonic seconds) already: a table may be slow.
         """
         slots = sorted(snapshot.view.open, key=lambda slot: slot.opens)
         pairs = list(zip(slots, snapshot.waiting[: snapshot.acquires], strict=False))
@@ -197,7 +197,10 @@ class Dispatch:
             if first:
                 _log_tick(snapshot)
             # What came due again and finds no slot is seen by the next snapshot as well; the rest by the next tick.
-            first, later = False, any(one.entry.waits.startswith(keys.LATER) for one in snapshot.waiting)
+            first, later = (
+                False,
+                any(waiting.entry.waits.startswith(keys.LATER) for waiting in snapshot.waiting),
+            )
             started: Flights = {}
             if snapshot.acquires:
                 started = self.start(snapshot, self.token(), until)
@@ -218,9 +221,9 @@ class Dispatch:
 
     def _wait_for_a_slot(self, view: window.View, flights: Flights, until: float) -> None:
         """Wait until a slot opens: by time, or by a call that ends a pause or was never sent."""
-        taken = {sending.slot.key for sending in flights.values()}
-        opens = [slot.opens for slot in view.slots if slot.key not in taken]
-        if view.may_change(taken):
+        ours = {sending.slot.key for sending in flights.values()}
+        opens = [slot.opens for slot in view.slots if slot.key not in ours]
+        if view.may_change(ours):
             until = min(until, self.clocks.monotonic() + _AGAIN_SECONDS)
         paused = view.pause.ends if view.pause and view.paused else -math.inf
         flying = set(flights)
@@ -258,7 +261,7 @@ def _log_tick(snapshot: Snapshot) -> None:
     now, backlog = snapshot.view.now, snapshot.backlog
     log.step(
         "tick",
-        waiting=backlog.seen,
+        waiting=backlog.count,
         oldestSeconds=None if backlog.oldest is None else round(now - backlog.oldest),
         open=len(snapshot.view.free),
         paused=snapshot.view.paused,

@@ -77,7 +77,7 @@ class Outcomes:
     heard: Heard = field(default_factory=Heard)
 
     def finish(self, sending: Sending, token: str) -> Finished:
-        """Call Defender for a committed acquire, and write down what it said. Never raise: nobody might hear it."""
+        """Call Defender for a committed acquire, and write down its answer. Never raise: nobody might hear it."""
         answer = None
         try:
             if not self._may_start(sending):
@@ -106,7 +106,7 @@ class Outcomes:
     def _may_start(self, sending: Sending) -> bool:
         """Tell whether the call may be made; wait for the slot, where it was acquired by a clock that was ahead.
 
-        The answer to the acquire has told the server's own time, whatever was believed before.
+        The answer to the acquire has brought the server's own time, whatever was believed before.
         """
         early = sending.begins - self.table.now()
         if 0 < early <= window.START_SECONDS:
@@ -124,7 +124,7 @@ class Outcomes:
             opens = max(now, sending.slot.opens)
         elif answer.answered:
             extras.append(window.release(sending.slot, self.policy))
-            opens = now + self.policy.rest
+            opens = now + self.policy.cooldown
         change = self._pause(sending, answer)
         if change:
             extras.append(change)
@@ -228,6 +228,6 @@ class Outcomes:
 def _plain(answer: Answer) -> Answer:
     """Return an answer without Defender's own words: its kind, its status, and an id that is text."""
     made = (answer.alert or {}).get("id")
-    kept = {"id": made[:200]} if isinstance(made, str) else {}
+    alert = {"id": made[:200]} if isinstance(made, str) else {}
     error = None if answer.kind == "created" else {"status": answer.status}
-    return dataclasses.replace(answer, alert=kept if answer.kind == "created" else None, error=error)
+    return dataclasses.replace(answer, alert=alert if answer.kind == "created" else None, error=error)

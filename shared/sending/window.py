@@ -12,7 +12,8 @@ for so many seconds from its own server-assigned `Timestamp`; a call needs a slo
     lease = deadline + window + window + margin: an answer that never comes closes the slot so long, and a
     holder that died is the same case.
 
-A row also says the `rest` (window + margin) of the host that wrote it; where the reader's own is longer, it holds.
+A row's column `rest` is the cooldown (window + margin) of the host that wrote it; where the reader's is longer, that
+holds.
 """
 
 import math
@@ -42,10 +43,10 @@ class Policy:
     @property
     def lease(self) -> float:
         """Seconds for which an acquired slot stays closed when no answer is ever written."""
-        return self.deadline + self.window + self.rest
+        return self.deadline + self.window + self.cooldown
 
     @property
-    def rest(self) -> float:
+    def cooldown(self) -> float:
         """Seconds for which a slot stays closed after its call was answered."""
         return self.window + self.margin
 
@@ -73,12 +74,12 @@ class Held:
 class View:
     """The window as one query saw it, at `now` (a lower bound of the server's time, UTC seconds).
 
-    `rest` is how many seconds a slot stays closed after an answer. `asked` is the API's pause, `stop` the operator's.
+    `cooldown`: how many seconds a slot stays closed after an answer. `asked`: the API's pause, `stop`: the operator's.
     """
 
     slots: tuple[Slot, ...]
     now: float
-    rest: float
+    cooldown: float
     asked: Pause | None = None
     stop: Pause | None = None
 
@@ -119,14 +120,14 @@ class View:
         opens = sorted(slot.opens for slot in self.slots)[place]
         if self.pause:
             opens = max(opens, self.pause.ends)
-        return max(0.0, opens - self.now) + rounds * self.rest
+        return max(0.0, opens - self.now) + rounds * self.cooldown
 
     def may_change(self, ours: Collection[str] = ()) -> bool:
         """Whether another host may open a slot at any moment: by ending a pause, or by releasing what it holds.
 
         A slot whose call was answered opens when its row says, and no sooner. `ours` are the keys that we hold.
         """
-        held = (slot.opens - self.now > self.rest for slot in self.slots if slot.key not in ours)
+        held = (slot.opens - self.now > self.cooldown for slot in self.slots if slot.key not in ours)
         return self.pause is not None or any(held)
 
     def quiet_until(self, until: float) -> "View":
@@ -171,7 +172,7 @@ def read(rows: Sequence[Row], now: float, policy: Policy) -> View:
     asked, stop = read_pause(known.get(PAUSE_KEY), policy), read_pause(known.get(STOP_KEY), policy)
     if asked and asked.by_operator:
         asked, stop = None, asked
-    return View(tuple(slots), now, policy.rest, asked, stop)
+    return View(tuple(slots), now, policy.cooldown, asked, stop)
 
 
 def read_pause(row: Row | None, policy: Policy) -> Pause | None:
@@ -185,7 +186,7 @@ def read_pause(row: Row | None, policy: Policy) -> Pause | None:
 
 def acquire(slot: Slot, attempt: str, policy: Policy) -> Operation:
     """Return the operation that acquires an open slot for one call; `attempt` is the call's random id."""
-    values: dict[str, Value] = {"closed": policy.lease, "rest": policy.rest, "attempt": attempt}
+    values: dict[str, Value] = {"closed": policy.lease, "rest": policy.cooldown, "attempt": attempt}
     return Insert(slot.key, values) if slot.etag is None else Replace(slot.key, values, slot.etag)
 
 
@@ -194,7 +195,7 @@ def release(held: Held, policy: Policy) -> Operation:
 
     No answer to a request that was sent: release nothing, the lease stands.
     """
-    values: dict[str, Value] = {"closed": policy.rest, "rest": policy.rest, "attempt": held.attempt}
+    values: dict[str, Value] = {"closed": policy.cooldown, "rest": policy.cooldown, "attempt": held.attempt}
     return Replace(held.key, values, held.etag)
 
 
@@ -202,21 +203,21 @@ def release_unused(held: Held, policy: Policy, now: float) -> Operation:
     """Return the operation that releases a slot in which nothing was sent: it opens, or opened, when it would have."""
     values: dict[str, Value] = {"closed": 0.0, "attempt": held.attempt}
     if held.opens > -math.inf:
-        values |= {"closed": held.opens - now, "rest": policy.rest}
+        values |= {"closed": held.opens - now, "rest": policy.cooldown}
     return Replace(held.key, values, held.etag)
 
 
 def _opens(row: Row, policy: Policy) -> float:
     """Return when a slot opens by the longer of its writer's rules and our own (server's UTC seconds)."""
-    closed, rest = _seconds(row, "closed"), _seconds(row, "rest")
-    if closed is not None and rest is not None:
-        return row.timestamp + closed + max(0.0, policy.rest - rest)
+    closed, cooldown = _seconds(row, "closed"), _seconds(row, "rest")
+    if closed is not None and cooldown is not None:
+        return row.timestamp + closed + max(0.0, policy.cooldown - cooldown)
     if closed is None or closed < 0:  # a row that none of us can have written: like one just acquired
         return row.timestamp + policy.lease
     if closed == 0:
         return row.timestamp
-    # An older version's row does not say its rest: one that was answered, or one that is held.
-    return row.timestamp + (policy.rest if closed <= policy.rest else max(closed, policy.lease))
+    # An older version's row does not say its cooldown: one that was answered, or one that is held.
+    return row.timestamp + (policy.cooldown if closed <= policy.cooldown else max(closed, policy.lease))
 
 
 def _seconds(row: Row, name: str) -> float | None:

@@ -33,11 +33,11 @@ _T = TypeVar("_T")
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 4.0
 MARK_SECONDS = 2.0
-"""What is left of the time to look for a mark, when a write may not be tried any more."""
+"""What is left of the time to search for a mark, when a write may not be tried any more."""
 OWN_SECONDS = REQUEST_SECONDS + MARK_SECONDS
 """The time for a query or a write of somebody who has no end of their own."""
 _WITNESSES = (
-    5  # the last rows of a transaction: a whole take; of an acceptance the delivery, which never changes
+    5  # the last rows of a transaction: a whole acquire; of an acceptance the delivery, which never changes
 )
 
 
@@ -92,9 +92,9 @@ class PatientTable:
             return [table.get(key) for key in keys]
         started = [self.readers.submit(functools.partial(table.get, key)) for key in keys]
         self.readers.wait(started, end - self.monotonic(), everyone=True)
-        if not all(one.done() for one in started):  # they end soon: their time is over as well
+        if not all(read.done() for read in started):  # they end soon: their time is over as well
             raise Unavailable("The table takes too long to answer.")
-        return [one.result() for one in started]
+        return [read.result() for read in started]
 
     def query(
         self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False

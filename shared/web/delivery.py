@@ -21,22 +21,23 @@ if TYPE_CHECKING:
 Status = Literal["created", "waiting", "partial", "failed", "ignored", "valid"]
 PORTAL = "https://security.microsoft.com/alerts/"
 _MAX_POLL_SECONDS = 60
-_LOOK_SECONDS = 5.0  # a slot is open: who drains the backlog looks every so often
+_DRAIN_SECONDS = 5.0  # a slot is open: who drains the backlog reads it every so often
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One alert as told to a sender: the entry, and what concerns this delivery only."""
+class DeliveryAlert:
+    """One alert in the answer about a delivery: its entry, and what concerns this delivery only."""
 
     entry: Entry
     duplicate: bool = False
     notes: Sequence[str] = ()
 
 
-def refusals(refused: Iterable[Refused]) -> tuple[Mapping[str, Any], ...]:
+def refused_events(refused: Iterable[Refused]) -> tuple[Mapping[str, Any], ...]:
     """Return the `refused` member of a delivery."""
     return tuple(
-        {"event": one.event, "problems": [problem.render() for problem in one.problems]} for one in refused
+        {"event": event.event, "problems": [problem.render() for problem in event.problems]}
+        for event in refused
     )
 
 
@@ -48,9 +49,9 @@ def unmapped(outcome: Outcome) -> UnmappedError:
             "source": outcome.source,
             "steps": list(outcome.steps),
             "alerts": [],
-            "refused": list(refusals(outcome.refused)),
+            "refused": list(refused_events(outcome.refused)),
         },
-        status=outcome.refusal,
+        status=outcome.refused_status,
     )
 
 
@@ -64,38 +65,38 @@ def ignored(outcome: Outcome) -> Reply:
 def valid(outcome: Outcome) -> Reply:
     """Answer a dry run: `steps` say how the payload was recognised, `origins` where each field came from."""
     alerts = [_mapped(mapped) for mapped in outcome.alerts]
-    document = _document(None, outcome.source, "valid", alerts, refusals(outcome.refused))
+    document = _document(None, outcome.source, "valid", alerts, refused_events(outcome.refused))
     return reply.of(200, document | {"steps": list(outcome.steps)})
 
 
 def answer(
     delivery: Delivery,
-    told: Sequence[Told],
-    look: "Snapshot | None",
+    alerts: Sequence[DeliveryAlert],
+    snapshot: "Snapshot | None",
     *,
     now: float,
     origin: str,
-    refusal: int | None = None,
+    failure_status: int | None = None,
     most: int | None = None,
 ) -> Reply:
     """Answer with what became of a delivery until now: the same for the POST and for whoever asks later.
 
-    `look` is how window and backlog stood, if they were looked at, for `waitingFor`; `now` the server's UTC seconds;
-    `origin` the scheme and host that `Location` begins with. `refusal` is the status of a failure, where the sender
+    `snapshot` is how window and backlog stood, if they were read, for `waitingFor`; `now` the server's UTC seconds;
+    `origin` the scheme and host that `Location` begins with. `failure_status` is that of a failure, where the sender
     would repeat a 422. `most` is how many bytes its alerts may take together, as JSON: texts are shortened until they
     fit.
     """
-    status = _status(told, delivery.refused)
-    alerts = [told_alert(one, look, now) for one in told]
+    status = _status(alerts, delivery.refused)
+    documents = [alert_document(alert, snapshot, now) for alert in alerts]
     document = _document(
         delivery.id or None,
         delivery.source,
         status,
-        alerts if most is None else short.fitting(alerts, most),
+        documents if most is None else short.fitting(documents, most),
         delivery.refused if most is None else short.fitting(delivery.refused, most // 4),
     )
     if status == "waiting":
-        seconds = _poll_seconds(told, look, now)
+        seconds = _poll_seconds(alerts, snapshot, now)
         location = f"{origin}/api/deliveries/{delivery.id}"
         return reply.of(202, document, Location=location, Retry_After=str(seconds))
     if status == "failed":
@@ -103,35 +104,35 @@ def answer(
             "Every alert of this delivery has ended and none was created; `error` of each says why.",
             extensions={name: value for name, value in document.items() if name != "status"}
             | {"state": "failed"},
-            status=refusal,
+            status=failure_status,
         )
         return reply.of_error(error)
     return reply.of(200, document)
 
 
-def _status(told: Sequence[Told], refused: Sequence[object]) -> Status:
-    states = [one.entry.state for one in told]
-    if any(not one.entry.has_ended for one in told):
+def _status(alerts: Sequence[DeliveryAlert], refused: Sequence[object]) -> Status:
+    states = [alert.entry.state for alert in alerts]
+    if any(not alert.entry.has_ended for alert in alerts):
         return "waiting"
     if "created" not in states:
         return "failed"
     return "created" if set(states) == {"created"} and not refused else "partial"
 
 
-def _poll_seconds(told: Sequence[Told], look: "Snapshot | None", now: float) -> int:
+def _poll_seconds(alerts: Sequence[DeliveryAlert], snapshot: "Snapshot | None", now: float) -> int:
     """Return whole seconds, 1 to 60, until the last that waits is expected to end."""
     waits = [
-        max(0.0, one.entry.next_attempt - now) if one.entry.next_attempt else _slot_seconds(one, look)
-        for one in told
-        if not one.entry.has_ended
+        max(0.0, entry.next_attempt - now) if entry.next_attempt else _slot_seconds(entry, snapshot)
+        for entry in (alert.entry for alert in alerts)
+        if not entry.has_ended
     ]
     return max(1, math.ceil(min(_MAX_POLL_SECONDS, max(waits))))
 
 
-def _slot_seconds(one: Told, look: "Snapshot | None") -> float:
-    if one.entry.state == "sending" or look is None:
+def _slot_seconds(entry: Entry, snapshot: "Snapshot | None") -> float:
+    if entry.state == "sending" or snapshot is None:
         return 2.0
-    return max(_LOOK_SECONDS, look.turn_in(one.entry.due) + 1.0)
+    return max(_DRAIN_SECONDS, snapshot.turn_in(entry.due) + 1.0)
 
 
 def _document(
@@ -171,22 +172,22 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
     }
 
 
-def told_alert(one: Told, look: "Snapshot | None", now: float) -> dict[str, Any]:
-    """Return an alert as it is told, the one shape of it in all answers. See `answer` for `look` and `now`."""
-    entry = one.entry
+def alert_document(alert: DeliveryAlert, snapshot: "Snapshot | None", now: float) -> dict[str, Any]:
+    """Return an alert in the one shape that it has in all answers. See `answer` for `snapshot` and `now`."""
+    entry = alert.entry
     return {
         "id": entry.alert.id,
         "status": "waiting" if entry.state == "sending" else entry.state,
         "sender": entry.sender or None,
-        "duplicate": one.duplicate,
+        "duplicate": alert.duplicate,
         "merged": entry.merged,
         "attempts": entry.attempts,
-        "waitingFor": _waiting_for(entry, look, now),
+        "waitingFor": _waiting_for(entry, snapshot, now),
         "request": entry.alert.body(),
         "alert": dict(entry.created) if entry.created else None,
         "portalUrl": PORTAL + str(entry.created["id"]) if entry.created else None,
         "error": _error(entry),
-        "notes": [*entry.notes, *one.notes, *_on_the_answer(entry)],
+        "notes": [*entry.notes, *alert.notes, *_on_the_answer(entry)],
     }
 
 
@@ -203,27 +204,27 @@ def _on_the_answer(entry: Entry) -> Iterator[str]:
         yield "Defender merged it into an alert that is resolved already: look whether it has to be opened again."
 
 
-def _waiting_for(entry: Entry, look: "Snapshot | None", now: float) -> dict[str, Any] | None:
+def _waiting_for(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, Any] | None:
     if entry.has_ended:
         return None
     if entry.state == "sending":
         return {"what": "answer", "reason": "Defender is being called", "until": None}
     if entry.next_attempt and entry.next_attempt > now:
         return {"what": "retry", "reason": _reason(entry), "until": utc(entry.next_attempt)}
-    pause = look.view.pause if look and look.view.paused else None
+    pause = snapshot.view.pause if snapshot and snapshot.view.paused else None
     if pause:
         until = None if pause.by_operator else utc(pause.ends)
         return {"what": "pause", "reason": pause.reason, "until": until}
     reason = "Defender takes 15 calls a minute; the alert waits for its turn"
-    return {"what": "slot", "reason": reason, "until": utc(_turn(entry, look, now))}
+    return {"what": "slot", "reason": reason, "until": utc(_turn(entry, snapshot, now))}
 
 
-def _turn(entry: Entry, look: "Snapshot | None", now: float) -> float | None:
-    """Return when it is an alert's turn (UTC seconds), or None if more may wait before it than was seen."""
-    if look is None or look.remembered:
+def _turn(entry: Entry, snapshot: "Snapshot | None", now: float) -> float | None:
+    """Return when it is an alert's turn (UTC seconds), or None if more may wait before it than the snapshot shows."""
+    if snapshot is None or snapshot.remembered:
         return None
-    seen = look.whole or (bool(look.waiting) and entry.due <= look.waiting[-1].entry.due)
-    return now + look.turn_in(entry.due) if seen else None
+    shown = snapshot.whole or (bool(snapshot.waiting) and entry.due <= snapshot.waiting[-1].entry.due)
+    return now + snapshot.turn_in(entry.due) if shown else None
 
 
 def _reason(entry: Entry) -> str:

@@ -31,32 +31,32 @@ class Parameters:
 
     def word(self, name: str, accepted: Sequence[str]) -> str | None:
         """Return one of the accepted words."""
-        found = self.values.get(name)
-        if found is not None and found not in accepted:
-            raise wrong(name, found, " | ".join(accepted))
-        return found
+        value = self.values.get(name)
+        if value is not None and value not in accepted:
+            raise wrong(name, value, " | ".join(accepted))
+        return value
 
     def whole(self, name: str, default: int, most: int) -> int:
         """Return a whole number from 1 to `most`."""
-        found = self.values.get(name)
-        if found is None:
+        value = self.values.get(name)
+        if value is None:
             return default
         if not (
-            found.isascii() and found.isdigit() and len(found) <= len(str(most)) and 0 < int(found) <= most
+            value.isascii() and value.isdigit() and len(value) <= len(str(most)) and 0 < int(value) <= most
         ):
-            raise wrong(name, found, f"a whole number from 1 to {most}")
-        return int(found)
+            raise wrong(name, value, f"a whole number from 1 to {most}")
+        return int(value)
 
     def time(self, name: str) -> float | None:
         """Return an ISO 8601 time in UTC seconds; one without an offset is UTC."""
-        found = self.values.get(name)
-        if found is None:
+        value = self.values.get(name)
+        if value is None:
             return None
         try:
-            at = datetime.fromisoformat(found)
+            at = datetime.fromisoformat(value)
             return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
-            raise wrong(name, found, "a time in UTC as in 2026-03-04T05:06:07Z") from None
+            raise wrong(name, value, "a time in UTC as in 2026-03-04T05:06:07Z") from None
 
 
 def given(url: str) -> dict[str, str]:
@@ -85,8 +85,8 @@ def read(url: str, accepted: Sequence[str]) -> Parameters:
     return Parameters(values)
 
 
-def wrong(name: str, found: str, accepted: str) -> RequestError:
+def wrong(name: str, value: str, accepted: str) -> RequestError:
     """Return the error for a parameter with a value that is not accepted."""
-    detail = f"{shown(found)} found; accepted: {accepted}."
+    detail = f"{shown(value)} found; accepted: {accepted}."
     name = name[:60]
     return RequestError(f"{name}: {detail}", extensions={"problems": [Problem(name, detail).render()]})

@@ -25,12 +25,12 @@ _WHOLE = {
 
 def fitting(items: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, Any]]:
     """Return objects whose texts are as long as `most` bytes of JSON allow, and Defender's own alert as its id only."""
-    found = [dict(item) for item in items]
+    cut_items = [dict(item) for item in items]
     for length in _LENGTHS:
-        if len(json.dumps(found, ensure_ascii=False).encode("utf-8", "backslashreplace")) <= most:
+        if len(json.dumps(cut_items, ensure_ascii=False).encode("utf-8", "backslashreplace")) <= most:
             break
-        found = [_short(item, length) for item in items]
-    return found
+        cut_items = [_short(item, length) for item in items]
+    return cut_items
 
 
 def _short(value: Any, length: int) -> Any:

@@ -1,4 +1,4 @@
-"""The use cases of the webhook: a payload is received, mapped, accepted, and its status told.
+"""The use cases of the webhook: a payload is received, mapped, accepted, and its status answered.
 
 It imports all packages but `operations`.
 """

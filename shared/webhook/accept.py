@@ -18,7 +18,7 @@ from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Operation
 from shared.web import delivery
-from shared.web.delivery import Told
+from shared.web.delivery import DeliveryAlert
 from shared.webhook import known
 from shared.webhook.known import Known, differences
 from shared.webhook.memory import Memory
@@ -64,32 +64,34 @@ class Acceptance:
             source=outcome.source,
             accepted=now,
             alerts=tuple(asked),
-            refused=delivery.refusals(outcome.refused),
+            refused=delivery.refused_events(outcome.refused),
             sender=sender,
         )
-        look = self.memory.full(now)
-        told: list[Told] | None = None
-        if look is None:
+        snapshot = self.memory.full(now)
+        alerts: list[DeliveryAlert] | None = None
+        if snapshot is None:
             try:
                 token = self._token()
-                look = self._look()
+                snapshot = self._snapshot()
                 if len(asked) == 1:
-                    told = self._straight(accepted, next(iter(asked.values())), look, token)
-                if told is None:
-                    told, accepted = self._store(accepted, asked)
-                    if look.view.open:
-                        told, look = self._send(told, look, token)
+                    alerts = self._straight(accepted, next(iter(asked.values())), snapshot, token)
+                if alerts is None:
+                    alerts, accepted = self._store(accepted, asked)
+                    if snapshot.view.open:
+                        alerts, snapshot = self._send(alerts, snapshot, token)
             except TokenError as error:
                 log.problem("no token", error)
-        if told is None:
-            told, accepted = self._store(accepted, asked)
+        if alerts is None:
+            alerts, accepted = self._store(accepted, asked)
         now = self.dispatcher.table.now()
-        return delivery.answer(accepted, told, look, now=now, origin=origin, refusal=outcome.refusal)
+        return delivery.answer(
+            accepted, alerts, snapshot, now=now, origin=origin, failure_status=outcome.refused_status
+        )
 
-    def _look(self) -> "Snapshot":
-        look = self.dispatcher.snapshot()
-        self.memory.note(look)
-        return look
+    def _snapshot(self) -> "Snapshot":
+        snapshot = self.dispatcher.snapshot()
+        self.memory.note(snapshot)
+        return snapshot
 
     @contextlib.contextmanager
     def _waiting(self, without: float) -> "Iterator[float]":
@@ -119,16 +121,18 @@ class Acceptance:
             for flight, sending in flights.items()
         }
 
-    def _straight(self, accepted: Delivery, entry: Entry, look: "Snapshot", token: str) -> list[Told] | None:
-        """Accept and take in one transaction, if a slot is open and nothing more urgent waits. None: it was not so."""
+    def _straight(
+        self, accepted: Delivery, entry: Entry, snapshot: "Snapshot", token: str
+    ) -> list[DeliveryAlert] | None:
+        """Accept and acquire in one transaction if a slot is open and nothing more urgent waits; else return None."""
         for _ in range(_TRIES):
-            more_urgent = look.waiting and look.waiting[0].entry.due <= entry.due
-            if not look.view.open or more_urgent:
+            more_urgent = snapshot.waiting and snapshot.waiting[0].entry.due <= entry.due
+            if not snapshot.view.open or more_urgent:
                 return None
-            slot = self.dispatcher.choose(look.view.open)
+            slot = self.dispatcher.choose(snapshot.view.open)
             try:
                 sending = self.dispatcher.acquire(
-                    look.view,
+                    snapshot.view,
                     slot,
                     entry,
                     lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
@@ -136,13 +140,13 @@ class Acceptance:
             except Conflict:
                 if self._is_known(entry) or not self._is_early():
                     return None  # known already, or a slow table leaves time for one write more
-                look = self._look()
+                snapshot = self._snapshot()
                 continue
             log.step("accepted", entry=entry)
-            return [Told(self._wait(self.dispatcher.launch(sending, token))[entry.alert.id])]
+            return [DeliveryAlert(self._wait(self.dispatcher.launch(sending, token))[entry.alert.id])]
         return None
 
-    def _store(self, accepted: Delivery, asked: Mapping[str, Entry]) -> tuple[list[Told], Delivery]:
+    def _store(self, accepted: Delivery, asked: Mapping[str, Entry]) -> tuple[list[DeliveryAlert], Delivery]:
         """Commit a delivery and its alerts as waiting; what is known already is reported as it stands."""
         new = dict(asked)
         there: dict[str, Known] = {}
@@ -151,33 +155,35 @@ class Acceptance:
         for _ in range(_TRIES * len(asked) + 1):
             batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
             plan = self.dispatcher.plan(batch, write=clashes < _TRIES - 1 and self._is_early())
-            operations = [one for entry in plan.entries for one in rows.insert(entry)]
+            operations = [operation for entry in plan.entries for operation in rows.insert(entry)]
             if last:
-                notes = {alert: one.decision.notes for alert, one in there.items()}
-                duplicates = tuple(alert for alert, one in there.items() if one.decision.duplicate)
+                notes = {alert: known.decision.notes for alert, known in there.items()}
+                duplicates = tuple(alert for alert, known in there.items() if known.decision.duplicate)
                 accepted = dataclasses.replace(accepted, duplicates=duplicates, notes=notes)
                 operations.append(rows.insert_delivery(accepted))
-            else:  # nobody knows it by its id, but its alerts are purged with it, should the rest never come
+            else:  # nobody knows it by its id, but its alerts are purged with it, should the others never come
                 ids = tuple(entry.alert.id for entry in batch)
                 part = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted), alerts=ids)
                 operations.append(rows.insert_delivery(dataclasses.replace(part, refused=())))
             try:
-                found = self._commit(operations, plan)
+                clashing = self._commit(operations, plan)
             except TableError as error:
                 if done:
                     raise _half(len(done), len(asked)) from error
                 raise
-            if found is None:
+            if clashing is None:
                 new |= {entry.alert.id: entry for entry in plan.entries}
                 done |= {entry.alert.id for entry in batch}
                 if last:
                     break
                 continue
             clashes += 1
-            there |= found
-            done |= {alert for alert, one in found.items() if one.decision.after}
-            new = {alert: new[alert] for alert in new if alert not in found}
-            if not found:  # a turn was, or the delivery's own row is there: a take of ours landed after all
+            there |= clashing
+            done |= {alert for alert, known in clashing.items() if known.decision.after}
+            new = {alert: new[alert] for alert in new if alert not in clashing}
+            if (
+                not clashing
+            ):  # a turn was, or the delivery's own row is there: an acquire of ours landed after all
                 accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
         else:
             busy = Busy("Others keep changing these alerts at the same moment; send the same again.")
@@ -186,13 +192,13 @@ class Acceptance:
             raise busy
         for entry in new.values():
             log.step("accepted", entry=entry)
-        told = [
-            Told(there[alert].entry, there[alert].decision.duplicate, there[alert].decision.notes)
+        alerts = [
+            DeliveryAlert(there[alert].entry, there[alert].decision.duplicate, there[alert].decision.notes)
             if alert in there
-            else Told(new[alert])
+            else DeliveryAlert(new[alert])
             for alert in accepted.alerts
         ]
-        return told, accepted
+        return alerts, accepted
 
     def _commit(self, operations: Sequence[Operation], plan: "Plan") -> dict[str, Known] | None:
         """Write with the turns of a plan; return None when it is done, or those alerts that the table knows already."""
@@ -224,34 +230,42 @@ class Acceptance:
         with _unsure():
             return self.dispatcher.table.get(keys.alert_key(entry.alert.id)) is not None
 
-    def _send(self, told: list[Told], look: "Snapshot", token: str) -> "tuple[list[Told], Snapshot]":
+    def _send(
+        self, alerts: list[DeliveryAlert], snapshot: "Snapshot", token: str
+    ) -> "tuple[list[DeliveryAlert], Snapshot]":
         """Send what the window allows, most urgent first, whosever it is.
 
         Return what became of ours, and how window and backlog stood in the end.
         """
         if self.clocks.monotonic() >= self.inline:
-            return told, look
-        ours = {one.entry.alert.id for one in told if not one.entry.has_ended}
-        new = {one.entry.alert.id for one in told if not one.duplicate}
+            return alerts, snapshot
+        ours = {alert.entry.alert.id for alert in alerts if not alert.entry.has_ended}
+        new = {alert.entry.alert.id for alert in alerts if not alert.duplicate}
         flights: Flights = {}
-        taken: dict[str, Entry] = {}
+        dispatched: dict[str, Entry] = {}
         try:
             for _ in range(_TRIES):
-                look = self._look()
-                if not look.acquires or self.clocks.monotonic() >= self.inline:
+                snapshot = self._snapshot()
+                if not snapshot.acquires or self.clocks.monotonic() >= self.inline:
                     break
-                started = self.dispatcher.start(look, token, self.inline)
-                flights |= {flight: one for flight, one in started.items() if one.entry.alert.id in ours}
-                if len(started) == look.acquires == len(look.waiting):
+                started = self.dispatcher.start(snapshot, token, self.inline)
+                flights |= {
+                    flight: sending for flight, sending in started.items() if sending.entry.alert.id in ours
+                }
+                if len(started) == snapshot.acquires == len(snapshot.waiting):
                     break
-            if look.whole and len(look.waiting) < len(new):  # what waits no more was taken by a dispatcher
+            if snapshot.whole and len(snapshot.waiting) < len(
+                new
+            ):  # what waits no more was acquired by a dispatcher
                 new -= {sending.entry.alert.id for sending in flights.values()}
-                waiting = {waiting.entry.alert.id for waiting in look.waiting}
-                taken = lookup.find(self.dispatcher.table, sorted(new - waiting)).entries
+                waiting = {waiting.entry.alert.id for waiting in snapshot.waiting}
+                dispatched = lookup.find(self.dispatcher.table, sorted(new - waiting)).entries
         except TableError as error:
             log.problem("accepted, not sent yet", error)
-        sent = taken | self._wait(flights)
-        return [dataclasses.replace(one, entry=sent.get(one.entry.alert.id, one.entry)) for one in told], look
+        sent = dispatched | self._wait(flights)
+        return [
+            dataclasses.replace(alert, entry=sent.get(alert.entry.alert.id, alert.entry)) for alert in alerts
+        ], snapshot
 
 
 @contextlib.contextmanager
@@ -268,7 +282,7 @@ def _unsure() -> Iterator[None]:
 def _half(done: int, asked: int) -> HalfAccepted:
     return HalfAccepted(
         f"At least {done} of {asked} alerts are stored and will be sent. Send the same again: what is stored is then"
-        " known and not sent twice, and the rest is added."
+        " known and not sent twice, and what is missing is added."
     )
 
 

@@ -65,7 +65,7 @@ def _meant(name: str, value: str, plain: str) -> RequestError | None:
     """Return the error for an unknown name that was meant to be a known one."""
     if plain.startswith(_TRIALS) or "dryrun" in plain:
         return parameters.wrong(name, value, "dryRun=true for a trial, and no other name for it")
-    near = next((known for found, known in _BY_PLAIN_NAME.items() if _distance(plain, found) <= _NEAR), None)
+    near = next((known for name, known in _BY_PLAIN_NAME.items() if _distance(plain, name) <= _NEAR), None)
     return parameters.wrong(name, value, f"{near} is meant? Here only {', '.join(KNOWN)}") if near else None
 
 
@@ -82,12 +82,12 @@ def _plain(name: str) -> str:
     return "".join(sign for sign in whole if sign.isalnum())
 
 
-def _distance(one: str, other: str) -> int:
+def _distance(word: str, other: str) -> int:
     """Return how many letters must be put in, left out or changed to turn one word into the other."""
-    if abs(len(one) - len(other)) > _NEAR:
+    if abs(len(word) - len(other)) > _NEAR:
         return _NEAR + 1
     above = list(range(len(other) + 1))
-    for row, letter in enumerate(one[:_NAME_LETTERS], 1):
+    for row, letter in enumerate(word[:_NAME_LETTERS], 1):
         line = [row]
         for column, against in enumerate(other, 1):
             line.append(min(above[column] + 1, line[-1] + 1, above[column - 1] + (letter != against)))

@@ -31,7 +31,7 @@ _TRIES = 4
 class Decision:
     """What to do with a known alert: `after` is how it stands then, or None where nothing changes.
 
-    `duplicate`: it is told as it stands, and costs no call of its own. `what` is the word of the log.
+    `duplicate`: it is answered as it stands, and costs no call of its own. `what` is the word of the log.
     """
 
     after: Entry | None
@@ -53,15 +53,15 @@ def join_all(table: Table, sent: Sequence[Entry]) -> dict[str, Known]:
 
     One whose row cannot be read is not known: the row is moved aside, so that the alert is accepted anew.
     """
-    found = table.get_all([keys.alert_key(one.alert.id) for one in sent])
-    waits = [key for row in found if (key := _waits(row))]
+    alerts = table.get_all([keys.alert_key(entry.alert.id) for entry in sent])
+    waits = [key for row in alerts if (key := _waits(row))]
     waiting = dict(zip(waits, table.get_all(waits), strict=True))
     joined = (
-        (one.alert.id, _join(table, one, row, waiting.get(_waits(row))))
-        for one, row in zip(sent, found, strict=True)
+        (entry.alert.id, _join(table, entry, row, waiting.get(_waits(row))))
+        for entry, row in zip(sent, alerts, strict=True)
         if row
     )
-    return {alert: one for alert, one in joined if one}
+    return {alert: known for alert, known in joined if known}
 
 
 def _join(table: Table, sent: Entry, row: Row | None, waiting: Row | None) -> Known | None:
@@ -75,7 +75,7 @@ def _join(table: Table, sent: Entry, row: Row | None, waiting: Row | None) -> Kn
         decision, before = _decide(table, sent, known, gone=bool(known.waits) and waiting is None)
         if not (decision.after or whole):  # the other row is written again
             decision = replace(decision, after=known)
-        if attempt == _TRIES - 1:  # others keep changing it: it is told as it stands
+        if attempt == _TRIES - 1:  # others keep changing it: it is answered as it stands
             decision = replace(decision, after=None, duplicate=True)
         try:
             if decision.after:
@@ -104,14 +104,14 @@ def _read(table: Table, row: Row, waiting: Row | None) -> tuple[Entry | None, bo
 
     None where neither can be read: the alert's row is then moved aside.
     """
-    found = []
-    for one in filter(None, (row, waiting)):
+    entries = []
+    for readable in filter(None, (row, waiting)):
         with contextlib.suppress(Unreadable):
-            found.append(rows.read(one))
-    if not found:
+            entries.append(rows.read(readable))
+    if not entries:
         aside.move(table, [row])
         return None, False
-    return found[0], len(found) == (1 if waiting is None else 2)
+    return entries[0], len(entries) == (1 if waiting is None else 2)
 
 
 def _decide(table: Table, sent: Entry, known: Entry, *, gone: bool) -> tuple[Decision, Entry]:

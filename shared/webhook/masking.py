@@ -41,21 +41,21 @@ def body(raw: bytes) -> bytes:
     return text(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
-def text(found: str, depth: int = 0) -> str:
+def text(sent: str, depth: int = 0) -> str:
     """Return a text of any form with its secrets masked; `depth` counts the texts that it was in."""
-    if not HINT.search(found):
-        return found
+    if not HINT.search(sent):
+        return sent
     if depth > _DEEP:
         return MASK
-    if found.lstrip("\ufeff \t\r\n")[:1] in ("{", "[", '"'):
-        masked = _json(found, depth)
-        if _is_json(found):
+    if sent.lstrip("\ufeff \t\r\n")[:1] in ("{", "[", '"'):
+        masked = _json(sent, depth)
+        if _is_json(sent):
             return masked
-        found = masked
-    found = _IN_ADDRESS.sub(rf"\1{MASK}@", found)
-    found = _BEARER.sub(rf"\1{MASK}", found)
-    found = _TAGGED.sub(_element, found)
-    return "".join(_pairs(found, depth))
+        sent = masked
+    sent = _IN_ADDRESS.sub(rf"\1{MASK}@", sent)
+    sent = _BEARER.sub(rf"\1{MASK}", sent)
+    sent = _TAGGED.sub(_element, sent)
+    return "".join(_pairs(sent, depth))
 
 
 def named(values: Mapping[str, str]) -> dict[str, str]:
@@ -65,9 +65,9 @@ def named(values: Mapping[str, str]) -> dict[str, str]:
 
 def problems(refused: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Yield what is wrong with each event, the values that it quotes masked if they are secrets."""
-    for one in refused:
-        told = [{**problem, "detail": text(problem["detail"])} for problem in one["problems"]]
-        yield {**one, "problems": told}
+    for event in refused:
+        masked = [{**problem, "detail": text(problem["detail"])} for problem in event["problems"]]
+        yield {**event, "problems": masked}
 
 
 @dataclass(slots=True)
@@ -140,10 +140,10 @@ class _Masked:
             self.edits.append((start, end, json.dumps(masked, ensure_ascii=False)))
 
 
-def _json(found: str, depth: int) -> str:
+def _json(sent: str, depth: int) -> str:
     """Return JSON, whole or broken, with its secrets masked."""
-    masked = _Masked(found, depth)
-    for token in _TOKEN.finditer(found):
+    masked = _Masked(sent, depth)
+    for token in _TOKEN.finditer(sent):
         sign = token[0]
         frame = masked.open[-1] if masked.open else None
         if sign in ("{", "["):
@@ -161,7 +161,7 @@ def _json(found: str, depth: int) -> str:
             else:
                 masked.value(token.start(), token.end(), scalar)
     while masked.open:
-        masked.close(len(found))
+        masked.close(len(sent))
     return masked.result()
 
 
@@ -175,49 +175,49 @@ def _scalar(token: str) -> str:
         return token.strip('"')
 
 
-def _is_json(found: str) -> bool:
+def _is_json(sent: str) -> bool:
     """Tell whether a text is one JSON value, or several in a row."""
     decoder = json.JSONDecoder(strict=False)
-    at, end = 0, len(found)
+    at, end = 0, len(sent)
     try:
         while at < end:
-            at = re.compile(r"[\ufeff\s]*").match(found, at).end()  # type: ignore[union-attr]  # it always matches
+            at = re.compile(r"[\ufeff\s]*").match(sent, at).end()  # type: ignore[union-attr]  # it always matches
             if at < end:
-                _, at = decoder.raw_decode(found, at)
+                _, at = decoder.raw_decode(sent, at)
     except (ValueError, RecursionError):
         return False
     return True
 
 
-def _pairs(found: str, depth: int) -> Iterator[str]:
+def _pairs(sent: str, depth: int) -> Iterator[str]:
     """Yield a text with the values of `name=value` and `name: value` masked where the name is a secret's."""
     at = opened = 0
-    while match := _BEFORE_VALUE.search(found, at):
-        in_url = found[max(0, match.start() - 1) : match.start()] in ("?", "&")
-        yield found[at : match.end()]
+    while match := _BEFORE_VALUE.search(sent, at):
+        in_url = sent[max(0, match.start() - 1) : match.start()] in ("?", "&")
+        yield sent[at : match.end()]
         at = match.end()
         if is_secret(match["name"], in_url=in_url):
-            end = _end(found, at, plain(match["name"]), match["sign"])
-            yield _like(found[at:end])
+            end = _end(sent, at, plain(match["name"]), match["sign"])
+            yield _like(sent[at:end])
             at = end
         elif "=" in match["sign"] and at >= opened:
-            opened = _FORM_VALUE.match(found, at).end()  # type: ignore[union-attr]  # it always matches
-            if "%" in (value := found[at:opened]):
+            opened = _FORM_VALUE.match(sent, at).end()  # type: ignore[union-attr]  # it always matches
+            if "%" in (value := sent[at:opened]):
                 whole = unquote_plus(value)
                 masked = text(whole, depth + 1)
                 if masked != whole:
                     yield quote_plus(masked)
                     at = opened
-    yield found[at:]
+    yield sent[at:]
 
 
-def _end(found: str, at: int, name: str, sign: str) -> int:
+def _end(sent: str, at: int, name: str, sign: str) -> int:
     """Return where a secret value ends that begins at `at`."""
-    if quoted := _QUOTED.match(found, at):
+    if quoted := _QUOTED.match(sent, at):
         return quoted.end()
     if ":" in sign and name.endswith(("authorization", "cookie")):
-        return _LINE.match(found, at).end()  # type: ignore[union-attr]  # it always matches
-    value = _SCHEME.match(found, at) or _BARE.match(found, at)
+        return _LINE.match(sent, at).end()  # type: ignore[union-attr]  # it always matches
+    value = _SCHEME.match(sent, at) or _BARE.match(sent, at)
     return value.end() if value else at
 
 

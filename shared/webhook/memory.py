@@ -13,24 +13,24 @@ SECONDS = 5.0
 
 @dataclass(slots=True)
 class Memory:
-    """The last look of a POST, and the last answers to questions of a kind. Each is replaced as a whole."""
+    """The last snapshot of a POST, and the last answers to questions of a kind. Each is replaced as a whole."""
 
-    seen: "Snapshot | None" = None
+    last: "Snapshot | None" = None
     answers: dict[str, tuple[float, Any]] = field(default_factory=dict)
 
-    def note(self, look: "Snapshot") -> None:
-        """Remember the look of a POST."""
-        self.seen = look
+    def note(self, snapshot: "Snapshot") -> None:
+        """Remember the snapshot of a POST."""
+        self.last = snapshot
 
     def full(self, now: float) -> "Snapshot | None":
-        """Return the last look if the window still is full at `now`, as far as one host can know."""
-        look = self.seen
-        if look is None or look.view.open:
+        """Return the last snapshot if the window still is full at `now`, as far as one host can know."""
+        snapshot = self.last
+        if snapshot is None or snapshot.view.open:
             return None
-        known = SECONDS if look.view.may_change() else math.inf
-        if now > look.view.now + min(look.view.opens_in, known):
+        known = SECONDS if snapshot.view.may_change() else math.inf
+        if now > snapshot.view.now + min(snapshot.view.opens_in, known):
             return None
-        return replace(look, view=replace(look.view, now=now), remembered=True)
+        return replace(snapshot, view=replace(snapshot.view, now=now), remembered=True)
 
     def answer(self, kind: str, at: float, make: Callable[[], Any]) -> Any:
         """Return the last answer of a kind if it is a few seconds old at most, else make one; `at` is monotonic."""
@@ -42,6 +42,6 @@ class Memory:
         return made
 
     def forget(self) -> None:
-        """Forget everything: the operator has changed something, and looks whether it helped."""
-        self.seen = None
+        """Forget everything: the operator has changed something, and asks whether it helped."""
+        self.last = None
         self.answers.clear()

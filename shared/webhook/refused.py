@@ -8,7 +8,7 @@ from shared import log
 from shared.alerts.text import cut
 from shared.errors import PayloadTooLarge, WebhookError
 from shared.ledger import keys, rows
-from shared.ledger.record import Refusal
+from shared.ledger.record import RefusedPayload
 from shared.table.protocol import Table
 from shared.webhook import masking
 
@@ -55,8 +55,8 @@ def _store(
         return
     now = table.now()
     masked = masking.body(received.body[:_MASKED_BYTES])
-    refusal = Refusal(
-        id=keys.refusal_id(now, received.sender),
+    payload = RefusedPayload(
+        id=keys.refused_id(now, received.sender),
         at=now,
         source=cut(str(source or ""), _SOURCE_UNITS),
         status=status,
@@ -68,15 +68,15 @@ def _store(
         sender=received.sender,
     )
     try:
-        table.commit([rows.insert_refusal(refusal)])
+        table.commit([rows.insert_refused(payload)])
     except WebhookError as failure:
         log.problem("refused payload not stored", failure)
         return
     log.step(
         "refused",
-        source=refusal.source,
-        sender=refusal.sender or None,
-        refusal=refusal.id,
+        source=payload.source,
+        sender=payload.sender or None,
+        refusal=payload.id,
         status=status,
         events=len(refused),
     )

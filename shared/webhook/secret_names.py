@@ -29,13 +29,13 @@ def plain(name: str) -> str:
 
 def is_secret(name: str, *, in_url: bool = False) -> bool:
     """Tell whether what goes by this name is a secret; `in_url` for a parameter of a URL."""
-    found = plain(name)
-    one = found.removesuffix("s")
+    letters = plain(name)
+    singular = letters.removesuffix("s")
     return (
-        found.endswith(_ENDS)
-        or one.endswith(_ENDS)
-        or any(part in found for part in _INSIDE)
-        or found in _WHOLE
-        or (in_url and found in _IN_URL)
-        or _SIGNATURE.fullmatch(found) is not None
+        letters.endswith(_ENDS)
+        or singular.endswith(_ENDS)
+        or any(part in letters for part in _INSIDE)
+        or letters in _WHOLE
+        or (in_url and letters in _IN_URL)
+        or _SIGNATURE.fullmatch(letters) is not None
     )

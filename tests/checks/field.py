@@ -87,8 +87,8 @@ def send(request: Mapping[str, Any]) -> Answer:
     )
     world = World()
     host = Host(world, arrive=Defender(world))
-    gateway = host.gateway(Settings())
-    with patch.object(app, "gateway", lambda: gateway):
+    webhook = host.webhook(Settings())
+    with patch.object(app, "webhook", lambda: webhook):
         answer = world.finish(host.submit(lambda: main(asked)))
     headers = {name.lower(): value for name, value in answer.headers.items()}
     headers.setdefault("content-type", f"{answer.mimetype}; charset={answer.charset}")

@@ -23,24 +23,24 @@ function check(query) {
     const each = diagnostics.getItem(i);
     errors.push(`${each.Message} (${each.Severity}, at ${JSON.stringify(query.slice(each.Start, each.End))})`);
   }
-  const found = { errors, lets: 0, statements: 0, tables: [], columns: [], texts: [], shape: [] };
+  const parts = { errors, lets: 0, statements: 0, tables: [], columns: [], texts: [], shape: [] };
   Syntax.SyntaxElement.WalkNodes(code.Syntax, (node) => {
-    if (node.Kind === Kind.LetStatement) found.lets += 1;
-    if (node.Kind === Kind.ExpressionStatement) found.statements += 1;
-    if (node.Kind === Kind.StringLiteralExpression) found.texts.push(node.LiteralValue);
-    else found.shape.push(node.Kind);
+    if (node.Kind === Kind.LetStatement) parts.lets += 1;
+    if (node.Kind === Kind.ExpressionStatement) parts.statements += 1;
+    if (node.Kind === Kind.StringLiteralExpression) parts.texts.push(node.LiteralValue);
+    else parts.shape.push(node.Kind);
     if (node.Kind === Kind.NameReference && node.ReferencedSymbol instanceof Symbols.TableSymbol) {
       const name = node.ReferencedSymbol.Name;
-      if (name in given.tables && !found.tables.includes(name)) found.tables.push(name);
+      if (name in given.tables && !parts.tables.includes(name)) parts.tables.push(name);
     }
   });
   const result = code.ResultType;
   for (let i = 0; result && result.Columns && i < result.Columns.Count; i++) {
     const column = result.Columns.getItem(i);
-    found.columns.push(`${column.Name}: ${column.Type.Name}`);
+    parts.columns.push(`${column.Name}: ${column.Type.Name}`);
   }
-  found.shape = found.shape.join(" ");
-  return found;
+  parts.shape = parts.shape.join(" ");
+  return parts;
 }
 
 process.stdout.write(JSON.stringify(given.queries.map(check)));

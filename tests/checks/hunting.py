@@ -125,13 +125,13 @@ class Tenant:
     def run(self, query: Query) -> list[dict[str, str]]:
         """Return the rows of a query as Graph gives them: text by column, without what is null."""
         try:
-            found = duckdb_kql.kql(self._connection, _characters(query.text))
+            answer = duckdb_kql.kql(self._connection, _characters(query.text))
         except duckdb.Error as error:
             raise AssertionError(f"{error}\n{query.text}") from error
-        names = [column[0] for column in found.description]
+        names = [column[0] for column in answer.description]
         return [
             {name: _written(value) for name, value in zip(names, row, strict=True) if value is not None}
-            for row in found.fetchall()
+            for row in answer.fetchall()
         ]
 
 
@@ -145,7 +145,7 @@ def _written(value: object) -> str:
 def _characters(query: str) -> str:
     """Write the escape of a character as the character itself: DuckDB's KQL reads `u00e9` for it."""
 
-    def character(found: re.Match[str]) -> str:
-        return chr(int(found[1], 16)) if found[1] else found[0]
+    def character(escape: re.Match[str]) -> str:
+        return chr(int(escape[1], 16)) if escape[1] else escape[0]
 
     return _ESCAPE.sub(character, query).encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -170,7 +170,7 @@ def _action(kind: Kind) -> str:
 
 def _decoys(random: Random, right: Event, most: int) -> list[Event]:
     """Return events that are easily taken for the right one: they share some of what is said of it, or all."""
-    found = []
+    events = []
     for number in range(random.randrange(1, 9)):
         other = _columns(random)
         shared = random.sample(
@@ -183,7 +183,7 @@ def _decoys(random: Random, right: Event, most: int) -> list[Event]:
         action = random.choice(
             [right.action, right.action, "LogonFailed" if right.kind == "logon" else right.action]
         )
-        found.append(
+        events.append(
             replace(
                 right,
                 at=right.at + apart + 10 * number,
@@ -192,17 +192,17 @@ def _decoys(random: Random, right: Event, most: int) -> list[Event]:
                 action=action,
             )
         )
-    return found
+    return events
 
 
 def _clues(random: Random, right: Event, least: int) -> Clues:
     """Return what a SIEM tells of an event: some facts, a time that is exact, cut, late or of a clock that is off."""
     _, where = tables.TABLES[right.kind]
-    told = {CLUE_OF[name]: value for name, value in right.columns.items() if name in where and value}
-    few = set(random.sample(sorted(told), random.randrange(min(least, len(told)), len(told) + 1))) | set(
+    named = {CLUE_OF[name]: value for name, value in right.columns.items() if name in where and value}
+    few = set(random.sample(sorted(named), random.randrange(min(least, len(named)), len(named) + 1))) | set(
         NEEDED[right.kind]
     )
-    facts_told = {name: value for name, value in told.items() if name in few}
+    some = {name: value for name, value in named.items() if name in few}
     hint: tuple[Kind, ...] = (right.kind,) if right.kind == "file" or random.random() < 0.5 else ()
     host = random.choice(["id", "fqdn", "short", "address"])
     short = right.name.partition(".")[0].upper()[: devices.NETBIOS]
@@ -212,17 +212,17 @@ def _clues(random: Random, right: Event, least: int) -> Clues:
         "short": Host("name", short.lower()),
         "address": Host("address", "10.0.0.5"),
     }
-    return replace(Clues(), hosts=(hosts[host],), when=_when(random, right.at), kinds=hint, **facts_told)
+    return replace(Clues(), hosts=(hosts[host],), when=_when(random, right.at), kinds=hint, **some)
 
 
 def _when(random: Random, at: int) -> When:
     step = random.choice([1, 10_000, SECOND])
     own = random.random() < 0.6
-    told = at + (0 if own else random.randrange(0, 600) * SECOND)
+    written = at + (0 if own else random.randrange(0, 600) * SECOND)
     if random.random() < 0.3:
-        told += random.choice([-4, -2, -1, 1, 2, 4]) * MINUTE + 30 * SECOND
-    told -= told % step
-    return When(told, told, step, own=own)
+        written += random.choice([-4, -2, -1, 1, 2, 4]) * MINUTE + 30 * SECOND
+    written -= written % step
+    return When(written, written, step, own=own)
 
 
 def _add_devices(random: Random, world: World) -> None:
@@ -260,15 +260,15 @@ def _tell(
 ) -> None:
     """Let a device tell its name and its address at both ends of a span around the right event."""
     for moment in seconds:
-        told = {
+        report = {
             "Timestamp": query._iso(world.right.at + moment * SECOND)[:-2],
             "DeviceId": device,
             "DeviceName": name,
         }
         cards = json.dumps([{"IPAddress": address, "SubnetPrefix": 24}])
         world.known += [
-            {**told, "Table": "DeviceInfo", "MergedToDeviceId": merged},
-            {**told, "Table": "DeviceNetworkInfo", "MacAddress": "00-00-5E-00-53-01", "IPAddresses": cards},
+            {**report, "Table": "DeviceInfo", "MergedToDeviceId": merged},
+            {**report, "Table": "DeviceNetworkInfo", "MacAddress": "00-00-5E-00-53-01", "IPAddresses": cards},
         ]
 
 

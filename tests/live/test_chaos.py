@@ -27,9 +27,9 @@ def test_nothing_is_lost_and_no_call_is_one_too_many() -> None:
     assert [verdict for verdict in verdicts if not verdict.holds] == []
 
 
-def case(*, told: str = "created") -> Case:
+def case(*, last: str = "created") -> Case:
     """Return a case of one delivery that was accepted, and what its sender heard at last."""
-    sent = Sent([BODY], accepted=threading.Event(), told={"alerts": [{"request": BODY, "status": told}]})
+    sent = Sent([BODY], accepted=threading.Event(), outcome={"alerts": [{"request": BODY, "status": last}]})
     sent.accepted.set()
     return Case("A fault", [sent], struck=1)
 
@@ -73,17 +73,20 @@ def test_an_alert_that_nobody_has_is_lost() -> None:
     """Accepted, but neither in Defender nor failed with a reason; one that failed with a reason is not lost."""
     for state in ("waiting", "sending", "failed"):
         gone = replace(EVIDENCE, defenders=[], entries={ALERT.id: entry(state)})
-        assert (judge(case(told="failed"), gone).lost, judge(case(told="failed"), gone).holds) == (1, False)
+        assert (judge(case(last="failed"), gone).lost, judge(case(last="failed"), gone).holds) == (
+            1,
+            False,
+        )
     kept = replace(EVIDENCE, defenders=[], entries={ALERT.id: entry("failed", error={"status": 400})})
-    verdict = judge(case(told="failed"), kept)
+    verdict = judge(case(last="failed"), kept)
     assert (verdict.failed, verdict.lost, verdict.holds) == (1, 0, True)
 
 
 def test_a_sender_that_was_told_wrong_or_nothing_is_noticed() -> None:
     """What a sender hears at last is held against Defender."""
-    assert not judge(case(told="failed"), EVIDENCE).holds
+    assert not judge(case(last="failed"), EVIDENCE).holds
     silent = case()
-    silent.sent[0].told = None
+    silent.sent[0].outcome = None
     assert not judge(silent, EVIDENCE).holds
 
 

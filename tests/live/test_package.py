@@ -92,7 +92,7 @@ def test_the_unpacked_package_creates_an_alert(
 def test_nothing_of_the_package_comes_from_elsewhere(unpacked: Path, tmp_path: Path) -> None:
     """The Python of the test above finds the app's code and each of its dependencies in the package."""
     python, path = isolated(unpacked, tmp_path / "tools")
-    names = "azure.data.tables azure.functions azure.identity cryptography requests shared.webhook.gateway"
+    names = "azure.data.tables azure.functions azure.identity cryptography requests shared.webhook.receive"
     ask = f"import importlib; print(*(importlib.import_module(name).__file__ for name in {names.split()}), sep='\\n')"
     told = subprocess.run(  # noqa: S603 - our own Python
         [*python, "-c", ask], env=environment(path), cwd=tmp_path, capture_output=True, check=True, text=True

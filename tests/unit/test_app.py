@@ -1,4 +1,4 @@
-"""The process: one gateway however many requests come first together, and an end that nothing holds up."""
+"""The process: one webhook however many requests come first together, and an end that nothing holds up."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ LIMIT = 20.0  # seconds until a wait counts as a failure
 @pytest.fixture
 def first_request(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let this process be as before its first request."""
-    monkeypatch.setattr(app, "gateway", app._once(app.gateway.__wrapped__))  # type: ignore[attr-defined]
+    monkeypatch.setattr(app, "webhook", app._once(app.webhook.__wrapped__))  # type: ignore[attr-defined]
     settings.current.cache_clear()
     yield
     settings.current.cache_clear()
@@ -27,7 +27,7 @@ def first_request(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("first_request")
 def test_first_requests_that_come_together_build_one_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five threads get the same gateway, which was put together once: one table, one window's knowledge."""
+    """Five threads get the same webhook, which was put together once: one table, one window's knowledge."""
     assembled: list[object] = []
     everybody = threading.Barrier(5)
     assemble = app.assemble
@@ -42,7 +42,7 @@ def test_first_requests_that_come_together_build_one_gateway(monkeypatch: pytest
 
     def request() -> None:
         everybody.wait(LIMIT)
-        got.append(app.gateway())
+        got.append(app.webhook())
 
     threads = [threading.Thread(target=request) for _ in range(5)]
     for thread in threads:
@@ -54,13 +54,13 @@ def test_first_requests_that_come_together_build_one_gateway(monkeypatch: pytest
 
 @pytest.mark.usefixtures("first_request")
 def test_wrong_settings_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error is told to each request anew; the gateway is built when the settings can be read."""
+    """An error is told to each request anew; the webhook is built when the settings can be read."""
     monkeypatch.setenv("RATE_LIMIT_CALLS", "none")
     for _ in range(2):
         with pytest.raises(SettingsError):
-            app.gateway()
+            app.webhook()
     monkeypatch.setenv("RATE_LIMIT_CALLS", "3")
-    assert app.gateway().settings.rate_limit_calls == 3
+    assert app.webhook().settings.rate_limit_calls == 3
 
 
 @pytest.mark.usefixtures("first_request")
@@ -68,7 +68,7 @@ def test_the_operator_sees_the_token_that_the_calls_use(monkeypatch: pytest.Monk
     """Whatever is set, calls and operator share one source of tokens."""
     monkeypatch.setenv("SENDERS", '{"splunk": {"keys": ["0123456789"], "sources": ["splunk"]}}')
     monkeypatch.setattr(app, "operator", app._once(app.operator.__wrapped__))  # type: ignore[attr-defined]
-    source = app.gateway().dispatcher.tokens
+    source = app.webhook().dispatcher.tokens
     assert app.operator().last_token == source.last  # type: ignore[attr-defined]
 
 

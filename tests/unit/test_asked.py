@@ -73,14 +73,14 @@ def test_a_refused_parameter_leaves_its_payload_to_the_operator() -> None:
     """Who sends `severty` does not look at answers: the payload is stored as refused, and nothing is raised."""
     world = World()
     host = Host(world, arrive=Defender(world))
-    gateway = host.gateway(Settings())
+    webhook = host.webhook(Settings())
     query = parameters.given("https://app.contoso.example/api/alerts?code=k&severty=Low")
 
-    answered = host.ask(lambda: gateway.receive(BODY.encode(), query, "https://app.contoso.example"))
+    answered = host.ask(lambda: webhook.receive(BODY.encode(), query, "https://app.contoso.example"))
     world.run(60)
     assert answered.result().status == 400
     (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
-    refused = rows.read_refusal(row)
+    refused = rows.read_refused(row)
     assert (refused.status, refused.payload, refused.query) == (400, BODY.encode(), {"severty": "Low"})
     assert "severty" in refused.detail
     assert world.table.query(keys.ALERT, keys.ALERT_END) == []

@@ -17,11 +17,11 @@ def test_a_broken_mapping_is_logged_with_file_line_and_reason(
     (tmp_path / "good.json").write_text('{"title": "Good", "recognise": "good"}', "utf-8")
     environ = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "MAPPINGS_PATH": str(tmp_path)}
     with caplog.at_level(logging.WARNING, "defender-alert-webhook"):
-        gateway = app.assemble(settings.read(environ), workers=2)
+        webhook = app.assemble(settings.read(environ), workers=2)
     [record] = caplog.records
     line = json.loads(record.getMessage())
     assert line["step"].startswith("mapping broken")
     assert line["detail"].startswith("splunk.json: line 3: recognise: 'a & ' has nothing before or after a &")
-    assert [one.field for one in gateway.mappings.broken] == ["splunk.json"]
-    assert gateway.mappings.sources["splunk"].title != "Mine"
-    assert "good" in gateway.mappings.names()
+    assert [one.field for one in webhook.mappings.broken] == ["splunk.json"]
+    assert webhook.mappings.sources["splunk"].title != "Mine"
+    assert "good" in webhook.mappings.names()

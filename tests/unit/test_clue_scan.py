@@ -17,12 +17,12 @@ AT = devices.moment("2026-03-04T05:06:07.8900000Z")
 SHA1, SHA256, MD5 = "c" * 40, "d" * 64, "e" * 32
 
 
-def read(value: Any) -> clue_scan.Found:
+def read(value: Any) -> clue_scan.ClueScan:
     """Return the clues in a payload."""
     return clue_scan.read(Node(value, None, Reader(lambda _: None)))
 
 
-def told(clues: Clues) -> dict[str, str]:
+def facts_of(clues: Clues) -> dict[str, str]:
     """Return the facts that clues name."""
     return {fact: value for fact in FACTS if (value := getattr(clues, fact))}
 
@@ -68,23 +68,27 @@ PROCESS = {
 
 def test_an_ecs_process_event() -> None:
     """Of an ECS document the process is read, its own start before the detection, and no parent or indicator for it."""
-    found = read(ECS)
-    assert told(found.clues) == PROCESS | {"outcome": "success"}
-    assert found.clues.hosts == (Host("name", "pc-1"),)
-    assert found.clues.kinds == ("process",)
-    assert found.clues.when is not None
-    assert (found.clues.when.start, found.clues.when.own, found.clues.when.step) == (AT, True, SECOND // 100)
-    assert found.places["command_line"] == "process.command_line"
-    assert found.places["hosts"] == "host.name"
-    assert found.places["when"] == "process.start"
+    result = read(ECS)
+    assert facts_of(result.clues) == PROCESS | {"outcome": "success"}
+    assert result.clues.hosts == (Host("name", "pc-1"),)
+    assert result.clues.kinds == ("process",)
+    assert result.clues.when is not None
+    assert (result.clues.when.start, result.clues.when.own, result.clues.when.step) == (
+        AT,
+        True,
+        SECOND // 100,
+    )
+    assert result.places["command_line"] == "process.command_line"
+    assert result.places["hosts"] == "host.name"
+    assert result.places["when"] == "process.start"
 
 
 def test_a_sysmon_event_in_a_text() -> None:
     """Ids in hex, hashes in one text, and accounts with their domain are read, also of JSON inside a string."""
-    found = read({"message": json.dumps(SYSMON)})
-    assert told(found.clues) == PROCESS | {"sha256": SHA256, "md5": MD5}
-    assert found.clues.hosts == (Host("name", "pc-1.contoso.example"),)
-    assert found.places["sha1"] == "message.EventData.Hashes"
+    result = read({"message": json.dumps(SYSMON)})
+    assert facts_of(result.clues) == PROCESS | {"sha256": SHA256, "md5": MD5}
+    assert result.clues.hosts == (Host("name", "pc-1.contoso.example"),)
+    assert result.places["sha1"] == "message.EventData.Hashes"
 
 
 def test_dotted_keys_mean_what_nested_ones_do() -> None:
@@ -96,7 +100,7 @@ def test_dotted_keys_mean_what_nested_ones_do() -> None:
         "process.parent.command_line": "explorer.exe /factory",
         "process_parent_name": "explorer.exe",
     }
-    assert told(read(flat).clues) == {
+    assert facts_of(read(flat).clues) == {
         "file_name": "tool.exe",
         "file_path": "C:\\Tools\\tool.exe",
         "command_line": "tool.exe /run",
@@ -106,11 +110,11 @@ def test_dotted_keys_mean_what_nested_ones_do() -> None:
 
 def test_both_ends_of_a_connection_are_devices_and_the_initiating_one_comes_first() -> None:
     """Where no host is named but two ends are, each that can be a device is one, and the far end is the remote one."""
-    found = read({"src": "10.0.0.5", "dest": "10.0.0.9", "dest_port": "443", "event_time": "1772600767.89"})
-    assert found.clues.hosts == (Host("address", "10.0.0.5"), Host("address", "10.0.0.9"))
-    assert told(found.clues) == {"remote_ip": "10.0.0.9", "remote_port": "443"}
-    assert found.clues.when is not None
-    assert found.clues.when.step == SECOND // 100
+    result = read({"src": "10.0.0.5", "dest": "10.0.0.9", "dest_port": "443", "event_time": "1772600767.89"})
+    assert result.clues.hosts == (Host("address", "10.0.0.5"), Host("address", "10.0.0.9"))
+    assert facts_of(result.clues) == {"remote_ip": "10.0.0.9", "remote_port": "443"}
+    assert result.clues.when is not None
+    assert result.clues.when.step == SECOND // 100
     assert read({"src": "10.0.0.5", "dest": "8.8.8.8"}).clues.hosts == (Host("address", "10.0.0.5"),)
 
 
@@ -124,13 +128,13 @@ def test_a_host_that_only_transports_is_taken_if_there_is_no_other() -> None:
 
 def test_a_file_that_a_program_wrote_is_apart_from_the_program() -> None:
     """The file is what the event is about, the program is who acted, and each hash stays with its own."""
-    found = read(
+    result = read(
         {
             "process": {"name": "tool.exe", "hash": {"sha1": "f" * 40}},
             "file": {"name": "x.dll", "hash": {"sha1": SHA1}},
         }
     )
-    assert told(found.clues) == {"file_name": "x.dll", "process_name": "tool.exe", "sha1": SHA1}
+    assert facts_of(result.clues) == {"file_name": "x.dll", "process_name": "tool.exe", "sha1": SHA1}
 
 
 def test_of_two_equally_good_values_none_is_taken() -> None:
@@ -146,9 +150,9 @@ def test_of_two_equally_good_values_none_is_taken() -> None:
 
 def test_the_fqdn_goes_before_the_short_name_of_the_same_host() -> None:
     """A whole name names one device, a short one may name several."""
-    found = read({"host": {"name": "pc-1"}, "computer_name": "pc-1.contoso.example"})
-    assert found.clues.hosts == (Host("name", "pc-1.contoso.example"),)
-    assert found.places["hosts"] == "computer_name"
+    result = read({"host": {"name": "pc-1"}, "computer_name": "pc-1.contoso.example"})
+    assert result.clues.hosts == (Host("name", "pc-1.contoso.example"),)
+    assert result.places["hosts"] == "computer_name"
 
 
 @pytest.mark.parametrize(
@@ -187,8 +191,8 @@ def test_a_host_has_the_form_of_one(key: str, value: str, host: Host | None) -> 
 )
 def test_a_clue_has_the_form_of_one(key: str, good: str, bad: str) -> None:
     """What stands under the name of a clue, but cannot be one, is left out."""
-    assert len(told(read({key: good}).clues)) == 1
-    assert told(read({key: bad}).clues) == {}
+    assert len(facts_of(read({key: good}).clues)) == 1
+    assert facts_of(read({key: bad}).clues) == {}
 
 
 @pytest.mark.parametrize(
@@ -242,14 +246,14 @@ JSON = st.recursive(
 @given(JSON)
 def test_any_payload_can_be_read(value: Any) -> None:
     """Whatever a payload holds, each clue has a place, and there is no error."""
-    found = read(value)
+    result = read(value)
     named = {
-        *told(found.clues),
-        *(["hosts"] if found.clues.hosts else []),
-        *(["when"] if found.clues.when else []),
+        *facts_of(result.clues),
+        *(["hosts"] if result.clues.hosts else []),
+        *(["when"] if result.clues.when else []),
     }
-    assert named <= found.places.keys()
-    assert all(found.places[name] for name in named if value and isinstance(value, dict))
+    assert named <= result.places.keys()
+    assert all(result.places[name] for name in named if value and isinstance(value, dict))
 
 
 def test_the_work_is_linear_in_the_payload() -> None:

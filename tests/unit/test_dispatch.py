@@ -12,7 +12,7 @@ import pytest
 
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, said, unsound
+from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, answer_with, unsound
 from shared.alerts import alert
 from shared.ledger import keys, record, rows
 from shared.sending import pause, window
@@ -109,13 +109,13 @@ def test_nobody_starves() -> None:
     assert 60 <= (low.at - began) / 60 <= 65
 
 
-@pytest.mark.parametrize("answer", [said(500), None], ids=["500", "time-out"])
+@pytest.mark.parametrize("answer", [answer_with(500), None], ids=["500", "time-out"])
 def test_an_alert_that_always_fails_stops_nobody(answer: "Answer | None") -> None:
     """All others are created while one always meets a 500 or a time-out; it is given up in the end, with its reason."""
     world = World()
 
     def says(_number: int, body: Mapping[str, str]) -> "Answer | None":
-        return answer if body["title"] == "Rule 0" else said(200)
+        return answer if body["title"] == "Rule 0" else answer_with(200)
 
     defender = Defender(world, says)
     _backlog(world, range(60))
@@ -160,7 +160,7 @@ def test_fifteen_calls_are_in_flight_at_once() -> None:
         under_way[0] += 1
         most = max(most, under_way[0])
         world.at(world.now + 20.0, lambda: under_way.__setitem__(0, under_way[0] - 1))
-        return said(200)
+        return answer_with(200)
 
     host = Host(world, Faults(call_delay=(0.1, 0.1), answer_delay=(20.0, 20.0)), arrive=Defender(world, says))
     _backlog(world, range(30))
@@ -240,8 +240,8 @@ def test_all_that_came_due_again_is_sent_in_one_tick() -> None:
     defender = Defender(world)
     for event in range(6):
         entry = _entry(world, event, "High", ago=100 - event)
-        held = record.take(entry, "attempt", now=world.now - 90, lease=POLICY.lease)
-        retry = record.settle(held, said(404), now=world.now - 70 - event, rules=record.Rules())
+        held = record.hold(entry, "attempt", now=world.now - 90, lease=POLICY.lease)
+        retry = record.settle(held, answer_with(404), now=world.now - 70 - event, rules=record.Rules())
         world.table.commit(rows.insert(retry))
     _backlog(world, range(6, 8), "Low")
     host = Host(world, QUICK, arrive=defender)
@@ -265,10 +265,10 @@ def test_a_pause_is_seen_behind_any_number_of_retries(retries: int) -> None:
     )
     world.table.commit([pause.stop(None, "stop")])
     for event in range(retries):
-        held = record.take(_entry(world, event, "High"), "attempt", now=world.now, lease=POLICY.lease)
+        held = record.hold(_entry(world, event, "High"), "attempt", now=world.now, lease=POLICY.lease)
         world.table.commit(rows.insert(held))
     _backlog(world, range(1000, 1020))
-    look = world.finish(app.host.submit(lambda: app.gateway.dispatcher.snapshot(later=True)))
+    look = world.finish(app.host.submit(lambda: app.webhook.dispatcher.snapshot(later=True)))
     assert look.view.pause
     assert look.view.free == ()
     assert len(look.waiting) >= 15
@@ -349,7 +349,7 @@ def test_an_outage_of_ten_minutes_costs_fifteen_calls(seed: int) -> None:
     """Six hosts, a steady stream: while Defender answers 500 for ten minutes, all together call 15 times at most."""
     world = World(seed)
     begins, ends = world.now + 300.0, world.now + 900.0
-    defender = Defender(world, lambda _number, _body: said(500 if begins <= world.now < ends else 200))
+    defender = Defender(world, lambda _number, _body: answer_with(500 if begins <= world.now < ends else 200))
     _steady(world, _apps(world, defender, 6))
     world.run(960)
     calls = [at - begins for at in _times(defender) if begins <= at < ends]
@@ -357,12 +357,12 @@ def test_an_outage_of_ten_minutes_costs_fifteen_calls(seed: int) -> None:
     assert violations(_times(defender), 15, 60.0) == []
 
 
-@pytest.mark.parametrize("answer", [said(500), None], ids=["500", "time-out"])
+@pytest.mark.parametrize("answer", [answer_with(500), None], ids=["500", "time-out"])
 def test_fifteen_failures_at_once_are_one_step(answer: "Answer | None") -> None:
     """A burst of 15 calls that all fail starts one pause of five seconds; from then on there is one call at a time."""
     world = World()
     outage = world.now + 600.0
-    defender = Defender(world, lambda _number, _body: answer if world.now < outage else said(200))
+    defender = Defender(world, lambda _number, _body: answer if world.now < outage else answer_with(200))
     _backlog(world, range(200))
     for app in _apps(world, defender, 6):
         app.timer()
@@ -386,12 +386,12 @@ def test_failures_that_clash_give_their_slots_back() -> None:
     """Fifteen failures that want to start the same pause at once all write their outcome and free their slot."""
     world = World()
     _backlog(world, range(15))
-    (app,) = _apps(world, Defender(world, lambda _number, _body: said(500)), 1)
+    (app,) = _apps(world, Defender(world, lambda _number, _body: answer_with(500)), 1)
     app.host.faults = Faults(table_delay=(0.01, 0.01), call_delay=(1.0, 1.0), answer_delay=(0.1, 0.1))
     app.tick()
     world.run(4)
     slots = world.table.query(window.FIRST_KEY, pause.PAUSE_KEY)
-    assert [row.values["closed"] for row in slots] == [POLICY.rest] * 15
+    assert [row.values["closed"] for row in slots] == [POLICY.cooldown] * 15
     assert {entry.unavailable for entry in _alerts(world)} == {1}
 
 
@@ -439,7 +439,10 @@ def test_a_429_is_respected_by_all(named: float | None, waited: float) -> None:
     """After a 429 nobody calls for its Retry-After, or for a window if it names none; the alert keeps its place."""
     world = World()
     defender = Defender(
-        world, lambda _n, _b: said(200) if len(defender.arrivals) > 1 else said(429, retry_after=named)
+        world,
+        lambda _n, _b: (
+            answer_with(200) if len(defender.arrivals) > 1 else answer_with(429, retry_after=named)
+        ),
     )
     _backlog(world, range(5))
     apps = _apps(world, defender, 3, Settings(rate_limit_calls=1, rate_limit_window_seconds=10.0))
@@ -458,7 +461,7 @@ def test_no_access_pauses_a_minute(status: int) -> None:
     """After a 401 or 403 nobody calls for a minute, again and again, until access is there."""
     world = World()
     granted = world.now + 300
-    defender = Defender(world, lambda _n, _b: said(status if world.now < granted else 200))
+    defender = Defender(world, lambda _n, _b: answer_with(status if world.now < granted else 200))
     for app in _apps(world, defender, 3):
         app.timer()
     _backlog(world, range(1, 2))
@@ -550,7 +553,7 @@ def test_other_answers_only_lengthen_a_pause() -> None:
 def test_a_429_that_comes_second_keeps_its_retry_after(seed: int) -> None:
     """Of a 500 and a 429 that want to write the pause at once, the 429's Retry-After holds, whoever is first."""
     world = World(seed)
-    answers = iter([said(500), said(429, retry_after=40.0)])
+    answers = iter([answer_with(500), answer_with(429, retry_after=40.0)])
     defender = Defender(world, lambda _number, _body: next(answers))
     _backlog(world, range(2))
     (app,) = _apps(world, defender, 1)
@@ -616,7 +619,7 @@ def test_an_outcome_is_written_however_long_the_table_is_unavailable() -> None:
 def test_a_late_created_wins_over_any_other_state() -> None:
     """A created that is written after the lease ended and others tried again still becomes the alert's state."""
     world = World()
-    defender = Defender(world, lambda number, _body: said(200 if not number else 500))
+    defender = Defender(world, lambda number, _body: answer_with(200 if not number else 500))
     _backlog(world, range(1))
     slow, quick = _apps(world, defender, 2)
     frozen = iter([None, Fault("freeze", 400.0)])
@@ -638,7 +641,7 @@ def test_a_late_created_wins_over_any_other_state() -> None:
 def test_a_late_created_is_written_although_the_failed_alert_is_not_listed() -> None:
     """Another try failed it, and somebody removed its row from the list: Defender's alert counts all the same."""
     world = World()
-    defender = Defender(world, lambda number, _body: said(400 if number else 200))
+    defender = Defender(world, lambda number, _body: answer_with(400 if number else 200))
     _backlog(world, range(1))
     slow, quick = _apps(world, defender, 2)
     frozen = iter([None, Fault("freeze", 400.0)])
@@ -732,7 +735,7 @@ def test_an_answer_that_cannot_be_written_is_settled_without_it() -> None:
     deep: list[object] = []
     for _ in range(5_000):
         deep = [deep]
-    answer = dataclasses.replace(said(200), alert={"id": "da1", "deep": deep})
+    answer = dataclasses.replace(answer_with(200), alert={"id": "da1", "deep": deep})
     defender = Defender(world, lambda _number, _body: answer)
     _backlog(world, range(1))
     (app,) = _apps(world, defender, 1)
@@ -832,7 +835,7 @@ def test_a_success_without_an_alert_is_called_twice_and_kept(status: int) -> Non
     """Each further call might create one more alert: it ends as failed, for the operator, while others go on."""
     world = World()
     defender = Defender(
-        world, lambda _, body: said(status, raw=b"") if body["title"] == "Rule 0" else said(200)
+        world, lambda _, body: answer_with(status, raw=b"") if body["title"] == "Rule 0" else answer_with(200)
     )
     _backlog(world, range(5))
     (app,) = _apps(world, defender, 1)
@@ -853,7 +856,7 @@ def test_an_answer_about_another_device_is_noted() -> None:
     """The alert counts as created, and its note stays with it."""
     world = World()
     differs = {"machineId": "Defender's alert is about another device."}
-    defender = Defender(world, lambda _, __: dataclasses.replace(said(200), differs=differs))
+    defender = Defender(world, lambda _, __: dataclasses.replace(answer_with(200), differs=differs))
     (app,) = _apps(world, defender, 1)
     reply = app.post(samples.eight_fields(samples.event(1), "Rule 1", "High"))
     world.run(60)

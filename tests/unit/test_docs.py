@@ -212,10 +212,10 @@ def test_the_walk_of_a_payload_names_what_is_there() -> None:
     walk = text.split("\n## One payload, from POST to Defender and back\n")[1].split("\n## ")[0]
     assert len(re.findall(r"^\d+\. ", walk, re.MULTILINE)) == 10
     assert wrong_functions(walk) == []
-    assert wrong_functions("`body.read`, `body.write`, `nobody.read`, `gateway.Gateway.sleep`") == [
+    assert wrong_functions("`body.read`, `body.write`, `nobody.read`, `receive.Webhook.sleep`") == [
         "body.write",
         "nobody.read",
-        "gateway.Gateway.sleep",
+        "receive.Webhook.sleep",
     ]
 
 

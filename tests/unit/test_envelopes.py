@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev import samples
-from dev.virtual import App, Defender, Faults, Host, World, said
+from dev.virtual import App, Defender, Faults, Host, World, answer_with
 from shared.ledger import keys, rows
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def answered(
 ) -> tuple["Reply", World]:
     """Post a payload to an app on a virtual host, whose Defender answers with a status."""
     world = World(0)
-    app = App.on(Host(world, Faults(), arrive=Defender(world, lambda _, __: said(status))))
+    app = App.on(Host(world, Faults(), arrive=Defender(world, lambda _, __: answer_with(status))))
     return world.finish(app.post(payload, **(query or {}))), world
 
 
@@ -51,7 +51,7 @@ def test_the_same_without_an_envelope_is_a_422() -> None:
     reply, world = answered({"DeviceName": "pc-1"})
     assert reply.status == 422
     [row] = world.table.query(keys.REFUSED, keys.REFUSED_END)
-    assert rows.read_refusal(row).status == 422
+    assert rows.read_refused(row).status == 422
 
 
 @pytest.mark.parametrize("envelope", ENVELOPES)

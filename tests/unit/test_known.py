@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import App, Defender, Fault, Host, Request, World, said, unsound
+from dev.virtual import App, Defender, Fault, Host, Request, World, answer_with, unsound
 from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Entry
 from shared.operations import replay
@@ -16,7 +16,7 @@ from shared.sending import window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
 from shared.web import delivery
-from shared.web.delivery import Told
+from shared.web.delivery import DeliveryAlert
 from shared.webhook import known
 
 ORIGIN = "https://app.contoso.example"
@@ -29,7 +29,7 @@ class Desk:
     def __init__(self, status: int = 200, calls: int = 15) -> None:
         self.world = World()
         self.status = status
-        self.defender = Defender(self.world, lambda _number, _body: said(self.status))
+        self.defender = Defender(self.world, lambda _number, _body: answer_with(self.status))
         host = Host(self.world, arrive=self.defender)
         self.app = App.on(host, Settings(rate_limit_calls=calls, not_found_retry_minutes=()))
 
@@ -39,7 +39,7 @@ class Desk:
         """Post the one alert; return how it is told."""
         body = eight_fields(event(1), "A rule", severity) | {"description": text}
         raw = json.dumps(body).encode()
-        answer = self.app.host.ask(lambda: self.app.gateway.receive(raw, {}, ORIGIN, sender=sender))
+        answer = self.app.host.ask(lambda: self.app.webhook.receive(raw, {}, ORIGIN, sender=sender))
         (alert,) = json.loads(self.world.finish(answer).body)["alerts"]
         assert unsound(self.world.table) == []
         return dict(alert)
@@ -158,11 +158,11 @@ def test_one_unreadable_known_alert_does_not_take_the_delivery_along() -> None:
     assert [one["status"] for one in json.loads(answer.body)["alerts"]] == ["created", "created"]
 
 
-def _created(**answer: Any) -> Told:
+def _created(**answer: Any) -> DeliveryAlert:
     alert = Desk()
     alert.post()
     entry = alert.entry()
-    return Told(replace(entry, merged=True, created={"id": "da1", **answer}))
+    return DeliveryAlert(replace(entry, merged=True, created={"id": "da1", **answer}))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def _created(**answer: Any) -> Told:
 )
 def test_what_defenders_answer_says_otherwise_is_noted(answer: dict[str, Any], says: str | None) -> None:
     """Merged into a lower or resolved alert, or about another device: not told as plain success."""
-    notes = delivery.told_alert(_created(**answer), None, 0.0)["notes"]
+    notes = delivery.alert_document(_created(**answer), None, 0.0)["notes"]
     assert [says in note for note in notes] == [True] if says else notes == []
 
 
@@ -238,7 +238,7 @@ def test_an_alert_that_is_being_sent_has_its_lease_although_its_row_is_gone() ->
     desk.fill()
     desk.post()
     before = desk.entry()
-    held = record.take(before, "other", now=desk.world.now, lease=150.0)
+    held = record.hold(before, "other", now=desk.world.now, lease=150.0)
     desk.world.table.commit(rows.move(before, held, waiting="*"))
     desk.world.table.commit([Delete(held.waits, "*")])
     desk.world.run(140)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dev import samples
 from dev.memory_table import StrictTable
-from dev.virtual import EPOCH, said, unsound
+from dev.virtual import EPOCH, answer_with, unsound
 from shared.alerts import alert
 from shared.alerts.alert import FIELDS, Alert
 from shared.clients.answer import Answer
@@ -32,7 +32,7 @@ def _entry(event: int = 1, severity: str = "High", *, now: float = NOW, **fields
 
 
 def _held(entry: Entry | None = None) -> Entry:
-    return record.take(entry or _entry(), "attempt", now=NOW, lease=LEASE)
+    return record.hold(entry or _entry(), "attempt", now=NOW, lease=LEASE)
 
 
 def _row(entry: Entry) -> Row:
@@ -69,8 +69,8 @@ def test_putting_back_is_as_if_nothing_had_happened() -> None:
 
 def test_the_backlog_is_in_order_of_due() -> None:
     """Most urgent first, whichever row it waits in; retries whose time has not come are left out; ties go by id."""
-    due_again = record.settle(_held(_entry(1, now=NOW - 500)), said(404), now=NOW - 100, rules=RULES)
-    not_yet = record.settle(_held(_entry(2, now=NOW - 600)), said(404), now=NOW - 10, rules=RULES)
+    due_again = record.settle(_held(_entry(1, now=NOW - 500)), answer_with(404), now=NOW - 100, rules=RULES)
+    not_yet = record.settle(_held(_entry(2, now=NOW - 600)), answer_with(404), now=NOW - 10, rules=RULES)
     entries = [_entry(3, "Low"), _entry(4), _entry(5, "Medium"), _entry(6), due_again, not_yet]
     rows = sorted((_under(_row(entry), entry.waits) for entry in entries), key=lambda row: row.key)
     found = [waiting.entry for waiting in backlog.read(rows, NOW, 10).waiting]
@@ -106,7 +106,7 @@ def test_a_row_that_cannot_be_read_hides_no_other(change: dict[str, Any]) -> Non
     found = backlog.read(all_rows, NOW, 2)
     assert {waiting.entry.waits for waiting in found.waiting} == {row.key for row in good}
     assert {row.key for row in found.unreadable} <= {row.key for row in all_rows[:2]}
-    assert (found.seen, found.oldest) == (4, NOW)
+    assert (found.count, found.oldest) == (4, NOW)
     with pytest.raises(Unreadable, match="correct or remove"):
         rows.read(all_rows[0])
 
@@ -131,7 +131,7 @@ def test_keys_sort_as_their_times(times: list[float]) -> None:
 def test_created_ends_an_alert() -> None:
     """Created: ended, with Defender's alert, without an error from before."""
     failed_before = replace(_held(), error={"status": 404}, not_found=1)
-    after = record.settle(failed_before, said(200), now=NOW + 1, rules=RULES)
+    after = record.settle(failed_before, answer_with(200), now=NOW + 1, rules=RULES)
     assert (after.state, after.ended, after.waits, after.error) == ("created", NOW + 1, "", None)
     assert after.created == {"id": "da200", "status": "New"}
 
@@ -139,7 +139,7 @@ def test_created_ends_an_alert() -> None:
 @pytest.mark.parametrize("status", [400, 405, 409, 410, 413, 415, 422])
 def test_any_other_4xx_fails_an_alert(status: int) -> None:
     """A rejection is final, and kept with Defender's words."""
-    after = record.settle(_held(), said(status), now=NOW + 1, rules=RULES)
+    after = record.settle(_held(), answer_with(status), now=NOW + 1, rules=RULES)
     assert (after.state, after.ended, after.waits) == ("failed", NOW + 1, "")
     assert after.error
     assert after.error["target"] == "43f4cb08"
@@ -148,14 +148,14 @@ def test_any_other_4xx_fails_an_alert(status: int) -> None:
 def test_a_404_is_tried_again_as_often_as_told() -> None:
     """After 1, 5 and 15 minutes, then it has failed; unavailable answers in between do not count."""
     entry, waits = _entry(), []
-    for answer in (said(404), said(500), said(404), said(404)):
+    for answer in (answer_with(404), answer_with(500), answer_with(404), answer_with(404)):
         entry = record.settle(_held(entry), answer, now=NOW, rules=RULES)
         assert entry.state == "waiting"
         assert entry.next_attempt
         waits.append((entry.next_attempt - NOW) / 60)
         assert entry.waits == f"later-{entry.next_attempt:014.3f}-{entry.alert.id}"
     assert waits == [1, 1, 5, 15]
-    assert record.settle(_held(entry), said(404), now=NOW, rules=RULES).state == "failed"
+    assert record.settle(_held(entry), answer_with(404), now=NOW, rules=RULES).state == "failed"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_404_is_tried_again_as_often_as_told() -> None:
 )
 def test_a_404_can_be_final(fields: dict[str, Any], rules: Rules) -> None:
     """A time known to be truncated, or no minutes to retry after: the first 404 fails the alert."""
-    after = record.settle(_held(_entry(**fields)), said(404), now=NOW, rules=rules)
+    after = record.settle(_held(_entry(**fields)), answer_with(404), now=NOW, rules=rules)
     assert after.state == "failed"
 
 
@@ -173,7 +173,9 @@ def test_a_404_can_be_final(fields: dict[str, Any], rules: Rules) -> None:
 def test_a_429_keeps_the_alerts_place(hours: int) -> None:
     """The pause is for everyone; the alert goes back to where it waited, however old, with the 429 as its error."""
     entry = _entry(severity="Medium")
-    after = record.settle(_held(entry), said(429, retry_after=60.0), now=NOW + hours * 3600, rules=RULES)
+    after = record.settle(
+        _held(entry), answer_with(429, retry_after=60.0), now=NOW + hours * 3600, rules=RULES
+    )
     assert (after.waits, after.due, after.state, after.unavailable) == (entry.waits, entry.due, "waiting", 0)
     assert after.error
     assert after.error["status"] == 429
@@ -181,7 +183,15 @@ def test_a_429_keeps_the_alerts_place(hours: int) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [said(500), said(503), said(401), said(403), said(408), said(502, raw=b"<html>"), said(302, raw=b"")],
+    [
+        answer_with(500),
+        answer_with(503),
+        answer_with(401),
+        answer_with(403),
+        answer_with(408),
+        answer_with(502, raw=b"<html>"),
+        answer_with(302, raw=b""),
+    ],
     ids=lambda answer: str(answer.status),
 )
 def test_an_unavailable_answer_says_nothing_about_the_alert(answer: Answer) -> None:
@@ -197,7 +207,7 @@ def test_an_unavailable_answer_says_nothing_about_the_alert(answer: Answer) -> N
 
 def test_it_is_given_up_in_the_end() -> None:
     """An unavailable answer is the last when GIVE_UP_HOURS lie between its tries; a replay begins anew."""
-    answer, last = said(500), NOW + 100 * 3600
+    answer, last = answer_with(500), NOW + 100 * 3600
     held = replace(_held(), unavailable=195)  # 1 + 2 + 4 + 8 + 191 * 15 minutes
     assert record.settle(replace(held, unavailable=194), answer, now=last, rules=RULES).state == "waiting"
     failed = record.settle(held, answer, now=last, rules=RULES)
@@ -210,8 +220,8 @@ def test_it_is_given_up_in_the_end() -> None:
 
 def test_a_second_success_without_an_alert_is_the_last() -> None:
     """Others between them do not count, and a replay begins anew: the operator has seen that there is no alert."""
-    entry, empty = _entry(), said(204, raw=b"")
-    for answer in (empty, said(503), said(404), empty):
+    entry, empty = _entry(), answer_with(204, raw=b"")
+    for answer in (empty, answer_with(503), answer_with(404), empty):
         assert entry.state == "waiting"
         entry = record.settle(_held(entry), answer, now=NOW + 1, rules=RULES)
     assert entry.state == "failed"
@@ -225,7 +235,7 @@ def test_the_first_and_last_tries_are_kept() -> None:
     """Of many tries the first four and the last four stay, each with what Defender said."""
     entry = _entry()
     for number in range(20):
-        entry = record.settle(_held(entry), said(500), now=NOW + number, rules=RULES)
+        entry = record.settle(_held(entry), answer_with(500), now=NOW + number, rules=RULES)
     assert [one["number"] for one in entry.tries] == [1, 2, 3, 4, 17, 18, 19, 20]
     assert entry.tries[0] == {
         "number": 1,
@@ -344,7 +354,7 @@ def test_columns_of_a_newer_version_stay() -> None:
         table.commit([Replace(row.key, {**row.values, **newer, "mark": "a write's own"}, row.etag)])
     (row,) = table.query(keys.TODO, keys.TODO_END)
     read = rows.read(row)
-    table.commit(rows.move(read, record.take(read, "a", now=NOW, lease=LEASE), waiting=row.etag))
+    table.commit(rows.move(read, record.hold(read, "a", now=NOW, lease=LEASE), waiting=row.etag))
     for row in table.query("", "~"):
         assert {name: row.values.get(name) for name in newer} == newer
         assert "mark" not in row.values
@@ -392,8 +402,8 @@ def test_the_largest_delivery_fits() -> None:
 
 def test_a_refusal_is_read_as_it_was_written() -> None:
     """A refused payload comes back with its reasons; of a long one the first 60 KiB, and how long it was."""
-    refusal = record.Refusal(
-        id=keys.refusal_id(NOW),
+    refusal = record.RefusedPayload(
+        id=keys.refused_id(NOW),
         at=NOW,
         source="splunk",
         status=422,
@@ -405,9 +415,9 @@ def test_a_refusal_is_read_as_it_was_written() -> None:
         sender="0123456789",
     )
     table = StrictTable(clock=lambda: NOW)
-    table.commit([rows.insert_refusal(refusal)])
+    table.commit([rows.insert_refused(refusal)])
     (row,) = table.query(keys.REFUSED, keys.REFUSED_END)
-    assert rows.read_refusal(row) == replace(refusal, payload=refusal.payload[: 60 * 1024])
+    assert rows.read_refused(row) == replace(refusal, payload=refusal.payload[: 60 * 1024])
 
 
 LONG = st.sampled_from(["x" * 40_000, "é" * 40_000, "😀" * 20_000, '"' * 40_000, "\\" * 20_000])
@@ -449,9 +459,9 @@ def test_of_a_large_object_the_small_members_stay() -> None:
 
 def test_without_the_answer_only_ids_and_status_stay() -> None:
     """What is written where the table refuses an answer's text: Defender's id, the status, nothing of its words."""
-    entry = record.settle(_held(), said(200), now=NOW, rules=RULES)
+    entry = record.settle(_held(), answer_with(200), now=NOW, rules=RULES)
     assert record.without_answer(entry).created == {"id": "da200"}
-    failed = record.settle(_held(), said(400), now=NOW, rules=RULES)
+    failed = record.settle(_held(), answer_with(400), now=NOW, rules=RULES)
     plain = record.without_answer(failed)
     assert (plain.error, plain.tries, plain.state) == ({"status": 400}, (), "failed")
     assert record.without_answer(plain) == plain
@@ -479,7 +489,7 @@ def test_an_alert_is_accepted_once() -> None:
     table = _table(entry)
     with pytest.raises(Conflict):
         table.commit(rows.insert(_entry(severity="Low")))
-    created = record.settle(_held(entry), said(200), now=NOW, rules=RULES)
+    created = record.settle(_held(entry), answer_with(200), now=NOW, rules=RULES)
     table.commit(rows.move(entry, created, waiting="*"))
     with pytest.raises(Conflict):
         table.commit(rows.insert(entry))
@@ -495,9 +505,9 @@ def test_the_waiting_row_is_the_lock() -> None:
     with pytest.raises(Conflict):
         table.commit(rows.move(entry, replace(first, attempt="other"), waiting=seen))
     lock = _etag(table, first.waits)
-    second = record.take(first, "second", now=NOW + LEASE, lease=LEASE)
+    second = record.hold(first, "second", now=NOW + LEASE, lease=LEASE)
     table.commit(rows.move(first, second, waiting=lock))
-    after = record.settle(first, said(500), now=NOW + LEASE, rules=RULES)
+    after = record.settle(first, answer_with(500), now=NOW + LEASE, rules=RULES)
     with pytest.raises(Conflict):
         table.commit(rows.move(first, after, waiting=lock))
     assert unsound(table) == []
@@ -510,7 +520,7 @@ def test_a_lock_is_of_one_time() -> None:
     seen = _etag(table, entry.waits)
     held = _held(entry)
     table.commit(rows.move(entry, held, waiting=seen))
-    back = record.settle(held, said(429), now=NOW, rules=RULES)
+    back = record.settle(held, answer_with(429), now=NOW, rules=RULES)
     table.commit(rows.move(held, back, waiting=_etag(table, held.waits)))
     assert back.waits == entry.waits
     with pytest.raises(Conflict):
@@ -521,7 +531,7 @@ def test_an_alert_without_a_waiting_row_is_locked_by_its_own() -> None:
     """Of two replays of a failed alert one lands, though nobody deletes a waiting row."""
     entry = _entry()
     table = _table(entry)
-    failed = record.settle(_held(entry), said(400), now=NOW, rules=RULES)
+    failed = record.settle(_held(entry), answer_with(400), now=NOW, rules=RULES)
     table.commit(rows.move(entry, failed, waiting="*"))
     seen = _etag(table, keys.alert_key(entry.alert.id))
     discarded = replace(failed, state="discarded", error=None)
@@ -542,13 +552,13 @@ def test_every_move_keeps_the_rows_in_step() -> None:
     table = _table(entry)
     steps = [
         _held(entry),
-        record.settle(_held(entry), said(404), now=NOW, rules=RULES),
+        record.settle(_held(entry), answer_with(404), now=NOW, rules=RULES),
         replace(_held(entry), attempts=2),
-        record.settle(_held(entry), said(400), now=NOW + 1, rules=RULES),
+        record.settle(_held(entry), answer_with(400), now=NOW + 1, rules=RULES),
         record.replay(entry, now=NOW + 2),
         record.discard(entry, now=NOW + 3),
         record.replay(entry, now=NOW + 4),
-        record.settle(_held(entry), said(200), now=NOW + 5, rules=RULES),
+        record.settle(_held(entry), answer_with(200), now=NOW + 5, rules=RULES),
     ]
     for before, after in zip([entry, *steps], steps, strict=False):
         lock = _etag(table, keys.alert_key(entry.alert.id))
@@ -561,7 +571,7 @@ def test_a_retry_at_the_leases_end_is_one_row() -> None:
     """Where the retry's time is the lease's end to the millisecond, the row is written over, not twice in one go."""
     held = _held()
     minutes = Rules(not_found_retry_minutes=(2.5,))
-    after = record.settle(held, said(404), now=NOW + LEASE - 150.0, rules=minutes)
+    after = record.settle(held, answer_with(404), now=NOW + LEASE - 150.0, rules=minutes)
     assert after.waits == held.waits
     table = _table(held)
     table.commit(rows.move(held, after, waiting=_etag(table, held.waits)))

@@ -10,7 +10,7 @@ import pytest
 from dev import samples
 from dev.memory_table import MemoryTable
 from dev.simulator.judge import violations
-from dev.virtual import App, Defender, Fault, Faults, Host, World, said, unsound
+from dev.virtual import App, Defender, Fault, Faults, Host, World, answer_with, unsound
 from shared.alerts import alert
 from shared.clients.answer import Answer
 from shared.ledger import keys, record, rows
@@ -112,8 +112,8 @@ def test_what_the_api_asks_for_outlives_a_probes_success(status: int) -> None:
     def says(_number: int, body: Mapping[str, str]) -> Answer | None:
         if body["title"] == "Rule 0":
             asked.append(world.now)
-            return said(status, retry_after=120.0)
-        return said(200)
+            return answer_with(status, retry_after=120.0)
+        return answer_with(200)
 
     defender = Defender(world, says)
     _backlog(world, 3)
@@ -121,7 +121,7 @@ def test_what_the_api_asks_for_outlives_a_probes_success(status: int) -> None:
     late.host.script = lambda request: Fault("late", 10.0) if request.kind == "call" else None
     over = pause.start(None, pause.Trouble("500", 0.0), world.now)
     assert over
-    dispatcher = late.gateway.dispatcher
+    dispatcher = late.webhook.dispatcher
     first = late.host.submit(lambda: dispatcher.start(dispatcher.snapshot(), "token"))
     world.run(1)
     assert first.done()
@@ -148,7 +148,9 @@ def _more(world: World, first: int) -> None:
 def test_what_the_api_asks_for_outlives_the_operators_pause(named: float) -> None:
     """A 429 that comes after the operator paused still holds when the operator resumes."""
     world = World()
-    defender = Defender(world, lambda number, _: said(200) if number else said(429, retry_after=named))
+    defender = Defender(
+        world, lambda number, _: answer_with(200) if number else answer_with(429, retry_after=named)
+    )
     _backlog(world, 1)
     app = _app(world, defender)
     app.host.faults = replace(QUICK, call_delay=(2.0, 2.0))
@@ -174,9 +176,9 @@ def test_no_call_starts_within_the_retry_after(status: int, seed: int) -> None:
 
     def says(_number: int, _body: Mapping[str, str]) -> Answer:
         if len(ends) == 15:
-            return said(200)
+            return answer_with(200)
         ends.append(world.now + 37.0)
-        return said(status, retry_after=37.0)
+        return answer_with(status, retry_after=37.0)
 
     defender = Defender(world, says)
     _backlog(world, 40)
@@ -208,7 +210,7 @@ def test_a_batch_ends_where_its_snapshot_is_old(seconds: float) -> None:
 def test_calls_that_were_acquired_before_the_first_429_are_not_made() -> None:
     """A host that hears a 429 makes none of the calls for which it has a slot already; they go back as they were."""
     world = World()
-    defender = Defender(world, lambda _number, _body: said(429, retry_after=60.0))
+    defender = Defender(world, lambda _number, _body: answer_with(429, retry_after=60.0))
     _backlog(world, 15)
     app = _app(world, defender)
     app.host.faults = Faults(table_delay=(0.05, 0.05), call_delay=(0.01, 0.01), answer_delay=(0.01, 0.01))

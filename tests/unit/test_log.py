@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import App, Defender, Fault, Host, World, said
+from dev.virtual import App, Defender, Fault, Host, World, answer_with
 from shared import log
 from shared.ledger import retention
 from shared.operations.routes import Operator, handle
@@ -27,11 +27,11 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     world = World(1)
     answers = iter(
         [
-            said(200),
-            said(400),
-            said(404),
-            said(503),
-            *[said(200)] * 20,
+            answer_with(200),
+            answer_with(400),
+            answer_with(404),
+            answer_with(503),
+            *[answer_with(200)] * 20,
         ]
     )
     defender = Defender(world, lambda _before, _body: next(answers))
@@ -46,7 +46,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     for _ in range(3):
         app.tick()
         world.run(120)
-    operator = Operator(app.gateway, lambda: None)
+    operator = Operator(app.webhook, lambda: None)
     for path in ("pause?reason=test", "resume", "alerts/replay?status=failed", "discard?title=x"):
         name = path.partition("?")[0]
         host.ask(lambda name=name, path=path: handle(operator, "POST", name, f"https://x/{path}"))  # type: ignore[misc]  # bound now

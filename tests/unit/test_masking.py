@@ -123,7 +123,7 @@ def test_a_refused_payload_is_stored_without_its_secrets() -> None:
     """Body, parameters and what the problems quote: none of them reaches the table, and the payload is whole."""
     world = World()
     host = Host(world, arrive=Defender(world))
-    gateway = host.gateway(Settings())
+    webhook = host.webhook(Settings())
     body = json.dumps({"DeviceId": "pc-1", "headers": {"x-functions-key": HIDDEN}}).encode()
     query = {
         "sig": HIDDEN,
@@ -133,7 +133,7 @@ def test_a_refused_payload_is_stored_without_its_secrets() -> None:
     }
 
     def post() -> Any:
-        return gateway.receive(body, query, "https://app.contoso.example")
+        return webhook.receive(body, query, "https://app.contoso.example")
 
     world.run(60)
     answered = host.ask(post)
@@ -141,7 +141,7 @@ def test_a_refused_payload_is_stored_without_its_secrets() -> None:
     assert answered.result().status == 422
     (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
     assert HIDDEN not in str(row.values)
-    refused = rows.read_refusal(row)
+    refused = rows.read_refused(row)
     assert (refused.bytes, b'"DeviceId": "pc-1"' in refused.payload) == (len(refused.payload), True)
 
 
@@ -150,13 +150,13 @@ def test_a_source_has_an_end(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "defender-alert-webhook")
     world = World()
     host = Host(world, arrive=Defender(world))
-    gateway = host.gateway(Settings())
+    webhook = host.webhook(Settings())
 
     def post() -> None:
         with pytest.raises(WebhookError):
-            gateway.receive(b"{}", {"source": "x" * 6_000}, "https://app.contoso.example")
+            webhook.receive(b"{}", {"source": "x" * 6_000}, "https://app.contoso.example")
 
     world.finish(host.submit(post))
     (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
-    assert len(rows.read_refusal(row).source) <= 100
+    assert len(rows.read_refused(row).source) <= 100
     assert max(len(line) for line in caplog.messages) < 400

@@ -19,7 +19,7 @@ import pytest
 
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, said, unsound
+from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, answer_with, unsound
 from shared.alerts import alert
 from shared.ledger import keys, record, rows
 from shared.mapping.outcome import Mapped, Outcome
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from shared.clients.answer import Answer
     from shared.mapping.mappings import Mappings
     from shared.web.reply import Reply
-    from shared.webhook.gateway import Gateway
+    from shared.webhook.receive import Webhook
 
 _T = TypeVar("_T")
 SETTINGS = Settings(rate_limit_calls=2)
@@ -53,7 +53,7 @@ FAULTS = {
     "commit": TABLE_FAULTS,
     "call": (Fault("crash"), Fault("crashed"), Fault("unsent"), Fault("swallowed"), Fault("late", 80.0)),
 }
-ANSWERS = (said(500), said(404), said(429, retry_after=3.0), said(400))
+ANSWERS = (answer_with(500), answer_with(404), answer_with(429, retry_after=3.0), answer_with(400))
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Explorer:
     def answer(self) -> "Answer":
         """Choose what Defender says: that the alert is created, or else, which is a fault as well."""
         chosen = self._go_wrong(len(ANSWERS))
-        return ANSWERS[chosen - 1] if chosen else said(200)
+        return ANSWERS[chosen - 1] if chosen else answer_with(200)
 
     def _go_wrong(self, kinds: int) -> int:
         if self.quiet or self.faulted == self.faults:
@@ -162,7 +162,7 @@ class Story:
     explorer: Explorer
     world: World = field(init=False)
     defender: Defender = field(init=False)
-    posts: list[tuple["Gateway", "Future[Reply]"]] = field(default_factory=list)
+    posts: list[tuple["Webhook", "Future[Reply]"]] = field(default_factory=list)
     alerts: set[str] = field(default_factory=set)
     _paused: list[bool] = field(default_factory=list)
     _writes: int = 0
@@ -195,7 +195,7 @@ class Story:
         entry = self._entry(event)
         self.world.now -= POLICY.lease + 1
         slot = window.read([], self.world.now, POLICY).slots[0]
-        held = record.take(entry, "dead", now=self.world.now, lease=POLICY.lease)
+        held = record.hold(entry, "dead", now=self.world.now, lease=POLICY.lease)
         self.world.table.commit([*rows.insert(held), window.acquire(slot, "dead", POLICY)])
         self.world.now += POLICY.lease + 1
 
@@ -210,9 +210,9 @@ class Story:
     def webhook(self, event: int, then: Callable[[], None] | None = None) -> None:
         """Let a host receive an alert."""
         entry = self._entry(event)
-        gateway = self.host(then).gateway(SETTINGS, cast("Mappings", OneAlert(entry.alert)))
-        host = cast("Host", gateway.dispatcher.table.requests)
-        self.posts.append((gateway, host.ask(lambda: gateway.receive(b"{}", {}, ORIGIN))))
+        webhook = self.host(then).webhook(SETTINGS, cast("Mappings", OneAlert(entry.alert)))
+        host = cast("Host", webhook.dispatcher.table.requests)
+        self.posts.append((webhook, host.ask(lambda: webhook.receive(b"{}", {}, ORIGIN))))
 
     def two_webhooks(self, event: int) -> None:
         """Let two hosts receive the same alert. Which of them is first makes no difference."""
@@ -221,7 +221,7 @@ class Story:
     def dispatcher(self, then: Callable[[], None] | None = None) -> None:
         """Let a host's timer fire."""
         host = self.host(then)
-        host.spawn(host.gateway(SETTINGS).dispatch)
+        host.spawn(host.webhook(SETTINGS).dispatch)
 
     def two_dispatchers(self) -> None:
         """Let two hosts' timers fire. Which of them is first makes no difference."""
@@ -270,18 +270,18 @@ class Story:
         assert self.explorer.faulted or not any(self._paused[1:]), "a call beside the probe"
         times = [call.at for call in self.defender.arrivals]
         assert violations(times, POLICY.calls, POLICY.window) == [], "a call too many"
-        for gateway, reply in self.posts:
+        for webhook, reply in self.posts:
             assert reply.done() or self.explorer.faulted, "a webhook hangs"
             if reply.done():
-                self._judge_reply(gateway, reply.result())
+                self._judge_reply(webhook, reply.result())
 
-    def _judge_reply(self, gateway: "Gateway", reply: "Reply") -> None:
+    def _judge_reply(self, webhook: "Webhook", reply: "Reply") -> None:
         assert reply.status in (200, 202) or self.explorer.faulted
         if reply.status not in (200, 202):
             return  # nothing was promised
         document = json.loads(reply.body)
-        again = cast("Host", gateway.dispatcher.table.requests).ask(
-            lambda: gateway.status(document["id"], ORIGIN)
+        again = cast("Host", webhook.dispatcher.table.requests).ask(
+            lambda: webhook.status(document["id"], ORIGIN)
         )
         self.world.run()
         if not again.done():  # that host has died since

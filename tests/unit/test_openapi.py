@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from dev.samples import eight_fields, event
-from dev.virtual import ORIGIN, Defender, Faults, Host, World, said
+from dev.virtual import ORIGIN, Defender, Faults, Host, World, answer_with
 from shared.alerts import alert, vocabulary
 from shared.errors import WebhookError
 from shared.operations import listing, routes
 from shared.settings import Settings
 from shared.web import openapi
 from shared.web.reply import Reply
-from shared.webhook import gateway
+from shared.webhook import receive
 from tests.checks.contract import Contract
 
 ROOT = Path(__file__).parents[2]
@@ -198,27 +198,29 @@ def test_the_address_is_filled_in() -> None:
 class Desk:
     """A sender and a function host in a virtual world; every answer is held against the contract."""
 
-    def __init__(self, says: Callable[[int, Mapping[str, str]], Any] = lambda _, __: said(200)) -> None:
+    def __init__(
+        self, says: Callable[[int, Mapping[str, str]], Any] = lambda _, __: answer_with(200)
+    ) -> None:
         self.world = World()
         self.defender = Defender(self.world, says)
         self.host = Host(self.world, arrive=self.defender)
-        self.gateway = self.host.gateway(Settings())
+        self.webhook = self.host.webhook(Settings())
 
     def post(self, payload: Any, *, run: float = 60.0, **query: str) -> Any:
         """Post a payload, and let up to `run` seconds pass until it is answered."""
         return self._judged(
-            "POST", "/api/alerts", run, lambda: self.gateway.receive(_bytes(payload), query, ORIGIN)
+            "POST", "/api/alerts", run, lambda: self.webhook.receive(_bytes(payload), query, ORIGIN)
         )
 
     def status(self, delivery: str) -> Any:
         """Ask what became of a delivery."""
         return self._judged(
-            "GET", f"/api/deliveries/{delivery}", 60.0, lambda: self.gateway.status(delivery, ORIGIN)
+            "GET", f"/api/deliveries/{delivery}", 60.0, lambda: self.webhook.status(delivery, ORIGIN)
         )
 
     def dispatch(self, seconds: float) -> None:
         """Let the timer run once, and time pass."""
-        self.host.spawn(self.gateway.dispatch)
+        self.host.spawn(self.webhook.dispatch)
         self.world.run(seconds)
 
     def _judged(self, method: str, path: str, run: float, use_case: Callable[[], Reply]) -> Any:
@@ -237,7 +239,7 @@ def _bytes(payload: Any) -> bytes:
 @pytest.mark.parametrize("status", [404, 429, 401, 403, 408, 500, 503])
 def test_an_alert_that_waits_for_defender_is_as_defined(status: int) -> None:
     """A retry and a pause, each with its reason and end, in the POST's answer and in every later one."""
-    desk = Desk(lambda _, __: said(status))
+    desk = Desk(lambda _, __: answer_with(status))
     first = desk.post(eight_fields(event(1), "First"))
     second = desk.post(eight_fields(event(2), "Second"))
     found = desk.status(first["id"])["alerts"][0]
@@ -257,7 +259,7 @@ def test_a_call_under_way_is_as_defined() -> None:
 
 def test_the_end_of_a_long_wait_is_as_defined() -> None:
     """Tried again after every 404 and then failed: the delivery's answer is a problem document in the end."""
-    desk = Desk(lambda _, __: said(404))
+    desk = Desk(lambda _, __: answer_with(404))
     delivery = desk.post(eight_fields(event(1), "First"))["id"]
     for _ in range(40):
         desk.dispatch(60.0)
@@ -279,10 +281,10 @@ def test_a_503_of_the_table_is_as_defined() -> None:
 def test_the_handshake_of_graph_is_as_defined() -> None:
     """A validation token comes back as plain text, which is defined, and nothing else would be."""
     desk = Desk()
-    answer = desk.gateway.receive(b"", {"validationToken": "a token"}, ORIGIN)
+    answer = desk.webhook.receive(b"", {"validationToken": "a token"}, ORIGIN)
     headers = {"content-type": answer.content_type, **answer.headers}
     assert CONTRACT.breaches("POST", "/api/alerts", answer.status, headers, answer.body) == []
-    assert CONTRACT.breaches("POST", "/api/alerts", 200, headers, "x" * (gateway.MAX_TOKEN + 1))
+    assert CONTRACT.breaches("POST", "/api/alerts", 200, headers, "x" * (receive.MAX_TOKEN + 1))
 
 
 @given(

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev.samples import eight_fields, event
-from dev.virtual import Defender, Fault, Faults, Host, Request, World, said, unsound
+from dev.virtual import Defender, Fault, Faults, Host, Request, World, answer_with, unsound
 from shared.alerts.alert import Alert
 from shared.identity import Claims
 from shared.ledger import keys, record, rows
@@ -83,8 +83,8 @@ class Office:
         self.table = self.world.table
         self.defender = Defender(self.world)
         self.host = Reader(self.world, faults or Faults(), arrive=self.defender)
-        self.gateway = self.host.gateway(Settings())
-        self.operator = Operator(self.gateway, lambda: claims)
+        self.webhook = self.host.webhook(Settings())
+        self.operator = Operator(self.webhook, lambda: claims)
 
     def start(self, method: str, path: str, **parameters: object) -> list[Reply]:
         """Begin a request of the operator's; its answer is in the list once the world has run."""
@@ -127,14 +127,14 @@ class Office:
     def post(self, body: Any, *, sender: str = "", **query: str) -> Reply:
         """Send something to the webhook, as a SIEM does."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        answers = self.begin(lambda: self.gateway.receive(raw, query, ORIGIN, sender=sender))
+        answers = self.begin(lambda: self.webhook.receive(raw, query, ORIGIN, sender=sender))
         self.world.run()
         return answers[0]
 
     def tick(self, times: int = 1) -> None:
         """Let the timer fire, one run after the other."""
         for _ in range(times):
-            self.host.spawn(self.gateway.dispatch)
+            self.host.spawn(self.webhook.dispatch)
             self.world.run()
 
     def write(
@@ -151,7 +151,7 @@ class Office:
         alert = Alert.from_body(eight_fields(event(number, device="pc-001.contoso.example"), title, "High"))
         entry = record.accept(alert, source=source, delivery="0-0", now=accepted)
         etags = self.table.commit(rows.insert(entry))
-        taken = record.take(entry, "attempt", now=accepted, lease=150.0)
+        taken = record.hold(entry, "attempt", now=accepted, lease=150.0)
         if state == "waiting":
             return alert.id
         if state == "sending":
@@ -159,7 +159,7 @@ class Office:
         elif state == "discarded":
             after = record.discard(entry, now=accepted + 1)
         else:
-            answer = said(200 if state == "created" else 400)
+            answer = answer_with(200 if state == "created" else 400)
             after = record.settle(taken, answer, now=accepted + 1, rules=record.Rules())
         self.table.commit(rows.move(entry, after, waiting=etags[entry.waits]))
         return alert.id
@@ -412,7 +412,7 @@ def test_a_page_is_bounded_work_however_long_the_list() -> None:
         before = office.host.rows_read
     assert found == [wanted]
     assert len(read) == 3
-    look = 2 * office.gateway.dispatcher.policy.calls + 1
+    look = 2 * office.webhook.dispatcher.policy.calls + 1
     assert max(read) <= page.ROWS + look
 
 
@@ -433,7 +433,7 @@ def test_failed_and_waiting_come_in_an_order_that_means_something() -> None:
 def test_an_alert_is_shown_as_its_sender_sees_it_and_with_its_tries() -> None:
     """The delivery's shape, and beside it source, delivery, times, and what Defender said each time."""
     office = Office()
-    office.defender.says = lambda before, _: said(404 if before < 2 else 200)
+    office.defender.says = lambda before, _: answer_with(404 if before < 2 else 200)
     told = json.loads(office.post(body(1)).body)
     office.world.run(400)
     office.tick()
@@ -471,7 +471,7 @@ def test_an_unknown_id_is_404(path: str, unknown: str) -> None:
 def test_a_replayed_alert_is_created_by_the_dispatcher() -> None:
     """Failed, mended, replayed: it waits again, goes through a slot, and its delivery says so."""
     office = Office()
-    office.defender.says = lambda before, _: said(400 if before == 0 else 200)
+    office.defender.says = lambda before, _: answer_with(400 if before == 0 else 200)
     told = json.loads(office.post(body(1)).body)
     alert_id = told["alerts"][0]["id"]
     assert told["alerts"][0]["status"] == "failed"
@@ -624,7 +624,7 @@ def refuse(office: Office) -> str:
 def mend(office: Office, folder: Path) -> None:
     """Give the app a mapping for it, as a restart with `MAPPINGS_PATH` does."""
     (folder / "acme.json").write_text(json.dumps(ACME_MAPPING))
-    mended = replace(office.gateway, mappings=mapping.load(folder))
+    mended = replace(office.webhook, mappings=mapping.load(folder))
     office.operator = Operator(mended, office.operator.last_token)
 
 
@@ -766,7 +766,7 @@ def test_pausing_and_resuming_twice_is_the_same_as_once() -> None:
 def test_the_operators_pause_takes_the_place_of_defenders() -> None:
     """One that would have ended by itself no longer does."""
     office = Office()
-    office.defender.says = lambda *_: said(429, retry_after=40)
+    office.defender.says = lambda *_: answer_with(429, retry_after=40)
     office.post(body(1))
     assert office.do("pause")["pause"]["byOperator"]
     office.world.run(3600)
@@ -778,10 +778,10 @@ def test_the_operators_pause_takes_the_place_of_defenders() -> None:
 def test_a_pause_holds_against_what_defender_says_meanwhile(seed: int) -> None:
     """Calls that fail or probe at the same moment neither end the operator's pause nor take its place."""
     office = Office(seed)
-    office.defender.says = lambda *_: said(office.world.random.choice([200, 429, 500]))
+    office.defender.says = lambda *_: answer_with(office.world.random.choice([200, 429, 500]))
     posts = [json.dumps(body(number)).encode() for number in range(5)]
     for raw in posts:
-        office.begin(functools.partial(office.gateway.receive, raw, {}, ORIGIN))
+        office.begin(functools.partial(office.webhook.receive, raw, {}, ORIGIN))
     paused = office.start("POST", "pause")
     office.world.run()
     assert paused[0].status == 200
@@ -795,7 +795,7 @@ def test_a_pause_holds_against_what_defender_says_meanwhile(seed: int) -> None:
 def test_resume_leaves_the_pause_that_defender_asked_for() -> None:
     """Calling sooner would only lengthen it; the answer shows until when it holds."""
     office = Office()
-    office.defender.says = lambda *_: said(429, retry_after=40)
+    office.defender.says = lambda *_: answer_with(429, retry_after=40)
     office.post(body(1))
     left = office.do("resume")["pause"]
     assert (left["byOperator"], left["holds"]) == (False, True)
@@ -810,7 +810,7 @@ def test_a_resume_leaves_a_probe_that_is_under_way_alone() -> None:
     assert operation
     office.table.commit([operation])
     office.defender.says = lambda *_: None
-    office.begin(lambda: office.gateway.receive(json.dumps(body(1)).encode(), {}, ORIGIN))
+    office.begin(lambda: office.webhook.receive(json.dumps(body(1)).encode(), {}, ORIGIN))
     office.world.run(2)
     assert len(office.defender.arrivals) == 1
     paused = office.start("POST", "pause")
@@ -826,7 +826,7 @@ def test_a_resume_leaves_a_probe_that_is_under_way_alone() -> None:
 def test_defenders_pause_outlives_the_operators() -> None:
     """Pausing and resuming, whatever the reasons, does not call sooner than a 429 allowed."""
     office = Office()
-    office.defender.says = lambda before, _: said(200) if before else said(429, retry_after=600)
+    office.defender.says = lambda before, _: answer_with(200) if before else answer_with(429, retry_after=600)
     office.post(body(1))
     began = office.world.now
     for reason in ("one", "two"):
@@ -901,9 +901,9 @@ def test_a_discard_that_looked_too_early_changes_nothing() -> None:
     def script(request: Request) -> None:
         entry = office.entry(alert_id)
         if request.kind == "commit" and not entry.tries:
-            taken = record.take(entry, "attempt", now=office.world.now, lease=150.0)
+            taken = record.hold(entry, "attempt", now=office.world.now, lease=150.0)
             office.table.commit(rows.move(entry, taken, alert="*"))
-            back = record.settle(taken, said(429), now=office.world.now, rules=record.Rules())
+            back = record.settle(taken, answer_with(429), now=office.world.now, rules=record.Rules())
             office.table.commit(rows.move(taken, back, alert="*"))
 
     office.host.script = script
@@ -927,7 +927,7 @@ def test_a_discard_never_touches_one_that_is_being_sent(seed: int) -> None:
             office.world.sleep(office.world.random.uniform(0, 2))
             answers.append(office.start("POST", "discard", source="defender"))
 
-    office.host.spawn(office.gateway.dispatch)
+    office.host.spawn(office.webhook.dispatch)
     office.world.spawn(press)
     office.world.run()
     discarded = sum(json.loads(answer.body)["discarded"] for (answer,) in answers)
@@ -1012,7 +1012,7 @@ SPLUNK, OTHER = "0123456789", "abcdef0123"
 def _sent_by_two() -> Office:
     """Return an office with alerts of two senders, of which one has a name, and a refused payload of each."""
     office = Office()
-    office.gateway.settings = Settings(senders=(Sender("splunk", (SPLUNK,)), Sender("quiet", ("9" * 10,))))
+    office.webhook.settings = Settings(senders=(Sender("splunk", (SPLUNK,)), Sender("quiet", ("9" * 10,))))
     for number, (sender, severity) in enumerate(
         [(SPLUNK, "High"), (SPLUNK, "Low"), (OTHER, "High"), ("", "High")]
     ):
@@ -1112,7 +1112,7 @@ def test_refused_payloads_come_newest_first_whatever_their_times(
         key = f"{keys.REFUSED}{keys.stamp(office.world.now - ago)}-{number:016x}"
         office.table.commit([Insert(key, {})])
     picked = functools.partial(
-        ordered.newest, office.gateway.dispatcher.table, (keys.REFUSED, keys.REFUSED_END)
+        ordered.newest, office.webhook.dispatcher.table, (keys.REFUSED, keys.REFUSED_END)
     )
     found: list[str] = []
     continuation: str | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dev import samples
-from dev.virtual import EPOCH, said
+from dev.virtual import EPOCH, answer_with
 from shared.alerts import alert
 from shared.clients.answer import Answer
 from shared.errors import Conflict
@@ -58,7 +58,7 @@ class Created:
     def create_alert(self, body: Mapping[str, str], token: str) -> Answer:
         """Answer at once."""
         del body, token
-        return said(200)
+        return answer_with(200)
 
 
 def test_an_outcome_that_always_meets_a_conflict_does_not_flood_the_table() -> None:
@@ -68,7 +68,7 @@ def test_an_outcome_that_always_meets_a_conflict_does_not_flood_the_table() -> N
     made = alert.check(samples.eight_fields(samples.event(1), "A rule", "High")).alert
     assert made
     entry = record.accept(made, source="defender", delivery="d", now=EPOCH)
-    held = record.take(entry, "attempt", now=EPOCH, lease=POLICY.lease)
+    held = record.hold(entry, "attempt", now=EPOCH, lease=POLICY.lease)
     table = Stubborn(held)
     outcomes = Outcomes(table, Created(), POLICY, record.Rules(), clocks)
     start = window.Start.now(clocks.monotonic, clocks.wall)

@@ -123,7 +123,7 @@ def test_long_places_are_cut_in_the_middle() -> None:
 
 def test_what_is_found_is_bounded() -> None:
     """Of a path that finds a million values the first are given, and the walk ends."""
-    assert len(found("a.b", {"a": [{"b": "x"}] * 5_000})) == paths._MAX_FOUND
+    assert len(found("a.b", {"a": [{"b": "x"}] * 5_000})) == paths._MAX_NODES
 
 
 def test_the_walk_is_charged() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dev.samples import Event, eight_fields, event, hunting_reply, splunk_plain
-from dev.virtual import ORIGIN, Defender, Host, World, said
+from dev.virtual import ORIGIN, Defender, Host, World, answer_with
 from shared.settings import Settings
 from shared.web.reply import Reply
 from tests.checks import arm
@@ -320,7 +320,7 @@ class Cloud:
 
     def __init__(
         self,
-        says: Callable[[int, Mapping[str, str]], Any] = lambda _, __: said(200),
+        says: Callable[[int, Mapping[str, str]], Any] = lambda _, __: answer_with(200),
         *,
         problems: str = "application/problem+json",
         webhook: Answer | str | None = "ours",
@@ -329,7 +329,7 @@ class Cloud:
     ) -> None:
         self.world = World()
         self.host = Host(self.world, arrive=Defender(self.world, says))
-        self.gateway = self.host.gateway(Settings())
+        self.webhook = self.host.webhook(Settings())
         self.comments: list[dict[str, Any]] = []
         self.polls = 0
         self._problems = problems
@@ -375,14 +375,14 @@ class Cloud:
             body, query = inputs["body"], inputs["queries"]
         sent = json.dumps(body).encode()
         path = "/api/alerts"
-        answer = self._ask("POST", path, lambda: self.gateway.receive(sent, query, ORIGIN))
+        answer = self._ask("POST", path, lambda: self.webhook.receive(sent, query, ORIGIN))
         while answer.status == 202:
             path = answer.headers["Location"].removeprefix(ORIGIN)
             self.polls += 1
-            self.host.spawn(self.gateway.dispatch)
+            self.host.spawn(self.webhook.dispatch)
             self.world.run(float(answer.headers["Retry-After"]))
             delivery = path.rpartition("/")[2]
-            answer = self._ask("GET", path, lambda: self.gateway.status(delivery, ORIGIN))  # noqa: B023 - at once
+            answer = self._ask("GET", path, lambda: self.webhook.status(delivery, ORIGIN))  # noqa: B023 - at once
         kind = self._problems if "problem" in answer.content_type else answer.content_type
         return Answer(answer.status, kind, answer.body.encode())
 
@@ -421,7 +421,7 @@ KINDS = pytest.mark.parametrize("kind", ["application/problem+json", "applicatio
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=name)
 def test_every_event_of_a_playbooks_trigger_becomes_an_alert(path: Path) -> None:
     """Digit for digit, and the comment links to each alert."""
-    cloud = Cloud(lambda _, body: said(200, raw=json.dumps({"id": f"da{body['reportId']}"}).encode()))
+    cloud = Cloud(lambda _, body: answer_with(200, raw=json.dumps({"id": f"da{body['reportId']}"}).encode()))
     done = run(path, TRIGGERS[path.parent.name](FIRST, SECOND), cloud)
     assert done.status == "Succeeded"
     sent = {(one.body["machineId"], one.body["eventTime"], one.body["reportId"]) for one in _arrivals(cloud)}
@@ -438,7 +438,7 @@ def test_every_event_of_a_playbooks_trigger_becomes_an_alert(path: Path) -> None
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=name)
 def test_a_playbook_waits_until_its_alerts_have_ended(path: Path) -> None:
     """An event that Defender finds at the third call only is asked for at `Location` until it is created."""
-    cloud = Cloud(lambda before, _: said(404 if before < 2 else 200))
+    cloud = Cloud(lambda before, _: answer_with(404 if before < 2 else 200))
     done = run(path, TRIGGERS[path.parent.name](FIRST), cloud)
     assert done.status == "Succeeded"
     assert cloud.polls > 1
@@ -449,7 +449,7 @@ def test_a_playbook_waits_until_its_alerts_have_ended(path: Path) -> None:
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=name)
 def test_a_playbook_tells_why_an_alert_failed(path: Path, kind: str) -> None:
     """Defender's words and what to do about it are in the comment, and the run shows red."""
-    cloud = Cloud(lambda _, __: said(400), problems=kind)
+    cloud = Cloud(lambda _, __: answer_with(400), problems=kind)
     done = run(path, TRIGGERS[path.parent.name](FIRST), cloud)
     assert done.status == "Failed"
     assert "No alert was created" in cloud.comment
@@ -581,7 +581,7 @@ def test_the_flow_hands_back_what_became_of_its_alert(kind: str) -> None:
         "portalurl": "https://security.microsoft.com/alerts/da200",
         "detail": "",
     }
-    failed = run(FLOW, fields, Cloud(lambda _, __: said(400), problems=kind))
+    failed = run(FLOW, fields, Cloud(lambda _, __: answer_with(400), problems=kind))
     told = failed.actions["Respond_with_the_problem"].inputs["body"]
     assert told["status"] == "failed"
     assert "Correct the field that Defender names" in told["detail"]
@@ -625,7 +625,7 @@ def test_every_path_in_every_expression_leads_somewhere(path: Path) -> None:
     )
     runs = (
         run(path, posted, Cloud(found=hunting_reply(FIRST))),
-        run(path, posted, Cloud(lambda _, __: said(400), found=hunting_reply(FIRST))),
+        run(path, posted, Cloud(lambda _, __: answer_with(400), found=hunting_reply(FIRST))),
         run(path, refused, Cloud(found=hunting_reply())),
         run(path, closed, Cloud(found=hunting_reply(FIRST))),
         run(path, closed, Cloud(webhook=Answer(200, body=nothing.encode()), found=hunting_reply(FIRST))),

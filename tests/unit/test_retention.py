@@ -8,7 +8,7 @@ import pytest
 
 from dev import samples
 from dev.memory_table import StrictTable
-from dev.virtual import EPOCH, App, Defender, Faults, Host, World, said, unsound
+from dev.virtual import EPOCH, App, Defender, Faults, Host, World, answer_with, unsound
 from shared.alerts import alert
 from shared.errors import Conflict
 from shared.ledger import aside, keys, record, retention, rows
@@ -76,17 +76,19 @@ class Past:
 
     def end(self, entry: Entry, status: int) -> None:
         """Let Defender answer a call for an alert now."""
-        held = record.take(entry, "attempt", now=self.now, lease=150.0)
-        after = record.settle(held, said(status), now=self.now, rules=RULES)
+        held = record.hold(entry, "attempt", now=self.now, lease=150.0)
+        after = record.settle(held, answer_with(status), now=self.now, rules=RULES)
         self.table.commit(rows.move(entry, after, waiting="*"))
 
     def refuse(self, sender: str = "", *, times: int = 1) -> None:
         """Let payloads of a sender be refused and stored, a second apart."""
         for _ in range(times):
             self.now += 1.0
-            refusal_id = keys.refusal_id(self.now, sender)
-            refusal = record.Refusal(refusal_id, self.now, "", 422, "no event", (), {}, b"{}", 2, sender)
-            self.table.commit([rows.insert_refusal(refusal)])
+            refusal_id = keys.refused_id(self.now, sender)
+            refusal = record.RefusedPayload(
+                refusal_id, self.now, "", 422, "no event", (), {}, b"{}", 2, sender
+            )
+            self.table.commit([rows.insert_refused(refusal)])
 
     def purge_all(self, seconds: float = MONTH, *, requests: int = 1_000_000) -> int:
         """Purge until nothing is left to do, in pieces that end after so many requests; return how many pieces."""
@@ -342,7 +344,7 @@ def test_noise_does_not_wash_out_the_rare() -> None:
     past.refuse(noisy, times=3000)
     past.refuse(both, times=30)
     past.purge_all()
-    left = [keys.refusal_sender(key) for key in past.keys(keys.REFUSED)]
+    left = [keys.refused_sender(key) for key in past.keys(keys.REFUSED)]
     assert left == [rare] * 50 + [both] * 20 + [noisy] * 970 + [both] * 30
 
 
@@ -390,9 +392,9 @@ def test_a_piece_on_a_slow_table_does_not_hold_the_timer(*, tokens: bool) -> Non
     world = World()
     app = App.on(Host(world, Faults(), arrive=Defender(world)))
     for number in range(300):
-        refusal_id = keys.refusal_id(world.now + number)
-        refusal = record.Refusal(refusal_id, world.now, "", 422, "no event", (), {}, b"{}", 2)
-        world.table.commit([rows.insert_refusal(refusal)])
+        refusal_id = keys.refused_id(world.now + number)
+        refusal = record.RefusedPayload(refusal_id, world.now, "", 422, "no event", (), {}, b"{}", 2)
+        world.table.commit([rows.insert_refused(refusal)])
     for number in range(60):
         delivery = Delivery(keys.delivery_id(world.now), "defender", world.now, (f"{number:032}",))
         world.table.commit([rows.insert_delivery(delivery)])

@@ -284,7 +284,7 @@ def test_a_long_text_comes_cut() -> None:
     tenant().clear()
     tenant().add([{**record("process", "report_id"), "ProcessCommandLine": long}])
     [row] = tenant().run(built(clues))
-    assert row["CommandLine"] == long[: facts.KEPT]
+    assert row["CommandLine"] == long[: facts.LONGEST_TEXT]
 
 
 def hostile_clues(kind: Kind, value: str) -> Clues:

@@ -142,19 +142,19 @@ def any_fact(_clues: Clues, compared: facts.Compared, _row: facts.Row) -> frozen
     return compared.agree
 
 
-def first_that_agrees(_when: When, looked_at: Sequence[verdict.Candidate]) -> verdict.Verdict:
+def first_that_agrees(_when: When, candidates: Sequence[verdict.Candidate]) -> verdict.Verdict:
     """Take the first of several events that have a fact."""
-    having = [one for one in looked_at if one.agree & facts.STRONG and not one.differ]
+    having = [one for one in candidates if one.agree & facts.STRONG and not one.differ]
     if having:
         return verdict.Verdict("match", grade="exact", match=having[0])
     return verdict.Verdict("none", "none")
 
 
-def nearest_of_all(_when: When, looked_at: Sequence[verdict.Candidate]) -> verdict.Verdict:
+def nearest_of_all(_when: When, candidates: Sequence[verdict.Candidate]) -> verdict.Verdict:
     """Take the nearest event, whatever it is."""
-    if not looked_at:
+    if not candidates:
         return verdict.Verdict("none", "none")
-    return verdict.Verdict("match", grade="exact", match=min(looked_at, key=lambda one: abs(one.apart)))
+    return verdict.Verdict("match", grade="exact", match=min(candidates, key=lambda one: abs(one.apart)))
 
 
 def first_twin(_when: When, twins: Sequence[facts.Row]) -> facts.Row:

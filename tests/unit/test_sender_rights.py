@@ -25,8 +25,8 @@ def _post(
     world: World, body: bytes, query: dict[str, str], sender: str, listed: tuple[Sender, ...] = LISTED
 ) -> Reply:
     host = Host(world, arrive=Defender(world))
-    gateway = host.gateway(Settings(senders=listed))
-    return world.finish(host.ask(lambda: gateway.receive(body, query, ORIGIN, sender=sender)))
+    webhook = host.webhook(Settings(senders=listed))
+    return world.finish(host.ask(lambda: webhook.receive(body, query, ORIGIN, sender=sender)))
 
 
 def test_a_fingerprint_is_the_beginning_of_the_keys_hash() -> None:
@@ -49,7 +49,7 @@ def test_the_sender_is_on_rows_answers_and_log_lines(caplog: pytest.LogCaptureFi
     (delivery,) = world.table.query(keys.DELIVERY, keys.DELIVERY_END)
     (refusal,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
     assert rows.read(alert).sender == rows.read_delivery(delivery).sender == SPLUNK
-    assert rows.read_refusal(refusal).sender == SPLUNK
+    assert rows.read_refused(refusal).sender == SPLUNK
     lines: list[dict[str, Any]] = [json.loads(line) for line in caplog.messages]
     for step in ("accepted", "refused"):
         assert [line["sender"] for line in lines if line["step"] == step] == [SPLUNK]

@@ -20,7 +20,7 @@ from shared.ledger import keys, record, rows
 from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete
-from shared.webhook.gateway import TABLE_SECONDS
+from shared.webhook.receive import TABLE_SECONDS
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -305,13 +305,13 @@ def test_tables_without_endpoint_events_are_known(row: dict[str, str], said: str
     """Wherever the table's name stands, it says why its rows cannot be referred to."""
     name = hunting.table(row)
     assert name
-    assert said in (hunting.refusal(name) or "")
+    assert said in (hunting.why_no_event(name) or "")
 
 
 @pytest.mark.parametrize("row", [{"Table": "DeviceEvents"}, {"category": "AdvancedHunting-DeviceInfo"}])
 def test_tables_of_devices_are_fine(row: dict[str, str]) -> None:
     """Device* tables have events."""
-    assert hunting.refusal(hunting.table(row) or "") is None
+    assert hunting.why_no_event(hunting.table(row) or "") is None
 
 
 @pytest.mark.parametrize(

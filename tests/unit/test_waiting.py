@@ -12,7 +12,7 @@ import pytest
 
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import App, Defender, Faults, Host, World, said, unsound
+from dev.virtual import App, Defender, Faults, Host, World, answer_with, unsound
 from shared.alerts import alert
 from shared.ledger import keys, record, rows
 from shared.sending import pause
@@ -62,7 +62,7 @@ def test_what_met_an_outage_is_tried_within_minutes_of_its_end() -> None:
     """What failed through an outage of 30 minutes is created within 20 minutes after it, not an hour."""
     world = World()
     ends = world.now + 30 * 60
-    defender = Defender(world, lambda _number, _body: said(500 if world.now < ends else 200))
+    defender = Defender(world, lambda _number, _body: answer_with(500 if world.now < ends else 200))
     _wait(world, range(3))
     _app(world, defender).timer()
     world.run(30 * 60)
@@ -76,7 +76,7 @@ def test_retries_come_after_1_2_4_8_and_then_every_15_minutes() -> None:
     world = World()
 
     def says(_number: int, body: "Mapping[str, str]") -> "Answer":
-        return said(500 if body["title"] == "Rule 0" else 200)
+        return answer_with(500 if body["title"] == "Rule 0" else 200)
 
     defender = Defender(world, says)
     _wait(world, range(1))
@@ -94,7 +94,7 @@ def test_retries_come_after_1_2_4_8_and_then_every_15_minutes() -> None:
 def test_a_pause_gives_nobody_up() -> None:
     """After pauses of 49 hours a first and a second 503 fail no alert; its third call creates it."""
     world = World()
-    defender = Defender(world, lambda number, _: said(200 if number > 1 else 503))
+    defender = Defender(world, lambda number, _: answer_with(200 if number > 1 else 503))
     _wait(world, range(1))
     world.table.commit([pause.stop(None, "stop")])
     world.run(49 * 3600)
@@ -243,7 +243,7 @@ def test_open_slots_are_used_though_nobody_may_wait() -> None:
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
-    app.gateway.permits = threading.BoundedSemaphore(2)
+    app.webhook.permits = threading.BoundedSemaphore(2)
     posted = [app.post(_payload(event)) for event in range(15)]
     world.run(10)
     replies = [post.result() for post in posted]
@@ -257,9 +257,9 @@ def test_who_may_not_wait_answers_before_defender_does() -> None:
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
-    app.gateway.permits = threading.BoundedSemaphore(1)
+    app.webhook.permits = threading.BoundedSemaphore(1)
     app.host.faults = Faults(table_delay=(0.01, 0.01), call_delay=(1.0, 1.0), answer_delay=(1.0, 1.0))
-    app.gateway.permits.acquire(blocking=False)
+    app.webhook.permits.acquire(blocking=False)
     began = world.now
     reply = world.finish(app.post(_payload(1)))
     assert reply.status == 202
@@ -292,13 +292,13 @@ def test_an_idle_tick_and_a_paused_hour_read_little(
 ) -> None:
     """However much waits for a time or behind a pause, a look is at most two queries, each of 31 rows at the most."""
     world = World()
-    app = _app(world, Defender(world, lambda _number, _body: said(404)))
+    app = _app(world, Defender(world, lambda _number, _body: answer_with(404)))
     _wait(world, range(waiting if paused else 0))
     for event in range(1_000, 1_000 + waiting):
         made = alert.check(_payload(event)).alert
         assert made
         entry = record.accept(made, source="", delivery="", now=world.now)
-        held = record.take(entry, "attempt", now=world.now, lease=7200.0)
+        held = record.hold(entry, "attempt", now=world.now, lease=7200.0)
         world.table.commit(rows.insert(held))
     if paused:
         world.table.commit([pause.stop(None, "stop")])
@@ -319,7 +319,7 @@ def test_a_backlog_of_retries_hides_no_slot() -> None:
         made = alert.check(_payload(event)).alert
         assert made
         entry = record.accept(made, source="", delivery="", now=world.now)
-        held = record.take(entry, "attempt", now=world.now, lease=10.0)
+        held = record.hold(entry, "attempt", now=world.now, lease=10.0)
         world.table.commit(rows.insert(held))
     _app(world, defender).timer()
     world.run(15 * 61)

@@ -17,13 +17,13 @@ ONLY_IN = {
     "azure.functions": {*FOLDERS, "shared.web.response"},
     "azure.data.tables": {"shared.table.azure", "shared.table.connection"},
     "azure.identity": {"shared.identity"},
-    "requests": {"shared.clients.connections", "shared.clients.defender"},
+    "requests": {"shared.clients.connections", "shared.clients.service"},
 }
 SHARED_BY = {
     "azure.core": {"shared.table.azure", "shared.table.connection", "shared.identity"},
     "urllib3": {"shared.clients.connections"},
 }
-MAY_IMPORT_GATEWAY = {"shared.app", "shared.webhook.gateway", "shared.operations.routes"}
+MAY_IMPORT_RECEIVE = {"shared.app", "shared.webhook.receive", "shared.operations.routes"}
 GROUND = {"errors", "log", "loopback", "senders"}
 BELOW = {
     "alerts": set(),
@@ -154,10 +154,10 @@ def test_the_run_time_needs_four_packages() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=_name)
-def test_only_the_composition_and_the_operator_know_the_gateway(path: Path) -> None:
+def test_only_the_composition_and_the_operator_know_the_webhook(path: Path) -> None:
     """The whole way of an alert is known in one place; no module below reaches back up to it."""
-    if any(_is_in(module, "shared.webhook.gateway") for module, _ in _imports(path)):
-        assert _name(path) in MAY_IMPORT_GATEWAY
+    if any(_is_in(module, "shared.webhook.receive") for module, _ in _imports(path)):
+        assert _name(path) in MAY_IMPORT_RECEIVE
 
 
 @pytest.mark.parametrize("path", SHIMS, ids=_name)

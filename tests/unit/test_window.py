@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dev import samples
 from dev.memory_table import MemoryTable
 from dev.simulator.judge import violations
-from dev.virtual import App, Defender, Faults, Host, World, said, unsound
+from dev.virtual import App, Defender, Faults, Host, World, answer_with, unsound
 from shared.alerts import alert
 from shared.errors import Conflict
 from shared.ledger import record, rows
@@ -197,7 +197,7 @@ def test_an_outage_may_last_for_days() -> None:
 def test_a_reason_is_text_that_the_table_takes() -> None:
     """Control characters and half characters of Defender's words do not keep a pause from being written."""
     raw = json.dumps({"error": {"code": "Busy\0", "message": "half \ud800 \x1f 😀"}}).encode()
-    assert pause.trouble(said(503, raw=raw), POLICY.window).reason == "503 Busy  half     😀"
+    assert pause.trouble(answer_with(503, raw=raw), POLICY.window).reason == "503 Busy  half     😀"
 
 
 @pytest.mark.parametrize(

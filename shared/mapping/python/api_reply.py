@@ -66,9 +66,9 @@ def _is_reply(name: str, index: dict[str, str], beside: tuple[str, ...]) -> bool
 def _rows(table: Node) -> list[Node]:
     """Return the rows of a table as objects. Each is told to stand in its row, each cell in its column."""
     is_table = isinstance(table.value, dict) and "rows" in table.reader.index(table.value)
-    found = table_rows(table.value) if is_table else None
+    lines = table_rows(table.value) if is_table else None
     rows = []
-    for entries in found or ():
+    for entries in lines or ():
         table.reader.spend(_ROW + len(entries))
         places = {name: extended(table.place, steps) for name, _, steps in entries}
         place = extended(table.place, entries[0][2][:2]) if entries else table.place

@@ -51,15 +51,17 @@ _MAX_REPORT_ID = 19
 
 def events(document: Node) -> Iterator[Event]:
     """Yield the events of a detection that can be raised; the first, if none can."""
-    found = [
+    udms = [
         udm for node in _all(document) for udm in [node.first("event", "udm") or node] if udm.find("metadata")
     ]
-    if not found:
+    if not udms:
         yield Event(document)
         return
-    made = [_event(udm, document) for udm in found]
+    made = [_event(udm, document) for udm in udms]
     raised = [
-        one for one in made if "reportId" in one.reference or "reportId" in one.values or _names_report(one)
+        event
+        for event in made
+        if "reportId" in event.reference or "reportId" in event.values or _names_report(event)
     ]
     yield from raised or made[:1]
 
@@ -69,7 +71,7 @@ def _names_report(event: Event) -> bool:
 
 
 def _all(document: Node) -> list[Node]:
-    nodes = [node for path in _EVENTS for found in document.find(path) for node in found.elements()]
+    nodes = [node for path in _EVENTS for holder in document.find(path) for node in holder.elements()]
     return nodes or [document]
 
 

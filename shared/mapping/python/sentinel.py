@@ -54,7 +54,7 @@ def events(document: Node) -> Iterator[Event]:
     if around.find("friendlyName") and not around.find("AlertDisplayName", "SystemAlertId"):
         yield Event(around, reference=_devices([document]), within=(around.inside({}),))
         return
-    alerts = [node for found in around.find("alerts") for node in found.elements()] or [around]
+    alerts = [node for holder in around.find("alerts") for node in holder.elements()] or [around]
     shared = [*around.find("relatedEntities"), *(document.find("Hosts", "Entities", "relatedEntities"))]
     for alert in alerts:
         yield from _events_of(alert.first("properties") or alert, shared)
@@ -74,13 +74,15 @@ def _events_of(alert: Node, shared: Sequence[Node]) -> Iterator[Event]:
     if best is alert:
         keys.pop("eventTime", None)
     values = {name: _several(node) for name, node in keys.items()}
-    lengths = {len(one) for name, one in values.items() if _is_list(keys[name])}
+    lengths = {len(nodes) for name, nodes in values.items() if _is_list(keys[name])}
     if len(lengths) > 1:
         yield Event(alert, (custom or alert,), problems=(Problem("payload", _UNEVEN),))
         return
     for index in range(max(lengths, default=1)):
         reference = {
-            name: one[index] if _is_list(keys[name]) else one[0] for name, one in values.items() if one
+            name: nodes[index] if _is_list(keys[name]) else nodes[0]
+            for name, nodes in values.items()
+            if nodes
         }
         yield Event(
             alert,
@@ -108,7 +110,7 @@ def _key(where: Node, name: str) -> Node | None:
 
 def _several(node: Node) -> list[Node]:
     """Return the values of a key: the elements of a list, also of one in a text."""
-    return [one for one in node.elements() if texts_of(one.value)]
+    return [element for element in node.elements() if texts_of(element.value)]
 
 
 def _is_list(node: Node) -> bool:
@@ -129,15 +131,13 @@ def _packed(alert: Node, packed: Node, custom: Node) -> Iterator[Event]:
 
 def _devices(entities: Sequence[Node]) -> dict[str, Node]:
     """Return the device id of the hosts among some entities, or a list of them where they differ."""
-    found = [
+    ids = [
         node
-        for one in entities
-        for entity in one.elements()
+        for holder in entities
+        for entity in holder.elements()
         for node in (entity.first("properties") or entity).find(*_DEVICES)
     ]
-    different = list(dict.fromkeys(text for node in found for text in texts_of(node.value)))
+    different = list(dict.fromkeys(text for node in ids for text in texts_of(node.value)))
     if not different:
         return {}
-    return {
-        "machineId": found[0] if len(different) == 1 else Node(different, found[0].place, found[0].reader)
-    }
+    return {"machineId": ids[0] if len(different) == 1 else Node(different, ids[0].place, ids[0].reader)}

@@ -19,7 +19,19 @@ from hypothesis import strategies as st
 from CreateAlertFunction import main as create_alert
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import EPOCH, ORIGIN, App, Defender, Fault, Faults, Host, Request, World, said, unsound
+from dev.virtual import (
+    EPOCH,
+    ORIGIN,
+    App,
+    Defender,
+    Fault,
+    Faults,
+    Host,
+    Request,
+    World,
+    answer_with,
+    unsound,
+)
 from shared import app as app_module
 from shared.alerts import alert
 from shared.errors import Conflict, TableRefused, WebhookError
@@ -116,8 +128,10 @@ def test_nothing_is_lost_whatever_goes_wrong(seed: int, faults: Faults, failing:
 
     def says(_number: int, _body: Mapping[str, str]) -> "Answer | None":
         if world.now > EPOCH + 300 or chance() > failing:
-            return said(200)
-        return world.random.choice([said(400), said(404), said(429, retry_after=7.0), said(500), None])
+            return answer_with(200)
+        return world.random.choice(
+            [answer_with(400), answer_with(404), answer_with(429, retry_after=7.0), answer_with(500), None]
+        )
 
     def watch() -> None:
         assert unsound(world.table) == []
@@ -362,13 +376,13 @@ def test_no_text_makes_a_commit_impossible() -> None:
     """20,000 emoji in, a huge alert object, thousands of members, a huge page of HTML back: it all fits."""
     members = {f"m{number}": number for number in range(20_000)}
     answers = {
-        "object": said(200, raw=json.dumps({"id": "da1", "evidence": ["x" * 100] * 9_000}).encode()),
-        "members": said(200, raw=json.dumps({"id": "da1", **members}).encode()),
-        "emoji": said(
+        "object": answer_with(200, raw=json.dumps({"id": "da1", "evidence": ["x" * 100] * 9_000}).encode()),
+        "members": answer_with(200, raw=json.dumps({"id": "da1", **members}).encode()),
+        "emoji": answer_with(
             200, raw=json.dumps({"id": "da1", "title": "😀" * 50_000}, ensure_ascii=False).encode()
         ),
-        "html": said(502, raw=b"<html>" + b"<p>" * 300_000),
-        "error": said(
+        "html": answer_with(502, raw=b"<html>" + b"<p>" * 300_000),
+        "error": answer_with(
             400, raw=json.dumps({"error": {"code": "x" * 90_000, "message": "😀" * 90_000}}).encode()
         ),
     }
@@ -392,7 +406,7 @@ def test_no_text_makes_a_commit_impossible() -> None:
 def test_an_outcome_the_table_refuses_is_written_without_its_text() -> None:
     """Where the table refuses an outcome for what it says, it is written again without Defender's text."""
     world = World()
-    defender = Defender(world, lambda _n, _b: said(200, raw=b'{"id": "da1", "title": "BROKEN"}'))
+    defender = Defender(world, lambda _n, _b: answer_with(200, raw=b'{"id": "da1", "title": "BROKEN"}'))
     app = _app(world, defender)
 
     def refuse(request: Request) -> None:
@@ -560,7 +574,7 @@ def test_a_take_that_landed_unseen_is_not_told_as_refused() -> None:
 def test_a_failed_alert_is_told_as_a_duplicate() -> None:
     """Sent again after it failed: 422 with the same error, `duplicate: true`, and no call; only replay tries again."""
     world = World()
-    defender = Defender(world, lambda _number, _body: said(400))
+    defender = Defender(world, lambda _number, _body: answer_with(400))
     app, other = _app(world, defender), _app(world, defender)
     first = world.finish(app.post(_payload(1)))
     second = world.finish(other.post(_payload(1)))
@@ -622,7 +636,7 @@ def test_what_a_duplicate_says_else_is_in_its_notes() -> None:
 def test_a_404_is_tried_again_after_1_5_and_15_minutes() -> None:
     """Each try takes a slot; meanwhile the status shows the 404 and the next attempt; after the last it has failed."""
     world = World()
-    defender = Defender(world, lambda _number, _body: said(404))
+    defender = Defender(world, lambda _number, _body: answer_with(404))
     app = _app(world, defender)
     app.timer()
     commits = _commits(app)
@@ -658,7 +672,7 @@ def test_a_404_is_tried_again_after_1_5_and_15_minutes() -> None:
 def test_retry_after_is_the_time_to_the_next_attempt() -> None:
     """While an alert waits for its retry the caller is told to come back then, or in a minute."""
     world = World()
-    app = _app(world, Defender(world, lambda _number, _body: said(404)))
+    app = _app(world, Defender(world, lambda _number, _body: answer_with(404)))
     reply = world.finish(app.post(_payload(1)))
     assert 59 <= int(reply.headers["Retry-After"]) <= 60
     world.run(50)
@@ -683,7 +697,7 @@ def test_retry_after_is_the_time_to_the_turn() -> None:
 def test_a_404_of_a_truncated_time_is_final() -> None:
     """An event time that lost digits on its way cannot match: its 404 fails at once."""
     world = World()
-    defender = Defender(world, lambda _number, _body: said(404))
+    defender = Defender(world, lambda _number, _body: answer_with(404))
     app = _app(world, defender)
     reply = world.finish(app.post(_payload(1) | {"eventTime": 1_772_600_705}))
     assert reply.status == 422
@@ -694,14 +708,16 @@ def test_a_404_of_a_truncated_time_is_final() -> None:
 def test_without_retry_minutes_a_404_is_final() -> None:
     """`NOT_FOUND_RETRY_MINUTES` empty: a 404 fails at once."""
     world = World()
-    app = _app(world, Defender(world, lambda _number, _body: said(404)), Settings(not_found_retry_minutes=()))
+    app = _app(
+        world, Defender(world, lambda _number, _body: answer_with(404)), Settings(not_found_retry_minutes=())
+    )
     assert world.finish(app.post(_payload(1))).status == 422
 
 
 def test_an_event_that_becomes_searchable_is_created() -> None:
     """A 404 that turns into a success shows no error any more."""
     world = World()
-    defender = Defender(world, lambda number, _body: said(404 if number < 2 else 200))
+    defender = Defender(world, lambda number, _body: answer_with(404 if number < 2 else 200))
     app = _app(world, defender)
     app.timer()
     reply = world.finish(app.post(_payload(1)))
@@ -720,7 +736,7 @@ def test_an_event_that_becomes_searchable_is_created() -> None:
 def test_a_rejected_alert_is_kept_with_what_defender_said() -> None:
     """A 400 is final: 422 with Defender's status, code, message, target and what to do; it is in the failed list."""
     world = World()
-    app = _app(world, Defender(world, lambda _number, _body: said(400)))
+    app = _app(world, Defender(world, lambda _number, _body: answer_with(400)))
     reply = world.finish(app.post(_payload(1)))
     assert reply.status == 422
     assert reply.content_type == "application/problem+json"
@@ -741,7 +757,7 @@ def test_a_rejected_alert_is_kept_with_what_defender_said() -> None:
 def test_a_delivery_with_created_and_failed_alerts_is_partial() -> None:
     """Where one was created and one rejected: 200, `partial`, each with what became of it."""
     world = World()
-    app = _app(world, Defender(world, lambda _n, body: said(400 if body["title"] == "bad" else 200)))
+    app = _app(world, Defender(world, lambda _n, body: answer_with(400 if body["title"] == "bad" else 200)))
     reply = world.finish(app.post([_payload(1), _payload(2, "bad"), {"title": "nothing else"}]))
     document = _told(reply)
     assert reply.status == 200
@@ -816,7 +832,7 @@ def test_waiting_for_a_slot_says_until_when() -> None:
 def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     """`waitingFor` a pause carries what Defender said and its end; the operator's has none."""
     world = World()
-    defender = Defender(world, lambda _number, _body: said(429, retry_after=300.0))
+    defender = Defender(world, lambda _number, _body: answer_with(429, retry_after=300.0))
     app = _app(world, defender)
     reply = world.finish(app.post(_payload(1)))
     ended = world.now
@@ -915,7 +931,7 @@ def _posted(
 
     def posted() -> Reply | WebhookError:
         try:
-            return app.gateway.receive(body, query, ORIGIN, content_encoding=content_encoding)
+            return app.webhook.receive(body, query, ORIGIN, content_encoding=content_encoding)
         except WebhookError as error:
             return error
 
@@ -978,7 +994,7 @@ def test_a_compressed_body_is_opened(compress: Callable[[bytes], bytes], declare
     answer, world, _ = _posted(compress(body), {}, declared)
     assert isinstance(answer, WebhookError)
     [row] = world.table.query(keys.REFUSED, keys.REFUSED_END)
-    assert rows.read_refusal(row).payload == body
+    assert rows.read_refused(row).payload == body
 
 
 def test_a_bomb_is_413_and_not_kept() -> None:
@@ -1006,7 +1022,7 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
             asked.append((body, dict(query), origin, content_encoding, sender))
             return echo(query["validationToken"])
 
-    monkeypatch.setattr(app_module, "gateway", Listening)
+    monkeypatch.setattr(app_module, "webhook", Listening)
     answer = create_alert(
         func.HttpRequest(
             method="POST",
@@ -1029,7 +1045,7 @@ def test_a_refused_payload_is_kept_with_its_reasons() -> None:
     reply = world.finish(app.post(body, Code="secret", clientId="secret", title="A title"))
     assert reply.status == 422
     (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
-    kept = rows.read_refusal(row)
+    kept = rows.read_refused(row)
     assert (kept.status, kept.payload, kept.bytes) == (422, body, len(body))
     assert kept.query == {"title": "A title"}
     assert kept.refused[0]["problems"][0]["field"] == "machineId"
@@ -1044,7 +1060,7 @@ def test_a_delivery_that_was_refused_in_part_is_stored_as_well(caplog: pytest.Lo
     reply = world.finish(app.post([_payload(1), _payload(2) | {"machineId": "no device"}]))
     assert (reply.status, _told(reply)["status"]) == (200, "partial")
     (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
-    refusal = rows.read_refusal(row)
+    refusal = rows.read_refused(row)
     assert (refusal.status, [one["event"] for one in refusal.refused]) == (200, [1])
     assert b"no device" in refusal.payload
     lines = [json.loads(line) for line in caplog.messages]
@@ -1144,7 +1160,7 @@ def test_half_a_character_of_defenders_can_be_answered() -> None:
     """An escape that is no character, in Defender's alert, is given on as it came; the answer can be encoded."""
     world = World()
     raw = b'{"id": "da1", "title": "half \\ud800"}'
-    app = _app(world, Defender(world, lambda _number, _body: said(200, raw=raw)))
+    app = _app(world, Defender(world, lambda _number, _body: answer_with(200, raw=raw)))
     reply = world.finish(app.post(_payload(1)))
     assert reply.status == 200
     assert b'"half \\ud800"' in reply.body.encode()
@@ -1226,7 +1242,7 @@ def test_health_passes_right_after_a_resume() -> None:
 def test_health_fails_where_nobody_takes_back_what_came_due_again() -> None:
     """Webhooks never look at what waits for a time: if the dispatcher is dead, health says so; else nobody would."""
     world = World()
-    app = _app(world, Defender(world, lambda number, _body: said(200 if number else 404)))
+    app = _app(world, Defender(world, lambda number, _body: answer_with(200 if number else 404)))
     assert world.finish(app.post(_payload(1))).status == 202
     world.run(60 + 290)
     assert world.finish(app.health()).status == 200
@@ -1263,7 +1279,7 @@ def test_polls_of_waiting_deliveries_share_one_look() -> None:
 def test_the_status_of_a_hundred_alerts_is_at_most_64_kib(status: int) -> None:
     """Whoever knows the id may ask, so texts are shortened; ids, severities and links stay whole."""
     world = World()
-    defender = Defender(world, lambda _number, _body: said(status))
+    defender = Defender(world, lambda _number, _body: answer_with(status))
     app = _app(world, defender, Settings(max_payload_bytes=20_000_000))
     texts = {"description": "\u4e2d" * 4_000, "recommendedAction": "\u4e2d" * 4_000}
     payload = [_payload(number, "T" * 200) | texts for number in range(100)]

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 from shared import log, senders
 from shared.alerts.text import shown
-from shared.errors import Forbidden, NotFound, Problem, TableError, TokenError, WebhookError
-from shared.ledger import backlog, keys, lookup, retention, rows
+from shared.errors import Forbidden, TableError, TokenError, WebhookError
+from shared.ledger import retention
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
-from shared.sending import pause
 from shared.web import delivery, reply
-from shared.web.delivery import Told
-from shared.webhook import accept, asked, refused
+from shared.webhook import accept, asked, health, refused, status
 from shared.webhook.memory import Memory
 from shared.webhook.permits import Permits
 from shared.webhook.refused import Received
@@ -35,16 +33,11 @@ MAX_TOKEN = 2_000
 """Characters of a token that is sent back to Microsoft Graph, which asks so whether a subscription's URL is ours."""
 TABLE_SECONDS = 20.0
 """How long a POST asks for the table, from its receipt on, before it is answered 503."""
-STATUS_BYTES = 48 * 1024
-"""How long the alerts are in the answer about a delivery, which anybody may ask for who knows its id."""
 TICK_SECONDS = 55.0
-OVERDUE_SECONDS = 300.0
-IDLE_SECONDS = 90.0  # no slot is open for longer while a dispatcher works
-_SOME = 20  # rows, should one of them not be readable
 
 
 @dataclass(slots=True)
-class Gateway:
+class Webhook:
     """The use cases, with the parts they need. Thread-safe."""
 
     settings: "Settings"
@@ -101,47 +94,21 @@ class Gateway:
         )
         answer = accepting.accept(outcome, self.settings.public_base_url or origin, sender)
         if store and outcome.refused:
-            problems = delivery.refusals(outcome.refused)
+            problems = delivery.refused_events(outcome.refused)
             received = Received(body, wanted.values, sender)
             refused.in_part(dispatcher.table, received, outcome.source, answer.status, problems)
         return answer
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
-        """Answer what became of a delivery: 202 until all its alerts have ended, then what the POST would have said."""
-        unknown = NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are kept for RETENTION_DAYS.")
-        if not keys.is_delivery_id(delivery_id):
-            raise unknown
+        """Answer what became of a delivery. Raise `NotFound`; `origin` as for `receive`."""
         dispatcher = self.dispatcher.until(self.clocks.monotonic() + TABLE_SECONDS)
-        row = dispatcher.table.get(keys.delivery_key(delivery_id))
-        if row is None:
-            raise unknown
-        found = rows.read_delivery(row)
-        stands = lookup.find(dispatcher.table, found.alerts)
-        told = [
-            Told(stands.entries[alert], alert in found.duplicates, found.notes.get(alert, ()))
-            for alert in found.alerts
-            if alert in stands.entries
-        ]
-        for error in stands.unreadable.values() if not told else ():
-            raise error
-        if not told:  # duplicates of alerts whose own retention is over
-            raise unknown
-        lost = tuple(
-            {"event": found.alerts.index(alert), "problems": [Problem("id", error.detail).render()]}
-            for alert, error in stands.unreadable.items()
-        )
-        found = replace(found, refused=(*found.refused, *lost))
-        look = None
-        if any(not one.entry.has_ended for one in told):
-            look = self.look()
-        now = dispatcher.table.now()
         origin = self.settings.public_base_url or origin
-        return delivery.answer(found, told, look, now=now, origin=origin, most=STATUS_BYTES)
+        return status.answer(delivery_id, dispatcher.table, self.recent_snapshot, origin)
 
-    def look(self) -> "Snapshot":
+    def recent_snapshot(self) -> "Snapshot":
         """Return how window and backlog stand, as whoever asked this host saw them a few seconds ago at most."""
-        look: Snapshot = self.memory.answer("look", self.clocks.monotonic(), self.dispatcher.snapshot)
-        return look
+        snapshot: Snapshot = self.memory.answer("snapshot", self.clocks.monotonic(), self.dispatcher.snapshot)
+        return snapshot
 
     def dispatch(self) -> None:
         """Send the backlog, for up to 55 s; what the timer runs. Then clear away what is past its retention."""
@@ -157,28 +124,10 @@ class Gateway:
 
     def health(self) -> "Reply":
         """Pass or fail, without detail, as it stood a few seconds ago at most: anybody may ask."""
-        reply: Reply = self.memory.answer("health", self.clocks.monotonic(), self._health)
-        return reply
-
-    def _health(self) -> "Reply":
-        """Pass if the table answers, and nothing waits while it could be sent."""
-        try:
-            look = self.dispatcher.snapshot()
-            before = look.view.now - OVERDUE_SECONDS
-            due = self.dispatcher.table.query(keys.LATER, keys.later_before(before), limit=_SOME)
-            overdue = any(waiting.entry.accepted < before for waiting in look.waiting)
-            later = backlog.read(due, before, 1)
-            forgotten = later.waiting  # only the dispatcher takes back what came due again
-            if any(row.timestamp < before for row in (*look.backlog.unreadable, *later.unreadable)):
-                return FAIL  # only the dispatcher moves them aside
-            idle = look.view.now - look.view.opens
-            if not (overdue or forgotten) or idle <= IDLE_SECONDS:
-                return PASS
-            resumed = self.dispatcher.table.get(pause.RESUMED_KEY)
-        except WebhookError:
-            return FAIL
-        # The next tick sends what waited for the operator to resume.
-        return PASS if resumed and look.view.now - resumed.timestamp <= IDLE_SECONDS else FAIL
+        answer: Reply = self.memory.answer(
+            "health", self.clocks.monotonic(), lambda: health.answer(self.dispatcher)
+        )
+        return answer
 
     def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
         """Return what a payload becomes. Raise the error of one that becomes nothing, or that must not."""
@@ -209,12 +158,3 @@ class Gateway:
             )
         alerts = (replace(mapped, notes=(*mapped.notes, *notes)) for mapped in outcome.alerts)
         return replace(outcome, alerts=tuple(alerts)) if notes else outcome
-
-
-def _health(status: int, word: str) -> "Reply":
-    return reply.of(
-        status, {"status": word}, content_type="application/health+json", Cache_Control="no-store"
-    )
-
-
-PASS, FAIL = _health(200, "pass"), _health(503, "fail")
