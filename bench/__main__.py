@@ -2,7 +2,7 @@
 
 make bench                            all of them, about half an hour
 make bench BENCH=quick                the short form: to see that everything runs; keeps no record
-make bench ONLY="paths memory"    some of them
+make bench ONLY="paths load"    some of them
 """
 
 import argparse
@@ -20,10 +20,7 @@ from bench.figure import Figure, Report, failed, table
 from bench.ground import BenchError, Form
 from dev.stack.child import ChildError
 
-NAMES = (
-    *("quota", "paths", "burst", "import_time", "mapping_cost", "mapping_bounds"),
-    *("requests", "memory"),
-)
+NAMES = ("quota", "paths", "load", "import_time", "mapping_cost", "mapping_bounds", "requests")
 
 Measure = Callable[[Form], Report]
 

@@ -66,17 +66,6 @@ def pairs(folder: Path = PAIRS) -> Iterator[Pair]:
         yield Pair(path, parameters, start.with_name(start.name + _APPROVED))
 
 
-def orphans(folder: Path = PAIRS) -> list[Path]:
-    """Return what is approved, or asked, of a payload that is not there."""
-    known = {pair.approved for pair in pairs(folder)}
-    return [
-        path
-        for path in sorted(folder.glob("*/*"))
-        if ".payload." not in path.name
-        and path.with_name(path.name.replace(".query.json", _APPROVED)) not in known
-    ]
-
-
 def outcome_of(body: bytes, query: Mapping[str, str], mappings: Mappings) -> Outcome:
     """Return what a body becomes with these parameters of the URL. Raises `WebhookError` as the webhook would."""
     return mappings.apply(
@@ -148,7 +137,7 @@ def _agreed(console: Console) -> bool:
 
 
 def main() -> None:
-    """Review the pairs. Exits 1 if some stay unapproved, or belong to no payload."""
+    """Review the pairs. Exits 1 if some stay unapproved."""
     parser = argparse.ArgumentParser(prog="make approve", description="Review what payloads become.")
     parser.add_argument("words", nargs="*", help="only pairs whose path contains one of these")
     parser.add_argument("--all", action="store_true", help="write every difference without asking")
@@ -156,11 +145,8 @@ def main() -> None:
     console = Console(highlight=False)
     chosen = [pair for pair in pairs() if not asked.words or any(word in pair.name for word in asked.words)]
     left = review(chosen, mapping.load(), console, write_all=asked.all)
-    lost = orphans()
-    for path in lost:
-        console.print(f"{path.parent.name}/{path.name}: its payload is gone; delete it", style="red")
     console.print(f"{len(chosen)} pairs, {left} not approved")
-    sys.exit(1 if left or lost else 0)
+    sys.exit(1 if left else 0)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import pytest
 
 from bench import (
     __main__,
+    load,
     mapped,
     mapping_cost,
-    memory,
     quota,
     record,
     requests,
@@ -115,7 +115,7 @@ def test_quota_use_needs_more_than_a_windows_calls() -> None:
 def test_a_hosts_memory_is_read_from_its_status() -> None:
     """What the process holds itself counts, not what it shares with others."""
     status = "Name:\tpython\nVmRSS:\t  60000 kB\nRssAnon:\t   40000 kB\nRssFile:\t   20000 kB\n"
-    assert memory.resident(status) == 40_000 * 1024
+    assert load.resident(status) == 40_000 * 1024
 
 
 def test_simulated_hosts_stay_within_the_limit_and_near_the_bound() -> None:

@@ -1,29 +1,36 @@
-"""A burst: 64 senders post single-alert deliveries to 4 hosts while the window is full, as fast as they can.
+"""What hosts do under load: a burst of deliveries accepted, and the memory that a host gains by thousands of them.
 
-The floor commits the same transactions bare, from 4 processes of 16 threads each, without any HTTP server in
-between: so what the local host costs counts against us.
+The burst: 64 senders post single-alert deliveries to 4 hosts while the window is full, as fast as they can. The floor
+commits the same transactions bare, from 4 processes of 16 threads each, without any HTTP server in between: so what
+the local host costs counts against us.
+
+The memory: what a host's process itself holds (`RssAnon`: on Linux only) after 10,000 deliveries of eight senders,
+beyond what it held after 100.
 """
 
+import http.client
 import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from urllib.parse import urlsplit
 
 from azure.data.tables import TableClient
 
 from bench.bare import Floor, accepted
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, fields, inside
-from bench.wire import Wire
-from dev.stack.stack import Stack
+from dev.stack.stack import Host, Stack
 from shared.ledger import keys
 
 HOSTS, SENDERS = 4, 64
 THREADS = SENDERS // HOSTS
+_FEW = 8  # senders, while memory is watched
 _WAITS = 202
 _NOTHING = f"/api/deliveries/{keys.delivery_id(0.0)}"  # lets a host ask the table, and write nothing
 _ASKED = 20  # requests of each sender to the table, when all are at it
@@ -31,7 +38,7 @@ _READY_SECONDS = 12.0  # until every process is up
 
 
 def measure(form: Form) -> Report:
-    """Measure floor and burst by turns, three times each."""
+    """Measure floor and burst by turns, three times each; then watch a host's memory."""
     deliveries, rounds = form.pick((2000, 3), (192, 1))
     floors, bursts = [], []
     for _ in range(rounds):
@@ -40,12 +47,18 @@ def measure(form: Form) -> Report:
     ours, floor = median(burst.rate for burst in bursts), median(floors)
     nearly, none = Goal("at least", 0.85, of_floor=True), Goal("at most", 0)
     note = f"{SENDERS} senders, {HOSTS} hosts, median of {rounds}"
-    figures = (
+    figures = [
         Figure(f"burst of {deliveries:,}, accepted", ours, "/s", floor, nearly, note),
         Figure("burst, answers that are no 2xx", sum(burst.refused for burst in bursts), goal=none),
         Figure("burst, accepted and lost", sum(burst.lost for burst in bursts), goal=none),
-    )
-    return Report(figures, {"floor": floors, "ours": bursts})
+    ]
+    held: Mapping[int, float] = {}
+    if sys.platform.startswith("linux"):
+        first, last = form.pick((100, 10_000), (100, 600))
+        held = _held([first + round((last - first) * step / 10) for step in range(11)])
+        name, note = f"memory a host gains, {first:,} to {last:,} deliveries", f"from {held[first]:.1f} MiB"
+        figures.append(Figure(name, held[last] - held[first], "MiB", None, Goal("at most", 5), note))
+    return Report(tuple(figures), {"floor": floors, "ours": bursts, "MiB after deliveries": held})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +92,7 @@ def _burst(deliveries: int) -> Burst:
                 wire.get(_NOTHING)
             began.wait()
             start = time.monotonic()
-            answers.extend(wire.post(fields(number, "burst")) for number in _shared(numbers))
+            answers.extend(wire.post(fields(number, "burst")) for number in numbers)
             spans.append((start, time.monotonic()))
             wire.close()
 
@@ -105,11 +118,6 @@ def _floor(deliveries: int) -> float:
     return deliveries / (max(ends) - at)
 
 
-def _shared(numbers: Iterator[int]) -> Iterator[int]:
-    while (number := next(numbers, None)) is not None:
-        yield number
-
-
 def _written(stack: Stack) -> int:
     """Return how many alerts of the burst the table holds."""
     expected = "Encoded PowerShell, on burst-"
@@ -117,6 +125,61 @@ def _written(stack: Stack) -> int:
     with TableClient.from_connection_string(connection, "DefenderAlerts") as table:
         rows = table.query_entities("RowKey ge 'alert-' and RowKey lt 'alert.'", select=["description"])
         return sum(row["description"].startswith(expected) for row in rows)
+
+
+def _held(marks: list[int]) -> dict[int, float]:
+    """Return the MiB that a host holds after so many deliveries."""
+    held = {}
+    with Stack(hosts=1, window=3600.0) as stack, ThreadPoolExecutor(_FEW) as pool:
+        host = stack.hosts[0]
+
+        def send(part: range) -> None:
+            wire = Wire(host, stack.keys["default"])
+            for number in part:
+                if (status := wire.post(fields(number, "memory"))) not in (200, 202):
+                    raise BenchError(f"not accepted: {status}")
+            wire.close()
+
+        for before, mark in zip([0, *marks], marks, strict=False):
+            numbers = range(before, mark)
+            list(pool.map(send, [numbers[sender::_FEW] for sender in range(_FEW)]))
+            held[mark] = resident(Path(f"/proc/{host.process.pid}/status").read_text()) / 2**20
+    return held
+
+
+def resident(status: str) -> int:
+    """Return the bytes of a process's own memory from its `/proc/…/status`."""
+    for line in status.splitlines():
+        name, _, value = line.partition(":")
+        if name == "RssAnon":
+            return int(value.split()[0]) * 1024
+    raise BenchError("this kernel does not tell RssAnon")
+
+
+class Wire:
+    """A connection to a host. It posts with the function key `key`."""
+
+    def __init__(self, host: Host, key: str) -> None:
+        self._http = http.client.HTTPConnection(urlsplit(host.url).netloc, timeout=120)
+        self._headers = {"content-type": "application/json", "x-functions-key": key}
+
+    def post(self, body: object) -> int:
+        """Post a body as JSON to the webhook; return the answer's status."""
+        return self._ask("POST", "/api/alerts", json.dumps(body), self._headers)
+
+    def get(self, path: str) -> int:
+        """Ask for a path without a key; return the answer's status."""
+        return self._ask("GET", path, None, {})
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def _ask(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> int:
+        self._http.request(method, path, body, dict(headers))
+        answer = self._http.getresponse()
+        answer.read()
+        return answer.status
 
 
 def main(partition: str, transactions: int, at: float) -> float:
@@ -132,7 +195,7 @@ def main(partition: str, transactions: int, at: float) -> float:
         if time.monotonic() > at:
             raise BenchError("a process of the floor was not up in time")
         time.sleep(at - time.monotonic())
-        list(pool.map(lambda _: [runs[number]() for number in _shared(work)], range(THREADS)))
+        list(pool.map(lambda _: [runs[number]() for number in work], range(THREADS)))
     return time.monotonic()
 
 
