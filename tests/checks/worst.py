@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.mapped import BYTES, EVENTS
+from bench.ground import BYTES, EVENTS
 from dev import samples
 
 USUAL = "a hundred records"

@@ -12,7 +12,7 @@ import pytest
 from bench import (
     __main__,
     load,
-    mapped,
+    mapping_bounds,
     mapping_cost,
     quota,
     record,
@@ -187,7 +187,7 @@ def test_a_changed_recipe_is_another_one() -> None:
 
 def test_the_worst_of_each_kind_is_kept() -> None:
     """Many variants of one bad shape do not hide another bad shape."""
-    cost = mapped.Cost
+    cost = mapping_bounds.Cost
     findings = [
         adversary.Finding((1,), "table, run", cost(0.9, 1, "")),
         adversary.Finding((2,), "table, run", cost(0.8, 1, "")),
