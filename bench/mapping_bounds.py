@@ -1,14 +1,12 @@
 """What the worst payloads cost: none of a mebibyte may take a second of CPU or 64 MiB, whatever is in it.
 
 Each payload is read and mapped in a fork that ends with it, after usual ones: it inherits what is loaded and
-remembered, and nothing that another payload left behind. Beside it stands a mebibyte of a hundred usual events. And of
-a hundred events each costs no more than of ten, for every kind of container. The payloads are those of
-`tests/checks/worst.py`; `adversary.py` beside it searches for worse ones.
+remembered, and nothing that another payload left behind. Beside it stands a mebibyte of a hundred usual events. The
+payloads are those of `tests/checks/worst.py`; `adversary.py` beside it searches for worse ones.
 
     python -m bench.mapping_bounds "empty arrays"   one, as JSON: seconds of CPU, MiB, and what became of it
 """
 
-import functools
 import gc
 import json
 import multiprocessing
@@ -16,7 +14,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,44 +32,24 @@ LIMIT = 10.0
 
 _STATUS = Path("/proc/self/status")
 _T = TypeVar("_T")
-_BOUNDS = (1.0, 64.0, 1.25)  # seconds, MiB, growth
-_FEW, _MANY = 10, 100
-
-
-def containers() -> Mapping[str, Callable[[int], str]]:
-    """Return makers of payloads with so many events, by what holds these."""
-    return {
-        "array": lambda events: json.dumps(_rows(events)),
-        "lines": lambda events: "\n".join(map(json.dumps, _rows(events))),
-        "records": lambda events: json.dumps(
-            {"records": [{**RECORD, "properties": row} for row in _rows(events)]}
-        ),
-        "hunting": lambda events: json.dumps({"Schema": [], "Results": _rows(events)}),
-        "unknown": lambda events: json.dumps(
-            {"list": [{"of": {"it": row}} for row in _rows(events)], "x": 1}
-        ),
-        "refused": lambda events: json.dumps([{"number": number} for number in range(events)]),
-    }
+_SECONDS, _MEBIBYTES = 1.0, 64.0
 
 
 def measure(form: Form) -> Report:
-    """Measure each payload, what the worst does to others, and how the cost grows with the number of events."""
+    """Measure each payload, or some of them."""
     names = list(bodies())[:: form.pick(1, 8)]
     payloads = inside("bench.mapping_bounds", *{USUAL: None, **dict.fromkeys(names)}, settings={})
     usual = payloads[USUAL]["seconds"]
     slowest = max(payloads, key=lambda name: float(payloads[name]["seconds"]))
     largest = max(payloads, key=lambda name: float(payloads[name]["mebibytes"]))
-    growths = {name: _growth(make, form.pick(30, 15)) for name, make in containers().items()}
-    worst = max(growths, key=lambda name: growths[name])
     slow, large = payloads[slowest]["seconds"], payloads[largest]["mebibytes"]
-    seconds, memory, linear = (Goal("at most", bound) for bound in _BOUNDS)
+    seconds, memory = Goal("at most", _SECONDS), Goal("at most", _MEBIBYTES)
     note = f"{slowest}; {len(payloads)} tried; the floor is a mebibyte of usual events"
     figures = (
         Figure("mapping, CPU of the worst mebibyte", slow, "s", usual, seconds, note),
         Figure("mapping, memory of the worst mebibyte", large, "MiB", None, memory, largest),
-        Figure(f"mapping, an event of {_MANY} to one of {_FEW}", growths[worst], "", None, linear, worst),
     )
-    return Report(figures, {"payloads": payloads, "growths": growths})
+    return Report(figures, {"payloads": payloads})
 
 
 def costs(names: list[str]) -> dict[str, Any]:
@@ -82,7 +60,7 @@ def costs(names: list[str]) -> dict[str, Any]:
         body = forked(bodies()[name]).encode().ljust(BYTES)
         if len(body) > BYTES:
             raise BenchError(f"{name} has {len(body):,} bytes, more than {BYTES:,}")
-        measured[name] = asdict(cost(mappings, body, tries=3, enough=_BOUNDS[0] / 2))
+        measured[name] = asdict(cost(mappings, body, tries=3, enough=_SECONDS / 2))
     return measured
 
 
@@ -92,29 +70,6 @@ def _warm() -> Mappings:
         became(mappings, small.encode())
     gc.freeze()
     return mappings
-
-
-def _growth(make: Callable[[int], str], rounds: int) -> float:
-    """Return what an event costs among many, in what it costs among few."""
-    run = functools.partial(became, mapping.load())
-    few, many = (make(events).encode() for events in (_FEW, _MANY))
-    run(few)
-    gc.disable()
-    try:
-        times = [(_seconds(run, few), _seconds(run, many)) for _ in range(rounds)]
-    finally:
-        gc.enable()
-    return (min(long for _, long in times) / _MANY) / (min(short for short, _ in times) / _FEW)
-
-
-def _seconds(run: Callable[[bytes], str], body: bytes) -> float:
-    began = time.process_time()
-    run(body)
-    return time.process_time() - began
-
-
-def _rows(events: int) -> list[dict[str, Any]]:
-    return [{**ROW, "ReportId": number} for number in range(1, events + 1)]
 
 
 @dataclass(frozen=True, slots=True)

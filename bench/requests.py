@@ -24,6 +24,7 @@ from shared.webhook.receive import Webhook
 
 SIZES = (100, 10_000, 100_000)
 _STRAIGHT, _WAITING = 15, 60  # alerts
+_ALL = 2 * _STRAIGHT + _WAITING
 _HOUR, _HOURS = 3600.0, 24
 _TICK = 30.0
 _TWO = 5  # rows: of an alert that waits, of one that was created, and of their deliveries
@@ -47,7 +48,7 @@ class Meter(Partition):
 
 def measure(form: Form) -> Report:
     """Count what an alert costs, each use case on tables of every size, and the storm's busiest second."""
-    alone, together = of_alerts(together=False), of_alerts(together=True)
+    alerts = of_alerts()
     costs = {size: of_use_cases(size) for size in form.pick(SIZES, SIZES[:2])}
     seconds, polls = storm(deliveries := form.pick(_STORM, 360))
     busiest = Figure(
@@ -56,37 +57,25 @@ def measure(form: Form) -> Report:
         goal=Goal("at most", Partition.entities / 2),
         note=f"{polls:,} polls of {_HOSTS} hosts in {_MINUTES} minutes",
     )
-    figures = (*_figures_of_alerts(alone, together), *_figures_of_use_cases(costs), busiest)
-    return Report(figures, {"alone": alone, "together": together, "use cases": costs, "storm": seconds})
+    figures = (*_figures_of_alerts(alerts), *_figures_of_use_cases(costs), busiest)
+    return Report(figures, {"alerts": alerts, "use cases": costs, "storm": seconds})
 
 
-def _figures_of_alerts(
-    alone: Mapping[str, tuple[int, int]], together: Mapping[str, tuple[int, int]]
-) -> Iterable[Figure]:
-    straight, accept, dispatch = sum(alone["sent"]), sum(together["accept"]), together["dispatch"]
-    apart = alone["dispatch"]
-    hours = [sum(alone[f"hour {hour}"]) for hour in range(_HOURS)]
+def _figures_of_alerts(counts: Mapping[str, tuple[int, int]]) -> Iterable[Figure]:
+    straight, accept, dispatch = sum(counts["straight"]), sum(counts["accept"]), counts["dispatch"]
+    hours = [sum(counts[f"hour {hour}"]) for hour in range(_HOURS)]
     clearing = [count for count in hours if count != median(hours)]
     known = f"{_WAITING} alerts; one where the window is known to be full"
+    snapshots = f"{dispatch[0] / (_WAITING / _STRAIGHT):.1f} snapshots for each {_STRAIGHT} sent"
     idle = f"of {_HOURS}; in {len(clearing)} of them it clears away, and takes up to {max(hours)}"
     for name, ours, most, note in (
-        ("requests an alert, straight", straight / _STRAIGHT, 3, f"{_STRAIGHT} alerts, counted"),
-        ("requests an alert, accept", accept / _WAITING, 2, known),
-        ("requests an alert, dispatch", dispatch[1] / _WAITING, 2, "its take and its outcome"),
-        (
-            "requests an alert, snapshots and all",
-            (accept + sum(dispatch)) / _WAITING,
-            4,
-            _snapshots(dispatch),
-        ),
-        ("where every slot opens by itself", (accept + sum(apart)) / _WAITING, None, _snapshots(apart)),
-        ("requests of an idle hour", median(hours), 120, idle),
+        ("an alert, straight", straight / _STRAIGHT, 3, f"{_STRAIGHT} alerts, counted"),
+        ("an alert, accept", accept / _WAITING, 2, known),
+        ("an alert, dispatch", dispatch[1] / _WAITING, 2, "its take and its outcome"),
+        ("an alert, snapshots and all", (accept + sum(dispatch)) / _WAITING, 4, snapshots),
+        ("an idle hour", median(hours), 120, idle),
     ):
-        yield Figure(name, ours, goal=None if most is None else Goal("at most", most), note=note)
-
-
-def _snapshots(counts: tuple[int, int]) -> str:
-    return f"{counts[0] / (_WAITING / _STRAIGHT):.1f} snapshots for each {_STRAIGHT} sent"
+        yield Figure(f"requests of {name}", ours, goal=Goal("at most", most), note=note)
 
 
 def _figures_of_use_cases(costs: Mapping[int, Mapping[str, tuple[int, float]]]) -> Iterable[Figure]:
@@ -101,10 +90,10 @@ def _figures_of_use_cases(costs: Mapping[int, Mapping[str, tuple[int, float]]]) 
             yield Figure(f"{unit} of a {name}", max(larger), "", small, goal, note)
 
 
-def of_alerts(*, together: bool) -> dict[str, tuple[int, int]]:
+def of_alerts() -> dict[str, tuple[int, int]]:
     """Return the queries and transactions of each step of a host's life: 15 alerts straight, 60 that wait, idle hours.
 
-    `together`: the first come in one delivery, so that their slots open at the same moment.
+    Before the 60 a delivery of 15 fills the window, so that its slots open at the same moment.
     """
     world = World()
     host = Host(world, Faults(call_delay=(0.1, 0.1), answer_delay=(0.1, 0.1)), arrive=Defender(world))
@@ -128,10 +117,10 @@ def of_alerts(*, together: bool) -> dict[str, tuple[int, int]]:
 
     def story() -> None:
         webhook.dispatcher.table.now()  # the first answer of a host's life tells it the server's time
-        first = [range(_STRAIGHT)] if together else [range(at, at + 1) for at in range(_STRAIGHT)]
-        step("sent", lambda: post(first, _OK))
-        others = [range(at, at + 1) for at in range(_STRAIGHT, _STRAIGHT + _WAITING)]
-        step("accept", lambda: post(others, _WAITS))
+        step("straight", lambda: post([range(at, at + 1) for at in range(_STRAIGHT)], _OK))
+        world.sleep(120.0)
+        step("full", lambda: post([range(_STRAIGHT, 2 * _STRAIGHT)], _OK))
+        step("accept", lambda: post([range(at, at + 1) for at in range(2 * _STRAIGHT, _ALL)], _WAITS))
         step("dispatch", drain)
         world.sleep(120.0)
         for hour in range(_HOURS):
@@ -140,7 +129,7 @@ def of_alerts(*, together: bool) -> dict[str, tuple[int, int]]:
     host.spawn(story)
     world.run()
     states = [row.values["state"] for row in world.table.query("alert-", "alert.")]
-    if states != ["created"] * (_STRAIGHT + _WAITING) or f"hour {_HOURS - 1}" not in counts:
+    if states != ["created"] * _ALL or f"hour {_HOURS - 1}" not in counts:
         raise BenchError("the story did not come to its end")
     return counts
 
