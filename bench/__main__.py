@@ -6,7 +6,6 @@ make bench ONLY="paths load"    some of them
 """
 
 import argparse
-import functools
 import importlib
 import sys
 import time
@@ -31,7 +30,7 @@ def main(
     benchmarks: Mapping[str, Measure] | None = None,
 ) -> int:
     """Run what was asked for of the benchmarks, by name; return 1 if a goal was missed, else 0."""
-    known = benchmarks or {name: functools.partial(_measure, name) for name in NAMES}
+    known = benchmarks or {name: importlib.import_module(f"bench.{name}").measure for name in NAMES}
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the short form")
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"some of: {', '.join(known)}")
@@ -49,9 +48,7 @@ def main(
     if not form.quick:
         record.write_table(list(known))
     at = time.strftime("%Y-%m-%d", time.gmtime())
-    short = (
-        "\nThe short form: few rounds and short windows, to see that everything runs." if form.quick else ""
-    )
+    short = "\nThe short form: few rounds, to see that everything runs." if form.quick else ""
     print(f"\n{record.described(machine, at)}{short}\n\n{table(figures)}", file=out)
     missed = [figure.name for figure in figures if figure.met is False]
     print(
@@ -69,11 +66,6 @@ def _reported(name: str, measure: Measure, form: Form) -> Report:
     except (BenchError, ChildError, TimeoutError, requests.RequestException) as error:
         report = Report((failed(name, str(error)),))
     print(f"{time.monotonic() - began:.0f} s", flush=True, file=sys.stderr)
-    return report
-
-
-def _measure(name: str, form: Form) -> Report:
-    report: Report = importlib.import_module(f"bench.{name}").measure(form)
     return report
 
 
