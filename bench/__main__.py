@@ -47,9 +47,11 @@ def main(
             record.write(name, report, machine)
     if not form.quick:
         record.write_table(list(known))
-    at = time.strftime("%Y-%m-%d", time.gmtime())
     short = "\nThe short form: few rounds, to see that everything runs." if form.quick else ""
-    print(f"\n{record.described(machine, at)}{short}\n\n{table(figures)}", file=out)
+    print(
+        f"\n{record.described(machine, time.strftime('%Y-%m-%d', time.gmtime()))}{short}\n\n{table(figures)}",
+        file=out,
+    )
     missed = [figure.name for figure in figures if figure.met is False]
     print(
         f"\n{len(missed)} of {len(figures)} missed: {'; '.join(missed)}" if missed else "\nAll met.", file=out

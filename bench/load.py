@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
@@ -44,13 +43,13 @@ def measure(form: Form) -> Report:
     for _ in range(rounds):
         floors.append(_floor(deliveries))
         bursts.append(_burst(deliveries))
-    ours, floor = median(burst.rate for burst in bursts), median(floors)
+    rates, refused, lost = zip(*bursts, strict=True)
     nearly, none = Goal("at least", 0.85, of_floor=True), Goal("at most", 0)
     note = f"{SENDERS} senders, {HOSTS} hosts, median of {rounds}"
     figures = [
-        Figure(f"burst of {deliveries:,}, accepted", ours, "/s", floor, nearly, note),
-        Figure("burst, answers that are no 2xx", sum(burst.refused for burst in bursts), goal=none),
-        Figure("burst, accepted and lost", sum(burst.lost for burst in bursts), goal=none),
+        Figure(f"burst of {deliveries:,}, accepted", median(rates), "/s", median(floors), nearly, note),
+        Figure("burst, answers that are no 2xx", sum(refused), goal=none),
+        Figure("burst, accepted and lost", sum(lost), goal=none),
     ]
     held: Mapping[int, float] = {}
     if sys.platform.startswith("linux"):
@@ -61,16 +60,8 @@ def measure(form: Form) -> Report:
     return Report(tuple(figures), {"floor": floors, "ours": bursts, "MiB after deliveries": held})
 
 
-@dataclass(frozen=True, slots=True)
-class Burst:
-    """Deliveries accepted a second, how many were not, and how many of the accepted the table does not hold."""
-
-    rate: float
-    refused: int
-    lost: int
-
-
-def _burst(deliveries: int) -> Burst:
+def _burst(deliveries: int) -> tuple[float, int, int]:
+    """Return deliveries accepted a second, how many were not, and how many of the accepted the table does not hold."""
     settings = {"PYTHON_THREADPOOL_THREAD_COUNT": str(THREADS)}
     with Stack(hosts=HOSTS, window=3600.0, settings=settings) as stack:
         stack.post([fields(number) for number in range(15)]).raise_for_status()  # the window is full
@@ -101,7 +92,7 @@ def _burst(deliveries: int) -> Burst:
         seconds = max(end for _, end in spans) - min(start for start, _ in spans)
         accepted = sum(status // 100 == 2 for status in answers)  # noqa: PLR2004 - HTTP
         lost = max(0, answers.count(_WAITS) - _written(stack))
-        return Burst(accepted / seconds, len(answers) - accepted, lost)
+        return accepted / seconds, len(answers) - accepted, lost
 
 
 def _floor(deliveries: int) -> float:

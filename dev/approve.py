@@ -9,9 +9,7 @@
     make approve ARGS="--all splunk"   show and write without asking; review it with `git diff`
 
 Without a terminal and without --all nothing is written; the exit code then says whether all is approved.
-`tests/unit/test_approved.py` holds every pair, and that each source has one that is accepted and one that is
-refused, and each envelope one that it opens. So: write the payload, run `make approve ARGS=<source>`, and read what
-it says as a reviewer would.
+`tests/unit/test_approved.py` holds every pair. So: write the payload, run `make approve ARGS=<source>`, and read it.
 """
 
 import argparse
