@@ -48,14 +48,10 @@ def main(
     if not form.quick:
         record.write_table(list(known))
     short = "\nThe short form: few rounds, to see that everything runs." if form.quick else ""
-    print(
-        f"\n{record.described(machine, time.strftime('%Y-%m-%d', time.gmtime()))}{short}\n\n{table(figures)}",
-        file=out,
-    )
+    today = time.strftime("%Y-%m-%d", time.gmtime())
     missed = [figure.name for figure in figures if figure.met is False]
-    print(
-        f"\n{len(missed)} of {len(figures)} missed: {'; '.join(missed)}" if missed else "\nAll met.", file=out
-    )
+    verdict = f"{len(missed)} of {len(figures)} missed: {'; '.join(missed)}" if missed else "All met."
+    print(f"\n{record.described(machine, today)}{short}\n\n{table(figures)}\n\n{verdict}", file=out)
     return 1 if missed else 0
 
 

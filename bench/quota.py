@@ -30,7 +30,6 @@ _APART_SECONDS = 3.0
 _POLL_SECONDS = 0.5
 _TABLE = (0.0025, 0.025)  # each way, simulated
 _LATENCY = 1.0  # of the simulated Defender
-_NONE = Goal("at most", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,9 @@ def _figure(case: Case, window: float, *, judged: bool) -> Figure:
 
 def _too_many(name: str, cases: Sequence[Case]) -> Figure:
     calls = sum(case.calls for case in cases)
-    return Figure(name, sum(case.too_many for case in cases), goal=_NONE, note=f"{calls:,} calls")
+    return Figure(
+        name, sum(case.too_many for case in cases), goal=Goal("at most", 0), note=f"{calls:,} calls"
+    )
 
 
 def _run(latency: float, hosts: int, window: float, windows: int, *, delay: float) -> Case:
