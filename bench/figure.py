@@ -31,7 +31,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. Without a goal it is there to be read; a figure that was `skipped` has no value."""
+    """One line of the table. Without a goal it is there to be read."""
 
     name: str
     ours: float
@@ -39,17 +39,16 @@ class Figure:
     floor: float | None = None
     goal: Goal | None = None
     note: str = ""
-    skipped: bool = False
 
     @property
     def ratio(self) -> float | None:
         """Ours in floors, or None where there is no floor."""
-        return self.ours / self.floor if self.floor and not self.skipped else None
+        return self.ours / self.floor if self.floor else None
 
     @property
     def met(self) -> bool | None:
         """Whether the goal is met; None where there is none to judge."""
-        return None if self.goal is None or self.skipped else self.goal.met(self.ours, self.floor)
+        return self.goal.met(self.ours, self.floor) if self.goal else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +57,6 @@ class Report:
 
     figures: tuple[Figure, ...]
     data: Mapping[str, Any] = field(default_factory=dict)
-
-
-def skipped(name: str, why: str) -> Figure:
-    """Return the line of a figure that this machine cannot measure."""
-    return Figure(name, 0.0, note=f"skipped: {why}", skipped=True)
 
 
 def failed(name: str, why: str) -> Figure:
@@ -98,7 +92,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     return (
         figure.name,
         "" if figure.floor is None else _number(figure.floor, figure.unit),
-        "" if figure.skipped else _number(figure.ours, figure.unit),
+        _number(figure.ours, figure.unit),
         "" if figure.ratio is None else f"{figure.ratio:.3f}",
         "" if figure.goal is None else str(figure.goal),
         met,

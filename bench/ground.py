@@ -14,6 +14,8 @@ from dev import samples, setup
 from dev.stack.child import environment
 
 _T = TypeVar("_T")
+BYTES, EVENTS = 1_048_576, 100
+"""What a delivery may have at most, as in the app's settings: a mebibyte, and a hundred events."""
 
 
 @dataclass(frozen=True, slots=True)

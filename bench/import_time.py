@@ -43,12 +43,8 @@ def main(side: str) -> float:
 
     folders = [path.parent.name for path in Path().glob("*Function/function.json")]
     began = time.process_time()
-    if side == "floor":
-        for package in PACKAGES:
-            importlib.import_module(package)
-        return time.process_time() - began
-    for folder in folders:
-        importlib.import_module(folder)
+    for name in PACKAGES if side == "floor" else folders:
+        importlib.import_module(name)
     if side == "answer":
         _dry_run()
     return time.process_time() - began

@@ -4,12 +4,9 @@ import itertools
 import json
 import os
 import platform
-import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,6 @@ from bench.figure import Figure, Goal, Report, table
 from dev import setup
 
 FOLDER = setup.ROOT / "docs" / "benchmarks"
-_PACKAGES = ("azure-core", "azure-data-tables", "azure-functions", "azure-identity", "requests")
 
 
 def machine() -> dict[str, Any]:
@@ -27,8 +23,6 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        "node": _node(),
-        "packages": {name: metadata.version(name) for name in _PACKAGES},
     }
 
 
@@ -36,7 +30,7 @@ def described(machine: Mapping[str, Any], at: str) -> str:
     """Return the machine in one line."""
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}, "
-        f"Node {machine['node']}, Azurite and simulator on the same machine, {at[:10]}"
+        f"Azurite and simulator on the same machine, {at[:10]}"
     )
 
 
@@ -77,10 +71,3 @@ def _processor() -> str:
     lines = path.read_text().splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _node() -> str:
-    if not shutil.which(setup.NODE):
-        return "none"
-    asked = subprocess.run([setup.NODE, "--version"], capture_output=True, text=True, check=False)
-    return asked.stdout.strip().lstrip("v")

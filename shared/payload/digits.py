@@ -23,6 +23,8 @@ def agree(name: str, first: str, second: str) -> bool:
 
 def exact(name: str, original: str, copy: str) -> bool:
     """Say whether `original` is `copy` with the digits that the copy lost."""
+    if original == copy:
+        return False
     here, there = (alert.canonical(name, value) for value in (original, copy))
     return here is not None and there is not None and lost(name, there, here)
 

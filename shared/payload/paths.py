@@ -146,9 +146,17 @@ def find(where: Path, node: Node) -> list[Node]:
     """Return the values at a path, from a node on, without empty ones. A list at its end is one value."""
     nodes: list[Node] = []
     if where.names:
+        if isinstance(node.value, dict) and _leads_nowhere(where, node.value, node.reader):
+            node.reader.spend(_STEP)
+            return nodes
         _step(where, 0, node, nodes, _MAX_LEVELS)
         return nodes
     return [] if is_empty(node.value) else [node]
+
+
+def _leads_nowhere(where: Path, value: dict[str, Any], reader: Reader) -> bool:
+    """Say quickly of an object that it has no key that begins a path: so it is with most paths and payloads."""
+    return where.names[0] not in value and reader.index(value).keys().isdisjoint(where.words[0])
 
 
 def _step(where: Path, at: int, node: Node, nodes: list[Node], levels: int) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench import quota, scale
+from bench import quota
 from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, answer_with, unsound
@@ -331,9 +331,9 @@ def test_two_dispatchers_share_the_window_without_harm() -> None:
 
 def test_two_hundred_dispatchers_use_the_window_to_the_full() -> None:
     """Hosts that wake for the same slots do not exhaust the partition: 98 % of what the design can use is used."""
-    case = scale.simulate(200, windows=5)
-    assert case.violations == 0
-    assert case.use >= 0.98 * quota.bound(scale.WINDOW, scale.MARGIN, scale.LATENCY)
+    case = quota.simulate(200, windows=5)
+    assert case.too_many == 0
+    assert case.use >= 0.98 * quota.bound(quota.WINDOW, quota.MARGIN, case.latency)
 
 
 def test_who_had_no_slot_lately_comes_later_and_takes_the_place_of_who_is_gone() -> None:
