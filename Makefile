@@ -39,8 +39,7 @@ test: setup ## Run every test
 chaos: setup ## Let everything fail, one after the other, and see that nothing is lost (9 minutes) [ARGS="--only table"]
 	@$(RUN) -m dev.chaos $(ARGS)
 
-bench: setup ## Measure against floors: make bench [BENCH=quick] [ONLY="straight waiting"]
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+bench: setup ## Measure against floors: make bench [BENCH=quick] [ONLY="paths load"]
 	@$(RUN) -m bench $(if $(filter quick,$(BENCH)),--quick) $(ONLY)
 
 lint: setup ## Check style and types: ruff, mypy

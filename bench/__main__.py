@@ -1,12 +1,11 @@
-"""Runs the benchmarks, prints one table, keeps the record; exits 1 if a goal is missed.
+"""Runs the benchmarks, prints one table, and stores the record; exits 1 if a goal is missed.
 
 make bench                            all of them, about half an hour
-make bench BENCH=quick                the short form: to see that everything runs; keeps no record
-make bench ONLY="straight waiting"    some of them
+make bench BENCH=quick                the short form: to see that everything runs; stores no record
+make bench ONLY="paths load"    some of them
 """
 
 import argparse
-import functools
 import importlib
 import sys
 import time
@@ -20,10 +19,7 @@ from bench.figure import Figure, Report, failed, table
 from bench.ground import BenchError, Form
 from dev.stack.child import ChildError
 
-NAMES = (
-    *("quota", "rival", "straight", "waiting", "burst", "import_time", "mapping_cost", "mapping_bounds"),
-    *("table_operations", "requests", "memory", "scale", "found"),
-)
+NAMES = ("quota", "paths", "load", "import_time", "mapping_cost", "mapping_bounds", "requests", "found")
 
 Measure = Callable[[Form], Report]
 
@@ -33,8 +29,8 @@ def main(
     out: TextIO = sys.stdout,
     benchmarks: Mapping[str, Measure] | None = None,
 ) -> int:
-    """Run what was asked for of the benchmarks, by name; return 1 if a goal was missed, else 0."""
-    known = benchmarks or {name: functools.partial(_measure, name) for name in NAMES}
+    """Run all benchmarks, or those that are named; return 1 if a goal was missed, else 0."""
+    known = benchmarks or {name: importlib.import_module(f"bench.{name}").measure for name in NAMES}
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the short form")
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"some of: {', '.join(known)}")
@@ -51,20 +47,16 @@ def main(
             record.write(name, report, machine)
     if not form.quick:
         record.write_table(list(known))
-    at = time.strftime("%Y-%m-%d", time.gmtime())
-    short = (
-        "\nThe short form: few rounds and short windows, to see that everything runs." if form.quick else ""
-    )
-    print(f"\n{record.described(machine, at)}{short}\n\n{table(figures)}", file=out)
+    short = "\nThe short form: few rounds, to see that everything runs." if form.quick else ""
+    today = time.strftime("%Y-%m-%d", time.gmtime())
     missed = [figure.name for figure in figures if figure.met is False]
-    print(
-        f"\n{len(missed)} of {len(figures)} missed: {'; '.join(missed)}" if missed else "\nAll met.", file=out
-    )
+    verdict = f"{len(missed)} of {len(figures)} missed: {'; '.join(missed)}" if missed else "All met."
+    print(f"\n{record.described(machine, today)}{short}\n\n{table(figures)}\n\n{verdict}", file=out)
     return 1 if missed else 0
 
 
 def _reported(name: str, measure: Measure, form: Form) -> Report:
-    """Measure; what cannot be measured is a goal missed, and the others still run."""
+    """Measure; an error counts as a missed goal, and the others still run."""
     print(f"{name} …", end=" ", flush=True, file=sys.stderr)
     began = time.monotonic()
     try:
@@ -72,11 +64,6 @@ def _reported(name: str, measure: Measure, form: Form) -> Report:
     except (BenchError, ChildError, TimeoutError, requests.RequestException) as error:
         report = Report((failed(name, str(error)),))
     print(f"{time.monotonic() - began:.0f} s", flush=True, file=sys.stderr)
-    return report
-
-
-def _measure(name: str, form: Form) -> Report:
-    report: Report = importlib.import_module(f"bench.{name}").measure(form)
     return report
 
 

@@ -1,7 +1,7 @@
-"""The floor: the same rows and the same call, bare, with the same SDKs and nothing of ours around them.
+"""The floor: the same rows and the same call, made with the SDKs alone.
 
-What is sent is made before the clock runs, from the same code that the app uses, so that both sides send the
-same properties, sizes and operations. What is timed is `TableClient`, `requests.Session`, and passing on ETags.
+The rows and bodies are made before the clock runs, with the app's own code, so that both sides send the same
+properties, sizes and operations. Timed are `TableClient`, `requests.Session`, and passing on ETags.
 """
 
 import itertools
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from azure.core import MatchConditions
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient
 
@@ -21,11 +20,13 @@ from shared.clients.answer import Answer
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.sending import window
-from shared.table.protocol import Delete, Insert, Operation, Replace, Value
+from shared.table.azure import AzureTable
+from shared.table.protocol import Insert, Operation, Replace, Value
 
 MARK = "0123456789abcdef"
 _SNAPSHOT_ROWS = 2 * 15 + 1
 _CONNECTIONS = 64
+_PARTITION = "floor"
 
 
 def accepted(fields: Mapping[str, str], now: float) -> tuple[Entry, Delivery]:
@@ -41,15 +42,15 @@ class Floor:
     """One table and one partition of it, and Defender, reached with the SDKs alone."""
 
     table: TableClient
+    app_table: AzureTable
     session: requests.Session
     url: str
     token: str
-    partition: str
     policy: window.Policy
 
     @classmethod
     def open(cls) -> "Floor":
-        """Open what this process's settings name, as lean as the SDKs allow: without retries and look-ups."""
+        """Open the table and Defender of this process's settings, without retries and look-ups."""
         chosen, dispatcher = settings.current(), app.webhook().dispatcher
         dispatcher.snapshot()  # makes the table
         transport = RequestsTransport()
@@ -62,18 +63,14 @@ class Floor:
         session = requests.Session()
         session.trust_env = False
         url = f"{chosen.defender_api_url}/api/alerts/CreateAlertByReference"
-        return cls(table, session, url, dispatcher.token(), "floor", dispatcher.policy)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.table.close()
-        self.session.close()
+        app_table = AzureTable(chosen.storage, name="", partition=_PARTITION, credential=lambda: None)
+        return cls(table, app_table, session, url, dispatcher.token(), dispatcher.policy)
 
     def snapshot(self) -> list[Any]:
         """Query the window and the head of the backlog: the same filter, the same page."""
         start, end = keys.SLOT, keys.TODO_END
         entities = self.table.query_entities(
-            f"PartitionKey eq '{self.partition}' and RowKey ge '{start}' and RowKey lt '{end}'",
+            f"PartitionKey eq '{_PARTITION}' and RowKey ge '{start}' and RowKey lt '{end}'",
             results_per_page=_SNAPSHOT_ROWS,
         )
         return list(itertools.islice(entities, _SNAPSHOT_ROWS))  # no further page
@@ -85,8 +82,8 @@ class Floor:
         self.table.submit_transaction(self.batch(Insert(key, values) for key in slots))
 
     def batch(self, operations: Iterable[Operation]) -> list[Any]:
-        """Return operations in the SDK's form."""
-        return [self._entry(operation) for operation in operations]
+        """Return operations in the SDK's form, as the app hands them over."""
+        return [self.app_table._entry(operation, MARK) for operation in operations]  # noqa: SLF001 - no other has it
 
     def call(self, payload: str) -> dict[str, Any]:
         """Post one alert to Defender; return its alert object."""
@@ -141,21 +138,3 @@ class Floor:
             self.table.submit_transaction(batch)
 
         return run
-
-    def _entry(self, operation: Operation) -> Any:
-        entity = {"PartitionKey": self.partition, "RowKey": operation.key}
-        match operation:
-            case Insert(values=values):
-                return "create", {**entity, **values, "mark": MARK}
-            case Replace(values=values, etag="*"):
-                return "upsert", {**entity, **values, "mark": MARK}, {"mode": "replace"}
-            case Replace(values=values, etag=etag):
-                return "update", {**entity, **values, "mark": MARK}, {"mode": "replace", **_if(etag)}
-            case Delete(etag=etag):
-                return "delete", entity, _if(etag)
-            case _:
-                raise ValueError(operation)
-
-
-def _if(etag: str) -> dict[str, Any]:
-    return {} if etag == "*" else {"etag": etag, "match_condition": MatchConditions.IfNotModified}

@@ -1,23 +1,231 @@
-"""What a month costs: idle, 1,000 and 20,000 alerts a day. Amounts are measured (`usage.py`), prices are inputs.
+"""What a month costs: idle, 1,000 and 20,000 alerts a day. Amounts are counted, prices are inputs.
 
-python -m bench.cost                                               with the defaults, dollars of a US region
-python -m bench.cost execution_gb_second=0.00003 instance_gb=0.5   with your own, by the names in `Inputs`
+python -m bench.cost                                                   with the defaults, dollars of a US region
+python -m bench.cost --execution_gb_second=0.00003 --instance_gb=0.5   with your own, by the names in `Inputs`
+
+The real code runs in virtual time: one instance serves the webhook and one the timer, as on Flex Consumption; alerts
+arrive at random moments (Poisson, always the same). What cannot be measured without Azure is an input.
 """
 
 import argparse
+import functools
+import json
+import logging
 import math
+import random
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import TextIO
 
-from bench.usage import LOADS, Inputs, Load, Usage, measure
+from bench import ground
+from bench.ground import BenchError
+from bench.requests import waiting
+from dev.virtual import EPOCH, ORIGIN, Defender, Faults, Host, World
+from shared.settings import Settings
+from shared.web.reply import Reply
 
 HOURS_A_MONTH = 730.0
+_TIMER_SECONDS = 30.0
+_PATIENCE_SECONDS = 600.0
+_ACCEPTED = 202
+_LOG = "defender-alert-webhook"
+_RATES = {
+    "alerts": "alerts",
+    "of them answered 202": "waited",
+    "executions": "executions",
+    "of them the timer": "timer",
+    "of them asking again": "polls",
+    "seconds billed, webhook": "webhook_seconds",
+    "seconds billed, timer": "timer_seconds",
+    "table operations": "operations",
+    "log lines of ours": "lines",
+    "bytes of them": "line_bytes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Every number that is not measured here, by name. Prices are US dollars; docs/cost.md says where each is from."""
+
+    # Prices: assumptions of 2026 for a US region; put in those of yours.
+    execution_gb_second: float = 0.000026
+    million_executions: float = 0.40
+    always_ready_gb_second: float = 0.000004
+    table_10000_operations: float = 0.00036
+    table_gb_month: float = 0.045
+    blob_10000_operations: float = 0.005
+    log_gb: float = 2.30
+    web_test: float = 0.0006
+    log_rule_5_minutes: float = 1.50
+    log_rule_15_minutes: float = 0.50
+    metric_rule: float = 0.10
+
+    # What is free in a month, once for the whole subscription or billing account: 0 if something else uses it up.
+    free_gb_seconds: float = 100_000
+    free_executions: float = 250_000
+    free_log_gb: float = 5
+
+    # How the platform counts.
+    least_seconds: float = 1.0  # of one execution
+    step_seconds: float = 0.1  # to which a longer one is rounded up
+    host_records_an_execution: float = 3  # its request, "Executing", "Executed"
+    host_records_an_hour: float = 840  # the host's own metrics of the timer: 7 every 30 s
+    bytes_around_a_record: float = 1_000  # what a log record is billed for beside our message
+    blob_operations_an_hour: float = 600  # the leases by which the host knows that it is the only timer
+
+    # What infra/azuredeploy.json deploys by default; a test compares.
+    instance_gb: float = 2.0
+    web_tests_an_hour: float = 12
+    log_rules_of_5_minutes: float = 2
+    log_rules_of_15_minutes: float = 4
+    metric_rules: float = 1
+    retention_days: float = 30
+
+    # The world around.
+    defender_seconds: float = 1.0  # of one call
+    table_seconds: float = 0.01  # of one operation
+
+
+@dataclass(slots=True)
+class Usage:
+    """The counts of so many hours of virtual time; seconds are as billed."""
+
+    hours: float
+    alerts: int = 0
+    waited: int = 0
+    webhook: int = 0
+    polls: int = 0
+    health: int = 0
+    timer: int = 0
+    webhook_seconds: float = 0.0
+    timer_seconds: float = 0.0
+    operations: int = 0
+    lines: int = 0
+    line_bytes: int = 0
+    row_bytes: float = 0.0
+
+    @property
+    def executions(self) -> int:
+        """All executions, whatever started them."""
+        return self.webhook + self.polls + self.health + self.timer
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A load: alerts a day, over so many hours; `asks`: the sender polls after a 202, as Logic Apps does."""
+
+    name: str
+    alerts_a_day: float
+    hours: float
+    asks: bool = False
+
+
+LOADS = (
+    Load("idle", 0, 2),
+    Load("1,000 a day", 1_000, 12),
+    Load("20,000 a day", 20_000, 4),
+    Load("20,000, asking", 20_000, 4, asks=True),
+)
+
+
+def measure(load: Load, inputs: Inputs) -> Usage:
+    """Run the real code with a load, and count its work. Raise `BenchError` if it does not keep up."""
+    story, log = _Story(load, inputs), logging.getLogger(_LOG)
+    level = log.level
+    log.addFilter(story.count_line)
+    log.setLevel(logging.INFO)
+    try:
+        story.run()
+    finally:
+        log.removeFilter(story.count_line)
+        log.setLevel(level)
+    return story.usage
+
+
+class _Story:
+    """The run of one load: the sender, the web test and the timer, each a line of execution in virtual time."""
+
+    def __init__(self, load: Load, inputs: Inputs) -> None:
+        self.load, self.inputs = load, inputs
+        self.usage = Usage(load.hours)
+        self.world = World()
+        self.end = EPOCH + load.hours * 3600
+        half, table = inputs.defender_seconds / 2, inputs.table_seconds
+        faults = Faults(table_delay=(table, table), call_delay=(half, half), answer_delay=(half, half))
+        self.hosts = [Host(self.world, faults, arrive=Defender(self.world)) for _ in ("webhook", "timer")]
+        self.webhook, self.timer = (host.webhook(Settings()) for host in self.hosts)
+
+    def run(self) -> None:
+        self.hosts[0].spawn(self._health)
+        self.hosts[1].spawn(self._tick)
+        self.world.spawn(self._send)
+        self.world.run()
+        rows = self.world.table.query("alert-", "delivery.")
+        states = [row.values["state"] for row in rows if row.key.startswith("alert-")]
+        if states != ["created"] * self.usage.alerts:
+            raise BenchError(f"{self.load.name}: not all were created in time, so no month is like this")
+        size = sum(len(row.key) + len(json.dumps(row.values)) for row in rows)
+        self.usage.row_bytes = size / max(1, self.usage.alerts)
+        self.usage.operations = sum(host.queries + host.commits for host in self.hosts)
+
+    def count_line(self, line: logging.LogRecord) -> bool:
+        """Count a line that the app writes into the log, without writing it."""
+        self.usage.lines += 1
+        self.usage.line_bytes += len(line.getMessage().encode())
+        return False
+
+    def _send(self) -> None:
+        chance = random.Random(self.load.name)
+        while self.load.alerts_a_day:
+            self.world.sleep(chance.expovariate(self.load.alerts_a_day / 86_400))
+            if self.world.now >= self.end:
+                return
+            self.hosts[0].spawn(functools.partial(self._post, self.usage.alerts))
+            self.usage.alerts += 1
+
+    def _post(self, number: int) -> None:
+        body = json.dumps(ground.fields(number, severity="High")).encode()
+        self.usage.webhook += 1
+        reply = self._asked(lambda: self.webhook.receive(body, {}, ORIGIN))
+        self.usage.waited += reply.status == _ACCEPTED
+        delivery = json.loads(reply.body)["id"]
+        while self.load.asks and reply.status == _ACCEPTED:
+            self.world.sleep(float(reply.headers["Retry-After"]))
+            self.usage.polls += 1
+            reply = self._asked(lambda: self.webhook.status(delivery, ORIGIN))
+
+    def _health(self) -> None:
+        while self.inputs.web_tests_an_hour and self.world.now < self.end:
+            self.usage.health += 1
+            self._asked(self.webhook.health)
+            self.world.sleep(3600 / self.inputs.web_tests_an_hour)
+
+    def _asked(self, use_case: Callable[[], Reply]) -> Reply:
+        began = self.world.now
+        reply = use_case()
+        self.usage.webhook_seconds += self._billed(began)
+        return reply
+
+    def _tick(self) -> None:
+        # The last ones are still to be sent; a load that piles up is not waited for.
+        patience = self.end + _PATIENCE_SECONDS
+        while self.world.now < self.end or (waiting(self.world) and self.world.now < patience):
+            began = self.world.now
+            self.timer.dispatch()
+            self.usage.timer += 1
+            self.usage.timer_seconds += self._billed(began)
+            self.world.sleep(_TIMER_SECONDS - (self.world.now - EPOCH) % _TIMER_SECONDS)
+
+    def _billed(self, began: float) -> float:
+        """Return the seconds that an execution until now is billed for."""
+        seconds, step = self.world.now - began, self.inputs.step_seconds
+        rounded = math.ceil(seconds / step - 1e-6) * step if step else seconds
+        return max(self.inputs.least_seconds, rounded)
 
 
 def bill(used: Usage, inputs: Inputs) -> dict[str, tuple[str, float]]:
-    """Return what a month like this comes to: for each item how much of it, and US dollars."""
+    """Return the bill of such a month: for each item its amount, and US dollars."""
     months = HOURS_A_MONTH / used.hours
     executions = used.executions * months
     gb_seconds = (used.webhook_seconds + used.timer_seconds) * months * inputs.instance_gb
@@ -47,37 +255,24 @@ def bill(used: Usage, inputs: Inputs) -> dict[str, tuple[str, float]]:
 
 def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> int:
     """Print the month of each load; return 0."""
-    parser = argparse.ArgumentParser(prog="python -m bench.cost", description=__doc__.splitlines()[0])
-    known = [field.name for field in fields(Inputs)]
-    parser.add_argument("given", nargs="*", metavar="NAME=VALUE", help=f"some of: {', '.join(known)}")
-    try:
-        inputs = chosen(parser.parse_args(arguments).given)
-    except ValueError as error:
-        parser.error(str(error))
-    measured = [(load, measure(load, inputs)) for load in LOADS]
-    print("\n".join(report(measured, inputs)), file=out)
+    parser = argparse.ArgumentParser(prog="python -m bench.cost", description=__doc__, allow_abbrev=False)
+    for field in fields(Inputs):
+        parser.add_argument(f"--{field.name}", type=amount, default=field.default, metavar="NUMBER")
+    inputs = Inputs(**vars(parser.parse_args(arguments)))
+    print("\n".join(report([(load, measure(load, inputs)) for load in LOADS], inputs)), file=out)
     return 0
 
 
-def chosen(given: Sequence[str]) -> Inputs:
-    """Return the inputs with those that were given, as `name=value`. Raise `ValueError` that names a wrong one."""
-    known = {field.name for field in fields(Inputs)}
-    values: dict[str, float] = {}
-    for pair in given:
-        name, _, value = pair.partition("=")
-        if name not in known:
-            raise ValueError(f"there is no {name!r}; there are {', '.join(sorted(known))}")
-        try:
-            values[name] = float(value)
-        except ValueError:
-            raise ValueError(f"{name}: {value!r} is no number") from None
-        if not 0 <= values[name] < math.inf:
-            raise ValueError(f"{name}: {value} is below 0 or no number")
-    return replace(Inputs(), **values)
+def amount(text: str) -> float:
+    """Read an input. Raise `ValueError` where it is no number from 0 on."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ValueError(text)
+    return value
 
 
 def report(measured: Sequence[tuple[Load, Usage]], inputs: Inputs) -> Iterator[str]:
-    """Yield the lines of what was measured and of what it costs."""
+    """Yield the lines of the counts and of their cost."""
     bills = [bill(used, inputs) for _, used in measured]
     rates = {
         name: [f"{getattr(used, counted) / used.hours:,.1f}" for _, used in measured]
@@ -93,20 +288,6 @@ def report(measured: Sequence[tuple[Load, Usage]], inputs: Inputs) -> Iterator[s
         yield ""
     warm = HOURS_A_MONTH * 3600 * inputs.instance_gb * inputs.always_ready_gb_second
     yield f"Each always-ready instance: {warm:,.2f} more, and its executions by other prices."
-
-
-_RATES = {
-    "alerts": "alerts",
-    "of them answered 202": "waited",
-    "executions": "executions",
-    "of them the timer": "timer",
-    "of them asking again": "polls",
-    "seconds billed, webhook": "webhook_seconds",
-    "seconds billed, timer": "timer_seconds",
-    "table operations": "operations",
-    "log lines of ours": "lines",
-    "bytes of them": "line_bytes",
-}
 
 
 def _line(name: str, cells: Sequence[str]) -> str:

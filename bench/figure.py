@@ -11,14 +11,14 @@ Compare = Literal["at most", "at least"]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure has to reach. `of_floor`: `bound` is a multiple of the floor, else a value of its own."""
+    """The goal of a figure. `of_floor`: `bound` is a multiple of the floor, else an absolute value."""
 
     compare: Compare
     bound: float
     of_floor: bool = False
 
     def met(self, ours: float, floor: float | None) -> bool:
-        """Tell whether the goal is met; without the floor it asks for, it is not."""
+        """Tell whether the goal is met; without the floor that it needs, it is not."""
         if self.of_floor and not floor:
             return False
         value = ours / floor if self.of_floor and floor else ours
@@ -31,7 +31,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. Without a goal it is there to be read; a figure that was `skipped` has no value."""
+    """One line of the table. Without a goal it is only shown."""
 
     name: str
     ours: float
@@ -39,34 +39,28 @@ class Figure:
     floor: float | None = None
     goal: Goal | None = None
     note: str = ""
-    skipped: bool = False
 
     @property
     def ratio(self) -> float | None:
         """Ours in floors, or None where there is no floor."""
-        return self.ours / self.floor if self.floor and not self.skipped else None
+        return self.ours / self.floor if self.floor else None
 
     @property
     def met(self) -> bool | None:
         """Whether the goal is met; None where there is none to judge."""
-        return None if self.goal is None or self.skipped else self.goal.met(self.ours, self.floor)
+        return self.goal.met(self.ours, self.floor) if self.goal else None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one benchmark found: figures for the table, data for the record."""
+    """The result of one benchmark: figures for the table, data for the record."""
 
     figures: tuple[Figure, ...]
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-def skipped(name: str, why: str) -> Figure:
-    """Return the line of a figure that this machine cannot measure."""
-    return Figure(name, 0.0, note=f"skipped: {why}", skipped=True)
-
-
 def failed(name: str, why: str) -> Figure:
-    """Return the line of a benchmark that came to no figure: what was not measured is not met."""
+    """Return the line of a benchmark without a figure; its goal counts as missed."""
     return Figure(f"{name}, measured", 0, goal=Goal("at least", 1), note=" ".join(why.split())[-200:])
 
 
@@ -98,7 +92,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
     return (
         figure.name,
         "" if figure.floor is None else _number(figure.floor, figure.unit),
-        "" if figure.skipped else _number(figure.ours, figure.unit),
+        _number(figure.ours, figure.unit),
         "" if figure.ratio is None else f"{figure.ratio:.3f}",
         "" if figure.goal is None else str(figure.goal),
         met,

@@ -1,6 +1,6 @@
 """Cold start, in CPU seconds: the import of all functions, and from there to the first dry run's answer.
 
-The floor is the import of the four Azure packages that the app stands on, bare. Each side runs in fresh
+The floor is the import of the four Azure packages that the app needs, alone. Each side runs in fresh
 interpreters by turns; the interpreter's own start is not counted. CPU seconds, because a new instance has its
 processor for itself, and this machine may not.
 """
@@ -43,12 +43,8 @@ def main(side: str) -> float:
 
     folders = [path.parent.name for path in Path().glob("*Function/function.json")]
     began = time.process_time()
-    if side == "floor":
-        for package in PACKAGES:
-            importlib.import_module(package)
-        return time.process_time() - began
-    for folder in folders:
-        importlib.import_module(folder)
+    for name in PACKAGES if side == "floor" else folders:
+        importlib.import_module(name)
     if side == "answer":
         _dry_run()
     return time.process_time() - began

@@ -1,111 +1,67 @@
-"""What the worst payloads cost: none of a mebibyte may take a second of CPU or 64 MiB, whatever is in it.
+"""The cost of the worst payloads: no mebibyte may take a second of CPU or 64 MiB.
 
-Each payload is read and mapped in a process of its own, forked after usual ones, so that nothing but the payload is
-measured; beside it stands a mebibyte of a hundred usual events. While the worst is mapped, another sender's small
-payload must be mapped within two seconds. And of a hundred events each costs no more than of ten, for every kind of
-container. The payloads are those of `worst.py`; `tests/checks/adversary.py` searches for worse ones.
+Each payload is read and mapped in a fork that ends with it, after usual ones: it inherits what is loaded and
+remembered, and nothing that another payload left behind. Beside it stands a mebibyte of a hundred usual events. The
+payloads are those of `tests/checks/worst.py`; `adversary.py` beside it searches for worse ones.
 
-    python -m bench.mapping_bounds                  all of them
     python -m bench.mapping_bounds "empty arrays"   one, as JSON: seconds of CPU, MiB, and what became of it
 """
 
-import functools
 import gc
 import json
-import os
+import multiprocessing
+import resource
+import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
-from bench import mapped
 from bench.figure import Figure, Goal, Report
-from bench.ground import BenchError, Form, inside
-from bench.mapped import BYTES, became
-from bench.worst import RECORD, ROW, USUAL, bodies
+from bench.ground import BYTES, EVENTS, BenchError, Form, inside
+from shared.errors import WebhookError
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
+from shared.payload import body as payload
+from tests.checks.worst import RECORD, ROW, USUAL, bodies
 
-_SECONDS, _MEBIBYTES, _OTHER, _LINEAR = 1.0, 64.0, 2.0, 1.25
-_BESIDE = "--beside"
-_FEW, _MANY = 10, 100
+LIMIT = 10.0
+"""CPU seconds after which a payload is not measured to its end."""
 
-
-def containers() -> Mapping[str, Callable[[int], str]]:
-    """Return makers of payloads with so many events, by what holds these."""
-    return {
-        "array": lambda events: json.dumps(_rows(events)),
-        "lines": lambda events: "\n".join(map(json.dumps, _rows(events))),
-        "records": lambda events: json.dumps(
-            {"records": [{**RECORD, "properties": row} for row in _rows(events)]}
-        ),
-        "hunting": lambda events: json.dumps({"Schema": [], "Results": _rows(events)}),
-        "unknown": lambda events: json.dumps(
-            {"list": [{"of": {"it": row}} for row in _rows(events)], "x": 1}
-        ),
-        "refused": lambda events: json.dumps([{"number": number} for number in range(events)]),
-    }
+_STATUS = Path("/proc/self/status")
+_T = TypeVar("_T")
+_SECONDS, _MEBIBYTES = 1.0, 64.0
 
 
 def measure(form: Form) -> Report:
-    """Measure each payload, what the worst does to others, and how the cost grows with the number of events."""
+    """Measure each payload, or some of them."""
     names = list(bodies())[:: form.pick(1, 8)]
     payloads = inside("bench.mapping_bounds", *{USUAL: None, **dict.fromkeys(names)}, settings={})
     usual = payloads[USUAL]["seconds"]
     slowest = max(payloads, key=lambda name: float(payloads[name]["seconds"]))
     largest = max(payloads, key=lambda name: float(payloads[name]["mebibytes"]))
-    others = inside("bench.mapping_bounds", _BESIDE, slowest, settings={})
-    growths = {name: _growth(make, form.pick(30, 15)) for name, make in containers().items()}
-    worst = max(growths, key=lambda name: growths[name])
-    seconds, memory, beside, linear = (
-        Goal("at most", bound) for bound in (_SECONDS, _MEBIBYTES, _OTHER, _LINEAR)
-    )
+    slow, large = payloads[slowest]["seconds"], payloads[largest]["mebibytes"]
+    seconds, memory = Goal("at most", _SECONDS), Goal("at most", _MEBIBYTES)
     note = f"{slowest}; {len(payloads)} tried; the floor is a mebibyte of usual events"
-    return Report(
-        (
-            Figure(
-                "mapping, CPU of the worst mebibyte", payloads[slowest]["seconds"], "s", usual, seconds, note
-            ),
-            Figure(
-                "mapping, memory of the worst mebibyte",
-                payloads[largest]["mebibytes"],
-                "MiB",
-                goal=memory,
-                note=largest,
-            ),
-            Figure("mapping, another's payload beside the slowest", others["slowest"], "s", goal=beside),
-            Figure(f"mapping, an event of {_MANY} to one of {_FEW}", growths[worst], goal=linear, note=worst),
-        ),
-        {"payloads": payloads, "growths": growths, "beside": others},
+    figures = (
+        Figure("mapping, CPU of the worst mebibyte", slow, "s", usual, seconds, note),
+        Figure("mapping, memory of the worst mebibyte", large, "MiB", None, memory, largest),
     )
+    return Report(figures, {"payloads": payloads})
 
 
 def costs(names: list[str]) -> dict[str, Any]:
-    """Return what each payload costs, the best of three tries, and what became of it."""
+    """Return the cost of each payload, the best of three tries, and its outcome."""
     mappings = _warm()
     measured = {}
     for name in names:
-        body = mapped.forked(bodies()[name]).encode().ljust(BYTES)
+        body = forked(bodies()[name]).encode().ljust(BYTES)
         if len(body) > BYTES:
             raise BenchError(f"{name} has {len(body):,} bytes, more than {BYTES:,}")
-        measured[name] = asdict(mapped.cost(mappings, body, tries=3, enough=_SECONDS / 2))
+        measured[name] = asdict(cost(mappings, body, tries=3, enough=_SECONDS / 2))
     return measured
-
-
-def beside(name: str) -> dict[str, Any]:
-    """Return how long another thread's small payload takes at most while this one is mapped."""
-    mappings = _warm()
-    body, small = bodies()[name]().encode(), json.dumps(RECORD).encode()
-    large = threading.Thread(target=became, args=(mappings, body), daemon=True)
-    slowest, payloads, ends = 0.0, 0, time.monotonic() + mapped.LIMIT
-    large.start()
-    while large.is_alive() and time.monotonic() < ends:
-        began = time.perf_counter()
-        became(mappings, small)
-        slowest, payloads = max(slowest, time.perf_counter() - began), payloads + 1
-    return {"slowest": round(slowest, 3), "payloads": payloads}
 
 
 def _warm() -> Mappings:
@@ -116,44 +72,87 @@ def _warm() -> Mappings:
     return mappings
 
 
-def _growth(make: Callable[[int], str], rounds: int) -> float:
-    """Return what an event costs among many, in what it costs among few."""
-    run = functools.partial(became, mapping.load())
-    few, many = (make(events).encode() for events in (_FEW, _MANY))
-    run(few)
-    gc.disable()
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of one body, and its outcome. `seconds` equal to the limit mean that it was not finished."""
+
+    seconds: float
+    mebibytes: float
+    became: str
+
+
+class _TooLongError(BaseException):
+    """The CPU time is over; no `except Exception` on the way keeps it."""
+
+
+def became(mappings: Mappings, body: bytes) -> str:
+    """Map a body as the webhook does, and return its outcome in a few words."""
     try:
-        times = [(_seconds(run, few), _seconds(run, many)) for _ in range(rounds)]
+        documents = payload.read(body, max_bytes=len(body))
+        outcome = mappings.apply(documents, source=None, defaults={}, max_alerts=EVENTS)
+    except WebhookError as error:
+        return f"{error.status}: {error.detail}"
+    return f"{outcome.source}: {len(outcome.alerts)} mapped, {len(outcome.refused)} refused"
+
+
+def cost(
+    mappings: Mappings, body: bytes, *, tries: int = 1, enough: float = 0.0, limit: float = LIMIT
+) -> Cost:
+    """Return the cost of a body: the best of some tries in CPU, which end once one took at most `enough`.
+
+    Only for a process of one thread: it is forked.
+    """
+    best = forked(lambda: _cost(mappings, body, limit))
+    for _ in range(tries - 1):
+        if best.seconds <= enough or best.seconds >= limit:
+            break
+        again = forked(lambda: _cost(mappings, body, limit))
+        best = min(best, again, key=lambda each: each.seconds)
+    return best
+
+
+def forked(work: Callable[[], _T]) -> _T:
+    """Return what some work returns in a fork of this process. Raise `BenchError` if it fails there."""
+    context = multiprocessing.get_context("fork")
+    reader, writer = context.Pipe(duplex=False)
+    child = context.Process(target=lambda: writer.send(work()))
+    child.start()
+    writer.close()
+    try:
+        done: _T = reader.recv()
+    except EOFError:
+        raise BenchError("the work in the fork failed; its own words are above") from None
     finally:
-        gc.enable()
-    return (min(long for _, long in times) / _MANY) / (min(short for short, _ in times) / _FEW)
+        child.join()
+        reader.close()
+    return done
 
 
-def _seconds(run: Callable[[bytes], str], body: bytes) -> float:
+def _cost(mappings: Mappings, body: bytes, limit: float) -> Cost:
+    gc.collect()
+    held = _peak()
+    signal.signal(signal.SIGPROF, _too_long)
+    signal.setitimer(signal.ITIMER_PROF, limit)
     began = time.process_time()
-    run(body)
-    return time.process_time() - began
+    try:
+        outcome = became(mappings, body)
+        seconds = time.process_time() - began
+    except _TooLongError:
+        outcome, seconds = f"not finished within {limit:g} s", limit
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    return Cost(round(seconds, 3), round(_peak() - held, 1), outcome)
 
 
-def _rows(events: int) -> list[dict[str, Any]]:
-    return [{**ROW, "ReportId": number} for number in range(1, events + 1)]
+def _too_long(*_: object) -> None:
+    raise _TooLongError
 
 
-def main() -> None:
-    """Measure some payloads and print JSON, or all of them and print a table."""
-    names = sys.argv[1:]
-    if names:
-        print(json.dumps(beside(names[1]) if names[0] == _BESIDE else costs(names)), flush=True)
-        os._exit(0)  # whatever is still mapped beside
-    report = measure(Form(quick=bool(os.environ.get("BENCH"))))
-    for name, payload in report.data["payloads"].items():
-        cpu = f"{payload['seconds']:7.3f} s"
-        print(f"{cpu} {payload['mebibytes']:6.1f} MiB  {name}: {payload['became'][:90]}")
-    for name, growth in report.data["growths"].items():
-        print(f"{growth:7.2f} of a hundred to ten: {name}")
-    print(f"{report.data['beside']['slowest']:7.3f} s for another's payload beside the slowest")
-    sys.exit(any(figure.met is False for figure in report.figures))
+def _peak() -> float:
+    """Return the most memory that this process has held so far, in MiB."""
+    if _STATUS.exists():  # Linux: ru_maxrss is inherited there
+        return int(_STATUS.read_text().partition("VmHWM:")[2].split()[0]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(costs(sys.argv[1:])))

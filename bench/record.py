@@ -1,15 +1,12 @@
-"""What stays of a run: under `docs/benchmarks/`, one JSON file a benchmark, and the table of all."""
+"""The record of a run, in `docs/benchmarks/`: one JSON file a benchmark, and the table of all."""
 
 import itertools
 import json
 import os
 import platform
-import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,6 @@ from bench.figure import Figure, Goal, Report, table
 from dev import setup
 
 FOLDER = setup.ROOT / "docs" / "benchmarks"
-_PACKAGES = ("azure-core", "azure-data-tables", "azure-functions", "azure-identity", "requests")
 
 
 def machine() -> dict[str, Any]:
@@ -27,8 +23,6 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        "node": _node(),
-        "packages": {name: metadata.version(name) for name in _PACKAGES},
     }
 
 
@@ -36,7 +30,7 @@ def described(machine: Mapping[str, Any], at: str) -> str:
     """Return the machine in one line."""
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}, "
-        f"Node {machine['node']}, Azurite and simulator on the same machine, {at[:10]}"
+        f"Azurite and simulator on the same machine, {at[:10]}"
     )
 
 
@@ -54,7 +48,7 @@ def write(name: str, report: Report, machine: Mapping[str, Any], folder: Path = 
 
 
 def write_table(names: list[str], folder: Path = FOLDER) -> None:
-    """Write the table of all that is on record, in the order of `names`."""
+    """Write the table of all stored figures, in the order of `names`."""
     parts = ["# Results\n\nWritten by `make bench`; [what each figure means](../benchmarks.md).\n"]
     paths = [path for name in names if (path := folder / f"{name}.json").exists()]
     documents = [json.loads(path.read_text("utf-8")) for path in paths]
@@ -77,10 +71,3 @@ def _processor() -> str:
     lines = path.read_text().splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _node() -> str:
-    if not shutil.which(setup.NODE):
-        return "none"
-    asked = subprocess.run([setup.NODE, "--version"], capture_output=True, text=True, check=False)
-    return asked.stdout.strip().lstrip("v")

@@ -1,8 +1,8 @@
-"""A payload that can be shown to strangers: its shape and the names of its keys, with look-alikes for the values.
+"""Anonymising a payload: its shape and the names of its keys stay, its values are replaced by look-alikes.
 
-What mapping may depend on stays, because mapping names it: every word that stands in our tables, sources and code,
-and in the user's own mappings, is known. All other values are replaced (`lookalike.py`), also within JSON in strings,
-base64 and texts; under the names of people, devices and command lines the known words as well.
+Words on which mapping may depend stay: every word in our tables, sources and code, and in the user's own mappings.
+All other values are replaced (`lookalike.py`), also within JSON in strings, base64 and texts; under the names of
+people, devices and command lines the known words as well.
 """
 
 import ast
@@ -13,6 +13,7 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
@@ -31,6 +32,7 @@ _READABLE = (
     "a an and are as at by for from has in into is it new not of on or that the this to was with exe dll"
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')  # of JSON
 _IDENTIFIER = re.compile(r"[^0-9a-z]+")
 _LISTS = json.loads(Path(__file__).with_suffix(".json").read_bytes())
 _PERSONAL, _PERSONAL_INSIDE = frozenset(_LISTS["personal"]), frozenset(_LISTS["personal inside"])
@@ -52,7 +54,7 @@ def anonymise(body: bytes, own: Path | None = None) -> str:
 
 
 def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
-    """Return what a body and its anonymised copy have in common: what becomes of them, without any value."""
+    """Return the outcome of a body without any value, to compare it with that of its anonymised copy."""
     try:
         outcome = approve.outcome_of(body, query, mappings)
     except WebhookError as error:
@@ -79,28 +81,14 @@ def known_words(own: Path | None = None) -> frozenset[str]:
 
 def _texts(path: Path) -> Iterator[str]:
     if path.suffix == ".json":
-        try:
-            yield from _strings(json.loads(path.read_bytes()))
-        except ValueError:
-            return  # a broken mapping of the user's own is told elsewhere
+        with suppress(ValueError):  # a broken mapping of the user's own is told elsewhere
+            yield from map(json.loads, _STRING.findall(path.read_text("utf-8")))
     elif path.suffix == ".py":
         tree = ast.parse(path.read_bytes())
         docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
                 yield node.value
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            yield name
-            yield from _strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
 
 
 class _Payload:
@@ -110,7 +98,7 @@ class _Payload:
         self._like = LookAlikes(seed, known)
 
     def value(self, value: Any, name: str, *, personal: bool) -> Any:
-        """Return a value as it may be shown. `name` is the key it stands under."""
+        """Return a value with look-alikes. `name` is its key."""
         if isinstance(value, dict):
             return self._object(value, name)
         if isinstance(value, list):

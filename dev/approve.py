@@ -1,4 +1,4 @@
-"""Approved pairs: what each payload in `tests/mappings/` becomes, kept beside it for people to review.
+"""Approved pairs: the outcome of each payload in `tests/mappings/`, stored beside it for review.
 
     tests/mappings/{source}/{name}.payload.json     what a product posts; any other suffix is taken as raw bytes
     tests/mappings/{source}/{name}.query.json       optional: the query parameters, {"source": "splunk"}
@@ -9,9 +9,7 @@
     make approve ARGS="--all splunk"   show and write without asking; review it with `git diff`
 
 Without a terminal and without --all nothing is written; the exit code then says whether all is approved.
-`tests/unit/test_approved.py` holds every pair, and that each source has one that is accepted and one that is
-refused, and each envelope one that it opens. So: write the payload, run `make approve ARGS=<source>`, and read what
-it says as a reviewer would.
+`tests/unit/test_approved.py` holds every pair. So: write the payload, run `make approve ARGS=<source>`, and read it.
 """
 
 import argparse
@@ -66,17 +64,6 @@ def pairs(folder: Path = PAIRS) -> Iterator[Pair]:
         yield Pair(path, parameters, start.with_name(start.name + _APPROVED))
 
 
-def orphans(folder: Path = PAIRS) -> list[Path]:
-    """Return what is approved, or asked, of a payload that is not there."""
-    known = {pair.approved for pair in pairs(folder)}
-    return [
-        path
-        for path in sorted(folder.glob("*/*"))
-        if ".payload." not in path.name
-        and path.with_name(path.name.replace(".query.json", _APPROVED)) not in known
-    ]
-
-
 def outcome_of(body: bytes, query: Mapping[str, str], mappings: Mappings, *, clues: bool = False) -> Outcome:
     """Return what a body becomes with these parameters of the URL. Raises `WebhookError` as the webhook would."""
     return mappings.apply(
@@ -127,7 +114,7 @@ def text(pair: Pair, mappings: Mappings) -> str:
 
 
 def review(chosen: Sequence[Pair], mappings: Mappings, console: Console, *, write_all: bool) -> int:
-    """Show every difference; write what is agreed to. Return how many stay unapproved."""
+    """Show every difference; write those that are approved. Return how many stay unapproved."""
     left = 0
     for pair in chosen:
         old, new = pair.expected(), text(pair, mappings)
@@ -149,7 +136,7 @@ def _agreed(console: Console) -> bool:
 
 
 def main() -> None:
-    """Review the pairs. Exits 1 if some stay unapproved, or belong to no payload."""
+    """Review the pairs. Exits 1 if some stay unapproved."""
     parser = argparse.ArgumentParser(prog="make approve", description="Review what payloads become.")
     parser.add_argument("words", nargs="*", help="only pairs whose path contains one of these")
     parser.add_argument("--all", action="store_true", help="write every difference without asking")
@@ -157,11 +144,8 @@ def main() -> None:
     console = Console(highlight=False)
     chosen = [pair for pair in pairs() if not asked.words or any(word in pair.name for word in asked.words)]
     left = review(chosen, mapping.load(), console, write_all=asked.all)
-    lost = orphans()
-    for path in lost:
-        console.print(f"{path.parent.name}/{path.name}: its payload is gone; delete it", style="red")
     console.print(f"{len(chosen)} pairs, {left} not approved")
-    sys.exit(1 if left or lost else 0)
+    sys.exit(1 if left else 0)
 
 
 if __name__ == "__main__":

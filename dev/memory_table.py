@@ -1,10 +1,10 @@
-"""A table in memory, as Azure Table Storage would have it: for tests, and for what a campaign has to judge."""
+"""A table in memory that behaves like Azure Table Storage: for tests, and for judging a campaign."""
 
 import json
 import re
 import threading
 import time
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ class MemoryTable:
 
     clock: Callable[[], float] = time.monotonic
     _rows: dict[str, Row] = field(default_factory=dict)
+    _keys: list[str] = field(default_factory=list)
     _writes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -50,8 +51,9 @@ class MemoryTable:
         """Return the rows with `start <= key < end` in key order; see `shared.table.protocol.Table`."""
         del keys_only  # the values cost nothing here
         with self._lock:
-            keys = sorted(key for key in self._rows if start <= key < end and not (after and key == start))
-            return [self._rows[key] for key in keys[:limit]]
+            first = (bisect_right if after else bisect_left)(self._keys, start)
+            last = bisect_left(self._keys, end)
+            return [self._rows[key] for key in self._keys[first:last][:limit]]
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
         """Write all or nothing; return the new ETag by key."""
@@ -63,8 +65,10 @@ class MemoryTable:
             etags: dict[str, str] = {}
             for operation in operations:
                 if isinstance(operation, Delete):
-                    del self._rows[operation.key]
+                    del self._rows[operation.key], self._keys[bisect_left(self._keys, operation.key)]
                     continue
+                if operation.key not in self._rows:
+                    insort(self._keys, operation.key)
                 self._writes += 1
                 etag = etags[operation.key] = str(self._writes)
                 self._rows[operation.key] = Row(operation.key, dict(operation.values), etag, self.clock())
@@ -90,7 +94,6 @@ class StrictTable(MemoryTable):
 
     largest: int = 0
     writes: int = 0
-    _keys: list[str] = field(default_factory=list)
 
     def get(self, key: str) -> Row | None:
         """Return the row with this key, None where there is none."""
@@ -101,11 +104,8 @@ class StrictTable(MemoryTable):
         self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False
     ) -> list[Row]:
         """Return the rows with `start <= key < end` in key order; see `shared.table.protocol.Table`."""
-        del keys_only
         _check_filter(start, end)
-        first = (bisect_right if after else bisect_left)(self._keys, start)
-        last = bisect_left(self._keys, end)
-        return [self._rows[key] for key in self._keys[first:last][:limit]]
+        return super().query(start, end, after=after, limit=limit, keys_only=keys_only)
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
         """Write all or nothing; raise `TableRefused` where a limit is broken."""
@@ -121,12 +121,6 @@ class StrictTable(MemoryTable):
         if size > 4 * 1024 * 1024:
             raise TableRefused(f"a transaction of {size} bytes")
         etags = super().commit(operations)
-        for operation in operations:
-            at = bisect_left(self._keys, operation.key)
-            if isinstance(operation, Delete):
-                del self._keys[at]
-            elif self._keys[at : at + 1] != [operation.key]:
-                self._keys.insert(at, operation.key)
         self.largest = max(self.largest, size)
         self.writes += 1
         return etags

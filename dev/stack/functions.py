@@ -1,4 +1,4 @@
-"""The functions of an app: loaded and checked, what they are called with, and what their answers mean.
+"""The functions of an app: loading and checking them, their requests and their answers.
 
 All as the platform's Python worker does it, by the converters of `azure.functions`.
 """
@@ -9,7 +9,6 @@ import json
 import re
 import sys
 import threading
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +22,6 @@ from azure.functions.timer import TimerRequestConverter
 from dev.stack.schedule import Schedule, parse_schedule
 
 _PARAMETER = re.compile(r"\{(?P<all>\*{0,2})(?P<name>[A-Za-z]\w*)\}")
-_FITS = {
-    "httpTrigger": HttpRequestConverter.check_input_type_annotation,
-    "timerTrigger": TimerRequestConverter.check_input_type_annotation,
-    "http": HttpResponseConverter.check_output_type_annotation,
-}
 
 Answer = tuple[int, list[tuple[str, str]], bytes]  # status, headers, body
 
@@ -103,7 +97,7 @@ def _load_folder(root: Path, folder: Path, prefix: str) -> Function:
 
 
 def _check_bindings(call: Callable[..., Any], bindings: list[dict[str, Any]]) -> dict[str, Any]:
-    """Check the signature against function.json as the Python worker does, and return the trigger."""
+    """Check the parameters against function.json as the Python worker does, and return the trigger."""
     trigger = next(each for each in bindings if each["type"].endswith("Trigger"))
     returned = {"httpTrigger": [("$return", "http")], "timerTrigger": []}[trigger["type"]]
     if [(each["name"], each["type"]) for each in bindings if each is not trigger] != returned:
@@ -114,10 +108,6 @@ def _check_bindings(call: Callable[..., Any], bindings: list[dict[str, Any]]) ->
         )
     if inspect.iscoroutinefunction(call):
         raise ValueError("the local host does not run asynchronous functions")
-    hints = typing.get_type_hints(call)
-    for name, kind in [(trigger["name"], trigger["type"]), *(("return", kind) for _, kind in returned)]:
-        if name in hints and not (isinstance(hints[name], type) and _FITS[kind](hints[name])):
-            raise ValueError(f"the annotation {hints[name]} of {name!r} does not fit its binding")
     return trigger
 
 

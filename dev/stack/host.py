@@ -6,7 +6,7 @@ prints one line of JSON, `{"url": "http://127.0.0.1:PORT", "functions": [...]}`,
 stderr and ends on SIGTERM or SIGINT. The rules come from the sources of Azure/azure-functions-host,
 azure-webjobs-sdk-extensions and azure-functions-python-worker.
 
-As there: functions are modules of the namespace package `__app__`, their signatures are checked against
+As there: functions are modules of the namespace package `__app__`, their parameters are checked against
 function.json, the converters of `azure.functions` make what they get and read what they return, and they
 share one thread pool. Routes ignore case and are tried in the order of the functions' names. A path or
 method that no function takes is 404, a missing or wrong key 401, an exception 500, each without a body.

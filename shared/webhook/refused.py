@@ -1,4 +1,4 @@
-"""What was refused is stored for the operator, whole or in part: most SIEMs show nobody our answer."""
+"""Payloads with refused events are stored for the operator, because most SIEMs do not show our answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _SOURCE_UNITS = 100
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A payload as it came: its bytes, opened if they were compressed, its parameters, and who sent it."""
+    """A received payload: its bytes (decompressed), its parameters, and its sender."""
 
     body: bytes
     query: Mapping[str, str]
@@ -30,7 +30,7 @@ class Received:
 
 
 def by(error: WebhookError, table: Table, received: Received) -> None:
-    """Store a payload that an error refuses, unless it is too large."""
+    """Store a payload that was refused with an error, unless it is too large."""
     if not isinstance(error, PayloadTooLarge):
         source = error.extensions.get("source") or received.query.get("source")
         refused = error.extensions.get("refused", ())
@@ -38,7 +38,7 @@ def by(error: WebhookError, table: Table, received: Received) -> None:
 
 
 def in_part(table: Table, received: Received, outcome: "Outcome", status: int) -> None:
-    """Store a payload of which some events were refused; `status` is what its sender was answered."""
+    """Store a payload of which some events were refused; `status` is the HTTP status of the answer."""
     refused = delivery.refused_events(outcome.refused)
     detail = f"{len(refused)} of this payload's events could not become alerts; the others did."
     _store(table, received, source=outcome.source, status=status, detail=detail, refused=refused)
@@ -53,7 +53,7 @@ def _store(
     detail: str,
     refused: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Store a payload, its secrets masked; the sender is answered even if that fails."""
+    """Store a payload with its secrets masked; if that fails, the sender is answered all the same."""
     if not received.body.strip() or b"\0" in received.body:  # that is no text
         return
     now = table.now()

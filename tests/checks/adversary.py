@@ -5,7 +5,7 @@
     .venv/bin/python -m tests.checks.adversary --seconds 60 --begin 7   search elsewhere
 
 A recipe is the list of choices that made a body, so it is all that is needed to build it again, or to change a little
-of it. What is found belongs into `bench/worst.py`, under a name. Exits 1 if a body misses the goals.
+of it. What is found belongs into `worst.py`, under a name. Exits 1 if a body misses the goals.
 """
 
 import argparse
@@ -16,8 +16,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench import mapped
-from bench.mapped import BYTES, Cost
+from bench import mapping_bounds
+from bench.ground import BYTES
+from bench.mapping_bounds import Cost
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
 from tests.checks.bodies import Recipe, body, described
@@ -61,7 +62,7 @@ def search(mappings: Mappings, seconds: float, begin: int = 0) -> list[Finding]:
         if recipe in tried:
             continue
         tried.add(recipe)
-        spent = mapped.cost(mappings, small, limit=_LIMIT / _PART)
+        spent = mapping_bounds.cost(mappings, small, limit=_LIMIT / _PART)
         spent = Cost(spent.seconds * _PART, spent.mebibytes * _PART, spent.became)
         finding = Finding(recipe, described(recipe), spent)
         findings = worst([*findings, finding])[:_PARENTS]
@@ -106,9 +107,11 @@ def _parent(findings: Sequence[Finding], chance: random.Random) -> Recipe:
 
 def _measured(mappings: Mappings, recipe: Recipe) -> Finding:
     """Measure the whole body of a recipe."""
-    whole, choices = mapped.forked(lambda: body(recipe))
+    whole, choices = mapping_bounds.forked(lambda: body(recipe))
     return Finding(
-        choices, described(choices), mapped.cost(mappings, whole, tries=3, enough=SECONDS / 2, limit=_LIMIT)
+        choices,
+        described(choices),
+        mapping_bounds.cost(mappings, whole, tries=3, enough=SECONDS / 2, limit=_LIMIT),
     )
 
 
@@ -123,7 +126,7 @@ def main() -> int:
         sys.stdout.buffer.write(body(tuple(map(int, asked.show.split("."))))[0])
         return 0
     mappings = mapping.load()
-    mapped.became(mappings, b'{"DeviceId": "x", "a": {"b": 1}}')
+    mapping_bounds.became(mappings, b'{"DeviceId": "x", "a": {"b": 1}}')
     gc.freeze()
     findings = search(mappings, asked.seconds, asked.begin)
     for finding in findings:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-from bench.mapped import BYTES
+from bench.ground import BYTES
 from dev import approve
 
 Recipe = tuple[int, ...]

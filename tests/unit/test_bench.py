@@ -11,17 +11,14 @@ import pytest
 
 from bench import (
     __main__,
-    mapped,
+    load,
+    mapping_bounds,
     mapping_cost,
-    memory,
     quota,
     record,
     requests,
-    rival,
-    scale,
-    table_operations,
 )
-from bench.figure import TIMES, Figure, Goal, Report, of_runs, quantile, skipped, table
+from bench.figure import TIMES, Figure, Goal, Report, of_runs, quantile, table
 from bench.ground import BenchError, Form
 from dev import approve
 from shared.mapping import mappings as mapping
@@ -80,17 +77,6 @@ def _cells(text: str, line: int = -1) -> list[str]:
     return [cell.strip() for cell in text.splitlines()[line].strip("|").split("|")]
 
 
-def test_what_was_skipped_is_neither_met_nor_missed() -> None:
-    """The table says why, and shows no number."""
-    figure = skipped("against limits", "no redis-server on PATH")
-    assert figure.met is None
-    assert figure.ratio is None
-    name, *numbers, _ = _cells(table([figure]))
-    assert name == "against limits"
-    assert not any(numbers)
-    assert "skipped: no redis-server on PATH" in table([figure])
-
-
 def test_the_table_shows_every_figure_with_its_floor_and_verdict() -> None:
     """Figure, floor, ours, ratio, goal, met or not: one line each, in order."""
     figures = [
@@ -129,29 +115,29 @@ def test_quota_use_needs_more_than_a_windows_calls() -> None:
 def test_a_hosts_memory_is_read_from_its_status() -> None:
     """What the process holds itself counts, not what it shares with others."""
     status = "Name:\tpython\nVmRSS:\t  60000 kB\nRssAnon:\t   40000 kB\nRssFile:\t   20000 kB\n"
-    assert memory.resident(status) == 40_000 * 1024
+    assert load.resident(status) == 40_000 * 1024
 
 
 def test_simulated_hosts_stay_within_the_limit_and_near_the_bound() -> None:
     """The simulation behind the scale figure is deterministic, and its judge sees calls at all."""
-    case = scale.simulate(3, windows=1)
-    assert case == scale.simulate(3, windows=1)
-    assert case.violations == 0
+    case = quota.simulate(3, windows=1)
+    assert case == quota.simulate(3, windows=1)
+    assert case.too_many == 0
     assert 0.9 < case.use <= quota.ceiling(60.0, 1.0)
-    assert case.conflicts_per_call > 0
+    assert case.requests_a_minute > 15
 
 
-def test_table_operations_are_counted() -> None:
-    """Three for an alert that goes straight through: look, take, outcome. Twice two through the backlog."""
-    figures = {figure.name: figure for figure in table_operations.measure(Form()).figures}
-    assert figures["table operations an alert, straight"].ours == 3.0
-    assert 3.0 < figures["table operations an alert, accept and dispatch, snapshots and all"].ours <= 4.0
+def test_the_requests_of_an_alert_are_counted() -> None:
+    """Three for an alert that goes straight through: snapshot, acquire, outcome. Twice two through the backlog."""
+    figures = {figure.name: figure for figure in requests.measure(Form(quick=True)).figures}
+    assert figures["requests of an alert, straight"].ours == 3.0
+    assert 3.0 < figures["requests of an alert, snapshots and all"].ours <= 4.0
     assert all(figure.met is not False for figure in figures.values())
 
 
 def test_a_use_case_costs_the_same_however_many_rows_there_are() -> None:
     """Snapshot, tick, poll, duplicate and status make as many requests on a table twenty times as large."""
-    small, large = (requests.use_cases(size) for size in (1_000, 20_000))
+    small, large = (requests.of_use_cases(size) for size in (1_000, 20_000))
     assert small == large
     assert [*small["snapshot"], *small["poll"]] == [1, 31, 3, 33]
     assert list(small) == ["snapshot", "tick", "poll", "duplicate", "status"]
@@ -201,7 +187,7 @@ def test_a_changed_recipe_is_another_one() -> None:
 
 def test_the_worst_of_each_kind_is_kept() -> None:
     """Many variants of one bad shape do not hide another bad shape."""
-    cost = mapped.Cost
+    cost = mapping_bounds.Cost
     findings = [
         adversary.Finding((1,), "table, run", cost(0.9, 1, "")),
         adversary.Finding((2,), "table, run", cost(0.8, 1, "")),
@@ -235,9 +221,7 @@ def _missed(_: Form) -> Report:
 
 
 def _met(_: Form) -> Report:
-    return Report(
-        (Figure("fast", 11.0, floor=10.0, goal=AT_MOST), Figure("told", 1.0), skipped("other", "why"))
-    )
+    return Report((Figure("fast", 11.0, floor=10.0, goal=AT_MOST), Figure("told", 1.0)))
 
 
 def _broken(_: Form) -> Report:
@@ -248,8 +232,8 @@ def _broken(_: Form) -> Report:
     ("benchmarks", "code", "said"),
     [
         ({"met": _met}, 0, "All met."),
-        ({"met": _met, "missed": _missed}, 1, "1 of 4 missed: slow"),
-        ({"broken": _broken, "met": _met}, 1, "1 of 4 missed: broken, measured"),
+        ({"met": _met, "missed": _missed}, 1, "1 of 3 missed: slow"),
+        ({"broken": _broken, "met": _met}, 1, "1 of 3 missed: broken, measured"),
     ],
 )
 def test_a_missed_goal_is_a_failed_run(
@@ -260,13 +244,6 @@ def test_a_missed_goal_is_a_failed_run(
     assert __main__.main(["--quick"], out, benchmarks) == code
     assert out.getvalue().splitlines()[-1] == said
     assert "fast" in out.getvalue()
-
-
-def test_without_redis_the_rival_is_skipped() -> None:
-    """The line says what to install; with it, and the packages, nothing is missing."""
-    assert "apt-get install redis-server" in rival.missing(lambda _: None, lambda _: True)
-    assert "requirements-bench.txt" in rival.missing(lambda name: name, lambda name: name != "limits")
-    assert rival.missing(lambda name: name, lambda _: True) == ""
 
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

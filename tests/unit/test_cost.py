@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from bench import cost, usage
-from bench.cost import HOURS_A_MONTH
+from bench import cost
+from bench.cost import HOURS_A_MONTH, Inputs, Load, Usage
 from bench.ground import BenchError
-from bench.usage import Inputs, Load, Usage
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cost.md"
@@ -22,7 +21,7 @@ NOTHING_FREE = replace(Inputs(), free_gb_seconds=0, free_executions=0, free_log_
 @pytest.fixture(scope="module")
 def idle() -> Usage:
     """Count an idle hour."""
-    return usage.measure(Load("idle", 0, 1), Inputs())
+    return cost.measure(Load("idle", 0, 1), Inputs())
 
 
 def resources(kind: str) -> list[dict[str, Any]]:
@@ -44,7 +43,7 @@ def test_an_idle_hour_is_the_timer_and_the_web_test(idle: Usage) -> None:
 def test_alerts_cost_what_they_cost(idle: Usage) -> None:
     """An alert that goes straight through is one execution of a second and more, three operations, four lines."""
     inputs = Inputs()
-    few = usage.measure(Load("few", 480, 1), inputs)
+    few = cost.measure(Load("few", 480, 1), inputs)
     assert few.alerts > 10
     assert few.waited == 0
     assert few.webhook == few.alerts
@@ -57,8 +56,8 @@ def test_alerts_cost_what_they_cost(idle: Usage) -> None:
 def test_who_asks_again_is_counted() -> None:
     """Every alert that waited is asked for at least once, and it is executions that this adds."""
     load = Load("many", 20_000, 0.25)
-    quiet = usage.measure(load, Inputs())
-    asking = usage.measure(replace(load, asks=True), Inputs())
+    quiet = cost.measure(load, Inputs())
+    asking = cost.measure(replace(load, asks=True), Inputs())
     assert quiet.polls == 0
     assert asking.polls >= asking.waited > 0
     assert asking.executions > quiet.executions
@@ -67,12 +66,12 @@ def test_who_asks_again_is_counted() -> None:
 def test_a_load_that_piles_up_has_no_month() -> None:
     """More than Defender takes is an error, not a price."""
     with pytest.raises(BenchError, match="not all were created in time"):
-        usage.measure(Load("too many", 60_000, 0.25), Inputs())
+        cost.measure(Load("too many", 60_000, 0.25), Inputs())
 
 
 def test_the_same_load_costs_the_same_twice(idle: Usage) -> None:
     """Nothing in it depends on the machine or the moment."""
-    assert usage.measure(Load("idle", 0, 1), Inputs()) == idle
+    assert cost.measure(Load("idle", 0, 1), Inputs()) == idle
 
 
 def test_dollars_are_amounts_by_prices() -> None:
@@ -114,35 +113,35 @@ def test_what_is_free_is_taken_off_and_never_more(idle: Usage) -> None:
     assert all(bare[item][1] > 0 for item in ("execution time", "executions", "log"))
 
 
-def test_inputs_are_given_by_name() -> None:
+def test_inputs_are_given_by_name(monkeypatch: pytest.MonkeyPatch, idle: Usage) -> None:
     """What is given replaces the default; the rest stays."""
-    assert cost.chosen(["execution_gb_second=0.00003", "instance_gb=0.5"]) == replace(
-        Inputs(), execution_gb_second=0.00003, instance_gb=0.5
-    )
+    given: list[Inputs] = []
+
+    def measured(_: Load, inputs: Inputs) -> Usage:
+        given.append(inputs)
+        return idle
+
+    monkeypatch.setattr(cost, "measure", measured)
+    cost.main(["--execution_gb_second=0.00003", "--instance_gb", "0.5"], io.StringIO())
+    assert set(given) == {replace(Inputs(), execution_gb_second=0.00003, instance_gb=0.5)}
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "text"),
     [
-        ("price=1", "there is no 'price'"),
-        ("log_gb=two", "log_gb: 'two' is no number"),
-        ("log_gb", "log_gb: '' is no number"),
-        ("log_gb=-1", "log_gb: -1 is below 0"),
-        ("log_gb=nan", "log_gb: nan is below 0 or no number"),
+        ("--price=1", "--price"),
+        ("--log_gb=two", "log_gb: invalid amount value: 'two'"),
+        ("--log_gb=", "log_gb: invalid amount value: ''"),
+        ("--log_gb=-1", "log_gb: invalid amount value: '-1'"),
+        ("--log_gb=nan", "log_gb: invalid amount value: 'nan'"),
     ],
 )
-def test_a_wrong_input_is_named(given: str, said: str) -> None:
-    """A typing error is no price."""
-    with pytest.raises(ValueError, match=re.escape(said)):
-        cost.chosen([given])
-
-
-def test_the_command_names_a_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
-    """It ends with exit code 2 before anything is measured."""
+def test_a_wrong_input_is_named(given: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A typing error is no price: the command ends with exit code 2 before anything is measured."""
     with pytest.raises(SystemExit) as ended:
-        cost.main(["price=1"], io.StringIO())
+        cost.main([given], io.StringIO())
     assert ended.value.code == 2
-    assert "there is no 'price'" in capsys.readouterr().err
+    assert text in capsys.readouterr().err
 
 
 def test_the_report_has_a_column_for_each_load(idle: Usage) -> None:

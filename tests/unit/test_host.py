@@ -576,8 +576,6 @@ def main(timer: func.TimerRequest) -> None:
         (http_trigger(), "def other(req): ...", "main"),
         (http_trigger(), "def main(request): ...", "parameters"),
         (http_trigger(), "def main(req, more): ...", "parameters"),
-        (http_trigger(), "def main(req) -> str | None: ...", "annotation"),
-        (http_trigger(), "def main(req: str) -> str: ...", "annotation"),
         (http_trigger(), "async def main(req): ...", "asynchronous"),
         (http_trigger(route="x/{id:regex(a)}"), "def main(req): ...", "route"),
         (http_trigger()[:1], "def main(req): ...", "bindings"),

@@ -84,10 +84,10 @@ def test_the_higher_severity_of_two_that_wait_counts() -> None:
     assert entry.alert.severity == "High"
     assert entry.alert.description == "The first text.\n\nAlso sent:\nAnother text."
     assert entry.due <= desk.world.now
-    assert any("now High" in note for note in second["notes"])
+    assert any("now has High" in note for note in second["notes"])
     again = desk.post("Low", "Another text.")
     assert desk.entry() == entry
-    assert any("waits as High" in note for note in again["notes"])
+    assert any("waits with High" in note for note in again["notes"])
 
 
 @pytest.mark.parametrize("status", [404, 422])
@@ -100,7 +100,7 @@ def test_a_failed_alert_is_accepted_anew_at_growing_intervals(status: int) -> No
             desk.world.run(minutes * 60 - 30)
             early = desk.post()
             assert (early["duplicate"], early["status"]) == (True, "failed")
-            assert any("accepted anew from" in note for note in early["notes"])
+            assert any("accepted again from" in note for note in early["notes"])
             desk.world.run(31)
         calls = len(desk.defender.arrivals)
         anew = desk.post()
@@ -259,7 +259,7 @@ def test_an_alert_whose_waiting_row_is_gone_is_accepted_anew() -> None:
     desk.world.table.commit([Delete(desk.entry().waits, "*")])
     told = desk.post()
     assert (told["duplicate"], told["status"]) == (False, "waiting")
-    assert any("accepted anew" in note for note in desk.entry().notes)
+    assert any("accepted again" in note for note in desk.entry().notes)
     desk.app.timer()
     desk.world.run(300)
     assert desk.entry().state == "created"
@@ -267,7 +267,7 @@ def test_an_alert_whose_waiting_row_is_gone_is_accepted_anew() -> None:
 
 
 def test_an_alert_that_is_being_sent_has_its_lease_although_its_row_is_gone() -> None:
-    """Its call may be under way: it is accepted anew only when the lease is over."""
+    """Its call may be under way: it is accepted again only when the lease is over."""
     desk = Desk()
     desk.fill()
     desk.post()

@@ -950,7 +950,7 @@ def test_what_was_meant_to_be_dry_is_not_sent(text: str) -> None:
     defender = Defender(world)
     reply = world.finish(_app(world, defender).post(_payload(1), dryrun=text))
     assert reply.status == 400
-    assert "accepted: true | false, or no value" in json.loads(reply.body)["detail"]
+    assert "accepted: true, false, or no value" in json.loads(reply.body)["detail"]
     assert (_alerts(world), defender.arrivals) == ([], [])
 
 

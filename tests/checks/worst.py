@@ -1,6 +1,6 @@
 """The worst bodies that are known, by what they are: each costs much of something; some are the worst that SIEMs send.
 
-What `tests/checks/adversary.py` finds comes here, under a name.
+What `adversary.py` finds comes here, under a name.
 """
 
 import functools
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.mapped import BYTES, EVENTS
+from bench.ground import BYTES, EVENTS
 from dev import samples
 
 USUAL = "a hundred records"
