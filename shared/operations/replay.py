@@ -1,23 +1,26 @@
 """Trying again by hand: alerts that failed or were discarded, or whose rows somebody removed or corrected."""
 
 import contextlib
+import functools
 
 from shared.errors import Busy, NotFound, NotNow, Unreadable
 from shared.ledger import aside, keys, lookup, record, rows
 from shared.ledger.record import Entry
 from shared.operations import listing
+from shared.sending.turns import InTurn
 from shared.table.protocol import Delete, Insert, Operation, Row, Table, try_commit
 
 _TRIES = 5
 
 
-def alert(table: Table, alert_id: str) -> Entry:
-    """Let a failed or discarded alert wait anew, in the order of its severity; return it as it then stands.
+def alert(in_turn: InTurn, alert_id: str) -> Entry:
+    """Let a failed or discarded alert wait anew, in its sender's turn; return it as it then stands.
 
     So too one whose waiting row is gone: an operator may remove a row that cannot be read. Raise `NotFound`, and
     `NotNow` in any other state: a second post of the same finds it waiting.
     """
     for _ in range(_TRIES):
+        table = in_turn.table
         entry, etag = listing.entry(table, alert_id)
         before = lookup.movable(table, entry)
         if before == entry and entry.state not in ("failed", "discarded"):
@@ -25,10 +28,14 @@ def alert(table: Table, alert_id: str) -> Entry:
                 f"The alert is {entry.state}; only one that is failed or discarded can be replayed.",
                 extensions={"state": entry.state},
             )
-        again = record.replay(entry, now=table.now())
-        if try_commit(table, rows.move(before, again, alert=etag)):
+        write = functools.partial(_move, before, etag)
+        if again := in_turn.commit(record.replay(entry, now=table.now()), write):
             return again  # else somebody changed it between our look and our write
     raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
+
+
+def _move(before: Entry, etag: str, after: Entry) -> list[Operation]:
+    return rows.move(before, after, alert=etag)
 
 
 def unreadable(table: Table, row_id: str) -> Entry | None:
@@ -79,11 +86,11 @@ def _insert(table: Table, held: Entry) -> tuple[list[Operation], Entry]:
     return rows.insert(again), again
 
 
-def failed(table: Table, top: int) -> int:
+def failed(in_turn: InTurn, top: int) -> int:
     """Replay up to `top` failed alerts, those that failed first; return how many."""
     replayed = 0
     unreadable = []
-    for row in table.query(keys.FAILED, keys.FAILED_END, limit=top):
+    for row in in_turn.table.query(keys.FAILED, keys.FAILED_END, limit=top):
         try:
             entry = rows.read(row)
         except Unreadable:
@@ -92,7 +99,7 @@ def failed(table: Table, top: int) -> int:
         with contextlib.suppress(
             NotFound, NotNow, Unreadable
         ):  # somebody else was first, or its own row is no row
-            alert(table, entry.alert.id)
+            alert(in_turn, entry.alert.id)
             replayed += 1
-    aside.move(table, unreadable)  # else they would stand at the head of every portion
+    aside.move(in_turn.table, unreadable)  # else they would stand at the head of every portion
     return replayed

@@ -114,7 +114,7 @@ def _alert(operator: Operator, request: Request) -> dict[str, Any]:
 
 
 def _replay(operator: Operator, request: Request) -> dict[str, Any]:
-    again = replay.alert(operator.table, request.id)
+    again = replay.alert(operator.gateway.dispatcher.in_turn, request.id)
     log.step("operator", entry=again, operation="replay")
     return listing.alert(operator.gateway.dispatcher, again, operator.senders)
 
@@ -122,7 +122,8 @@ def _replay(operator: Operator, request: Request) -> dict[str, Any]:
 def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
     if request.asked.word("status", ["failed"]) is None:
         raise RequestError("status: missing; accepted: failed. Discarded alerts are replayed one by one.")
-    replayed = replay.failed(operator.table, request.asked.whole("top", _DEFAULT_TOP, listing.MOST))
+    in_turn = operator.gateway.dispatcher.in_turn
+    replayed = replay.failed(in_turn, request.asked.whole("top", _DEFAULT_TOP, listing.MOST))
     left = condition.failed(operator.table)
     log.step("operator", operation="replay failed", replayed=replayed, remaining=left["count"])
     return {"replayed": replayed, "remaining": left["count"], "atLeast": left["atLeast"]}

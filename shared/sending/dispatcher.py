@@ -21,7 +21,7 @@ from shared.ledger.record import Entry, Waiting
 from shared.sending import pause, window
 from shared.sending.outcome import Clocks, Finished, Outcomes, Sending
 from shared.sending.snapshot import Snapshot
-from shared.sending.turns import Plan, Turns
+from shared.sending.turns import InTurn, Plan, Turns
 from shared.table.patience import PatientTable
 from shared.table.protocol import Operation
 
@@ -90,7 +90,16 @@ class Dispatch:
 
     def plan(self, entries: Iterable[Entry], *, write: bool = True) -> Plan:
         """Give alerts that have to wait their turns, each a call's share of the window after the one before it."""
-        return self.turns.plan(entries, self.policy.window / self.policy.calls, write=write)
+        return self.turns.plan(entries, self._step, write=write)
+
+    @property
+    def in_turn(self) -> InTurn:
+        """What writes a single alert that has to wait, with its turn."""
+        return InTurn(self.table, self.turns, self._step)
+
+    @property
+    def _step(self) -> float:
+        return self.policy.window / self.policy.calls
 
     def until(self, end: float) -> "Dispatch":
         """Return the same for somebody whose time with the table is over at `end`, in monotonic seconds.

@@ -11,11 +11,13 @@ turn costs no request of its own; only where another host was first it reads aga
 time one writes the row, and the others go by what the host remembers.
 """
 
+import contextlib
 import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shared.errors import Conflict
 from shared.ledger import keys, record
 from shared.ledger.record import Entry
 from shared.table.protocol import Insert, Operation, Replace, Table
@@ -101,6 +103,31 @@ class Turns:
                 turn.etag = row.etag if row else None
                 if isinstance(due, int | float) and math.isfinite(due):
                     turn.due = max(turn.due, due + turn.unwritten * plan.step)
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Writes single alerts with their turns, `step` seconds apart."""
+
+    table: Table
+    turns: Turns
+    step: float
+
+    def commit(self, entry: Entry, write: Callable[[Entry], Sequence[Operation]]) -> Entry | None:
+        """Write an alert in its turn; return it as it then stands, None where somebody else was first."""
+        plan = self.turns.plan([entry], self.step)
+        (turned,) = plan.entries
+        etags: Mapping[str, str] | None = None
+        try:
+            with contextlib.suppress(Conflict):
+                etags = self.table.commit([*plan.operations, *write(turned)])
+        finally:
+            self.turns.done(plan, etags)
+        if etags is not None:
+            return turned
+        self.turns.give_back(plan)
+        self.turns.read_again(self.table, plan)
+        return None
 
 
 def _key(entry: Entry) -> str:

@@ -14,6 +14,7 @@ from shared.alerts import alert
 from shared.errors import NotFound, NotNow, TableRefused
 from shared.ledger import aside, backlog, keys, record, rows
 from shared.operations import replay
+from shared.sending.turns import InTurn, Turns
 from shared.table.protocol import Delete, Insert, Replace, Row
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
@@ -129,8 +130,9 @@ def test_the_failed_are_replayed_past_rows_that_cannot_be_read() -> None:
     table.commit([Insert(f"{keys.FAILED}0-{number}", {"title": "T"}) for number in range(3)])
     table.commit(rows.insert(entry))
     table.commit(rows.move(entry, failed, waiting="*"))
-    assert replay.failed(table, 3) == 0
-    assert replay.failed(table, 3) == 1
+    in_turn = InTurn(table, Turns(), 4.0)
+    assert replay.failed(in_turn, 3) == 0
+    assert replay.failed(in_turn, 3) == 1
 
 
 def _table(*spoilt: str) -> tuple[StrictTable, list[Row]]:

@@ -15,6 +15,7 @@ from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Entry
 from shared.operations import replay
 from shared.sending import window
+from shared.sending.turns import InTurn, Turns
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
 from shared.web import delivery
@@ -238,7 +239,7 @@ def test_an_alert_whose_row_names_no_waiting_row_is_sent_once(waits: object, ent
         assert desk.post()["duplicate"]
     else:
         with contextlib.suppress(Unreadable):
-            replay.alert(desk.world.table, entry.alert.id)
+            replay.alert(InTurn(desk.world.table, Turns(), 4.0), entry.alert.id)
     waiting = [row for area in keys.WAITING for row in desk.world.table.query(*area)]
     assert [keys.waiting_alert(row.key) for row in waiting].count(entry.alert.id) == 1
     desk.app.timer()
@@ -295,7 +296,7 @@ def test_a_failed_alert_that_is_not_listed_can_be_replayed() -> None:
     desk.post()
     (listed,) = desk.world.table.query(keys.FAILED, keys.FAILED_END)
     desk.world.table.commit([Delete(listed.key, "*")])
-    replay.alert(desk.world.table, desk.entry().alert.id)
+    replay.alert(InTurn(desk.world.table, Turns(), 4.0), desk.entry().alert.id)
     assert desk.entry().state == "waiting"
     assert unsound(desk.world.table) == []
 

@@ -5,6 +5,7 @@ import itertools
 import json
 import logging
 import threading
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Faults, Host, World, answer_with, unsound
 from shared.alerts import alert
 from shared.ledger import keys, record, rows
+from shared.operations import replay
 from shared.sending import pause
+from shared.sending.turns import InTurn, Turns
 from shared.settings import Settings
 from shared.table.protocol import Delete, Row
 
@@ -169,6 +172,22 @@ def test_a_flood_delays_no_other_sender(hosts: int, severity: str) -> None:
     world.run(400 * 4.2)
     assert {entry.state for entry in _entries(world)} == {"created"}
     assert violations([call.at for call in defender.arrivals], 15, 60.0) == []
+    assert unsound(world.table) == []
+
+
+def test_what_is_replayed_takes_turns() -> None:
+    """A hundred failed alerts of one sender, replayed at once, delay no other sender by more than a slot."""
+    world = World()
+    in_turn = InTurn(world.table, Turns(), 4.0)
+    for event in range(100):
+        made = alert.check(samples.eight_fields(samples.event(event), f"Rule {event}", "High")).alert
+        assert made
+        entry = record.accept(made, source="", delivery="d", now=world.now, sender="0123456789")
+        failed = replace(entry, state="failed", waits="", ended=world.now, error={"status": 404})
+        world.table.commit(rows.note(failed, None))
+    assert replay.failed(in_turn, 200) == 100
+    dues = sorted(row.values["due"] for row in world.table.query(keys.TODO, keys.TODO_END))
+    assert [due - dues[0] for due in dues] == pytest.approx([4.0 * number for number in range(100)])
     assert unsound(world.table) == []
 
 
