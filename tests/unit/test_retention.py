@@ -41,9 +41,9 @@ class CountingTable(StrictTable):
     ) -> list[Row]:
         """Count, and read."""
         self.queries += 1
-        found = super().query(start, end, after=after, limit=limit, keys_only=keys_only)
-        self.payloads += sum(row.key.startswith(keys.REFUSED) for row in found if not keys_only)
-        return found
+        stored = super().query(start, end, after=after, limit=limit, keys_only=keys_only)
+        self.payloads += sum(row.key.startswith(keys.REFUSED) for row in stored if not keys_only)
+        return stored
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
         """Note, and write; the transactions numbered in `conflicts` meet one."""
@@ -88,11 +88,11 @@ class Past:
         """Let payloads of a sender be refused and stored, a second apart."""
         for _ in range(times):
             self.now += 1.0
-            refusal_id = keys.refused_id(self.now, sender)
-            refusal = record.RefusedPayload(
-                refusal_id, self.now, "", 422, "no event", (), {}, b"{}", 2, sender
+            refused_id = keys.refused_id(self.now, sender)
+            refused = record.RefusedPayload(
+                refused_id, self.now, "", 422, "no event", (), {}, b"{}", 2, sender
             )
-            self.table.commit([rows.insert_refused(refusal)])
+            self.table.commit([rows.insert_refused(refused)])
 
     def purge_all(self, seconds: float = MONTH, *, requests: int = 1_000_000) -> int:
         """Purge until nothing is left to do, in pieces that end after so many requests; return how many pieces."""
@@ -397,9 +397,9 @@ def test_a_piece_on_a_slow_table_does_not_hold_the_timer(*, tokens: bool) -> Non
     world = World()
     app = App.on(Host(world, Faults(), arrive=Defender(world)))
     for number in range(300):
-        refusal_id = keys.refused_id(world.now + number)
-        refusal = record.RefusedPayload(refusal_id, world.now, "", 422, "no event", (), {}, b"{}", 2)
-        world.table.commit([rows.insert_refused(refusal)])
+        refused_id = keys.refused_id(world.now + number)
+        refused = record.RefusedPayload(refused_id, world.now, "", 422, "no event", (), {}, b"{}", 2)
+        world.table.commit([rows.insert_refused(refused)])
     for number in range(60):
         delivery = Delivery(keys.delivery_id(world.now), "defender", world.now, (f"{number:032}",))
         world.table.commit([rows.insert_delivery(delivery)])
