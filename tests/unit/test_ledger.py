@@ -74,14 +74,14 @@ def test_the_backlog_is_in_order_of_due() -> None:
     not_yet = record.settle(_held(_entry(2, now=NOW - 600)), answer_with(404), now=NOW - 10, rules=RULES)
     entries = [_entry(3, "Low"), _entry(4), _entry(5, "Medium"), _entry(6), due_again, not_yet]
     rows = sorted((_under(_row(entry), entry.waits) for entry in entries), key=lambda row: row.key)
-    entries = [waiting.entry for waiting in backlog.read(rows, NOW, 10).waiting]
-    assert entries == [
+    order = [waiting.entry for waiting in backlog.read(rows, NOW, 10).waiting]
+    assert order == [
         due_again,
         *sorted([entries[1], entries[3]], key=lambda entry: entry.alert.id),
         entries[2],
         entries[0],
     ]
-    assert [waiting.entry for waiting in backlog.read(rows, NOW, 2).waiting] == entries[:2]
+    assert [waiting.entry for waiting in backlog.read(rows, NOW, 2).waiting] == order[:2]
     assert not_yet in [waiting.entry for waiting in backlog.read(rows, NOW + 60, 10).waiting]
 
 
