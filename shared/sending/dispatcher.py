@@ -20,6 +20,7 @@ from shared.errors import Conflict
 from shared.ledger import aside, backlog, keys, record, rows
 from shared.ledger.record import Entry, Waiting
 from shared.sending import pause, window
+from shared.sending.crowd import Crowd
 from shared.sending.outcome import Clocks, Finished, Outcomes, Sending
 from shared.sending.snapshot import Snapshot
 from shared.sending.turns import Plan, Turns
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _CONFLICT_SECONDS = 0.05
-_APART_SECONDS = 8.0
 _AGAIN_SECONDS = 5.0
 _TOGETHER_SECONDS = 0.15  # a slot waits so long for its neighbours, that one snapshot serves them all
 _SNAPSHOT_SECONDS = 1.0  # a snapshot is used for so long
@@ -53,18 +53,6 @@ class Workers(Protocol):
 
     def wait(self, futures: Iterable["Future[_T]"], seconds: float, *, everyone: bool = False) -> None:
         """Wait until one of them (or everyone) is done, at most so many seconds."""
-
-
-@dataclass(slots=True)
-class Crowd:
-    """Whether this host is one of those that had a slot lately; `acquired` is when (monotonic seconds).
-
-    Two hundred hosts that wake at the moment in which a slot opens ask for more than a partition has, and nearly all
-    find it taken. So those that had a slot wake at once, and the others a little later, each at a moment of its own:
-    nobody waits for a host that is gone.
-    """
-
-    acquired: float = -math.inf
 
 
 Flights = dict["Future[Finished]", Sending]
@@ -236,7 +224,8 @@ class Dispatch:
                     continue
             if len(snapshot.waiting) > len(started):
                 self._wait_for_a_slot(snapshot.view, flights, until)
-                self._keep_apart(snapshot.view)
+                if snapshot.view.pause is None:
+                    self.crowd.keep_apart(self.clocks, self.chance, self.policy.lease)
             elif flights:  # other hosts may accept alerts meanwhile
                 self.wait(
                     flights, min(until, self.clocks.monotonic() + _AGAIN_SECONDS) - self.clocks.monotonic()
@@ -245,10 +234,6 @@ class Dispatch:
                 return
             flights = {flight: sending for flight, sending in flights.items() if not flight.done()}
         self.wait(flights, until - self.clocks.monotonic())
-
-    def _keep_apart(self, view: window.View) -> None:
-        if view.pause is None and self.clocks.monotonic() > self.crowd.acquired + self.policy.lease:
-            self.clocks.sleep(self.chance.uniform(0, _APART_SECONDS))
 
     def _wait_for_a_slot(self, view: window.View, flights: Flights, until: float) -> None:
         """Wait until a slot opens: with time, or because a call ends a pause or was not sent."""

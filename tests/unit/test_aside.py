@@ -202,10 +202,10 @@ def test_no_number_at_all_is_no_place_in_the_order() -> None:
     table = StrictTable(clock=lambda: EPOCH)
     table.commit(rows.insert(good))
     table.commit([Insert("todo-0", {"due": float("nan"), "accepted": float("nan")})])
-    found = backlog.read(table.query(keys.TODO, keys.TODO_END), EPOCH, 5)
-    assert [one.entry for one in found.waiting] == [good]
-    assert [row.key for row in found.unreadable] == ["todo-0"]
-    assert found.oldest == EPOCH
+    waiting = backlog.read(table.query(keys.TODO, keys.TODO_END), EPOCH, 5)
+    assert [one.entry for one in waiting.waiting] == [good]
+    assert [row.key for row in waiting.unreadable] == ["todo-0"]
+    assert waiting.oldest == EPOCH
 
 
 # Alerts are put right

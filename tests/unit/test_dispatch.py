@@ -269,10 +269,10 @@ def test_a_pause_is_seen_behind_any_number_of_retries(retries: int) -> None:
         held = record.hold(_entry(world, event, "High"), "attempt", now=world.now, lease=POLICY.lease)
         world.table.commit(rows.insert(held))
     _backlog(world, range(1000, 1020))
-    look = world.finish(app.host.submit(lambda: app.webhook.dispatcher.snapshot(later=True)))
-    assert look.view.pause
-    assert look.view.free == ()
-    assert len(look.waiting) >= 15
+    snapshot = world.finish(app.host.submit(lambda: app.webhook.dispatcher.snapshot(later=True)))
+    assert snapshot.view.pause
+    assert snapshot.view.free == ()
+    assert len(snapshot.waiting) >= 15
 
 
 @pytest.mark.parametrize("calls", [1, 5, 7, 8, 14])
@@ -396,10 +396,10 @@ def test_fifteen_failures_at_once_are_one_step(answer: "Answer | None") -> None:
         app.timer()
     while not _pause(world):
         world.run(0.01)
-    found = _pause(world)
-    assert found
-    assert found.step == 1
-    assert found.ends - world.now <= 5.0
+    held = _pause(world)
+    assert held
+    assert held.step == 1
+    assert held.ends - world.now <= 5.0
     in_flight = len(defender.arrivals)
     assert 1 <= in_flight <= 15
     world.run(outage - world.now)
@@ -588,9 +588,9 @@ def test_a_429_that_comes_second_keeps_its_retry_after(seed: int) -> None:
     app.host.faults = Faults(table_delay=(0.01, 0.02), call_delay=(1.0, 1.0), answer_delay=(0.1, 0.1))
     app.tick()
     world.run(4)
-    found = _pause(world)
-    assert found
-    assert found.ends - world.now > 35.0
+    held = _pause(world)
+    assert held
+    assert held.ends - world.now > 35.0
     assert unsound(world.table) == []
 
 

@@ -74,14 +74,14 @@ def test_the_backlog_is_in_order_of_due() -> None:
     not_yet = record.settle(_held(_entry(2, now=NOW - 600)), answer_with(404), now=NOW - 10, rules=RULES)
     entries = [_entry(3, "Low"), _entry(4), _entry(5, "Medium"), _entry(6), due_again, not_yet]
     rows = sorted((_under(_row(entry), entry.waits) for entry in entries), key=lambda row: row.key)
-    found = [waiting.entry for waiting in backlog.read(rows, NOW, 10).waiting]
-    assert found == [
+    order = [waiting.entry for waiting in backlog.read(rows, NOW, 10).waiting]
+    assert order == [
         due_again,
         *sorted([entries[1], entries[3]], key=lambda entry: entry.alert.id),
         entries[2],
         entries[0],
     ]
-    assert [waiting.entry for waiting in backlog.read(rows, NOW, 2).waiting] == found[:2]
+    assert [waiting.entry for waiting in backlog.read(rows, NOW, 2).waiting] == order[:2]
     assert not_yet in [waiting.entry for waiting in backlog.read(rows, NOW + 60, 10).waiting]
 
 
@@ -104,10 +104,10 @@ def test_a_row_that_cannot_be_read_hides_no_other(change: dict[str, Any]) -> Non
     bad = _under(_row(_entry(5)), _entry(5).waits)
     values = {name: value for name, value in {**bad.values, **change}.items() if value is not None}
     all_rows = [replace(bad, values=values), _under(good[0], "todo-0000000000.000-copy"), *good]
-    found = backlog.read(all_rows, NOW, 2)
-    assert {waiting.entry.waits for waiting in found.waiting} == {row.key for row in good}
-    assert {row.key for row in found.unreadable} <= {row.key for row in all_rows[:2]}
-    assert (found.count, found.oldest) == (4, NOW)
+    head = backlog.read(all_rows, NOW, 2)
+    assert {waiting.entry.waits for waiting in head.waiting} == {row.key for row in good}
+    assert {row.key for row in head.unreadable} <= {row.key for row in all_rows[:2]}
+    assert (head.count, head.oldest) == (4, NOW)
     with pytest.raises(Unreadable, match="correct or remove"):
         rows.read(all_rows[0])
 
@@ -430,7 +430,7 @@ def test_the_largest_delivery_fits() -> None:
 
 def test_a_refusal_is_read_as_it_was_written() -> None:
     """A refused payload comes back with its reasons; of a long one the first 60 KiB, and how long it was."""
-    refusal = record.RefusedPayload(
+    refused = record.RefusedPayload(
         id=keys.refused_id(NOW),
         at=NOW,
         source="splunk",
@@ -443,9 +443,9 @@ def test_a_refusal_is_read_as_it_was_written() -> None:
         sender="0123456789",
     )
     table = StrictTable(clock=lambda: NOW)
-    table.commit([rows.insert_refused(refusal)])
+    table.commit([rows.insert_refused(refused)])
     (row,) = table.query(keys.REFUSED, keys.REFUSED_END)
-    assert rows.read_refused(row) == replace(refusal, payload=refusal.payload[: 60 * 1024])
+    assert rows.read_refused(row) == replace(refused, payload=refused.payload[: 60 * 1024])
 
 
 LONG = st.sampled_from(["x" * 40_000, "é" * 40_000, "😀" * 20_000, '"' * 40_000, "\\" * 20_000])
@@ -480,9 +480,9 @@ def test_of_a_large_object_the_small_members_stay() -> None:
     many = {f"member {number}": number for number in range(100_000)} | {"id": "da" + "1" * 50}
     (operation, _) = rows.insert(replace(_entry(), created=many))
     assert isinstance(operation, Insert)
-    kept = str(operation.values["created"])
-    assert 30_000 < len(kept) <= 32_000
-    assert json.loads(kept)["id"] == many["id"]
+    written = str(operation.values["created"])
+    assert 30_000 < len(written) <= 32_000
+    assert json.loads(written)["id"] == many["id"]
 
 
 def test_without_the_answer_only_ids_and_status_stay() -> None:

@@ -79,9 +79,9 @@ def test_one_wrong_date_is_forgotten_at_the_next_write() -> None:
     world.date_error = 0.0
     _backlog(world, 1)
     world.finish(app.tick())
-    found = app.host.time()
-    assert found
-    assert world.now - 1.0 <= found <= world.now
+    now = app.host.time()
+    assert now
+    assert world.now - 1.0 <= now <= world.now
 
 
 def test_the_clock_follows_its_own_writes() -> None:
@@ -223,16 +223,16 @@ def test_calls_that_were_acquired_before_the_first_429_are_not_made() -> None:
 
 def _acquired_in_a_pause(world: World) -> list[str]:
     """Return the slots that a call holds since later than the beginning of a pause that still lasts."""
-    found = world.table.query(keys.SLOT, keys.SLOT_END)
+    stored = world.table.query(keys.SLOT, keys.SLOT_END)
     begun = [
         row.timestamp
-        for row in found
+        for row in stored
         if row.key in (pause.PAUSE_KEY, pause.STOP_KEY)
         and (held := window.read_pause(row, POLICY))
         and not held.probed
         and world.now < held.ends
     ]
-    leased = [row for row in found if row.values.get("closed") == POLICY.lease and "step" not in row.values]
+    leased = [row for row in stored if row.values.get("closed") == POLICY.lease and "step" not in row.values]
     return [row.key for row in leased if begun and row.timestamp > min(begun)]
 
 
@@ -326,9 +326,9 @@ def test_a_slot_that_was_not_used_remembers_its_last_call() -> None:
         return window.read(table.query(keys.SLOT, keys.SLOT_END), now, policy).slots[0]
 
     for unused in (False, True):
-        found = slot(POLICY)
-        etags = table.commit([window.acquire(found, "a", POLICY)])
-        held = window.Held(found.key, "a", etags[found.key], found.opens)
+        opened = slot(POLICY)
+        etags = table.commit([window.acquire(opened, "a", POLICY)])
+        held = window.Held(opened.key, "a", etags[opened.key], opened.opens)
         now += 1.0
         done = window.release_unused(held, POLICY, now) if unused else window.release(held, POLICY)
         table.commit([done])

@@ -207,6 +207,6 @@ def test_real_threads_read_side_by_side_and_so_many_at_once() -> None:
     requests = Slow()
     requests.commit([Insert(f"a{number:02}", {"n": number}) for number in range(40)])
     table = PatientTable(requests, time.monotonic, time.sleep, random.Random(0), readers=Readers(4))  # type: ignore[arg-type]
-    found = table.get_all([f"a{number:02}" for number in range(41)])
-    assert [row and row.values["n"] for row in found] == [*range(40), None]
+    stored = table.get_all([f"a{number:02}" for number in range(41)])
+    assert [row and row.values["n"] for row in stored] == [*range(40), None]
     assert requests.most == 4

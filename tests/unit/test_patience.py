@@ -103,8 +103,8 @@ def test_many_rows_are_read_side_by_side() -> None:
     world.partition.seconds = 1.0
     began = world.now
     asked = [f"a{number:02}" for number in reversed(range(100))]
-    found = world.finish(host.submit(lambda: host.table.get_all(asked)))
-    assert [row and row.values["n"] for row in found] == [None, *reversed(range(99))]
+    stored = world.finish(host.submit(lambda: host.table.get_all(asked)))
+    assert [row and row.values["n"] for row in stored] == [None, *reversed(range(99))]
     assert world.now - began <= 2
     assert len(script.asked) == 100
 

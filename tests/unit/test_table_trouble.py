@@ -16,10 +16,11 @@ from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, unsound
 from shared.alerts.alert import Alert
+from shared.errors import Conflict
 from shared.ledger import keys, record, rows
 from shared.sending import pause, window
 from shared.settings import Settings
-from shared.table.protocol import Delete
+from shared.table.protocol import Delete, Operation
 from shared.webhook.receive import TABLE_SECONDS
 
 if TYPE_CHECKING:
@@ -357,6 +358,28 @@ def test_a_503_says_what_is_stored_wherever_the_trouble_begins(alerts: int, full
             heard.add(Stage(alerts, (0, 55), full=full).post(_script([None] * fine, fault)))
     expected = {"", "busy", "table-refused", "table-unavailable", "write-unknown"}
     assert heard == (expected | {"half-accepted"} if alerts > 50 else expected)
+
+
+class Crowded(Host):
+    """A host whose first write lands, and whose later ones always find that others were first."""
+
+    def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
+        """Write once."""
+        if self.commits:
+            self.world.sleep(0.01)
+            raise Conflict
+        return super().commit(operations, mark=mark, seconds=seconds)
+
+
+def test_a_delivery_that_others_stop_halfway_is_not_told_as_refused() -> None:
+    """Where the second transaction meets one conflict after the other, its sender hears that the first is stored."""
+    world = World()
+    world.table.commit([pause.stop(None, "stop")])
+    app = App.on(Crowded(world, QUICK, arrive=Defender(world)))
+    reply = world.finish(app.post([_payload(event) for event in range(60)]))
+    assert (reply.status, _type(reply)) == (503, "half-accepted")
+    (least, of) = map(int, re.findall(r"\d+", json.loads(reply.body)["detail"])[:2])
+    assert (least, of) == (len(_alerts(world)), 60)
 
 
 @examples(max_examples=60)
