@@ -198,31 +198,6 @@ def test_a_clue_has_the_form_of_one(key: str, good: str, bad: str) -> None:
     assert facts_of(read({key: bad}).clues) == {}
 
 
-@pytest.mark.parametrize(
-    ("text", "step"),
-    [
-        ("2026-03-04T05:06:07Z", SECOND),
-        ("2026-03-04T07:06:07+02:00", SECOND),
-        ("2026-03-04 05:06:07,000", SECOND // 1_000),
-        ("1772600767", SECOND),
-        ("1772600767000", SECOND // 1_000),
-        ("1772600767000000000", 1),
-    ],
-)
-def test_a_time_has_the_precision_that_was_written(text: str, step: int) -> None:
-    """Whatever form and unit a time has, its last digit says how exact it is."""
-    when = read({"process": {"start": text}}).clues.when
-    assert when is not None
-    assert (when.start, when.step) == ((devices.moment("2026-03-04T05:06:07Z")), step)
-
-
-def test_a_time_that_cannot_be_read_gives_way_to_the_next() -> None:
-    """The next best time is taken, as what it is: not the event's own."""
-    when = read({"process": {"start": "yesterday"}, "@timestamp": "2026-03-04T05:06:07Z"}).clues.when
-    assert when is not None
-    assert not when.own
-
-
 def test_every_name_of_the_table_means_one_clue() -> None:
     """No name stands for two clues, so that the order of the table decides nothing."""
     words = [
