@@ -68,7 +68,7 @@ class Floor:
 
     def snapshot(self) -> list[Any]:
         """Query the window and the head of the backlog: the same filter, the same page."""
-        start, end = window.FIRST_KEY, keys.TODO_END
+        start, end = keys.SLOT, keys.TODO_END
         entities = self.table.query_entities(
             f"PartitionKey eq '{_PARTITION}' and RowKey ge '{start}' and RowKey lt '{end}'",
             results_per_page=_SNAPSHOT_ROWS,
@@ -78,7 +78,7 @@ class Floor:
     def fill(self, closed: float) -> None:
         """Write the fifteen slots, closed for so many seconds."""
         values: dict[str, Value] = {"closed": closed, "attempt": MARK}
-        slots = (f"{window.FIRST_KEY}{number:02}" for number in range(self.policy.calls))
+        slots = (f"{keys.SLOT}{number:02}" for number in range(self.policy.calls))
         self.table.submit_transaction(self.batch(Insert(key, values) for key in slots))
 
     def batch(self, operations: Iterable[Operation]) -> list[Any]:
@@ -101,7 +101,7 @@ class Floor:
         held = record.hold(entry, MARK, now=entry.accepted, lease=self.policy.lease)
         answer = Answer("created", 200, created, False, None, None, True, True, 0.01)
         ended = record.settle(held, answer, now=entry.accepted, rules=record.Rules())
-        slot = f"{window.FIRST_KEY}00"
+        slot = f"{keys.SLOT}00"
         take = self.batch(
             [
                 *rows.insert(held),

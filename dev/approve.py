@@ -64,13 +64,14 @@ def pairs(folder: Path = PAIRS) -> Iterator[Pair]:
         yield Pair(path, parameters, start.with_name(start.name + _APPROVED))
 
 
-def outcome_of(body: bytes, query: Mapping[str, str], mappings: Mappings) -> Outcome:
+def outcome_of(body: bytes, query: Mapping[str, str], mappings: Mappings, *, clues: bool = False) -> Outcome:
     """Return what a body becomes with these parameters of the URL. Raises `WebhookError` as the webhook would."""
     return mappings.apply(
         payload.read(body, max_bytes=MAX_BYTES),
         source=query.get("source"),
         defaults={name: value for name, value in query.items() if name in alert.FIELDS},
         max_alerts=MAX_ALERTS,
+        clues=clues,
     )
 
 

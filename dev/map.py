@@ -5,7 +5,8 @@
     make map FILE=- ARGS="severity=High title=Test"   from standard input, with parameters as in the URL
     make map FILE=payload.json ARGS=--anonymise       the payload with made-up values, to be sent with a report
 
-MAPPINGS_PATH names a folder of your own mappings, as it does for the app. Nothing is sent. Exits 1 if an event is
+Of an event without a whole reference it shows the clues to it, and the KQL that a search would run. MAPPINGS_PATH names
+a folder of your own mappings, as it does for the app. Nothing is sent. Exits 1 if an event is
 refused or a file of yours is broken, at which it stops, and 2 if the payload cannot be read at all. With --anonymise
 the payload alone goes to standard output, and the exit code is 0 as soon as it can be read.
 """
@@ -25,7 +26,8 @@ from shared.alerts import alert
 from shared.errors import Problem, WebhookError
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
-from shared.mapping.outcome import Mapped, Outcome, Refused
+from shared.mapping.outcome import Evidence, Mapped, Outcome, Refused
+from shared.web import evidence
 
 _USAGE = 'Name a payload: make map FILE=payload.json [SOURCE=splunk] [ARGS="severity=High"]'
 _ANONYMISE = "--anonymise"
@@ -68,6 +70,7 @@ def _accepted(mapped: Mapped, console: Console) -> None:
     _fields(console, [(name, body[name], mapped.origins.get(name, "")) for name in alert.FIELDS])
     for note in mapped.notes:
         _line(console, Text.assemble(("  note  ", "yellow"), note))
+    _evidence(console, mapped.evidence)
     if mapped.time_truncated:
         _line(
             console,
@@ -80,6 +83,21 @@ def _refused(refused: Refused, console: Console) -> None:
     _line(console, Text.assemble((f"event {refused.event} ", "bold"), ("refused", "red")))
     _fields(console, [(name, "", refused.origins[name]) for name in alert.FIELDS if name in refused.origins])
     _problems(console, refused.problems)
+    _evidence(console, refused.evidence)
+
+
+def _evidence(console: Console, item: Evidence | None) -> None:
+    """Print by what a search would look for an event: what its reference lost, its clues, and the query."""
+    if item is None:
+        return
+    for lost in item.lost:
+        _line(console, Text.assemble(("  lost  ", "yellow"), lost))
+    shown = evidence.shown(item)
+    _fields(console, [(clue["name"], clue["value"], clue["place"]) for clue in shown["clues"]])
+    if shown["query"] is None:
+        _line(console, Text.assemble(("  no query  ", "yellow"), evidence.missing(item.scan)))
+    else:
+        _line(console, Text(f"\n{shown['query']}", "dim"))
 
 
 def _fields(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -144,7 +162,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
         if mappings.broken:
             _problems(console, mappings.broken)
             return 1
-        outcome = approve.outcome_of(body, query, mappings)
+        outcome = approve.outcome_of(body, query, mappings, clues=True)
     except OSError as error:
         _line(console, Text(f"{files[0]} cannot be read: {error.strerror}", "red"))
         return 2

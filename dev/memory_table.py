@@ -7,11 +7,12 @@ import time
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.errors import Conflict, TableRefused
 from shared.table.protocol import MAX_OPERATIONS, Delete, Insert, Operation, Replace, Row
 
+_T = TypeVar("_T")
 _NO_KEY = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 
 
@@ -39,6 +40,10 @@ class MemoryTable:
     def get_all(self, keys: Sequence[str]) -> list[Row | None]:
         """Return the row of each key, None where there is none."""
         return [self.get(key) for key in keys]
+
+    def side_by_side(self, calls: Sequence[Callable[[], _T]]) -> list[_T]:
+        """Return what each of these calls returns."""
+        return [call() for call in calls]
 
     def query(
         self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False

@@ -17,6 +17,7 @@ _EXAMPLE = 'accepted: an object such as {"splunk": {"keys": ["0123456789"], "sou
 _FINGERPRINT = re.compile(r"[0-9a-f]{10}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}|\*")
 _MEMBERS = {"keys", "sources", "search"}
+_SIGNED = {"signature", "secret"}
 
 
 class _Wrong(ValueError):
@@ -27,7 +28,7 @@ class _Wrong(ValueError):
 class Sender:
     """One entry of `SENDERS`: its keys by their fingerprints, and the sources it may claim; None is every source.
 
-    `search` is whether events may be searched for what it sends.
+    `search` is whether events may be searched for what it sends; this version searches for nothing.
     """
 
     name: str
@@ -85,6 +86,11 @@ def _sender(called: str, rights: Any) -> Sender:
     """Read one entry. Raise `ValueError` that names it."""
     if not _NAME.fullmatch(called):
         raise _Wrong(f"{called[:60]!r} found as a name; accepted: up to 60 letters, digits, blanks and . _ -")
+    if isinstance(rights, dict) and (signed := ", ".join(sorted(_SIGNED & set(rights)))):
+        raise _Wrong(
+            f"{called}: {signed} found; this version checks no signatures: leave it out (the key alone decides who may"
+            " send)"
+        )
     if not isinstance(rights, dict) or set(rights) - _MEMBERS:
         odd = ", ".join(sorted(set(rights) - _MEMBERS)) if isinstance(rights, dict) else "no object"
         raise _Wrong(f"{called}: {odd[:100]} found; accepted: keys, sources, search")

@@ -44,6 +44,9 @@ class Settings:
     defender_token_scope: str = "https://api.securitycenter.windows.com/.default"  # noqa: S105 - a scope
     defender_tenant_id: str | None = None
     defender_timeout_seconds: float = 30.0
+    graph_api_url: str = "https://graph.microsoft.com"
+    graph_token_scope: str = "https://graph.microsoft.com/.default"  # noqa: S105 - a scope
+    find_events_timeout_seconds: float = 60.0
     rate_limit_calls: int = 15
     rate_limit_window_seconds: float = 60.0
     rate_limit_margin_seconds: float = 0.25
@@ -87,6 +90,9 @@ class _Reader:
             defender_token_scope=self._text("DEFENDER_TOKEN_SCOPE", default.defender_token_scope),
             defender_tenant_id=self._text("DEFENDER_TENANT_ID", None),
             defender_timeout_seconds=self._seconds("DEFENDER_TIMEOUT_SECONDS", 30.0, 1, 200),
+            graph_api_url=self._url("GRAPH_API_URL", default.graph_api_url),
+            graph_token_scope=self._text("GRAPH_TOKEN_SCOPE", default.graph_token_scope),
+            find_events_timeout_seconds=self._seconds("FIND_EVENTS_TIMEOUT_SECONDS", 60.0, 1, 200),
             rate_limit_calls=self._whole("RATE_LIMIT_CALLS", 15, 1, 15),
             rate_limit_window_seconds=self._seconds("RATE_LIMIT_WINDOW_SECONDS", 60.0, 0.5, 3600),
             rate_limit_margin_seconds=self._seconds("RATE_LIMIT_MARGIN_SECONDS", 0.25, 0, 60),

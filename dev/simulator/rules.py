@@ -34,21 +34,26 @@ class Rejected(Exception):
         self.retry_after = retry_after
 
 
-def admit(authorization: str | None, now: float) -> dict[str, Any]:
-    """Return the claims of a token that may create alerts at `now` (seconds since 1970). Raise `Rejected` else."""
+def admit(
+    authorization: str | None,
+    now: float,
+    audience: str = token_endpoint.AUDIENCE,
+    role: str = token_endpoint.ROLE,
+) -> dict[str, Any]:
+    """Return the claims of a token that opens an API at `now` (seconds since 1970). Raise `Rejected` else."""
     try:
         claims = token_endpoint.claims(authorization)
     except TokenError as error:
         raise _unauthorized(str(error)) from None
-    if claims["aud"] != token_endpoint.AUDIENCE:
-        raise _unauthorized(f"the audience is {claims['aud']!r}, not {token_endpoint.AUDIENCE!r}")
+    if claims["aud"] != audience:
+        raise _unauthorized(f"the audience is {claims['aud']!r}, not {audience!r}")
     if claims["tid"] != token_endpoint.TENANT:
         raise _unauthorized("the account is not provisioned")
     if now >= claims["exp"]:
         raise _unauthorized("the token has expired")
-    if token_endpoint.ROLE not in claims["roles"]:
-        needed, held = token_endpoint.ROLE, ",".join(claims["roles"])
-        message = f"Missing application roles. API required roles: {needed}, application roles: {held}."
+    if role not in claims["roles"]:
+        held = ",".join(claims["roles"])
+        message = f"Missing application roles. API required roles: {role}, application roles: {held}."
         raise Rejected(403, "Forbidden", message)
     return claims
 

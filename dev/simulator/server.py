@@ -1,4 +1,4 @@
-"""The simulator's side of HTTP: Defender's one path, the token endpoint, and `/_simulator/`."""
+"""The simulator's side of HTTP: Defender's one path, Graph's, the token endpoint, and `/_simulator/`."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dev.simulator.faults import Fault
+from dev.simulator.hunting import HUNTING_PATH
 from dev.simulator.reply import Reply, error_reply, json_reply
 from dev.simulator.rules import Rejected
 from dev.stack import token_endpoint
@@ -40,6 +41,10 @@ class _Connection(Connection):
         if path == ALERTS_PATH:  # a call is stamped before its body is read
             arrived = simulator.arrive(headers["Authorization"], self.command, self.client_address[1])
             self._send(simulator.answer(*arrived, headers["Content-Type"], self._body()))
+            return
+        if path == HUNTING_PATH:
+            search = simulator.hunting.arrive(headers["Authorization"])
+            self._send(simulator.hunting.answer(*search, self.command, headers["Content-Type"], self._body()))
             return
         body = self._body()
         if (self.command, path) == ("GET", token_endpoint.PATH):
@@ -90,6 +95,8 @@ def control(simulator: "Simulator", method: str, name: str, body: bytes) -> Repl
         ("GET", "log"): lambda: [_camel(asdict(arrival)) for arrival in simulator.log],
         ("GET", "violations"): lambda: [_camel(asdict(arrival)) for arrival in simulator.violations],
         ("GET", "alerts"): lambda: simulator.alerts,
+        ("GET", "searches"): lambda: [_camel(asdict(search)) for search in simulator.hunting.log],
+        ("POST", "world"): lambda: simulator.hunting.add(**_snake(json.loads(body))),
         ("GET", "tokens"): lambda: simulator.token_requests,
         ("GET", "switches"): lambda: _camel(asdict(simulator.switches)),
         ("PUT", "switches"): lambda: _camel(asdict(simulator.switch(**_switches(json.loads(body))))),

@@ -1,6 +1,7 @@
 """Microsoft Defender for Endpoint, as a developer's machine can have it: stricter than the real service.
 
     POST /api/alerts/CreateAlertByReference   the one call of Defender's API that we make
+    POST /v1.0/security/runHuntingQuery       the one call of Graph's that we make, see hunting.py
     GET  /msi/token                           the token endpoint of a managed identity, see dev/stack
     /_simulator/…                             switches, log, events, alerts, violations, tokens, health
 
@@ -33,6 +34,7 @@ from dev.simulator import rules
 from dev.simulator.alerts import Alerts
 from dev.simulator.arrival import Arrival
 from dev.simulator.faults import TOKEN_FAULTS, Fault
+from dev.simulator.hunting import Hunting
 from dev.simulator.judge import Judge
 from dev.simulator.reply import Reply, error_reply, json_reply
 from dev.simulator.rules import Rejected
@@ -67,6 +69,7 @@ class Simulator:
         self._dice = random.Random(0)  # for delays
         self._log: list[Arrival] = []
         self._alerts = Alerts()
+        self.hunting = Hunting(self)
         self._changed = threading.Condition()  # guards all of the above
         self._released = threading.Event()  # lets go of the calls that hang
         self._stopping = threading.Event()
@@ -82,6 +85,7 @@ class Simulator:
             self._stopping.set()
             self._released.set()
         self._server.stop(_STOP_SECONDS, cut=True)
+        self.hunting.close()
 
     @property
     def url(self) -> str:
@@ -94,6 +98,8 @@ class Simulator:
         return {
             "DEFENDER_API_URL": self.url,
             "DEFENDER_TOKEN_SCOPE": f"{token_endpoint.AUDIENCE}/.default",
+            "GRAPH_API_URL": self.url,
+            "GRAPH_TOKEN_SCOPE": f"{token_endpoint.GRAPH_AUDIENCE}/.default",
             "IDENTITY_ENDPOINT": self.url + token_endpoint.PATH,
             "IDENTITY_HEADER": token_endpoint.IDENTITY_HEADER,
         }
@@ -154,7 +160,7 @@ class Simulator:
         self, authorization: str | None, method: str, connection: int
     ) -> tuple[Arrival, Rejected | None]:
         """Stamp, log and judge a call whose headers were read; return why it is rejected already, if it is."""
-        self._pause(self.switches.transit)
+        self.pause(self.switches.transit)
         with self._changed:
             now = datetime.now(UTC).isoformat()
             arrival = Arrival(len(self._log), time.monotonic(), now, method, connection)
@@ -180,8 +186,8 @@ class Simulator:
             report_id=texts.get("reportId"),
             title=texts.get("title"),
         )
-        self._pause(self.switches.latency)
-        fault, released = self._fault("alerts", arrival.title)
+        self.pause(self.switches.latency)
+        fault, released = self.draw("alerts", arrival.title)
         self._note(arrival, fault=fault.kind if fault else None)
 
         def process() -> Reply:
@@ -197,7 +203,7 @@ class Simulator:
             code = _CODES.get(status, HTTPStatus(status).phrase.replace(" ", ""))
             return error_reply(Rejected(status, code, _SWITCHED))
 
-        reply = self._bend(fault, released, process, fail)
+        reply = self.bend(fault, released, process, fail)
         retry_after = reply.headers.get("Retry-After")
         self._note(arrival, status=reply.status, code=reply.code, retry_after=retry_after)
         return reply
@@ -207,9 +213,9 @@ class Simulator:
         asked = dict(parse_qsl(query, keep_blank_values=True))
         with self._changed:
             self._token_requests[asked.get("client_id") or token_endpoint.SYSTEM_ASSIGNED] += 1
-        fault, released = self._fault("token")
+        fault, released = self.draw("token")
         alter = fault.alter if fault else lambda grant: grant
-        return self._bend(
+        return self.bend(
             fault,
             released,
             lambda: json_reply(*token_endpoint.answer(asked, identity_header, self._identities, alter)),
@@ -252,33 +258,35 @@ class Simulator:
 
     # ---- faults
 
-    def _fault(self, on: str, title: str | None = None) -> tuple[Fault | None, threading.Event]:
+    def draw(self, on: str, title: str | None = None) -> tuple[Fault | None, threading.Event]:
         """Return the fault that strikes this answer, if any, and count it; with it, what ends a hang."""
         with self._changed:
             fault, self._switches = self._switches.draw(on, title)
             return fault, self._released
 
-    def _bend(
+    def bend(
         self,
         fault: Fault | None,
         released: threading.Event,
         process: Callable[[], Reply],
         fail: Callable[[int], Reply],
+        path: str = ALERTS_PATH,
     ) -> Reply:
-        """Return the answer as the fault leaves it. `process` gives the real answer, `fail` an error."""
+        """Return the answer of a path as the fault leaves it. `process` gives the real one, `fail` an error."""
         if fault is None or fault.kind in TOKEN_FAULTS:
             return process()
         if fault.kind == "slow":
-            self._pause(fault.delay)
+            self.pause(fault.delay)
         if fault.shows_answer:
             return fault.bend(process())
         if fault.after_processing:
             process()
         if fault.kind == "hang":
             released.wait()
-        return fault.reply(fail, self.url + ALERTS_PATH)
+        return fault.reply(fail, self.url + path)
 
-    def _pause(self, delay: Delay) -> None:
+    def pause(self, delay: Delay) -> None:
+        """Wait as long as a delay says."""
         low, high = bounds(delay)
         with self._changed:
             seconds = low if low == high else self._dice.uniform(low, high)

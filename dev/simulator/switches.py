@@ -11,11 +11,15 @@ Delay = float | tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """What can be changed while the simulator runs. The first fault of the list that strikes counts."""
+    """What can be changed while the simulator runs. The first fault of the list that strikes counts.
+
+    `missing_tables` are those of hunting that the tenant has no licence for.
+    """
 
     latency: Delay = 0.0
     transit: Delay = 0.0
     known_events: Literal["registered", "all"] = "registered"
+    missing_tables: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:

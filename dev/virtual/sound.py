@@ -2,7 +2,6 @@
 
 from dev.memory_table import MemoryTable
 from shared.ledger import keys, record, rows
-from shared.sending import pause, turns, window
 
 
 def unsound(table: MemoryTable) -> list[str]:
@@ -31,7 +30,7 @@ def unsound(table: MemoryTable) -> list[str]:
         if key.startswith(keys.DELIVERY):
             lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((window.FIRST_KEY, turns.FIRST_KEY, pause.RESUMED_KEY, keys.REFUSED, keys.ASIDE)):
+        elif key.startswith((keys.SLOT, keys.TURN, keys.RESUMED, keys.REFUSED, keys.ASIDE)):
             continue
         elif key not in expected:
             wrong.append(f"{key} belongs to no alert")

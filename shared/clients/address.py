@@ -5,11 +5,14 @@ from urllib.parse import urlsplit
 from shared.errors import Problem, SettingsError
 from shared.loopback import is_loopback
 
+_EXAMPLES = {"GRAPH_API_URL": "https://graph.microsoft.com"}
+
 
 def check(url: str, setting: str) -> None:
     """Raise a `SettingsError` that names `setting` if a token must not be sent to `url`."""
     if why := _unsafe(url):
-        what_to_do = "Give the API's base, such as https://api.security.microsoft.com"
+        example = _EXAMPLES.get(setting, "https://api.security.microsoft.com")
+        what_to_do = f"Give the API's base, such as {example}"
         raise SettingsError([Problem(setting, f"{why}. {what_to_do}")])
 
 

@@ -1,15 +1,18 @@
 """Rows that cannot be read are moved aside: they hide no other, and the operator finds them in one range.
 
 todo-…, later-…, alert-… ──► aside-{when}-{random}    all properties as they were, and `movedFrom`, the key
+
+A row by which an alert waits is written anew in its place, from the alert's own row, where that can be read.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared import log
 from shared.errors import Conflict, TableRefused, Unreadable
-from shared.ledger import keys, rows
+from shared.ledger import keys, lookup, rows
+from shared.ledger.record import Entry
 from shared.table.protocol import Delete, Insert, Operation, Row, Table
 
 MOST = 48
@@ -33,22 +36,16 @@ class Aside:
 def move(table: Table, unreadable: Sequence[Row]) -> int:
     """Move up to `MOST` rows aside, and log each; return how many are gone from their place, by us or somebody else."""
     at, batch = table.now(), unreadable[:MOST]
-    if batch and _written(table, batch, at):
+    waiting = _waiting(table, batch)
+    if batch and _written(table, batch, waiting, at):
         return len(batch)
-    return sum(
-        _written(table, [row], at) for row in batch
-    )  # one of them stands in the way, or they are large
+    # One of them stands in the way, or they are large.
+    return sum(_written(table, [row], waiting, at) for row in batch)
 
 
 def read(row: Row) -> Aside:
     """Return what the operator sees of a row of the range `aside-`."""
-    before = Row(
-        key=str(row.values.get(_FROM, "")),
-        values={name: value for name, value in row.values.items() if name != _FROM},
-        etag=row.etag,
-        timestamp=row.timestamp,
-    )
-    column = ""
+    before, column = original(row), ""
     try:
         rows.read_any(before)
     except Unreadable as error:
@@ -56,11 +53,27 @@ def read(row: Row) -> Aside:
     return Aside(row.key.removeprefix(keys.ASIDE), before.key, column, row.timestamp)
 
 
-def _written(table: Table, batch: Sequence[Row], at: float) -> bool:
+def original(row: Row) -> Row:
+    """Return a row of the range `aside-` as it stood in its place, with its ETag of today."""
+    values = {name: value for name, value in row.values.items() if name != _FROM}
+    return Row(str(row.values.get(_FROM, "")), values, row.etag, row.timestamp)
+
+
+def _waiting(table: Table, batch: Sequence[Row]) -> dict[str, Entry]:
+    """Return the alerts that wait by these rows as their own rows say, by the waiting row's key."""
+    alerts = [keys.waiting_alert(row.key) for row in batch if keys.is_waiting_key(row.key)]
+    entries = lookup.find(table, alerts).entries.values() if alerts else ()
+    return {entry.waits: entry for entry in entries if entry.waits}
+
+
+def _written(table: Table, batch: Sequence[Row], waiting: Mapping[str, Entry], at: float) -> bool:
     operations: list[Operation] = []
     for row in batch:
         key = f"{keys.ASIDE}{keys.stamp(at)}-{secrets.token_hex(8)}"
-        operations += [Insert(key, {**row.values, _FROM: row.key}), Delete(row.key, row.etag)]
+        operations.append(Insert(key, {**row.values, _FROM: row.key}))
+        # Whoever changes the alert meanwhile changes this row as well: then its ETag is another.
+        stands = waiting.get(row.key)
+        operations.append(rows.restore(stands, row.etag) if stands else Delete(row.key, row.etag))
     try:
         table.commit(operations)
     except Conflict:  # somebody moved or corrected one

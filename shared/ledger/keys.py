@@ -3,14 +3,19 @@
 import re
 import secrets
 
-TODO, TODO_END = "todo-", "todo."
 LATER, LATER_END = "later-", "later."
+SLOT, SLOT_END = "slot-", "slot."
+TODO, TODO_END = "todo-", "todo."
+"""From `later-` to `todo.` is what one snapshot reads: no other prefix may sort between them."""
 WAITING = ((TODO, TODO_END), (LATER, LATER_END))  # in the order in which an alert moves
 FAILED, FAILED_END = "failed-", "failed."
 REFUSED, REFUSED_END = "kept-", "kept."
 ASIDE, ASIDE_END = "aside-", "aside."
 DELIVERY, DELIVERY_END = "delivery-", "delivery."
 ALERT, ALERT_END = "alert-", "alert."
+TURN = "turn-"
+RESUMED = "window-resumed"
+"""The row that was written when the operator last resumed: its stamp is the time."""
 _WAITING_KEY = re.compile(r"(todo|later)-[0-9.]+-[0-9A-Za-z]+")
 _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
 
@@ -58,6 +63,11 @@ def later_key(at: float, alert_id: str) -> str:
 def is_waiting_key(text: str) -> bool:
     """Tell whether an alert may wait under this key."""
     return bool(_WAITING_KEY.fullmatch(text))
+
+
+def waiting_alert(key: str) -> str:
+    """Return the id of the alert that waits under a key."""
+    return key.rpartition("-")[2]
 
 
 def failed_key(ended: float | None, alert_id: str) -> str:

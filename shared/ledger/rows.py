@@ -89,10 +89,15 @@ def move(
     return operations
 
 
-def note(entry: Entry, etag: str) -> list[Operation]:
-    """Return the operations that write an ended entry over, if its alert row still has this ETag."""
-    values = _values(entry)
-    operations: list[Operation] = [Replace(keys.alert_key(entry.alert.id), values, etag)]
+def restore(entry: Entry, etag: str) -> Operation:
+    """Return the operation that writes an entry's waiting row anew, over one with this ETag."""
+    return Replace(entry.waits, _values(entry), etag)
+
+
+def note(entry: Entry, etag: str | None) -> list[Operation]:
+    """Return the operations that write an ended entry: over its alert row with this ETag, else where there is none."""
+    values, key = _values(entry), keys.alert_key(entry.alert.id)
+    operations: list[Operation] = [Insert(key, values) if etag is None else Replace(key, values, etag)]
     if entry.state == "failed":
         operations.append(Replace(keys.failed_key(entry.ended, entry.alert.id), values, "*"))
     return operations
@@ -124,6 +129,8 @@ def read(row: Row) -> Entry:
     if (
         row.key.startswith((keys.TODO, keys.LATER)) and row.key != entry.waits
     ):  # a copy under another key could never be taken
+        raise Unreadable(row.key, "waits")
+    if bool(entry.waits) != (entry.state in ("waiting", "sending")):  # somebody cleared or invented it
         raise Unreadable(row.key, "waits")
     return entry
 

@@ -13,8 +13,9 @@ class Event:
     """What a source's function gives for each event, and the pipeline for all other sources.
 
     `alert` is where the paths of `fields` begin. The reference is looked for in `within`; what the function knows
-    itself stands in `reference` (by the API's names) and goes before. `values` are texts and devices that the
+    itself stands in `reference` (by the API's names) and goes before. `values` are texts that the
     function found, behind the file's own paths; `notes` say of them that they lost digits. `problems` refuse the event.
+    `part` is what of the payload tells of this event alone: its clues are read there.
     """
 
     alert: Node
@@ -24,3 +25,4 @@ class Event:
     notes: Mapping[str, str] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
     group: Group | None = None
+    part: Node | None = None

@@ -1,5 +1,6 @@
 """The events of a document: one for each alert of the source and each reference of the scan."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,12 +8,30 @@ from shared.mapping import python
 from shared.mapping.event import Event
 from shared.mapping.source import Source
 from shared.payload import names, scan
-from shared.payload.grouping import Group
+from shared.payload.grouping import REPORT, Group
 from shared.payload.paths import Node, Place, find
 
 
 def of(source: Source, document: Node) -> list[tuple[Event, scan.Scan | None]]:
     """Return the events of a document, each with the scan around it; None where that was of some parts only."""
+    events = _of(source, document)
+    counts = Counter(id(event.alert.value) for event, _ in events)
+    return [(replace(event, part=_part(event, document, counts)), scanned) for event, scanned in events]
+
+
+def _part(event: Event, document: Node, counts: Counter[int]) -> Node | None:
+    """Return what tells of one event alone: a document, an alert, or the object in an alert with its report id."""
+    if counts.total() == 1:
+        return document
+    if counts[id(event.alert.value)] == 1:
+        return event.alert
+    group = event.group or Group()
+    place = next((finding.place for finding in group.keys.get(REPORT, {}).values()), None)
+    around = document.along(place)[-1:]
+    return next((node for node in around if node.value is group.row), None)
+
+
+def _of(source: Source, document: Node) -> list[tuple[Event, scan.Scan | None]]:
     ignore = [node.place for path in source.ignore for node in find(path, document)]
     if source.ours and (function := python.EVENTS.get(source.name)):
         theirs: list[tuple[Event, scan.Scan | None]] = [

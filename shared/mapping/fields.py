@@ -6,17 +6,17 @@ from dataclasses import replace
 from shared.alerts import alert, title, vocabulary
 from shared.alerts.placeholder import unfilled
 from shared.errors import Problem
-from shared.mapping import defaults, references
+from shared.mapping import defaults, exactness, places, references
 from shared.mapping.event import Event
+from shared.mapping.exactness import Exactness
 from shared.mapping.source import Place, Source
 from shared.payload import candidates, grouping, names
 from shared.payload.grouping import order
-from shared.payload.paths import Node, find, shown
+from shared.payload.paths import Node, shown
 from shared.payload.scan import Scan
 from shared.payload.values import texts as texts_of
 
 _MAX_FOOTER = 1_000  # UTF-16 units of the description
-_MAX_TEXT = 4_096
 _JOINED = {"category": ", ", "description": "\n", "recommendedAction": "\n"}  # of several texts at one place
 _MAX_TAGS = 50
 _PARAMETER = "the request's parameter"
@@ -25,7 +25,10 @@ Candidate = tuple[str, str]  # a text, and where it came from
 
 
 class Draft:
-    """The values of one event's fields. `origins` names the place or the parameter each came from."""
+    """The values of one event's fields. `origins` names the place or the parameter each came from.
+
+    `is_one_event` says that it may be an event that a search can find: no rule speaks against it, no values differ.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Draft:
         self.origins: dict[str, str] = {}
         self._notes: list[str] = []
         self._problems: list[Problem] = list(event.problems)
+        self.is_one_event = all(problem.field != "payload" for problem in event.problems)
         self._footer: list[str] = []
         self._truncated = False
         self._reference()
@@ -66,6 +70,11 @@ class Draft:
         ]
 
     @property
+    def exactness(self) -> Exactness:
+        """What of the three keys is exact."""
+        return exactness.of(self._values)
+
+    @property
     def complete(self) -> bool:
         """Say whether all three keys of a reference are there."""
         return all(name in self._values for name in names.KEYS) and not self._problems
@@ -74,6 +83,7 @@ class Draft:
         """Return the alert, or everything that keeps the event from being one, and the notes of both."""
         refused = list(self._refused())
         self._problems[:0] = refused
+        self.is_one_event &= not refused
         self._describe()
         checked = alert.check(self._values, now)
         reported = {problem.field for problem in self._problems}
@@ -97,6 +107,7 @@ class Draft:
             self._values[name], self.origins[name] = finding.value, shown(finding.place)
         self._notes += taken.notes
         self._problems += [Problem(name, text) for name, text in taken.differ.items()]
+        self.is_one_event &= not taken.differ
         for name in names.KEYS:
             if name in self._values or name in taken.differ:
                 continue
@@ -113,6 +124,7 @@ class Draft:
         if len(different) > 1:
             listed = ", ".join(map(alert.shown, different[:5]))
             self._problems.append(Problem(name, f"has {len(different)} different values, not one: {listed}."))
+            self.is_one_event = False
         elif different:
             self._values[name], self.origins[name] = texts[0]
             note = place.note if place else self._event.notes.get(name)
@@ -143,21 +155,8 @@ class Draft:
 
     def _texts(self, place: Place, alert_node: Node | None = None) -> Iterator[Candidate]:
         """Yield the texts at a place of a source file, each with where it stood."""
-        at = alert_node or self._event.alert
-        if place.only and not place.only.holds(self._document, at):
-            return
-        nodes = [find(path, self._document if path.absolute else at) for path in place.paths]
-        if place.template is None:
-            for inside in nodes:
-                for node in inside:
-                    for text in texts_of(node.value):
-                        yield text, shown(node.place)
-            return
-        firsts = [next((text for node in inside for text in texts_of(node.value)), None) for inside in nodes]
-        if all(firsts):
-            pieces = place.template.split("{}")
-            filled = "".join(f"{piece}{text}" for piece, text in zip(pieces, [*firsts, ""], strict=True))
-            yield filled[:_MAX_TEXT], ", ".join(shown(inside[0].place) for inside in nodes)
+        for text, at in places.texts(place, self._document, alert_node or self._event.alert):
+            yield text, ", ".join(map(shown, at))
 
     def _take(self, name: str, options: Iterable[tuple[Candidate, Place | None]]) -> bool:
         """Take the first text that tells something; of severities and categories the first that we understand."""
@@ -272,8 +271,8 @@ class Draft:
         self._values["description"] = f"{alert.cut(text, left)}\n\n{footer}"
 
     def _footer_lines(self) -> Iterator[str]:
-        for label, places in self._source.footer.items():
-            if line := next((text for place in places for text, _ in self._texts(place)), None):
+        for label, where in self._source.footer.items():
+            if line := next((text for place in where for text, _ in self._texts(place)), None):
                 yield f"{label}: {line[:_MAX_FOOTER]}"
         if (
             not self._source.footer

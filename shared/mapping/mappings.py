@@ -13,9 +13,10 @@ from shared import errors
 from shared.alerts import alert
 from shared.errors import Problem
 from shared.mapping import source as files
+from shared.mapping.budget import TooManySteps
 from shared.mapping.outcome import Outcome
 from shared.mapping.recognition import Recognition
-from shared.mapping.run import Run, TooManySteps
+from shared.mapping.run import Run
 from shared.mapping.source import Source
 
 _OURS = Path(__file__).parent / "sources"
@@ -41,12 +42,13 @@ class Mappings:
         defaults: Mapping[str, str],
         max_alerts: int,
         now: float | None = None,
+        clues: bool = False,
     ) -> Outcome:
-        """Turn the documents of a delivery into alerts, refusals, or the reason why nothing is to be raised.
+        """Turn the documents of a delivery into alerts, refused events, or the reason why nothing is to be raised.
 
         `defaults` are values by the API's names that fill what the payload left empty; `now` is UTC seconds, for notes
-        on times that Defender cannot find. Raises `RequestError` for an unknown source, `PayloadTooLarge` for more than
-        `max_alerts` events or too much work.
+        on times that Defender cannot find; `clues` asks for the clues of events without a whole reference. Raises
+        `RequestError` for an unknown source, `PayloadTooLarge` for more than `max_alerts` events or too much work.
         """
         named = self._named(source) if source else None
         run = Run(
@@ -56,6 +58,7 @@ class Mappings:
             max_alerts=max_alerts,
             now=now,
             named=named.name if named else None,
+            clues=clues,
         )
         if named:
             run.steps[f"the request names {named.name}"] = None

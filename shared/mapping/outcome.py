@@ -1,4 +1,4 @@
-"""What a delivery becomes: alerts, refusals, or the reason why nothing is to be raised."""
+"""What a delivery becomes: alerts, refused events, or the reason why nothing is to be raised."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,18 @@ from typing import Any
 
 from shared.alerts.alert import Alert
 from shared.errors import Problem
+from shared.payload.clue_choice import ClueScan
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """By what a search could find an event that has no whole reference: its clues, and where they were read.
+
+    `lost` has a sentence for each key of a reference that lost something on its way.
+    """
+
+    scan: ClueScan
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,7 @@ class Mapped:
     notes: tuple[str, ...] = ()
     time_truncated: bool = False
     origins: Mapping[str, str] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,7 @@ class Refused:
     event: int
     problems: tuple[Problem, ...]
     origins: Mapping[str, str] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +51,8 @@ class Outcome:
     """What a delivery becomes.
 
     `ignored` says why nothing is to be raised, `reply` is the body its sender then expects. `steps` say, for
-    people, how the payload was opened and recognised. `refused_status` is the HTTP status of a refusal where the sender
-    would repeat a 422 (Event Grid, CloudEvents).
+    people, how the payload was opened and recognised. `refused_status` is the HTTP status of a refused delivery where
+    its sender would repeat a 422 (Event Grid, CloudEvents).
     """
 
     source: str | None

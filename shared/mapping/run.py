@@ -15,6 +15,8 @@ from shared import errors
 from shared.alerts import alert
 from shared.errors import Problem
 from shared.mapping import events, own, python
+from shared.mapping.budget import Budget
+from shared.mapping.clues import ClueReader
 from shared.mapping.event import Event
 from shared.mapping.fields import Draft
 from shared.mapping.outcome import Mapped, Outcome, Refused
@@ -37,10 +39,6 @@ _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
 _IN_DEFENDER = "Defender has raised this alert itself: it is there already."
 
 
-class TooManySteps(Exception):
-    """The payload would cost more than a delivery may."""
-
-
 class Run:
     """One delivery on its way through the mappings."""
 
@@ -53,6 +51,7 @@ class Run:
         max_alerts: int,
         now: float | None,
         named: str | None = None,
+        clues: bool = False,
     ) -> None:
         self._recognition = recognition
         self._generic = generic
@@ -60,8 +59,8 @@ class Run:
         self._max_alerts = max_alerts
         self._now = now
         self._named = named
-        self._left = STEPS + STEPS_PER_EVENT * max_alerts
-        self._reader = Reader(self._spend)
+        self._reader = Reader(Budget(STEPS + STEPS_PER_EVENT * max_alerts).spend)
+        self._clues = ClueReader() if clues else None
         self._events = 0
         self._sources: dict[str, None] = {}
         self.steps: dict[str, None] = {}
@@ -70,12 +69,6 @@ class Run:
         self._ignored: list[str] = []
         self._reply: dict[str, Any] | None = None
         self._refused_status: int | None = None
-
-    def _spend(self, steps: int) -> None:
-        """Count work. Raises `TooManySteps`."""
-        self._left -= steps
-        if self._left < 0:
-            raise TooManySteps
 
     def node(self, value: Any, place: Place) -> Node:
         """Return a value of the delivery with its place."""
@@ -187,15 +180,19 @@ class Run:
         elif not draft.complete and (theirs := _defenders(document, event)):
             self._beside(source, document, event.alert, theirs, envelopes)
         else:
-            checked = draft.checked(self._now)
             for slip in draft.slips() if self._is_watched(source) else ():
                 self.steps[slip] = None
-            if checked.alert:
-                self._alerts.append(
-                    Mapped(number, checked.alert, checked.notes, checked.time_truncated, draft.origins)
-                )
-            else:
-                self._refused.append(Refused(number, checked.problems, draft.origins))
+            self._add(number, source, document, event, draft)
+
+    def _add(self, number: int, source: Source, document: Node, event: Event, draft: Draft) -> None:
+        checked = draft.checked(self._now)
+        evidence = self._clues.of(source, document, event, draft) if self._clues else None
+        if checked.alert:
+            truncated = checked.time_truncated
+            mapped = Mapped(number, checked.alert, checked.notes, truncated, draft.origins, evidence)
+            self._alerts.append(mapped)
+        else:
+            self._refused.append(Refused(number, checked.problems, draft.origins, evidence))
 
     def _beside(
         self, source: Source, document: Node, at: Node, theirs: list[Node], envelopes: Envelopes
@@ -216,7 +213,7 @@ class Run:
             )
 
     def _is_watched(self, source: Source) -> bool:
-        """Say whether slips in a source's file are told: it is the user's own, or the sender named it."""
+        """Say whether slips in a source's file are reported: it is the user's own, or the sender named it."""
         return not source.ours or source.name == self._named
 
     def _is_closed(self, source: Source, document: Node, at: Node) -> bool:

@@ -7,13 +7,13 @@ optional:
     priority   0 to 100, 50 without; where several recognise a payload, the highest wins
     recognise  conditions on a document, one is enough; without them the source must be named
     envelope   paths: what is inside this wrapper; the file needs no fields then
-    status     400 on an envelope: the HTTP status of a refusal, where its sender would repeat a 422
+    status     400 on an envelope: the HTTP status of a refused delivery, where its sender would repeat a 422
     exact      true: texts are the sender's own words for Defender; nothing is taken off or added
     alerts     paths: where the product's alerts stand; without them the document is the alert
     closed     [{where, reason, reply}]: nothing is to be raised; `reply` is what the sender expects then
     refuse     [{where, field, detail}]: it cannot be raised
-    fields     {field: [place]}: where fields and devices stand that the scan cannot know
-    not        paths that hold no key of an event here
+    fields     {field: [place]}: where fields, and clues of the event, stand that the scan cannot know
+    not        paths that hold no key and no clue of an event here
     footer     {label: [place]}: last lines of the description
     missing    {field: text}: where this source could carry the field
     remedy     text: the ready query or template that makes it carry the three keys
@@ -28,6 +28,7 @@ from pathlib import Path as File
 from typing import Any, TypeVar
 
 from shared.alerts import alert, vocabulary
+from shared.mapping.clue_fields import READ_AS
 from shared.mapping.conditions import Condition, condition
 from shared.payload import names
 from shared.payload.paths import Node, Path, path
@@ -243,7 +244,7 @@ def _rules(entries: Mapping[str, Any], name: str, says: str) -> Iterator[Rule]:
 
 def _fields(entries: Mapping[str, Any]) -> dict[str, tuple[Place, ...]]:
     fields = _object(entries, "fields")
-    _known(fields, (*alert.FIELDS, "device", "link"), "fields")
+    _known(fields, (*alert.FIELDS, *READ_AS, "link"), "fields")
     try:
         return {name: _places(name, value) for name, value in fields.items()}
     except _WrongError as error:

@@ -1,4 +1,4 @@
-"""The status: window, pause, backlog, failures, token."""
+"""The status: window, pause, backlog, what failed, what cannot be read, token."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -63,8 +63,12 @@ def backlog(table: Table, now: float) -> dict[str, Any]:
 
 def failed(table: Table) -> dict[str, Any]:
     """Return how many alerts have failed; `atLeast` where there are more than one request counts."""
-    failures = table.query(keys.FAILED, keys.FAILED_END, limit=MOST + 1, keys_only=True)
-    return {"count": min(len(failures), MOST), "atLeast": len(failures) > MOST}
+    return _count(table, keys.FAILED, keys.FAILED_END)
+
+
+def unreadable(table: Table) -> dict[str, Any]:
+    """Return how many rows were moved aside because they cannot be read, counted as the failed alerts are."""
+    return _count(table, keys.ASIDE, keys.ASIDE_END)
 
 
 def token(claims: Claims | None) -> dict[str, Any] | None:
@@ -78,6 +82,11 @@ def token(claims: Claims | None) -> dict[str, Any] | None:
         "tenant": claims.tenant,
         "expires": utc(claims.expires.timestamp()),
     }
+
+
+def _count(table: Table, start: str, end: str) -> dict[str, Any]:
+    counted = table.query(start, end, limit=MOST + 1, keys_only=True)
+    return {"count": min(len(counted), MOST), "atLeast": len(counted) > MOST}
 
 
 def _group(entries: Sequence[Entry], now: float) -> dict[str, Any]:

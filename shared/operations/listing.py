@@ -169,6 +169,11 @@ def stored(table: Table, payload_id: str) -> tuple[RefusedPayload, Row]:
     return rows.read_refused(row), row
 
 
+def moved(table: Table, row_id: str) -> Row:
+    """Return a row that was moved aside. Raise `NotFound`."""
+    return _row(table, keys.ASIDE, row_id, "row moved aside")
+
+
 def _by_time(
     table: Table, within: page.Range, pick: Callable[[Row], Any], asked: Parameters, rows_read: int
 ) -> Page[Any]:

@@ -1,23 +1,28 @@
-"""Trying again by hand: alerts that failed or were discarded, or whose waiting row somebody removed."""
+"""Trying again by hand: alerts that failed or were discarded, or whose rows somebody removed or corrected."""
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from shared.errors import Busy, NotFound, NotNow, Unreadable
 from shared.ledger import aside, keys, lookup, record, rows
 from shared.ledger.record import Entry
 from shared.operations import listing
-from shared.table.protocol import Table, try_commit
+from shared.table.protocol import Delete, Insert, Operation, Row, Table, try_commit
+
+if TYPE_CHECKING:
+    from shared.sending.dispatcher import Dispatch
 
 _TRIES = 5
 
 
-def alert(table: Table, alert_id: str) -> Entry:
-    """Let a failed or discarded alert wait anew, in the order of its severity; return it as it then stands.
+def alert(dispatcher: "Dispatch", alert_id: str) -> Entry:
+    """Let a failed or discarded alert wait anew, in the turn of its sender; return it as it then stands.
 
     So too one whose waiting row is gone: an operator may remove a row that cannot be read. Raise `NotFound`, and
     `NotNow` in any other state: a second post of the same finds it waiting.
     """
-    for _ in range(_TRIES):
+    table = dispatcher.table
+    for number in range(_TRIES):
         entry, etag = listing.entry(table, alert_id)
         before = lookup.movable(table, entry)
         if before == entry and entry.state not in ("failed", "discarded"):
@@ -26,16 +31,70 @@ def alert(table: Table, alert_id: str) -> Entry:
                 extensions={"state": entry.state},
             )
         again = record.replay(entry, now=table.now())
-        if try_commit(table, rows.move(before, again, alert=etag)):
-            return again  # else somebody changed it between our read and our write
+        plan = dispatcher.plan([again], write=number < _TRIES - 1)
+        (turned,) = plan.entries
+        if dispatcher.commit(plan, rows.move(before, turned, alert=etag)):
+            return turned
+        dispatcher.turns.give_back(
+            plan
+        )  # somebody changed the alert or the turn between our read and our write
+        dispatcher.turns.read_again(table, plan)
     raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
 
 
-def failed(table: Table, top: int) -> int:
+def unreadable(table: Table, row_id: str) -> Entry | None:
+    """Put a row that was moved aside back, once it can be read; return its alert as it then stands, if it has one.
+
+    An alert that stands, and waits or has ended, stays as it is: then its row is only removed. Raise `NotFound`, and
+    `NotNow` where the row still cannot be read.
+    """
+    for _ in range(_TRIES):
+        row = listing.moved(table, row_id)
+        before = aside.original(row)
+        try:
+            operations, entry = _put_back(table, before)
+        except Unreadable as error:
+            raise NotNow(f"{error.detail} Correct it in the row {row.key}, then replay it.") from None
+        if try_commit(table, [*operations, Delete(row.key, row.etag)]):
+            return entry
+    raise Busy("Others keep changing this row at the same moment; try again.", retry_after=1)
+
+
+def _put_back(table: Table, before: Row) -> tuple[list[Operation], Entry | None]:
+    """Return the operations that put a row back, and its alert as it stands then. Raise `Unreadable`."""
+    held = rows.read_any(before)
+    if not isinstance(held, Entry):
+        return [Insert(before.key, before.values)], None
+    stored = table.get(keys.alert_key(held.alert.id))
+    if stored is None:
+        return _insert(table, held)
+    entry = rows.read(stored)
+    there = lookup.movable(table, entry)
+    if there == entry:
+        return [], entry
+    if entry.has_ended:  # and is not listed
+        return rows.note(entry, stored.etag), entry
+    again = record.replay(entry, now=table.now())
+    return rows.move(there, again, alert=stored.etag), again
+
+
+def _insert(table: Table, held: Entry) -> tuple[list[Operation], Entry]:
+    """Return the operations that write an alert whose own row is not there."""
+    key = lookup.waiting_key(table, held.alert.id)
+    if key and (waiting := table.get(key)):
+        entry = rows.read(waiting)
+        return rows.move(entry, entry, waiting=waiting.etag), entry
+    if held.has_ended:
+        return rows.note(held, None), held
+    again = record.replay(held, now=table.now())
+    return rows.insert(again), again
+
+
+def failed(dispatcher: "Dispatch", top: int) -> int:
     """Replay up to `top` failed alerts, those that failed first; return how many."""
     replayed = 0
     unreadable = []
-    for row in table.query(keys.FAILED, keys.FAILED_END, limit=top):
+    for row in dispatcher.table.query(keys.FAILED, keys.FAILED_END, limit=top):
         try:
             entry = rows.read(row)
         except Unreadable:
@@ -44,7 +103,7 @@ def failed(table: Table, top: int) -> int:
         with contextlib.suppress(
             NotFound, NotNow, Unreadable
         ):  # somebody else was first, or its own row is no row
-            alert(table, entry.alert.id)
+            alert(dispatcher, entry.alert.id)
             replayed += 1
-    aside.move(table, unreadable)  # else they would stand at the head of every portion
+    aside.move(dispatcher.table, unreadable)  # else they would stand at the head of every portion
     return replayed

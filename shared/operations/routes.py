@@ -3,7 +3,7 @@
     GET   alerts           POST  alerts/replay        GET  refused           POST  pause
     GET   alerts/{id}      POST  alerts/{id}/replay   GET  refused/{id}      POST  resume
     GET   status           POST  discard              POST refused/{id}/replay
-    GET   senders          GET   unreadable
+    GET   senders          GET   unreadable       POST  unreadable/{id}/replay
 
 Every change is a POST and one line in the log. A request does a bounded portion and says what remains; where there
 is a `continuation`, the same request with it goes on. Doing the same twice does no harm.
@@ -32,7 +32,7 @@ from shared.errors import (
 from shared.identity import Claims
 from shared.operations import condition, discard, listing, permission, replay, sending
 from shared.senders import Sender
-from shared.sending import pause
+from shared.sending import pause, window
 from shared.table.protocol import Delete, Table, try_commit
 from shared.web import parameters, reply
 from shared.web.delivery import utc
@@ -114,7 +114,7 @@ def _alert(operator: Operator, request: Request) -> dict[str, Any]:
 
 
 def _replay(operator: Operator, request: Request) -> dict[str, Any]:
-    again = replay.alert(operator.table, request.id)
+    again = replay.alert(operator.webhook.dispatcher, request.id)
     log.step("operator", entry=again, operation="replay")
     return listing.alert(operator.webhook.dispatcher, again, operator.senders)
 
@@ -122,7 +122,9 @@ def _replay(operator: Operator, request: Request) -> dict[str, Any]:
 def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
     if request.asked.word("status", ["failed"]) is None:
         raise RequestError("status: missing; accepted: failed. Discarded alerts are replayed one by one.")
-    replayed = replay.failed(operator.table, request.asked.whole("top", _DEFAULT_TOP, listing.MOST))
+    replayed = replay.failed(
+        operator.webhook.dispatcher, request.asked.whole("top", _DEFAULT_TOP, listing.MOST)
+    )
     left = condition.failed(operator.table)
     log.step("operator", operation="replay failed", replayed=replayed, remaining=left["count"])
     return {"replayed": replayed, "remaining": left["count"], "atLeast": left["atLeast"]}
@@ -180,13 +182,14 @@ def _replay_refused(operator: Operator, request: Request) -> Reply:
 
 def _pause(operator: Operator, request: Request) -> dict[str, Any]:
     reason = cut(request.asked.text("reason") or "paused by the operator", _REASON_UNITS)
-    for _ in range(_TRIES):
+    for _ in range(2 * window.MOST_CALLS):  # each conflict is a slot that somebody acquired meanwhile
         view = operator.webhook.dispatcher.snapshot().view
         held = view.stop
         if held and (held.reason == reason or not request.asked.text("reason")):
             log.step("operator", operation="pause", reason=held.reason)
             return {"pause": condition.pause(held, view.now)}
-        try_commit(operator.table, [pause.stop(view.stop, reason)])
+        begins = [] if held else window.void(view)
+        try_commit(operator.table, [pause.stop(held, reason), *begins])
     raise _busy()
 
 
@@ -204,6 +207,13 @@ def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: AR
 
 def _unreadable(operator: Operator, request: Request) -> dict[str, Any]:
     return listing.unreadable(operator.table, request.asked)
+
+
+def _replay_unreadable(operator: Operator, request: Request) -> dict[str, Any]:
+    again = replay.unreadable(operator.table, request.id)
+    log.step("operator", entry=again, operation="replay unreadable")
+    shown = listing.alert(operator.webhook.dispatcher, again, operator.senders) if again else None
+    return {"alert": shown}
 
 
 def _senders(operator: Operator, request: Request) -> dict[str, Any]:
@@ -252,6 +262,7 @@ def _stands(operator: Operator) -> dict[str, Any]:
         "pause": condition.pause(view.pause, view.now),
         "backlog": condition.backlog(operator.table, view.now),
         "failed": condition.failed(operator.table),
+        "unreadable": condition.unreadable(operator.table),
     }
 
 
@@ -271,6 +282,7 @@ _ROUTES = {
     "resume": _Route("POST", _resume),
     "discard": _Route("POST", _discard, listing.DISCARDED),
     "unreadable": _Route("GET", _unreadable, listing.UNREADABLE),
+    "unreadable/{id}/replay": _Route("POST", _replay_unreadable),
     "senders": _Route("GET", _senders, sending.PARAMETERS),
     "status": _Route("GET", _status, ("refresh",)),
 }

@@ -1,283 +1,211 @@
 """Reads the clues of an event out of a payload, under the names that products use, each with its place.
 
-The names are data, `tables/clues.json`: in the order in which they count, a nested name with its owner. Of two
-different values under names that count the same none is taken: a clue that may be wrong is worse than none.
+One walk, linear in the payload, gathers readings: objects, arrays, tables, lists of names and values, entities of a
+type, and JSON or assignments in texts are entered. Which readings are the clues, says `clue_choice.py`.
 """
 
-import functools
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from shared.payload import clue_values as values
-from shared.payload import names
-from shared.payload.clues import Clues, Host, Kind, When
-from shared.payload.paths import Node, Place, place_in, shown
+from shared.payload import clue_choice, clue_names, names, rows
+from shared.payload.clue_choice import ClueScan
+from shared.payload.clue_names import Meaning
+from shared.payload.clue_readings import Reading
+from shared.payload.paths import Node, Place, extended, place_in
 from shared.payload.values import texts
 
 _MAX_LEVELS = 20
 _MAX_TEXT = 32_768
-_MAX_READINGS = 20  # of one clue
-_OWNERS = 3  # parts of a name that are compared with the table
-_TRANSPORT = 1_000  # how much less the host counts that only brought the event
-_HASHES = {"sha1": 40, "sha256": 64, "md5": 32}
-_HASH = re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![0-9a-f])", re.ASCII)
-_FORMS = {  # what else has such a name: the id of a search, a setting
-    "account_sid": re.compile(r"S-1-\d", re.ASCII | re.IGNORECASE),
-    "registry_key": re.compile(r"[^\\/]{0,60}[\\/]"),
-    "account_upn": re.compile(r"[^@]{1,200}@."),
-    "remote_port": re.compile(r"\d{1,5}\Z", re.ASCII),
-}
-_PLAIN = ("remote_port", "registry_key", "registry_value", "account_domain", "account_sid", "account_upn")
+_MAX_READINGS = 100  # different ones of a field
+_TRAIL = 5  # names above a value that may say what it is
+_LOOSE = 500  # how much less counts what only a text for people says
+_LINKS = ("$id", "$ref")  # of entities
+_PROGRAMS = ("process_name", "process_path", "file_name", "file_path", "actor_name", "actor_path")
+_NAMED = -1  # the rank of what a source's file names
+_TIMES = ("time", "date", "from_time", "to_time")
+_STEP, _ENTRY = 2, 3  # steps: a value is entered, an entry's name is looked up
 
 
-@dataclass(frozen=True, slots=True)
-class ClueScan:
-    """The clues of a payload, and for each field of them the place it was read at."""
+class _Around(NamedTuple):
+    """The names above a value, and whether they are of what transports, of a parent, or in a text for people."""
 
-    clues: Clues
-    places: Mapping[str, str]
+    trail: tuple[str, ...] = ()
+    transport: bool = False
+    parent: bool = False
+    loose: bool = False
+    level: int = 0
+
+    def under(self, name: str) -> "_Around":
+        """Return what is known of what stands under a name."""
+        return self._replace(
+            trail=(*self.trail, name)[-_TRAIL:],
+            transport=self.transport or clue_names.is_transport(name),
+            parent=self.parent or clue_names.is_parent(name),
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    rank: int
-    text: str
+class _Entry(NamedTuple):
+    name: str
+    value: Any
     place: Place
 
 
-def read(node: Node) -> ClueScan:
-    """Return the clues in a value, a payload or one alert of it."""
-    readings: dict[str, list[_Reading]] = {}
-    for field, reading in _walk(node, (), 0):
-        known = readings.setdefault(field, [])
-        if len(known) < _MAX_READINGS:
-            known.append(reading)
-    return _Assembly(readings).scan()
+def read(
+    node: Node,
+    leave: Collection[Place] = (),
+    named: Mapping[str, Sequence[tuple[str, Place]]] = MappingProxyType({}),
+) -> ClueScan:
+    """Return the clues in a value, a payload or one alert of it, without those at places to leave or inside them.
+
+    `named` are texts with their places, by the fields of `tables/clues.json`; they count more than what is read.
+    """
+    readings = {
+        field: {(_NAMED, text): Reading(_NAMED, text, place) for text, place in at_place}
+        for field, at_place in named.items()
+    }
+    for field, reading in _walk(node, _Around()):
+        known = readings.setdefault(field, {})
+        if len(known) < _MAX_READINGS and not (leave and _is_in(reading.place, leave)):
+            known.setdefault((reading.rank, reading.text), reading)
+    return clue_choice.choose({field: list(known.values()) for field, known in readings.items()})
 
 
-def _walk(node: Node, trail: tuple[str, ...], level: int) -> Iterator[tuple[str, _Reading]]:
-    """Yield every reading of a clue: objects, arrays, lists of names and values, and JSON in texts are entered."""
+def _is_in(place: Place, around: Collection[Place]) -> bool:
+    """Say whether a place is one of some places, or further in."""
+    while place:
+        if place in around:
+            return True
+        place = place[0]
+    return False
+
+
+def _walk(node: Node, around: _Around) -> Iterator[tuple[str, Reading]]:
+    """Yield every reading of a clue in a value, with its field."""
     value = node.value
-    node.reader.spend(2)
-    if level >= _MAX_LEVELS:
+    node.reader.spend(_STEP)
+    if around.level >= _MAX_LEVELS:
         return
+    deeper = around._replace(level=around.level + 1)
     if isinstance(value, str):
-        inner = node.reader.inside(value, loose=True) if len(value) <= _MAX_TEXT else None
-        if inner is not None:
-            yield from _walk(Node(inner, node.place, node.reader), trail, level + 1)
+        if len(value) <= _MAX_TEXT:
+            yield from _text(node, deeper)
     elif isinstance(value, list):
         pairs = node.reader.pairs(value)
-        for name, item, steps in pairs or ():
-            yield from _entry(node.inside(item, *steps), (*trail, name), level)
-        for index, item in enumerate(value if pairs is None else ()):
-            yield from _walk(node.inside(item, index), trail, level + 1)
+        if pairs is not None:
+            yield from _entries(
+                node, [_Entry(*pair[:2], extended(node.place, pair[2])) for pair in pairs], deeper
+            )
+            return
+        roles = _roles(value)
+        for index, item in enumerate(value):
+            role = roles.get(str(item.get("$id"))) if roles and isinstance(item, dict) else None
+            yield from _walk(node.inside(item, index), deeper.under(role) if role else deeper)
     elif isinstance(value, dict):
-        for name, item in value.items():
-            if item is not None and not names.named_as("pasts", name):
-                yield from _entry(
-                    Node(item, place_in(value, name, node.place), node.reader), (*trail, name), level
-                )
+        yield from _object(node, deeper)
 
 
-def _entry(node: Node, trail: tuple[str, ...], level: int) -> Iterator[tuple[str, _Reading]]:
+def _text(node: Node, around: _Around) -> Iterator[tuple[str, Reading]]:
+    """Yield the readings in what a text holds."""
+    inner = node.reader.inside(node.value)
+    if inner is None:
+        inner = node.reader.inside(node.value, loose=True)
+        around = around._replace(loose=True)
+    if isinstance(inner, dict | list):
+        yield from _walk(Node(inner, node.place, node.reader), around)
+
+
+def _object(node: Node, around: _Around) -> Iterator[tuple[str, Reading]]:
+    """Yield the readings in an object: of a table's rows, of the value it names, and of its entries."""
+    value: dict[str, Any] = node.value
+    label = clue_names.label(value)
+    around = around.under(label) if label else around
+    left: set[str] = set()
+    for row in rows.rows(value):
+        left.add(str(row[0][2][0]) if row else "")
+        yield from _entries(
+            node, [_Entry(name, cell, extended(node.place, steps)) for name, cell, steps in row], around
+        )
+    if not label and (titled := clue_names.titled(value)):
+        title, key = titled
+        left |= {key, *(name for name, text in value.items() if text == title)}
+        yield from _entries(node, [_Entry(title, value[key], place_in(value, key, node.place))], around)
+    entries = [
+        _Entry(name, item, place_in(value, name, node.place))
+        for name, item in value.items()
+        if name not in left
+    ]
+    yield from _entries(node, entries, around)
+
+
+def _roles(items: Iterable[Any]) -> Mapping[str, str]:
+    """Return as what the elements of a list of entities are referred to: `{"4": "ImageFile"}`."""
+    return {
+        str(inner["$ref"]): name
+        for item in items
+        if isinstance(item, dict) and "$id" in item
+        for name, inner in item.items()
+        if isinstance(inner, dict) and isinstance(inner.get("$ref"), str)
+    }
+
+
+def _entries(node: Node, entries: Iterable[_Entry], around: _Around) -> Iterator[tuple[str, Reading]]:
+    """Yield the readings of the entries of one object."""
+    entries = _labelled([entry for entry in entries if entry.value is not None])
+    words = (
+        frozenset(names.word(entry.name) for entry in entries)
+        if any(clue_names.has_beside(entry.name) for entry in entries)
+        else frozenset()
+    )
+    for name, value, place in entries:
+        node.reader.spend(_ENTRY)
+        above = around.parent and clue_names.is_parent(name)  # a parent's parent
+        if name in _LINKS or above or names.named_as("pasts", name) or clue_names.is_apart(name):
+            continue
+        yield from _entry(Node(value, place, node.reader), around.under(name), clue_names.beside(words, name))
+
+
+def _labelled(entries: list[_Entry]) -> list[_Entry]:
+    """Return entries under the names that others give them: CEF's `cs1Label` names `cs1`."""
+    labels = {
+        entry.name.removesuffix("Label"): entry.value
+        for entry in entries
+        if entry.name.endswith("Label") and isinstance(entry.value, str)
+    }
+    return (
+        [entry._replace(name=labels.get(entry.name, entry.name)) for entry in entries] if labels else entries
+    )
+
+
+def _entry(node: Node, around: _Around, beside: Meaning | None) -> Iterator[tuple[str, Reading]]:
     """Yield what stands under a name: its own meaning, and what is in it."""
-    meaning = _meaning(trail[-4:])
-    if meaning and (isinstance(node.value, str) or _is_flat(node.value)):
-        field, rank = meaning
-        for text in texts(node.value):
-            if not field.startswith("-"):
-                yield field, _Reading(rank, text, node.place)
+    value, name = node.value, around.trail[-1]
+    meaning = beside or clue_names.meaning(around.trail)
+    flat = isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(item, str) for item in value)
+    )
+    if meaning and flat:
+        if field := _field(meaning.field, around):
+            rank = meaning.rank + (_LOOSE if around.loose else 0)
+            for text in texts(value):
+                yield field, Reading(rank, text, node.place)
         return
-    if isinstance(node.value, dict | list) or (
-        isinstance(node.value, str) and not names.named_as("commands", trail[-1])
-    ):
-        yield from _walk(node, trail, level + 1)
+    if isinstance(value, list) and flat and clue_names.is_tags(name):
+        for index, text in enumerate(value):
+            title, _, told = text.partition(":")
+            yield from _entry(Node(told, (node.place, index), node.reader), around.under(title), None)
+    elif isinstance(value, dict | list) or (isinstance(value, str) and not names.named_as("commands", name)):
+        yield from _walk(node, around)
 
 
-def _is_flat(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-@functools.lru_cache(maxsize=16_384)
-def _meaning(trail: tuple[str, ...]) -> tuple[str, int] | None:
-    """Return the clue that a name with its owners means, and how much it counts; the longest known name decides."""
-    parts = [part for name in trail for part in name.replace("/", ".").split(".") if part]
-    words = [names.word(part) for part in parts]
-    if any(word in _apart() for word in words):
-        return None
-    transport = _TRANSPORT if any(word in _transports() for word in words[:-1]) else 0
-    for count in range(min(_OWNERS, len(parts)), 0, -1):
-        suffix = "".join(words[-count:])
-        if known := _known().get(suffix):
-            field, rank = known
-            if any("parent" in word for word in words) and field != "parent_name":
-                return None
-            return (field, rank + transport) if not transport or field == "host" else None
-    return None
-
-
-@functools.cache
-def _known() -> Mapping[str, tuple[str, int]]:
-    meanings: dict[str, tuple[str, int]] = {}
-    for field, known in names.table("clues").items():
-        if isinstance(known, list) and field not in ("transport", "apart"):
-            for rank, name in enumerate(known):
-                meanings.setdefault(names.word(name), (field, rank))
-    return meanings
-
-
-@functools.cache
-def _transports() -> frozenset[str]:
-    return frozenset(names.table("clues")["transport"])
-
-
-@functools.cache
-def _apart() -> frozenset[str]:
-    return frozenset(names.table("clues")["apart"])
-
-
-class _Assembly:
-    """Puts the readings of a payload together to clues, and remembers where each came from."""
-
-    def __init__(self, readings: Mapping[str, list[_Reading]]) -> None:
-        self._readings = readings
-        self._places: dict[str, str] = {}
-
-    def scan(self) -> ClueScan:
-        """Return the clues and their places."""
-        facts = {name: self._take(name, name) for name in _PLAIN}
-        facts = {name: text for name, text in facts.items() if name not in _FORMS or _FORMS[name].match(text)}
-        facts |= self._program() | self._account()
-        remote, hosts = self._ends()
-        facts |= remote
-        when = self._when()
-        kinds = self._kinds()
-        facts = {name: text for name, text in facts.items() if text}
-        clues = replace(Clues(), hosts=hosts, when=when, kinds=kinds, **facts)
-        named = {"hosts", *(["when"] if when else []), *(["kinds"] if kinds else []), *facts}
-        return ClueScan(clues, {name: place for name, place in self._places.items() if name in named})
-
-    def _best(self, *fields: str) -> _Reading | None:
-        """Return the reading that counts most, of the first of these fields that has any; None if two differ."""
-        for field in fields:
-            if readings := self._readings.get(field):
-                best = min(readings, key=lambda reading: reading.rank)
-                same = {each.text.strip().lower() for each in readings if each.rank == best.rank}
-                return best if len(same) == 1 else None
-        return None
-
-    def _take(self, clue: str, *fields: str) -> str:
-        """Return the text of the best reading of some fields, and note it as the place of a clue."""
-        best = self._best(*fields)
-        if best is None or not best.text.strip():
-            return ""
-        self._places[clue] = shown(best.place)
-        return best.text.strip()
-
-    def _program(self) -> dict[str, str]:
-        """Return what is said of the file that the event is about, and of the program that acted on it."""
-        process = self._take("process_name", "process_path", "process_name")
-        command = self._take("command_line", "command_line")
-        if not process and " " not in command:  # CIM's `process` may be the name alone
-            process, command = command, ""
-            self._places["process_name"] = self._places.get("command_line", "")
-        file = self._take("file_name", "file_path", "file_name")
-        about_program = self._best("registry_key") or self._best("remote_ip", "destination", "remote_url")
-        apart = bool(file and process and values.base(file) != values.base(process) and not about_program)
-        if not apart and process:
-            file = process
-            self._places["file_name"] = self._places["process_name"]
-        facts = {
-            "file_name": values.base(file),
-            "file_path": file if len(values.base(file)) < len(file) else "",
-            "process_name": values.base(process) if apart else "",
-            "command_line": command,
-            "process_id": values.process_id(self._take("process_id", "process_id")),
-            "parent_name": values.base(self._take("parent_name", "parent_name")),
-        }
-        self._places["file_path"] = self._places.get("file_name", "")
-        return facts | self._hashes(apart=apart)
-
-    def _hashes(self, *, apart: bool) -> dict[str, str]:
-        first, second = ("file", "process") if apart else ("process", "file")
-        hashes: dict[str, str] = {}
-        for kind, length in _HASHES.items():
-            text = self._take(kind, f"{first}_{kind}", f"{second}_{kind}").lower()
-            if not re.fullmatch(f"[0-9a-f]{{{length}}}", text):
-                every = {
-                    digits
-                    for each in self._readings.get("hashes", ())
-                    for digits in _HASH.findall(each.text.lower())
-                }
-                of_length = [digits for digits in every if len(digits) == length]
-                text = of_length[0] if len(of_length) == 1 else ""
-                if text:
-                    self._places[kind] = shown(self._readings["hashes"][0].place)
-            hashes[kind] = text
-        return hashes
-
-    def _account(self) -> dict[str, str]:
-        text = self._take("account_name", "account")
-        domain, slash, name = text.rpartition("\\")
-        account = {"account_name": name.partition("@")[0]}
-        if slash:
-            account["account_domain"] = domain
-            self._places["account_domain"] = self._places["account_name"]
-        elif "@" in text:
-            account["account_upn"] = text
-            self._places["account_upn"] = self._places["account_name"]
-        outcome = self._take("outcome", "outcome").lower()
-        words = names.table("clues")["outcomes"].items()
-        return account | {"outcome": next((known for known, all_ in words if outcome in all_), "")}
-
-    def _ends(self) -> tuple[dict[str, str], tuple[Host, ...]]:
-        """Return what is at the other end of a connection, and which devices can have the event, likeliest first."""
-        source, destination = self._best("source"), self._best("destination")
-        remote = self._take("remote_ip", "remote_ip")
-        if not remote and source and destination and values.address(destination.text):
-            remote = self._take("remote_ip", "destination")
-        facts = {
-            "remote_ip": remote if values.address(remote) else "",
-            "remote_url": self._take("remote_url", "remote_url"),
-        }
-        for field, check in (
-            ("device_id", values.device),
-            ("entra_id", values.entra),
-            ("host", values.host),
-            ("host_address", values.private),
-        ):
-            for reading in self._named(field):
-                if host := check(reading.text.strip()):
-                    self._places["hosts"] = shown(reading.place)
-                    return facts, (host,)
-        ends = [
-            (end, host) for end in (source, destination) if end and (host := values.host(end.text.strip()))
-        ]
-        if ends:
-            self._places["hosts"] = ", ".join(shown(end.place) for end, _ in ends)
-        return facts, tuple(dict.fromkeys(host for _, host in ends))
-
-    def _named(self, field: str) -> list[_Reading]:
-        """Return the reading that names the device; of a host the FQDN, if a short name and that are there."""
-        best = self._best(field)
-        if best is None or field != "host":
-            return [best] if best else []
-        whole = f"{best.text.strip().lower()}."
-        others = self._readings[field]
-        return [*[other for other in others if other.text.strip().lower().startswith(whole)][:1], best]
-
-    def _when(self) -> When | None:
-        for field in ("own_time", "time"):
-            for reading in sorted(self._readings.get(field, ()), key=lambda reading: reading.rank):
-                same = {each.text for each in self._readings[field] if each.rank == reading.rank}
-                if len(same) == 1 and (when := values.time(reading.text.strip(), own=field == "own_time")):
-                    self._places["when"] = shown(reading.place)
-                    return when
-        return None
-
-    def _kinds(self) -> tuple[Kind, ...]:
-        word = names.word(self._take("kinds", "kind"))
-        known: Mapping[Kind, list[str]] = names.table("clues")["kinds"]
-        return tuple(kind for kind, words in known.items() if word in words)
+def _field(field: str, around: _Around) -> str:
+    """Return the field that a reading is of where it stands, "" for none."""
+    if field == clue_names.NOTHING:
+        return ""
+    if around.parent:
+        return "parent_name" if field == "parent_name" or field in _PROGRAMS else ""
+    if field in _TIMES and clue_names.is_no_event(around.trail):
+        return ""
+    if around.transport:
+        return clue_names.TRANSPORT if field in ("host", "agent", "reporter", "transport") else ""
+    return field

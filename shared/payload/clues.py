@@ -42,6 +42,7 @@ class Clues:
     `hosts` are the devices that can have it: the initiating end of a connection first. The file is what the event is
     about: of a process its program. `process_name` is the program that acted on it, if that is another one; command
     line and process id belong to the one that acted. `kinds` are the kinds of event it can be, empty if all can.
+    `report_id` and `event_time` are Defender's own, exact to the last digit: what is left of a reference.
     """
 
     hosts: tuple[Host, ...] = ()
@@ -67,6 +68,7 @@ class Clues:
     account_upn: str = ""
     outcome: str = ""
     report_id: str = ""
+    event_time: str = ""
 
 
 FACTS = tuple(field.name for field in fields(Clues) if field.name not in ("hosts", "when", "kinds"))

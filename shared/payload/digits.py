@@ -8,6 +8,7 @@ from shared.payload import names
 MACHINE, TIME, _ = names.KEYS
 
 _EXACT_DIGITS = 15  # a float keeps any number of so many digits
+_EXACT = 2**53  # and any number up to here
 
 
 def agree(name: str, first: str, second: str) -> bool:
@@ -46,3 +47,8 @@ def alike(time: str, other: str) -> bool:
     """Say whether one of two times is the other with digits cut off."""
     here, there = time.removesuffix("Z"), other.removesuffix("Z")
     return here.startswith(there) or there.startswith(here)
+
+
+def is_rounded(report: str) -> bool:
+    """Say whether a canonical report id was probably kept as a float, which rounds numbers above 2^53."""
+    return int(report) > _EXACT and Decimal(report) in _floats(report)

@@ -5,7 +5,7 @@ an event     is what stands around one report id; elements of an array that have
 agreement    equal values are one; of a time and its truncated copy, or a report id and its rounded one, the exact
              one is taken
 own time     a time outside of an event that has its own is the envelope's, unless it is called Timestamp
-conflict     any other difference is told, with both places
+conflict     any other difference is reported, with both places
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from shared.payload.paths import Place, shown
 MACHINE, TIME, REPORT = names.KEYS
 
 _MOST = 50  # different values of one key that are looked at; two are a conflict
-_MAX_TEXTS = 8  # of one field, told of one event
+_MAX_TEXTS = 8  # of one field of one event
 _MAX_SHOWN = 3
 _SECONDS = len("2018-08-03T16:45:21")
 

@@ -8,13 +8,13 @@ from shared.payload.pairs import Entry
 
 
 class Reader:
-    """Opens texts and lists; what it opened once it remembers. `spend` is told the steps, and may raise."""
+    """Opens texts and lists; what it opened once it remembers. `spend` is called with the steps, and may raise."""
 
     def __init__(self, spend: Callable[[int], None]) -> None:
         self.spend = spend
         self._texts: dict[str, Any] = {}
         self._loose: dict[str, Any] = {}
-        # Both by id(); what is kept keeps its id.
+        # Both by id(); what is stored keeps its id.
         self._pairs: dict[int, tuple[list[Any], list[Entry] | None]] = {}
         self._named: dict[int, tuple[list[Any], dict[str, list[Entry]]]] = {}
         self._indexes: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}  # the same

@@ -28,6 +28,7 @@ STRONG = frozenset(
         "registry_key",
         "account_sid",
         "report_id",
+        "event_time",
     }
 )
 """Facts of which one is enough to name an event, if only one event around has it."""
@@ -37,6 +38,7 @@ _SOFT = frozenset(
 )  # who acts is often not whom an alert names
 _PROGRAM = frozenset({"sha1", "sha256", "md5", "command_line", "file_name", "process_name"})
 _PERSON = re.compile(r"s-1-5-21(?:-\d{1,10}){3}-\d{4,10}|s-1-12-1(?:-\d{1,10}){4}", re.ASCII)
+_NOBODY = "S-1-0-0"
 _HIVES = {
     "hklm": "hkey_local_machine",
     "hkcu": "hkey_current_user",
@@ -85,13 +87,16 @@ def contradicts(compared: Compared, row: Row) -> frozenset[str]:
 def strong(clues: Clues, compared: Compared, row: Row) -> frozenset[str]:
     """Return the facts of a row that name the event if no other event around has them.
 
-    A process id does so with the program alone, as ids are used again; a SID only at a logon, and only a person's.
+    A process id does so with the program alone, as ids are used again; a SID only at a logon, and only a person's; a
+    report id, which comes again too, only at the event's own time.
     """
     strong_facts = compared.agree & STRONG
     if not compared.agree & _PROGRAM:
         strong_facts -= {"process_id"}
     if not _is_logon(row) or not _PERSON.fullmatch(clues.account_sid.lower()):
         strong_facts -= {"account_sid"}
+    if not clues.when or not clues.when.own:
+        strong_facts -= {"report_id"}
     return strong_facts
 
 
@@ -191,6 +196,12 @@ def _number(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdigit() else text
 
 
+def _sid(clue: str, row: Row) -> bool | None:
+    """Compare SIDs; Windows writes the null SID of an account that it did not look up, as at a failed logon."""
+    value = row.get("AccountSid") or _NOBODY
+    return None if _NOBODY in (clue.upper(), value.upper()) else clue.lower() == value.lower()
+
+
 def _outcome(clue: str, row: Row) -> bool | None:
     action = (row.get("ActionType") or "").lower()
     happened = next((outcome for end, outcome in _OUTCOMES.items() if action.endswith(end)), None)
@@ -216,8 +227,9 @@ _COMPARE: Mapping[str, Callable[[str, Row], bool | None]] = {
     "registry_value": _same("RegistryValueName", str.lower),
     "account_name": _same("AccountName", str.lower),
     "account_domain": _same("AccountDomain", str.lower),
-    "account_sid": _same("AccountSid", str.lower),
+    "account_sid": _sid,
     "account_upn": _same("AccountUpn", str.lower),
     "outcome": _outcome,
     "report_id": _same("ReportId", _number),
+    "event_time": _same("Timestamp", str),
 }

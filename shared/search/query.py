@@ -27,6 +27,7 @@ LONGEST = 3_600
 _NEAR, _AROUND = 120, 900  # seconds around the event's own time with a fraction, and around any other
 _NAMED = 60  # around the event's own time, for an event that has nothing but the name
 _BEFORE, _AFTER = 7 * 86_400, 86_400  # seconds in which a device tells its name or its addresses
+_ROUNDED = 10_000  # ticks around an exact time
 _TEXT = 512  # characters of a literal
 _BEGINNING = 200  # characters of a command line
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -35,6 +36,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LISTED = ",\n"
 _WRITTEN_TIME = "Timestamp = tostring(Timestamp)"  # seven digits always; a raw time loses its trailing zeros
+_OF_EVENTS = ("Row", "Table", "Timestamp", "ReportId", "DeviceId", "DeviceName", "ActionType")
+_OF_DEVICES = ("AadDeviceId", "MergedToDeviceId", "Since", "IPAddresses")
 _REFERENCE = (
     f'Row = "event", Table, {_WRITTEN_TIME}, ReportId = tostring(ReportId), DeviceId, DeviceName, ActionType'
 )
@@ -49,10 +52,11 @@ _IDENTITY = "DeviceId, DeviceName, AadDeviceId, MergedToDeviceId"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What `runHuntingQuery` is asked: KQL, and the span of time in ISO 8601 that it may read."""
+    """What `runHuntingQuery` is asked: KQL, and the span of time in ISO 8601 that it may read; the rows' columns."""
 
     text: str
     timespan: str
+    columns: tuple[str, ...]
 
 
 class Texts(dict[str, str]):
@@ -94,7 +98,7 @@ def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) ->
     shown = dict.fromkeys(name for _, columns, _ in asked for name in columns)
     statements = [f"let {name} = {text}" for text, name in texts.items()]
     statements += [
-        f"let {name} = datetime({_iso(ticks)})"
+        f"let {name} = datetime({iso(ticks)})"
         for name, ticks in (
             ("At", when.start),
             ("End", when.end + when.step),
@@ -112,7 +116,8 @@ def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) ->
         "union Events, Devices",
     ]
     text = ";\n".join(statements)
-    return Query(text, f"{_iso(first)}/{_iso(last)}") if len(text) <= MAX_QUERY else None
+    columns = (*_OF_EVENTS, *shown, *_OF_DEVICES)
+    return Query(text, f"{iso(first)}/{iso(last)}", columns) if len(text) <= MAX_QUERY else None
 
 
 def _leg(table: str, columns: Mapping[str, str], hosts: str, condition: str) -> str:
@@ -220,6 +225,9 @@ def _facts(clues: Clues, when: When, columns: Mapping[str, str], texts: Texts) -
     for name, condition, value in tests:
         if value.strip() and name in columns:
             yield condition.format(columns[name], texts.name(value))
+    exact = devices.moment(clues.event_time)
+    if exact is not None:  # within a millisecond, as engines may round: which event it is, the verdict says
+        yield f"Timestamp between (datetime({iso(exact - _ROUNDED)}) .. datetime({iso(exact + _ROUNDED)}))"
     for column, number in ((columns.get("ProcessId"), clues.process_id), ("ReportId", clues.report_id)):
         if column and _DIGITS.fullmatch(number):
             yield f"{column} == {int(number)}"
@@ -232,7 +240,7 @@ def _id(text: str) -> str:
     return json.dumps(text)
 
 
-def _iso(ticks: int) -> str:
+def iso(ticks: int) -> str:
     """Return a moment in ISO 8601 with seven digits."""
     seconds, fraction = divmod(ticks, SECOND)
     return f"{(_EPOCH + timedelta(seconds=seconds)):%Y-%m-%dT%H:%M:%S}.{fraction:07}Z"

@@ -82,6 +82,6 @@ def kinds(clues: Clues) -> tuple[Kind, ...]:
         (clues.command_line or clues.process_id, ("process",)),
         (about_file, ("process", "file", "image", "other")),
         (clues.account_name or clues.account_sid, ("logon",)),
-        (clues.report_id, tuple(TABLES)),
+        (clues.report_id or clues.event_time, tuple(TABLES)),
     )
     return next((kinds_of_clue for holds, kinds_of_clue in rules if holds), ())

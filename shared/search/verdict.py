@@ -183,14 +183,22 @@ def _is_near(when: When, candidate: Candidate) -> bool:
     """Say whether an event is where its own time tells; a clock that is off is believed of the very process alone.
 
     Around a time with a fraction only two minutes are searched, so a fact that one event has there may be of others.
+    The time beside a report id is Defender's own, and at most cut or rounded.
     """
-    if not when.own or when.step >= SECOND or abs(candidate.apart) <= _NEAR:
+    if not when.own:
         return True
-    return _is_itself(candidate) or "report_id" in candidate.agree
+    if "report_id" in candidate.agree:
+        return abs(candidate.apart) <= SECOND
+    return when.step >= SECOND or abs(candidate.apart) <= _NEAR or _is_itself(candidate)
 
 
 def _surely(candidate: Candidate) -> bool:
-    """Say whether a young event can only be itself: it is at the payload's time, or it is the very process."""
+    """Say whether a young event can only be itself: it is at the payload's time, or it is the very process.
+
+    One that has the exact time and nothing else may be of another table, whose events are searchable earlier.
+    """
+    if candidate.agree == {"event_time"}:
+        return False
     return _is_itself(candidate) or abs(candidate.apart) <= _NEAR
 
 

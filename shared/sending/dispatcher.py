@@ -5,6 +5,7 @@
 Nothing is called without a committed acquire. `outcome` makes the call and writes what came of it.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -78,6 +79,16 @@ class Dispatch:
         """Give alerts that have to wait their turns, each a call's share of the window after the one before it."""
         return self.turns.plan(entries, self.policy.window / self.policy.calls, write=write)
 
+    def commit(self, plan: Plan, operations: Sequence[Operation]) -> bool:
+        """Write operations together with the turns of a plan; return False, and write nothing, on a conflict."""
+        etags: dict[str, str] | None = None
+        try:
+            with contextlib.suppress(Conflict):
+                etags = self.table.commit([*plan.operations, *operations])
+        finally:
+            self.turns.done(plan, etags)
+        return etags is not None
+
     def until(self, end: float) -> "Dispatch":
         """Return the same for somebody whose time with the table is over at `end`, in monotonic seconds.
 
@@ -94,13 +105,13 @@ class Dispatch:
 
         That is a second query, where more waits for a time than one can tell. Neither reads more than 31 rows.
         """
-        head = self.table.query(keys.LATER if later else window.FIRST_KEY, keys.TODO_END, limit=_HEAD)
+        head = self.table.query(keys.LATER if later else keys.SLOT, keys.TODO_END, limit=_HEAD)
         whole = len(head) < _HEAD
         if later and not whole:  # what is cut off would look open
             again = [row for row in head if row.key < keys.LATER_END]
-            head = [*again, *self.table.query(window.FIRST_KEY, keys.TODO_END, limit=_HEAD)]
+            head = [*again, *self.table.query(keys.SLOT, keys.TODO_END, limit=_HEAD)]
         now = self.table.now()
-        slots = [row for row in head if row.key.startswith(window.FIRST_KEY)]
+        slots = [row for row in head if row.key.startswith(keys.SLOT)]
         view = window.read(slots, now, self.policy).quiet_until(self.outcomes.heard.until)
         return Snapshot(view, backlog.read(head, now, _HEAD), whole)
 

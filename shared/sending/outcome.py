@@ -5,7 +5,7 @@ wins over any other state, even after the lease.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from shared.table.protocol import Operation, Table, try_commit
 
 _RETRY_SECONDS = 1.0
 _CONFLICT_SECONDS = 0.05  # at first: it doubles up to a second
-_TRIES = 5
+_TRIES = 2 * window.MOST_CALLS  # each conflict is a slot that somebody acquired, or a pause
 _CLOCKS_DIFFER = 1.01  # our seconds, so that the bound of the server's time has surely come so far
 
 
@@ -63,6 +63,25 @@ class Finished:
     slot: str
     opens: float
     was_probe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is written beside an outcome: the slot's release, and what the answer, if there is one, asks for.
+
+    `cause` is why it pauses everyone; it came at `at` (monotonic seconds).
+    """
+
+    release: tuple[Operation, ...]
+    answered: bool
+    cause: pause.Trouble | None
+    at: float
+
+    def cause_at(self, now: float) -> pause.Trouble | None:
+        """Return the cause with the seconds that are left of it (`now`: monotonic seconds)."""
+        if self.cause is None:
+            return None
+        return dataclasses.replace(self.cause, seconds=max(0.0, self.cause.seconds - (now - self.at)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,49 +135,43 @@ class Outcomes:
 
     def _settle(self, sending: Sending, after: Entry, answer: Answer | None) -> Finished:
         """Write an outcome and release the slot; `answer` is None when no call was made."""
-        extras: list[Operation] = []
+        release: tuple[Operation, ...] = ()
         now = self.table.now()
         opens = now + self.policy.lease
         if answer is None or not answer.sent:
-            extras.append(window.release_unused(sending.slot, self.policy, now))
+            release = (window.release_unused(sending.slot, self.policy, now),)
             opens = max(now, sending.slot.opens)
         elif answer.answered:
-            extras.append(window.release(sending.slot, self.policy))
+            release = (window.release(sending.slot, self.policy),)
             opens = now + self.policy.cooldown
-        change = self._pause(sending, answer)
-        if change:
-            extras.append(change)
-        written = self._record(sending, after, extras, answer)
+        cause = None
+        if answer is not None and answer.kind == "unavailable":
+            cause = pause.trouble(answer, self.policy.window)
+            self.heard.note(now + cause.seconds)
+        beside = _Beside(release, answer is not None, cause, self.clocks.monotonic())
+        written = self._record(sending, after, beside)
         if written is not None:
             age = None if written.ended is None else round(written.ended - written.accepted, 1)
             log.step("settled", entry=written, ageSeconds=age)
         return Finished(written or sending.entry, sending.slot.key, opens, sending.probe is not None)
 
-    def _pause(self, sending: Sending, answer: Answer | None) -> Operation | None:
+    def _pause(self, sending: Sending, beside: _Beside) -> list[Operation]:
         """Return how this answer changes the API's pause, if it does."""
-        if answer is None or answer.kind != "unavailable":
-            if sending.probe is None:
-                return None
-            if answer is not None:
-                return pause.end(sending.probe)
-            return pause.abandon(sending.probe, "the call did not start in time")
-        cause = pause.trouble(answer, self.policy.window)
-        self.heard.note(self.table.now() + cause.seconds)
-        if sending.probe:
-            return pause.renew(sending.probe, cause)
-        try:
-            return self._lengthen(cause)
-        except TableError:  # should there be a pause, writing the outcome meets it
-            return pause.start(None, cause, self.table.now())
+        cause, probe = beside.cause_at(self.clocks.monotonic()), sending.probe
+        if cause is None:
+            if probe is None:
+                return []
+            late = "the call did not start in time"
+            return [pause.end(probe) if beside.answered else pause.abandon(probe, late)]
+        return [pause.renew(probe, cause)] if probe else self._lengthen(sending, cause)
 
-    def _lengthen(self, cause: pause.Trouble) -> Operation | None:
-        """Return how a failure that is no probe starts a pause, or lengthens the one there is; None: it need not."""
-        held = window.read_pause(self.table.get(pause.PAUSE_KEY), self.policy)
-        return pause.start(held, cause, self.table.now())
+    def _lengthen(self, sending: Sending, cause: pause.Trouble) -> list[Operation]:
+        """Return how a failure that is no probe starts a pause, or lengthens the one there is; nothing: it need not."""
+        stored = self.table.query(keys.SLOT, keys.SLOT_END)
+        view = window.read(stored, self.table.now(), self.policy)
+        return window.start_pause(view, cause, sending.slot.key)
 
-    def _record(
-        self, sending: Sending, after: Entry, extras: Sequence[Operation], answer: Answer | None
-    ) -> Entry | None:
+    def _record(self, sending: Sending, after: Entry, beside: _Beside) -> Entry | None:
         """Write an outcome; the table may be unavailable, the lease may be over. Return the entry as it then stands.
 
         None when the table stayed unavailable until the lease was over: the lease brings the alert back. A host that
@@ -168,7 +181,7 @@ class Outcomes:
         wait = _CONFLICT_SECONDS
         while True:
             try:
-                return self._write(sending, after, extras, answer)
+                return self._write(sending, after, beside)
             except Conflict:  # somebody changed the alert between our read and our write: read again
                 self.clocks.sleep(wait)
                 wait = min(_RETRY_SECONDS, 2 * wait)
@@ -186,20 +199,20 @@ class Outcomes:
             if self.clocks.monotonic() >= end:
                 return None
 
-    def _write(
-        self, sending: Sending, after: Entry, extras: Sequence[Operation], answer: Answer | None
-    ) -> Entry:
+    def _write(self, sending: Sending, after: Entry, beside: _Beside) -> Entry:
         core = rows.move(sending.entry, after, waiting=sending.etag)
+        change = self._pause(sending, beside)
         try:
-            self.table.commit([*core, *extras])
+            self.table.commit([*core, *beside.release, *change])
         except Conflict:
             # The slot or the pause may belong to somebody else by now: that must not take the outcome along.
-            for extra in extras:
-                if not self._attempt([extra]) and extra.key == pause.PAUSE_KEY:
-                    self._insist(answer)
+            if beside.release:
+                try_commit(self.table, beside.release)
+            if change and not try_commit(self.table, change):
+                self._insist(sending, beside)
         else:
             return after
-        if extras and self._attempt(core):
+        if (beside.release or change) and try_commit(self.table, core):
             return after
         row = self.table.get(keys.alert_key(after.alert.id))
         current = rows.read(row) if row else after
@@ -209,20 +222,16 @@ class Outcomes:
         self.table.commit(rows.move(current, after, alert=row.etag))  # created wins over any other state
         return after
 
-    def _insist(self, answer: Answer | None) -> None:
-        """Lengthen the pause that somebody else was first to write, if this failure asks for more."""
-        if answer is None or answer.kind != "unavailable":
-            return
-        cause = pause.trouble(answer, self.policy.window)
-        asked_until = self.table.now() + cause.seconds
-        for _ in range(_TRIES):
-            left = dataclasses.replace(cause, seconds=max(0.0, asked_until - self.table.now()))
-            longer = self._lengthen(left)
-            if longer is None or self._attempt([longer]):
-                return
+    def _insist(self, sending: Sending, beside: _Beside) -> None:
+        """Start a pause although others acquire slots meanwhile; or lengthen one that somebody else was first to write.
 
-    def _attempt(self, operations: Sequence[Operation]) -> bool:
-        return try_commit(self.table, operations)
+        Nothing where this failure asks for no more than that.
+        """
+        for _ in range(_TRIES):
+            cause = beside.cause_at(self.clocks.monotonic())
+            longer = self._lengthen(sending, cause) if cause else []
+            if not longer or try_commit(self.table, longer):
+                return
 
 
 def _plain(answer: Answer) -> Answer:

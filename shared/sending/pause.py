@@ -7,18 +7,19 @@ acquire closes it again for its own lease: that call is the probe, and all other
 
 What the API itself asked for (`Retry-After`, a 429) holds whatever a probe's answer says: it takes the row from the
 probe. The operator's pause has no end of its own, and changes nothing of what the API asked for.
+
+A pause begins in one transaction with `window.void`, so that no acquire succeeds whose snapshot did not see it.
 """
 
 import math
 from dataclasses import dataclass
 
 from shared.clients.answer import Answer
+from shared.ledger import keys
 from shared.table.protocol import Delete, Insert, Operation, Replace, Row, Value
 
-PAUSE_KEY = "slot-pause"
-STOP_KEY = "slot-stop"
-RESUMED_KEY = "resumed"
-"""The row that was written when the operator last resumed: its stamp is the time."""
+PAUSE_KEY = f"{keys.SLOT}pause"
+STOP_KEY = f"{keys.SLOT}stop"
 FIRST_PAUSE_SECONDS = 5.0
 SLACK_SECONDS = 1.0
 PROBE_SECONDS = 60.0
@@ -156,4 +157,4 @@ def stop(held: Pause | None, reason: str) -> Operation:
 
 def resume(held: Pause) -> list[Operation]:
     """Return the operations that end the operator's pause; what the API asked for still holds."""
-    return [Delete(held.key, held.etag), Replace(RESUMED_KEY, {"reason": held.reason}, "*")]
+    return [Delete(held.key, held.etag), Replace(keys.RESUMED, {"reason": held.reason}, "*")]

@@ -16,11 +16,9 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from shared.ledger import record
+from shared.ledger import keys, record
 from shared.ledger.record import Entry
 from shared.table.protocol import Insert, Operation, Replace, Table
-
-FIRST_KEY = "turn-"
 
 
 @dataclass(slots=True)
@@ -106,7 +104,7 @@ class Turns:
 
 
 def _key(entry: Entry) -> str:
-    return f"{FIRST_KEY}{entry.sender}-{entry.alert.severity}"
+    return f"{keys.TURN}{entry.sender}-{entry.alert.severity}"
 
 
 def _write(key: str, turn: _Turn) -> Operation:

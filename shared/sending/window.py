@@ -20,15 +20,14 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+from shared.ledger import keys
 from shared.sending import pause as pauses
-from shared.sending.pause import PAUSE_KEY, STOP_KEY, Pause
+from shared.sending.pause import PAUSE_KEY, STOP_KEY, Pause, Trouble
 from shared.table.protocol import Insert, Operation, Replace, Row, Value
 
 MOST_CALLS = 15
 START_SECONDS = 12.0
 """The most between acquire and call: what a table that is slow may take for one write."""
-FIRST_KEY = "slot-"
-END_KEY = "slot."
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +165,7 @@ def read(rows: Sequence[Row], now: float, policy: Policy) -> View:
     known = {row.key: row for row in rows}
     slots = []
     for number in range(policy.calls):
-        key = f"{FIRST_KEY}{number:02}"
+        key = f"{keys.SLOT}{number:02}"
         row = known.get(key)
         slots.append(Slot(key, -math.inf, None) if row is None else Slot(key, _opens(row, policy), row.etag))
     asked, stop = read_pause(known.get(PAUSE_KEY), policy), read_pause(known.get(STOP_KEY), policy)
@@ -205,6 +204,33 @@ def release_unused(held: Held, policy: Policy, now: float) -> Operation:
     if held.opens > -math.inf:
         values |= {"closed": held.opens - now, "rest": policy.cooldown}
     return Replace(held.key, values, held.etag)
+
+
+def start_pause(view: View, cause: Trouble, ours: str) -> list[Operation]:
+    """Return the operations by which a failure in the slot `ours` starts the API's pause, or lengthens it."""
+    held = view.stop if view.stop and view.stop.key == PAUSE_KEY else view.asked
+    operation = pauses.start(held, cause, view.now)
+    if operation is None:
+        return []
+    return [operation] if held else [operation, *void(view, ours)]
+
+
+def void(view: View, ours: str = "") -> list[Operation]:
+    """Return the operations that give slots a new ETag, and leave them closed as they are.
+
+    Written together with a pause that begins, they make every acquire fail whose snapshot is from before it. A slot
+    that a call holds is left alone, and so is the slot `ours`.
+    """
+    operations: list[Operation] = []
+    for slot in view.slots:
+        if slot.key == ours or slot.opens - view.now > view.cooldown:
+            continue
+        closed = slot.opens - view.now if slot.opens > -math.inf else 0.0
+        values: dict[str, Value] = {"closed": closed, "rest": view.cooldown, "attempt": ""}
+        operations.append(
+            Insert(slot.key, values) if slot.etag is None else Replace(slot.key, values, slot.etag)
+        )
+    return operations
 
 
 def _opens(row: Row, policy: Policy) -> float:

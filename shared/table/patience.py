@@ -86,15 +86,18 @@ class PatientTable:
 
     def get_all(self, keys: Sequence[str]) -> list[Row | None]:
         """Return the row of each key, None where there is none: all of them within the time of one query."""
-        end = self._end()
-        table = self.until(end)
-        if self.readers is None or len(keys) < 2:  # noqa: PLR2004 - one has nobody beside it
-            return [table.get(key) for key in keys]
-        started = [self.readers.submit(functools.partial(table.get, key)) for key in keys]
-        self.readers.wait(started, end - self.monotonic(), everyone=True)
-        if not all(read.done() for read in started):  # they end soon: their time is over as well
+        table = self.until(self._end())
+        return table.side_by_side([functools.partial(table.get, key) for key in keys])
+
+    def side_by_side(self, calls: Sequence[Callable[[], _T]]) -> list[_T]:
+        """Return what each of these calls to the table returns. Raise `Unavailable` where they take too long."""
+        if self.readers is None or len(calls) < 2:  # noqa: PLR2004 - one has nobody beside it
+            return [call() for call in calls]
+        started = [self.readers.submit(call) for call in calls]
+        self.readers.wait(started, self._end() - self.monotonic(), everyone=True)
+        if not all(call.done() for call in started):  # they end soon: their time is over as well
             raise Unavailable("The table takes too long to answer.")
-        return [read.result() for read in started]
+        return [call.result() for call in started]
 
     def query(
         self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False

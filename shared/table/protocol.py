@@ -3,12 +3,13 @@
 One request is one HTTP request. Who asks again, and when, is `patience.PatientTable`'s business.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from shared.errors import Conflict
 
+_T = TypeVar("_T")
 Value = str | bytes | float | int | bool
 
 MAX_OPERATIONS = 100
@@ -65,6 +66,9 @@ class Table(Protocol):
 
     def get_all(self, keys: Sequence[str]) -> list[Row | None]:
         """Return the row of each key, None where there is none."""
+
+    def side_by_side(self, calls: Sequence[Callable[[], _T]]) -> list[_T]:
+        """Return what each of these calls to the table returns; they run at the same time where that is possible."""
 
     def query(
         self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False

@@ -12,7 +12,7 @@ from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
 from shared.ledger.record import Delivery, Entry
 from shared.mapping.outcome import Mapped, Outcome, Refused
-from shared.web import reply, short
+from shared.web import evidence, reply, short
 from shared.web.reply import Reply
 
 if TYPE_CHECKING:
@@ -33,15 +33,16 @@ class DeliveryAlert:
     notes: Sequence[str] = ()
 
 
-def refused_events(refused: Iterable[Refused]) -> tuple[Mapping[str, Any], ...]:
-    """Return the `refused` member of a delivery."""
+def refused_events(refused: Iterable[Refused], *, dry: bool = False) -> tuple[Mapping[str, Any], ...]:
+    """Return the `refused` member of a delivery; of a dry run also by what a search would find the events."""
     return tuple(
         {"event": event.event, "problems": [problem.render() for problem in event.problems]}
+        | (evidence.shown(event.evidence) if dry else {})
         for event in refused
     )
 
 
-def unmapped(outcome: Outcome) -> UnmappedError:
+def unmapped(outcome: Outcome, *, dry: bool = False) -> UnmappedError:
     """Return the error for a payload of which no event could be mapped."""
     return UnmappedError(
         "No event of this payload could be turned into an alert; `refused` names every problem of every event.",
@@ -49,7 +50,7 @@ def unmapped(outcome: Outcome) -> UnmappedError:
             "source": outcome.source,
             "steps": list(outcome.steps),
             "alerts": [],
-            "refused": list(refused_events(outcome.refused)),
+            "refused": list(refused_events(outcome.refused, dry=dry)),
         },
         status=outcome.refused_status,
     )
@@ -65,7 +66,7 @@ def ignored(outcome: Outcome) -> Reply:
 def valid(outcome: Outcome) -> Reply:
     """Answer a dry run: `steps` say how the payload was recognised, `origins` where each field came from."""
     alerts = [_mapped(mapped) for mapped in outcome.alerts]
-    document = _document(None, outcome.source, "valid", alerts, refused_events(outcome.refused))
+    document = _document(None, outcome.source, "valid", alerts, refused_events(outcome.refused, dry=True))
     return reply.of(200, document | {"steps": list(outcome.steps)})
 
 
@@ -169,6 +170,7 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
         "error": None,
         "notes": list(mapped.notes),
         "origins": dict(mapped.origins),
+        **evidence.shown(mapped.evidence),
     }
 
 

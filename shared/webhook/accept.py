@@ -16,7 +16,7 @@ from shared import log
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, WriteUnknown
 from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
-from shared.table.protocol import MAX_OPERATIONS, Operation
+from shared.table.protocol import MAX_OPERATIONS, Operation, Row
 from shared.web import delivery
 from shared.web.delivery import DeliveryAlert
 from shared.webhook import known
@@ -129,16 +129,18 @@ class Acceptance:
             more_urgent = snapshot.waiting and snapshot.waiting[0].entry.due <= entry.due
             if not snapshot.view.open or more_urgent:
                 return None
-            slot = self.dispatcher.choose(snapshot.view.open)
             try:
                 sending = self.dispatcher.acquire(
                     snapshot.view,
-                    slot,
+                    self.dispatcher.choose(snapshot.view.open),
                     entry,
                     lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
             except Conflict:
-                if self._is_known(entry) or not self._is_early():
+                stored = self._stored(entry)
+                if stored and stored.values.get("delivery") == accepted.id:
+                    return [DeliveryAlert(rows.read(stored))]  # it landed, and nobody heard of it
+                if stored or not self._is_early():
                     return None  # known already, or a slow table leaves time for one write more
                 snapshot = self._snapshot()
                 continue
@@ -202,13 +204,7 @@ class Acceptance:
 
     def _commit(self, operations: Sequence[Operation], plan: "Plan") -> dict[str, Known] | None:
         """Write with the turns of a plan; return None when it is done, or those alerts that the table knows already."""
-        etags: dict[str, str] | None = None
-        try:
-            with contextlib.suppress(Conflict):
-                etags = self.dispatcher.table.commit([*plan.operations, *operations])
-        finally:
-            self.dispatcher.turns.done(plan, etags)
-        if etags is not None:
+        if self.dispatcher.commit(plan, operations):
             return None
         if there := self._known(plan.entries):
             self.dispatcher.turns.give_back(plan)
@@ -226,9 +222,9 @@ class Acceptance:
         with _unsure():
             return known.join_all(self.dispatcher.table, batch)
 
-    def _is_known(self, entry: Entry) -> bool:
+    def _stored(self, entry: Entry) -> Row | None:
         with _unsure():
-            return self.dispatcher.table.get(keys.alert_key(entry.alert.id)) is not None
+            return self.dispatcher.table.get(keys.alert_key(entry.alert.id))
 
     def _send(
         self, alerts: list[DeliveryAlert], snapshot: "Snapshot", token: str

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from shared.errors import WebhookError
 from shared.ledger import backlog, keys
-from shared.sending import pause
 from shared.web import reply
 
 if TYPE_CHECKING:
@@ -46,6 +45,6 @@ def _is_well(dispatcher: "Dispatch") -> bool:
     idle = snapshot.view.now - snapshot.view.opens
     if not (overdue or forgotten) or idle <= IDLE_SECONDS:
         return True
-    resumed = dispatcher.table.get(pause.RESUMED_KEY)
+    resumed = dispatcher.table.get(keys.RESUMED)
     # The next tick sends what waited for the operator to resume.
     return resumed is not None and snapshot.view.now - resumed.timestamp <= IDLE_SECONDS

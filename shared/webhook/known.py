@@ -7,6 +7,7 @@ discarded         accepted anew from another sender, or more severe
 """
 
 import contextlib
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -49,18 +50,19 @@ class Known:
 
 
 def join_all(table: Table, sent: Sequence[Entry]) -> dict[str, Known]:
-    """Write what becomes of alerts that are known already; return those, by id. Raise `TableError`.
+    """Write what becomes of alerts that are known already, side by side; return those, by id. Raise `TableError`.
 
     One whose row cannot be read is not known: the row is moved aside, so that the alert is accepted anew.
     """
     alerts = table.get_all([keys.alert_key(entry.alert.id) for entry in sent])
     waits = [key for row in alerts if (key := _waits(row))]
     waiting = dict(zip(waits, table.get_all(waits), strict=True))
-    joined = (
-        (entry.alert.id, _join(table, entry, row, waiting.get(_waits(row))))
+    joins = {
+        entry.alert.id: functools.partial(_join, table, entry, row, waiting.get(_waits(row)))
         for entry, row in zip(sent, alerts, strict=True)
         if row
-    )
+    }
+    joined = zip(joins, table.side_by_side(list(joins.values())), strict=True)
     return {alert: known for alert, known in joined if known}
 
 
@@ -69,10 +71,12 @@ def _join(table: Table, sent: Entry, row: Row | None, waiting: Row | None) -> Kn
     for attempt in range(_TRIES):
         if row is None:
             return None
-        known, whole = _read(table, row, waiting)
+        stray = None if waiting else _stray(table, row, sent.alert.id)
+        known, whole = _read(table, row, waiting, stray)
         if known is None:
             return None
-        decision, before = _decide(table, sent, known, gone=bool(known.waits) and waiting is None)
+        there = known.waits in [other.key for other in (waiting, stray) if other]
+        decision, before = _decide(table, sent, known, gone=bool(known.waits) and not there)
         if not (decision.after or whole):  # the other row is written again
             decision = replace(decision, after=known)
         if attempt == _TRIES - 1:  # others keep changing it: it is answered as it stands
@@ -99,19 +103,31 @@ def _waits(row: Row | None) -> str:
     return waits if isinstance(waits, str) and keys.is_waiting_key(waits) else ""
 
 
-def _read(table: Table, row: Row, waiting: Row | None) -> tuple[Entry | None, bool]:
-    """Return a known alert, and whether the row that waits for it says the same: one that can be read is enough.
+def _stray(table: Table, row: Row, alert: str) -> Row | None:
+    """Return the row that waits for an alert, whose own row names none, or one that is not there."""
+    with contextlib.suppress(Unreadable):
+        if rows.read(row).has_ended:
+            return None
+        now = table.get(row.key)
+        if now is None or now.etag != row.etag:
+            return None  # it has moved between two of our requests
+    key = lookup.waiting_key(table, alert)
+    return table.get(key) if key else None
 
-    None where neither can be read: the alert's row is then moved aside.
+
+def _read(table: Table, row: Row, waiting: Row | None, stray: Row | None) -> tuple[Entry | None, bool]:
+    """Return a known alert, and whether all its rows say the same: one that can be read is enough.
+
+    None where none can be read: the alert's row is then moved aside.
     """
     entries = []
-    for readable in filter(None, (row, waiting)):
+    for stored in filter(None, (stray, row, waiting)):
         with contextlib.suppress(Unreadable):
-            entries.append(rows.read(readable))
+            entries.append(rows.read(stored))
     if not entries:
         aside.move(table, [row])
         return None, False
-    return entries[0], len(entries) == (1 if waiting is None else 2)
+    return entries[0], stray is None and len(entries) == (1 if waiting is None else 2)
 
 
 def _decide(table: Table, sent: Entry, known: Entry, *, gone: bool) -> tuple[Decision, Entry]:
@@ -135,7 +151,7 @@ def decide(sent: Entry, known: Entry, now: float) -> Decision:
     """Return what becomes of an alert that was `sent` and is `known`; `now` is the server's time in UTC seconds."""
     differs = differing(sent, known)
     if known.delivery == sent.delivery:  # ours: its write landed, and nobody heard of it
-        return Decision(None, duplicate=True, what="duplicate", notes=())
+        return Decision(None, duplicate=False, what="landed", notes=())
     if known.state == "waiting":
         return _waiting(sent, known, differs)
     if known.state == "failed":

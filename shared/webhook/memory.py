@@ -1,14 +1,17 @@
 """What this host remembers for some seconds, so that those who ask again and again cost the table little."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shared.ledger.record import Entry
     from shared.sending.snapshot import Snapshot
 
 SECONDS = 5.0
+_ANSWERS = 100
+_CREATED = 1_000
 
 
 @dataclass(slots=True)
@@ -17,6 +20,7 @@ class Memory:
 
     last: "Snapshot | None" = None
     answers: dict[str, tuple[float, Any]] = field(default_factory=dict)
+    created: dict[str, "Entry"] = field(default_factory=dict)
 
     def note(self, snapshot: "Snapshot") -> None:
         """Remember the snapshot of a POST."""
@@ -32,16 +36,23 @@ class Memory:
             return None
         return replace(snapshot, view=replace(snapshot.view, now=now), remembered=True)
 
+    def learn(self, entries: Iterable["Entry"]) -> None:
+        """Remember alerts that were created, by their ids: nothing changes them any more."""
+        new = {entry.alert.id: entry for entry in entries if entry.state == "created"}
+        self.created = dict([*self.created.items(), *new.items()][-_CREATED:])
+
     def answer(self, kind: str, at: float, make: Callable[[], Any]) -> Any:
         """Return the last answer of a kind if it is a few seconds old at most, else make one; `at` is monotonic."""
         known = self.answers.get(kind)
         if known and 0 <= at - known[0] < SECONDS:
             return known[1]
         made = make()
-        self.answers[kind] = (at, made)
+        lately = [item for item in self.answers.copy().items() if 0 <= at - item[1][0] < SECONDS]
+        self.answers = dict([*lately[-_ANSWERS:], (kind, (at, made))])
         return made
 
     def forget(self) -> None:
         """Forget everything: the operator has changed something, and asks whether it helped."""
         self.last = None
-        self.answers.clear()
+        self.answers = {}
+        self.created = {}

@@ -101,9 +101,10 @@ class Webhook:
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery. Raise `NotFound`; `origin` as for `receive`."""
-        dispatcher = self.dispatcher.until(self.clocks.monotonic() + TABLE_SECONDS)
-        origin = self.settings.public_base_url or origin
-        return status.answer(delivery_id, dispatcher.table, self.recent_snapshot, origin)
+        now = self.clocks.monotonic()
+        table = self.dispatcher.until(now + TABLE_SECONDS).table
+        standing = status.Status(table, self.memory, self.recent_snapshot, now)
+        return standing.answer(delivery_id, self.settings.public_base_url or origin)
 
     def recent_snapshot(self) -> "Snapshot":
         """Return how window and backlog stand, as whoever asked this host saw them a few seconds ago at most."""
@@ -148,9 +149,10 @@ class Webhook:
             defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
             now=self.clocks.wall(),
+            clues=wanted.dry,
         )
         if outcome.ignored is None and not outcome.alerts:
-            raise delivery.unmapped(outcome)
+            raise delivery.unmapped(outcome, dry=wanted.dry)
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
             notes.append(

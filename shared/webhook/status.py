@@ -1,52 +1,83 @@
 """The status of a delivery: what became of its alerts, for whoever knows its id."""
 
-from collections.abc import Callable
-from dataclasses import replace
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.errors import NotFound, Problem
 from shared.ledger import keys, lookup, rows
+from shared.ledger.lookup import Stored
+from shared.ledger.record import Delivery
 from shared.web import delivery
 from shared.web.delivery import DeliveryAlert
+from shared.webhook.memory import Memory
 
 if TYPE_CHECKING:
     from shared.sending.snapshot import Snapshot
     from shared.table.protocol import Table
     from shared.web.reply import Reply
 
+_FEW = 8  # alerts that are read one by one
 BYTES = 48 * 1024
 """How long the alerts are in the answer, which anybody may ask for who knows the delivery's id."""
 
 
-def answer(
-    delivery_id: str, table: "Table", recent_snapshot: Callable[[], "Snapshot"], origin: str
-) -> "Reply":
-    """Answer 202 until all alerts of a delivery have ended, then what the POST would have said. Raise `NotFound`.
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Answers for deliveries. `recent_snapshot` is asked only if something waits; `at` is now, in monotonic seconds."""
 
-    `recent_snapshot` is asked only if something waits; `origin` is the scheme and host that `Location` begins with.
-    """
-    unknown = NotFound(f"No delivery has the id {delivery_id[:60]!r}; they are stored for RETENTION_DAYS.")
-    if not keys.is_delivery_id(delivery_id):
-        raise unknown
-    row = table.get(keys.delivery_key(delivery_id))
-    if row is None:
-        raise unknown
-    stored = rows.read_delivery(row)
-    stands = lookup.find(table, stored.alerts)
-    alerts = [
-        DeliveryAlert(stands.entries[alert], alert in stored.duplicates, stored.notes.get(alert, ()))
-        for alert in stored.alerts
-        if alert in stands.entries
-    ]
-    for error in stands.unreadable.values() if not alerts else ():
-        raise error
-    if not alerts:  # duplicates of alerts whose own retention is over
-        raise unknown
-    lost = tuple(
-        {"event": stored.alerts.index(alert), "problems": [Problem("id", error.detail).render()]}
-        for alert, error in stands.unreadable.items()
-    )
-    stored = replace(stored, refused=(*stored.refused, *lost))
-    waits = any(not alert.entry.has_ended for alert in alerts)
-    snapshot = recent_snapshot() if waits else None
-    return delivery.answer(stored, alerts, snapshot, now=table.now(), origin=origin, most=BYTES)
+    table: "Table"
+    memory: Memory
+    recent_snapshot: Callable[[], "Snapshot"]
+    at: float
+
+    def answer(self, delivery_id: str, origin: str) -> "Reply":
+        """Answer 202 until all alerts of a delivery have ended, then what the POST would have said. Raise `NotFound`.
+
+        `origin` is the scheme and host that `Location` begins with.
+        """
+        unknown = NotFound(
+            f"No delivery has the id {delivery_id[:60]!r}; they are stored for RETENTION_DAYS."
+        )
+        if not keys.is_delivery_id(delivery_id):
+            raise unknown
+        row = self.table.get(keys.delivery_key(delivery_id))
+        if row is None:
+            raise unknown
+        stored = rows.read_delivery(row)
+        stands = self._stands(stored)
+        alerts = [
+            DeliveryAlert(stands.entries[alert], alert in stored.duplicates, stored.notes.get(alert, ()))
+            for alert in stored.alerts
+            if alert in stands.entries
+        ]
+        for error in stands.unreadable.values() if not alerts else ():
+            raise error
+        if not alerts:  # duplicates of alerts whose own retention is over
+            raise unknown
+        lost = tuple(
+            {"event": stored.alerts.index(alert), "problems": [Problem("id", error.detail).render()]}
+            for alert, error in stands.unreadable.items()
+        )
+        stored = replace(stored, refused=(*stored.refused, *lost))
+        waits = any(not alert.entry.has_ended for alert in alerts)
+        snapshot = self.recent_snapshot() if waits else None
+        return delivery.answer(stored, alerts, snapshot, now=self.table.now(), origin=origin, most=BYTES)
+
+    def _stands(self, stored: Delivery) -> Stored:
+        """Return the alerts of a delivery: of a large one as they stood a few seconds ago at most."""
+        if len(stored.alerts) <= _FEW:
+            return lookup.find(self.table, stored.alerts)
+        read = functools.partial(self._many, stored.alerts)
+        stands: Stored = self.memory.answer(f"alerts of {stored.id}", self.at, read)
+        return stands
+
+    def _many(self, alerts: Sequence[str]) -> Stored:
+        """Return alerts by as few requests as can be: what is created is remembered, and what waits lies together."""
+        known = {alert: self.memory.created[alert] for alert in alerts if alert in self.memory.created}
+        if len(alerts) - len(known) > _FEW:
+            known |= lookup.waiting(self.table, [alert for alert in alerts if alert not in known])
+        stands = lookup.find(self.table, [alert for alert in alerts if alert not in known])
+        self.memory.learn(stands.entries.values())
+        return Stored(known | stands.entries, stands.unreadable)

@@ -11,13 +11,12 @@ import ast
 import json
 import logging
 import logging.handlers
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dev import setup
+from dev.simulator.parser import Parser
 from shared import log
 from shared.alerts.alert import Alert
 from shared.clients.answer import Answer
@@ -67,23 +66,11 @@ class Checked:
 
 def check(queries: Sequence[str]) -> list[Checked]:
     """Read queries; return what each is made of, in their order."""
-    return [
-        Checked(tuple(each["errors"]), frozenset(each["fields"]), frozenset(each["steps"]))
-        for each in parsed("kql.js", _TABLES, queries)
-    ]
-
-
-def parsed(script: str, tables: Mapping[str, str], queries: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what a script of this folder says of each query, read by Microsoft's parser against tables."""
-    read = subprocess.run(  # noqa: S603 - our own script
-        [setup.NODE.resolve(), Path(__file__).with_name(script), setup.AZURITE],
-        input=json.dumps({"tables": tables, "queries": list(queries)}),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: list[dict[str, Any]] = json.loads(read.stdout)
-    return found
+    with Parser(_TABLES, Path(__file__).with_suffix(".js")) as parser:
+        return [
+            Checked(tuple(each["errors"]), frozenset(each["fields"]), frozenset(each["steps"]))
+            for each in map(parser.check, queries)
+        ]
 
 
 def log_fields() -> dict[str, frozenset[str]]:

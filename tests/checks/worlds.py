@@ -5,17 +5,18 @@ rows = world.rows()          # what a query without any filter but time and devi
 world.is_right(row)          # the event that is meant, or its twin
 """
 
-import json
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from dev.simulator.world import ACTIONS, Device
+from dev.simulator.world import World as Builder
 from shared.payload.clues import FACTS, SECOND, Clues, Host, Kind, When
 from shared.search import devices, facts, query, tables
 from tests.checks.hunting import Record
 
 START = devices.moment("2026-03-04T12:00:00.0000000Z") or 0
 MINUTE = 60 * SECOND
-KINDS: tuple[Kind, ...] = ("process", "file", "network", "registry", "logon")
+KINDS: tuple[Kind, ...] = ("process", "file", "image", "network", "registry", "logon", "other")
 DOMAIN, OTHER_DOMAIN = "contoso.example", "fabrikam.example"
 CLUE_OF = {
     "SHA1": "sha1",
@@ -36,6 +37,8 @@ CLUE_OF = {
 NEEDED = {
     "process": (),
     "file": ("file_name",),
+    "image": ("file_name",),
+    "other": ("file_name",),
     "network": ("remote_ip",),
     "registry": ("registry_key",),
     "logon": ("account_name",),
@@ -62,7 +65,7 @@ class Event:
         values = {where[name]: value for name, value in self.columns.items() if name in where}
         return {
             "Table": table,
-            "Timestamp": query._iso(self.at)[:-2],
+            "Timestamp": query.iso(self.at),
             "DeviceId": self.device,
             "DeviceName": self.name,
             "ReportId": self.report,
@@ -78,7 +81,7 @@ class Event:
         return {
             "Row": "event",
             "Table": table,
-            "Timestamp": query._iso(self.at),
+            "Timestamp": query.iso(self.at),
             "ReportId": str(self.report),
             "DeviceId": self.device,
             "DeviceName": self.name,
@@ -96,6 +99,7 @@ class World:
     age: float
     events: list[Event] = field(default_factory=list)
     known: list[Record] = field(default_factory=list)
+    builder: Builder = field(default_factory=Builder)
 
     def records(self) -> list[Record]:
         """Return the records of everything that is searchable."""
@@ -108,7 +112,7 @@ class World:
         events = {str(event.report): event for event in self.events}
         event, right = events[row["ReportId"] or ""], self.right.row()
         return (
-            row["Timestamp"] == query._iso(event.at)
+            row["Timestamp"] == query.iso(event.at)
             and abs(when.apart(event.at)) <= abs(when.apart(self.right.at))
             and all(row.get(name, "") == right[name] for name in right.keys() - {"Timestamp", "ReportId"})
         )
@@ -121,7 +125,13 @@ def made(seed: int) -> World:
     target = _id(random)
     name = random.choice(["pc-1", "srv-db", "workstation-0001"]) + f".{DOMAIN}"
     right = Event(
-        kind, START + random.randrange(10**6) * 10, target, name, 1_000, _action(kind), _columns(random)
+        kind,
+        START + random.randrange(10**6) * 10,
+        target,
+        name,
+        1_000,
+        ACTIONS[tables.TABLES[kind][0]],
+        _columns(random),
     )
     recorded = random.random() < 0.9
     events = [right, *_decoys(random, right, most=len(right.columns) if recorded else 2)]
@@ -156,16 +166,6 @@ def _columns(random: Random) -> dict[str, str]:
         "AccountName": f"user{person}",
         "AccountSid": random.choice([f"S-1-5-21-1-2-3-{person}", "S-1-5-18"]),
     }
-
-
-def _action(kind: Kind) -> str:
-    return {
-        "process": "ProcessCreated",
-        "file": "FileCreated",
-        "network": "ConnectionSuccess",
-        "registry": "RegistryValueSet",
-        "logon": "LogonSuccess",
-    }.get(kind, "Other")
 
 
 def _decoys(random: Random, right: Event, most: int) -> list[Event]:
@@ -203,7 +203,9 @@ def _clues(random: Random, right: Event, least: int) -> Clues:
         NEEDED[right.kind]
     )
     some = {name: value for name, value in named.items() if name in few}
-    hint: tuple[Kind, ...] = (right.kind,) if right.kind == "file" or random.random() < 0.5 else ()
+    hint: tuple[Kind, ...] = (
+        (right.kind,) if right.kind in ("file", "image", "other") or random.random() < 0.5 else ()
+    )
     host = random.choice(["id", "fqdn", "short", "address"])
     short = right.name.partition(".")[0].upper()[: devices.NETBIOS]
     hosts = {
@@ -260,16 +262,8 @@ def _tell(
 ) -> None:
     """Let a device tell its name and its address at both ends of a span around the right event."""
     for moment in seconds:
-        report = {
-            "Timestamp": query._iso(world.right.at + moment * SECOND)[:-2],
-            "DeviceId": device,
-            "DeviceName": name,
-        }
-        cards = json.dumps([{"IPAddress": address, "SubnetPrefix": 24}])
-        world.known += [
-            {**report, "Table": "DeviceInfo", "MergedToDeviceId": merged},
-            {**report, "Table": "DeviceNetworkInfo", "MacAddress": "00-00-5E-00-53-01", "IPAddresses": cards},
-        ]
+        at = world.right.at + moment * SECOND
+        world.known += world.builder.reports(Device(name, device, "", address), at, merged=merged)
 
 
 def _copy(world: World, device: str, name: str) -> None:

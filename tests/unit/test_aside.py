@@ -11,10 +11,10 @@ from dev import samples
 from dev.memory_table import StrictTable
 from dev.virtual import EPOCH, App, Defender, Faults, Host, World, unsound
 from shared.alerts import alert
-from shared.errors import TableRefused
+from shared.errors import NotFound, NotNow, TableRefused
 from shared.ledger import aside, backlog, keys, record, rows
 from shared.operations import replay
-from shared.table.protocol import Insert, Replace, Row
+from shared.table.protocol import Delete, Insert, Replace, Row
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
 
@@ -125,12 +125,13 @@ def test_the_failed_are_replayed_past_rows_that_cannot_be_read() -> None:
     """They stand at the head of the failed: without being moved aside they would be all that is ever looked at."""
     entry = _entry(1, EPOCH)
     failed = replace(entry, state="failed", waits="", ended=EPOCH)
-    table = StrictTable(clock=lambda: EPOCH)
-    table.commit([Insert(f"{keys.FAILED}0-{number}", {"title": "T"}) for number in range(3)])
-    table.commit(rows.insert(entry))
-    table.commit(rows.move(entry, failed, waiting="*"))
-    assert replay.failed(table, 3) == 0
-    assert replay.failed(table, 3) == 1
+    world = World()
+    app = _app(world, Defender(world))
+    world.table.commit([Insert(f"{keys.FAILED}0-{number}", {"title": "T"}) for number in range(3)])
+    world.table.commit(rows.insert(entry))
+    world.table.commit(rows.move(entry, failed, waiting="*"))
+    for replayed in (0, 1):
+        assert world.finish(app.host.submit(lambda: replay.failed(app.webhook.dispatcher, 3))) == replayed
 
 
 def _table(*spoilt: str) -> tuple[StrictTable, list[Row]]:
@@ -205,3 +206,103 @@ def test_no_number_at_all_is_no_place_in_the_order() -> None:
     assert [one.entry for one in found.waiting] == [good]
     assert [row.key for row in found.unreadable] == ["todo-0"]
     assert found.oldest == EPOCH
+
+
+# Alerts are put right
+
+
+def _waiting(table: StrictTable) -> list[str]:
+    return [row.key for area in keys.WAITING for row in table.query(*area)]
+
+
+def test_an_alert_whose_waiting_row_cannot_be_read_is_sent_all_the_same() -> None:
+    """The row is moved aside, and written anew from the alert's own row: nobody has to post or replay it."""
+    world = World()
+    defender = Defender(world)
+    entry = _entry(1, world.now)
+    world.table.commit(rows.insert(entry))
+    _spoil(world, entry.waits, attempts="many")
+    world.finish(_app(world, defender).tick())
+    assert len(defender.arrivals) == 1
+    assert [moved.key for moved in _moved(world)] == [entry.waits]
+    assert unsound(world.table) == []
+
+
+def test_a_row_is_not_written_anew_for_an_alert_that_waits_elsewhere() -> None:
+    """A copy of a waiting row that nobody can read is only moved aside: its alert is sent once."""
+    entry = _entry(1, EPOCH)
+    table = StrictTable(clock=lambda: EPOCH)
+    table.commit(rows.insert(entry))
+    copy = keys.todo_key(EPOCH - 5, entry.alert.id)
+    table.commit([Insert(copy, {"title": "T"})])
+    row = table.get(copy)
+    assert row
+    assert aside.move(table, [row]) == 1
+    assert _waiting(table) == [entry.waits]
+
+
+def _aside(table: StrictTable, key: str) -> str:
+    """Move a row aside, and return its id there."""
+    row = table.get(key)
+    assert row
+    moved = keys.ASIDE + "0000000001.000-0000000000000001"
+    table.commit([Insert(moved, {**row.values, "movedFrom": key}), Delete(key, row.etag)])
+    return moved.removeprefix(keys.ASIDE)
+
+
+@pytest.mark.parametrize("lost", ["waiting", "alert", "both"])
+def test_a_corrected_row_is_put_back(lost: str) -> None:
+    """By the operator's replay its alert waits again, in one place, whichever of its rows were lost; once."""
+    entry = _entry(1, EPOCH)
+    table = StrictTable(clock=lambda: EPOCH)
+    table.commit(rows.insert(entry))
+    if lost == "both":
+        table.commit([Delete(entry.waits, "*")])
+    moved = _aside(table, entry.waits if lost == "waiting" else keys.alert_key(entry.alert.id))
+    again = replay.unreadable(table, moved)
+    assert again
+    assert (again.state, again.alert) == ("waiting", entry.alert)
+    assert _waiting(table) == [again.waits]
+    assert unsound(table) == []
+    with pytest.raises(NotFound):
+        replay.unreadable(table, moved)
+
+
+@pytest.mark.parametrize("state", ["failed", "created", "discarded"])
+def test_a_corrected_row_of_an_ended_alert_is_put_back_as_it_was(state: record.State) -> None:
+    """It has ended: it is not sent again, and a failed one is listed again."""
+    created = {"id": "da1"} if state == "created" else None
+    error = {"status": 400} if state == "failed" else None
+    entry = _entry(1, EPOCH)
+    ended = replace(entry, state=state, waits="", ended=EPOCH, created=created, error=error)
+    table = StrictTable(clock=lambda: EPOCH)
+    table.commit(rows.note(ended, None))
+    for key in [keys.alert_key(entry.alert.id), keys.failed_key(EPOCH, entry.alert.id)][
+        : 1 + (state == "failed")
+    ]:
+        moved = _aside(table, key)
+        assert replay.unreadable(table, moved) == ended
+        assert table.query(keys.ASIDE, keys.ASIDE_END) == []
+        assert unsound(table) == []
+
+
+def test_a_row_that_is_not_needed_is_removed() -> None:
+    """Where the alert stands and waits, its old row changes nothing."""
+    entry = _entry(1, EPOCH)
+    table = StrictTable(clock=lambda: EPOCH)
+    table.commit(rows.insert(entry))
+    moved = _aside(table, entry.waits)
+    table.commit([rows.restore(entry, "*")])
+    assert replay.unreadable(table, moved) == entry
+    assert table.query(keys.ASIDE, keys.ASIDE_END) == []
+    assert _waiting(table) == [entry.waits]
+
+
+def test_a_row_that_still_cannot_be_read_stays_aside() -> None:
+    """The operator is told which column of which row to correct."""
+    table, spoilt = _table("todo-0")
+    aside.move(table, spoilt)
+    (row,) = table.query(keys.ASIDE, keys.ASIDE_END)
+    with pytest.raises(NotNow, match=f"machineId.*{row.key}"):
+        replay.unreadable(table, row.key.removeprefix(keys.ASIDE))
+    assert len(table.query(keys.ASIDE, keys.ASIDE_END)) == 1

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.payload import clue_scan, names
+from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import FACTS, SECOND, Clues, Host
 from shared.payload.paths import Node
 from shared.payload.reader import Reader
@@ -17,7 +18,7 @@ AT = devices.moment("2026-03-04T05:06:07.8900000Z")
 SHA1, SHA256, MD5 = "c" * 40, "d" * 64, "e" * 32
 
 
-def read(value: Any) -> clue_scan.ClueScan:
+def read(value: Any) -> ClueScan:
     """Return the clues in a payload."""
     return clue_scan.read(Node(value, None, Reader(lambda _: None)))
 
@@ -123,7 +124,9 @@ def test_a_host_that_only_transports_is_taken_if_there_is_no_other() -> None:
     collector = {"collector": {"hostname": "relay-1"}}
     assert read({**collector, "hostname": "pc-1"}).clues.hosts == (Host("name", "pc-1"),)
     assert read(collector).clues.hosts == (Host("name", "relay-1"),)
-    assert read({"manager": {"name": "wazuh-1"}}).clues.hosts == ()
+    assert read({"manager": {"name": "wazuh-1"}, "agent": {"name": "pc-1"}}).clues.hosts == (
+        Host("name", "pc-1"),
+    )
 
 
 def test_a_file_that_a_program_wrote_is_apart_from_the_program() -> None:
@@ -224,22 +227,54 @@ def test_every_name_of_the_table_means_one_clue() -> None:
     """No name stands for two clues, so that the order of the table decides nothing."""
     words = [
         names.word(name)
-        for field, known in names.table("clues").items()
-        if isinstance(known, list) and field not in ("transport", "apart")
+        for known in names.table("clues")["fields"].values()
         for name in dict.fromkeys(map(names.word, known))
     ]
     assert [word for word in words if words.count(word) > 1] == []
 
 
-JSON = st.recursive(
-    st.none() | st.text(max_size=12) | st.sampled_from(["10.0.0.5", "2026-03-04T05:06:07Z", SHA1]),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(["host", "name", "process", "pid", "file", "hash", "src", "dest", "x"]), inner
-        )
+NAMES = [
+    *(
+        "host",
+        "name",
+        "process",
+        "pid",
+        "file",
+        "hash",
+        "src",
+        "dest",
+        "x",
+        "type",
+        "kind",
+        "value",
+        "$id",
+        "$ref",
     ),
-    max_leaves=20,
+    *("tags", "columns", "rows", "cs1", "cs1Label", "parent", "collector", "time", "date", "tz", "Entities"),
+    *(name for known in names.table("clues")["fields"].values() for name in known[:3]),
+]
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(
+        [
+            "10.0.0.5",
+            "2026-03-04T05:06:07Z",
+            "1772600767",
+            SHA1,
+            "host",
+            "process",
+            "HKLM\\Software\\X",
+            "host:pc-1",
+        ]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), inner)
+    ),
+    max_leaves=25,
 )
 
 
@@ -253,15 +288,43 @@ def test_any_payload_can_be_read(value: Any) -> None:
         *(["when"] if result.clues.when else []),
     }
     assert named <= result.places.keys()
-    assert all(result.places[name] for name in named if value and isinstance(value, dict))
+    assert all(result.places[name] for name in named if isinstance(value, dict | list))
 
 
-def test_the_work_is_linear_in_the_payload() -> None:
-    """Ten times the payload costs at most some ten times the steps."""
+def test_any_names_can_stand_in_each_other() -> None:
+    """Every name of the table, also as an object, a list or a text with JSON in it, gives clues or none."""
+    every = {name: "2026" for known in names.table("clues")["fields"].values() for name in known}
+    some = dict.fromkeys(list(every)[::40], "2026")
+    for value in (every, dict.fromkeys(every, some), [every] * 3, {"message": json.dumps(every)}):
+        read(value)
+
+
+ENTITIES = [
+    {"$id": "1", "Type": "process", "ImageFile": {"$ref": "2"}, "ParentProcess": {"$ref": "1"}},
+    {"$id": "2", "Type": "file", "Name": "tool.exe", "Host": {"$ref": "1"}},
+]
+TABLE = {"columns": [{"name": "Computer"}, {"name": "CommandLine"}], "rows": [["pc-1", "tool.exe /run"]]}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        ECS,
+        SYSMON,
+        {"message": json.dumps(SYSMON)},
+        ENTITIES,
+        TABLE,
+        {"tags": ["host:pc-1"] * 9},
+        {"a": [["x"]]},
+    ],
+    ids=["ecs", "sysmon", "text", "entities", "table", "tags", "lists"],
+)
+def test_the_work_is_linear_in_the_payload(item: Any) -> None:
+    """Ten times the payload costs at most some ten times the steps, and no step is hidden in entities or tables."""
     spent = []
     for size in (100, 1_000):
         steps: list[int] = []
-        value = {"items": [ECS] * size}
+        value = {"items": [{**item, "n": str(n)} if isinstance(item, dict) else item for n in range(size)]}
         clue_scan.read(Node(value, None, Reader(steps.append)))
         spent.append(sum(steps))
     assert spent[1] < 11 * spent[0]

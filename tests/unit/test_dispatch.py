@@ -390,7 +390,7 @@ def test_failures_that_clash_give_their_slots_back() -> None:
     app.host.faults = Faults(table_delay=(0.01, 0.01), call_delay=(1.0, 1.0), answer_delay=(0.1, 0.1))
     app.tick()
     world.run(4)
-    slots = world.table.query(window.FIRST_KEY, pause.PAUSE_KEY)
+    slots = world.table.query(keys.SLOT, pause.PAUSE_KEY)
     assert [row.values["closed"] for row in slots] == [POLICY.cooldown] * 15
     assert {entry.unavailable for entry in _alerts(world)} == {1}
 
@@ -705,7 +705,7 @@ def test_a_call_that_could_not_start_soon_is_not_made() -> None:
         world.run(0.005)
     assert defender.arrivals == []
     assert _alerts(world) == before
-    slots = world.table.query(window.FIRST_KEY, window.END_KEY)
+    slots = world.table.query(keys.SLOT, keys.SLOT_END)
     assert [row.values["closed"] for row in slots] == [0.0]
     world.run(60)
     assert _states(world) == {"created"}
@@ -720,8 +720,8 @@ def test_a_refused_connection_gives_the_slot_back() -> None:
     app.host.script = lambda request: next(unsent, None) if request.kind == "call" else None
     app.tick()
     world.run(5)
-    slots = world.table.query(window.FIRST_KEY, window.END_KEY)
-    assert [row.values["closed"] for row in slots if row.key != pause.PAUSE_KEY] == [0.0]
+    slots = world.table.query(keys.SLOT, keys.SLOT_END)
+    assert {row.values["closed"] for row in slots if row.key != pause.PAUSE_KEY} == {0.0}
     (entry,) = _alerts(world)
     assert entry.state == "waiting"
     assert entry.next_attempt
@@ -798,7 +798,7 @@ def test_a_token_that_does_not_come_pauses_nobody_else() -> None:
     without.host.tokens = False
     without.timer()
     world.run(40)
-    assert world.table.query(window.FIRST_KEY, window.END_KEY) == []
+    assert world.table.query(keys.SLOT, keys.SLOT_END) == []
     assert {entry.attempts for entry in _alerts(world)} == {0}
     other.timer()
     world.run(40)

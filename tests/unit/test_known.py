@@ -1,5 +1,7 @@
 """An alert that is posted although it is known: what it then becomes, what its sender hears, what the log says."""
 
+import contextlib
+import functools
 import json
 import logging
 from dataclasses import replace
@@ -9,6 +11,7 @@ import pytest
 
 from dev.samples import eight_fields, event
 from dev.virtual import App, Defender, Fault, Host, Request, World, answer_with, unsound
+from shared.errors import Unreadable
 from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Entry
 from shared.operations import replay
@@ -49,10 +52,15 @@ class Desk:
         (row,) = self.world.table.query(keys.ALERT, keys.ALERT_END)
         return rows.read(row)
 
+    def replay(self, alert_id: str) -> None:
+        """Replay an alert as the operator does."""
+        again = functools.partial(replay.alert, self.app.webhook.dispatcher, alert_id)
+        self.world.finish(self.app.host.submit(again))
+
     def fill(self) -> None:
         """Use the window up, so that what comes next waits."""
         policy = replace(window.Policy(), deadline=0.0)
-        found = self.world.table.query(window.FIRST_KEY, window.END_KEY)
+        found = self.world.table.query(keys.SLOT, keys.SLOT_END)
         slots = window.read(found, self.world.now, policy).slots
         self.world.table.commit([window.acquire(slot, "other", policy) for slot in slots])
 
@@ -217,6 +225,34 @@ def test_an_alert_that_waits_is_sent_once_whichever_of_its_rows_cannot_be_read(s
     assert desk.world.table.query(keys.ASIDE, keys.ASIDE_END) == []
 
 
+@pytest.mark.parametrize("waits", ["", 7, None, "later-0000000001.000-x", "todo-0000000001.000-x"])
+@pytest.mark.parametrize("enter", ["post", "replay"])
+def test_an_alert_whose_row_names_no_waiting_row_is_sent_once(waits: object, enter: str) -> None:
+    """Its waiting row is searched for, whatever the column that should name it says: nothing is entered twice."""
+    desk = Desk()
+    desk.fill()
+    desk.post()
+    entry = desk.entry()
+    key = keys.alert_key(entry.alert.id)
+    row = desk.world.table.get(key)
+    assert row
+    values = {**row.values, "waits": waits}
+    if waits is None:
+        del values["waits"]
+    desk.world.table.commit([Replace(key, values, row.etag)])
+    if enter == "post":
+        assert desk.post()["duplicate"]
+    else:
+        with contextlib.suppress(Unreadable):
+            desk.replay(entry.alert.id)
+    waiting = [row for area in keys.WAITING for row in desk.world.table.query(*area)]
+    assert [keys.waiting_alert(row.key) for row in waiting].count(entry.alert.id) == 1
+    desk.app.timer()
+    desk.world.run(300)
+    assert len(desk.defender.calls("A rule")) == 1
+    assert unsound(desk.world.table) == []
+
+
 def test_an_alert_whose_waiting_row_is_gone_is_accepted_anew() -> None:
     """Nothing would send it any more: whoever posts it again is not told that it waits."""
     desk = Desk()
@@ -265,7 +301,7 @@ def test_a_failed_alert_that_is_not_listed_can_be_replayed() -> None:
     desk.post()
     (listed,) = desk.world.table.query(keys.FAILED, keys.FAILED_END)
     desk.world.table.commit([Delete(listed.key, "*")])
-    replay.alert(desk.world.table, desk.entry().alert.id)
+    desk.replay(desk.entry().alert.id)
     assert desk.entry().state == "waiting"
     assert unsound(desk.world.table) == []
 

@@ -221,6 +221,63 @@ def test_calls_that_were_acquired_before_the_first_429_are_not_made() -> None:
     assert unsound(world.table) == []
 
 
+def _acquired_in_a_pause(world: World) -> list[str]:
+    """Return the slots that a call holds since later than the beginning of a pause that still lasts."""
+    found = world.table.query(keys.SLOT, keys.SLOT_END)
+    begun = [
+        row.timestamp
+        for row in found
+        if row.key in (pause.PAUSE_KEY, pause.STOP_KEY)
+        and (held := window.read_pause(row, POLICY))
+        and not held.probed
+        and world.now < held.ends
+    ]
+    leased = [row for row in found if row.values.get("closed") == POLICY.lease and "step" not in row.values]
+    return [row.key for row in leased if begun and row.timestamp > min(begun)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_slot_is_acquired_in_a_pause(seed: int) -> None:
+    """Ten hosts with snapshots of their own: once a pause is written, none of those from before it serves any more."""
+    broken: list[str] = []
+    world = World(seed, watch=lambda: broken.extend(_acquired_in_a_pause(world)))
+    defender = Defender(world, lambda _number, _body: answer_with(world.random.choice([200, 200, 500])))
+    _backlog(world, 60)
+    apps = [_app(world, defender) for _ in range(10)]
+    for app in apps:
+        app.host.faults = replace(QUICK, table_delay=(0.0, 0.3))
+        app.timer()
+    world.run(100)
+    assert len(defender.arrivals) > 15
+    assert broken == []
+
+
+def test_a_snapshot_from_before_a_pause_acquires_nothing() -> None:
+    """A host that looked half a second before another host's call failed makes no call, and no request more."""
+    world = World()
+    defender = Defender(world, lambda _number, _body: answer_with(500))
+    _backlog(world, 20)
+    early, failing = _app(world, defender), _app(world, defender)
+
+    def late() -> list[object]:
+        snapshot = early.webhook.dispatcher.snapshot()
+        world.sleep(0.6)
+        return list(early.webhook.dispatcher.start(snapshot, "token"))
+
+    def fail() -> None:
+        dispatcher = failing.webhook.dispatcher
+        snapshot = dispatcher.snapshot()
+        one = replace(snapshot, backlog=replace(snapshot.backlog, waiting=snapshot.waiting[-1:]))
+        failing.webhook.dispatcher.start(one, "token")
+
+    started = early.host.submit(late)
+    failing.host.submit(fail)
+    assert world.finish(started) == []
+    world.run(1)
+    assert len(defender.arrivals) == 1
+    assert (early.host.queries, early.host.commits) == (1, 1)
+
+
 # Settings that change
 
 
@@ -254,7 +311,7 @@ def test_a_row_of_an_older_version_is_read_by_the_longer_rules(closed: float, op
     table = MemoryTable(clock=lambda: 1000.0)
     etags = table.commit([window.acquire(window.read([], 0, POLICY).slots[0], "a", POLICY)])
     table.commit([Replace("slot-00", {"closed": closed}, etags["slot-00"])])
-    rows = table.query(window.FIRST_KEY, window.END_KEY)
+    rows = table.query(keys.SLOT, keys.SLOT_END)
     longer = replace(POLICY, window=120.0)
     assert window.read(rows, 1000.0, longer).slots[0].opens == 1000.0 + opens
     assert window.read(rows, 1000.0, POLICY).slots[0].opens == 1000.0 + closed
@@ -266,7 +323,7 @@ def test_a_slot_that_was_not_used_remembers_its_last_call() -> None:
     table = MemoryTable(clock=lambda: now)
 
     def slot(policy: window.Policy) -> window.Slot:
-        return window.read(table.query(window.FIRST_KEY, window.END_KEY), now, policy).slots[0]
+        return window.read(table.query(keys.SLOT, keys.SLOT_END), now, policy).slots[0]
 
     for unused in (False, True):
         found = slot(POLICY)

@@ -324,7 +324,9 @@ def test_the_ready_requests_fit_the_routes() -> None:
         answer = Office().ask(method, path, **dict(parse_qsl(urlsplit(url).query)))
         assert answer.status in (200, 404), answer.body
         assert "no-operation" not in answer.body
-        used.add(path.replace(variables["alert"], "{id}").replace(variables["refused"], "{id}"))
+        for name in ("alert", "refused", "unreadable"):
+            path = path.replace(variables[name], "{id}")
+        used.add(path)
     known = problem(Office().ask("GET", "nowhere"), 404)["detail"].partition("there are ")[2].rstrip(".")
     assert used == set(known.split(", "))
 
@@ -751,6 +753,23 @@ def test_a_pause_stops_all_calls_and_resume_lets_them_go_on() -> None:
     assert office.states() == {"created": 20}
 
 
+def test_a_snapshot_from_before_the_operators_pause_acquires_nothing() -> None:
+    """A host that looked just before the operator paused makes no call, although its snapshot shows no pause."""
+    office = Office()
+    office.do("pause")
+    office.post(body(1))
+    office.do("resume")
+    dispatcher = office.webhook.dispatcher
+    early = office.host.submit(dispatcher.snapshot)
+    snapshot = office.world.finish(early)
+    assert snapshot.acquires == 1
+    paused = office.start("POST", "pause")
+    office.world.run(0.5)
+    assert paused[0].status == 200
+    assert office.world.finish(office.host.submit(lambda: dispatcher.start(snapshot, "token"))) == {}
+    assert office.defender.arrivals == []
+
+
 def test_pausing_and_resuming_twice_is_the_same_as_once() -> None:
     """A second pause changes at most its reason; a resume without a pause is none."""
     office = Office()
@@ -958,7 +977,7 @@ def test_status_of_an_app_that_has_done_nothing_yet() -> None:
     assert shown["pause"] is None
     assert (shown["backlog"]["waiting"], shown["backlog"]["atLeast"]) == (0, False)
     assert shown["backlog"]["bySeverity"]["High"] == {"count": 0, "oldestSeconds": None}
-    assert shown["failed"] == {"count": 0, "atLeast": False}
+    assert shown["failed"] == shown["unreadable"] == {"count": 0, "atLeast": False}
     assert (shown["token"], shown["tokenProblem"]) == (None, None)
 
 
@@ -1202,3 +1221,38 @@ def test_rows_moved_aside_are_listed() -> None:
     assert sorted(one["row"] for one in shown) == ["todo-0", "todo-1", "todo-2"]
     assert {one["column"] for one in shown} == {"machineId"}
     assert "secret" not in json.dumps(shown)
+
+
+@pytest.mark.parametrize(("rows_aside", "shown"), [(3, (3, False)), (200, (200, False)), (230, (200, True))])
+def test_status_counts_the_rows_that_were_moved_aside(rows_aside: int, shown: tuple[int, bool]) -> None:
+    """Nobody would ask for a list of what nobody knows to be there; up to 200 are counted, by their keys."""
+    office = Office()
+    for number in range(rows_aside):
+        office.world.table.commit([Insert(f"aside-{number:014.3f}-x", {"title": "T", "movedFrom": "todo-x"})])
+    counted = office.get("status")["unreadable"]
+    assert (counted["count"], counted["atLeast"]) == shown
+
+
+def test_a_corrected_row_is_put_back() -> None:
+    """Once its columns were corrected in the table the row goes back, and its alert is sent."""
+    office = Office()
+    office.do("pause")
+    office.post(body(1))
+    (row,) = office.table.query(keys.TODO, keys.TODO_END)
+    alert_key = keys.alert_key(keys.waiting_alert(row.key))
+    office.table.commit(
+        [Delete(alert_key, "*"), Replace(row.key, {**row.values, "attempts": "many"}, row.etag)]
+    )
+    office.tick()
+    (moved,) = office.get("unreadable")["rows"]
+    path = f"unreadable/{moved['id']}/replay"
+    assert "attempts" in problem(office.ask("POST", path), 409)["detail"]
+    stored = office.table.get(keys.ASIDE + moved["id"])
+    assert stored
+    office.table.commit([Replace(stored.key, {**stored.values, "attempts": 0}, stored.etag)])
+    assert office.do(path)["alert"]["status"] == "waiting"
+    assert office.get("unreadable")["rows"] == []
+    office.do("resume")
+    office.tick()
+    assert office.states() == {"created": 1}
+    problem(office.ask("POST", path), 404)

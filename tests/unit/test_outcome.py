@@ -1,6 +1,6 @@
 """Writing an outcome down: what keeps it from the table, and how often the table is asked meanwhile."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,10 @@ class Stubborn:
     def get_all(self, keys: Sequence[str]) -> list[Row | None]:
         """Return the rows with these keys."""
         return [self.get(key) for key in keys]
+
+    def side_by_side(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Return what each call returns."""
+        return [call() for call in calls]
 
     def query(self, *_: Any, **__: Any) -> list[Row]:
         """Return nothing."""

@@ -85,7 +85,7 @@ def _alerts(world: World) -> list[record.Entry]:
 
 def _fill_window(world: World) -> None:
     """Close every slot as a call that was just answered does."""
-    slots = window.read(world.table.query(window.FIRST_KEY, window.END_KEY), world.now, POLICY).slots
+    slots = window.read(world.table.query(keys.SLOT, keys.SLOT_END), world.now, POLICY).slots
     world.table.commit(
         [window.acquire(slot, "other", dataclasses.replace(POLICY, deadline=0)) for slot in slots]
     )
@@ -363,7 +363,7 @@ def test_a_failure_after_acceptance_is_no_failure() -> None:
         if request.kind == "commit":
             committed.append(request)
             return None
-        return Fault("lost") if committed and request.start == window.FIRST_KEY else None
+        return Fault("lost") if committed and request.start == keys.SLOT else None
 
     app.host.script = script
     reply = world.finish(app.post([_payload(1), _payload(2)]))
@@ -486,6 +486,40 @@ def test_several_alerts_go_at_once_while_slots_are_open() -> None:
 # The same alert twice
 
 
+class Deaf(Host):
+    """A host whose writes land, and whose first one is answered as if somebody else had been there before."""
+
+    deaf = True
+
+    def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
+        """Write; the first time nobody hears that it landed."""
+        etags = super().commit(operations, mark=mark, seconds=seconds)
+        if self.deaf:
+            self.deaf = False
+            raise Conflict
+        return etags
+
+
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize("alerts", [1, 2])
+def test_what_landed_unheard_is_no_duplicate(alerts: int, *, paused: bool) -> None:
+    """An acquire or a delivery that landed, although its answer said otherwise, was new: so its sender is told."""
+    world = World()
+    defender = Defender(world)
+    if paused:
+        world.table.commit([pause.stop(None, "stop")])
+    app = App.on(Deaf(world, QUICK, arrive=defender))
+    told = _told(world.finish(app.post([_payload(number) for number in range(alerts)])))
+    assert [alert["duplicate"] for alert in told["alerts"]] == [False] * alerts
+    status = json.loads(world.finish(app.status(told["id"])).body)
+    assert [alert["duplicate"] for alert in status["alerts"]] == [False] * alerts
+    if not paused:
+        _app(world, defender).timer()
+        world.run(300)
+        assert len(defender.arrivals) == alerts
+    assert unsound(world.table) == []
+
+
 def test_a_created_alert_is_told_as_a_duplicate() -> None:
     """Sent again after it was created: 200, the same alert of Defender's, `duplicate: true`, no call."""
     world = World()
@@ -548,7 +582,7 @@ class Sleeper(Host):
     def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write; the answer to the first take comes after its lease."""
         etags = super().commit(operations, mark=mark, seconds=seconds)
-        if self.asleep and any(operation.key.startswith(window.FIRST_KEY) for operation in operations):
+        if self.asleep and any(operation.key.startswith(keys.SLOT) for operation in operations):
             self.asleep = False
             self.world.sleep(POLICY.lease + 60.0)
             raise Conflict
@@ -873,7 +907,7 @@ def test_without_a_token_the_alert_waits() -> None:
     reply = world.finish(app.post(_payload(1)))
     assert reply.status == 202
     assert world.now - began <= 8.5
-    assert world.table.query(window.FIRST_KEY, window.END_KEY) == []
+    assert world.table.query(keys.SLOT, keys.SLOT_END) == []
     app.host.tokens = True
     world.finish(app.tick())
     assert world.finish(app.status(_told(reply)["id"])).status == 200
@@ -1330,7 +1364,7 @@ def test_what_a_dispatcher_took_first_is_told_as_it_stands() -> None:
     def script(request: Request) -> Fault | None:
         if request.kind == "commit":
             committed.append(request)
-        elif len(committed) == 1 and request.start == window.FIRST_KEY:
+        elif len(committed) == 1 and request.start == keys.SLOT:
             committed.append(request)
             other.tick()
             return Fault("freeze", 3.0)

@@ -160,7 +160,7 @@ def found(clues: Clues, *records: hunting.Record) -> list[str]:
     """Return the report ids of the events that the query of clues finds among records."""
     tenant().clear()
     tenant().add((*KNOWN, *records))
-    return [row["ReportId"] for row in tenant().run(built(clues)) if row["Row"] == "event"]
+    return [row["ReportId"] for row in hunting.run(tenant(), built(clues)) if row["Row"] == "event"]
 
 
 def test_microsofts_parser_takes_every_query() -> None:
@@ -176,6 +176,7 @@ def test_microsofts_parser_takes_every_query() -> None:
         assert checked.statements == 1
         assert checked.tables == {tables.TABLES[kind][0], "DeviceNetworkInfo" if by_address else "DeviceInfo"}
         assert {column.partition(": ")[2] for column in checked.columns} == {"string"}
+        assert {column.partition(": ")[0] for column in checked.columns} <= set(one.columns)
         assert len(one.text) <= query.MAX_QUERY
 
 
@@ -283,7 +284,7 @@ def test_a_long_text_comes_cut() -> None:
     clues = replace(clues_of("process"), command_line=long)
     tenant().clear()
     tenant().add([{**record("process", "report_id"), "ProcessCommandLine": long}])
-    [row] = tenant().run(built(clues))
+    [row] = hunting.run(tenant(), built(clues))
     assert row["CommandLine"] == long[: facts.LONGEST_TEXT]
 
 

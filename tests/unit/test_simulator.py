@@ -787,6 +787,17 @@ def test_switches_and_events_over_http(simulator: Simulator) -> None:
     assert call(simulator).status == 404
 
 
+def test_events_of_hunting_can_be_made_from_another_process(simulator: Simulator) -> None:
+    """They are known to Defender by the references that come back; what searched for them is a log of its own."""
+    simulator.switch(known_events="registered")
+    event = {"table": "DeviceLogonEvents", "device": "pc-1.contoso.example", "time": EVENT.event_time}
+    made = control(simulator, "POST", "world", {"events": [event], "searchableAfter": 60})
+    assert made.status == 200
+    [reference] = made.json
+    assert call(simulator, {**GOOD, **reference}).status == 200
+    assert control(simulator, "GET", "searches").json == []
+
+
 @pytest.mark.parametrize(
     ("name", "method", "body"),
     [
@@ -806,6 +817,18 @@ def test_switches_and_events_over_http(simulator: Simulator) -> None:
         ("switches", "PUT", []),
         ("events", "POST", {"known": [{"machineId": "x"}]}),
         ("events", "POST", {"forgotten": []}),
+        ("switches", "PUT", {"faults": [{"kind": "quota"}]}),
+        ("world", "POST", {"events": [{"table": "DeviceProcessEvents"}]}),
+        (
+            "world",
+            "POST",
+            {
+                "events": [
+                    {"table": "DeviceInfo", "device": "pc-1", "time": "2026-03-04T05:06:07Z", "SHA1": ""}
+                ]
+            },
+        ),
+        ("world", "POST", {"surprise": 1}),
     ],
 )
 def test_a_wrong_switch_changes_nothing(simulator: Simulator, name: str, method: str, body: Any) -> None:

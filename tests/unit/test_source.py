@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.alerts import alert, vocabulary
-from shared.mapping import conditions, source
+from shared.mapping import clue_fields, conditions, source
 from shared.mapping import mappings as mapping
 from shared.payload import paths
 
@@ -231,7 +231,7 @@ def test_the_schema_says_what_the_reader_takes() -> None:
     """Entries, fields, scales and severities of the schema are those of the code, each with one sentence."""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert set(SCHEMA["properties"]) == set(source._ENTRIES)
-    fields = (*alert.FIELDS, "device", "link")
+    fields = (*alert.FIELDS, *clue_fields.READ_AS, "link")
     assert tuple(SCHEMA["properties"]["fields"]["properties"]) == fields
     assert tuple(SCHEMA["properties"]["missing"]["propertyNames"]["enum"]) == alert.FIELDS
     place = SCHEMA["$defs"]["placeOfSeverity"]["oneOf"][1]["properties"]

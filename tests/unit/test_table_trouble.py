@@ -63,7 +63,7 @@ def _takes(app: App) -> list[str]:
 
     def note(request: Request) -> None:
         for operation in request.operations:
-            if operation.key.startswith(window.FIRST_KEY) and not isinstance(operation, Delete):
+            if operation.key.startswith(keys.SLOT) and not isinstance(operation, Delete):
                 slots.extend([operation.key] * (operation.values["closed"] == window.Policy().lease))
 
     app.host.script = note

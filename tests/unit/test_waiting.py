@@ -15,6 +15,7 @@ from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Faults, Host, World, answer_with, unsound
 from shared.alerts import alert
 from shared.ledger import keys, record, rows
+from shared.operations import replay
 from shared.sending import pause
 from shared.settings import Settings
 from shared.table.protocol import Delete, Row
@@ -169,6 +170,33 @@ def test_a_flood_delays_no_other_sender(hosts: int, severity: str) -> None:
     world.run(400 * 4.2)
     assert {entry.state for entry in _entries(world)} == {"created"}
     assert violations([call.at for call in defender.arrivals], 15, 60.0) == []
+    assert unsound(world.table) == []
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["in portions", "one by one"])
+def test_replays_delay_no_other_sender(at_once: bool) -> None:
+    """After 150 failed alerts of a sender were replayed, a new one of another is sent with the next slot that opens."""
+    world = World()
+    defender = Defender(world, lambda number, _: answer_with(400 if number < 150 else 200))
+    app = _app(world, defender, Settings(rate_limit_window_seconds=1.0))
+    app.timer()
+    for event in range(150):
+        app.post(_payload(event), sender="flooding")
+    world.run(90)
+    failed = [entry.alert.id for entry in _entries(world) if entry.state == "failed"]
+    assert len(failed) == 150
+    slow = _app(world, defender)
+    if at_once:
+        assert world.finish(slow.host.submit(lambda: replay.failed(slow.webhook.dispatcher, 200))) == 150
+    else:
+        for alert_id in failed:
+            world.finish(slow.host.submit(functools.partial(replay.alert, slow.webhook.dispatcher, alert_id)))
+    dues = sorted(row.values["due"] for row in world.table.query(keys.TODO, keys.TODO_END))
+    assert all(later - earlier >= 4.0 for earlier, later in itertools.pairwise(dues[-100:]))
+    genuine = slow.post(_payload(9_000), sender="genuine")
+    world.finish(genuine)
+    (entry,) = [entry for entry in _entries(world) if entry.sender == "genuine"]
+    assert len([due for due in dues if due <= entry.due]) <= 15
     assert unsound(world.table) == []
 
 

@@ -34,7 +34,7 @@ BELOW = {
     "search": {"payload", "alerts"},
     "ledger": {"table", "clients", "alerts"},
     "sending": {"ledger", "table", "clients", "alerts"},
-    "web": {"sending", "ledger", "table", "clients", "mapping", "payload", "alerts"},
+    "web": {"sending", "ledger", "table", "clients", "search", "mapping", "payload", "alerts"},
     "webhook": {"settings", "web", "sending", "ledger", "table", "clients", "mapping", "payload", "alerts"},
     "operations": {
         "identity",

@@ -18,7 +18,7 @@ from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Faults, Host, World, answer_with, unsound
 from shared.alerts import alert
 from shared.errors import Conflict
-from shared.ledger import record, rows
+from shared.ledger import keys, record, rows
 from shared.sending import pause, window
 from shared.table.protocol import Delete, Insert, Replace
 
@@ -110,7 +110,7 @@ def test_a_window_without_faults_is_used_to_the_full() -> None:
 def test_no_slot_is_lost_for_longer_than_its_lease(seed: int, faults: Faults) -> None:
     """Whatever happened to its holders, every slot is open one lease after the last write to it."""
     world, _ = _campaign(seed, replace(faults, crash=0.01), hosts=5, minutes=4)
-    rows = world.table.query(window.FIRST_KEY, pause.PAUSE_KEY)
+    rows = world.table.query(keys.SLOT, pause.PAUSE_KEY)
     assert rows
     for row in rows:
         assert window.read([row], row.timestamp + POLICY.lease, POLICY).open
@@ -123,7 +123,7 @@ def test_a_new_window_is_open_and_a_taken_slot_is_closed_for_its_lease() -> None
     assert len(view.open) == 15
     assert view.opens_in == 0.0
     table.commit([window.acquire(slot, "a", POLICY) for slot in view.slots])
-    rows = table.query(window.FIRST_KEY, window.END_KEY)
+    rows = table.query(keys.SLOT, keys.SLOT_END)
     assert window.read(rows, 1000.0 + 150.2, POLICY).open == ()
     assert window.read(rows, 1000.0, POLICY).opens_in == 150.25
     assert len(window.read(rows, 1000.0 + 150.25, POLICY).open) == 15
@@ -137,7 +137,7 @@ def test_a_slot_given_back_rests_for_a_window_unless_nothing_was_sent(sent: bool
     etags = table.commit([window.acquire(slot, "a", POLICY)])
     held = window.Held(slot.key, "a", etags[slot.key], slot.opens)
     table.commit([window.release(held, POLICY) if sent else window.release_unused(held, POLICY, 1000.0)])
-    rows = table.query(window.FIRST_KEY, window.END_KEY)
+    rows = table.query(keys.SLOT, keys.SLOT_END)
     again = window.read(rows, 1000.0, POLICY).slots[3]
     assert again.opens == 1000.0 + closed
 
@@ -149,7 +149,7 @@ def test_two_takers_of_one_slot_cannot_both_have_it() -> None:
     table.commit([window.acquire(slot, "a", POLICY)])
     with pytest.raises(Conflict):
         table.commit([window.acquire(slot, "b", POLICY)])
-    used = window.read(table.query(window.FIRST_KEY, window.END_KEY), 2000.0, POLICY).slots[0]
+    used = window.read(table.query(keys.SLOT, keys.SLOT_END), 2000.0, POLICY).slots[0]
     table.commit([window.acquire(used, "c", POLICY)])
     with pytest.raises(Conflict):
         table.commit([window.acquire(used, "d", POLICY)])
@@ -162,7 +162,7 @@ def test_a_late_holder_cannot_give_back_a_slot_that_another_took() -> None:
     slot = window.read([], now, POLICY).slots[0]
     first = table.commit([window.acquire(slot, "a", POLICY)])
     now += POLICY.lease
-    view = window.read(table.query(window.FIRST_KEY, window.END_KEY), now, POLICY)
+    view = window.read(table.query(keys.SLOT, keys.SLOT_END), now, POLICY)
     table.commit([window.acquire(view.slots[0], "b", POLICY)])
     with pytest.raises(Conflict):
         table.commit([window.release(window.Held(slot.key, "a", first[slot.key]), POLICY)])
@@ -174,7 +174,7 @@ def test_a_row_without_a_readable_time_is_closed_for_a_lease(closed: float | str
     table = MemoryTable(clock=lambda: 1000.0)
     etags = table.commit([window.acquire(window.read([], 0, POLICY).slots[0], "a", POLICY)])
     table.commit([Replace("slot-00", {"closed": closed}, etags["slot-00"])])
-    rows = table.query(window.FIRST_KEY, window.END_KEY)
+    rows = table.query(keys.SLOT, keys.SLOT_END)
     assert window.read(rows, 1000.0, POLICY).slots[0].opens == 1000.0 + POLICY.lease
 
 
@@ -182,7 +182,7 @@ def test_a_pause_of_any_kind_can_be_read() -> None:
     """What somebody wrote into the pause's row by hand stops no look."""
     table = MemoryTable(clock=lambda: 1000.0)
     table.commit([Insert(pause.PAUSE_KEY, {"closed": "x", "reason": 7, "step": "many"})])
-    held = window.read(table.query(window.FIRST_KEY, window.END_KEY), 1000.0, POLICY).pause
+    held = window.read(table.query(keys.SLOT, keys.SLOT_END), 1000.0, POLICY).pause
     assert held
     assert (held.ends, held.reason, held.step) == (1000.0 + POLICY.lease, "7", 1)
 

@@ -64,7 +64,7 @@ def _is_reply(name: str, index: dict[str, str], beside: tuple[str, ...]) -> bool
 
 
 def _rows(table: Node) -> list[Node]:
-    """Return the rows of a table as objects. Each is told to stand in its row, each cell in its column."""
+    """Return the rows of a table as objects. Each has the place of its row, a cell that of its column."""
     is_table = isinstance(table.value, dict) and "rows" in table.reader.index(table.value)
     lines = table_rows(table.value) if is_table else None
     rows = []

@@ -104,8 +104,6 @@ def _event(udm: Node, document: Node) -> Event:
     problems: tuple[Problem, ...] = ()
     if log and not ours and not known:
         problems = (Problem("reportId", _ANOTHER_LOG.format(next(iter(texts_of(log.value)), "another"))),)
-    if host := udm.first("principal.hostname", "principal.asset.hostname"):
-        values["device"] = host
     return Event(udm, within or (udm.inside({}),), values=values, notes=notes, problems=problems)
 
 

@@ -1,0 +1,108 @@
+"""The clues of events without a whole reference: what is left of it, what a source's file names, and the scan's.
+
+An event of which the device id and the time are left, and the report id or all digits of the time, is looked for by
+these alone: whatever else the payload says of it could only mislead. A report id without its time names no event, as
+ids come again: it only excludes others.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from shared.mapping import places
+from shared.mapping.budget import Budget, TooManySteps
+from shared.mapping.clue_fields import HOST, NAMES, READ_AS
+from shared.mapping.event import Event
+from shared.mapping.exactness import MACHINE, REPORT, TIME, Exactness
+from shared.mapping.fields import Draft
+from shared.mapping.outcome import Evidence
+from shared.mapping.source import Source
+from shared.payload import clue_scan, clue_times, clue_values
+from shared.payload.clue_choice import ClueScan
+from shared.payload.clues import FACTS, Clues, Host
+from shared.payload.paths import Node, Place, find, shown
+from shared.payload.reader import Reader
+
+STEPS = 100_000
+"""What the clues of a delivery may cost, in values walked over and the like."""
+
+_NOTHING = ClueScan(Clues(), {})
+
+
+class ClueReader:
+    """Reads the clues of one delivery, within a budget of its own; beyond it an event has none, and no error."""
+
+    def __init__(self, steps: int = STEPS) -> None:
+        self._reader = Reader(Budget(steps).spend)
+        self._left_out: tuple[Any, frozenset[Place]] = (None, frozenset())  # of the last document
+
+    def of(self, source: Source, document: Node, event: Event, draft: Draft) -> Evidence | None:
+        """Return by what an event could be found; None if its reference is whole, or if it is no one event."""
+        left = draft.exactness
+        if left.whole or not draft.is_one_event:
+            return None
+        is_named = left.time and MACHINE in left.exact and (REPORT in left.exact or TIME in left.exact)
+        scan = _NOTHING if is_named else self._scan(source, document, event)
+        return Evidence(_with_reference(scan, left, draft.origins), left.lost)
+
+    def _scan(self, source: Source, document: Node, event: Event) -> ClueScan:
+        if event.part is None:
+            return _NOTHING
+        part, top, alert = (
+            Node(node.value, node.place, self._reader) for node in (event.part, document, event.alert)
+        )
+        try:
+            named = _named(source, top, alert)
+            scan = clue_scan.read(part, self._ignored(source, top), named)
+        except TooManySteps:
+            return _NOTHING
+        return _with_device(scan, named.get(HOST, ()))
+
+    def _ignored(self, source: Source, document: Node) -> frozenset[Place]:
+        """Return the places of a document that hold no clue, as its source says."""
+        if self._left_out[0] is not document.value:
+            nodes = [node for path in source.ignore for node in find(path, document)]
+            self._left_out = document.value, frozenset(node.place for node in nodes)
+        return self._left_out[1]
+
+
+def _named(source: Source, document: Node, alert: Node) -> dict[str, list[tuple[str, Place]]]:
+    """Return the texts at the first place of each clue that a source's file names, by the fields of the scan."""
+    named: dict[str, list[tuple[str, Place]]] = {}
+    for name, fields in READ_AS.items():
+        at_places = (list(places.texts(place, document, alert)) for place in source.fields.get(name, ()))
+        texts = [(text, at[0]) for text, at in next(filter(None, at_places), [])]
+        for field in fields if texts else ():
+            known = named.setdefault(field, [])
+            known += [(clue_values.base(text) if field in NAMES else text, place) for text, place in texts]
+    return named
+
+
+def _with_device(scan: ClueScan, texts: Sequence[tuple[str, Place]]) -> ClueScan:
+    """Return clues of the device that a source's file names, if it names one: nobody knows better which it is."""
+    hosts = {
+        host: place
+        for text, place in texts
+        for host in [clue_values.device(text) or clue_values.entra(text) or clue_values.host(text)]
+        if host
+    }
+    if len(hosts) != 1:
+        return scan
+    [(host, place)] = hosts.items()
+    return ClueScan(replace(scan.clues, hosts=(host,)), {**scan.places, "hosts": shown(place)})
+
+
+def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str]) -> ClueScan:
+    """Return clues with what is left of a reference in their place: it goes before, as it is Defender's own."""
+    if MACHINE not in left.exact:
+        return scan
+    clues = replace(scan.clues, hosts=(Host("id", left.exact[MACHINE]),))
+    at = dict(scan.places) | {"hosts": origins.get(MACHINE, "")}
+    if left.time:
+        clues = replace(clues, when=clue_times.read(left.time, own=True), event_time=left.exact.get(TIME, ""))
+        at["when"] = at["event_time"] = origins.get(TIME, "")
+    others = any(getattr(clues, fact) for fact in FACTS if fact != "report_id")
+    clues = replace(clues, report_id=left.exact.get(REPORT, "") if left.time or others else "")
+    if clues.report_id:
+        at["report_id"] = origins.get(REPORT, "")
+    return ClueScan(clues, at)

@@ -1,0 +1,62 @@
+"""By what a search would look for an event, as a dry run shows it: the clues, each with its place, and the query."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from shared.alerts.text import cut
+from shared.mapping.outcome import Evidence
+from shared.payload.clue_choice import ClueScan
+from shared.payload.clues import FACTS, SECOND, When
+from shared.search import query
+
+_LONGEST = 300  # UTF-16 units of a clue
+
+
+def shown(evidence: Evidence | None) -> dict[str, Any]:
+    """Return the members that a dry run adds to an event without a whole reference; none to one that has it."""
+    if evidence is None:
+        return {}
+    asked = query.build(evidence.scan.clues)
+    return {
+        "lost": list(evidence.lost),
+        "clues": list(clues(evidence.scan)),
+        "query": asked.text if asked else None,
+    }
+
+
+def missing(scan: ClueScan) -> str:
+    """Return what clues lack to be looked for."""
+    if not scan.clues.hosts:
+        return "the payload names no device"
+    if not scan.clues.when:
+        return "the payload names no time that can be read"
+    return "the payload names nothing by which the event can be told from others, such as a hash or a command line"
+
+
+def clues(scan: ClueScan) -> Iterator[dict[str, str]]:
+    """Yield the clues with their places: devices, time and kinds of event first; long texts are shortened."""
+    known, places = scan.clues, scan.places
+    at = places.get("hosts", "").split(", ")
+    for number, host in enumerate(known.hosts):
+        yield _clue("device", host.value, at[number] if len(at) == len(known.hosts) else ", ".join(at))
+    if known.when:
+        yield _clue("time", _time(known.when), places.get("when", ""))
+    for kind in known.kinds:
+        yield _clue("kind", kind, places.get("kinds", ""))
+    for fact in FACTS:
+        if value := getattr(known, fact):
+            name = re.sub("_(.)", lambda match: match[1].upper(), fact)
+            yield _clue(name, value, places.get(fact, ""))
+
+
+def _clue(name: str, value: str, place: str) -> dict[str, str]:
+    return {"name": name, "value": cut(value, _LONGEST), "place": place}
+
+
+def _time(when: When) -> str:
+    """Return a time with as many digits as it has, or the two ends of a span, in ISO 8601."""
+    digits = 8 - len(str(when.step)) if when.step < SECOND else 0
+    length = 20 + digits if digits else 19 if when.step == SECOND else len("2026-03-04T05:06")
+    ends = (when.start, when.end) if when.end > when.start else (when.start,)
+    return "/".join(f"{query.iso(ticks)[:length]}Z" for ticks in ends)

@@ -1,0 +1,274 @@
+"""The clues of events without a whole reference: where they are read, and what a source's file says of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.mapping import clue_fields, clues
+from shared.mapping import mappings as mapping
+from shared.mapping.mappings import Mappings
+from shared.mapping.outcome import Evidence, Outcome
+from shared.payload import body as payload
+from shared.payload import names
+from shared.payload.clues import Clues, Host
+from tests.checks import clueset
+
+MACHINE, OTHER = "3d583074bdc1fb8ec27a43da2c777b684b0f535b", "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
+TIME, REPORT = "2026-07-19T14:55:51.5813247Z", "639199803770463714"
+SHA1 = "c" * 40
+OURS = mapping.load()
+NOTABLE = {
+    "sid": "scheduler__1",
+    "search_name": "Rundll32",
+    "result": {"host": "pc-1", "UtcTime": "2026-07-19 14:55:51.581", "sha1": SHA1, "CommandLine": "a.exe /x"},
+}
+
+
+def apply(value: Any, mappings: Mappings = OURS, *, source: str | None = None) -> Outcome:
+    """Map a value as it would arrive."""
+    documents = payload.read(json.dumps(value).encode(), max_bytes=4_194_304)
+    return mappings.apply(documents, source=source, defaults={}, max_alerts=1_000, clues=True)
+
+
+def evidence_of(outcome: Outcome, event: int = 0) -> Evidence | None:
+    """Return by what one event of an outcome could be found."""
+    refused = [refused.evidence for refused in outcome.refused if refused.event == event]
+    [evidence] = refused or [mapped.evidence for mapped in outcome.alerts if mapped.event == event]
+    return evidence
+
+
+def found(outcome: Outcome, event: int = 0) -> Evidence:
+    """Return by what one event could be found, which there must be."""
+    evidence = evidence_of(outcome, event)
+    assert evidence is not None
+    return evidence
+
+
+def yours(folder: Path, **entries: Any) -> Mappings:
+    """Return our sources and one of a user's own, for payloads with `acme`."""
+    file = {"title": "Acme", "recognise": "acme", **entries}
+    (folder / "acme.json").write_text(json.dumps(file), "utf-8")
+    mappings = mapping.load(folder)
+    assert not mappings.broken
+    return mappings
+
+
+def test_a_refused_event_has_the_clues_of_its_payload_with_their_places() -> None:
+    """What names no event of Defender names a device, a time and facts, each by its path in the payload."""
+    outcome = apply(NOTABLE)
+    assert not outcome.alerts
+    scan = found(outcome).scan
+    assert scan.clues.hosts == (Host("name", "pc-1"),)
+    assert (scan.clues.sha1, scan.clues.command_line) == (SHA1, "a.exe /x")
+    assert scan.clues.when is not None
+    assert scan.places["hosts"] == "result.host"
+    assert scan.places["when"] == "result.UtcTime"
+    assert scan.places["sha1"] == "result.sha1"
+
+
+def test_clues_that_nobody_asks_for_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no search follows, a refused payload is not walked over for them."""
+    monkeypatch.delattr(clues, "clue_scan")
+    documents = payload.read(json.dumps(NOTABLE).encode(), max_bytes=1_048_576)
+    outcome = OURS.apply(documents, source=None, defaults={}, max_alerts=100)
+    assert evidence_of(outcome) is None
+
+
+@pytest.mark.parametrize("case", clueset.cases(), ids=lambda case: f"{case.product}/{case.name}")
+def test_a_product_without_references_has_its_clues_by_its_source(case: clueset.Case) -> None:
+    """Opened and recognised, every payload of the set is refused with the clues that it has, at the sender's places."""
+    documents = payload.read(case.payload, max_bytes=1_048_576)
+    outcome = OURS.apply(documents, source=None, defaults={}, max_alerts=100, clues=True)
+    assert (outcome.ignored, outcome.alerts) == (None, ())
+    assert clueset.flat(found(outcome).scan) == case.clues
+
+
+def test_a_whole_reference_needs_no_clues() -> None:
+    """What is raised as it came has none, and neither has what is refused for another field alone."""
+    body = {"machineId": MACHINE, "eventTime": TIME, "reportId": REPORT, "title": "T"}
+    assert evidence_of(apply({**NOTABLE, **body})) is None
+    exact = apply({**body, "severity": "Loud", "category": "x", "description": "D", "recommendedAction": "A"})
+    assert exact.refused
+    assert evidence_of(exact) is None
+
+
+def test_each_of_several_alerts_has_its_own_clues() -> None:
+    """No clue of one alert is taken for another's, and none of what stands around them all."""
+    alerts = [
+        {
+            "metadata": {"customerIDString": "x"},
+            "event": {"ComputerName": f"pc-{number}", "SHA1String": digit * 40},
+        }
+        for number, digit in enumerate("abc")
+    ]
+    outcome = apply(alerts)
+    assert [found(outcome, event).scan.clues.hosts for event in range(3)] == [
+        (Host("name", f"pc-{number}"),) for number in range(3)
+    ]
+    assert [found(outcome, event).scan.clues.sha1[0] for event in range(3)] == ["a", "b", "c"]
+    assert found(outcome, 1).scan.places["hosts"].startswith("[1].")
+
+
+def test_of_several_events_in_one_alert_each_has_the_clues_of_its_row() -> None:
+    """A row's own clues are read from it alone; a twin of another row would be a wrong event."""
+    rows = [
+        {
+            "DeviceId": MACHINE,
+            "ReportId": str(number),
+            "FileName": f"{number}.exe",
+            "UtcTime": "2026-07-19 14:55:51",
+        }
+        for number in (7, 8)
+    ]
+    outcome = apply({"rule": {"name": "R"}, "events": rows})
+    assert [refused.event for refused in outcome.refused] == [0, 1]
+    assert [found(outcome, event).scan.clues.file_name for event in (0, 1)] == ["7.exe", "8.exe"]
+    assert [found(outcome, event).scan.clues.report_id for event in (0, 1)] == ["7", "8"]
+
+
+def test_values_that_contradict_each_other_are_no_clues() -> None:
+    """Nobody knows which of two events such a payload means, so nothing is looked for."""
+    rows = {
+        "a": {"DeviceId": MACHINE, "ReportId": "1"},
+        "b": {"DeviceId": OTHER, "ReportId": "1"},
+        "host": "pc-1",
+    }
+    outcome = apply(rows)
+    assert outcome.refused
+    assert evidence_of(outcome) is None
+
+
+def test_a_row_of_another_kind_is_no_event_to_look_for() -> None:
+    """An email's row names no event of an endpoint, whatever device and hash stand in it."""
+    outcome = apply(
+        {"Table": "EmailEvents", "ReportId": "a-1", "NetworkMessageId": "x", "host": "pc-1", "sha1": SHA1}
+    )
+    assert outcome.refused
+    assert evidence_of(outcome) is None
+
+
+def test_a_rule_that_refuses_says_that_there_is_nothing_to_look_for(tmp_path: Path) -> None:
+    """What a user's own file refuses is not looked for either."""
+    rule = {"where": "kind = audit", "detail": "An audit record."}
+    mappings = yours(tmp_path, refuse=[rule])
+    clue = {"acme": 1, "host": "pc-1", "sha1": SHA1}
+    assert evidence_of(apply({**clue, "kind": "audit"}, mappings)) is None
+    assert found(apply({**clue, "kind": "alert"}, mappings)).scan.clues.sha1 == SHA1
+
+
+def test_what_a_file_says_is_no_clue_is_none(tmp_path: Path) -> None:
+    """A collector's host, and whatever stands in what the file names, gives way to the next best."""
+    posted = {
+        "acme": 1,
+        "device": {"hostname": "collector-1", "disk": {"sha1": SHA1}},
+        "endpoint": {"hostname": "pc-1"},
+    }
+    assert found(apply(posted, yours(tmp_path))).scan.clues.hosts == (Host("name", "collector-1"),)
+    scan = found(apply(posted, yours(tmp_path, **{"not": "device"}))).scan
+    assert scan.clues.hosts == (Host("name", "pc-1"),)
+    assert scan.clues.sha1 == ""
+
+
+VALUES = {
+    "device": ("box-9", "hosts", (Host("name", "box-9"),)),
+    "time": ("2026-07-19T14:55:51Z", "when", None),
+    "sha1": ("a" * 40, "sha1", "a" * 40),
+    "sha256": ("b" * 64, "sha256", "b" * 64),
+    "md5": ("c" * 32, "md5", "c" * 32),
+    "fileName": ("tool.exe", "file_name", "tool.exe"),
+    "filePath": ("C:\\t\\tool.exe", "file_path", "C:\\t\\tool.exe"),
+    "commandLine": ("tool.exe /run", "command_line", "tool.exe /run"),
+    "processId": ("0x10", "process_id", "16"),
+    "processName": ("C:\\t\\tool.exe", "file_name", "tool.exe"),
+    "parentName": ("C:\\t\\up.exe", "parent_name", "up.exe"),
+    "remoteIp": ("203.0.113.7", "remote_ip", "203.0.113.7"),
+    "remoteUrl": ("https://a.example/x", "remote_url", "https://a.example/x"),
+    "remotePort": ("8443", "remote_port", "8443"),
+    "registryKey": ("HKLM\\Software\\X", "registry_key", "HKEY_LOCAL_MACHINE\\Software\\X"),
+    "registryValue": ("Run", "registry_value", "Run"),
+    "accountName": ("ada", "account_name", "ada"),
+    "accountDomain": ("CONTOSO", "account_domain", "CONTOSO"),
+    "accountSid": ("S-1-5-21-1-2-3-1001", "account_sid", "S-1-5-21-1-2-3-1001"),
+    "accountUpn": ("ada@contoso.example", "account_upn", "ada@contoso.example"),
+    "outcome": ("failure", "outcome", "failure"),
+}
+
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "registryValue": {"RegistryKey": "HKLM\\Software\\X"},
+    "accountDomain": {"user": {"name": "ada"}},
+}
+"""What a payload names besides: a value of no key, and a domain of no account, is no clue."""
+
+
+@pytest.mark.parametrize("name", clue_fields.READ_AS)
+def test_a_file_names_each_clue(name: str, tmp_path: Path) -> None:
+    """Every clue can be named by a file, from a place that the scan knows nothing of, and has that place."""
+    value, clue, expected = VALUES[name]
+    posted = {"acme": 1, "zq": {"field": value}, **NEEDED.get(name, {})}
+    without = found(apply(posted, yours(tmp_path))).scan
+    assert getattr(without.clues, clue) in ("", (), None)
+    scan = found(apply(posted, yours(tmp_path, fields={name: ["nowhere", "zq.field"]}))).scan
+    assert getattr(scan.clues, clue) == expected if expected else scan.clues.when is not None
+    assert scan.places[clue] == "zq.field"
+
+
+def test_several_hashes_are_named_side_by_side(tmp_path: Path) -> None:
+    """Each hash that a file names counts, and the path beside the name."""
+    fields = {"sha1": "zq.a", "sha256": "zq.b", "fileName": "zq.c", "filePath": "zq.d"}
+    posted = {"acme": 1, "zq": {"a": "a" * 40, "b": "b" * 64, "c": "tool.exe", "d": "C:\\t\\tool.exe"}}
+    named = found(apply(posted, yours(tmp_path, fields=fields))).scan.clues
+    assert (named.sha1, named.sha256) == ("a" * 40, "b" * 64)
+    assert (named.file_name, named.file_path) == ("tool.exe", "C:\\t\\tool.exe")
+
+
+@pytest.mark.parametrize(
+    ("value", "host"),
+    [
+        ("box-9", Host("name", "box-9")),
+        (OTHER.upper(), Host("id", OTHER)),
+        ("01234567-89ab-cdef-0123-456789abcdef", Host("entra", "01234567-89ab-cdef-0123-456789abcdef")),
+        ("10.1.2.3", Host("address", "10.1.2.3")),
+    ],
+)
+def test_what_a_file_names_goes_before_what_the_scan_reads(value: str, host: Host, tmp_path: Path) -> None:
+    """The user knows which host is the device, in whatever form it is written."""
+    mappings = yours(tmp_path, fields={"device": ["zq"]})
+    assert found(apply({"acme": 1, "zq": value, "host": "pc-1"}, mappings)).scan.clues.hosts == (host,)
+
+
+def test_a_named_place_that_does_not_count_is_passed_over(tmp_path: Path) -> None:
+    """A condition keeps a place from counting for a clue as for a field; the next one is taken."""
+    places = [{"from": "zq", "if": "kind = edr"}, "zr"]
+    mappings = yours(tmp_path, fields={"device": places})
+    assert found(apply({"acme": 1, "zq": "a-1", "zr": "b-1"}, mappings)).scan.clues.hosts[0].value == "b-1"
+    posted = {"acme": 1, "zq": "a-1", "zr": "b-1", "kind": "edr"}
+    assert found(apply(posted, mappings)).scan.clues.hosts[0].value == "a-1"
+
+
+def test_a_named_place_with_two_values_names_nothing(tmp_path: Path) -> None:
+    """Two different values at one place are no clue, and no guess between them."""
+    mappings = yours(tmp_path, fields={"sha1": ["zq.hash"]})
+    posted = {"acme": 1, "zq": [{"hash": "a" * 40}, {"hash": "b" * 40}]}
+    assert found(apply(posted, mappings)).scan.clues.sha1 == ""
+
+
+def test_clues_beyond_the_budget_are_none_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payload that costs too much for clues is refused as before, with its problems."""
+    monkeypatch.setattr(clues.ClueReader.__init__, "__defaults__", (10,))
+    outcome = apply(NOTABLE)
+    assert {problem.field for problem in outcome.refused[0].problems} >= set(names.KEYS)
+    assert found(outcome).scan.clues == Clues()
+
+
+def test_clues_are_read_in_linear_work(tmp_path: Path) -> None:
+    """Hundreds of refused alerts in one document all have their clues: nothing is walked over for each of them anew."""
+    mappings = yours(tmp_path, alerts="items", fields={"fileName": "zq"}, **{"not": "items.collector"})
+    items = [{"host": f"pc-{number}", "zq": "a.exe", "collector": {"sha1": SHA1}} for number in range(900)]
+    outcome = apply({"acme": 1, "items": items}, mappings)
+    assert len(outcome.refused) == len(items)
+    for number in range(len(items)):
+        scan = found(outcome, number).scan
+        assert (scan.clues.hosts, scan.clues.sha1) == ((Host("name", f"pc-{number}"),), "")
