@@ -1,7 +1,7 @@
-"""Runs the benchmarks, prints one table, keeps the record; exits 1 if a goal is missed.
+"""Runs the benchmarks, prints one table, and stores the record; exits 1 if a goal is missed.
 
 make bench                            all of them, about half an hour
-make bench BENCH=quick                the short form: to see that everything runs; keeps no record
+make bench BENCH=quick                the short form: to see that everything runs; stores no record
 make bench ONLY="paths load"    some of them
 """
 
@@ -29,7 +29,7 @@ def main(
     out: TextIO = sys.stdout,
     benchmarks: Mapping[str, Measure] | None = None,
 ) -> int:
-    """Run what was asked for of the benchmarks, by name; return 1 if a goal was missed, else 0."""
+    """Run all benchmarks, or those that are named; return 1 if a goal was missed, else 0."""
     known = benchmarks or {name: importlib.import_module(f"bench.{name}").measure for name in NAMES}
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the short form")
@@ -56,7 +56,7 @@ def main(
 
 
 def _reported(name: str, measure: Measure, form: Form) -> Report:
-    """Measure; what cannot be measured is a goal missed, and the others still run."""
+    """Measure; an error counts as a missed goal, and the others still run."""
     print(f"{name} …", end=" ", flush=True, file=sys.stderr)
     began = time.monotonic()
     try:

@@ -1,7 +1,7 @@
-"""The floor: the same rows and the same call, bare, with the same SDKs and nothing of ours around them.
+"""The floor: the same rows and the same call, made with the SDKs alone.
 
-What is sent is made before the clock runs, from the same code that the app uses, so that both sides send the
-same properties, sizes and operations. What is timed is `TableClient`, `requests.Session`, and passing on ETags.
+The rows and bodies are made before the clock runs, with the app's own code, so that both sides send the same
+properties, sizes and operations. Timed are `TableClient`, `requests.Session`, and passing on ETags.
 """
 
 import itertools
@@ -50,7 +50,7 @@ class Floor:
 
     @classmethod
     def open(cls) -> "Floor":
-        """Open what this process's settings name, as lean as the SDKs allow: without retries and look-ups."""
+        """Open the table and Defender of this process's settings, without retries and look-ups."""
         chosen, dispatcher = settings.current(), app.webhook().dispatcher
         dispatcher.snapshot()  # makes the table
         transport = RequestsTransport()

@@ -89,7 +89,7 @@ class Inputs:
 
 @dataclass(slots=True)
 class Usage:
-    """What was counted in so many hours of virtual time; seconds are as they are billed."""
+    """The counts of so many hours of virtual time; seconds are as billed."""
 
     hours: float
     alerts: int = 0
@@ -113,7 +113,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent: alerts a day, over so many hours; `asks`: the sender asks again after a 202, as Logic Apps does."""
+    """A load: alerts a day, over so many hours; `asks`: the sender polls after a 202, as Logic Apps does."""
 
     name: str
     alerts_a_day: float
@@ -130,7 +130,7 @@ LOADS = (
 
 
 def measure(load: Load, inputs: Inputs) -> Usage:
-    """Let the real code live through a load and count what it does. Raise `BenchError` if it does not keep up."""
+    """Run the real code with a load, and count its work. Raise `BenchError` if it does not keep up."""
     story, log = _Story(load, inputs), logging.getLogger(_LOG)
     level = log.level
     log.addFilter(story.count_line)
@@ -144,7 +144,7 @@ def measure(load: Load, inputs: Inputs) -> Usage:
 
 
 class _Story:
-    """One load: the sender, the web test and the timer, each a line of its own in virtual time."""
+    """The run of one load: the sender, the web test and the timer, each a line of execution in virtual time."""
 
     def __init__(self, load: Load, inputs: Inputs) -> None:
         self.load, self.inputs = load, inputs
@@ -170,7 +170,7 @@ class _Story:
         self.usage.operations = sum(host.queries + host.commits for host in self.hosts)
 
     def count_line(self, line: logging.LogRecord) -> bool:
-        """Count a line that the app writes into the log; it goes no further."""
+        """Count a line that the app writes into the log, without writing it."""
         self.usage.lines += 1
         self.usage.line_bytes += len(line.getMessage().encode())
         return False
@@ -225,7 +225,7 @@ class _Story:
 
 
 def bill(used: Usage, inputs: Inputs) -> dict[str, tuple[str, float]]:
-    """Return what a month like this comes to: for each item how much of it, and US dollars."""
+    """Return the bill of such a month: for each item its amount, and US dollars."""
     months = HOURS_A_MONTH / used.hours
     executions = used.executions * months
     gb_seconds = (used.webhook_seconds + used.timer_seconds) * months * inputs.instance_gb
@@ -272,7 +272,7 @@ def amount(text: str) -> float:
 
 
 def report(measured: Sequence[tuple[Load, Usage]], inputs: Inputs) -> Iterator[str]:
-    """Yield the lines of what was measured and of what it costs."""
+    """Yield the lines of the counts and of their cost."""
     bills = [bill(used, inputs) for _, used in measured]
     rates = {
         name: [f"{getattr(used, counted) / used.hours:,.1f}" for _, used in measured]

@@ -11,14 +11,14 @@ Compare = Literal["at most", "at least"]
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure has to reach. `of_floor`: `bound` is a multiple of the floor, else a value of its own."""
+    """The goal of a figure. `of_floor`: `bound` is a multiple of the floor, else an absolute value."""
 
     compare: Compare
     bound: float
     of_floor: bool = False
 
     def met(self, ours: float, floor: float | None) -> bool:
-        """Tell whether the goal is met; without the floor it asks for, it is not."""
+        """Tell whether the goal is met; without the floor that it needs, it is not."""
         if self.of_floor and not floor:
             return False
         value = ours / floor if self.of_floor and floor else ours
@@ -31,7 +31,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the table. Without a goal it is there to be read."""
+    """One line of the table. Without a goal it is only shown."""
 
     name: str
     ours: float
@@ -53,14 +53,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one benchmark found: figures for the table, data for the record."""
+    """The result of one benchmark: figures for the table, data for the record."""
 
     figures: tuple[Figure, ...]
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
 def failed(name: str, why: str) -> Figure:
-    """Return the line of a benchmark that came to no figure: what was not measured is not met."""
+    """Return the line of a benchmark without a figure; its goal counts as missed."""
     return Figure(f"{name}, measured", 0, goal=Goal("at least", 1), note=" ".join(why.split())[-200:])
 
 

@@ -1,4 +1,4 @@
-"""What a benchmark stands on: the form of the run, what is sent, and code of ours run in a process of its own.
+"""What all benchmarks share: the form of the run, the alerts that are sent, and running code in a new process.
 
 It imports little, because each process of `import_time` imports it before its clock runs.
 """
@@ -30,13 +30,13 @@ class Form:
 
 
 class BenchError(Exception):
-    """A benchmark could not be run, or what it measured was not what it meant to measure."""
+    """A benchmark could not be run, or it did not measure what it should."""
 
 
 def inside(module: str, *arguments: str, settings: Mapping[str, str]) -> Any:
     """Run a module of ours in a process with these settings as its whole environment; return its JSON.
 
-    So the app under measure reads its settings as it does in Azure, and no run inherits another one's memory.
+    So the app reads its settings as in Azure, and no run inherits another one's memory.
     """
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],

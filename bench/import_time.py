@@ -1,6 +1,6 @@
 """Cold start, in CPU seconds: the import of all functions, and from there to the first dry run's answer.
 
-The floor is the import of the four Azure packages that the app stands on, bare. Each side runs in fresh
+The floor is the import of the four Azure packages that the app needs, alone. Each side runs in fresh
 interpreters by turns; the interpreter's own start is not counted. CPU seconds, because a new instance has its
 processor for itself, and this machine may not.
 """

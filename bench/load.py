@@ -1,8 +1,8 @@
-"""What hosts do under load: a burst of deliveries accepted, and the memory that a host gains by thousands of them.
+"""Hosts under load: how fast they accept a burst of deliveries, and the memory that a host gains in thousands of them.
 
 The burst: 64 senders post single-alert deliveries to 4 hosts while the window is full, as fast as they can. The floor
-commits the same transactions bare, from 4 processes of 16 threads each, without any HTTP server in between: so what
-the local host costs counts against us.
+commits the same transactions with the SDK alone, from 4 processes of 16 threads each, without an HTTP server: so the
+local host's own cost counts against us.
 
 The memory: what a host's process itself holds (`RssAnon`: on Linux only) after 10,000 deliveries of eight senders,
 beyond what it held after 100.

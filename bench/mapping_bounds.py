@@ -1,4 +1,4 @@
-"""What the worst payloads cost: none of a mebibyte may take a second of CPU or 64 MiB, whatever is in it.
+"""The cost of the worst payloads: no mebibyte may take a second of CPU or 64 MiB.
 
 Each payload is read and mapped in a fork that ends with it, after usual ones: it inherits what is loaded and
 remembered, and nothing that another payload left behind. Beside it stands a mebibyte of a hundred usual events. The
@@ -53,7 +53,7 @@ def measure(form: Form) -> Report:
 
 
 def costs(names: list[str]) -> dict[str, Any]:
-    """Return what each payload costs, the best of three tries, and what became of it."""
+    """Return the cost of each payload, the best of three tries, and its outcome."""
     mappings = _warm()
     measured = {}
     for name in names:
@@ -74,7 +74,7 @@ def _warm() -> Mappings:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one body costs, and what became of it. `seconds` of the limit mean that it was not finished."""
+    """The cost of one body, and its outcome. `seconds` equal to the limit mean that it was not finished."""
 
     seconds: float
     mebibytes: float
@@ -86,7 +86,7 @@ class _TooLongError(BaseException):
 
 
 def became(mappings: Mappings, body: bytes) -> str:
-    """Map a body as the webhook does, and say in a few words what became of it."""
+    """Map a body as the webhook does, and return its outcome in a few words."""
     try:
         documents = payload.read(body, max_bytes=len(body))
         outcome = mappings.apply(documents, source=None, defaults={}, max_alerts=EVENTS)
@@ -98,7 +98,7 @@ def became(mappings: Mappings, body: bytes) -> str:
 def cost(
     mappings: Mappings, body: bytes, *, tries: int = 1, enough: float = 0.0, limit: float = LIMIT
 ) -> Cost:
-    """Return what a body costs: the best of some tries in CPU, which end as soon as one took not more than `enough`.
+    """Return the cost of a body: the best of some tries in CPU, which end once one took at most `enough`.
 
     Only for a process of one thread: it is forked.
     """

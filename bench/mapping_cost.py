@@ -2,7 +2,7 @@
 
 Each source's own payload, one event that its approved pair accepts, is compared with the eight fields as they come
 from a Logic App, a body that needs no mapping; both by turns in the same process. The eight fields themselves are
-compared with `json.loads` of their bytes, so that nobody gets fast by making them slow.
+compared with `json.loads` of their bytes, so that a slow floor cannot make the others look fast.
 """
 
 import functools

@@ -1,8 +1,9 @@
-"""The paths of one alert, from `main(req)` to its answer, beside the same rows and the same call made bare.
+"""The paths of one alert, from `main(req)` to its answer, compared with the same rows and call of the SDKs alone.
 
-Straight to a 200: the window is 0.5 s long, so that a slot is always open, and Defender's judge is set aside, because
-the bare calls ask nobody. Or into the backlog, answered 202: the window has to be queried (one query, one transaction),
-or it is known to be full (one transaction); both backlogs grow alike, and the query brings as many rows for both.
+Straight to a 200: the window is 0.5 s long, so that a slot is always open, and Defender's judge is switched off,
+because the bare calls acquire no slot. Or into the backlog, answered 202: the window has to be queried (one query, one
+transaction), or it is known to be full (one transaction); both backlogs grow alike, and the query brings as many rows
+for both.
 
 All sides run in one process by turns, in turning order. Each run has a process and a table of its own, as a table
 grown large is slower for all.

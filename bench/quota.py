@@ -34,7 +34,7 @@ _LATENCY = 1.0  # of the simulated Defender
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A latency of Defender in seconds, a number of hosts, and what they came to."""
+    """A latency of Defender in seconds, a number of hosts, and the results."""
 
     latency: float
     hosts: int
@@ -50,7 +50,7 @@ def bound(window: float, margin: float, latency: float) -> float:
 
 
 def ceiling(window: float, latency: float) -> float:
-    """Return the most that any limiter can use that cannot see when in the call Defender counts it."""
+    """Return the most that any limiter can use if it cannot see when in a call Defender counts it."""
     return window / (window + latency)
 
 

@@ -1,4 +1,4 @@
-"""What stays of a run: under `docs/benchmarks/`, one JSON file a benchmark, and the table of all."""
+"""The record of a run, in `docs/benchmarks/`: one JSON file a benchmark, and the table of all."""
 
 import itertools
 import json
@@ -48,7 +48,7 @@ def write(name: str, report: Report, machine: Mapping[str, Any], folder: Path = 
 
 
 def write_table(names: list[str], folder: Path = FOLDER) -> None:
-    """Write the table of all that is on record, in the order of `names`."""
+    """Write the table of all stored figures, in the order of `names`."""
     parts = ["# Results\n\nWritten by `make bench`; [what each figure means](../benchmarks.md).\n"]
     paths = [path for name in names if (path := folder / f"{name}.json").exists()]
     documents = [json.loads(path.read_text("utf-8")) for path in paths]

@@ -2,7 +2,7 @@
 
 First those of each alert and of an idle host. Then those of each use case, which must cost the same on a table of a
 hundred rows and of a hundred thousand, half of them alerts that wait and half alerts that were created, while the
-window is full. Last a storm: 3,600 deliveries wait, and every sender asks again when the last answer answered so.
+window is full. Last a storm: 3,600 deliveries wait, and every sender polls again after the `Retry-After` of its answer.
 """
 
 import functools
@@ -167,7 +167,7 @@ def of_use_cases(size: int) -> dict[str, tuple[int, float]]:
 
 
 def storm(deliveries: int) -> tuple[list[float], int]:
-    """Let the senders of waiting deliveries ask as they are told; return each second's entities, and the polls."""
+    """Let the senders of waiting deliveries poll after each `Retry-After`; return each second's entities and polls."""
     world, meter = _world(deliveries, 0)
     hosts = [Host(world, Faults(), arrive=Defender(world)) for _ in range(_HOSTS)]
     webhooks = [host.webhook(Settings()) for host in hosts]

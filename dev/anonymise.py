@@ -1,8 +1,8 @@
-"""A payload that can be shown to strangers: its shape and the names of its keys, with look-alikes for the values.
+"""Anonymising a payload: its shape and the names of its keys stay, its values are replaced by look-alikes.
 
-What mapping may depend on stays, because mapping names it: every word that stands in our tables, sources and code,
-and in the user's own mappings, is known. All other values are replaced (`lookalike.py`), also within JSON in strings,
-base64 and texts; under the names of people, devices and command lines the known words as well.
+Words on which mapping may depend stay: every word in our tables, sources and code, and in the user's own mappings.
+All other values are replaced (`lookalike.py`), also within JSON in strings, base64 and texts; under the names of
+people, devices and command lines the known words as well.
 """
 
 import ast
@@ -54,7 +54,7 @@ def anonymise(body: bytes, own: Path | None = None) -> str:
 
 
 def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
-    """Return what a body and its anonymised copy have in common: what becomes of them, without any value."""
+    """Return the outcome of a body without any value, to compare it with that of its anonymised copy."""
     try:
         outcome = approve.outcome_of(body, query, mappings)
     except WebhookError as error:
@@ -98,7 +98,7 @@ class _Payload:
         self._like = LookAlikes(seed, known)
 
     def value(self, value: Any, name: str, *, personal: bool) -> Any:
-        """Return a value as it may be shown. `name` is the key it stands under."""
+        """Return a value with look-alikes. `name` is its key."""
         if isinstance(value, dict):
             return self._object(value, name)
         if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Approved pairs: what each payload in `tests/mappings/` becomes, kept beside it for people to review.
+"""Approved pairs: the outcome of each payload in `tests/mappings/`, stored beside it for review.
 
     tests/mappings/{source}/{name}.payload.json     what a product posts; any other suffix is taken as raw bytes
     tests/mappings/{source}/{name}.query.json       optional: the query parameters, {"source": "splunk"}
@@ -114,7 +114,7 @@ def text(pair: Pair, mappings: Mappings) -> str:
 
 
 def review(chosen: Sequence[Pair], mappings: Mappings, console: Console, *, write_all: bool) -> int:
-    """Show every difference; write what is agreed to. Return how many stay unapproved."""
+    """Show every difference; write those that are approved. Return how many stay unapproved."""
     left = 0
     for pair in chosen:
         old, new = pair.expected(), text(pair, mappings)

@@ -1,4 +1,4 @@
-"""Look-alikes: for each value another one of the same form, so that what reads forms reads it the same.
+"""Look-alikes: for each value another one of the same form, so that mapping reads it in the same way.
 
 A word that mapping itself knows stays, because mapping may depend on it; every other word gets a made-up one of the
 same length and case. Addresses become those for examples, ids keep their alphabet, times and numbers move (`moved.py`).

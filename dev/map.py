@@ -1,4 +1,4 @@
-"""Shows what a payload becomes, and why: the mapping chosen, where each field came from, and the body for Defender.
+"""Shows what a payload becomes, and why: its source, the place of each field, and the body for Defender.
 
     make map FILE=payload.json                        recognised, as the webhook would
     make map FILE=payload.json SOURCE=splunk          read by this mapping

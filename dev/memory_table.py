@@ -1,4 +1,4 @@
-"""A table in memory, as Azure Table Storage would have it: for tests, and for what a campaign has to judge."""
+"""A table in memory that behaves like Azure Table Storage: for tests, and for judging a campaign."""
 
 import json
 import re

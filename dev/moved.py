@@ -1,4 +1,4 @@
-"""Times and numbers of a payload, all moved in one way: what agreed or was rounded before does so afterwards.
+"""Moving all times and numbers of a payload in one way: equal or rounded values stay equal or rounded.
 
 Every time moves by the same whole minutes, in whatever form it is written, and the digits of its fraction change
 places. A number becomes another one of as many digits; one that a float cannot hold moves so that its rounded

@@ -1,4 +1,4 @@
-"""Builds what Azure installs, into `dist/`: the source package, and a package that is ready to run.
+"""Builds the packages for Azure in `dist/`: the source package, and a package that is ready to run.
 
     python -m dev.package --python 3.13
 

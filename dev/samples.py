@@ -1,7 +1,7 @@
-"""Payloads in the shapes that real senders post, made around events of our own invention.
+"""Payloads in the shapes of real senders, with invented events.
 
 The shapes (keys, nesting, types, number forms) are those of the vendors' documentation; every name and id is
-made up, and they stand in `samples.json`. A payload is what the sender would put into its POST, for `json.dumps`.
+made up; `samples.json` holds them. A payload is the content of the sender's POST, for `json.dumps`.
 """
 
 import hashlib

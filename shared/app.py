@@ -1,4 +1,4 @@
-"""Builds this process's webhook from its settings, at first use."""
+"""The parts of this process, such as its webhook, built from its settings at first use."""
 
 import functools
 import os
@@ -32,7 +32,7 @@ READERS = 16
 
 
 def _once(make: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Return `make` so that its result is remembered, and made once also where threads need it first together."""
+    """Return `make` as a function that runs once, also if several threads call it first, and remembers its result."""
     remembered, lock = functools.cache(make), threading.Lock()
 
     @functools.wraps(make)
@@ -50,7 +50,7 @@ def webhook() -> Webhook:
 
 
 def health() -> Reply:
-    """Answer whether this process serves: `fail`, and no detail, also where its settings are wrong."""
+    """Answer health: `fail`, without detail, also if its settings are wrong."""
     try:
         return webhook().health()
     except SettingsError as error:
@@ -68,14 +68,14 @@ def operator() -> Operator:
 
 @_once
 def tokens(scope: str, client_id: str | None) -> identity.TokenSource:
-    """Return this process's one source of tokens that open Defender."""
+    """Return this process's source of tokens for Defender."""
     return identity.TokenSource(scope, environ=os.environ, client_id=client_id)
 
 
 def assemble(configured: Settings, *, workers: int, rules: record.Rules | None = None) -> Webhook:
     """Put a webhook together. At most half of the worker threads may wait for Defender at once.
 
-    `rules` replaces those of the settings: a rehearsal of failures cannot wait for minutes.
+    `rules` replaces those of the settings, for tests that cannot wait for minutes.
     """
     policy = window.Policy(
         calls=configured.rate_limit_calls,
@@ -104,7 +104,7 @@ def assemble(configured: Settings, *, workers: int, rules: record.Rules | None =
     )
     mappings = mapping.load(configured.mappings_path)
     for broken in mappings.broken:
-        log.problem("mapping broken, ours of that name is used if there is one", SettingsError([broken]))
+        log.problem("mapping broken", SettingsError([broken]))
     return Webhook(
         settings=configured,
         mappings=mappings,

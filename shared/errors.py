@@ -1,7 +1,7 @@
 """All errors of this app: everything that can go wrong on our side, and how it is answered (RFC 9457).
 
 error                           status  type
-WebhookError                    500     internal           whatever nobody foresaw
+WebhookError                    500     internal           an unforeseen error
 ├── PayloadError                400     not-json           the bytes are no JSON we can read
 │   └── PayloadTooLarge         413     too-large          too many bytes, or too many events
 ├── UnmappedError               422     unmapped           no event became an alert
@@ -11,20 +11,20 @@ WebhookError                    500     internal           whatever nobody fores
 ├── NotFound                    404     not-found          nothing is known by this id
 │   └── NoOperation             404     no-operation       there is no such path below `operations/`
 ├── WrongMethod                 405     wrong-method       the path is right, the method is not
-├── NotNow                      409     not-now            it does not fit how things stand
+├── NotNow                      409     not-now            the present state does not allow it
 ├── TableError                  503     table              the table did not do what it was asked for
 │   ├── Busy                    503     busy               it has too much to do, or others keep changing the same rows
-│   ├── TableRefused            503     table-refused      it will not do this, however often it is asked
+│   ├── TableRefused            503     table-refused      it refuses the request, also if it is repeated
 │   ├── Unavailable             503     table-unavailable  it gave no answer, or none that a table gives
 │   ├── NoTableToken            503     no-table-token     the identity gave no token that opens it
-│   ├── WriteUnknown            503     write-unknown      nobody answered a write, and it may have landed
+│   ├── WriteUnknown            503     write-unknown      a write had no answer, and may have succeeded
 │   └── HalfAccepted            503     half-accepted      some alerts of a delivery are stored, others are not
 ├── TokenError                  503     no-token           the identity gave no token
 ├── Unreadable                  500     unreadable         a row of the table that this app cannot have written
 └── SettingsError               500     settings           the app is configured wrongly
 
-Conflict                        none    none               somebody else was first; whoever writes answers it
-TooManySteps                    none    none               a mapping went on for too long; the mappings answer it
+Conflict                        none    none               another host was first; the caller handles it
+TooManySteps                    none    none               a mapping takes too much work; the mappings handle it
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,22 +37,22 @@ CONTENT_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with one field: names the field, what was found and what to do."""
+    """One problem of one field: it names the field, what was found and what to do."""
 
     field: str
     detail: str
 
     def render(self) -> dict[str, str]:
-        """Return the shape used inside `problems` of a delivery and of a problem document."""
+        """Return its form inside `problems` of a delivery and of a problem document."""
         return {"field": self.field, "detail": self.detail}
 
 
 class WebhookError(Exception):
-    """An error that knows its HTTP status, its problem type and what the reader can do about it.
+    """An error with its HTTP status, its problem type and what the reader can do about it.
 
     `detail` is shown to the sender: never put a token, a key, a connection string or a stack trace in it.
     `extensions` are further members of the problem document; `retry_after` is in whole seconds. `status` replaces
-    the HTTP status of its kind, where a sender would do the wrong thing with that.
+    the HTTP status of its kind, if a sender would handle that wrongly.
     """
 
     status: int = 500
@@ -127,7 +127,7 @@ class RequestError(WebhookError):
 
 
 class Forbidden(WebhookError):
-    """The sender may not claim this source: `SENDERS` lists those that it may."""
+    """The sender may not name this source: `SENDERS` lists those that it may."""
 
     status = 403
     slug = "forbidden"
@@ -135,11 +135,11 @@ class Forbidden(WebhookError):
 
 
 class NotFound(WebhookError):
-    """Nothing is known by this id."""
+    """Nothing has this id."""
 
     status = 404
     slug = "not-found"
-    title = "Nothing is known by this id"
+    title = "Nothing has this id"
 
 
 class NoOperation(NotFound):
@@ -158,15 +158,15 @@ class WrongMethod(WebhookError):
 
 
 class NotNow(WebhookError):
-    """What is asked for does not fit how things stand."""
+    """The present state does not allow the request."""
 
     status = 409
     slug = "not-now"
-    title = "This cannot be done as things stand"
+    title = "The present state does not allow this"
 
 
 class TableError(WebhookError):
-    """The table did not do what it was asked for. Where nobody says otherwise, nothing was written."""
+    """The table did not do what it was asked for. Nothing was written, unless the error says otherwise."""
 
     status = 503
     slug = "table"
@@ -189,18 +189,18 @@ class TableError(WebhookError):
 
 
 class Busy(TableError):
-    """The table has too much to do (503 ServerBusy, 500 OperationTimedOut, 429), or others keep changing the same rows.
+    """The table is busy (503 ServerBusy, 500 OperationTimedOut, 429), or others keep changing the same rows.
 
     `certain` is false where it did not say that it wrote nothing.
     """
 
     slug = "busy"
-    title = "Too much is asked for at the same moment"
+    title = "Too many requests at the same moment"
     transient = True
 
 
 class TableRefused(TableError):
-    """The table refuses a request for what it says or who asks."""
+    """The table refuses a request because of its contents or its caller."""
 
     slug = "table-refused"
     title = "The table refuses the request"
@@ -212,7 +212,7 @@ class TableRefused(TableError):
 
 
 class Unavailable(TableError):
-    """No connection to the table, no answer in time, or none that a table gives. A write may have landed."""
+    """No connection to the table, no answer in time, or an answer of something else. A write may have succeeded."""
 
     slug = "table-unavailable"
     title = "The table is unavailable"
@@ -221,9 +221,9 @@ class Unavailable(TableError):
 
 
 class NoTableToken(TableError):
-    """The identity gave no token that opens the table, which was not asked.
+    """The identity gave no token for the table, so no request was sent.
 
-    Where the identity did not answer in time (`late`), asking again would only hold up whoever waits.
+    If the identity did not answer in time (`late`), the request is not repeated.
     """
 
     slug = "no-table-token"
@@ -236,7 +236,7 @@ class NoTableToken(TableError):
 
 
 class WriteUnknown(TableError):
-    """Nobody answered a write, and the table cannot be asked whether it landed, or it may land yet."""
+    """A write had no answer, and the app cannot find out whether it succeeded, or it may yet succeed."""
 
     slug = "write-unknown"
     title = "Whether it was written is not known"
@@ -244,7 +244,7 @@ class WriteUnknown(TableError):
 
 
 class HalfAccepted(TableError):
-    """The table failed after the first transaction of several: what is missing comes with the sender's next try."""
+    """The table failed after the first transaction of several: the same POST again adds what is missing."""
 
     slug = "half-accepted"
     title = "Not every alert could be stored"
@@ -252,7 +252,7 @@ class HalfAccepted(TableError):
 
 
 class Conflict(Exception):
-    """Somebody else changed one of the rows first; nothing of the transaction was written."""
+    """Another host changed one of the rows first; nothing of the transaction was written."""
 
 
 class TokenError(WebhookError):
@@ -269,7 +269,7 @@ class TokenError(WebhookError):
 
 
 class Unreadable(WebhookError):
-    """A row of the table that this app cannot have written: it waits for the operator, and nothing waits for it."""
+    """A row of the table that this app cannot have written. It is left for the operator."""
 
     slug = "unreadable"
     title = "A row of the table cannot be read"
@@ -283,7 +283,7 @@ class Unreadable(WebhookError):
 
 
 class SettingsError(WebhookError):
-    """One or more settings are missing or wrong. `problems` names each; a caller does not see what was found."""
+    """One or more settings are missing or wrong. `problems` names each; what was found is only logged."""
 
     status = 500
     slug = "settings"
@@ -294,7 +294,7 @@ class SettingsError(WebhookError):
         self.problems = tuple(problems)
 
     def document(self, status: int | None = None) -> dict[str, Any]:
-        """Return the problem document with the settings' names only: anybody may ask."""
+        """Return the problem document with the settings' names only, because anybody may ask."""
         names = ", ".join(problem.field for problem in self.problems)
         detail = f"Missing or wrong: {names}. The app's log says what was found, in the step 'settings'."
         return {**super().document(status), "detail": detail}

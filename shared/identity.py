@@ -1,8 +1,8 @@
 """The managed identity: the credential the platform offers, and the tokens that open Defender and the table.
 
-Nobody waits for longer than their time-out. One thread asks for a token; all who need one wait for it, until their own
-time-out has passed since it was asked for: an endpoint that hangs holds up only those who come first. A token near
-its end is renewed while it is still handed out:
+No caller waits longer than its time-out. One thread requests a token, and all callers wait for it, each until its
+time-out has passed since the request: an endpoint that hangs delays only the first callers. A token near its end is
+renewed while it is still used:
 
     token() ─┬─ 5 minutes or more are left ──────────────── the one that is held
              ├─ a minute or more is left ── ask ─────────── the one that is held
@@ -17,10 +17,10 @@ What Azure's SDK does by itself (azure-identity 1.27 and azure-core 1.41, from t
 read. Here: no retry, and 2 s to connect. MSAL beneath it remembers a 429 or 5xx for 5 s, and keeps a token until
 5 minutes before its end.
 
-Their logs are kept short of secrets. azure-core redacts query values and headers, and leaves bodies out. But
+Their logs must not contain secrets. azure-core redacts query values and headers, and leaves bodies out. But
 azure-identity logs a failure as a warning, with up to 2,048 characters of an answer it could not decode, which
 may hold a token; so does MSAL at DEBUG. `credential` therefore lets only errors of the one and INFO of the
-other through; TokenError tells what went wrong, without the answer.
+other through; TokenError says what went wrong, without the answer.
 """
 
 import base64
@@ -43,9 +43,7 @@ if TYPE_CHECKING:
 
 THREAD_NAME = "token"
 _CONNECT_SECONDS = 2
-_PATIENCE_SECONDS = (
-    30  # for a request nobody waits for any more: a slow endpoint's token serves the next alert
-)
+_PATIENCE_SECONDS = 30  # for a request without waiting callers: a slow endpoint's token serves the next alert
 _WAIT_SECONDS = 5
 _RENEW_SECONDS = 300  # before that, MSAL gives out the same token again
 _USABLE_SECONDS = 60  # a call ends before its token does
@@ -57,7 +55,7 @@ _SECRET = re.compile(r"[\w.~+/=-]{40,}")  # a token or a part of one; a GUID has
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says of itself; never the token. None or empty where it does not say."""
+    """The claims of a token, never the token itself. A missing claim is None or empty."""
 
     audience: str | None
     roles: tuple[str, ...]
@@ -67,7 +65,7 @@ class Claims:
 
 
 class TokenSource:
-    """Gives out tokens for `scope`, the same one until shortly before its end. Thread-safe.
+    """A source of tokens for `scope`: the same one until shortly before its end. Thread-safe.
 
     `client_id` names a user-assigned identity. The credential is made for it at the first need, as `environ` allows,
     if none is given. The two settings are those that an error tells the reader to look at. `now`: seconds since 1970.
@@ -119,12 +117,12 @@ class TokenSource:
         except TimeoutError:
             raise errors.TokenError(
                 f"The identity gave no token for {self._scope} in {timeout:g} s. "
-                "If this goes on, restart the app and see whether its identity is still there.",
+                "If this goes on, restart the app and check that its identity still exists.",
                 late=True,
             ) from None
 
     def last(self) -> Claims | None:
-        """Return what the last token says of itself, or None when there was none yet. Asks nobody."""
+        """Return the claims of the last token, or None if there was none yet. Make no request."""
         with self._lock:
             return self._claims
 
@@ -134,7 +132,7 @@ class TokenSource:
             close()
 
     def _ask(self) -> "Future[AccessToken]":
-        """Return the request under way, or start one. One that has hung for long is left to itself."""
+        """Return the request under way, or start one. A request that has hung for long is abandoned."""
         now = time.monotonic()
         if self._asked is None or self._asked.done() or now - self._asked_at > _PATIENCE_SECONDS:
             self._asked, self._asked_at = Future(), now
@@ -175,7 +173,7 @@ class TokenSource:
 
 
 class SharedCredential:
-    """A credential as Azure's SDK wants one: threads that need a token together cause one request, and share it.
+    """A credential for Azure's SDK: threads that need a token at the same time share one request.
 
     `client_id` names a user-assigned identity, and `client_setting` the setting where it stands. Thread-safe.
     """
@@ -188,7 +186,7 @@ class SharedCredential:
         self._lock = threading.Lock()
 
     def get_token(self, *scopes: str, **_: object) -> "AccessToken":
-        """Return a token for a scope. Raise TokenError where there is none within 5 s of its being asked for."""
+        """Return a token for a scope. Raise TokenError if none comes within 5 s of the request."""
         (scope,) = scopes
         with self._lock:
             if scope not in self._sources:
@@ -236,7 +234,7 @@ def _is_on_platform(environ: Mapping[str, str]) -> bool:
 
 
 def _claims(held: "AccessToken") -> Claims:
-    """Decode the token's middle part (RFC 7519). Its signature is Defender's business."""
+    """Decode the token's middle part (RFC 7519). The signature is not checked; Defender does that."""
     try:
         middle = held.token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))

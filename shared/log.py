@@ -1,7 +1,7 @@
-"""The log an operator reads: one line per step, each line's message one JSON object.
+"""The log for the operator: one line per step, each line's message one JSON object.
 
 The Functions worker forwards the formatted message only, so fields live inside it and KQL reads them with
-`parse_json(message)`. No payload content, no token, no key; and no text longer than 500 characters, whoever wrote it.
+`parse_json(message)`. No line has contents of a payload, a token, a key, or a text of more than 500 characters.
 """
 
 import json
@@ -18,7 +18,7 @@ _log = logging.getLogger("defender-alert-webhook")
 
 
 class Described(Protocol):
-    """Something that says itself what the log may have of it."""
+    """Something that gives its own fields for log lines."""
 
     def log_fields(self) -> Mapping[str, Value]:
         """Return the fields of its log lines."""
@@ -38,14 +38,14 @@ def step(
 
 
 def problem(name: str, error: Exception, **fields: Value) -> None:
-    """Log something that an operator should know, without internals."""
+    """Log a problem for the operator, without internals."""
     line = {"step": name, "error": type(error).__name__, "detail": str(error)}
     line["cause"] = str(error.__cause__ or "")
     _log.warning(_written(line | fields))
 
 
 def unforeseen(error: Exception) -> None:
-    """Log an error that nobody foresaw: its kind and where it arose, not its text, which may quote a payload."""
+    """Log an unforeseen error: its kind and where it arose, without its text, which may quote a payload."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
     _log.error(json.dumps({"step": "unforeseen", "error": type(error).__name__, "where": where}))

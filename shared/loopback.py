@@ -1,4 +1,4 @@
-"""Which hosts are this machine itself: plain http may go there, and no proxy is asked on the way."""
+"""Which hosts are this machine itself: plain http is allowed there, and no proxy is used."""
 
 from ipaddress import ip_address
 

@@ -1,6 +1,6 @@
-"""Who sends: the fingerprint of a function key, and the names and rights that the setting `SENDERS` gives to keys.
+"""Senders: the fingerprint of a function key, and the names and rights that the setting `SENDERS` gives to keys.
 
-A fingerprint is the beginning of a hash, so it names a key to whoever has the key, and gives it to nobody.
+A fingerprint is the beginning of a hash: it identifies a key without revealing it.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ class _Wrong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """One entry of `SENDERS`: its keys by their fingerprints, and the sources it may claim; None is every source.
+    """One entry of `SENDERS`: the fingerprints of its keys, and the sources that it may name; None is every source.
 
     `search` is whether events may be searched for what it sends; this version searches for nothing.
     """
@@ -40,7 +40,7 @@ class Sender:
 def fingerprint(headers: Mapping[str, str], parameters: Mapping[str, str]) -> str:
     """Return the fingerprint of the function key that came with a request, empty if none did.
 
-    The header goes before the URL, as for the Functions host. Names are in any case.
+    The header is preferred to the URL, as in the Functions host. Names may be in any case.
     """
     in_headers = {name.lower(): value for name, value in headers.items()}
     in_url = {name.lower(): value for name, value in parameters.items()}
@@ -49,7 +49,7 @@ def fingerprint(headers: Mapping[str, str], parameters: Mapping[str, str]) -> st
 
 
 def of(senders: Sequence[Sender], sender: str) -> Sender | None:
-    """Return the entry of a fingerprint, or that of all others, or None if there is none."""
+    """Return the entry of a fingerprint, else the entry `*`, else None."""
     by_key = {key: entry for entry in senders for key in entry.keys}
     others = next((entry for entry in senders if entry.name == OTHERS), None)
     return by_key.get(sender, others)
@@ -61,7 +61,7 @@ def name(senders: Sequence[Sender], sender: str) -> str | None:
 
 
 def keys(senders: Sequence[Sender], asked: str) -> tuple[str, ...]:
-    """Return the fingerprints that somebody asks for, by a name of `SENDERS` or by a fingerprint."""
+    """Return the fingerprints that a filter means: those of a name in `SENDERS`, or the fingerprint itself."""
     return next((entry.keys for entry in senders if entry.name == asked), (asked.lower(),))
 
 
@@ -70,7 +70,7 @@ def read(text: str) -> tuple[Sender, ...]:
     try:
         entries = json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        raise _Wrong(f"no JSON: {error.msg} at character {error.pos + 1}") from None
+        raise _Wrong(f"not JSON: {error.msg} at character {error.pos + 1}") from None
     if not isinstance(entries, dict):
         raise _Wrong(
             'accepted: an object such as {"splunk": {"keys": ["0123456789"], "sources": ["splunk"]}}'
@@ -117,7 +117,7 @@ def _texts(called: str, member: str, rights: Mapping[str, Any]) -> tuple[str, ..
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; a name that stands in it twice would lose one of the two."""
+    """Return an object. Raise `ValueError` for a name that is there twice, because one value would be lost."""
     if len(pairs) > len(dict(pairs)):
         raise _Wrong("a name stands twice in one object")
     return dict(pairs)

@@ -1,6 +1,6 @@
-"""Every setting, read once from the environment, checked, frozen.
+"""Every setting, read once from the environment, and checked.
 
-A secret is never in the repr. What each setting means stands in `local.settings.sample.json` and the README.
+A secret is never in the repr. `docs/settings.md` explains each setting.
 """
 
 import functools
@@ -23,9 +23,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """Where the table is: either a connection string, or an endpoint that an identity opens.
+    """Where the table is: either a connection string, or an endpoint and the identity that opens it.
 
-    `client_id` names a user-assigned one; `client_setting` is where it stands, or would.
+    `client_id` names a user-assigned identity; `client_setting` is the setting for it.
     """
 
     connection_string: str | None = field(default=None, repr=False)
@@ -75,7 +75,7 @@ def current() -> Settings:
 
 
 class _Reader:
-    """Reads one environment, collecting problems instead of stopping at the first."""
+    """Reads one environment, and collects all problems."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -136,7 +136,7 @@ class _Reader:
         try:
             value = convert(text)
         except ValueError:
-            self._wrong(name, f"{text!r} is no number")
+            self._wrong(name, f"{text!r} is not a number")
             return default
         if not low <= value <= high:  # type: ignore[operator]  # int or float by construction
             self._wrong(name, f"{text} is outside {low:g} to {high:g}")
@@ -170,7 +170,7 @@ class _Reader:
         return Path(text) if text else None
 
     def _url(self, name: str, default: str) -> str:
-        """Return an origin a token may be sent to: `https`, or `http` to loopback."""
+        """Return an origin to which a token may be sent: `https`, or `http` to loopback."""
         text = self._text(name, default).rstrip("/")
         try:
             address.check(text, name)
@@ -197,7 +197,7 @@ class _Reader:
         text = self._text(name, None)
         try:
             return senders.read(text) if text else ()
-        except ValueError as error:  # what was found may be a key that somebody took for its fingerprint
+        except ValueError as error:  # the value may be a key instead of its fingerprint
             self._wrong(name, str(error))
             return ()
 
@@ -214,5 +214,5 @@ class _Reader:
                 setting = f"{prefix}__clientId"
                 client_id = self._text(f"{prefix}__clientId", None)
                 return StorageSettings(endpoint=endpoint, client_id=client_id, client_setting=setting)
-        # Not fatal here: mapping, dry runs and answers need no table, and storage says it is missing.
+        # No error here: mapping and dry runs need no table; opening the table raises.
         return StorageSettings()

@@ -21,7 +21,7 @@ class _Waiting:
 
 
 class Readers(_Waiting):
-    """Runs reads side by side, so many at once."""
+    """Runs reads in parallel, at most so many at once."""
 
     def __init__(self, most: int) -> None:
         self._pool = concurrent.futures.ThreadPoolExecutor(most, thread_name_prefix="read")
@@ -35,7 +35,7 @@ class Threads(_Waiting):
     """Runs each call in a thread of its own, so that it goes on when its webhook has answered.
 
     When the process ends, calls under way have `exit_seconds` to write what came of them. What is not written by
-    then, because the table is unavailable, comes back when its lease is over.
+    then, because the table is unavailable, is sent again when its lease is over.
     """
 
     def __init__(self, exit_seconds: float = _EXIT_SECONDS) -> None:

@@ -1,4 +1,4 @@
-"""`make chaos`: everything fails, one after the other, and nothing is lost."""
+"""`make chaos`: every part fails, one after the other, and nothing may be lost."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ _WIDTH = 42
 
 
 def main() -> None:
-    """Rehearse every fault on real processes; print what became of the alerts, exit 1 if a promise was broken."""
+    """Run every fault on real processes; print the outcomes, exit 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="make chaos", description=main.__doc__)
     parser.add_argument("--only", choices=[stage.name for stage in STAGES], help="just this stage")
     parser.add_argument("--short", action="store_true", help="a few faults of each stage")

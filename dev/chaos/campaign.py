@@ -1,10 +1,10 @@
-"""The stages of the campaign, one after the other; on each, faults happen on a scene of its own."""
+"""The stages of the campaign, one after the other; the faults of each happen on its own scene."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from dev.chaos import failing_defender, failing_table, killed_hosts
-from dev.chaos.scene import Scene, opened
+from dev.chaos.scene import CALLS, OTHER_KEY, TICK_SECONDS, Scene, opened
 from dev.chaos.verdict import Verdict
 
 _HOURS = 3600.0
@@ -21,7 +21,7 @@ class Stage:
 
 
 def clocks_apart(scene: Scene, short: bool) -> None:
-    """Let hosts live hours apart, by their wall clocks, in a full window."""
+    """Let hosts with wall clocks hours apart run in a full window."""
     offsets = (-5 * _HOURS, 0.0, 5 * _HOURS)
     for offset in offsets:
         scene.host(f"--wall-offset={offset}")
@@ -44,6 +44,27 @@ def burst(scene: Scene, short: bool) -> None:
     scene.drain()
 
 
+def flood(scene: Scene, short: bool) -> None:
+    """Let one sender post hundreds of alerts at once, and another one a few: those wait for no more than a window."""
+    for _ in range(2 if short else 4):
+        scene.host()
+    flooding, other = scene.case("one sender's flood"), scene.case("another sender's alerts meanwhile")
+    scene.send(flooding, [3] * (40 if short else 120))
+    scene.accepted(flooding, ticking=True)
+    flooding.struck += sum(not sent.over.is_set() for sent in flooding.sent)  # that had to wait
+    before = len(scene.stack.simulator("GET", "log"))
+    scene.send(other, [1, 1, 1], key=OTHER_KEY)
+    for sent in other.sent:
+        while not sent.over.wait(TICK_SECONDS):
+            scene.tick()
+    other.struck += sum(not sent.over.is_set() for sent in flooding.sent)  # that the others passed
+    calls = [call["title"] for call in scene.stack.simulator("GET", "log")[before:]]
+    for title in (sent.alerts[0]["title"] for sent in other.sent):
+        if title not in calls[: 2 * CALLS]:
+            other.wrong.append(f"{title}: more than {2 * CALLS} of another sender's alerts went before it")
+    scene.drain()
+
+
 STAGES = (
     Stage("hosts", 3.0, 2.0, killed_hosts.rehearse),
     Stage("table", 5.0, 2.0, failing_table.rehearse),
@@ -51,12 +72,13 @@ STAGES = (
     Stage("slow table", 15.0, 2.0, failing_table.slow),
     Stage("defender", 3.0, 2.0, failing_defender.rehearse),
     Stage("clocks", 3.0, 5.0, clocks_apart),
+    Stage("flood", 3.0, 2.0, flood),
     Stage("burst", 2.0, 5.0, burst),
 )
 
 
 def rehearse(stage: Stage, *, short: bool = False) -> list[Verdict]:
-    """Set the scene, let the stage's faults happen, and judge what became of the alerts."""
+    """Set up the scene, let the stage's faults happen, and judge the outcomes of the alerts."""
     with opened(window=stage.window, deadline=stage.deadline) as scene:
         stage.faults(scene, short)
         return scene.verdicts()

@@ -1,4 +1,4 @@
-"""A Defender, or a token endpoint, that says everything but what it should."""
+"""A Defender, and a token endpoint, with wrong answers of every kind."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ _REFUSALS = (
 
 
 def rehearse(scene: Scene, short: bool) -> None:
-    """Let Defender fail in every way, twice each; then the token endpoint; then let Defender mean it."""
+    """Let Defender fail in every way, twice each; then the token endpoint; then let Defender reject alerts."""
     scene.host()
     for name, fault in _FAULTS[: 1 if short else None]:
         case = scene.case(name)
@@ -58,7 +58,7 @@ def _no_token(scene: Scene, name: str, fault: dict[str, Any]) -> None:
 
 
 def _refused(scene: Scene, name: str, status: int) -> None:
-    """Let alerts fail with a reason; replayed when Defender has changed its mind, they are created."""
+    """Let alerts fail with a reason; after a replay Defender creates them."""
     case = scene.case(name)
     scene.switch({"kind": "status", "status": status})
     scene.send(case, [1, 3])

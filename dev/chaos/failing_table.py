@@ -1,4 +1,4 @@
-"""A table that is stopped and started, and a network before it that loses, delays and swallows."""
+"""A table that is stopped and started, and a network that loses and delays requests and answers."""
 
 from dev.chaos.scene import Scene
 from dev.stack.proxy import Fault, Moment

@@ -63,8 +63,8 @@ class Killer:
 def rehearse(scene: Scene, short: bool) -> None:
     """Kill a host at every step, on each way that an alert goes: straight, with others, from the backlog.
 
-    Meanwhile there always is a backlog of less urgent alerts: no slot may open too early unnoticed, and a host
-    dies with many calls under way.
+    There always is a backlog of less urgent alerts, so that a slot that opens too early is noticed, and a host dies
+    with many calls under way.
     """
     scene.host()  # one survives all
     load = scene.case("the backlog meanwhile")
@@ -120,7 +120,7 @@ def _while_calling(scene: Scene, case: Case, fault: Mapping[str, Any], way: Way)
 
 
 def _go(scene: Scene, case: Case, victim: Host, way: Way) -> None:
-    """Send a delivery on its way, so that the victim has it."""
+    """Send a delivery so that the host to be killed has it."""
     if way == "from the backlog":
         scene.operate("pause")
         scene.send(case, [1, 3], scene.stack.hosts[0])

@@ -1,8 +1,9 @@
-"""A stack to rehearse faults on: what can be done to it, and what there is to judge by when all has ended."""
+"""A stack for faults: what can be done to it, and the evidence at the end."""
 
 import contextlib
 import itertools
 import random
+import secrets
 import tempfile
 import time
 import uuid
@@ -28,10 +29,12 @@ from shared.table.azure import AzureTable
 
 CALLS = 15
 _MOST_HOSTS = 32
-_TICK_SECONDS = 1.0
+TICK_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
 _UNTIL_SECONDS = 120.0
 _WAITING_SECONDS = 60.0
+OTHER_KEY = "other"
+"""The name of a second function key: who has it is another sender."""
 
 
 @contextlib.contextmanager
@@ -59,6 +62,7 @@ def opened(*, window: float, deadline: float) -> Iterator["Scene"]:
             calls=CALLS,
             window=window,
             settings=settings,
+            keys={name: secrets.token_urlsafe(24) for name in ("default", OTHER_KEY)},
             azurite=azurite,
             program="dev.chaos.host",
             defender=identities,
@@ -136,11 +140,18 @@ class Scene:
         return self.cases[-1]
 
     def send(
-        self, case: Case, sizes: Sequence[int], host: Host | None = None, *, severity: str = "High"
+        self,
+        case: Case,
+        sizes: Sequence[int],
+        host: Host | None = None,
+        *,
+        severity: str = "High",
+        key: str | None = None,
     ) -> None:
-        """Let a sender each send a delivery of so many alerts; the first tries go to `host`, if given."""
+        """Let deliveries of so many alerts be sent with a key; the first tries go to `host`, if given."""
         for size in sizes:
-            case.sent.append(self.senders.send([self._alert(case, severity) for _ in range(size)], host))
+            alerts = [self._alert(case, severity) for _ in range(size)]
+            case.sent.append(self.senders.send(alerts, host, key=key))
 
     def ask_again(self, case: Case) -> None:
         """Let the senders ask once more for what has ended already."""
@@ -150,15 +161,15 @@ class Scene:
     def drain(self) -> None:
         """Let the hosts' timers tick until every delivery has ended, or its sender has given up.
 
-        Nor may anything wait in the table: what nobody heard of may have been stored all the same.
+        Nothing may wait in the table either: an alert without an answer may have been stored all the same.
         """
         for sent in [sent for case in self.cases for sent in case.sent]:
-            while not sent.over.wait(_TICK_SECONDS):
+            while not sent.over.wait(TICK_SECONDS):
                 self.tick()
         end = time.monotonic() + _WAITING_SECONDS
         while any(self.table.query(*area, limit=1) for area in keys.WAITING) and time.monotonic() < end:
             self.tick()
-            time.sleep(_TICK_SECONDS)
+            time.sleep(TICK_SECONDS)
 
     def tick(self, host: Host | None = None) -> None:
         """Let the timer of `host`, or of any, tick."""
@@ -177,7 +188,7 @@ class Scene:
         case.struck += 1
 
     def switch(self, *faults: Mapping[str, Any]) -> None:
-        """Let Defender have these faults, and no others."""
+        """Switch Defender to these faults, and no others."""
         self.stack.simulator("PUT", "switches", {"faults": list(faults)})
 
     def met(self, case: Case) -> int:

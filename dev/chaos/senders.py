@@ -1,4 +1,4 @@
-"""Senders as Logic Apps are: each posts a delivery until somebody takes it, then asks until it has ended."""
+"""Senders that behave like Logic Apps: each posts a delivery until it is accepted, then polls until it has ended."""
 
 import functools
 import random
@@ -24,7 +24,7 @@ _TRY_AGAIN = (408, 429)
 
 @dataclass(slots=True)
 class Sent:
-    """One delivery: what it carries, and what its sender heard.
+    """One delivery: what it carries, by the function key of which name it is sent, and what its sender heard.
 
     `heard` are the statuses of all its POSTs, 0 where the connection broke; `accepted` is set at the first
     answer that takes it; `outcome` is the last answer about it, None as long as it has not ended; `over` is set when
@@ -36,6 +36,7 @@ class Sent:
     accepted: threading.Event = field(default_factory=threading.Event)
     outcome: Mapping[str, Any] | None = None
     over: threading.Event = field(default_factory=threading.Event)
+    key: str | None = None
 
 
 class Senders:
@@ -49,9 +50,11 @@ class Senders:
         self._dice = random.Random(0)
         self._stopping = threading.Event()
 
-    def send(self, alerts: Sequence[Mapping[str, str]], host: Host | None = None) -> Sent:
+    def send(
+        self, alerts: Sequence[Mapping[str, str]], host: Host | None = None, *, key: str | None = None
+    ) -> Sent:
         """Send a delivery; its first try goes to `host`, if given."""
-        sent = Sent(alerts)
+        sent = Sent(alerts, key=key)
         self._posting.submit(self._post, sent, host)
         return sent
 
@@ -63,7 +66,7 @@ class Senders:
         self._asking.submit(self._follow, sent, f"/api/deliveries/{delivery}")
 
     def close(self) -> None:
-        """Let nobody try again, and wait for all."""
+        """Let no sender try again, and wait for all."""
         self._stopping.set()
         self._posting.shutdown(cancel_futures=True)
         self._asking.shutdown(cancel_futures=True)
@@ -72,7 +75,7 @@ class Senders:
         payload = list(sent.alerts) if len(sent.alerts) > 1 else sent.alerts[0]
         end = time.monotonic() + LIMIT_SECONDS
         while time.monotonic() < end:
-            answer = self._ask(functools.partial(self._stack.post, payload), host)
+            answer = self._ask(functools.partial(self._stack.post, payload, key=sent.key), host)
             host = None
             sent.heard.append(answer.status_code if answer is not None else 0)
             if answer is not None and _is_final(answer):
@@ -107,5 +110,5 @@ class Senders:
 
 
 def _is_final(answer: requests.Response) -> bool:
-    """Say whether a sender is content with an answer: taken, or refused for good."""
+    """Say whether an answer is final for a sender: accepted, or refused."""
     return answer.status_code < _ERRORS and answer.status_code not in _TRY_AGAIN

@@ -1,4 +1,4 @@
-"""What became of the alerts of each fault, held against Defender's log, Defender's alerts and the table."""
+"""The outcomes of the alerts of each fault, compared with Defender's log, Defender's alerts and the table."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -47,13 +47,13 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        """Whether everything that was promised was kept, and the fault was there at all."""
+        """Whether all promises were kept, and the fault happened at all."""
         return not (self.lost or self.over or self.wrong) and self.struck > 0 and self.accepted == self.alerts
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What there is to judge by, at the end of all.
+    """The evidence at the end.
 
     `log` and `defenders` are the simulator's arrivals and alerts; `entries` the table's, by alert id; `calls` and
     `window` the limit.
@@ -76,7 +76,7 @@ class Evidence:
 
 
 def judge(case: Case, evidence: Evidence) -> Verdict:
-    """Return what became of the alerts of one fault. Titles are unique in all cases."""
+    """Return the outcomes of the alerts of one fault. Titles are unique in all cases."""
     alerts = [alert for sent in case.sent for alert in sent.alerts]
     accepted = [alert for sent in case.sent if sent.accepted.is_set() for alert in sent.alerts]
     titles = {alert["title"] for alert in alerts}

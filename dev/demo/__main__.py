@@ -1,6 +1,6 @@
-"""`make demo`: the main job for real, on this machine, in about ninety seconds.
+"""`make demo`: runs the main job on this machine, in about ninety seconds.
 
-Several senders post what they really send to two hosts of the app, which share one window. Every line shown
+Several senders post real kinds of payloads to two hosts of the app, which share one window. Every line shown
 is taken from an answer and compared with the simulator's own log; a mismatch is shown, and the exit code is 1.
 """
 

@@ -1,4 +1,4 @@
-"""What the senders of the demo post, in three acts, and what must become of it."""
+"""What the senders of the demo post, in three acts, and the expected results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from dev.samples import event
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One POST of the demo, and what must become of it. With no event expected it must be refused."""
+    """One POST of the demo, and its expected result. Without an expected event it must be refused."""
 
     sender: str
     payload: Any

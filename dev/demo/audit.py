@@ -1,4 +1,4 @@
-"""Compares what the webhook answered with what Defender saw, by the simulator's own log."""
+"""Comparing the webhook's answers with the calls in the simulator's own log."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Outcome = Literal["created", "merged", "repeated", "not found"]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """An event that a delivery carries, and what must become of it.
+    """An event in a delivery, and its expected result.
 
     `merged`: into an open alert of the same device and title. `repeated`: sent before, so known or merged.
     """
@@ -21,7 +21,7 @@ class Expected:
 
 
 class Audit:
-    """Accounts for every arrival at Defender: each belongs to one alert of one answer, and matches it."""
+    """Checks that every arrival at Defender belongs to one alert of one answer, and matches it."""
 
     def __init__(self) -> None:
         self.calls = 0

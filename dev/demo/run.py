@@ -32,7 +32,7 @@ class Posted(NamedTuple):
 
 
 class Demo:
-    """Posts deliveries, shows what became of each, and keeps account."""
+    """Posts deliveries, shows the result of each, and compares it."""
 
     def __init__(self, stack: Stack, window: float, screen: Screen) -> None:
         self.mismatches = 0
@@ -44,7 +44,7 @@ class Demo:
         self._became: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Play the acts and sum up."""
+        """Run the acts and sum up."""
         started = time.monotonic()
         say = self._screen.say
         say(f"The senders post; {len(self._stack.hosts)} hosts share one window.", "bold")
@@ -61,7 +61,7 @@ class Demo:
         self._sum_up(time.monotonic() - started)
 
     def _play(self, deliveries: Sequence[Delivery]) -> list[Posted]:
-        """Post each delivery and show what became of it; return those that have to wait."""
+        """Post each delivery and show its result; return those that have to wait."""
         waiting = []
         for delivery in deliveries:
             host = self._stack.hosts[self._posted % len(self._stack.hosts)]
@@ -79,7 +79,7 @@ class Demo:
         return waiting
 
     def _settle(self, posted: Posted) -> None:
-        """See a delivery that has to wait to its end, as its sender would: poll (202) or post again (429)."""
+        """Follow a waiting delivery to its end, as its sender would: poll (202) or post again (429)."""
         delivery, answer, at = posted
         answered = at + answer.elapsed.total_seconds()
         for _ in range(_TRIES):
@@ -174,7 +174,7 @@ class Demo:
 
 
 def _became(alert: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the word for what became of an alert, and the alert's id or Defender's words."""
+    """Return the word for an alert's result, and the alert's id or Defender's words."""
     if alert["status"] != "created":
         error = alert["error"] or {}
         missing = error.get("status") == HTTPStatus.NOT_FOUND

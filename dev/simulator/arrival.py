@@ -1,11 +1,11 @@
-"""One call as the log of the simulator has it."""
+"""One call in the simulator's log."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class Arrival:
-    """A call, logged when its headers were read; what is known later is filled in later.
+    """A call, logged when its headers were read; other fields are filled in later.
 
     `at` is on the machine's monotonic clock (the same for all its processes), `connection` the caller's port.
     `judged`: had a good token, so it counts in the window. `status` is None as long as nothing was answered.

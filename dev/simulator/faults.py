@@ -1,4 +1,4 @@
-"""What can go wrong with an answer: Defender's, or the token endpoint's."""
+"""The faults of answers: Defender's, or the token endpoint's."""
 
 import json
 import math
@@ -94,7 +94,7 @@ class Fault:
         return self.kind in _SHOW_ANSWER
 
     def bend(self, answer: Reply) -> Reply:
-        """Return what the caller sees of the real answer."""
+        """Return the part of the real answer that the caller sees."""
         match self.kind:
             case "trickle":
                 return replace(answer, manner="trickle", pace=self.delay)
@@ -130,7 +130,7 @@ class Fault:
         return replace(reply, headers={**reply.headers, "Retry-After": after})
 
     def alter(self, grant: Grant) -> Grant:
-        """Return what the token shall say."""
+        """Return the claims of the token."""
         changes: dict[str, dict[str, Any]] = {
             "wrong-audience": {
                 "audience": (

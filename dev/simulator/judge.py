@@ -1,4 +1,4 @@
-"""The strict judge of the window: how many calls may arrive in any rolling window, and which were too many.
+"""The strict judge of the window: which calls are too many in a rolling window.
 
 A window is half open, `[t, t + window)`: two arrivals exactly `window` seconds apart are not in the same one.
 

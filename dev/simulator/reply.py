@@ -1,4 +1,4 @@
-"""What the simulator sends: an answer as bytes, and the manner in which it goes over the wire."""
+"""What the simulator sends: an answer as bytes, and how they are sent."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""What Defender takes, to the letter: stricter than the real service."""
+"""What Defender accepts, exactly as documented: stricter than the real service."""
 
 import json
 import re
@@ -21,7 +21,7 @@ CATEGORIES = (
 
 
 class Rejected(Exception):
-    """Defender takes no alert from this call: HTTP status, Defender's error code and message.
+    """A call that Defender rejects: HTTP status, Defender's error code and message.
 
     `retry_after`, in whole seconds, is sent along with a 429.
     """
@@ -63,7 +63,7 @@ def _unauthorized(reason: str) -> Rejected:
 
 
 def check(method: str, content_type: str | None, fields: Mapping[str, Any] | None) -> None:
-    """Raise `Rejected` unless the call is what Defender documents, to the letter."""
+    """Raise `Rejected` unless the call is exactly as Defender documents it."""
     if method != "POST":
         message = f"The requested resource does not support http method '{method}'."
         raise Rejected(405, "MethodNotAllowed", message)

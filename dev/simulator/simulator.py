@@ -1,4 +1,4 @@
-"""Microsoft Defender for Endpoint, as a developer's machine can have it: stricter than the real service.
+"""Microsoft Defender for Endpoint on a developer's machine: stricter than the real service.
 
     POST /api/alerts/CreateAlertByReference   the one call of Defender's API that we make
     POST /v1.0/security/runHuntingQuery       the one call of Graph's that we make, see hunting.py

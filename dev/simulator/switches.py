@@ -1,4 +1,4 @@
-"""What can be switched on the simulator while it runs: delays, known events, and what goes wrong."""
+"""The switches of a running simulator: delays, known events, and faults."""
 
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -1,4 +1,4 @@
-"""A local process of ours: its environment, its log, the address it announces, and its certain end."""
+"""A child process: its environment, its log, the address that it announces, and its certain end."""
 
 import contextlib
 import json
@@ -40,8 +40,8 @@ def environment(settings: Mapping[str, str], *, shell: Mapping[str, str] = os.en
 class Child:
     """A process in a session of its own, so that Ctrl-C reaches it through us, in our order.
 
-    Should we die without stopping it, a leash does: a shell of two lines that waits for our end of its pipe
-    to close. `log` takes what it writes to standard error; what it writes to standard output goes beside it.
+    If this process dies without stopping it, a small shell does: it waits until this process's end of its pipe is
+    closed. `log` takes what it writes to standard error; what it writes to standard output goes beside it.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Child:
         return self._process.poll() is None
 
     def output(self) -> bytes:
-        """Return what it has written to standard output so far."""
+        """Return its standard output so far."""
         return self._output.read_bytes()
 
     def wait_until(self, ready: Callable[[Self], bool], *, seconds: float = _READY_SECONDS) -> None:

@@ -1,4 +1,4 @@
-"""The functions of an app: loaded and checked, what they are called with, and what their answers mean.
+"""The functions of an app: loading and checking them, their requests and their answers.
 
 All as the platform's Python worker does it, by the converters of `azure.functions`.
 """

@@ -1,6 +1,6 @@
-"""The managed identity of App Service and Functions, as a developer's machine can have it.
+"""The managed identity of App Service and Functions on a developer's machine.
 
-It serves what `ManagedIdentityCredential` asks for when `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` are set
+It serves the requests of `ManagedIdentityCredential` if `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` are set
 (https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference):
 
     GET …/msi/token?api-version=2019-08-01&resource=https://…[&client_id=…]     X-IDENTITY-HEADER: …
@@ -41,7 +41,7 @@ class TokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token says. `lifetime` in seconds from now; zero or less is a token already expired."""
+    """The claims of a token. `lifetime` in seconds from now; zero or less makes an expired token."""
 
     audience: str
     roles: tuple[str, ...] = (ROLE,)
@@ -115,7 +115,7 @@ def failure(status: int, message: str) -> tuple[int, dict[str, Any]]:
 
 
 def claims(authorization: str | None) -> dict[str, Any]:
-    """Return what the token of an `Authorization` header says, expired or not. Raise `TokenError`."""
+    """Return the claims of the token in an `Authorization` header, expired or not. Raise `TokenError`."""
     if not authorization:
         raise TokenError("there is none")
     scheme, _, token = authorization.partition(" ")

@@ -1,17 +1,17 @@
-"""A small virtual world: many hosts that run the real code, in virtual time, with a network that misbehaves.
+"""Simulated time: many hosts run the real code in virtual time, over a network with faults.
 
-The real code blocks (on the table, on Defender, on sleep); here every such edge is a switch to a scheduler
-that runs one greenlet at a time and moves the clock to the next thing that happens. So minutes of many hosts
-take milliseconds, and the same seed always tells the same story.
+The real code blocks (on the table, on Defender, on sleep). Here each of these calls switches to a scheduler that
+runs one greenlet at a time and moves the clock to the next event. So minutes of many hosts take milliseconds, and
+the same seed always gives the same run.
 
-    World     ── the one true time; the table's server and Defender live by it
-    Defender  ── answers as a test says, and remembers every call
+    World     ── the true time, which the table's server and Defender use
+    Defender  ── answers as a test says, and records every call
     Partition ── how busy and how slow the table's server is
     Host      ── a function host: its own wall clock (wrong), monotonic clock, table client, Defender client
 
-What goes wrong is a matter of chance (`Faults`), or said request by request (`Host.script`). The table's server has
-so many entities a second and no more (`Partition`), and may be slow. What happens next of all that could is the
-oldest, or what `World.pick` says.
+Faults happen by chance (`Faults`), or as a script says for each request (`Host.script`). The table's server serves a
+limited number of entities a second (`Partition`), and may be slow. Of all possible next events the oldest happens, or
+the one that `World.pick` chooses.
 """
 
 from dev.virtual.app import ORIGIN, App

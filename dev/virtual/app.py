@@ -44,7 +44,7 @@ class App:
         return self.host.ask(lambda: self.webhook.receive(body, query, ORIGIN, sender=sender))
 
     def status(self, delivery: str) -> "Future[Reply]":
-        """Ask what became of a delivery."""
+        """Ask for a delivery's status."""
         return self.host.ask(lambda: self.webhook.status(delivery, ORIGIN))
 
     def health(self) -> "Future[Reply]":
@@ -67,7 +67,7 @@ class App:
 
 
 def assemble(host: "Host", settings: Settings, mappings: mapping.Mappings | None = None) -> Webhook:
-    """Put the real webhook together with the edges of a host."""
+    """Build the real webhook with the clocks and connections of a host."""
     policy = window.Policy(
         calls=settings.rate_limit_calls,
         window=settings.rate_limit_window_seconds,

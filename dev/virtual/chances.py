@@ -1,4 +1,4 @@
-"""What goes wrong on one host: by chance, or as its script says."""
+"""The faults of one host: by chance, or as its script says."""
 
 from collections.abc import Callable
 from typing import NoReturn
@@ -11,7 +11,7 @@ from shared.errors import Unavailable
 
 
 class Unlucky:
-    """A host to which things happen."""
+    """A host with faults."""
 
     world: World
     faults: Faults
@@ -50,7 +50,7 @@ class Unlucky:
         return None
 
     def _come_back(self, seconds: float) -> None:
-        """Let an answer come back in so many seconds, if this host is still there."""
+        """Let an answer come back in so many seconds, if this host still runs."""
         if seconds:
             self.world.sleep(seconds)
             self._die_if(Fault("crash") if self._chance(self.faults.crash) else None, "crash")

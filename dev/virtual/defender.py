@@ -1,4 +1,4 @@
-"""Defender as the virtual world has it: it answers as a test says, and remembers every call."""
+"""Defender in simulated time: it answers as a test says, and records every call."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ class Arrival:
 
 @dataclass
 class Defender:
-    """Answers each call with what `says` returns for it (None: never), and remembers all of them.
+    """Answers each call with what `says` returns for it (None: never), and records all calls.
 
     `says` gets how often this alert was called before, and its body. Without it every alert is created.
     """
@@ -41,7 +41,7 @@ class Defender:
 
 
 def answer_with(status: int, *, retry_after: float | None = None, raw: bytes | None = None) -> Answer:
-    """Return what Defender's client makes of an answer; `raw` is its body, else one in Defender's form."""
+    """Return the result of Defender's client for an answer; `raw` is its body, else one in Defender's form."""
     if raw is None:
         error = {"code": f"Code{status}", "message": f"It is {status}.", "target": "43f4cb08"}
         created = {"id": f"da{status}", "status": "New"}
@@ -51,7 +51,7 @@ def answer_with(status: int, *, retry_after: float | None = None, raw: bytes | N
 
 
 def nothing(*, sent: bool) -> Answer:
-    """Return what the client says where no answer came; `sent` is whether the request left."""
+    """Return the client's result without an answer; `sent` is whether the request left."""
     code = "Timeout" if sent else "NoConnection"
     return Answer(
         kind="unavailable",

@@ -1,4 +1,4 @@
-"""What goes wrong: as chances, or said of one request."""
+"""Faults: as chances, or of one request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What goes wrong, as chances from 0 to 1 a request, and how bad it gets, in seconds."""
+    """The chances of faults, from 0 to 1 a request, and their lengths, in seconds."""
 
     table_delay: tuple[float, float] = (0.005, 0.05)
     table_lost: float = 0.0  # the request never arrives
@@ -37,7 +37,7 @@ AT_ONCE = Faults(table_delay=(0, 0), call_delay=(0, 0), answer_delay=(0, 0))
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with one request.
+    """The fault of one request.
 
     ```
     lost       it never arrives; nobody answers
@@ -72,7 +72,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a host asks for: of the table a query of `start` to `end` or a commit, of Defender a call."""
+    """A request of a host: to the table a query of `start` to `end` or a commit, to Defender a call."""
 
     host: "Host"
     kind: Literal["query", "commit", "call"]

@@ -1,4 +1,4 @@
-"""A function host: its clocks, its table client, its calls to Defender, its workers."""
+"""A function host: its clocks, table client, calls to Defender, and workers."""
 
 import contextlib
 import math
@@ -144,7 +144,7 @@ class Host(Unlucky):
         self._clock.guess(math.floor(at + self.world.date_error) - 1.0)
 
     def _exchange(self, request: Request, seconds: float, serve: Callable[[], _T]) -> tuple[_T, float]:
-        """Return what the server says to one request, and when it did it; or raise what comes of the fault it meets."""
+        """Return the server's answer to one request, and its time; or raise the error of the fault that it meets."""
         until = self.world.now + seconds
         there, back = (
             self.world.random.uniform(*self.faults.table_delay) + self.world.partition.seconds / 2
@@ -177,7 +177,7 @@ class Host(Unlucky):
         return served, at
 
     def _land(self, serve: Callable[[], Any], seconds: float) -> None:
-        """Let a request arrive so much later; nobody hears what the server says."""
+        """Let a request arrive so much later; its answer is lost."""
 
         def arrive() -> None:
             if self.world.partition.admits():
@@ -189,7 +189,7 @@ class Host(Unlucky):
     # The identity's token, for the dispatch
 
     def token(self, *, timeout: float) -> str:
-        """Return a token, at hand, or wait in vain for one."""
+        """Return a token, or wait for one that never comes."""
         if not self.tokens:
             self.world.sleep(max(0.0, timeout))
             raise TokenError("the token endpoint does not answer", late=True)
@@ -257,7 +257,7 @@ class Host(Unlucky):
     # The app on this host
 
     def webhook(self, settings: Settings, mappings: mapping.Mappings | None = None) -> Webhook:
-        """Put the real webhook together with the edges of this host."""
+        """Build the real webhook with the clocks and connections of this host."""
         return app.assemble(self, settings, mappings)
 
     def ask(self, use_case: Callable[[], Reply]) -> "Future[Reply]":

@@ -1,11 +1,11 @@
-"""What must be true of all rows of a table."""
+"""What must be true for all rows of a table."""
 
 from dev.memory_table import MemoryTable
 from shared.ledger import keys, record, rows
 
 
 def unsound(table: MemoryTable) -> list[str]:
-    """Return what is wrong with a table's rows, if anything: the ledger's own promises, over every row.
+    """Return what is wrong with a table's rows, by the rules of the ledger.
 
     An alert that has not ended has exactly one waiting row, which says the same as the alert's; one that has
     ended has none. Exactly the failed have a row in the failed list. A delivery's alerts exist.

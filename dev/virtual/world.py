@@ -1,4 +1,4 @@
-"""True time, what happens next, and the table that everybody shares."""
+"""The true time, the queue of events, and the table that all hosts share."""
 
 import heapq
 import itertools
@@ -43,7 +43,7 @@ class Partition:
         return self._left > 0
 
     def spend(self, entities: float) -> None:
-        """Let so many entities be read or written, by our requests or somebody else's."""
+        """Count so many entities as read or written, by our requests or others."""
         self._left -= entities
 
 
@@ -77,7 +77,7 @@ class _Waiter:
 
 
 class World:
-    """True time in UTC seconds, a queue of what happens next, and one table.
+    """The true time in UTC seconds, a queue of events, and one table.
 
     An edge is where lines of execution meet: a request arrives. `pick` chooses among the `n` edges that could be
     next: it gets `n` and whether the first of them is of the line that was at the last, and returns an index.
@@ -108,7 +108,7 @@ class World:
     def at(
         self, time: float, action: Callable[[], None], line: "Line | None" = None, *, edge: bool = False
     ) -> _Event:
-        """Let something happen at a time; what is due at the same time happens in order of asking."""
+        """Let an event happen at a time; events at the same time happen in the order of their requests."""
         event = _Event(max(time, self.now), next(self._order), action, line, edge)
         heapq.heappush(self._queue, event)
         return event
@@ -127,7 +127,7 @@ class World:
         self._switch()
 
     def wait(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Let time pass until something is ready (somebody calls `notify` then), at most so many seconds."""
+        """Let time pass until something is ready (`notify` is then called), at most so many seconds."""
         if ready() or seconds <= 0:
             return
         line = cast("Line", getcurrent())
@@ -139,13 +139,13 @@ class World:
         self._waiters.remove(waiter)
 
     def notify(self) -> None:
-        """Wake whoever waits for something that is ready now."""
+        """Wake the lines that wait for something that is ready now."""
         for waiter in self._waiters:
             if waiter.ready():
                 self.at(self.now, waiter.wake, waiter.line)
 
     def run(self, seconds: float = float("inf")) -> None:
-        """Let everything happen that happens within so many seconds, and come back."""
+        """Let all events of so many seconds happen."""
         end = self.now + seconds
         self._scheduler = getcurrent()
         while self._queue and self._queue[0].time <= end:
@@ -162,7 +162,7 @@ class World:
             self.now = end
 
     def finish(self, future: "Future[_T]", seconds: float = 600.0) -> _T:
-        """Let everything happen until something is done, at most so many seconds, and return its result."""
+        """Let events happen until something is done, at most so many seconds, and return its result."""
         end = self.now + seconds
         while not future.done() and self._queue and self._queue[0].time <= end:
             self.run(max(0.0, self._queue[0].time - self.now))

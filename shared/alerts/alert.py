@@ -1,7 +1,7 @@
-"""The eight fields of a `CreateAlertByReference` call: what they may be, and every problem at once.
+"""The eight fields of a `CreateAlertByReference` call: what Defender allows, and all problems of an alert at once.
 
-Source of the rules: Microsoft's "Create alert from event" page of the Defender for Endpoint API, and what its
-users ran into. Lengths of texts are not documented there; ours are `MAX_LENGTHS`.
+Source of the rules: Microsoft's page "Create alert from event" of the Defender for Endpoint API, and reports of its
+users. The page gives no lengths of texts; ours are `MAX_LENGTHS`.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One `CreateAlertByReference` body. Made by `check`, or read back by `from_body`."""
+    """The body of one `CreateAlertByReference` call. `check` makes it, `from_body` reads it back."""
 
     machine_id: str
     event_time: str
@@ -82,7 +82,7 @@ class Alert:
 
     @property
     def id(self) -> str:
-        """The first 32 hex digits of SHA-256 over what names an alert: equal event and title, equal id."""
+        """The first 32 hex digits of a SHA-256 over reference and title: the same event and title give the same id."""
         # As a JSON array, so that no title can imitate the border between two fields.
         named = json.dumps([self.machine_id, self.event_time, self.report_id, self.title])
         return hashlib.sha256(named.encode()).hexdigest()[:32]
@@ -90,9 +90,9 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An alert, or every problem that keeps the values from being one. `notes` say what was changed.
+    """An alert, or all problems of its values. `notes` say what was changed.
 
-    `time_truncated`: the event's time certainly lost digits on its way, so a 404 will stay one.
+    `time_truncated`: the event's time certainly lost digits, so trying again after a 404 is useless.
     """
 
     alert: Alert | None
@@ -109,10 +109,10 @@ class _Value:
 
 
 def check(values: Mapping[str, object], now: float | None = None) -> Checked:
-    """Turn values by the API's names into an alert, or say everything that is wrong with them.
+    """Return the alert that values by the API's names make, or everything that is wrong with them.
 
     A value is text. Numbers come as text too (`payload.Number`), exactly as they were written. `now`, in UTC
-    seconds, adds a note to a time that Defender cannot find any more, or not yet.
+    seconds, adds a note to a time that is too old for Defender, or in the future.
     """
     readings: dict[str, _Value] = {}
     wrong: list[Problem] = []
@@ -133,7 +133,7 @@ def check(values: Mapping[str, object], now: float | None = None) -> Checked:
 
 
 def canonical(field: str, value: str) -> str | None:
-    """Return a value of a field as it would be sent, or None if it cannot be one."""
+    """Return a field's value as it would be sent, or None if the value is not allowed."""
     try:
         return _READERS[field](value).text
     except ValueError:
@@ -152,12 +152,12 @@ def _read(field: str, value: object) -> _Value:
     try:
         return _READERS[field](str(value))
     except ValueError as reason:
-        why = "is a placeholder that nobody filled" if unfilled(value) else reason
+        why = "is a placeholder that the sender did not fill" if unfilled(value) else reason
         raise ValueError(f"{shown(value)} {why}") from None
 
 
 def _key(read: Callable[[str], _Value]) -> Callable[[str], _Value]:
-    """Return a reader that leaves out what nobody can see at a value's ends, and names it elsewhere."""
+    """Return a reader that removes invisible characters at a value's ends, and refuses them elsewhere."""
 
     def read_visible(value: str) -> _Value:
         text, left_out = texts.trimmed(value)
@@ -165,9 +165,9 @@ def _key(read: Callable[[str], _Value]) -> Callable[[str], _Value]:
             result = read(text)
         except ValueError:
             if unseen := texts.unseen(text):
-                raise ValueError(f"has an invisible character inside: {unseen}") from None
+                raise ValueError(f"contains an invisible character: {unseen}") from None
             raise
-        notes = _some(f"left out an invisible character: {left_out}" if left_out else None)
+        notes = _some(f"removed an invisible character: {left_out}" if left_out else None)
         return replace(result, notes=notes + result.notes) if notes else result
 
     return read_visible
@@ -178,7 +178,7 @@ def _machine_id(value: str) -> _Value:
     if _MACHINE_ID.fullmatch(text):
         return _Value(text)
     if _MACHINE_ID.fullmatch(text.lower()):
-        return _Value(text.lower(), ("was written in capitals; Defender's are lower-case",))
+        return _Value(text.lower(), ("was in capital letters; Defender uses small letters",))
     if GUID.fullmatch(text):
         raise ValueError(
             "is a GUID: an Entra (Azure AD) device id or another product's id, not the device id of Defender"
@@ -205,19 +205,19 @@ def _report_id(text: str) -> _Value:
     if not _NUMBER.fullmatch(text):
         of_email = GUID.match(text) or "_" in text
         raise ValueError(
-            "is no whole number"
-            + (": so are the ReportIds of email and cloud app events" if of_email else "")
+            "is not a whole number"
+            + ("; ReportIds of email and cloud app events have such a form" if of_email else "")
         )
     number = Decimal(text)
     if number > _MAX_INT64:
         raise ValueError("is larger than any 64-bit number")
     if number != int(number):
-        raise ValueError("is no whole number")
+        raise ValueError("is not a whole number")
     result = str(int(number))
     cut_off = number > _MAX_EXACT_DOUBLE or "e+" in text.lower()  # a spreadsheet's 4.18E+04
     if cut_off and len(number.as_tuple().digits) < len(result):
         raise ValueError(
-            "is a rounded number, its last digits are lost. Send it as text all the way, tostring(ReportId) in KQL"
+            "is a rounded number: its last digits are lost. Send it as text in every step: tostring(ReportId) in KQL"
         )
     notes = _some(f"{text} became {result}" if result != text else None)
     if number > _MAX_EXACT_DOUBLE and number in (Decimal(repr(float(number))), Decimal(float(number))):
@@ -243,7 +243,7 @@ def _one_line(text: str) -> str:
 
 
 def _text(field: str, arranged: Callable[[str], str]) -> Callable[[str], _Value]:
-    """Return a reader of texts: without what cannot be sent or seen, and no longer than the field's limit."""
+    """Return a reader of texts that removes invisible and unsendable characters, and cuts at the field's limit."""
     limit = MAX_LENGTHS[field]
 
     def read(value: str) -> _Value:

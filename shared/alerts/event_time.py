@@ -1,7 +1,7 @@
-"""The event's time as `CreateAlertByReference` needs it: Defender looks it up digit by digit, so no digit may change.
+"""The event's time as `CreateAlertByReference` needs it: Defender compares every digit, so none may change.
 
 Advanced hunting writes UTC with zero to seven fractional digits, `2018-08-03T16:45:21.7115183Z`. Such text
-goes through as it is. Other forms are converted in integers, never through a float or a `datetime`'s six
+is sent unchanged. Other forms are converted with integers, never with a float or a `datetime`'s six
 digits, and only where no digit is lost.
 """
 
@@ -49,7 +49,7 @@ _AHEAD_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class EventTime:
-    """A time in Defender's form. `note` if converted, `truncated` if it certainly lost digits before."""
+    """A time in Defender's form. `note` says how it was converted; `truncated`: it certainly lost digits before."""
 
     text: str
     note: str | None = None
@@ -57,7 +57,7 @@ class EventTime:
 
 
 def read(value: str) -> EventTime:
-    """Return the time in Defender's form. Raises `ValueError` with the reason, if there is no exact one."""
+    """Return the time in Defender's form. Raise `ValueError` with the reason if there is no exact one."""
     text, _ = trimmed(value)
     if _NUMBER.fullmatch(text):
         return _from_epoch(text)
@@ -69,7 +69,7 @@ def read(value: str) -> EventTime:
     try:
         moment = datetime.fromisoformat(f"{match['date']}T{match['clock']}")
     except ValueError:
-        raise ValueError("is no date and time that exists") from None
+        raise ValueError("is a date or time that does not exist") from None
     if moment == datetime.min:  # noqa: DTZ901  # compared with a time that is naive too
         raise ValueError("is a placeholder for 'no time'")
     if _UTC_ISO.fullmatch(text):
@@ -78,9 +78,9 @@ def read(value: str) -> EventTime:
     try:
         moment -= _offset(match)
     except OverflowError:
-        raise ValueError("is no date and time that exists") from None
+        raise ValueError("is a date or time that does not exist") from None
     result = moment.isoformat() + (f".{fraction}" if fraction else "") + "Z"
-    zone = "" if match["zone"] else ", taken as UTC because it names no zone"
+    zone = "" if match["zone"] else ", read as UTC because it has no time zone"
     return EventTime(result, f"{text} became {result}{cut}{zone}")
 
 
@@ -89,34 +89,32 @@ def unfindable(text: str, now: float) -> str | None:
     age = now - datetime.fromisoformat(text[:19] + "Z").timestamp()
     if age > _FINDABLE_DAYS * 86_400:
         return (
-            f"is {age / 86_400:,.0f} days ago, and Defender finds events of the last {_FINDABLE_DAYS} days only:"
-            " is it the event's own time?"
+            f"is {age / 86_400:,.0f} days ago, but Defender finds events of the last {_FINDABLE_DAYS} days only:"
+            " check that it is the event's own time"
         )
     if age < -_AHEAD_SECONDS:
         minutes = -age / 60
         ahead = f"{minutes:,.0f} minutes" if minutes < 120 else f"{minutes / 60:,.0f} hours"  # noqa: PLR2004
-        return (
-            f"lies {ahead} in the future, so Defender has no such event yet: is it UTC, and the clock right?"
-        )
+        return f"is {ahead} in the future, so Defender has no such event yet: check that it is UTC, and the clock"
     return None
 
 
 def _unread(text: str) -> str:
-    """Return why a text is no time that can be read."""
+    """Return why a text cannot be read as a time."""
     if text.startswith("@{"):
         return POWERSHELL
     if _LOCAL.fullmatch(text):
         return (
-            "is no time we can read exactly: .NET, PowerShell and spreadsheets print it so, with day and month in"
-            f" the order of a country and the fraction cut. {_EXACTLY}"
+            "cannot be read as an exact time: .NET, PowerShell and spreadsheets write it in this form, with day and"
+            f" month in a local order and without the fraction. {_EXACTLY}"
         )
     if _SPOKEN.fullmatch(text):
-        return f"is no time we can read exactly: it is printed for people, its fraction is cut. {_EXACTLY}"
-    return "is no time we can read exactly"
+        return f"cannot be read as an exact time: it is written for people, without the fraction. {_EXACTLY}"
+    return "cannot be read as an exact time"
 
 
 def _from_dotnet(text: str, milliseconds: str) -> EventTime:
-    """Return the time of `/Date(1784386551581)/`; an offset behind it only says where it was printed."""
+    """Return the time of `/Date(1784386551581)/`; an offset after it only says where it was printed."""
     if milliseconds.startswith("-"):
         raise ValueError("is a placeholder for 'no time'")
     if len(milliseconds) not in (12, 13):
@@ -167,11 +165,11 @@ def _from_epoch(text: str) -> EventTime:
         if coarse:
             note += f"; Defender's times have up to {_DIGITS} fractional digits, this one was probably cut"
         return EventTime(result, note, truncated=coarse)
-    raise ValueError("is a number, but no epoch time between the years 2000 and 2100")
+    raise ValueError("is a number, but not an epoch time between the years 2000 and 2100")
 
 
 def _whole(number: Decimal, power: int) -> int | None:
-    """Return a number that is not negative, times ten to a power, or None if that is no whole number."""
+    """Return a number that is not negative, times ten to a power, or None if that is not a whole number."""
     _, digits, exponent = number.as_tuple()
     shift = int(exponent) + power
     whole = int("".join(map(str, digits)))

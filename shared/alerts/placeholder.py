@@ -1,4 +1,4 @@
-"""Finds template placeholders that the sender did not fill."""
+"""Template placeholders that the sender did not fill."""
 
 import re
 
@@ -41,7 +41,7 @@ _LONGEST = 1_000  # characters; what is longer holds more than placeholders
 
 
 def unfilled(text: str) -> str | None:
-    """Return the first placeholder of a text that begins with one, or that says nothing beside placeholders.
+    """Return the first placeholder of a text that begins with one or holds nothing else.
 
     None for a text that only mentions one, such as a command line with `${env:TEMP}`.
     """

@@ -1,4 +1,4 @@
-"""Texts for Defender: cut to their limit, whole characters, no invisible ones."""
+"""Texts for Defender: cut to their limit at whole characters, without invisible characters."""
 
 import json
 import re
@@ -62,13 +62,13 @@ def cut(text: str, limit: int) -> str:
 
 
 def visible(text: str) -> tuple[str, str | None]:
-    """Return a text without the invisible characters that no script and no emoji needs, and which these were."""
+    """Return a text without the invisible characters that no script and no emoji needs, and the removed ones."""
     hidden = _REMOVED.findall(text) if not text.isascii() else []
     return (_REMOVED.sub("", text), _named(hidden)) if hidden else (text, None)
 
 
 def trimmed(text: str) -> tuple[str, str | None]:
-    """Return a text without white space and invisible characters at its ends, and which the invisible were."""
+    """Return a text without white space and invisible characters at its ends, and the removed invisible ones."""
     if text.isascii():
         return text.strip(), None
     inner = text.strip(_ENDS)
@@ -78,7 +78,7 @@ def trimmed(text: str) -> tuple[str, str | None]:
 
 
 def unseen(text: str) -> str | None:
-    """Return which characters in a text nobody can see, as `U+200B (zero width space)`, or None."""
+    """Return the invisible characters of a text, as `U+200B (zero width space)`, or None."""
     hidden = _UNSEEN.findall(text) if not text.isascii() else []
     return _named(hidden) if hidden else None
 

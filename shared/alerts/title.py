@@ -1,7 +1,7 @@
-"""An alert's title: the rule's name, without what changes from one alert to the next.
+"""An alert's title: the rule's name, without times, ids and numbers that change from alert to alert.
 
-Defender merges alerts on device and title, and our own check for duplicates compares titles: a time or a number in
-it would keep both from working. Only what stands at an end is left out, and never so much that no name remains.
+Defender merges alerts of the same device and title, and our check for duplicates compares titles: a time or a number in
+them would prevent both. Only what stands at an end is removed, and never the whole title.
 """
 
 import re
@@ -45,7 +45,7 @@ _LONGEST = 1_000  # characters; what is longer is no rule's name
 
 
 def tidy(text: str) -> str:
-    """Return a title without times, ids and numbers at its ends; as it was where no name would remain."""
+    """Return a title without times, ids and numbers at its ends; unchanged where nothing else would remain."""
     if len(text) > _LONGEST:
         return text
     tidied = text.strip()

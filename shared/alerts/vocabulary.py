@@ -1,7 +1,7 @@
-"""Other products' words for severity and category, turned into Defender's.
+"""Other products' words for severity and category, translated into Defender's.
 
 The words and scales are data, `tables/severity.json` and `category.json`: `words` mean the same,
-`nearest` come closest, `around` say nothing in a tag. Case, accents, spaces and punctuation do not count.
+`nearest` are the closest, `around` have no meaning in a tag. Case, accents, spaces and punctuation do not count.
 `techniques.json` are the tactics and techniques of MITRE ATT&CK for enterprises; a technique that serves several
 tactics stands under its most usual one.
 """
@@ -66,7 +66,7 @@ _MAX_RUN = 4
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Defender's word. `source` is what came, if that was another; `changed` if it meant something else."""
+    """Defender's word. `source` is the word that was sent, if it was another; `changed`: its meaning was another."""
 
     text: str
     source: str | None = None
@@ -74,7 +74,7 @@ class Word:
 
     @property
     def note(self) -> str | None:
-        """What a reader should know, or None."""
+        """The note for the sender, or None."""
         return f"{self.source} became {self.text}" if self.source else None
 
 
@@ -84,9 +84,9 @@ def scales() -> tuple[str, ...]:
 
 
 def severity(value: str, scale: str | None = None) -> Word:
-    """Return Defender's severity. `scale` is the one a bare number stands on; `7/10` names its own.
+    """Return Defender's severity. `scale` is the scale of a bare number; `7/10` has its own.
 
-    Raises `ValueError` with the reason if the value is neither a word we know nor on the scale.
+    Raise `ValueError` with the reason if the value is neither a known word nor on the scale.
     """
     text = visible(value[:_MAX_TEXT])[0].strip()
     if rated := _RATED.fullmatch(text):
@@ -97,15 +97,15 @@ def severity(value: str, scale: str | None = None) -> Word:
         return _on_scale(text, scale)
     word = _known("severity", text) or _among(text)
     if word is None:
-        raise ValueError("is no severity we know")
+        raise ValueError("is not a known severity")
     return word
 
 
 def category(values: Sequence[str]) -> Word:
-    """Return Defender's category of values such as tags: of the first tactic, else of the first with a meaning.
+    """Return Defender's category for values such as tags: that of the first tactic, else of the first known word.
 
-    A value may hold several, with commas, bars or lines. Where none has a meaning it is `NO_EQUAL`, `changed`.
-    Raises `ValueError` if there is no word among them.
+    A value may hold several, separated by commas, bars or lines. If none is known, the result is `NO_EQUAL`, `changed`.
+    Raise `ValueError` if there is no word among them.
     """
     parts = [part for value in values[:_MAX_PARTS] for part in _parts(value)][:_MAX_TAGS]
     if not parts:
@@ -119,7 +119,7 @@ def category(values: Sequence[str]) -> Word:
 
 def _on_scale(number: str, scale: str | None) -> Word:
     if scale is None:
-        raise ValueError("is a number, and nothing says on which scale")
+        raise ValueError("is a number without a known scale")
     if Decimal(number) >= min(map(int, scale.split("-"))):
         for limit, known in _table("severity")["scales"][scale]:
             if Decimal(number) <= limit:
@@ -128,9 +128,9 @@ def _on_scale(number: str, scale: str | None) -> Word:
 
 
 def _among(text: str) -> Word | None:
-    """Return the only severity among the words of a text: of `SEVERITY_HIGH`, `3 - High` or `P1 (critical)`.
+    """Return the only severity among the words of a text such as `SEVERITY_HIGH`, `3 - High` or `P1 (critical)`.
 
-    Defender's own words go before those that only come nearest to one.
+    Defender's own words are preferred to the nearest ones.
     """
     folded = _folded(text) if len(text) <= _MAX_WORD else ""
     words = [word.lower() for word in _BETWEEN_WORDS.split(folded, maxsplit=_MAX_PARTS)]
@@ -144,12 +144,12 @@ def _among(text: str) -> Word | None:
 
 @functools.lru_cache(maxsize=1_000)  # rules repeat their tags with every alert
 def _meaning(tag: str) -> tuple[int, str] | None:
-    """Return the category that a tag names best, and how much it counts, or None."""
+    """Return the category that a tag names most exactly, and its rank, or None."""
     return min(_meanings(tag), key=itemgetter(0), default=None)
 
 
 def _meanings(tag: str) -> Iterator[tuple[int, str]]:
-    """Yield the categories that a tag names by ids or words, whatever stands around them, and how much each counts."""
+    """Yield the categories that a tag names by ids or words, and their ranks (a lower one is preferred)."""
     tag = _NO_ID.sub(" ", _folded(tag))
     for match in _TACTIC_ID.finditer(tag.lower()):
         yield from _counted(match[0])
@@ -212,7 +212,7 @@ def _plain(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Return a text without accents, and in plain letters where it has others that mean the same."""
+    """Return a text without accents, with plain letters for their variants."""
     if text.isascii():
         return text
     apart = unicodedata.normalize("NFKD", text)
@@ -221,7 +221,7 @@ def _folded(text: str) -> str:
 
 @functools.cache
 def _words(table: str) -> dict[str, tuple[str, bool]]:
-    """Return the words of a table: Defender's, and whether it means the same."""
+    """Return a table's words: for each, Defender's word and whether it means the same."""
     by_name: dict[str, tuple[str, bool]] = {}
     for part in ("words", "nearest"):
         for known, names in _table(table)[part].items():
@@ -232,7 +232,7 @@ def _words(table: str) -> dict[str, tuple[str, bool]]:
 
 @functools.cache
 def _long_names() -> frozenset[str]:
-    """Return the names of tactics that have several words: nothing else is called so."""
+    """Return the names of tactics that consist of several words: nothing else has these names."""
     return frozenset(
         name
         for name, (known, exact) in _words("category").items()

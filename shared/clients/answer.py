@@ -24,7 +24,7 @@ _TRY_AGAIN = frozenset({401, 403, 408, 429})  # the 4xx that say nothing about t
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Defender said to one call, or what kept it from saying anything.
+    """Defender's answer to one call, or why there is none.
 
     ```
     kind         what it means for the alert
@@ -55,16 +55,16 @@ class Answer:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a sender should know of an alert that is not quite what was sent."""
+        """Notes for the sender about differences from the alert that was sent."""
         return tuple(f"{name}: {note}" for name, note in self.differs.items())
 
     @property
     def may_have_created(self) -> bool:
-        """Whether it is a success that shows no alert: one may be there, and each further call may create another."""
+        """Whether it is a success without an alert: each further call may create another one."""
         return self.kind == "unavailable" and shows_no_alert(self.status, (self.error or {}).get("code"))
 
     def log_fields(self) -> dict[str, str | int | None]:
-        """Return what the log has of it."""
+        """Return its fields of a log line."""
         return {
             "answer": self.kind,
             "status": self.status,
@@ -94,12 +94,12 @@ def read(response: Response, sent: Mapping[str, str]) -> Answer:
 
 
 def shows_no_alert(status: int | None, code: str | None) -> bool:
-    """Tell whether an answer with this status and error code was a success without an alert that can be read."""
+    """Tell whether an answer with this status and error code was a success without a readable alert."""
     return (status or 0) // 100 == _SUCCESS and code in ("NoAlert", "TooLarge")
 
 
 def _differences(alert: Mapping[str, Any], sent: Mapping[str, str]) -> dict[str, str]:
-    """Return in what Defender's alert is another than the one that was sent, by field."""
+    """Return the fields in which Defender's alert differs from the one that was sent."""
     differs = {}
     device, severity = str(alert.get("machineId") or ""), alert.get("severity")
     if device and device.lower() != sent.get("machineId", device).lower():
@@ -127,7 +127,7 @@ def _meaning(response: Response) -> tuple[Kind, dict[str, Any] | None, dict[str,
     if document:
         return kind, None, document
     if status // 100 == _REDIRECT:
-        message = f"HTTP {status}: a token follows no redirect, see DEFENDER_API_URL."
+        message = f"HTTP {status}: redirects are not followed, check DEFENDER_API_URL."
         return kind, None, _ours(status, "Redirect", message)
     if status // 100 == _SUCCESS and (not raw.strip() or _nests_too_deep(raw)):
         what = "an alert that nests too deep to be read" if raw.strip() else "no alert"
@@ -146,7 +146,7 @@ def _ours(status: int | None, code: str, message: str) -> dict[str, Any]:
 def judge(status: int, raw: bytes) -> tuple[Kind, dict[str, Any]]:
     """Return what an answer means, with Defender's alert or error; empty when it is not Defender's.
 
-    Only Defender's JSON counts: an object with an `id` and a 2xx, or with an `error.code`.
+    It is Defender's if it is a JSON object with an `id` and a 2xx, or with an `error.code`.
     """
     document = _json(raw)
     if status // 100 == _SUCCESS and _is_text(document.get("id")):
@@ -177,7 +177,7 @@ def _json(raw: bytes) -> dict[str, Any]:
 
 
 def _nests_too_deep(raw: bytes) -> bool:
-    """Tell whether the parser gives up on `raw` for how deep it nests."""
+    """Tell whether `raw` nests too deep for the parser."""
     try:
         json.loads(raw)
     except RecursionError:
@@ -188,7 +188,7 @@ def _nests_too_deep(raw: bytes) -> bool:
 
 
 def _shallow(value: Any, levels: int) -> Any:
-    """Return a JSON value as far as it can be stored and shown: so many levels of it, and numbers that JSON has."""
+    """Return a JSON value that can be stored and shown: limited in depth, without NaN and Infinity."""
     if isinstance(value, float) and not math.isfinite(value):  # 1e999
         return None
     if not isinstance(value, dict | list):
@@ -205,7 +205,7 @@ def _no_constant(constant: str) -> None:
 
 
 def is_merged(alert: Mapping[str, Any], date: str | None, seconds: float) -> bool:
-    """Say whether `alert` was there before the call, which took `seconds` and was answered at `date`.
+    """Tell whether `alert` existed before the call, which took `seconds` and was answered at `date`.
 
     An alert of our own can be as old as the call, plus 5 s: `date` has whole seconds, by another clock.
     Two alerts closer than that cannot be told apart, and count as not merged.
@@ -259,7 +259,7 @@ _LOOK = (
     "Look in Defender for an alert with this title on this device; only if there is none, replay the alert."
 )
 _HINTS: Mapping[int | str, str] = {
-    "Timeout": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL and the app's way out.",
+    "Timeout": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL and the app's network.",
     "NoConnection": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL, DNS and firewall.",
     "ConnectionLost": "Nothing to do: it is tried again.",
     "NoAlert": _LOOK,
@@ -272,7 +272,7 @@ _HINTS: Mapping[int | str, str] = {
     "issued before may be used for up to 24 hours more.",
     404: "No event has this machineId, eventTime and reportId. Take all three from the same advanced hunting row, "
     "unrounded; rows older than 30 days cannot be found.",
-    429: "Nothing to do: everybody waits as long as Defender asks, and the alert keeps its place.",
+    429: "Nothing to do: all hosts wait as long as Defender asks, and the alert keeps its place.",
 }
 
 

@@ -11,7 +11,7 @@ answer that arrives byte by byte never reaches one. So each call has a thread th
 Before every piece of the request the worker passes the gate, which is open until the deadline: nothing is
 sent after it. Until an answer begins, closing the socket (by us, or by the system when the process dies)
 resets the connection, so that the system sends nothing again either. A look-up cannot be interrupted: its
-thread is left behind, and finds the gate shut.
+thread goes on by itself, and finds the gate shut.
 """
 
 import socket
@@ -47,7 +47,7 @@ _WHILE = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a call brought no whole answer.
+    """Why a call has no whole answer.
 
     `code` is Timeout, NoConnection (nothing was sent), ConnectionLost or TooLarge.
     """
@@ -58,7 +58,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What one call brought back.
+    """The result of one call.
 
     `status` is None when no answer began; `headers` are the answer's, whatever the case of their names. Either `body`
     is the whole of the answer, or `failure` says why there is none. `sent`: at least one byte of the request may have
@@ -76,7 +76,7 @@ class Response:
 class Call:
     """One call under way: its deadline, the gate that its worker passes, and the response.
 
-    `service` is how messages name who is called; `deadline` is in seconds from now.
+    `service` is the service's name in messages; `deadline` is in seconds from now.
     """
 
     def __init__(self, service: str, deadline: float, resolve: Callable[..., Iterable[Any]]) -> None:
@@ -99,7 +99,7 @@ class Call:
     def left(self) -> float:
         """Return the seconds left; raise TimeoutError when there are none.
 
-        A machine that was asleep shows it on the wall clock only, so the clock that moved more counts.
+        Only the wall clock counts a machine's sleep, so the clock that moved more is used.
         """
         gone = max(time.monotonic() - self._began, time.time() - self._began_wall)
         if self._shut or gone >= self._deadline:
@@ -107,7 +107,7 @@ class Call:
         return self._deadline - gone
 
     def pass_gate(self, sock: socket.socket, stage: Stage) -> None:
-        """Go on to `stage` over `sock`, or raise TimeoutError."""
+        """Enter `stage` with the socket `sock`, or raise TimeoutError."""
         with self._gate:
             self.left()
             if stage == Stage.CONNECT or self._wire is None:
@@ -125,7 +125,7 @@ class Call:
             self._reset_on_close(False)
 
     def finish(self, response: Response) -> None:
-        """Hand `response` to the caller, unless it has gone."""
+        """Give `response` to the caller, unless it has stopped waiting."""
         with self._gate:
             self._close_wire()
             if not self._shut:
@@ -135,7 +135,7 @@ class Call:
     # The caller's side.
 
     def wait(self) -> Response:
-        """Return the response; at the deadline cut the call off and say so."""
+        """Return the response; at the deadline, end the call and return that failure."""
         self._ended.wait(self._deadline - (time.monotonic() - self._began))
         with self._gate:
             if self._response:
@@ -162,7 +162,7 @@ class Call:
         )
 
     def failed(self, error: Exception) -> Response:
-        """Return the Response for a call that `error` ended. Its text is not shown: it may hold the token."""
+        """Return the Response for a call that `error` ended. Its text is left out, because it may contain the token."""
         cause: BaseException = error
         while deeper := cause.__cause__ or cause.__context__:
             cause = deeper

@@ -22,7 +22,7 @@ _CONNECTIONS = 32  # as many threads as a Functions worker has
 class Connections:
     """A session of `requests` for calls: no redirects, no cookies, no proxy, nothing from the environment.
 
-    `session` is taken over: its connections become ours. One idle for `idle` seconds is not used again.
+    `session` gets connections of this class. A connection idle for `idle` seconds is not used again.
     """
 
     def __init__(self, session: "requests.Session | None" = None, *, idle: float = IDLE_SECONDS) -> None:
@@ -34,7 +34,7 @@ class Connections:
     def post(
         self, url: str, headers: Mapping[str, str], payload: bytes, timeout: float
     ) -> "requests.Response":
-        """Send one request, and return as soon as the head of an answer is there; its body is not yet read."""
+        """Send one request, and return as soon as the head of an answer has come; its body is not read yet."""
         from requests import Request  # noqa: PLC0415  see `_Connection`
 
         session = self._ready()
@@ -49,7 +49,7 @@ class Connections:
         )
 
     def close(self) -> None:
-        """Close the connections that are kept warm."""
+        """Close the open connections."""
         if session := self._session or self._given:
             session.close()
 
@@ -61,7 +61,7 @@ class Connections:
 
 
 class _Wire(_Connection):
-    """What we add to urllib3's connections: the call's deadline, its gate, and an end to long idleness."""
+    """A connection of urllib3 with a call's deadline, its gate, and a limit for idle time."""
 
     idle: float
     used: float = 0.0
@@ -79,7 +79,7 @@ class _Wire(_Connection):
         raise problem
 
     def send(self, data: Any) -> None:
-        """Send a piece of the request, if it is still time."""
+        """Send a piece of the request, if the deadline allows."""
         if self.sock is None:
             self.connect()
         CURRENT.get().pass_gate(self.sock, Stage.SENT)
@@ -88,7 +88,7 @@ class _Wire(_Connection):
 
     @property
     def is_connected(self) -> bool:
-        """Say whether the pool may hand it out again."""
+        """Tell whether the pool may use it again."""
         return super().is_connected and time.monotonic() - self.used < self.idle
 
 
@@ -106,7 +106,7 @@ def _connect(call: Call, sock: socket.socket, address: Any, share: float) -> soc
 
 
 def _equip(session: "requests.Session | None", idle: float) -> "requests.Session":
-    """Return `session`, or a new one, with connections of ours and nothing taken from the environment."""
+    """Return `session`, or a new one, with this module's connections and no settings from the environment."""
     import requests  # noqa: PLC0415  here and not above: see `_Connection`
     import urllib3  # noqa: PLC0415  as above
     from requests.adapters import HTTPAdapter  # noqa: PLC0415  as above

@@ -1,4 +1,4 @@
-"""The call to Defender: `CreateAlertByReference`. What its answer means is the business of `answer`."""
+"""The call to Defender: `CreateAlertByReference`. `answer` reads what comes back."""
 
 import json
 from collections.abc import Mapping
@@ -32,9 +32,9 @@ class Defender:
         )
 
     def create_alert(self, body: Mapping[str, str], token: str) -> Answer:
-        """Post one alert of eight fields. Back by the deadline; nothing the network does makes it raise."""
+        """Post one alert of eight fields. Return by the deadline, and never raise for network errors."""
         return answer.read(self._service.post(json.dumps(dict(body)).encode(), token), body)
 
     def close(self) -> None:
-        """Close the connections that are kept warm."""
+        """Close the open connections."""
         self._service.close()

@@ -42,7 +42,7 @@ _NOT_GRAPH = "not in Graph's form: check GRAPH_API_URL, and any proxy on the way
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one call brought.
+    """The result of one call.
 
     ```
     kind         rows         `rows` are the answer, text by column
@@ -88,13 +88,13 @@ class Graph:
     def hunt(self, query: str, timespan: str, columns: Collection[str], token: str) -> Result:
         """Run a query over a span of time in ISO 8601; `columns` are those of its rows.
 
-        Back by the deadline; nothing the network does makes it raise.
+        Return by the deadline, and never raise for network errors.
         """
         body = json.dumps({"Query": query, "Timespan": timespan}).encode()
         return read(self._service.post(body, token), columns)
 
     def close(self) -> None:
-        """Close the connections that are kept warm."""
+        """Close the open connections."""
         self._service.close()
 
 
@@ -124,7 +124,7 @@ def read(response: Response, columns: Collection[str]) -> Result:
 
 
 def _failure(status: int, code: str, text: str) -> tuple[Kind, str]:
-    """Return what an error means, and the table that is missing; `code` is "" where it is not in Graph's form."""
+    """Return the kind of an error, and the table that is missing; `code` is "" if it is not in Graph's form."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return "throttled", ""
     if status // 100 == 5 or status in _TRY_AGAIN:  # noqa: PLR2004  the hundreds of a server's error
@@ -153,7 +153,7 @@ def _wait(headers: Mapping[str, str], text: str) -> float:
 
 
 def _rows(document: object, columns: Collection[str]) -> Iterator[Row]:
-    """Yield the rows of an answer. Raise `ValueError` if a part of it cannot be told: half an answer is none."""
+    """Yield the rows of an answer. Raise `ValueError` if a part of it cannot be read."""
     results = _member(document, "results")
     if not isinstance(results, list):
         raise ValueError(_NOT_GRAPH)  # noqa: TRY004  what an answer holds is a value

@@ -1,4 +1,4 @@
-"""One service that is called: where it is, how long a call to it may take, and connections that are kept warm."""
+"""One service that is called: its address, its deadline, and its open connections."""
 
 import socket
 import threading
@@ -16,10 +16,10 @@ _TOKEN_CHARACTERS = 200  # a shorter one is a test's, and its text may stand in 
 
 
 class Service:
-    """Posts JSON to one address, over connections that are kept warm; shared by up to 32 threads.
+    """Posts JSON to one address, over connections that stay open; shared by up to 32 threads.
 
-    `name` is how messages call it, `thread` the name of its calls' threads. `deadline` bounds a whole call, in seconds,
-    and `most_bytes` an answer. `session` is taken over: its connections become ours. `resolve` looks names up as
+    `name` is its name in messages, `thread` the name of its calls' threads. `deadline` bounds a whole call, in seconds,
+    and `most_bytes` an answer. `session` gets connections of `connections`. `resolve` looks names up as
     `socket.getaddrinfo` does. A connection idle for `idle` seconds is not reused.
     """
 
@@ -44,7 +44,7 @@ class Service:
         self._connections = Connections(session, idle=idle)
 
     def post(self, payload: bytes, token: str) -> Response:
-        """Post one body. Back by the deadline; nothing the network does makes it raise."""
+        """Post one body. Return by the deadline, and never raise for network errors."""
         call = Call(self._name, self._deadline, self._resolve)
         try:
             threading.Thread(
@@ -55,7 +55,7 @@ class Service:
         return call.wait()
 
     def close(self) -> None:
-        """Close the connections that are kept warm."""
+        """Close the open connections."""
         self._connections.close()
 
     def _work(self, call: Call, payload: bytes, token: str) -> None:

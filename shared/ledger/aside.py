@@ -1,4 +1,4 @@
-"""Rows that cannot be read are moved aside: they hide no other, and the operator finds them in one range.
+"""Rows that cannot be read are moved aside: they block no other row, and the operator finds them in one range.
 
 todo-…, later-…, alert-… ──► aside-{when}-{random}    all properties as they were, and `movedFrom`, the key
 
@@ -34,7 +34,7 @@ class Aside:
 
 
 def move(table: Table, unreadable: Sequence[Row]) -> int:
-    """Move up to `MOST` rows aside, and log each; return how many are gone from their place, by us or somebody else."""
+    """Move up to `MOST` rows aside and log each. Return how many are no longer in their place, whoever moved them."""
     at, batch = table.now(), unreadable[:MOST]
     waiting = _waiting(table, batch)
     if batch and _written(table, batch, waiting, at):

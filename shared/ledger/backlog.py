@@ -1,4 +1,4 @@
-"""What waits, and in which order it is sent."""
+"""The backlog: which alerts wait, and in which order they are sent."""
 
 import math
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from shared.table.protocol import Row
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Of some rows: what may be sent, the most urgent first; how many wait, due or not; the earliest acceptance.
+    """The backlog in some rows: the alerts to send, the most urgent first; how many wait; the earliest acceptance.
 
-    `unreadable` are rows that none of us can have written, to be moved aside.
+    `unreadable` are rows that this app cannot have written; they are to be moved aside.
     """
 
     waiting: tuple[Waiting, ...]
@@ -24,7 +24,7 @@ class Backlog:
 
 
 def read(stored: Iterable[Row], now: float, most: int) -> Backlog:
-    """Return what may be sent, `most` at most: `todo-` rows, and `later-` rows come due."""
+    """Return the backlog in `todo-` rows and in `later-` rows that are due, with at most `most` alerts."""
     before = keys.later_before(now)
     waits = [row for row in stored if _waits(row)]
     due = [row for row in waits if row.key.startswith(keys.TODO) or row.key < before]

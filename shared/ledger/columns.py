@@ -1,7 +1,7 @@
-"""The columns of rows: how a value is written and read, and what a row of an older version means that lacks it.
+"""The columns of rows: how a value is written and read, and the default for rows of older versions.
 
-A column that a version adds has a default. Columns that this version does not know are of a newer one: whoever
-writes such a row again writes them as they were.
+A column that a version adds has a default. Unknown columns belong to a newer version: when such a row is written
+again, they are written unchanged.
 """
 
 import json
@@ -21,7 +21,7 @@ _OF_THE_TABLE = ("mark",)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a value of a record becomes a property of a row, and back. `read` raises for what it cannot be."""
+    """How a value of a record becomes a property of a row, and back. `read` raises for a wrong property."""
 
     write: Callable[[Any], Value]
     read: Callable[[Any], Any]
@@ -29,9 +29,9 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A property of a row, and the field of a record that it holds: of the same name where `field` is empty.
+    """A property of a row, and the record's field that it holds (`field`; if empty, the field of the same name).
 
-    A row without it means `default`; where there is none, the row cannot be read.
+    A row without it has the `default`; if there is none, the row cannot be read.
     """
 
     name: str
@@ -64,7 +64,7 @@ def read(columns: Sequence[Column], row: Row) -> dict[str, Any]:
 
 
 def unknown(columns: Sequence[Column], row: Row) -> dict[str, Any]:
-    """Return the properties of a row that are in no column: those of a newer version."""
+    """Return the properties of a row that are in no column: a newer version wrote them."""
     known = {*_OF_THE_TABLE, *(column.name for column in columns)}
     return {name: value for name, value in row.values.items() if name not in known}
 

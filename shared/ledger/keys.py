@@ -36,12 +36,12 @@ def delivery_key(delivery_id: str) -> str:
 
 
 def delivery_id(now: float) -> str:
-    """Return a new delivery's id: sortable accept time and 128 random bits. Knowing it is the right to see it."""
+    """Return a new delivery's id: sortable accept time and 128 random bits. Whoever knows it may see the delivery."""
     return f"{delivery_time(now)}-{secrets.token_hex(16)}"
 
 
 def is_delivery_id(text: str) -> bool:
-    """Tell whether a delivery may have this id: nothing else needs to be looked for."""
+    """Tell whether a text has the form of a delivery's id: no other needs a query."""
     return bool(_DELIVERY_ID.fullmatch(text))
 
 

@@ -1,4 +1,4 @@
-"""Alerts by their ids, as they stand."""
+"""Stored alerts by their ids."""
 
 import contextlib
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ _SHARE = 85  # percent of alerts whose rows are read at a time: with the alerts'
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Alerts as they stand, by id, and why others cannot be read. One in neither is not stored."""
+    """The stored alerts by id, and why others cannot be read. An alert in neither is not stored."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     unreadable: dict[str, Unreadable] = field(default_factory=dict)
 
 
 def find(table: Table, alerts: Sequence[str]) -> Stored:
-    """Return what is stored of some alerts. Their rows are read side by side."""
+    """Return the stored ones of some alerts. Their rows are read in parallel."""
     stored = Stored()
     for alert, row in zip(alerts, table.get_all([keys.alert_key(alert) for alert in alerts]), strict=True):
         if row is None:
@@ -57,7 +57,7 @@ def waiting(table: Table, alerts: Sequence[str]) -> dict[str, Entry]:
 
 
 def waiting_key(table: Table, alert: str) -> str:
-    """Return the key of the row that an alert waits by, empty where there is none.
+    """Return the key of an alert's waiting row, empty if there is none.
 
     The keys of all that waits are read for it: it is for an alert whose own row does not name that row.
     """

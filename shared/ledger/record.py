@@ -1,4 +1,4 @@
-"""What was accepted, refused, and what became of it; the backlog and its order.
+"""The records: entries (alerts and what became of them), deliveries, refused payloads; and the order of the backlog.
 
 An alert that has not ended has exactly one waiting row. Whoever changes an alert removes that row by its ETag
 in the same transaction, so the waiting row is the lock; where there is none, the alert row's own ETag is.
@@ -28,7 +28,7 @@ _TOO_MANY_REQUESTS = 429
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How often and how long an alert is tried again. Minutes and hours as their names say.
+    """How often and how long an alert is tried again, in minutes and hours as the names say.
 
     `unavailable_minutes`: after the first such answer, the second …; the last holds for all that follow.
     """
@@ -42,9 +42,9 @@ class Rules:
         return self.unavailable_minutes[min(unavailable, len(self.unavailable_minutes) - 1)]
 
     def gives_up(self, unavailable: int) -> bool:
-        """Tell whether so many such answers are enough: the times between the tries add up to `give_up_hours`.
+        """Tell whether the times between so many tries add up to `give_up_hours`.
 
-        So an alert that could not be tried, as the operator paused or Defender was out, is not given up for it.
+        Pauses, and times in which Defender was unavailable without a try, do not count.
         """
         return sum(map(self.minutes, range(unavailable))) >= self.give_up_hours * 60
 
@@ -55,10 +55,10 @@ class Entry:
 
     `accepted` is its last acceptance or replay; `waits` is the key of its waiting row, empty once it has ended;
     `not_found` and `unavailable` count such answers since then; `next_attempt` is set while it waits for a retry.
-    `lost` counts the calls since the last answer of which nothing was ever written, one after the other.
-    `named` is when a delivery last named it after it had ended, as far as that was noted.
+    `lost` counts the calls without a written outcome, one after the other.
+    `named` is when a delivery last contained it after its end, as far as that was noted.
     `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
-    often it was accepted anew after it had ended; `unknown` are columns of its row that a newer version wrote.
+    often it was accepted again after its end; `unknown` are columns of its row that a newer version wrote.
     """
 
     alert: Alert
@@ -88,11 +88,11 @@ class Entry:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more happens to it by itself."""
+        """Whether it is neither waiting nor being sent."""
         return not self.waits
 
     def log_fields(self) -> dict[str, str | int | None]:
-        """Return what the log has of it: nothing that its payload said."""
+        """Return its fields of a log line: nothing that its payload said."""
         return {
             "alert": self.alert.id,
             "delivery": self.delivery,
@@ -128,7 +128,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class RefusedPayload:
-    """A payload that gave no alert, stored with its reasons: most SIEMs show nobody our answer.
+    """A payload with events that became no alert, stored with the reasons, because most SIEMs do not show our answer.
 
     `payload` is its first 60 KiB; `query` the parameters it came with, without the key, whose fingerprint is `sender`.
     """
@@ -155,7 +155,7 @@ def accept(
     truncated: bool = False,
     sender: str = "",
 ) -> Entry:
-    """Return a new entry, waiting for a slot in the order of its severity: urgent first, and nobody starves."""
+    """Return a new entry that waits for a slot. A lower severity is due hours later, so it is never passed forever."""
     due = now + DUE_SECONDS[alert.severity]
     entry = Entry(
         alert=alert,
@@ -173,7 +173,7 @@ def accept(
 
 
 def due_at(entry: Entry, due: float) -> Entry:
-    """Return a waiting entry in another place of the order: that of `due` (UTC seconds)."""
+    """Return a waiting entry with another place in the order, that of `due` (UTC seconds)."""
     later = replace(entry, due=due)
     return replace(later, waits=_todo(later))
 
@@ -233,7 +233,7 @@ def _not_found(entry: Entry, now: float, rules: Rules) -> Entry:
 
 
 def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entry:
-    """Defender said nothing about the alert. It waits, so that the next alert probes, and keeps its place."""
+    """Let an alert about which Defender said nothing wait, so that the next alert probes. It keeps its place."""
     if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone, and no alert's fault
         return replace(entry, state="waiting", waits=_todo(entry))
     if answer.may_have_created and tries.without_alert(entry.tries, entry.accepted) > 1:
@@ -245,7 +245,7 @@ def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entr
 
 
 def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
-    """Return an entry as failed whose lease was lost too often, one call after the other; None: it may be tried."""
+    """Return the entry as failed if too many leases in a row ended without an outcome; None: it is tried again."""
     if entry.state != "sending" or entry.lost + 1 < MOST_LOST:
         return None
     message = f"{MOST_LOST} calls one after the other ended without a written answer."
@@ -254,7 +254,7 @@ def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
 
 
 def replay(entry: Entry, *, now: float) -> Entry:
-    """Return a failed or discarded entry as accepted anew; its tries stay for the record."""
+    """Return a failed or discarded entry as accepted again, with its former tries."""
     again = replace(
         entry,
         state="waiting",

@@ -30,7 +30,7 @@ _PHASES = (keys.DELIVERY, keys.REFUSED, keys.ASIDE)
 
 @dataclass(slots=True)
 class Schedule:
-    """When this host clears away next, and from which row on.
+    """When this host deletes old rows next, and from which row on.
 
     Not at its start, for an idle tick of the dispatcher is one query; but soon, for a host may not live for hours.
     """
@@ -39,7 +39,7 @@ class Schedule:
     _start: str = keys.DELIVERY
 
     def run(self, table: Table, retention_days: float, monotonic: Callable[[], float]) -> None:
-        """Clear one piece away if it is time, and come back at once if there may be more."""
+        """Delete one portion if it is time; there may be more for the next tick."""
         now = monotonic()
         if self._next is None:
             self._next = now + FIRST_SECONDS
@@ -53,7 +53,7 @@ class Schedule:
 
 
 def name(entry: Entry, *, now: float) -> Entry | None:
-    """Return an ended entry as named by a delivery accepted now; None where that need not be noted."""
+    """Return an ended entry as contained in a delivery accepted now; None if that need not be noted."""
     lately = max(entry.ended or 0.0, entry.named or 0.0)
     if not entry.has_ended or now < lately + NAMED_SECONDS:
         return None
@@ -65,7 +65,7 @@ def purge(
 ) -> str | None:
     """Delete deliveries with their alerts, refused payloads and rows moved aside that are older than `seconds`.
 
-    Begin behind the row `start`, and stop when the time is `over`. Return the row to go on behind, None at the end.
+    Begin after the row `start`, and stop when the time is `over`. Return the last row that was read, None at the end.
     """
     piece = _Piece(table, table.now() - seconds, over)
     try:
@@ -81,7 +81,7 @@ def purge(
 
 @dataclass(slots=True)
 class _Piece:
-    """One piece of work: what ended `before` a time (UTC seconds) may go. `gone` counts the rows deleted."""
+    """One portion of work: rows that ended `before` a time (UTC seconds) are deleted. `gone` counts them."""
 
     table: Table
     before: float
@@ -89,7 +89,7 @@ class _Piece:
     gone: int = 0
 
     def run(self, phase: str, start: str) -> str | None:
-        """Do one phase behind a row; return the row to go on behind when the time is over, None at its end."""
+        """Do one phase from a row on; return the last row that was read when the time is over, None at its end."""
         if phase == keys.DELIVERY:
             return self._deliveries(start)
         return self._refused() if phase == keys.REFUSED else self._moved()
@@ -146,7 +146,7 @@ class _Piece:
             start = page[-1].key
 
     def _delete_keys(self, old: list[str]) -> None:
-        """Delete rows and empty the list. Somebody else may have deleted one: then each by itself."""
+        """Delete rows and empty the list. If another host has deleted one of them, delete each by itself."""
         operations: list[Operation] = [Delete(key, "*") for key in old]
         old.clear()
         if operations and not self._delete(operations):
@@ -166,8 +166,8 @@ class _Piece:
 class _Surplus:
     """Which of refused payloads, seen from the oldest on, are too many or too old; `keys` collects them.
 
-    A row is surplus once `REFUSED_ROWS` newer ones were seen, `SENDER_ROWS` of them from its sender: so a part of the
-    rows is enough to begin with, and one sender's noise takes nobody else's last ones.
+    A row is surplus once `REFUSED_ROWS` newer ones were read, `SENDER_ROWS` of them from its sender: so one sender's
+    many payloads do not remove the last ones of another. A part of the rows is enough to begin with.
     """
 
     before: float
@@ -177,7 +177,7 @@ class _Surplus:
     _among: collections.Counter[str] = field(default_factory=collections.Counter)
 
     def add(self, row: Row) -> None:
-        """Take notice of the next row."""
+        """Count the next row."""
         if row.timestamp < self.before:
             self.keys.append(row.key)
             return
@@ -219,7 +219,7 @@ def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
 
 
 def _holds(table: Table, delivery: Delivery, entry: Entry) -> bool:
-    """Tell whether an alert goes with this delivery: not if a later one brought it anew, and is there to take it."""
+    """Tell whether an alert is deleted with this delivery: not if a later delivery contains it and still exists."""
     if entry.delivery == delivery.id:
         return True
     return table.get(keys.delivery_key(entry.delivery)) is None
@@ -228,6 +228,6 @@ def _holds(table: Table, delivery: Delivery, entry: Entry) -> bool:
 def _may_go(entry: Entry, before: float) -> bool:
     """Tell whether an alert ended, and the last delivery that names it was accepted, before a time (UTC seconds).
 
-    That time is noted at most once in `NAMED_SECONDS`: so much later it may have been named once more.
+    That time is noted at most once in `NAMED_SECONDS`, so a later delivery may contain it within that time.
     """
     return entry.ended is not None and max(entry.ended, entry.named or 0.0) + NAMED_SECONDS <= before

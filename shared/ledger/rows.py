@@ -60,7 +60,7 @@ _REFUSED = (
 
 
 def insert(entry: Entry) -> list[Operation]:
-    """Return the operations that write a new entry and its waiting row. A conflict: it is known already."""
+    """Return the operations that write a new entry and its waiting row. A conflict: the alert is known."""
     values = _values(entry)
     return [Insert(keys.alert_key(entry.alert.id), values), Insert(entry.waits, values)]
 

@@ -30,6 +30,6 @@ def add(
 
 
 def without_alert(tries: Sequence[Mapping[str, Any]], since: float) -> int:
-    """Return how many answers since a time (UTC seconds) were a success that showed no alert."""
+    """Return how many answers since a time (UTC seconds) were a success without an alert."""
     lately = [each for each in tries if each.get("at", 0.0) >= round(since, 3)]
     return sum(shows_no_alert(each.get("status"), each.get("code")) for each in lately)

@@ -1,4 +1,4 @@
-"""Payload to alerts: the sources' files, the paths they name, and the fields made of both.
+"""From payload to alerts: the sources' files, their paths and conditions, and an alert's fields.
 
 Imports `payload`, `alerts` and `errors`.
 """

@@ -1,8 +1,8 @@
-"""Counts the work on a delivery, so that no payload costs more than a delivery may."""
+"""Counting the work on a delivery, so that no payload takes too much."""
 
 
 class TooManySteps(Exception):
-    """The payload would cost more than a delivery may."""
+    """The payload takes more work than a delivery may."""
 
 
 class Budget:
@@ -12,7 +12,7 @@ class Budget:
         self._left = steps
 
     def spend(self, steps: int) -> None:
-        """Take some steps. Raises `TooManySteps` if there are not so many left."""
+        """Use some steps. Raise `TooManySteps` if too few are left."""
         self._left -= steps
         if self._left < 0:
             raise TooManySteps

@@ -1,8 +1,8 @@
-"""The clues of events without a whole reference: what is left of it, what a source's file names, and the scan's.
+"""The clues of events without a whole reference: its exact parts, what a source's file names, and the scan's.
 
-An event of which the device id and the time are left, and the report id or all digits of the time, is looked for by
-these alone: whatever else the payload says of it could only mislead. A report id without its time names no event, as
-ids come again: it only excludes others.
+If the device id and the time are left, and the report id or all digits of the time, the event is searched by these
+alone, because other clues could only mislead. A report id without its time identifies no event, because ids are used
+again: it only excludes others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,14 +30,14 @@ _NOTHING = ClueScan(Clues(), {})
 
 
 class ClueReader:
-    """Reads the clues of one delivery, within a budget of its own; beyond it an event has none, and no error."""
+    """Reads the clues of one delivery, within its own budget; beyond it an event has no clues, without an error."""
 
     def __init__(self, steps: int = STEPS) -> None:
         self._reader = Reader(Budget(steps).spend)
         self._left_out: tuple[Any, frozenset[Place]] = (None, frozenset())  # of the last document
 
     def of(self, source: Source, document: Node, event: Event, draft: Draft) -> Evidence | None:
-        """Return by what an event could be found; None if its reference is whole, or if it is no one event."""
+        """Return the clues to an event; None if its reference is whole, or if it is not exactly one event."""
         left = draft.exactness
         if left.whole or not draft.is_one_event:
             return None
@@ -79,7 +79,7 @@ def _named(source: Source, document: Node, alert: Node) -> dict[str, list[tuple[
 
 
 def _with_device(scan: ClueScan, texts: Sequence[tuple[str, Place]]) -> ClueScan:
-    """Return clues of the device that a source's file names, if it names one: nobody knows better which it is."""
+    """Return clues with the device that a source's file names, if it names exactly one: it decides."""
     hosts = {
         host: place
         for text, place in texts
@@ -93,7 +93,7 @@ def _with_device(scan: ClueScan, texts: Sequence[tuple[str, Place]]) -> ClueScan
 
 
 def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str]) -> ClueScan:
-    """Return clues with what is left of a reference in their place: it goes before, as it is Defender's own."""
+    """Return clues in which the exact parts of a reference replace others, because they are Defender's own."""
     if MACHINE not in left.exact:
         return scan
     clues = replace(scan.clues, hosts=(Host("id", left.exact[MACHINE]),))

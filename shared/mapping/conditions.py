@@ -4,7 +4,7 @@ path               is there and not empty
 path = a, b        is one of these words
 path ~ text        contains this text
 !path              is not there; also before the other two
-one & other        both hold, of one and the same element where the paths begin alike and go through a list
+one & other        both hold, for the same element if the paths begin alike and go through a list
 """
 
 import re
@@ -42,7 +42,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition: terms that hold of one and the same element below `prefix`."""
+    """A condition: terms that hold for the same element below `prefix`."""
 
     text: str
     prefix: Path
@@ -92,7 +92,7 @@ def _term(text: str) -> Term:
     if not sign:
         return Term(where, negated)
     if not value.replace("`", ""):
-        raise ValueError(f"{text.strip()!r} names no value after {sign}")
+        raise ValueError(f"{text.strip()!r} has no value after {sign}")
     if sign == "~":
         return Term(where, negated, contains=value.strip("`").lower())
     return Term(

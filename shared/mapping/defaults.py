@@ -39,7 +39,7 @@ _ACTION = (
 
 
 class Row:
-    """The row of advanced hunting that an event is, under any spelling of its columns."""
+    """An event's row of advanced hunting, with any spelling of its columns."""
 
     def __init__(self, group: Group, alert: Node) -> None:
         self._group = group
@@ -93,7 +93,7 @@ class Row:
         return [text for text in texts if text[3] and text[3][0] in beside] or texts
 
     def default(self, name: str, values: Mapping[str, object]) -> str | None:
-        """Return what stands for a field that neither the payload nor the request's parameters tell."""
+        """Return the default of a field that neither the payload nor the request's parameters give."""
         if name == "severity":
             return "Medium"
         if name == "category":

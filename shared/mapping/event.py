@@ -1,4 +1,4 @@
-"""One event on its way to an alert: the product's alert around it, and the reference found for it."""
+"""One event before it becomes an alert: the product's alert around it, and its reference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from shared.payload.paths import Node
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a source's function gives for each event, and the pipeline for all other sources.
+    """One event, as a source's function yields it, and the pipeline for all other sources.
 
-    `alert` is where the paths of `fields` begin. The reference is looked for in `within`; what the function knows
-    itself stands in `reference` (by the API's names) and goes before. `values` are texts that the
-    function found, behind the file's own paths; `notes` say of them that they lost digits. `problems` refuse the event.
-    `part` is what of the payload tells of this event alone: its clues are read there.
+    The paths of `fields` begin at `alert`. The reference is searched in `within`; keys that the function itself knows
+    are in `reference` (by the API's names) and are preferred. `values` are texts that the function found; the file's
+    own paths are preferred. `notes` say that values lost digits. `problems` refuse the event. `part` is the part of the
+    payload that concerns only this event: its clues are read there.
     """
 
     alert: Node

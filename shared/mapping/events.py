@@ -13,14 +13,14 @@ from shared.payload.paths import Node, Place, find
 
 
 def of(source: Source, document: Node) -> list[tuple[Event, scan.Scan | None]]:
-    """Return the events of a document, each with the scan around it; None where that was of some parts only."""
+    """Return the events of a document, each with the scan around it; None if only some parts were scanned."""
     events = _of(source, document)
     counts = Counter(id(event.alert.value) for event, _ in events)
     return [(replace(event, part=_part(event, document, counts)), scanned) for event, scanned in events]
 
 
 def _part(event: Event, document: Node, counts: Counter[int]) -> Node | None:
-    """Return what tells of one event alone: a document, an alert, or the object in an alert with its report id."""
+    """Return the part that concerns only one event: a document, an alert, or the object with its report id."""
     if counts.total() == 1:
         return document
     if counts[id(event.alert.value)] == 1:
@@ -58,13 +58,13 @@ def _of(source: Source, document: Node) -> list[tuple[Event, scan.Scan | None]]:
 
 
 def _is_whole(event: Event) -> bool:
-    """Say whether an event has its reference, or says why it has none."""
+    """Say whether an event has its reference, or a problem that says why not."""
     known = {*event.reference, *event.values, *(event.group or Group()).values()}
     return bool(event.problems) or known >= set(names.KEYS)
 
 
 def _alerts(source: Source, document: Node) -> list[Node]:
-    """Return where the product's alerts stand in a document; the document itself, if nowhere else."""
+    """Return the product's alerts in a document; the document itself if there are none."""
     for path in source.alerts:
         nodes = [
             node
@@ -78,5 +78,5 @@ def _alerts(source: Source, document: Node) -> list[Node]:
 
 
 def _scanned(within: Sequence[Node], ignore: Sequence[Place]) -> scan.Scan:
-    """Return what was found in several parts of a payload that belong to one event."""
+    """Return the findings of several parts of a payload that belong to one event."""
     return scan.together([scan.scan(node, (), ignore) for node in within], within[0].reader)

@@ -1,4 +1,4 @@
-"""What of a reference is exact, and what it lost on its way: a time that was cut, a report id that was rounded."""
+"""Which keys of a reference are exact, and which lost digits: a time that was cut, a report id that was rounded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,9 +18,8 @@ _SEVEN_DIGITS = len("2018-08-03T16:45:21.7115183Z")
 class Exactness:
     """The keys of a reference that are exact, by the API's names, its time in Defender's form, and what it lost.
 
-    `lost` has a sentence for each key that is not exact, where the device id and one of the other two are there. Only a
-    time with all seven digits is exact. `whole` says that all three
-    are there and nothing seems lost.
+    `lost` has a sentence for each key that is not exact, if the device id and one of the other two are there. Only a
+    time with all seven digits is exact. `whole`: all three are there, and nothing seems lost.
     """
 
     exact: Mapping[str, str] = field(default_factory=dict)
@@ -30,7 +29,7 @@ class Exactness:
 
 
 def of(values: Mapping[str, object]) -> Exactness:
-    """Return what is exact of a reference, of values by the API's names."""
+    """Return which keys of a reference are exact, from values by the API's names."""
     canonical = {
         name: text
         for name in names.KEYS
@@ -59,7 +58,7 @@ def _of_time(time: str) -> list[str]:
 def _of_report(value: object, report: str) -> list[str]:
     if not report:
         return [
-            f"reportId: {alert.shown(value)} is no exact number." if value else "reportId: it is missing."
+            f"reportId: {alert.shown(value)} is not an exact number." if value else "reportId: it is missing."
         ]
     if is_rounded(report):
         return [f"reportId: {report} was rounded on the way, as numbers above 2^53 are."]

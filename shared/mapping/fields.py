@@ -27,7 +27,7 @@ Candidate = tuple[str, str]  # a text, and where it came from
 class Draft:
     """The values of one event's fields. `origins` names the place or the parameter each came from.
 
-    `is_one_event` says that it may be an event that a search can find: no rule speaks against it, no values differ.
+    `is_one_event`: a search may find it, because no rule refuses it and no values differ.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Draft:
         """Return a note for each field whose places in the source's file found nothing in this payload, title first."""
         names_ = sorted(self._source.fields, key=lambda name: name != "title")
         return [
-            f"{name}: nothing stands at {', '.join(place.text for place in self._source.fields[name])}"
+            f"{name}: nothing was found at {', '.join(place.text for place in self._source.fields[name])}"
             f" (fields of {self._source.name})"
             for name in names_
             if not any(True for place in self._source.fields[name] for _ in self._texts(place))
@@ -71,7 +71,7 @@ class Draft:
 
     @property
     def exactness(self) -> Exactness:
-        """What of the three keys is exact."""
+        """Which of the three keys are exact."""
         return exactness.of(self._values)
 
     @property
@@ -159,7 +159,7 @@ class Draft:
             yield text, ", ".join(map(shown, at))
 
     def _take(self, name: str, options: Iterable[tuple[Candidate, Place | None]]) -> bool:
-        """Take the first text that tells something; of severities and categories the first that we understand."""
+        """Take the first text that is not empty; of severities and categories the first known word."""
         vague: tuple[str, str, vocabulary.Word] | None = None
         unknown: list[str] = []
         for (text, origin), place in options:
@@ -204,7 +204,7 @@ class Draft:
         return placeholder is not None
 
     def _given(self, name: str, value: str | None) -> bool:
-        """Take a field from the request's parameters, if it has one; what is no word stays, for the check to tell."""
+        """Take a field from the request's parameters; an unknown word stays, and the check reports it."""
         if value is None or not value.strip():
             return False
         try:
@@ -221,7 +221,7 @@ class Draft:
         if value is not None:
             self._values[name], self.origins[name] = value, "the default"
             if name in ("severity", "category"):
-                self._notes.append(f"{name}: the payload names none, so {value}")
+                self._notes.append(f"{name}: the payload has none, so it is {value}")
 
     def _set(self, name: str, text: str, origin: str) -> None:
         if name == "title" and not self._source.exact:
@@ -241,7 +241,7 @@ class Draft:
             self._footer.append(f"{name.capitalize()} at the source: {word.source}")
 
     def _refused(self) -> Iterator[Problem]:
-        """Yield why the event cannot be raised, whatever its values: by the source's rules, or by its table."""
+        """Yield why the event is refused apart from its values: by the source's rules, or by its table."""
         covered = set()
         for rule in self._source.refuse:
             if rule.holds(self._document, self._event.alert):
@@ -252,11 +252,11 @@ class Draft:
                 yield problem
 
     def _describe(self) -> None:
-        """Add to the description what the source's own words were, when and where it was, and the way back."""
+        """Add the source's own words, the time and place of the event, and links to the description."""
         if (several := self._row.devices()) and not self._source.exact:
             listed = ", ".join(map(alert.shown, several[:3]))
             self._notes.append(
-                f"description: the device names {listed} stand equally near to the event, so none is taken"
+                f"description: the device names {listed} are equally near to the event, so none is used"
             )
         description = self._values.get("description")
         lines = [*self._footer_lines()]
@@ -282,7 +282,7 @@ class Draft:
             yield f"Back to the source: {link[0]}"
 
     def _event_line(self, footer: Sequence[str]) -> list[str]:
-        """Say when and where the event was, unless the description does already."""
+        """Return a line with the event's time and place, unless the description has them already."""
         time, machine = (self._values.get(name) for name in ("eventTime", "machineId"))
         texts = [str(self._values.get("description")), *footer]
         if self._source.exact or not isinstance(time, str) or any(time in text for text in texts):
@@ -290,10 +290,12 @@ class Draft:
         return [f"Event: {time} on {self._row.device() or machine}"]
 
     def _located(self, problem: Problem) -> Problem:
-        """Add to a problem what was found in the field's place, and where this source could carry it."""
+        """Add to a problem what was found instead, and where this product could send the field."""
         sentences = [problem.detail]
         if problem.field not in self._values:
-            sentences += [f"Not it: {lookalike}." for lookalike in self._lookalikes().unlike(problem.field)]
+            sentences += [
+                f"Found instead: {lookalike}." for lookalike in self._lookalikes().unlike(problem.field)
+            ]
         if where := self._source.missing.get(problem.field):
             sentences.append(where)
         return replace(problem, detail=" ".join(sentences))

@@ -1,4 +1,4 @@
-"""The sources in use, and what a delivery becomes by them.
+"""The sources in use, and what they make of a delivery.
 
 A document goes to the source that the sender named, else to the one of the highest `priority` that recognises it (the
 user's own before ours, then by name), else to `generic`.
@@ -23,7 +23,7 @@ _OURS = Path(__file__).parent / "sources"
 
 
 class Mappings:
-    """The sources in use. `broken` lists what of the user's own could not be read."""
+    """The sources in use. `broken` lists the user's own files that could not be read."""
 
     def __init__(self, sources: Mapping[str, Source], broken: Sequence[Problem] = ()) -> None:
         self.sources = dict(sources)
@@ -44,7 +44,7 @@ class Mappings:
         now: float | None = None,
         clues: bool = False,
     ) -> Outcome:
-        """Turn the documents of a delivery into alerts, refused events, or the reason why nothing is to be raised.
+        """Turn the documents of a delivery into alerts, refused events, or the reason why it asks for no alert.
 
         `defaults` are values by the API's names that fill what the payload left empty; `now` is UTC seconds, for notes
         on times that Defender cannot find; `clues` asks for the clues of events without a whole reference. Raises
@@ -67,7 +67,7 @@ class Mappings:
                 run.open(run.node(document, (None, index) if len(documents) > 1 else None), named, ())
         except TooManySteps:
             raise errors.PayloadTooLarge(
-                "The body is too large to be mapped in a moment. Send fewer or smaller events at a time."
+                "The body takes too much work to map. Send fewer or smaller events at a time."
             ) from None
         return run.outcome(named)
 
@@ -83,10 +83,10 @@ class Mappings:
 
 
 def load(folder: Path | None = None) -> Mappings:
-    """Read our sources and the user's own in `folder`, which win by name.
+    """Read our sources and the user's own in `folder`, which replace ours of the same name.
 
-    What cannot be read of the user's is reported in `Mappings.broken`; it raises nothing. Raises `ValueError` if one
-    of ours is broken.
+    A user's file that cannot be read is reported in `Mappings.broken`, without an error. Raise `ValueError` if one of
+    ours is broken.
     """
     sources = {path.stem: files.read(path, ours=True) for path in _files(_OURS)}
     broken: list[Problem] = []

@@ -1,4 +1,4 @@
-"""What a delivery becomes: alerts, refused events, or the reason why nothing is to be raised."""
+"""The outcome of mapping a delivery: alerts, refused events, or the reason why it asks for no alert."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from shared.payload.clue_choice import ClueScan
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """By what a search could find an event that has no whole reference: its clues, and where they were read.
+    """How a search could find an event that has no whole reference: its clues, and where they were read.
 
     `lost` has a sentence for each key of a reference that lost something on its way.
     """
@@ -24,7 +24,7 @@ class Evidence:
 class Mapped:
     """One event that became an alert. `event` counts from 0 over the delivery.
 
-    `time_truncated`: its time certainly lost digits on its way, so a 404 will stay one. `origins` names, for
+    `time_truncated`: its time certainly lost digits, so trying again after a 404 is useless. `origins` names, for
     each field, the place or the parameter its value came from.
     """
 
@@ -38,7 +38,7 @@ class Mapped:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One event that cannot become an alert, with everything that is wrong with it."""
+    """One event that cannot become an alert, with all its problems."""
 
     event: int
     problems: tuple[Problem, ...]
@@ -50,9 +50,9 @@ class Refused:
 class Outcome:
     """What a delivery becomes.
 
-    `ignored` says why nothing is to be raised, `reply` is the body its sender then expects. `steps` say, for
-    people, how the payload was opened and recognised. `refused_status` is the HTTP status of a refused delivery where
-    its sender would repeat a 422 (Event Grid, CloudEvents).
+    `ignored` says why it asks for no alert; `reply` is the body that its sender then expects. `steps` say how the
+    payload was opened and recognised. `refused_status` is the HTTP status of a refusal where the sender
+    would repeat a 422 (Event Grid, CloudEvents).
     """
 
     source: str | None

@@ -16,7 +16,7 @@ def is_defenders(alert: Node) -> bool:
 
 
 def is_ours(alert: Node) -> bool:
-    """Say whether an alert is one that we made in Defender: it came back."""
+    """Say whether an alert is one that this app created in Defender."""
     return any(known.holds(alert, alert) for known in _conditions("ours"))
 
 

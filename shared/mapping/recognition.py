@@ -1,4 +1,4 @@
-"""Finds a document's source: the recognising one of highest priority."""
+"""Finding a document's source: of those that recognise it, the one of the highest priority."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from shared.payload import names, scan
 from shared.payload.paths import Node, find, path
 
 _ANYTHING = Condition("", path("/"), ())
-_SOME = 20  # elements of an array whose names are asked
+_SOME = 20  # elements of an array whose names are read
 
 
 class Recognition:
@@ -31,7 +31,7 @@ class Recognition:
                     self._always.append((rank, condition))
 
     def source(self, document: Node, named: Source | None, *, envelopes: bool) -> Source | None:
-        """Return the source of a document, or None. A named one gives way only to an envelope around it."""
+        """Return the source of a document, or None. A named source is used, unless there is an envelope."""
         if isinstance(document.value, list) and document.reader.pairs(document.value) is not None:
             return named
         words = _words(document)
@@ -55,7 +55,7 @@ class Recognition:
 
 
 def _first_words(condition: Condition) -> Iterator[str]:
-    """Yield the words of which a document has one at its top if a condition holds; none if that cannot be said."""
+    """Yield words of which a document has one at its top if a condition holds; none if that is unknown."""
     prefix = condition.prefix.names
     positive = [term for term in condition.terms if not term.negated]
     if not positive:
@@ -76,9 +76,9 @@ def _words(document: Node) -> set[str]:
 
 
 def _opens(source: Source, document: Node) -> bool:
-    """Say whether there is something to read in an envelope: an object, a list, or a text that holds one.
+    """Say whether an envelope has contents: an object, a list, or a text that holds one.
 
-    It is none if a whole reference stands beside what it holds.
+    With a whole reference beside its contents it is no envelope.
     """
     if source.status or any(
         condition.holds(document, document) for rule in source.closed for condition in rule.where
@@ -107,7 +107,7 @@ def is_empty(values: Any) -> bool:
 
 
 def single(document: Node) -> Node | None:
-    """Return the one thing in a wrapper: an object or a list, also in a text; None if there is more, or no such."""
+    """Return the only contents of a wrapper: an object or a list, also in a text; None if there are others or none."""
     if not isinstance(document.value, dict) or len(document.value) != 1:
         return None
     [(name, value)] = document.value.items()

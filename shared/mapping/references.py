@@ -1,4 +1,4 @@
-"""Compares the scan's reference with the source's, and refuses rows that cannot have one."""
+"""Comparing the scan's reference with the source's, and refusing rows that cannot have one."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,9 +32,9 @@ class Taken:
 
 
 def taken(event: Event, group: Group) -> Taken:
-    """Return the reference of an event: the source's own before the scan's, where these do not contradict each other.
+    """Return the reference of an event: the source's own, else the scan's, if they do not contradict each other.
 
-    Of a value that lost digits the original is taken, if the payload carries that event too.
+    If a value lost digits and the payload has the original, the original is used.
     """
     own = {
         name: Finding(texts[0], node.place)
@@ -66,16 +66,16 @@ def taken(event: Event, group: Group) -> Taken:
             findings[name] = finding
         elif digits.exact(name, finding.value, own[name].value):
             findings[name] = finding
-            notes.append(f"{name}: {alert.shown(own[name].value)} lost digits, so the exact one was taken")
+            notes.append(f"{name}: {alert.shown(own[name].value)} lost digits, so the exact value was used")
     return Taken(
         findings, several | {name: text for name, text in differ.items() if name not in own}, tuple(notes)
     )
 
 
 def _notes(group: Group, scanned: Mapping[str, Finding]) -> tuple[str, ...]:
-    """Return a note for each value that lost digits, beside the exact one that was taken."""
+    """Return a note for each value that lost digits and whose exact copy was used."""
     return tuple(
-        f"{name}: {alert.shown(copy.value)} lost digits, so the exact one was taken"
+        f"{name}: {alert.shown(copy.value)} lost digits, so the exact value was used"
         for name, finding in scanned.items()
         for copy in group.keys.get(name, {}).values()
         if digits.exact(name, finding.value, copy.value)
@@ -83,19 +83,19 @@ def _notes(group: Group, scanned: Mapping[str, Finding]) -> tuple[str, ...]:
 
 
 def is_short(time: str) -> bool:
-    """Say whether a time has milliseconds or less, so that it certainly lost digits where its source cuts them."""
+    """Say whether a time has at most milliseconds, so that it certainly lost digits if its source cuts them."""
     known = alert.canonical(names.KEYS[1], time)
     return known is not None and len(known) <= _MILLISECONDS
 
 
 def refused(row: Row) -> Iterator[Problem]:
-    """Yield why a row of advanced hunting names no event that an alert can refer to."""
+    """Yield why an alert cannot refer to a row of advanced hunting."""
     table = row.table()
     reason = hunting.why_no_event(table) if table else None
     if reason is None and table is None and row.column("NetworkMessageId") and not row.column("DeviceId"):
         reason = (
-            "This is an email event: its ReportId is no endpoint event, and Defender cannot raise an alert from it by"
-            " reference. Only Device* tables can."
+            "This is an email event: its ReportId is not that of an endpoint event, and Defender cannot raise an alert"
+            " from it by reference. Only Device* tables can."
         )
     if reason:
         yield Problem("reportId", reason)
@@ -111,6 +111,6 @@ def refused(row: Row) -> Iterator[Problem]:
         yield Problem(
             "eventTime",
             f"The row joins an alert and an event: Timestamp is {first}, Timestamp1 is {second}. Nothing says which one"
-            " is the event's. Drop the alert's before the join: AlertEvidence | project AlertId, DeviceId | join"
-            " kind=inner DeviceProcessEvents on DeviceId.",
+            " is the event's. Remove the alert's Timestamp before the join: AlertEvidence | project AlertId, DeviceId"
+            " | join kind=inner DeviceProcessEvents on DeviceId.",
         )

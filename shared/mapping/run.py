@@ -1,9 +1,9 @@
-"""One delivery on its way through the sources: opened, recognised, scanned; its events made into fields.
+"""Mapping one delivery: it is opened, recognised and scanned; its events get their fields.
 
     documents ── unwrap envelopes ── recognise the source ── scan ── events ── fields ── query string ── defaults
          ── check
 
-A string that holds JSON is that JSON, an envelope is what is inside it, and an array is its elements.
+A string with JSON counts as that JSON, an envelope as its contents, and an array as its elements.
 """
 
 import functools
@@ -36,11 +36,11 @@ Envelopes = tuple[tuple[Source, Node], ...]
 
 _SOME = 5  # places of device ids that are followed
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
-_IN_DEFENDER = "Defender has raised this alert itself: it is there already."
+_IN_DEFENDER = "Defender has raised this alert itself, so it is not raised again."
 
 
 class Run:
-    """One delivery on its way through the mappings."""
+    """The mapping of one delivery."""
 
     def __init__(
         self,
@@ -75,20 +75,20 @@ class Run:
         return Node(value, place, self._reader)
 
     def outcome(self, named: Source | None) -> Outcome:
-        """Return what the delivery became."""
+        """Return the outcome."""
         nothing = not self._alerts and not self._refused
         return Outcome(
             "+".join(self._sources) or (named.name if named else None),
             tuple(self._alerts),
             tuple(self._refused),
-            (self._ignored or ["The payload carries no event."])[0] if nothing else None,
+            (self._ignored or ["The payload contains no event."])[0] if nothing else None,
             self._reply if nothing else None,
             tuple(self.steps),
             self._refused_status,
         )
 
     def open(self, document: Node, named: Source | None, around: Envelopes, level: int = 0) -> None:
-        """Find what is inside a document, and map it. `around` are the envelopes that were opened to come to it."""
+        """Open a document, and map its contents. `around` are the envelopes that were opened before."""
         value = document.value
         deeper = level < _MAX_LEVELS
         if deeper and isinstance(value, str) and not isinstance(value, Number):
@@ -106,7 +106,7 @@ class Run:
         self._refused.append(Refused(self._next(), (_unknown(document.value),)))
 
     def _recognise(self, document: Node, named: Source | None, around: Envelopes, level: int) -> None:
-        """Map a document by its source, or go on with what is in it."""
+        """Map a document by its source, or go on with its contents."""
         source = self._recognition.source(document, named, envelopes=level < _MAX_LEVELS)
         if source and source.is_envelope:
             self._unwrap(document, source, named, around, level)
@@ -118,7 +118,7 @@ class Run:
                     f"{yours.name} (yours) does not recognise it: none of its conditions (recognise) holds"
                 ] = None
             if inner := single(document) if level < _MAX_LEVELS else None:
-                self.steps["opened: the one thing in a wrapper"] = None
+                self.steps["opened: a wrapper with one entry"] = None
                 self.open(inner, named, around, level + 1)
             else:
                 self._map(document, self._generic, around)
@@ -172,7 +172,7 @@ class Run:
         group = event.group or Group()
         where = _around(document, event.alert, group)
         if over := states.closed(where, self._reader):
-            self._ignored.append(f"The payload says that what it is about is over: {over}.")
+            self._ignored.append(f"The payload says that its alert has ended: {over}.")
         elif not draft.complete and (test := states.test(where, self._reader)):
             self._ignored.append(f"The payload says that it is a test: {test}.")
         elif own.is_ours(event.alert):
@@ -197,7 +197,7 @@ class Run:
     def _beside(
         self, source: Source, document: Node, at: Node, theirs: list[Node], envelopes: Envelopes
     ) -> None:
-        """Ignore Defender's own alert, and raise what else stands in the document, whole and beside it."""
+        """Ignore Defender's own alert, and map whatever else in the document has a whole reference."""
         scanned = scan.scan(document, {id(node.value) for node in theirs})
         others = (
             [group for group in scanned.groups if group.event]
@@ -213,7 +213,7 @@ class Run:
             )
 
     def _is_watched(self, source: Source) -> bool:
-        """Say whether slips in a source's file are reported: it is the user's own, or the sender named it."""
+        """Say whether mistakes in a source's file are reported: it is the user's own, or the sender named it."""
         return not source.ours or source.name == self._named
 
     def _is_closed(self, source: Source, document: Node, at: Node) -> bool:
@@ -248,7 +248,7 @@ class Run:
 
 
 def _defenders(document: Node, event: Event) -> list[Node]:
-    """Return the alerts of Defender that an event is in, or that stand around its device id; the outermost first."""
+    """Return the alerts of Defender around an event or around its device id; the outermost first."""
     group = event.group or Group()
     findings = [*group.keys.get(MACHINE, {}).values(), *group.wrong.values()]
     nodes = [node for finding in findings[:_SOME] for node in document.along(finding.place)]
@@ -256,7 +256,7 @@ def _defenders(document: Node, event: Event) -> list[Node]:
 
 
 def _around(document: Node, at: Node, group: Group) -> list[states.Where]:
-    """Return the objects that may say what became of an alert, from the outside in."""
+    """Return the objects that may give an alert's state, from the outside in."""
     objects = [value for value in (document.value, *group.around, at.value) if isinstance(value, dict)]
     where = [
         states.Where(value, alert=value is not group.row and states.is_alert(value, document.reader))
@@ -274,13 +274,13 @@ def _given(scanned: scan.Scan) -> scan.Scan:
 def _unknown(document: Any) -> Problem:
     return Problem(
         "payload",
-        f"{alert.shown(document)} is no event. Send an object with {', '.join(alert.FIELDS)}, or the payload of a SIEM"
-        " as it posts it.",
+        f"{alert.shown(document)} is not an event. Send an object with {', '.join(alert.FIELDS)}, or the payload of a"
+        " SIEM as it posts it.",
     )
 
 
 def _within(source: Source, around: Envelopes) -> Source:
-    """Return a source that also tells, of a missing field, what the envelopes around say of it."""
+    """Return a source with the hints of the envelopes around it about missing fields."""
     tables = [source.missing, *(envelope.missing for envelope, _ in around if envelope.missing)]
     if len(tables) == 1:
         return source

@@ -1,22 +1,21 @@
-"""A source: what its file says, and the file read and checked.
+"""A source: its file, read and checked.
 
-A file is one JSON object; its name is the source's name (docs/mappings.md teaches it). All entries but `title` are
-optional:
+A file is one JSON object; its name is the source's name (see docs/mappings.md). All entries but `title` are optional:
 
     title      what it is, for people
     priority   0 to 100, 50 without; where several recognise a payload, the highest wins
     recognise  conditions on a document, one is enough; without them the source must be named
-    envelope   paths: what is inside this wrapper; the file needs no fields then
-    status     400 on an envelope: the HTTP status of a refused delivery, where its sender would repeat a 422
-    exact      true: texts are the sender's own words for Defender; nothing is taken off or added
+    envelope   paths: the contents of this wrapper; the file then needs no fields
+    status     400 on an envelope: the HTTP status of a refusal, if its sender would repeat a 422
+    exact      true: texts are meant for Defender; nothing is removed or added
     alerts     paths: where the product's alerts stand; without them the document is the alert
-    closed     [{where, reason, reply}]: nothing is to be raised; `reply` is what the sender expects then
-    refuse     [{where, field, detail}]: it cannot be raised
+    closed     [{where, reason, reply}]: no alert is raised; `reply` is the body that the sender then expects
+    refuse     [{where, field, detail}]: the event is refused
     fields     {field: [place]}: where fields, and clues of the event, stand that the scan cannot know
     not        paths that hold no key and no clue of an event here
     footer     {label: [place]}: last lines of the description
-    missing    {field: text}: where this source could carry the field
-    remedy     text: the ready query or template that makes it carry the three keys
+    missing    {field: text}: where this product could send the field
+    remedy     text: the query or template with which it sends the three keys
 """
 
 import difflib
@@ -56,7 +55,7 @@ _GAP = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value may stand: at paths, or a text with `{path}` in it. `scale` and `words` read a severity."""
+    """Where a value may stand: at paths, or in a text with `{path}` in it. `scale` and `words` translate a severity."""
 
     text: str
     paths: tuple[Path, ...]
@@ -69,7 +68,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Conditions, one is enough, and what to say `about` a field if it holds. `reply` is what a sender expects."""
+    """Conditions, and the text `about` a field if one of them holds. `reply` is the body that a sender expects."""
 
     where: tuple[Condition, ...]
     text: str
@@ -104,12 +103,12 @@ class Source:
 
     @property
     def is_envelope(self) -> bool:
-        """Say whether it is only a wrapper around a source's payload."""
+        """Say whether it is only a wrapper around another source's payload."""
         return bool(self.envelope) or self.name == "api-reply"
 
 
 def read(file: File, *, ours: bool) -> Source:
-    """Return one source file. Raises `ValueError` with line and reason, `OSError` if it cannot be opened."""
+    """Read one source file. Raise `ValueError` with line and reason, `OSError` if it cannot be opened."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -126,7 +125,7 @@ def read(file: File, *, ours: bool) -> Source:
 
 
 class _WrongError(ValueError):
-    """Something in a file is wrong. `near` are texts of the file that lead to it, the outermost first."""
+    """A mistake in a file. `near` are texts of the file that lead to it, the outermost first."""
 
     def __init__(self, text: str, *near: str) -> None:
         super().__init__(text)
@@ -145,19 +144,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entries = dict(pairs)
     if len(entries) != len(pairs):
         twice = next(name for index, (name, _) in enumerate(pairs) if name in dict(pairs[:index]))
-        raise json.JSONDecodeError(f"the entry {twice!r} is there twice", "", 0)
+        raise json.JSONDecodeError(f"the entry {twice!r} occurs twice", "", 0)
     return entries
 
 
 def _source(entries: Any, name: str, *, ours: bool) -> Source:
     if not isinstance(entries, dict):
-        raise _WrongError("a source file is one object")
+        raise _WrongError("a source file must be one object")
     _known(entries, _ENTRIES, "")
     priority = entries.get("priority", 50)
     if type(priority) is not int or not 0 <= priority <= 100:  # noqa: PLR2004  # what the docs say
-        raise _WrongError("priority: is a whole number from 0 to 100", "priority")
+        raise _WrongError("priority: must be a whole number from 0 to 100", "priority")
     if entries.get("status") not in (None, 400) or type(entries.get("exact", False)) is not bool:
-        raise _WrongError("status is 400 or absent, exact is true or false", "status")
+        raise _WrongError("status must be 400 or absent, exact must be true or false", "status")
     return Source(
         name=name,
         title=_text(entries, "title"),
@@ -182,7 +181,7 @@ def _source(entries: Any, name: str, *, ours: bool) -> Source:
 
 
 def _known(entries: Mapping[str, Any], known: tuple[str, ...], where: str) -> list[str]:
-    """Return the names of entries. Raises for one that is not known, with the nearest that is."""
+    """Return the names of entries. Raise for an unknown one, with the nearest known name."""
     for name in entries:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
@@ -198,14 +197,14 @@ def _text(entries: Mapping[str, Any], name: str) -> str:
     value = entries.get(name)
     lines = [line for line in _list(value) if isinstance(line, str) and line]
     if not lines or len(lines) != len(_list(value)):
-        raise _WrongError(f"{name}: is a text, or a list of lines", name)
+        raise _WrongError(f"{name}: must be a text, or a list of lines", name)
     return "\n".join(lines)
 
 
 def _object(entries: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = entries.get(name, {})
     if not isinstance(value, dict):
-        raise _WrongError(f"{name}: is an object", name)
+        raise _WrongError(f"{name}: must be an object", name)
     return value
 
 
@@ -215,7 +214,7 @@ def _list(value: Any) -> list[Any]:
 
 def _read(reader: Callable[[str], Read], value: Any, *near: str) -> Read:
     if not isinstance(value, str):
-        raise _WrongError(f"{near[0]}: {json.dumps(value)[:60]} is no text", *near)
+        raise _WrongError(f"{near[0]}: {json.dumps(value)[:60]} is not a text", *near)
     try:
         return reader(value)
     except ValueError as error:
@@ -233,7 +232,7 @@ def _conditions(entries: Mapping[str, Any], name: str) -> tuple[Condition, ...]:
 def _rules(entries: Mapping[str, Any], name: str, says: str) -> Iterator[Rule]:
     for rule in _list(entries.get(name, [])):
         if not isinstance(rule, dict) or "where" not in rule or says not in rule:
-            raise _WrongError(f"{name}: each is an object with where and {says}", name)
+            raise _WrongError(f"{name}: each entry must be an object with where and {says}", name)
         _known(rule, ("where", says, *(("field",) if says == "detail" else ("reply",))), name)
         where = rule.get("field", "payload")
         if where not in (*alert.FIELDS, "payload"):
@@ -274,9 +273,9 @@ def _place(name: str, value: Any) -> Place:
             str(scale),
         )
     if (scale or words) and name != "severity":
-        raise _WrongError(f"{name}: scale and words are for the severity", name)
+        raise _WrongError(f"{name}: scale and words are allowed only for severity", name)
     if not set(words.values()) <= set(alert.SEVERITIES):
-        raise _WrongError(f"{name}: words give one of {', '.join(alert.SEVERITIES)}", name, "words")
+        raise _WrongError(f"{name}: words must give one of {', '.join(alert.SEVERITIES)}", name, "words")
     paths = tuple(_read(path, text, name) for text in _list(value["from"]))
     only = _read(condition, value["if"], name) if "if" in value else None
     words = {names.word(word): text for word, text in words.items()}

@@ -19,7 +19,7 @@ MOST = 200
 def window(view: View, policy: Policy) -> dict[str, Any]:
     """Return the window: its quota, how much of it is used, and when the next slot opens.
 
-    `used` counts the closed slots: calls under way, answered within the window, or whose answer is not known.
+    `used` counts the closed slots: calls under way, answered within the window, or with an unknown answer.
     """
     never = view.pause is not None and view.pause.by_operator
     return {
@@ -32,7 +32,7 @@ def window(view: View, policy: Policy) -> dict[str, Any]:
 
 
 def pause(held: Pause | None, now: float) -> dict[str, Any] | None:
-    """Return a pause as it stands. One that `holds` no longer ends with the next call, its probe."""
+    """Return a pause. One that no longer `holds` ends with the next call, its probe."""
     if held is None:
         return None
     return {
@@ -46,7 +46,7 @@ def pause(held: Pause | None, now: float) -> dict[str, Any] | None:
 def backlog(table: Table, now: float) -> dict[str, Any]:
     """Return how many alerts wait, by severity, with the age of the oldest since its acceptance, in seconds.
 
-    Where the backlog is longer than what one request reads, `atLeast` says so.
+    `atLeast`: the backlog is longer than what one request reads.
     """
     read = page.read(table, keys.WAITING, rows.read, top=MOST, rows=MOST)
     waiting = [entry for entry in read.items if entry.state == "waiting"]
@@ -62,7 +62,7 @@ def backlog(table: Table, now: float) -> dict[str, Any]:
 
 
 def failed(table: Table) -> dict[str, Any]:
-    """Return how many alerts have failed; `atLeast` where there are more than one request counts."""
+    """Return how many alerts have failed; `atLeast`: there are more than one request counts."""
     return _count(table, keys.FAILED, keys.FAILED_END)
 
 
@@ -72,7 +72,7 @@ def unreadable(table: Table) -> dict[str, Any]:
 
 
 def token(claims: Claims | None) -> dict[str, Any] | None:
-    """Return what the last token says of itself, or None when there was none yet."""
+    """Return the claims of the last token, or None if there was none yet."""
     if claims is None:
         return None
     return {

@@ -1,4 +1,4 @@
-"""The stop button: alerts that wait are discarded, and nothing that is being sent is touched."""
+"""Discarding waiting alerts; alerts that are being sent are left alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ROWS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Discarded:
-    """What a portion did and left. `sending` cannot be called back; `at_least`: there is more than was counted."""
+    """The result of a portion. `sending` cannot be stopped any more; `at_least`: there are more than were counted."""
 
     discarded: int
     remaining: int
@@ -31,8 +31,7 @@ def portion(
 ) -> Discarded:
     """Discard the next waiting alerts that match. Raise `RequestError` for a wrong continuation.
 
-    What was acquired or moved between read and write stays, and counts as remaining: another round finds it as it
-    stands by then.
+    An alert that changed between read and write stays, and counts as remaining: another request finds its new state.
     """
 
     def pick(row: Row) -> Waiting | None:

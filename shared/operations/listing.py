@@ -1,4 +1,4 @@
-"""What the operator sees of alerts and refused payloads: lists in pages, and one with all that is known of it."""
+"""Alerts and refused payloads for the operator: lists in pages, and single ones with all details."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -39,10 +39,10 @@ _ID = re.compile(r"[0-9a-f.-]{1,60}")
 
 
 def alerts(dispatcher: "Dispatch", asked: Parameters, senders: Sequence[Sender]) -> dict[str, Any]:
-    """Return a page of alerts that fit what is asked, the newest first, or as `order` says.
+    """Return a page of alerts that fit the filters, the newest first, or as `order` says.
 
-    Waiting ones come in the order of their turn unless there is an `order`, failed ones in that of their end.
-    `waiting` are all that have not ended.
+    Waiting ones are sorted by their turn unless there is an `order`, failed ones by their end. `waiting` are all that
+    have not ended.
     """
     status, order = asked.word("status", STATUSES), asked.word("order", ORDERS)
     fits = matching(asked, senders)
@@ -66,7 +66,7 @@ def alerts(dispatcher: "Dispatch", asked: Parameters, senders: Sequence[Sender])
             top=top,
             continuation=continuation,
         )
-    # One that was acquired between two of our queries was read twice: it stands as it was read last.
+    # One that was acquired between two of our queries was read twice: the last reading counts.
     entries = {entry.alert.id: entry for entry in listed.items}.values()
     return {"alerts": _items(dispatcher, entries, senders), "continuation": listed.continuation}
 
@@ -92,9 +92,9 @@ def entry(table: Table, alert_id: str) -> tuple[Entry, str]:
 
 
 def matching(asked: Parameters, senders: Sequence[Sender]) -> Callable[[Entry], bool]:
-    """Return whether an alert fits what is asked: texts exactly, capitals matter; times with its last acceptance.
+    """Return whether an alert fits the filters: texts must be equal, with case; times concern its last acceptance.
 
-    A sender is asked for by its fingerprint, or by the name that `SENDERS` gives it.
+    A sender is named by its fingerprint or by its name in `SENDERS`.
     """
     source, title, delivery_id = asked.text("source"), asked.text("title"), asked.text("delivery")
     severity = asked.word("severity", SEVERITIES)
@@ -142,7 +142,7 @@ def refused_payloads(table: Table, asked: Parameters, senders: Sequence[Sender])
 
 
 def unreadable(table: Table, asked: Parameters) -> dict[str, Any]:
-    """Return a page of rows that were moved aside because they cannot be read, without what they hold."""
+    """Return a page of rows that were moved aside because they cannot be read, without their contents."""
     listed = _by_time(table, (keys.ASIDE, keys.ASIDE_END), aside.read, asked, _REFUSED_ROWS)
     return {
         "rows": [
@@ -218,7 +218,7 @@ def _refused(payload: RefusedPayload, senders: Sequence[Sender]) -> dict[str, An
 
 
 def _row(table: Table, prefix: str, row_id: str, kind: str) -> Row:
-    """Return the row of an id out of a URL: only what an id can be made of reaches the query."""
+    """Return the row of an id from a URL: only characters of ids reach the query."""
     key = prefix + row_id
     row = table.get(key) if _ID.fullmatch(row_id) else None
     if row is None:

@@ -1,4 +1,4 @@
-"""Lists in the order of time, newest first or oldest first, in pages of bounded work.
+"""Lists in order of time, newest or oldest first, in pages of bounded work.
 
 Rows whose keys are times are read backwards, in spans that grow and shrink. Alerts lie under hashes: they are read
 a thousand rows at a time, and each thousand is put in order, so a list of up to a thousand rows is in order as a whole.
@@ -35,9 +35,9 @@ def newest(
     continuation: str | None = None,
     rows: int = page.ROWS,
 ) -> Page[_T]:
-    """Return up to `top` of what `pick` makes of rows whose keys are times, the newest first.
+    """Return up to `top` items that `pick` makes of rows whose keys are times, the newest first.
 
-    Raise `RequestError` for a continuation that is not of this range.
+    Raise `RequestError` for a continuation of another range.
     """
     first, end = within
     prefix = first.partition("-")[0] + "-"
@@ -73,7 +73,7 @@ def alerts(
 ) -> Page[_T]:
     """Return up to `top` alerts in the order of their acceptance; `accepted` is an alert's time, and its id.
 
-    Raise `RequestError` for a continuation that is none of this list.
+    Raise `RequestError` for a continuation of another list.
     """
 
     def rank(item: _T) -> str:
@@ -94,14 +94,14 @@ def alerts(
 
 
 def _picked(pick: Callable[[Row], _T | None], row: Row) -> list[_T]:
-    with contextlib.suppress(Unreadable):  # a row that none of us can have written hides no other
+    with contextlib.suppress(Unreadable):  # a row that this app cannot have written blocks no other
         item = pick(row)
         return [] if item is None else [item]
     return []
 
 
 def _time(key: str, table: Table) -> float:
-    """Return the time in a key (UTC seconds), or for the end of a range one that no key is beyond."""
+    """Return the time in a key (UTC seconds), or for the end of a range a time after all keys."""
     try:
         return float(key.split("-")[1]) + _LEAST_SPAN_SECONDS / 2
     except (IndexError, ValueError):

@@ -40,9 +40,9 @@ def read(
     continuation: str | None = None,
     rows: int = ROWS,
 ) -> Page[_T]:
-    """Return up to `top` of what `pick` makes of the rows of these ranges, one range after the other.
+    """Return up to `top` items that `pick` makes of the rows of these ranges, one range after the other.
 
-    At most `rows` rows are read. Raise `RequestError` for a continuation that is not of these ranges.
+    At most `rows` rows are read. Raise `RequestError` for a continuation of other ranges.
     """
     items: list[_T] = []
     start = position(continuation, ranges) if continuation else ranges[0][0]
@@ -55,7 +55,9 @@ def read(
             left -= len(rows_read)
             for row in rows_read:
                 at = row.key
-                with contextlib.suppress(Unreadable):  # a row that none of us can have written hides no other
+                with contextlib.suppress(
+                    Unreadable
+                ):  # a row that this app cannot have written blocks no other
                     if (item := pick(row)) is not None:
                         items.append(item)
                 if len(items) == top:
@@ -73,7 +75,7 @@ def opaque(place: str) -> str:
 
 
 def decoded(continuation: str) -> str:
-    """Return the place that a continuation says, empty if it is none."""
+    """Return the place that a continuation encodes, empty if it encodes none."""
     try:
         return base64.b64decode(continuation + "=" * (-len(continuation) % 4), b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
@@ -81,13 +83,13 @@ def decoded(continuation: str) -> str:
 
 
 def not_ours(continuation: str) -> RequestError:
-    """Return the error for a continuation that is not of this list."""
+    """Return the error for a continuation of another list."""
     accepted = "that of the answer before, with otherwise the same parameters"
     return parameters.wrong("continuation", continuation, accepted)
 
 
 def position(continuation: str, ranges: Sequence[Range]) -> str:
-    """Return the key that a continuation says. Raise `RequestError` if it is in none of these ranges."""
+    """Return the key that a continuation encodes. Raise `RequestError` if it is in none of these ranges."""
     key = decoded(continuation)
     if not _KEY.fullmatch(key) or _range_of(key, ranges) == len(ranges):
         raise not_ours(continuation)

@@ -1,6 +1,6 @@
 """Explains in one sentence why Defender does not accept the token.
 
-Defender answers 401 or 403 without saying which of these it was. The token says it, and so do the settings.
+Defender answers 401 or 403 without the reason; token and settings show it.
 """
 
 from collections.abc import Iterator
@@ -39,26 +39,26 @@ def wrong(
     tenant_id: str | None,
     now: datetime,
 ) -> str | None:
-    """Return what keeps Defender from accepting this token, and what to do about it; None if nothing is known.
+    """Return why Defender does not accept this token, and what to do about it; None if no reason is known.
 
     `api_url`, `scope`, `client_id` and `tenant_id` are the settings DEFENDER_API_URL, DEFENDER_TOKEN_SCOPE,
     AZURE_CLIENT_ID and DEFENDER_TENANT_ID.
-    Without claims, because no token was asked for yet, only the settings are looked at.
+    Without claims, because no token was requested yet, only the settings are checked.
     """
     theirs, ours = _cloud(api_url), _cloud(scope)
     if theirs and ours and theirs != ours:
         return (
-            f"DEFENDER_API_URL is of {theirs} and DEFENDER_TOKEN_SCOPE of {ours}:"
+            f"DEFENDER_API_URL belongs to {theirs}, DEFENDER_TOKEN_SCOPE to {ours}:"
             " set both for the cloud the devices are in."
         )
     return None if claims is None else next(_wrong(claims, client_id, tenant_id, now), None)
 
 
 def _wrong(claims: Claims, client_id: str | None, tenant_id: str | None, now: datetime) -> Iterator[str]:
-    """Yield what is wrong with a token, what explains the rest first."""
+    """Yield what is wrong with a token, the likeliest cause first."""
     application, until = claims.application, utc(claims.expires.timestamp())
     if claims.audience is None:
-        yield "The token says nothing that can be read, so whom it is for and what it allows is not known."
+        yield "The token cannot be read, so its audience and its roles are unknown."
     elif not _is_defenders(claims.audience):
         yield (
             f"The token's audience is {claims.audience}, which is not Defender:"
@@ -66,13 +66,13 @@ def _wrong(claims: Claims, client_id: str | None, tenant_id: str | None, now: da
         )
     if client_id and application and application.lower() != client_id.lower():
         yield (
-            f"The token is of the application {application}, and AZURE_CLIENT_ID chooses {client_id}:"
+            f"The token belongs to the application {application}, but AZURE_CLIENT_ID names {client_id}:"
             " assign that identity to the app, or correct the setting, and restart the app."
         )
     if tenant_id and claims.tenant and claims.tenant.lower() != tenant_id.lower():
         yield (
-            f"The token is of the tenant {claims.tenant}, and DEFENDER_TENANT_ID is {tenant_id}: a managed identity"
-            " reaches only the Defender of its own tenant, so deploy the app into a subscription of that one."
+            f"The token belongs to the tenant {claims.tenant}, but DEFENDER_TENANT_ID is {tenant_id}: a managed"
+            " identity reaches only the Defender of its own tenant, so deploy the app into a subscription of that one."
         )
     if claims.expires <= now:
         yield f"The token expired at {until}: the next alert asks for a new one, and so does ?refresh=true."

@@ -1,4 +1,4 @@
-"""Trying again by hand: alerts that failed or were discarded, or whose rows somebody removed or corrected."""
+"""Replay: alerts that failed or were discarded, or whose rows were removed or corrected, are tried again."""
 
 import contextlib
 from typing import TYPE_CHECKING
@@ -16,10 +16,10 @@ _TRIES = 5
 
 
 def alert(dispatcher: "Dispatch", alert_id: str) -> Entry:
-    """Let a failed or discarded alert wait anew, in the turn of its sender; return it as it then stands.
+    """Let a failed or discarded alert wait again, in the turn of its sender; return the changed entry.
 
-    So too one whose waiting row is gone: an operator may remove a row that cannot be read. Raise `NotFound`, and
-    `NotNow` in any other state: a second post of the same finds it waiting.
+    The same holds for an alert without a waiting row, because an operator may remove an unreadable row. Raise
+    `NotFound`, or `NotNow` in any other state.
     """
     table = dispatcher.table
     for number in range(_TRIES):
@@ -43,9 +43,9 @@ def alert(dispatcher: "Dispatch", alert_id: str) -> Entry:
 
 
 def unreadable(table: Table, row_id: str) -> Entry | None:
-    """Put a row that was moved aside back, once it can be read; return its alert as it then stands, if it has one.
+    """Put a row that was moved aside back, once it can be read; return its alert's changed entry, if it has one.
 
-    An alert that stands, and waits or has ended, stays as it is: then its row is only removed. Raise `NotFound`, and
+    If the alert itself waits or has ended, the row is only removed. Raise `NotFound`, and
     `NotNow` where the row still cannot be read.
     """
     for _ in range(_TRIES):
@@ -91,7 +91,7 @@ def _insert(table: Table, held: Entry) -> tuple[list[Operation], Entry]:
 
 
 def failed(dispatcher: "Dispatch", top: int) -> int:
-    """Replay up to `top` failed alerts, those that failed first; return how many."""
+    """Replay up to `top` failed alerts, the earliest failure first; return their number."""
     replayed = 0
     unreadable = []
     for row in dispatcher.table.query(keys.FAILED, keys.FAILED_END, limit=top):

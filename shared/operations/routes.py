@@ -1,12 +1,12 @@
-"""The operator's requests, `/api/operations/…`: see what became of alerts; replay, discard, pause, resume.
+"""The operator's requests, `/api/operations/…`: lists and status; replay, discard, pause, resume.
 
     GET   alerts           POST  alerts/replay        GET  refused           POST  pause
     GET   alerts/{id}      POST  alerts/{id}/replay   GET  refused/{id}      POST  resume
     GET   status           POST  discard              POST refused/{id}/replay
     GET   senders          GET   unreadable       POST  unreadable/{id}/replay
 
-Every change is a POST and one line in the log. A request does a bounded portion and says what remains; where there
-is a `continuation`, the same request with it goes on. Doing the same twice does no harm.
+Every change is a POST and one line in the log. A request does a bounded portion and says what remains; with the
+`continuation` of the answer, the same request goes on. Repeating a request is harmless.
 """
 
 import dataclasses
@@ -47,14 +47,14 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """What the operator works with: the use cases, and what the last token of this host says of itself."""
+    """The parts that the operator's requests need: the use cases, and the claims of this host's last token."""
 
     webhook: Webhook
     last_token: Callable[[], Claims | None]
 
     @property
     def senders(self) -> tuple[Sender, ...]:
-        """Who sends, as the setting `SENDERS` says."""
+        """The senders of the setting `SENDERS`."""
         return self.webhook.settings.senders
 
     @property
@@ -65,7 +65,7 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked: the id in the path if there is one, the parameters, the scheme and host that were reached."""
+    """A request: the id in the path if there is one, the parameters, the scheme and host."""
 
     id: str
     asked: Parameters
@@ -80,7 +80,7 @@ class _Route:
 
 
 def handle(operator: Operator, method: str, path: str, url: str) -> Reply:
-    """Do what `method` asks of `path`, which is below `operations/`; `url` is the whole, with its parameters.
+    """Answer a request to `path`, which is below `operations/`; `url` is the whole URL with its parameters.
 
     Raise `RequestError`, `NotFound`, `NotNow` or `TableError`.
     """
@@ -134,8 +134,8 @@ def _discard(operator: Operator, request: Request) -> dict[str, Any]:
     asked = request.asked
     if not any(asked.text(name) for name in ("source", "title", "machineId", *listing.FILTERS)):
         raise RequestError(
-            "source, title, sender, device, delivery, severity: all missing; accepted: one or both of the first two, or"
-            " any of the others, exactly as in the alerts."
+            "no filter found; accepted: one or more of source, title, sender, device, delivery and severity,"
+            " exactly as in the alerts."
         )
     fits = listing.matching(asked, operator.senders)
     done = discard.portion(operator.table, fits, asked.text("continuation"))
@@ -162,7 +162,7 @@ def _replay_refused(operator: Operator, request: Request) -> Reply:
     stored, row = listing.stored(operator.table, request.id)
     if stored.bytes > len(stored.payload):
         raise NotNow(
-            f"Of {stored.bytes:,} bytes only the first {len(stored.payload):,} were stored: have it sent again.",
+            f"Of {stored.bytes:,} bytes only the first {len(stored.payload):,} were stored: let it be sent again.",
             extensions={"bytes": stored.bytes, "kept": len(stored.payload)},
         )
     try:
@@ -221,9 +221,9 @@ def _senders(operator: Operator, request: Request) -> dict[str, Any]:
 
 
 def _status(operator: Operator, request: Request) -> dict[str, Any]:
-    """Say how things stand. `tokenProblem`: why no token came, or what is wrong with the one that did.
+    """Return the status. `tokenProblem`: why no token came, or what is wrong with it.
 
-    The token is that of the instance that answers; each has its own.
+    Each instance has its own token; this is the one of the instance that answers.
     """
     webhook = operator.webhook
     problem = None
@@ -253,7 +253,7 @@ def _status(operator: Operator, request: Request) -> dict[str, Any]:
 
 
 def _stands(operator: Operator) -> dict[str, Any]:
-    """Return what the table says of how things stand."""
+    """Return the part of the status that the table shows."""
     dispatcher = operator.webhook.dispatcher
     view = dispatcher.snapshot().view
     return {

@@ -1,4 +1,4 @@
-"""Who sends how much: the deliveries, refused payloads and waiting alerts of each sender since a time."""
+"""How much each sender sends: deliveries, refused payloads and waiting alerts since a time."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ _REFUSED_ROWS = 200  # each may hold 60 KiB
 
 @dataclass(slots=True)
 class _Sums:
-    """What one sender did."""
+    """The sums of one sender."""
 
     deliveries: int = 0
     alerts: int = 0
@@ -32,9 +32,9 @@ class _Sums:
 
 
 def listed(table: Table, asked: Parameters, named: Sequence[Sender]) -> dict[str, Any]:
-    """Return each sender with what it did since a time, a day ago if none is asked for; who sent last comes first.
+    """Return each sender with its sums since a time (default: a day ago); the last sender comes first.
 
-    `atLeast` says that there is more than one request counts. Senders that are named are there in any case.
+    `atLeast` says that there is more than one request counts. Senders that `SENDERS` names are always listed.
     """
     now = table.now()
     since = asked.time("since") or now - _SECONDS

@@ -1,4 +1,4 @@
-"""What a payload holds: its JSON, the references of events in it, and the texts said of them.
+"""What a payload contains: its JSON, the references of events, and the texts about them.
 
 Imports `alerts` and `errors`.
 """

@@ -1,12 +1,10 @@
-"""The bytes of a delivery, read as JSON without losing a digit.
+"""Reading the bytes of a delivery as JSON, without losing a digit.
 
 A body is UTF-8 (with or without BOM), compressed with gzip, deflate or not at all, and holds one JSON value,
 several in a row, one a line (NDJSON), or a form (`application/x-www-form-urlencoded`): with such text in its field
-`json` or `payload`, or with the event's fields as its own. The content type is not used, because
-senders set it wrongly.
-Strict about what could change a meaning (encodings, NaN, keys that are there twice with different values),
-tolerant of what cannot: a comma too many before `]`, `}` or the end, as template loops leave it, and raw
-control characters inside strings.
+`json` or `payload`, or with the event's fields as its own. The content type is ignored, because senders set it wrongly.
+What could change a meaning is an error (encodings, NaN, a key twice with different values). What cannot is accepted: a
+superfluous comma before `]`, `}` or the end, as template loops leave it, and raw control characters inside strings.
 """
 
 import itertools
@@ -26,7 +24,7 @@ MAX_DOCUMENTS = 10_000  # JSON values in a row in one body
 _TRIES = 3  # braces of a text that may begin its JSON
 
 _GAP = re.compile(r"[ \t\r\n\x1e]*+,?[ \t\r\n\x1e]*+")
-# A string is matched to its end even where it has none, so that no character is looked at twice.
+# A string is matched to its end even if the end is missing, so that no character is read twice.
 _STRING = r'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)'
 _STRINGS = re.compile(_STRING, re.DOTALL)
 _TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[\]}}])", re.DOTALL)
@@ -49,12 +47,12 @@ _OPENINGS = (
     ("CEF:", "is a CEF line. Send the event as a JSON object"),
     ("LEEF:", "is a LEEF line. Send the event as a JSON object"),
     ("<", "looks like XML, HTML or syslog. Send the event as a JSON object"),
-    ("'", "starts with an apostrophe. JSON strings and keys stand in double quotes"),
+    ("'", "starts with an apostrophe. JSON strings and keys must be in double quotes"),
 )
 
 
 class Number(str):
-    """A JSON number exactly as it was written: `Number("20776.0")`.
+    """A JSON number with its original text: `Number("20776.0")`.
 
     It is a `str`, because a float has 53 bits and a report id 64. Text that came in quotes is a plain `str`.
     """
@@ -73,7 +71,7 @@ _SMALL = _Small((str(number), Number(number)) for number in range(1_000))
 
 
 def read(body: bytes, *, max_bytes: int, content_encoding: str = "") -> list[Any]:
-    """Return the documents of a body: dict, list, str, `Number`, bool or None, in their order; at least one.
+    """Return the documents of a body (dict, list, str, `Number`, bool or None) in their order; at least one.
 
     Raises `PayloadTooLarge` above `max_bytes`, and `PayloadError` with what was found, where, and what to do.
     """
@@ -87,7 +85,7 @@ def read(body: bytes, *, max_bytes: int, content_encoding: str = "") -> list[Any
 
 
 def parse(text: str) -> Any:
-    """Return the JSON value inside a string of a payload, or None if it holds no single valid one."""
+    """Return the JSON value in a string of a payload, or None if it is not exactly one valid value."""
     try:
         value, end = _DECODER.raw_decode(text, _GAP.match(text).end())  # type: ignore[union-attr]  # matches ""
         _refuse_too_deep(text[:end])
@@ -97,7 +95,7 @@ def parse(text: str) -> Any:
 
 
 def embedded(text: str) -> Any:
-    """Return the JSON object that stands somewhere in a text, a log line's, say; of several a list; None of none."""
+    """Return the JSON object inside a text, such as a log line; a list if there are several; None if there is none."""
     values: list[Any] = []
     at, tries = text.find("{"), _TRIES
     while at >= 0 and tries and len(values) < MAX_DOCUMENTS:
@@ -134,7 +132,7 @@ def _decoded(body: bytes) -> str:
             ) from None
         if compression.is_binary(body):
             raise errors.PayloadError(
-                "The body is no text: it is compressed, encrypted or in a binary format. Send the JSON itself, in"
+                "The body is not text: it is compressed, encrypted or in a binary format. Send the JSON itself, in"
                 " UTF-8."
             ) from None
         raise errors.PayloadError(
@@ -226,7 +224,7 @@ def _refuse_half_pairs(value: Any) -> None:
             waiting.extend((key, inner) for inner in item)
         elif isinstance(item, str) and not _encodable(item):
             raise errors.PayloadError(
-                f"Near the key {_shown(key)} stands half a surrogate pair (\\ud800 to \\udfff): its text was"
+                f"Near the key {_shown(key)} is half a surrogate pair (\\ud800 to \\udfff): its text was"
                 " cut in the middle of a character, an emoji for instance. Cut it elsewhere or leave it out."
             )
 
@@ -267,7 +265,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             # Numbers are compared as they were written, and never with text: 1 is not "1".
             if (type(value), value) != (type(entries[key]), entries[key]):
                 raise errors.PayloadError(
-                    f"The key {_shown(key)} is there twice with different values. Send it once."
+                    f"The key {_shown(key)} occurs twice with different values. Send it once."
                 )
     return entries
 

@@ -1,4 +1,4 @@
-"""Texts that were found under the names of a field: which of them can be it, and which is the best."""
+"""The texts found under the names of a field: which of them are usable, and which is the best."""
 
 import functools
 import re
@@ -27,9 +27,9 @@ _KEY = re.compile(r"(?:device|report) ?_?id[*_`\"']{0,3} ?[=:]", re.IGNORECASE)
 
 
 def best(field: str, options: Sequence[grouping.Text]) -> tuple[str, Place] | None:
-    """Return the text under the most telling name; of severities and categories the first that we understand.
+    """Return the text under the most specific name; of severities and categories the first known word.
 
-    Of device names the nearest to the event; None if different ones are equally near.
+    Of device names, return the nearest to the event; None if different ones are equally near.
     """
     if field == "device":
         nearest = min((outside for _, outside, _, _ in options), default=0)
@@ -49,7 +49,7 @@ def best(field: str, options: Sequence[grouping.Text]) -> tuple[str, Place] | No
 
 
 def readings(field: str, values: list[str], scale: str) -> list[str]:
-    """Return the texts under a name of a field that can be it: titles as one line, numbers by their scale."""
+    """Return the usable texts under a name of a field: titles as one line, numbers by their scale."""
     if field == "title":
         values = [texts.headline(text) for text in values if not texts.is_record(text) and "<t" not in text]
     elif field in ("description", "recommendedAction") and len(values) > 1:
@@ -68,7 +68,7 @@ def _rated(text: str, scale: str) -> str:
 
 
 def suits(field: str, text: str) -> bool:
-    """Say whether a text can be what its name tells: a link is a URL, a table one of Defender's."""
+    """Say whether a text has the form that its name promises: a link is a URL, a table one of Defender's."""
     if field == "link":
         return text.startswith(("https://", "http://"))
     if field in ("table", "category"):
@@ -82,7 +82,7 @@ def suits(field: str, text: str) -> bool:
 
 
 def leave_anybodys(group: grouping.Group, name: str) -> None:
-    """Drop the texts under names that anything may have, such as a patch its severity, unless `name` is an alert's.
+    """Remove texts that may belong to another thing, such as a patch's severity, unless object `name` is an alert's.
 
     An alert's object is a rule, a detection and so on, its labels, or a part of its message.
     """
@@ -102,7 +102,7 @@ def leave_anybodys(group: grouping.Group, name: str) -> None:
 
 @functools.cache
 def _tellers() -> frozenset[str]:
-    """Return the things that tell of the alert, in the singular: `rule`, `alertdetail`, `securityalert`."""
+    """Return the names of objects that describe an alert, in the singular: `rule`, `alertdetail`, `securityalert`."""
     table = names.table("tellers")
     return frozenset(
         names.word(f"{before}{teller}{behind}").removesuffix("s")
@@ -113,7 +113,7 @@ def _tellers() -> frozenset[str]:
 
 
 def attack(tag: grouping.Text) -> Iterator[grouping.Text]:
-    """Yield what of a tag names a category: most tags say something else, such as `env:prod` or `dept:discovery`."""
+    """Yield the parts of a tag that name a category; most tags do not, such as `env:prod` or `dept:discovery`."""
     rank, outside, text, place = tag
     parts = re.split(r"[,;|\n]", text[:_MAX_TEXT])[:_MAX_TAGS]
     parts = [part for part in parts if not _NOT_ATTACK.match(part.strip())]
@@ -125,12 +125,12 @@ def attack(tag: grouping.Text) -> Iterator[grouping.Text]:
 
 
 def is_id(text: str) -> bool:
-    """Say whether a text is an id, a number, or what JavaScript prints of an object: no name that says anything."""
+    """Say whether a text is an id, a number, or `[object Object]`, and so no useful name."""
     return _ID.fullmatch(text.strip()) is not None or GUID.fullmatch(text.strip()) is not None
 
 
 def says_nothing(text: str) -> bool:
-    """Say whether a text is what programs write for none: null, N/A, a dash, or nothing that can be seen."""
+    """Say whether a text stands for no value: null, N/A, a dash, or only invisible characters."""
     text = text.strip()[:_READ]
     return text.lower() in _NOTHING or not visible(text)[0].strip()
 

@@ -1,4 +1,4 @@
-"""Clues: what a payload tells of an event that it gives no reference of."""
+"""Clues: what a payload says about an event without giving its reference."""
 
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -20,9 +20,9 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """When the event was, in ticks since 1970 (UTC). `step` is one unit of the last digit that was written.
+    """The time of the event, in ticks since 1970 (UTC). `step` is one unit of the last digit that was written.
 
-    `own` says that it is the event's own time and not that of its detection or receipt.
+    `own`: it is the event's own time, not that of its detection or receipt.
     """
 
     start: int
@@ -37,12 +37,12 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Clues:
-    """What is known of one event. A text is empty where nothing is known.
+    """What is known about one event. An unknown text is empty.
 
-    `hosts` are the devices that can have it: the initiating end of a connection first. The file is what the event is
-    about: of a process its program. `process_name` is the program that acted on it, if that is another one; command
-    line and process id belong to the one that acted. `kinds` are the kinds of event it can be, empty if all can.
-    `report_id` and `event_time` are Defender's own, exact to the last digit: what is left of a reference.
+    `hosts` are the possible devices: the initiating end of a connection first. The file is the event's subject: for
+    a process, its program. `process_name` is the program that acted on it, if that is another one; command
+    line and process id belong to the one that acted. `kinds` are the possible kinds of event, empty: all of them.
+    `report_id` and `event_time` are the exact parts of an incomplete reference.
     """
 
     hosts: tuple[Host, ...] = ()

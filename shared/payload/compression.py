@@ -1,7 +1,7 @@
-"""Compressed bodies: opened where the standard library can within bounds, else refused by their name.
+"""Compressed bodies: gzip and deflate are decompressed within bounds, other formats are refused by name.
 
-What a body is compressed with is read from its first bytes, and where these do not tell from `Content-Encoding`:
-senders and proxies get the header wrong.
+The format is read from the first bytes, and only if they do not show it from `Content-Encoding`, because senders and
+proxies set the header wrongly.
 """
 
 import re
@@ -45,7 +45,7 @@ _MEMBERS = 16  # gzip files behind each other
 
 
 def opened(body: bytes, *, max_bytes: int, content_encoding: str = "") -> bytes:
-    """Return a body as it was before it was compressed, of at most `max_bytes`.
+    """Return a body decompressed, of at most `max_bytes`.
 
     Raises `PayloadTooLarge` for a body above them, before or behind, and `PayloadError` for one that cannot be opened.
     """
@@ -94,13 +94,11 @@ def _inflated(body: bytes, kind: str, max_bytes: int) -> bytes:
             return _members(body, window, kind, max_bytes)
         except zlib.error:
             continue
-    raise PayloadError(
-        f"The body should be compressed with {kind} but cannot be opened: it is damaged. Send it again."
-    )
+    raise PayloadError(f"The body should be compressed with {kind} but is damaged. Send it again.")
 
 
 def _members(body: bytes, window: int, kind: str, max_bytes: int) -> bytes:
-    """Return what is in one compressed stream, or in several behind each other. Raises `zlib.error` if it is none."""
+    """Return the contents of one or several compressed streams. Raise `zlib.error` if they cannot be decompressed."""
     inflated = b""
     for _ in range(_MEMBERS):
         stream = zlib.decompressobj(window)

@@ -1,4 +1,4 @@
-"""Values of a key that lost digits on their way: times cut off, report ids rounded to a float."""
+"""Values of a key that lost digits on the way: times cut off, report ids rounded to a float."""
 
 from decimal import Decimal
 
@@ -22,7 +22,7 @@ def agree(name: str, first: str, second: str) -> bool:
 
 
 def exact(name: str, original: str, copy: str) -> bool:
-    """Say whether a value of a key is another one with the digits that this one lost."""
+    """Say whether `original` is `copy` with the digits that the copy lost."""
     if original == copy:
         return False
     here, there = (alert.canonical(name, value) for value in (original, copy))
@@ -39,7 +39,7 @@ def lost(name: str, copy: str, of: str) -> bool:
 
 
 def _floats(number: str) -> tuple[Decimal, Decimal]:
-    """Return what tools write of a number that they keep as a float: its shortest text, or all its digits."""
+    """Return how tools write a number that they store as a float: its shortest text, or all its digits."""
     return Decimal(repr(float(number))), Decimal(float(number))
 
 

@@ -1,4 +1,4 @@
-"""Keys that stand beside an event and belong to something else. Each function removes them, and returns them."""
+"""Keys near an event that belong to something else. Each function removes them, and returns them."""
 
 from collections.abc import Sequence
 
@@ -20,10 +20,10 @@ def dotted_times(own: Group) -> list[Finding]:
 
 
 def times(own: Group | None, groups: Sequence[Group]) -> list[tuple[str, Finding]]:
-    """Remove the times of what is around and beside an event that has none, each with its canonical text.
+    """Remove the times around and beside an event that has none, each with its canonical text.
 
-    Beside an event that lacks nothing else that is any time, except in another bag of the same alert; otherwise
-    those under the name that everybody uses for times.
+    If the event lacks only its time, these are all times outside of another bag of the same alert; otherwise those
+    under the name that every product uses for times.
     """
     removed: list[tuple[str, Finding]] = []
     timeless = [group for group in groups if group.event and TIME not in group.keys]
@@ -42,7 +42,7 @@ def times(own: Group | None, groups: Sequence[Group]) -> list[tuple[str, Finding
 
 
 def devices(own: Group, groups: Sequence[Group]) -> list[Finding]:
-    """Remove the device ids of other things than the event's device, where an event beside them has none."""
+    """Remove device ids that do not belong to the event's device, if an event beside them has none."""
     if not any(group.event and MACHINE not in group.keys for group in groups):
         return []
     others = [group for group in groups if group is not own and not group.event and not group.lends]

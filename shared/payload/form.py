@@ -43,7 +43,7 @@ def begins(text: str) -> bool:
 
 
 def _is_flat(text: str) -> bool:
-    """Say whether a text is nothing but several pairs of name and value, joined by `&`."""
+    """Say whether a text consists of several pairs of name and value, joined by `&`."""
     if not begins(text) or not 0 < text.count("&") < _MAX_FIELDS:
         return False
     return all(_PAIR.fullmatch(pair) for pair in text.strip().split("&") if pair)

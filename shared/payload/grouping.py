@@ -1,10 +1,10 @@
-"""What belongs to one event, of all that was found in a payload. Nothing is guessed.
+"""Grouping: which findings of a payload belong to one event. Nothing is guessed.
 
-an event     is what stands around one report id; elements of an array that have one each are events of their own,
-             and share what stands outside of the array
+an event     is what stands around one report id; if elements of an array have one each, each is an event, and all
+             share what stands outside of the array
 agreement    equal values are one; of a time and its truncated copy, or a report id and its rounded one, the exact
-             one is taken
-own time     a time outside of an event that has its own is the envelope's, unless it is called Timestamp
+             one is used
+own time     a time outside of an event that has its own is the envelope's, unless its name is Timestamp
 conflict     any other difference is reported, with both places
 """
 
@@ -18,15 +18,15 @@ from shared.payload.paths import Place, shown
 
 MACHINE, TIME, REPORT = names.KEYS
 
-_MOST = 50  # different values of one key that are looked at; two are a conflict
-_MAX_TEXTS = 8  # of one field of one event
+_MOST = 50  # different values of one key that are compared; two are a conflict
+_MAX_TEXTS = 8  # texts of one field of one event
 _MAX_SHOWN = 3
 _SECONDS = len("2018-08-03T16:45:21")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A value under a known name. `own` if that is the name Defender itself gives it."""
+    """A value under a known name. `own`: it is the name that Defender itself uses."""
 
     value: str
     place: Place
@@ -39,11 +39,11 @@ Text = tuple[int, int, str, Place]
 
 @dataclass(slots=True)
 class Group:
-    """What seems to belong together: values of the keys by their canonical form, and texts with their rank.
+    """Findings that belong together: values of the keys by their canonical form, and texts with their rank.
 
     `wrong` are values that cannot be a key's; `row` is the object in which the report id stands, `around` the objects
-    around it, from the outside. `bag` says that it is an object of labels or custom fields, `lends` that its device may
-    be that of an event beside it. Nothing depends on the order of keys.
+    around it, from the outside. `bag`: it is an object of labels or custom fields; `lends`: its device may be that
+    of an event beside it. The order of keys does not matter.
     """
 
     keys: dict[str, dict[str, Finding]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Group:
                 mine[text] = finding
 
     def reject(self, name: str, finding: Finding) -> None:
-        """Note a value that cannot be the key's."""
+        """Note a value that the key cannot have."""
         self.wrong[name] = _nearer(self.wrong.get(name, finding), finding)
 
     def add_texts(self, name: str, texts: Iterable[Text]) -> None:
@@ -82,7 +82,7 @@ class Group:
 
     @property
     def event(self) -> tuple[frozenset[str], frozenset[str]] | None:
-        """What names the event this is about; None without a report id."""
+        """The identity of the event; None without a report id."""
         reports = self.keys.get(REPORT)
         return (frozenset(reports), frozenset(self.keys.get(MACHINE, ()))) if reports else None
 
@@ -92,7 +92,7 @@ class Group:
         return self.values().keys() >= set(names.KEYS) and not self.wrong
 
     def values(self) -> dict[str, Finding]:
-        """Return the one value of each key. A key with several has none, see `differ`; without a report id no time."""
+        """Return the value of each key that has exactly one (see `differ`); without a report id, no time."""
         findings: dict[str, Finding] = {}
         for name in names.KEYS:
             values = self.exact(name)
@@ -135,7 +135,7 @@ class Group:
 
 
 def of_array(groups: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
-    """Return the groups of an array: one for each event, sharing what the other elements tell."""
+    """Return the groups of an array: one for each event, with the findings of the other elements."""
     events: dict[Any, Group] = {}
     alike: dict[Any, Any] = {}
     others: list[Group] = []
@@ -155,7 +155,7 @@ def of_array(groups: Sequence[Group], spend: Callable[[int], None]) -> list[Grou
 
 
 def of_object(entries: Iterable[list[Group]], spend: Callable[[int], None]) -> list[Group]:
-    """Return the groups of an object's entries. Events in two of them must be the same, or they conflict."""
+    """Return the groups of an object's entries. Different events in two entries conflict."""
     joined: list[Group] = []
     others: list[Group] = []
     for groups in entries:
@@ -167,7 +167,7 @@ def of_object(entries: Iterable[list[Group]], spend: Callable[[int], None]) -> l
 
 
 def shared(events: list[Group], others: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
-    """Return events with what stands outside of them added where they lack it, or where it differs."""
+    """Return events with the findings outside of them, if they lack these or differ from them."""
     if not others:
         return events
     outer = _merged(others, spend)
@@ -179,7 +179,7 @@ def shared(events: list[Group], others: Sequence[Group], spend: Callable[[int], 
 
 
 def complete(group: Group, others: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
-    """Return a group, an event or not, with what stands outside of it."""
+    """Return a group with the findings outside of it, whether it is an event or not."""
     if not others:
         return [group]
     outer = _merged(others, spend)
@@ -191,7 +191,7 @@ def complete(group: Group, others: Sequence[Group], spend: Callable[[int], None]
 
 
 def order(text: Text) -> tuple[int, int, list[int], str]:
-    """Return by what texts are sorted: the most telling name, the nearest, the first of a list."""
+    """Return the sort key of texts: the most specific name, the nearest, the first of a list."""
     rank, outside, value, place = text
     indexes: list[int] = []
     while place:
@@ -202,7 +202,7 @@ def order(text: Text) -> tuple[int, int, list[int], str]:
 
 
 def _nearer(first: Finding, second: Finding) -> Finding:
-    """Return one of two equal findings, whichever stands at the shorter place."""
+    """Return the one of two equal findings that has the shorter place."""
     if first.place is second.place:
         return first
     return min(first, second, key=lambda finding: (len(place := shown(finding.place)), place))
@@ -220,7 +220,7 @@ def _matched(some: list[Group], others: list[Group], spend: Callable[[int], None
 
 
 def _differing(name: str, values: Mapping[str, Finding], events: Sequence[Group]) -> dict[str, Finding]:
-    """Return the values outside of all events that are none of theirs."""
+    """Return the values outside of all events that none of the events has."""
     inside = [set(group.keys.get(name, ())) for group in events]
     known = set[str]().union(*inside)
     if name != TIME:

@@ -1,6 +1,6 @@
-"""The tables of Defender's advanced hunting, and which of them hold no event that an alert can refer to.
+"""The tables of Defender's advanced hunting, and which of them have no events for an alert.
 
-The tables are data, `tables/hunting.json`: a reason, and the beginnings of the names it holds for.
+The tables are data, `tables/hunting.json`: a reason, and the beginnings of the names of its tables.
 """
 
 import functools
@@ -26,7 +26,7 @@ def table(row: Any) -> str | None:
 
 
 def why_no_event(name: str) -> str | None:
-    """Return why no alert can refer to a row of a table, or None if nothing speaks against it."""
+    """Return why no alert can refer to a row of a table, or None if one can."""
     reasons = ((reason, start) for reason, starts in _reasons().items() for start in starts)
     return next((reason for reason, start in reasons if name.startswith(start)), None)
 

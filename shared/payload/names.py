@@ -1,6 +1,6 @@
-"""What the name of a key may mean, whatever product wrote it. The names are data, in `tables/`.
+"""The meanings of the names of keys, in all products. The names are data, in `tables/`.
 
-A name counts in any case and punctuation: `DeviceId`, `device_id`, `device-id`; but `@timestamp` is another one than
+Case and punctuation of a name do not count: `DeviceId`, `device_id`, `device-id`; but `@timestamp` differs from
 `timestamp`. The names of the three keys may also be flattened, `properties_DeviceId`, or typed, `DeviceId_s`. In the
 tables `alert.name` is a `name` directly inside an `alert` (or `alerts`), also as one dotted key; `.name` is one at
 the top only.
@@ -58,11 +58,10 @@ _LONGEST_ATTACK = 30
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """One thing a name may mean: a key of an event, a text about it, or what is easily taken for a key.
+    """One meaning of a name: a key of an event, a text about it, or something that only looks like a key.
 
-    `rank` is 0 for the most telling name of a field; `reason` says what a look-alike is instead; `scale` is that of a
-    number as severity. A label names another
-    entry, `field`; rows are those of a table.
+    `rank` is 0 for the most specific name of a field; `reason` says what a look-alike really is; `scale` is that of a
+    number as severity. A label names another entry, `field`; rows are those of a table.
     """
 
     kind: Literal["key", "text", "lookalike", "label", "rows"]
@@ -73,7 +72,7 @@ class Meaning:
 
 
 def word(name: str) -> str:
-    """Return a name without its case and punctuation; "" for what is too long to be one."""
+    """Return a name without case and punctuation; "" if it is too long for a name."""
     return _word(name) if len(name) <= _MAX_NAME else ""  # nothing long is remembered
 
 
@@ -89,13 +88,13 @@ def of_key(field: str) -> frozenset[str]:
 
 
 def is_anybodys(name: str) -> bool:
-    """Say whether a time stands under a name that every product uses for its own times: timestamp in small letters."""
+    """Say whether a time has the name that every product uses for its own times: timestamp in small letters."""
     last = name.rpartition(".")[2]
     return last != "Timestamp" and word(last) in ("timestamp", "eventtimestamp")
 
 
 def is_defenders(name: str) -> bool:
-    """Say whether a name is spelled as Defender spells it: `ReportId`, `properties.Timestamp`, `MdeReportId`."""
+    """Say whether a name has Defender's spelling: `ReportId`, `properties.Timestamp`, `MdeReportId`."""
     last = _UNIT.sub("", re.split(r"[./_]", name)[-1])
     return last in ("ReportId", "Timestamp", "DeviceId") or word(name).startswith(
         ("mde", "mdatp", "defender")
@@ -124,7 +123,7 @@ def _singular(text: str) -> str:
 
 
 def meanings(parent: str, name: str, *, top: bool) -> tuple[Meaning, ...]:
-    """Return what a name may mean inside an object that is itself called `parent` ("" if it has no name)."""
+    """Return the meanings of a name inside an object with the name `parent` ("" if it has none)."""
     if len(name) > _MAX_NAME:
         return ()
     return _meanings(parent if len(parent) <= _MAX_NAME else "", name, top)
@@ -157,22 +156,20 @@ def _meanings(parent: str, name: str, top: bool) -> tuple[Meaning, ...]:
 
 
 def _another(meaning: Meaning, remark: str) -> Meaning:
-    """Return a look-alike for a key whose name says that it is another one: `Timestamp [EST]`."""
+    """Return a look-alike for a key whose name has a suffix that makes it another key: `Timestamp [EST]`."""
     if meaning.kind != "key":
         return meaning
     own = "in UTC, Timestamp or Timestamp [UTC]" if meaning.field == "eventTime" else "without such a word"
-    return Meaning(
-        "lookalike", meaning.field, reason=f"says ({remark}) of itself: the event's own stands {own}"
-    )
+    return Meaning("lookalike", meaning.field, reason=f"has the suffix ({remark}): the event's own is {own}")
 
 
 def means(name: str) -> bool:
-    """Say whether a name means anything by itself, wherever it stands."""
+    """Say whether a name has a meaning by itself, without its parent."""
     return any(meaning.kind in ("key", "text") for meaning in meanings("", name, top=False))
 
 
 def _flattened(name: str) -> tuple[Meaning, ...]:
-    """Return the key that a name means without the type that Log Analytics, or the path that a SIEM, put to it."""
+    """Return the key that a name means without the type that Log Analytics adds, or the path that a SIEM adds."""
     known, _ = _known()
     parts = _TYPE.sub("", name).lower().split("_") if "_" in name and len(name) <= _MAX_NAME else []
     for at in range(len(parts)):

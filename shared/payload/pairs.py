@@ -1,6 +1,6 @@
 """Reads lists of names and values as objects, each entry with its place.
 
-The place says where the sender wrote what was found. The texts of a card are such lists too.
+The place is that in the sender's payload. The texts of a card are such lists too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -48,15 +48,15 @@ _VALUES = (
 _VALUE_ENDS = ("value", "answer", "content", "text", "data")
 _MAX_PAIR_SIZE = 5  # a pair has a name, a value, and little else; more where the names mean something
 _MAX_KNOWN_SIZE = 16
-_SOME = 20  # items that are asked for the names they know
+_SOME = 20  # items whose names are checked
 _ATTRIBUTES = ("$", "_attributes", "@", "attributes", "#attributes", "attr")
 _TYPES = frozenset(("type", "typename", "datatype", "fieldtype", "kind", "mode"))
 
 
 def pairs(items: list[Any]) -> list[Entry] | None:
-    """Return the entries of `[{"key": "x", "value": 1}]` or `[["x", 1]]`, whatever its keys are called.
+    """Return the entries of `[{"key": "x", "value": 1}]` or `[["x", 1]]`, whatever the names of its keys are.
 
-    None if the list is of another kind: records whose values are objects, or things with a reference of their own.
+    None if the list is of another kind: records whose values are objects, or items with a reference of their own.
     """
     first = items[0] if items else None
     entries: list[Entry] | None
@@ -87,7 +87,7 @@ def pairs(items: list[Any]) -> list[Entry] | None:
 
 
 def _attributed(items: list[Any], attributes: str) -> list[Entry] | None:
-    """Return the entries of XML made JSON, whose names are attributes: `{"_": "x", "$": {"Name": "a"}}`."""
+    """Return the entries of XML converted to JSON, whose names are attributes: `{"_": "x", "$": {"Name": "a"}}`."""
     flat = [
         {**item[attributes], **item}
         for item in items
@@ -100,7 +100,7 @@ def _attributed(items: list[Any], attributes: str) -> list[Entry] | None:
 
 
 def joined(entries: Iterable[Entry]) -> dict[str, Any]:
-    """Return entries as an object; of a name that is there twice, a list of its different values."""
+    """Return entries as an object; a name that occurs twice gets a list of its different values."""
     values: dict[str, Any] = {}
     for name, value, _ in entries:
         if name in values and values[name] != value and isinstance(value, str):
@@ -140,9 +140,9 @@ def _is_record(value: Any) -> bool:
 
 
 def _is_deep(item: Any, value: str, *, known: bool) -> bool:
-    """Say whether an item is more than a name and a value: it lacks the value, or has objects in it.
+    """Say whether an item is more than a name and a value: it lacks the value, or contains objects.
 
-    Where the names mean something, only what lacks the value and has objects instead is.
+    If the names have a meaning, an item must lack the value and contain objects.
     """
     if not isinstance(item, dict):
         return True
@@ -158,9 +158,9 @@ def _is_event(item: Mapping[str, Any]) -> bool:
 
 
 def _name(items: list[Any], first: Mapping[str, Any], by: Mapping[str, str]) -> tuple[str | None, bool]:
-    """Return the key under which the items have their names: the one whose texts mean the most, else a usual one.
+    """Return the key under which the items have their names: the one with the most known texts, else a usual one.
 
-    And whether its texts mean anything.
+    Return also whether any of its texts is known.
     """
     candidates = [name for name, text in first.items() if isinstance(text, str) and text]
     some = [item for item in items[:_SOME] if isinstance(item, dict)]

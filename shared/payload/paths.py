@@ -1,9 +1,9 @@
-"""Paths find values; places say where a value stands in the sender's payload.
+"""Paths, which find values, and places, which say where a value stands in the sender's payload.
 
 A path is names with dots: `event.SeverityName`. It matches nested names and dotted keys alike; lists are walked
 through; JSON in a string, `key=value` texts and name/value lists are entered as objects; case and punctuation do not
-count. `/` begins at the document, otherwise at the alert. Backticks quote a name: it is meant exactly as it is written,
-and may have special signs in it.
+count. `/` begins at the document, otherwise a path begins at the alert. Backticks quote a name: it must match exactly,
+and may contain special characters.
 
 A place is a path in the payload as its sender wrote it: `alerts[0].labels.DeviceId`. It enters texts that hold JSON,
 and is a linked list, so that it costs nothing until it is shown.
@@ -41,22 +41,22 @@ class Merged(dict[str, Any]):
 
 
 class Node(NamedTuple):
-    """A value, where it stands, and the reader that opens what is in it."""
+    """A value, its place, and the reader that opens texts and lists in it."""
 
     value: Any
     place: Place
     reader: Reader
 
     def find(self, *where: str) -> list["Node"]:
-        """Return what stands at the first of these paths that has anything, from here on."""
+        """Return the nodes at the first of these paths that finds anything, from this node on."""
         return next((nodes for text in where if (nodes := find(path(text), self))), [])
 
     def first(self, *where: str) -> "Node | None":
-        """Return the first thing that stands at these paths, None if there is none."""
+        """Return the first node at these paths, None if there is none."""
         return next(iter(self.find(*where)), None)
 
     def inside(self, value: Any, *steps: str | int) -> "Node":
-        """Return a value that stands some steps further in."""
+        """Return a value some steps further in."""
         return Node(value, extended(self.place, steps), self.reader)
 
     def along(self, place: "Place") -> "list[Node]":
@@ -80,7 +80,7 @@ class Node(NamedTuple):
         return objects
 
     def elements(self) -> "list[Node]":
-        """Return the elements of a list, also of lists in it and of one in a string; of anything else itself."""
+        """Return the elements of a list, also nested or in a string; for other values, the node itself."""
         value = self.value
         if isinstance(value, str) and isinstance(inner := self.reader.inside(value), list):
             value = inner
@@ -92,7 +92,7 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True)
 class Path:
-    """A path. `names` are its parts as they are written, `absolute` says that it begins at the document."""
+    """A path. `names` are its parts as written; `absolute`: it begins at the document."""
 
     text: str
     names: tuple[str, ...]
@@ -102,7 +102,7 @@ class Path:
 
     @cached_property
     def words(self) -> tuple[tuple[str, ...], ...]:
-        """For each part on, the words of one to all parts that follow it, joined: a dotted key is one of them."""
+        """For each part, the joined words of one or more parts from there on, as dotted keys have them."""
         return tuple(
             tuple(
                 names.word("".join(self.names[start:end]))
@@ -123,7 +123,7 @@ def path(text: str) -> Path:
     after_dot = True
     for quoted, bare, dot in _PIECE.findall(stripped.removeprefix("/")):
         if bool(dot) == after_dot:
-            raise ValueError(f"{text!r} is no path: names stand between single dots")
+            raise ValueError(f"{text!r} is not a path: put single dots between names")
         after_dot = bool(dot)
         if not dot:
             parts.append(quoted or bare.strip())
@@ -137,13 +137,13 @@ def path(text: str) -> Path:
         or stripped.count("`") % 2
     ):
         raise ValueError(
-            f"{text!r} is no path: write names with dots, and quote a name with other signs in backticks"
+            f"{text!r} is not a path: separate names with dots, and quote a name with other characters in backticks"
         )
     return Path(text, tuple(parts), absolute, frozenset(exact))
 
 
 def find(where: Path, node: Node) -> list[Node]:
-    """Return what stands at a path, from a node on; nothing empty. A list at its end is one value."""
+    """Return the values at a path, from a node on, without empty ones. A list at its end is one value."""
     nodes: list[Node] = []
     if where.names:
         if isinstance(node.value, dict) and _leads_nowhere(where, node.value, node.reader):
@@ -176,7 +176,7 @@ def _step(where: Path, at: int, node: Node, nodes: list[Node], levels: int) -> N
 
 
 def _ways(where: Path, at: int, node: Node) -> Iterator[Iterable[tuple[int, Node]]]:
-    """Yield the ways into a value, of which the first that leads somewhere counts: how far each goes, and where to."""
+    """Yield the possible steps into a value, best first: how many parts of the path each uses, and the next node."""
     value, _, reader = node
     if isinstance(value, str):
         if (inner := reader.inside(value, loose=True)) is not None:
@@ -196,7 +196,7 @@ def _ways(where: Path, at: int, node: Node) -> Iterator[Iterable[tuple[int, Node
 
 
 def _keys(where: Path, at: int, value: dict[str, Any], reader: Reader) -> Iterator[tuple[int, str]]:
-    """Yield the keys of an object that begin the rest of a path, as written first, and how far each of them goes."""
+    """Yield the keys of an object that match the next parts of a path, exact ones first, and the number of parts."""
     exact = where.names[at]
     if exact in value and not is_empty(value[exact]):
         yield at + 1, exact
@@ -221,7 +221,7 @@ def extended(place: Place, steps: tuple[str | int, ...]) -> Place:
 
 
 def shown(place: Place) -> str:
-    """Return a place as people write it: `alerts[0].host.id`; a long one is cut in the middle."""
+    """Return a place as text: `alerts[0].host.id`; a long one is cut in the middle."""
     parts: list[str] = []
     while place:
         place, part = place
@@ -231,7 +231,7 @@ def shown(place: Place) -> str:
 
 
 def name_of(place: Place) -> str:
-    """Return the key that a place is under, whatever arrays are between; "" for the payload itself."""
+    """Return the key that a place is under, even with arrays in between; "" for the payload itself."""
     while place and isinstance(place[1], int):
         place = place[0]
     return str(place[1]) if place else ""

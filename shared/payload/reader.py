@@ -1,4 +1,4 @@
-"""Opens what stands for objects in a payload: texts that hold JSON, lists of names and values."""
+"""Opening values that stand for objects in a payload: texts that hold JSON, lists of names and values."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from shared.payload.pairs import Entry
 
 
 class Reader:
-    """Opens texts and lists; what it opened once it remembers. `spend` is called with the steps, and may raise."""
+    """Opens texts and lists, and remembers the results. `spend` counts the steps, and may raise."""
 
     def __init__(self, spend: Callable[[int], None]) -> None:
         self.spend = spend
@@ -51,7 +51,7 @@ class Reader:
         return self._named[id(items)][1]
 
     def index(self, where: dict[str, Any]) -> dict[str, str]:
-        """Return the keys of an object by their words; of keys alike, the first that is not empty."""
+        """Return the keys of an object by their words; of keys with the same word, the first that is not empty."""
         known = self._indexes.get(id(where))
         if known is None:
             self.spend(1 + len(where))
@@ -64,5 +64,5 @@ class Reader:
 
 
 def is_empty(value: object) -> bool:
-    """Say whether a value is as good as none: null, blank text, an empty list or object."""
+    """Say whether a value is empty: null, blank text, an empty list or object."""
     return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})

@@ -1,4 +1,4 @@
-"""Tables of columns and rows, as the entries of objects."""
+"""Tables of columns and rows, read as the entries of objects."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -49,7 +49,7 @@ def _is_cell(cell: Any) -> bool:
 
 
 def _titles(table: Mapping[str, Any], by: Mapping[str, str]) -> list[str]:
-    """Return the names of the columns, which stand in the table or in its schema; none where they have no names."""
+    """Return the names of the columns, from the table or its schema; none if they have no names."""
     columns = _columns(table, by)
     for around in (table[by[name]] for name in _AROUND if name in by and columns is None):
         if isinstance(around, dict) and len(around) <= _MAX_SIZE:

@@ -1,9 +1,9 @@
-"""Where the references of events stand in a payload that nobody foresaw, and what else is said of them there.
+"""The scan: finds the references of events, and the texts about them, anywhere in an unknown payload.
 
 One walk over a value, linear in its size: objects and arrays up to `MAX_LEVELS` inside each other, JSON in strings
 (`MAX_STRINGS` inside each other) and in log lines, name/value lists, tables, dotted keys, key=value text, and the
-packed form `DeviceId|ReportId|Timestamp`. The names that count are in `names.py`; what of it belongs to one event,
-says `grouping.py`.
+packed form `DeviceId|ReportId|Timestamp`. `names.py` has the names that
+count; `grouping.py` decides which findings belong to one event.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,21 +28,21 @@ _MAX_LOOKALIKES, _MAX_SHOWN = 200, 3  # of one key
 _CHECK = 24  # steps: a value is read
 _ROW = 8  # steps: what it costs to make an object of a row
 _MAX_BYTES = 262_144  # of Node's Buffer
-_AROUND = "is a time of what the event came in, not beside its DeviceId and ReportId"
+_AROUND = "is a time outside the event: put Timestamp beside DeviceId and ReportId"
 _ALONE = (
-    "is a report id with no device id beside it, so it may be another product's: send DeviceId, ReportId and Timestamp"
-    " of the event in one object"
+    "is a report id without a device id beside it, so it may be another product's: send DeviceId, ReportId and"
+    " Timestamp of the event in one object"
 )
-_ANOTHER = "is the device id of another thing than the event's device"
+_ANOTHER = "is the device id of something other than the event's device"
 _TEXTS_OF_OTHERS = ("severity", "category", "title", "description", "recommendedAction")
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What was found in a value: its groups, one for each event, or one without a report id, or none.
+    """The findings of a value, in groups: one for each event, or one without a report id, or none.
 
-    `lookalikes`: for each key, what is easily taken for it, where it stands, and what it is instead. `around`: the
-    times of wrappers, which are none of the event's.
+    `lookalikes`: for each key, values that only look like it, their places, and what they really are. `around`: the
+    times of wrappers, which are not the event's.
     """
 
     groups: list[Group]
@@ -50,20 +50,20 @@ class Scan:
     around: Collection[str] = ()
 
     def unlike(self, field: str) -> list[str]:
-        """Return a sentence's beginning for the nearest look-alikes of a key: `agent.id is the agent id of …`."""
+        """Return the beginning of a sentence about a key's nearest look-alikes: `agent.id is the agent id of …`."""
         known = self.lookalikes.get(field, {})
         return [f"{at} {known[at]}" for at in sorted(known, key=lambda at: (len(at), at))[:_MAX_SHOWN]]
 
 
 def scan(node: Node, apart: Collection[int] = (), leave: Collection[Place] = ()) -> Scan:
-    """Find the events anywhere in a value, but not in objects whose `id()` is in `apart`, nor at places to leave."""
+    """Find the events anywhere in a value, except in objects whose `id()` is in `apart` and at places to leave out."""
     walk = _Walk(node.reader, apart, leave, node.place)
     groups = walk.groups(node.value, node.place, 0, 0, others=False)
     return Scan(groups, walk.lookalikes, walk.around)
 
 
 def together(scans: Sequence[Scan], reader: Reader) -> Scan:
-    """Return what was found in several parts of a payload that belong to one event."""
+    """Return the findings of several parts of a payload that belong to one event."""
     if len(scans) == 1:
         return scans[0]
     lookalikes: dict[str, dict[str, str]] = {}
@@ -75,7 +75,7 @@ def together(scans: Sequence[Scan], reader: Reader) -> Scan:
 
 
 def completed(groups: list[Group], outer: Scan, reader: Reader) -> list[Group]:
-    """Return the groups of one of several alerts with what stands around them all: texts, and keys for an event."""
+    """Return the groups of one of several alerts with the findings around all of them: texts, and keys for an event."""
     around = [group for group in outer.groups if not group.event]
     texts_only = [Group(texts=group.texts) for group in outer.groups]
     filled = []
@@ -99,9 +99,9 @@ class _Walk:
         self._inside: list[Any] = []
 
     def groups(self, value: Any, place: Place, level: int, strings: int, *, others: bool) -> list[Group]:
-        """Return what is known in a value: one group for each event, or one without a report id, or none.
+        """Return the groups of a value: one for each event, or one without a report id, or none.
 
-        `others` says that it is inside of something else than the alert: its device, a vulnerability.
+        `others`: it is inside an object that is not the alert, such as its device or a vulnerability.
         """
         kind = type(value)
         if kind is str:
@@ -166,9 +166,9 @@ class _Walk:
         return joined
 
     def _own(self, own: Group, where: dict[str, Any], name: str, *, others: bool, about: bool) -> None:
-        """Decide for an object's own entries whether its report id is an event's, and whose its texts are.
+        """Decide whether an object's report id is an event's, and to what its texts belong.
 
-        `about` says that it is the document, or stands around an event.
+        `about`: it is the document, or stands around an event.
         """
         own.bag = names.named_as("bags", name)
         own.lends = (
@@ -259,7 +259,7 @@ class _Walk:
     def _note(
         self, group: Group, meaning: Meaning, name: str, value: Any, place: Place, *, where: dict[str, Any]
     ) -> None:
-        """Note what stands under a name that means something."""
+        """Note a value under a known name."""
         self._spend(_CHECK)
         if meaning.kind == "label":
             self._note_labelled(group, where, meaning.field, value, place)

@@ -1,8 +1,8 @@
-"""Whether a payload says that its alert is over: resolved, closed, acknowledged, deleted; or that it is a test.
+"""Whether a payload says that its alert has ended (resolved, closed, acknowledged, deleted), or that it is a test.
 
-The words and the names they stand under are data, `tables/states.json`. They are asked of the alert, of the objects
-around it and of those directly inside that describe it (`alert.status`), never of what stands beside: a device, a port.
-What says that the alert is open, nearer to it, goes before.
+The words and their names are data, `tables/states.json`. They are read in the alert, in the objects around it and in
+those directly inside that describe it (`alert.status`), never in objects beside it, such as a device or a port.
+A word nearer to the alert that says that it is open is preferred.
 """
 
 import functools
@@ -21,14 +21,14 @@ _MAX_TEXT = 600
 
 
 class Where(NamedTuple):
-    """An object that is asked. `alert` says that it is the product's alert, not a row of events or a wrapper."""
+    """An object to read states in. `alert`: it is the product's alert, not a row of events or a wrapper."""
 
     values: dict[str, Any]
     alert: bool = False
 
 
 def closed(where: Sequence[Where], reader: Reader) -> str | None:
-    """Return what says that an alert is over, `status is "resolved"`; None if nothing does.
+    """Return why an alert has ended, `status is "resolved"`; None if nothing says so.
 
     `where` are the objects from the outside in.
     """
@@ -72,7 +72,7 @@ def _over(subject: Where, reader: Reader) -> str | None:
 
 
 def test(where: Sequence[Where], reader: Reader) -> str | None:
-    """Return what says that a payload is a test message; None if nothing does."""
+    """Return why a payload is a test message; None if nothing says so."""
     for values, _ in (subject for level in _levels(where, reader) for subject in level):
         index = reader.index(values)
         real = _is_grave(values, reader)
@@ -90,14 +90,14 @@ def test(where: Sequence[Where], reader: Reader) -> str | None:
 
 
 def _is_grave(values: dict[str, Any], reader: Reader) -> bool:
-    """Say whether an object names a host and a high severity: a `ping` or a `heartbeat` is then what was seen."""
+    """Say whether an object has a host and a high severity: `ping` or `heartbeat` is then the subject of an alert."""
     index = reader.index(values)
     grave = any(_plain(text) in ("high", "critical") for _, text in _short_texts(values, "severity", reader))
     return grave and any(word in index for word in _words("tests", "hosts"))
 
 
 def _levels(where: Sequence[Where], reader: Reader) -> Iterator[list[Where]]:
-    """Yield each object with those directly inside that describe it; no object twice."""
+    """Yield each object with the objects directly inside that describe it; no object twice."""
     outer = {id(subject.values): subject for subject in where if isinstance(subject.values, dict)}
     visited = set(outer)
     for subject in outer.values():
@@ -147,9 +147,9 @@ def is_alert(values: dict[str, Any], reader: Reader) -> bool:
 
 
 def is_event(values: dict[str, Any], around: Sequence[Any], reader: Reader) -> bool:
-    """Say whether an object is the event beneath an alert, so that its words are about what happened in it.
+    """Say whether an object is the event below an alert, so that its words concern the event.
 
-    It has an event's columns or is called so, and no title; one of the objects `around` it has one, or a severity.
+    It has an event's columns or an event's name, and no title; an object `around` it has a title or a severity.
     """
     if any(word in reader.index(values) for word in _words("titled")):
         return False
@@ -165,7 +165,7 @@ def _names_alert(name: str) -> bool:
 
 
 def _is_message(name: str, text: str, beside: dict[str, Any], reader: Reader) -> bool:
-    """Say whether the last word is the end of an alert: `alert.resolved`, `RECOVERY`, `Close` beside an `alert`."""
+    """Say whether the last word means the end of an alert: `alert.resolved`, `RECOVERY`, `Close` beside an `alert`."""
     *before, last = _plain(text).split() or [""]
     joined = _plain(text).replace(" ", "")
     whole = joined in _plains("message", "withNoun")
@@ -183,7 +183,7 @@ def _is_message(name: str, text: str, beside: dict[str, Any], reader: Reader) ->
 
 
 def _is_about_alert(values: dict[str, Any], reader: Reader) -> bool:
-    """Say whether an object names the alert that something was done to, and nothing else that it was done to."""
+    """Say whether an action in an object concerns the alert, and nothing else."""
     index = reader.index(values)
     if any(word in index for word in _words("message", "objects")):
         return False
@@ -197,7 +197,7 @@ def _is_about_alert(values: dict[str, Any], reader: Reader) -> bool:
 
 @functools.lru_cache(maxsize=4_096)
 def _plain(text: str) -> str:
-    """Return the words of a text in small letters, without numbers: `7 - ResolvedFalsePositive` is three."""
+    """Return the words of a text in small letters, without numbers: `7 - ResolvedFalsePositive` has three."""
     return " ".join(token.lower() for token in _TOKEN.findall(text) if not token.isdigit())
 
 

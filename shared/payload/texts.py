@@ -1,7 +1,6 @@
-"""What a text of a payload holds: JSON, a log line with JSON in it, assignments, a printed map, a table.
+"""Structured contents of texts: JSON, a log line with JSON in it, assignments, a printed map, a table.
 
-Plain functions, each linear in its text. What they give is read like any other part of the payload; a text that
-holds nothing gives None.
+Each function is linear in its text. Its result is read like any other part of the payload; None: there is nothing.
 """
 
 import base64
@@ -65,7 +64,7 @@ _PACKED = ("DeviceId", "ReportId", "Timestamp")
 
 
 def structured(text: str) -> Any:
-    """Return the JSON that a text is, also encoded in base64, in a URL or in HTML; None if it is none."""
+    """Return the JSON of a text, also if encoded in base64, in a URL or in HTML; None if there is none."""
     if text[:3] in ("%7B", "%7b", "%5B", "%5b"):
         text = unquote_plus(text)
     if "&quot;" in text:
@@ -82,7 +81,7 @@ def structured(text: str) -> Any:
 
 
 def _decoded(text: str) -> str | None:
-    """Return the text in base64, also as URLs write it and of what is compressed; None if it is none."""
+    """Return the text encoded in base64, also in its URL form and of compressed data; None if there is none."""
     plain = text.strip().replace("-", "+").replace("_", "/")
     try:
         raw = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
@@ -93,7 +92,7 @@ def _decoded(text: str) -> str | None:
 
 
 def loose(text: str) -> Any:
-    """Return what else a text may hold: JSON within a log line, a table, a printed map, lines and assignments."""
+    """Return other structures of a text: JSON within a log line, a table, a printed map, lines and assignments."""
     if "{" in text and (inner := body.embedded(text) or _printed(text)):
         return inner
     if "<" in text and (inner := _markup(text)):
@@ -118,7 +117,7 @@ def is_record(text: str) -> bool:
 
 
 def _printed(text: str) -> Any:
-    """Return what a program printed of an object: Ruby and Elixir `{"a" => 1}`, JavaScript `{ a: 'x' }`."""
+    """Return an object that a program printed: Ruby and Elixir `{"a" => 1}`, JavaScript `{ a: 'x' }`."""
     start = text.lstrip().removeprefix("%")
     if start[:1] != "{" or len(text) > _MAX_PRINTED:
         return None
@@ -127,7 +126,7 @@ def _printed(text: str) -> Any:
 
 
 def packed(text: str) -> dict[str, str] | None:
-    """Return `"DeviceId|ReportId|Timestamp"` as an object with these keys; None if it has not these three parts."""
+    """Return `"DeviceId|ReportId|Timestamp"` as an object with these keys; None if a text has other parts."""
     parts = [part.strip() for part in text.split("|", len(_PACKED))]
     return dict(zip(_PACKED, parts, strict=True)) if len(parts) == len(_PACKED) and all(parts) else None
 
@@ -200,7 +199,7 @@ def _collected(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 def _python(text: str) -> str:
-    """Return what Python or JavaScript printed of an object as JSON, as far as that can be told."""
+    """Return an object that Python or JavaScript printed as JSON, as far as possible."""
     return _PYTHON.sub(_of_python, text)
 
 
@@ -211,7 +210,7 @@ def _of_python(match: re.Match[str]) -> str:
 
 
 def _as_json(match: re.Match[str]) -> str:
-    """Return a piece of what Ruby prints of a hash as JSON: `:name =>`, `"name"=>`, nil."""
+    """Return a part of a printed Ruby hash as JSON: `:name =>`, `"name"=>`, nil."""
     if match[1] is not None:
         return match[0]
     if match[2]:

@@ -1,4 +1,4 @@
-"""Returns a value's texts and numbers: its own, its list's, or its typed object's."""
+"""The texts and numbers of a value, of a list, or of a typed object."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ _TYPES = (
 
 
 def texts(value: Any) -> list[str]:
-    """Return the texts and numbers that a value is: one, those of an array, or the value in a typed object."""
+    """Return the texts and numbers of a value: itself, those of an array, or the value in a typed object."""
     if isinstance(value, str):
         if value[:1] == "[" and isinstance(inner := forms.structured(value), list):
             return texts(inner)
@@ -72,7 +72,7 @@ def scalar(value: Any) -> Any:
 
 
 def is_plain(value: Any) -> bool:
-    """Say whether a value is a text, a number, or a list of such."""
+    """Say whether a value is a text, a number, or a list of these."""
     return not isinstance(value, dict) and not (
         isinstance(value, list) and value and isinstance(value[0], dict | list)
     )

@@ -1,4 +1,4 @@
-"""Which device a host is: exactly one, none, or several between which nothing decides."""
+"""Resolving a host: to exactly one device, to none, or to several between which nothing decides."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _REPORT_ID = re.compile(r"\d{1,19}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a host came to: one device with the events of it, or why it is none."""
+    """The result for a host: one device with its events, or why there is none."""
 
     outcome: Literal["one", "none", "several"]
     reason: str = ""
@@ -31,7 +31,7 @@ class Device:
 
 
 def resolve(host: Host, when: When, known: Sequence[Row], events: Sequence[Row]) -> Device:
-    """Return the device that a host is, of the rows about devices, and those of the events that are its own."""
+    """Return the device that a host is, by the rows about devices, with its rows about events."""
     if host.identity == "name":
         named = [row for row in known if row.get("Row") == "device" and has_name(host.value, row)]
         own = [row for row in events if has_name(host.value, row)]
@@ -45,7 +45,9 @@ def resolve(host: Host, when: When, known: Sequence[Row], events: Sequence[Row])
     if host.identity == "address":
         holders = _holders(host.value, when, known)
         if len(holders) > 1 or "" in holders:
-            return Device("several", "More than one device had the address, or it moved about that time.")
+            return Device(
+                "several", "More than one device had the address, or it changed devices near that time."
+            )
     elif host.identity == "id":
         holders = set(_merged(host.value, known))
     else:
@@ -59,7 +61,7 @@ def resolve(host: Host, when: When, known: Sequence[Row], events: Sequence[Row])
 
 
 def has_name(name: str, row: Row) -> bool:
-    """Say whether a row's device has a name: a whole FQDN, its first part, or that as NetBIOS cuts it."""
+    """Tell whether a row's device has a name: the whole FQDN, its first part, or that part as NetBIOS cuts it."""
     whole = (row.get("DeviceName") or "").lower()
     label = whole.partition(".")[0]
     if "." in name:
@@ -68,7 +70,7 @@ def has_name(name: str, row: Row) -> bool:
 
 
 def has_reference(row: Row) -> bool:
-    """Say whether a row names its event as Defender does: device, time and report id."""
+    """Tell whether a row has a reference: device, time and report id."""
     return (
         _DEVICE_ID.fullmatch(row.get("DeviceId") or "") is not None
         and moment(row.get("Timestamp")) is not None
@@ -77,7 +79,7 @@ def has_reference(row: Row) -> bool:
 
 
 def moment(text: str | None) -> int | None:
-    """Return a row's time in ticks since 1970, None if it is no time."""
+    """Return a row's time in ticks since 1970, None if it cannot be read."""
     parts = _TIME.fullmatch(text or "")
     if not parts:
         return None
@@ -93,7 +95,7 @@ def _unknown(host: Host) -> Device:
 
 
 def _is_one_machine(rows: Sequence[Row]) -> bool:
-    """Say whether ids follow one another, as they do when a machine is installed anew, or were merged."""
+    """Tell whether ids belong to one machine: they follow one another, as after a new installation, or were merged."""
     became = {row.get("DeviceId"): row.get("MergedToDeviceId") for row in rows if row.get("MergedToDeviceId")}
     last: dict[str | None, int] = {}
     for row in sorted(rows, key=lambda row: moment(row.get("Since")) or 0):
@@ -106,7 +108,7 @@ def _is_one_machine(rows: Sequence[Row]) -> bool:
 
 
 def _ids(row: Row) -> tuple[str, ...]:
-    """Return the id of a device, and the one that it was merged to."""
+    """Return the id of a device, and the one that it was merged into."""
     return tuple(device for device in (row.get("DeviceId"), row.get("MergedToDeviceId")) if device)
 
 
@@ -120,7 +122,7 @@ def _merged(wanted: str, known: Sequence[Row]) -> Iterator[str]:
 
 
 def _holders(address: str, when: When, known: Sequence[Row]) -> set[str]:
-    """Return who had an address at a time: one id, or several where it may be any of them; "" for nobody sure."""
+    """Return which devices may have had an address at a time, by id; "" stands for an unknown one."""
     before: set[str] = set()
     after: set[str] = set()
     reported_after: set[str] = set()
@@ -137,7 +139,7 @@ def _holders(address: str, when: When, known: Sequence[Row]) -> set[str]:
 
 
 def _is_fresh(row: Row, when: When, known: Sequence[Row]) -> bool:
-    """Say whether a card's last report is one of the device's last, and not long before the time."""
+    """Tell whether a network card's last report is among the device's last ones, and not long before the time."""
     reported = moment(row.get("Timestamp")) or 0
     last = max(
         moment(other.get("Timestamp")) or 0

@@ -1,6 +1,6 @@
-"""What a row of hunting says to the clues: which facts agree, and which differ because both sides name them.
+"""Comparing a row of hunting with the clues: which facts agree, and which differ.
 
-Every product spells addresses, paths, registry keys and command lines its own way; both sides are brought to one form.
+Products write addresses, paths, registry keys and command lines in different ways; both sides are brought to one form.
 """
 
 import ipaddress
@@ -35,7 +35,7 @@ STRONG = frozenset(
 
 _SOFT = frozenset(
     {"account_name", "account_domain", "account_upn"}
-)  # who acts is often not whom an alert names
+)  # who acts is often not the account in an alert
 _PROGRAM = frozenset({"sha1", "sha256", "md5", "command_line", "file_name", "process_name"})
 _PERSON = re.compile(r"s-1-5-21(?:-\d{1,10}){3}-\d{4,10}|s-1-12-1(?:-\d{1,10}){4}", re.ASCII)
 _NOBODY = "S-1-0-0"
@@ -64,14 +64,14 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The names of facts in which a row agrees with the clues, and in which it contradicts them."""
+    """The names of the facts in which a row agrees with the clues, and of those in which it differs."""
 
     agree: frozenset[str]
     differ: frozenset[str]
 
 
 def compare(clues: Clues, row: Row) -> Compared:
-    """Return what a row says to the clues. A fact that one side does not name is in neither set."""
+    """Compare a row with the clues. A fact that one side does not have is in neither set."""
     same_by_fact = {fact: _COMPARE[fact](value, row) for fact in FACTS if (value := getattr(clues, fact))}
     return Compared(
         frozenset(fact for fact, same in same_by_fact.items() if same),
@@ -80,15 +80,15 @@ def compare(clues: Clues, row: Row) -> Compared:
 
 
 def contradicts(compared: Compared, row: Row) -> frozenset[str]:
-    """Return the facts that keep a row from being the event; of accounts only where the event is a logon."""
+    """Return the differing facts that exclude a row; an account excludes it only if the event is a logon."""
     return compared.differ - (frozenset() if _is_logon(row) else _SOFT)
 
 
 def strong(clues: Clues, compared: Compared, row: Row) -> frozenset[str]:
-    """Return the facts of a row that name the event if no other event around has them.
+    """Return the facts of a row that identify the event if no other event near it has them.
 
-    A process id does so with the program alone, as ids are used again; a SID only at a logon, and only a person's; a
-    report id, which comes again too, only at the event's own time.
+    A process id does so only with the program, because ids are used again; a SID only at a logon, and only a person's;
+    a report id, which is used again too, only at the event's own time.
     """
     strong_facts = compared.agree & STRONG
     if not compared.agree & _PROGRAM:
@@ -101,7 +101,7 @@ def strong(clues: Clues, compared: Compared, row: Row) -> frozenset[str]:
 
 
 def address(text: str) -> str:
-    """Return an address in one form, of IPv4 in IPv6 the IPv4; what is no address as it is."""
+    """Return an address in one form (IPv4 in IPv6 as IPv4); a text that is no address, unchanged."""
     try:
         read = ipaddress.ip_address(text.strip().strip("[]").partition("%")[0])
     except ValueError:
@@ -143,7 +143,7 @@ def _is_logon(row: Row) -> bool:
 
 
 def _same(column: str, form: Callable[[str], object]) -> Callable[[str, Row], bool | None]:
-    """Return a comparison of both sides in one form; None where the row says nothing."""
+    """Compare both sides in one form; None if the row has no value."""
 
     def compared(clue: str, row: Row) -> bool | None:
         value = row.get(column)
@@ -165,7 +165,7 @@ def _name(column: str) -> Callable[[str, Row], bool | None]:
 
 
 def _path(clue: str, row: Row) -> bool | None:
-    """Compare whole paths; of some events the table has the folder only."""
+    """Compare whole paths; for some events the table has only the folder."""
     folder, name = path(row.get("FolderPath") or ""), (row.get("FileName") or "").lower()
     if not folder or "\\" not in path(clue):
         return None

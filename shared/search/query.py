@@ -1,11 +1,11 @@
-"""One query of advanced hunting that finds a device, and the events on it that clues can mean.
+"""One query of advanced hunting that finds a device, and the events on it that may match the clues.
 
     DeviceInfo, DeviceNetworkInfo ── Devices ─────────────┐
     Device*Events ── near in time, of these devices,      ├── rows of text ── verdict.py
                      with one of the facts ── Events ─────┘
 
 KQL filters and caps, and decides nothing. `runHuntingQuery` takes no parameters, so every value is written into the
-text: a JSON string in ASCII, a number, an id, or a time that was read and is written anew. Nothing else writes KQL.
+text: a JSON string in ASCII, a number, an id, or a time that is read and written again. Only this module writes KQL.
 """
 
 import json
@@ -25,8 +25,8 @@ LONGEST = 3_600
 """Seconds from the earliest to the latest time that an event may have."""
 
 _NEAR, _AROUND = 120, 900  # seconds around the event's own time with a fraction, and around any other
-_NAMED = 60  # around the event's own time, for an event that has nothing but the name
-_BEFORE, _AFTER = 7 * 86_400, 86_400  # seconds in which a device tells its name or its addresses
+_NAMED = 60  # around the event's own time, for an event that has only the name
+_BEFORE, _AFTER = 7 * 86_400, 86_400  # seconds in which a device reports its name or its addresses
 _ROUNDED = 10_000  # ticks around an exact time
 _TEXT = 512  # characters of a literal
 _BEGINNING = 200  # characters of a command line
@@ -52,7 +52,7 @@ _IDENTITY = "DeviceId, DeviceName, AadDeviceId, MergedToDeviceId"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What `runHuntingQuery` is asked: KQL, and the span of time in ISO 8601 that it may read; the rows' columns."""
+    """A request to `runHuntingQuery`: KQL, the span of time in ISO 8601 that it may read, and the rows' columns."""
 
     text: str
     timespan: str
@@ -63,7 +63,7 @@ class Texts(dict[str, str]):
     """The texts of a query, each written once, and the names by which the query calls them."""
 
     def name(self, text: str) -> str:
-        """Return the name of a text, which is written as a JSON string in ASCII: nothing in it can end it.
+        """Return the name of a text. It is written as a JSON string in ASCII, so nothing in it can end the literal.
 
         A text whose literal is too long is cut.
         """
@@ -74,7 +74,7 @@ class Texts(dict[str, str]):
 
 
 def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) -> Query | None:
-    """Return the query that finds the event of these clues; None if they name no device, no time or no fact.
+    """Return the query that finds the event of these clues; None if they have no device, no time or no fact.
 
     `without` are tables that the tenant does not have; `half` halves the span around the time.
     """
@@ -121,7 +121,7 @@ def build(clues: Clues, *, without: Collection[str] = (), half: bool = False) ->
 
 
 def _leg(table: str, columns: Mapping[str, str], hosts: str, condition: str) -> str:
-    """Return the leg of one table: its rows near in time, of the devices, that have a fact."""
+    """Return the part for one table: its rows near in time, of the devices, with a fact."""
     listed = ", ".join(name if name == column else f"{name} = {column}" for name, column in columns.items())
     return (
         f"({table}\n| where Timestamp between (From .. To)\n| where {hosts}\n| where {condition}"
@@ -130,14 +130,14 @@ def _leg(table: str, columns: Mapping[str, str], hosts: str, condition: str) -> 
 
 
 def _shown(name: str) -> str:
-    """Return what a row shows under a name: text, of which a long one is cut."""
+    """Return a row's column as text; a long text is cut."""
     if name in _LONG:
         return f"{name} = substring({name}, 0, {facts.LONGEST_TEXT})"
     return f"{name} = tostring({name})" if name in _NUMBERS else name
 
 
 def _has_host(host: Host, texts: Texts) -> str:
-    """Return the condition that an event is of a host: a name is the one that the device had at that time."""
+    """Return the condition that an event belongs to a host: a name must be the device's name at that time."""
     if host.identity == "name":
         return _named(host.value, texts)
     listed = "DeviceId in ((Devices | project DeviceId))"
@@ -159,7 +159,7 @@ def _named(name: str, texts: Texts) -> str:
 
 
 def _devices(hosts: Collection[Host], texts: Texts) -> Iterator[str]:
-    """Yield the legs that find devices: who has the name or id, and who had the address before and after."""
+    """Yield the parts that find devices: by name or id, and by the address that they had before and after."""
     conditions = []
     for host in hosts:
         if host.identity == "name":
@@ -183,7 +183,7 @@ def _devices(hosts: Collection[Host], texts: Texts) -> Iterator[str]:
 
 
 def _holders(row: str, pick: str, span: str, address: str) -> str:
-    """Return the leg of what the network cards of devices that ever had an address had at one end of a span."""
+    """Return the part that gives the addresses at one end of a span, of the devices that ever had an address."""
     return (
         f"(DeviceNetworkInfo\n| where Timestamp between ({span})"
         "\n| where DeviceId in ((DeviceNetworkInfo | where Timestamp between (First .. Last)"
@@ -194,7 +194,7 @@ def _holders(row: str, pick: str, span: str, address: str) -> str:
 
 
 def _facts(clues: Clues, when: When, columns: Mapping[str, str], texts: Texts) -> Iterator[str]:
-    """Yield the conditions of which an event in a table fulfils at least one."""
+    """Yield conditions on an event in a table; it must fulfil at least one."""
     remote = facts.address(clues.remote_ip)
     key = facts.registry(clues.registry_key)[1]
     tests = [
@@ -234,7 +234,7 @@ def _facts(clues: Clues, when: When, columns: Mapping[str, str], texts: Texts) -
 
 
 def _id(text: str) -> str:
-    """Return an id as a literal. Raises `ValueError` if it is neither Defender's nor Entra's."""
+    """Return an id as a literal. Raise `ValueError` if it is neither Defender's nor Entra's."""
     if not _HEX.fullmatch(text):
         raise ValueError("is no id of a device")
     return json.dumps(text)

@@ -1,4 +1,4 @@
-"""Where the tables of advanced hunting hold what a clue tells: one form for the rows of all of them."""
+"""The tables of advanced hunting and their columns for the clues; all rows get one form."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -72,7 +72,7 @@ TABLES: Mapping[Kind, tuple[str, Mapping[str, str]]] = MappingProxyType(
 
 
 def kinds(clues: Clues) -> tuple[Kind, ...]:
-    """Return the kinds of event that clues can tell of: those they name, else those that have what they tell."""
+    """Return the kinds of event that clues can describe: those they name, else those with the facts they have."""
     about_file = clues.file_name or clues.sha1 or clues.sha256 or clues.md5
     rules: tuple[tuple[object, tuple[Kind, ...]], ...] = (
         (clues.kinds, clues.kinds),

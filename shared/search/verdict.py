@@ -1,11 +1,11 @@
-"""Which event is meant: from the rows of a search to a match, or to an honest no.
+"""The verdict: from the rows of a search to a match, or to the reason why there is none.
 
     rows ── of each host ── one device? ── twins together ── facts that only one of them has ── match
                                │                                    │
                             unknown, ambiguous                 none, ambiguous
 
-A wrong event is the worst that this product can do. So a fact counts only where a single event around has it, rows
-that are excluded count as others, and two that could be meant are no match.
+A wrong event is the worst error of this product. So a fact counts only if a single event near the time has it,
+excluded rows count as other events, and two possible events are no match.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,10 @@ _ONLY = 60 * SECOND  # around the time, in which a probable event is the only on
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An event that was looked at: its row, which facts agree and differ, which of them only it has.
+    """A candidate event: its row, which facts agree and differ, which of them only it has.
 
-    `apart` are the ticks from the payload's time to it; `twins` are the events that are equal in every column, itself
-    included.
+    `apart` are the ticks from the payload's time to it; `twins` is the number of events that are equal in every column,
+    itself included.
     """
 
     row: Row
@@ -47,9 +47,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a search came to. `match` is there if the outcome is one, and `reason` says why it is none.
+    """The result of a search: a `match`, or a `reason` why there is none.
 
-    `candidates` are the events that were looked at, those with most facts in agreement first.
+    `candidates` are the events that were compared, those with the most agreeing facts first.
     """
 
     outcome: Outcome
@@ -60,10 +60,10 @@ class Verdict:
 
 
 def judge(clues: Clues, rows: Sequence[Row], *, age: float) -> Verdict:
-    """Return the verdict on the rows that a search for these clues brought.
+    """Return the verdict on the rows of a search for these clues.
 
-    `age`: seconds since the event was, as far as anybody can be sure: since the payload was received, if its sender's
-    clock is not trusted. Raises nothing; a row without a reference is no candidate, but counts as one that has facts.
+    `age`: the least seconds since the event (since the payload was received, if its sender's clock is not trusted).
+    Raise nothing. A row without a reference is no candidate, but its facts count as those of another event.
     """
     when = clues.when
     events = [row for row in rows if row.get("Row") == "event"]
@@ -71,7 +71,7 @@ def judge(clues: Clues, rows: Sequence[Row], *, age: float) -> Verdict:
     if when is None or not clues.hosts:
         return Verdict("none", "The payload names no device or no time.")
     if len(events) > ROWS or len(known) > ROWS:
-        return Verdict("ambiguous", f"More than {ROWS} devices or events agree in something.")
+        return Verdict("ambiguous", f"More than {ROWS} devices or events match in part.")
     verdict = Verdict("no device", "Defender knows no such device at that time.")
     for host in clues.hosts:
         device = devices.resolve(host, when, known, events)
@@ -83,20 +83,20 @@ def judge(clues: Clues, rows: Sequence[Row], *, age: float) -> Verdict:
 
 
 def _on_device(clues: Clues, when: When, device: devices.Device, age: float) -> Verdict:
-    """Return the verdict on the events of one of the devices that may be meant."""
+    """Return the verdict on the events of one of the possible devices."""
     if device.outcome != "one":
         return Verdict("ambiguous" if device.outcome == "several" else "no device", device.reason)
     candidates = _candidates(clues, when, device.events)
     chosen = _chosen(when, candidates)
     verdict = replace(chosen, candidates=tuple(candidates))
     if chosen.match and age < YOUNG and not _surely(chosen.match):
-        reason = "The event is young: its like may be searchable, and it itself not yet."
+        reason = "The event is recent: a similar one may be searchable before the event itself."
         return replace(verdict, outcome="none", reason=reason, grade=None, match=None)
     return verdict
 
 
 def _candidates(clues: Clues, when: When, rows: Sequence[Row]) -> list[Candidate]:
-    """Return the events of a device, twins as one, with the facts that only one of them has."""
+    """Return the events of a device, twins as one, each with the facts that only it has."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(_without_reference(row), []).append(row)
@@ -135,36 +135,32 @@ def _nearest(when: When, twins: Sequence[Row]) -> Row:
 
 
 def _is_only(fact: str, strong: Sequence[frozenset[str]]) -> bool:
-    """Say whether a single event has a strong fact."""
+    """Tell whether a single event has a strong fact."""
     return sum(fact in facts_of_row for facts_of_row in strong) == 1
 
 
 def _chosen(when: When, candidates: Sequence[Candidate]) -> Verdict:
-    """Return the match among the events of a device, if there is exactly one that can be meant."""
+    """Return the match among the events of a device, if exactly one is possible."""
     named = [candidate for candidate in candidates if candidate.only]
     exact = [candidate for candidate in named if _is_near(when, candidate)]
     probable = [candidate for candidate in candidates if _is_probable(when, candidate, candidates)]
     meant = list({id(candidate): candidate for candidate in (*named, *probable)}.values())
     if len(meant) > 1:
-        return Verdict("ambiguous", f"{len(meant)} events can be meant.")
+        return Verdict("ambiguous", f"{len(meant)} events are possible.")
     if named and not exact and not probable:
         seconds = abs(named[0].apart) / SECOND
-        return Verdict(
-            "none", f"The only event that can be meant is {seconds:.0f} s from the event's own time."
-        )
+        return Verdict("none", f"The only possible event is {seconds:.0f} s from the event's own time.")
     if meant and not meant[0].differ and devices.has_reference(meant[0].row):
         return Verdict("match", grade="exact" if exact else "probable", match=meant[0])
     if meant:
-        return Verdict(
-            "none", f"The only event that can be meant differs: {', '.join(sorted(meant[0].differ))}."
-        )
+        return Verdict("none", f"The only possible event differs in: {', '.join(sorted(meant[0].differ))}.")
     if any(candidate.agree & facts.STRONG and not candidate.differ for candidate in candidates):
         return Verdict("ambiguous", "Several events have the facts that the payload names.")
-    return Verdict("none", "No event around has the facts that the payload names.")
+    return Verdict("none", "No event near that time has the facts that the payload names.")
 
 
 def _is_probable(when: When, candidate: Candidate, candidates: Sequence[Candidate]) -> bool:
-    """Say whether an event is at the event's own time, to the second, and the only one of its name around."""
+    """Tell whether an event is at the event's own time, to the second, and the only one of its name near it."""
     if (
         not when.own
         or when.start != when.end
@@ -180,9 +176,9 @@ def _is_probable(when: When, candidate: Candidate, candidates: Sequence[Candidat
 
 
 def _is_near(when: When, candidate: Candidate) -> bool:
-    """Say whether an event is where its own time tells; a clock that is off is believed of the very process alone.
+    """Tell whether an event is near the payload's time; a wrong clock is accepted only for the process itself.
 
-    Around a time with a fraction only two minutes are searched, so a fact that one event has there may be of others.
+    Around a time with a fraction only two minutes are searched, so other events farther away may have the same fact.
     The time beside a report id is Defender's own, and at most cut or rounded.
     """
     if not when.own:
@@ -193,9 +189,9 @@ def _is_near(when: When, candidate: Candidate) -> bool:
 
 
 def _surely(candidate: Candidate) -> bool:
-    """Say whether a young event can only be itself: it is at the payload's time, or it is the very process.
+    """Tell whether a young event is certain, although a twin may not be searchable yet: by its time or its process.
 
-    One that has the exact time and nothing else may be of another table, whose events are searchable earlier.
+    One that has only the exact time may be of another table, whose events are searchable earlier.
     """
     if candidate.agree == {"event_time"}:
         return False
@@ -203,7 +199,7 @@ def _surely(candidate: Candidate) -> bool:
 
 
 def _is_itself(candidate: Candidate) -> bool:
-    """Say whether an event is the start of the very process: of no other kind of event there is one for a process."""
+    """Tell whether an event is the start of the process in the clues: a process has only one start."""
     return candidate.row.get("Table") == "DeviceProcessEvents" and candidate.agree >= {
         "command_line",
         "process_id",
@@ -211,7 +207,7 @@ def _is_itself(candidate: Candidate) -> bool:
 
 
 def _without_reference(row: Row) -> tuple[str, ...]:
-    """Return what is equal of twins: every column but those that tell one event from the other."""
+    """Return the columns that are equal in twins: all but those of the reference."""
     return tuple(f"{name}={value}" for name, value in sorted(row.items()) if value and name not in _OWN)
 
 

@@ -2,7 +2,7 @@
 
     snapshot ── acquire (1 transaction: slot, alert) ── call ── write the outcome (1 transaction: outcome, slot)
 
-Nothing is called without a committed acquire. `outcome` makes the call and writes what came of it.
+No call is made without a committed acquire. `outcome` makes the call and writes its outcome.
 """
 
 import contextlib
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _CONFLICT_SECONDS = 0.05
+_APART_SECONDS = 8.0
 _AGAIN_SECONDS = 5.0
 _TOGETHER_SECONDS = 0.15  # a slot waits so long for its neighbours, that one snapshot serves them all
-_SNAPSHOT_SECONDS = 1.0  # for so long a snapshot is acted upon
+_SNAPSHOT_SECONDS = 1.0  # a snapshot is used for so long
 _HEAD = 2 * window.MOST_CALLS + 1  # every slot there may ever have been, the pause, an alert for each slot
 
 
 class Tokens(Protocol):
-    """Has a token at hand; see `shared.identity.TokenSource`."""
+    """A source of tokens; see `shared.identity.TokenSource`."""
 
     def token(self, *, timeout: float) -> str:
         """Return a token, or raise `TokenError` if none comes in `timeout` seconds."""
@@ -52,6 +53,18 @@ class Workers(Protocol):
 
     def wait(self, futures: Iterable["Future[_T]"], seconds: float, *, everyone: bool = False) -> None:
         """Wait until one of them (or everyone) is done, at most so many seconds."""
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Whether this host is one of those that had a slot lately; `acquired` is when (monotonic seconds).
+
+    Two hundred hosts that wake at the moment in which a slot opens ask for more than a partition has, and nearly all
+    find it taken. So those that had a slot wake at once, and the others a little later, each at a moment of its own:
+    nobody waits for a host that is gone.
+    """
+
+    acquired: float = -math.inf
 
 
 Flights = dict["Future[Finished]", Sending]
@@ -69,14 +82,15 @@ class Dispatch:
     workers: Workers
     chance: random.Random
     turns: Turns = field(default_factory=Turns)
+    crowd: Crowd = field(default_factory=Crowd)
 
     @property
     def policy(self) -> window.Policy:
-        """How many calls in how many seconds."""
+        """The window's rules: how many calls in how many seconds."""
         return self.outcomes.policy
 
     def plan(self, entries: Iterable[Entry], *, write: bool = True) -> Plan:
-        """Give alerts that have to wait their turns, each a call's share of the window after the one before it."""
+        """Give turns to alerts that have to wait: each is due a call's share of the window after the one before it."""
         return self.turns.plan(entries, self.policy.window / self.policy.calls, write=write)
 
     def commit(self, plan: Plan, operations: Sequence[Operation]) -> bool:
@@ -90,20 +104,20 @@ class Dispatch:
         return etags is not None
 
     def until(self, end: float) -> "Dispatch":
-        """Return the same for somebody whose time with the table is over at `end`, in monotonic seconds.
+        """Return the same for a caller whose time with the table ends at `end`, in monotonic seconds.
 
-        The outcomes of calls have their own time: a call that was made is not forgotten because its sender left.
+        Outcomes of calls have their own time: they are written even if the sender has left.
         """
         return dataclasses.replace(self, table=self.table.until(end))
 
     def token(self, seconds: float = 6.0) -> str:
-        """Return a token, so that it is at hand before an acquire. Raise `TokenError` if none comes in time."""
+        """Return a token, to have it before an acquire. Raise `TokenError` if none comes in time."""
         return self.tokens.token(timeout=seconds)
 
     def snapshot(self, *, later: bool = False) -> Snapshot:
         """Read slots, pauses and the head of the backlog in one query; with `later` also what came due again.
 
-        That is a second query, where more waits for a time than one can tell. Neither reads more than 31 rows.
+        That is a second query; neither reads more than 31 rows.
         """
         head = self.table.query(keys.LATER if later else keys.SLOT, keys.TODO_END, limit=_HEAD)
         whole = len(head) < _HEAD
@@ -128,7 +142,7 @@ class Dispatch:
     ) -> Sending:
         """Commit an acquire of this slot for this entry, with the rows that `write` makes of the entry as held.
 
-        Raise `Conflict` when somebody else was first, `TableError` when nobody knows.
+        Raise `Conflict` if another host was first, `TableError` if the result is unknown.
         """
         attempt = secrets.token_hex(8)
         held = record.hold(entry, attempt, now=view.now, lease=self.policy.lease)
@@ -142,6 +156,7 @@ class Dispatch:
         probe = None
         if view.asked and pause.PAUSE_KEY in etags:  # else somebody has lengthened it since
             probe = pause.Probe(view.asked.step, etags[pause.PAUSE_KEY])
+        self.crowd.acquired = start.at[0]
         log.step("taken", entry=held, slot=slot.key, probe=probe is not None)
         return Sending(
             entry=held,
@@ -156,10 +171,10 @@ class Dispatch:
         """Acquire open slots for the most urgent alerts of a snapshot, and start their calls.
 
         The k slots that opened first and the k most urgent alerts are paired by rank, and slots are acquired in
-        random order: hosts with a snapshot of the same moment seldom want the same, and who wants another slot wants
-        another alert as well. Whoever meets a conflict makes a new snapshot. Fewer flights than `snapshot.acquires`
-        mean such a conflict, that the snapshot is too old (a pause may have begun since; or the clock was ahead when
-        it was made), or that it is `until` (monotonic seconds) already: a table may be slow.
+        random order: hosts with the same snapshot rarely choose the same pair, and other slots mean other alerts.
+        After a conflict a new snapshot is needed. Fewer flights than `snapshot.acquires` mean a conflict, a snapshot
+        that is too old (a pause may have begun since, or the clock was ahead when it was made), or that `until`
+        (monotonic seconds) has come.
         """
         slots = sorted(snapshot.view.open, key=lambda slot: slot.opens)
         pairs = list(zip(slots, snapshot.waiting[: snapshot.acquires], strict=False))
@@ -178,7 +193,7 @@ class Dispatch:
         return flights
 
     def _gave_up(self, waiting: Waiting) -> bool:
-        """End an alert whose calls bring down whoever makes them, or whose answers nobody can write."""
+        """End an alert whose calls end without a written outcome again and again."""
         failed = record.give_up_lost(waiting.entry, now=self.table.now())
         if failed is None:
             return False
@@ -195,7 +210,7 @@ class Dispatch:
         self.workers.wait(flights, seconds, everyone=True)
 
     def drain(self, until: float) -> None:
-        """Send the backlog until it is empty or the time is spent: `until`, in monotonic seconds. The timer's loop.
+        """Send the backlog until it is empty or `until` (monotonic seconds) has come. This is the timer's loop.
 
         Raise `TokenError` or `TableError`; calls that were started go on and end.
         """
@@ -207,7 +222,7 @@ class Dispatch:
                 continue
             if first:
                 _log_tick(snapshot)
-            # What came due again and finds no slot is seen by the next snapshot as well; the rest by the next tick.
+            # What is due again and gets no slot is in the next snapshot as well; the others in that of the next tick.
             first, later = (
                 False,
                 any(waiting.entry.waits.startswith(keys.LATER) for waiting in snapshot.waiting),
@@ -221,6 +236,7 @@ class Dispatch:
                     continue
             if len(snapshot.waiting) > len(started):
                 self._wait_for_a_slot(snapshot.view, flights, until)
+                self._keep_apart(snapshot.view)
             elif flights:  # other hosts may accept alerts meanwhile
                 self.wait(
                     flights, min(until, self.clocks.monotonic() + _AGAIN_SECONDS) - self.clocks.monotonic()
@@ -230,8 +246,12 @@ class Dispatch:
             flights = {flight: sending for flight, sending in flights.items() if not flight.done()}
         self.wait(flights, until - self.clocks.monotonic())
 
+    def _keep_apart(self, view: window.View) -> None:
+        if view.pause is None and self.clocks.monotonic() > self.crowd.acquired + self.policy.lease:
+            self.clocks.sleep(self.chance.uniform(0, _APART_SECONDS))
+
     def _wait_for_a_slot(self, view: window.View, flights: Flights, until: float) -> None:
-        """Wait until a slot opens: by time, or by a call that ends a pause or was never sent."""
+        """Wait until a slot opens: with time, or because a call ends a pause or was not sent."""
         ours = {sending.slot.key for sending in flights.values()}
         opens = [slot.opens for slot in view.slots if slot.key not in ours]
         if view.may_change(ours):

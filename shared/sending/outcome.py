@@ -1,7 +1,7 @@
-"""What Defender says of a call, and how it reaches the table: in one transaction with the slot's release.
+"""The call of an acquired slot, and its outcome, which is written in one transaction with the slot's release.
 
-Writing an outcome is tried until the lease ends; from then on the lease itself brings the alert back. A created
-wins over any other state, even after the lease.
+Writing an outcome is tried until the lease ends; after that the alert is sent again. The outcome `created`
+replaces any other state, even after the lease.
 """
 
 import dataclasses
@@ -57,7 +57,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of one acquire, and when its slot opens again (server's UTC seconds)."""
+    """The outcome of one acquire, and when its slot opens again (server's UTC seconds)."""
 
     entry: Entry
     slot: str
@@ -86,7 +86,7 @@ class _Beside:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Makes the calls of committed acquires, and writes down what came of them. Thread-safe."""
+    """Makes the calls of committed acquires, and writes their outcomes. Thread-safe."""
 
     table: Table
     defender: Caller
@@ -96,7 +96,7 @@ class Outcomes:
     heard: Heard = field(default_factory=Heard)
 
     def finish(self, sending: Sending, token: str) -> Finished:
-        """Call Defender for a committed acquire, and write down its answer. Never raise: nobody might hear it."""
+        """Call Defender for a committed acquire, and write the outcome. Never raise: no caller may be waiting."""
         answer = None
         try:
             if not self._may_start(sending):
@@ -112,7 +112,7 @@ class Outcomes:
         return record.settle(sending.entry, answer, now=self.table.now(), rules=self.rules)
 
     def _without_answer(self, sending: Sending, answer: Answer | None) -> Finished:
-        """Write down the outcome alone, where something in Defender's own words cannot be written."""
+        """Write the outcome without Defender's own words, if the table refuses them."""
         try:
             if answer is not None:
                 plain = _plain(answer)
@@ -125,7 +125,7 @@ class Outcomes:
     def _may_start(self, sending: Sending) -> bool:
         """Tell whether the call may be made; wait for the slot, where it was acquired by a clock that was ahead.
 
-        The answer to the acquire has brought the server's own time, whatever was believed before.
+        The answer to the acquire contains the server's own time, which corrects an earlier estimate.
         """
         early = sending.begins - self.table.now()
         if 0 < early <= window.START_SECONDS:
@@ -174,8 +174,8 @@ class Outcomes:
     def _record(self, sending: Sending, after: Entry, beside: _Beside) -> Entry | None:
         """Write an outcome; the table may be unavailable, the lease may be over. Return the entry as it then stands.
 
-        None when the table stayed unavailable until the lease was over: the lease brings the alert back. A host that
-        stood still during the call tries once all the same: a created wins even then.
+        None if the table was unavailable until the end of the lease: the alert is then sent again. A host that
+        was frozen during the call tries once all the same, because `created` replaces any other state.
         """
         end = sending.start.at[0] + self.policy.lease
         wait = _CONFLICT_SECONDS

@@ -1,7 +1,7 @@
-"""Pauses: times in which nobody calls. One is the API's, the other the operator's; each has a row of its own.
+"""Pauses: times in which no host calls. One is the API's, the other the operator's; each has its own row.
 
 The API's pause is a row that is `closed` for so many seconds from its server's stamp. Once it is over, the first
-acquire closes it again for its own lease: that call is the probe, and all others wait for what it brings.
+acquire closes it again for its own lease: that call is the probe, and all others wait for its answer.
 
     failure ── 5 s ── probe fails ── 10 s ── probe fails ── 20 s … 60 s ── probe answered: all go on
 
@@ -30,7 +30,7 @@ _NO_ACCESS = (401, 403)
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A time in which nobody calls, until `ends` (server's UTC seconds; infinite: until the operator resumes).
+    """A time in which no host calls, until `ends` (server's UTC seconds; infinite: until the operator resumes).
 
     `probed`: it was over, and a probe holds it for its lease.
     """
@@ -58,7 +58,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why an answer pauses everyone, and for how many seconds at least; `named`: the API itself asked for it."""
+    """Why an answer pauses all hosts, and for how many seconds at least; `named`: the API itself asked for it."""
 
     reason: str
     seconds: float
@@ -67,7 +67,7 @@ class Trouble:
 
 @dataclass(slots=True)
 class Heard:
-    """Until when this host was asked not to call (server's UTC seconds): it knows before the table does."""
+    """Until when this host was asked not to call (server's UTC seconds), before the table says so."""
 
     until: float = -math.inf
 
@@ -93,7 +93,7 @@ def read(row: Row, opens: float) -> Pause:
 
 
 def trouble(answer: Answer, window: float) -> Trouble:
-    """Return why an unavailable answer pauses everyone, and for how long; `window` is the quota's, in seconds."""
+    """Return why an unavailable answer pauses all hosts, and for how long; `window` is the quota's, in seconds."""
     error = answer.error or {}
     words = " ".join(str(part) for part in (answer.status, error.get("code"), error.get("message")) if part)
     reason = "".join(char if char.isprintable() else " " for char in words)[:300]  # what the table takes
@@ -106,7 +106,7 @@ def trouble(answer: Answer, window: float) -> Trouble:
 def start(pause: Pause | None, cause: Trouble, now: float) -> Operation | None:
     """Return the operation of a failure that is no probe: it starts the API's pause, or may only lengthen one.
 
-    So fifteen failures at once are one step. None where the pause lasts long enough, or where a probe will tell.
+    So fifteen failures at once are one step. None if the pause lasts long enough, or a probe is under way.
     """
     values: dict[str, Value] = {"closed": cause.seconds, "reason": cause.reason, "step": 1}
     if pause is None:

@@ -1,4 +1,4 @@
-"""The window and the head of the backlog, as one query saw them: what is acquired by, and what is told of a turn."""
+"""The window and the head of the backlog, as one query saw them."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class Snapshot:
     """The window and the most urgent of the backlog, as one query saw them.
 
     `backlog` also knows how many wait for a time, since when, and which rows cannot be read. `whole`: nothing waits
-    for a slot beyond what was seen. `remembered`: more may wait by now.
+    for a slot beyond what was read. `remembered`: more may wait by now.
     """
 
     view: window.View
@@ -26,10 +26,10 @@ class Snapshot:
         return self.backlog.waiting
 
     def turn_in(self, due: float) -> float:
-        """Return the seconds until the turn of an alert that is due then (UTC seconds), as far as it was seen."""
+        """Return the seconds until the turn of an alert that is due then (UTC seconds), as far as it was read."""
         return self.view.turn_in(sum(waiting.entry.due < due for waiting in self.waiting))
 
     @property
     def acquires(self) -> int:
-        """How many slots may be acquired by it: one where the first call is to be a pause's probe."""
+        """How many slots may be acquired with it: one if the first call is to be a pause's probe."""
         return min(len(self.view.open), len(self.waiting), 1 if self.view.pause else len(self.view.open))

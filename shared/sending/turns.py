@@ -1,4 +1,4 @@
-"""The turns of senders: a flood, of whatever severity, delays nobody but its own sender.
+"""The turns of senders: a flood of any severity delays only its own sender.
 
 While something waits, an alert is due at the earliest a slot's share of the window after the one before it of the same
 sender and severity:
@@ -7,8 +7,8 @@ sender and severity:
     a High of another sender, 10 s later              10 s ┘ (the next slot but one is its)
 
 The turn is a row that is written with the alerts themselves, by its ETag. A host remembers what it wrote, so that a
-turn costs no request of its own; only where another host was first it reads again. Of the requests of one host at a
-time one writes the row, and the others go by what the host remembers.
+turn costs no extra request; only after another host's write it reads again. Of the parallel requests of one host,
+one writes the row, and the others use what the host remembers.
 """
 
 import math
@@ -54,7 +54,7 @@ class Turns:
     def plan(self, entries: Iterable[Entry], step: float, *, write: bool = True) -> Plan:
         """Give each entry its turn, `step` seconds after the one before it. `done` must follow.
 
-        Without `write` the table is not told: alerts of other hosts may have the same turn.
+        Without `write` the row is not written: alerts of other hosts may have the same turn.
         """
         with self._lock:
             turned, operations, given = [], [], {}
@@ -86,13 +86,13 @@ class Turns:
                 self._known[_key(entry)].unwritten -= 1
 
     def give_back(self, plan: Plan) -> None:
-        """Take the turns of a plan back whose alerts were known: who posts the same again and again takes none."""
+        """Return the turns of a plan whose alerts were known: a sender that repeats the same alerts uses no turns."""
         with self._lock:
             for entry in plan.entries:
                 self._known[_key(entry)].due -= plan.step
 
     def read_again(self, table: Table, plan: Plan) -> None:
-        """Learn what other hosts wrote, after a conflict: the turns that they do not know of come after theirs."""
+        """Read what other hosts wrote, after a conflict: turns that are not in the row come after theirs."""
         for operation in plan.operations:
             row = table.get(operation.key)
             due = row.values.get("due") if row else None

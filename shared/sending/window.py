@@ -1,4 +1,4 @@
-"""The rolling window's slots: may the API be called now, and if not, when.
+"""The rolling window's slots: whether the API may be called now, and if not, when.
 
 Defender takes 15 calls in any rolling minute, for all instances together. A slot is a row that is `closed`
 for so many seconds from its own server-assigned `Timestamp`; a call needs a slot. No client's clock matters.
@@ -9,8 +9,8 @@ for so many seconds from its own server-assigned `Timestamp`; a call needs a slo
      │                                                         ├─ closed = window + margin ─────►
      now ≥ Timestamp + closed: the slot is open again, and the next call in it is at least a window away
 
-    lease = deadline + window + window + margin: an answer that never comes closes the slot so long, and a
-    holder that died is the same case.
+    lease = deadline + window + window + margin: so long the slot stays closed if no outcome is written, also
+    because its holder died.
 
 A row's column `rest` is the cooldown (window + margin) of the host that wrote it; where the reader's is longer, that
 holds.
@@ -199,7 +199,7 @@ def release(held: Held, policy: Policy) -> Operation:
 
 
 def release_unused(held: Held, policy: Policy, now: float) -> Operation:
-    """Return the operation that releases a slot in which nothing was sent: it opens, or opened, when it would have."""
+    """Return the operation that releases a slot in which nothing was sent: it opens when it did before."""
     values: dict[str, Value] = {"closed": 0.0, "attempt": held.attempt}
     if held.opens > -math.inf:
         values |= {"closed": held.opens - now, "rest": policy.cooldown}

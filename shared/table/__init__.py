@@ -1,4 +1,4 @@
-"""The table: its protocol, Azure Table Storage behind it, and the patience with which it is asked.
+"""The table: its protocol, Azure Table Storage behind it, and repeated requests.
 
-It imports the errors, and nothing else of ours.
+It imports only the errors of ours.
 """

@@ -1,7 +1,7 @@
 """Azure Table Storage behind the protocol: single requests to one partition of one table.
 
-One request here is one HTTP request: the SDK's own retries would hide what happened to a write, so they are off.
-Who tries again, and when, is `patience.PatientTable`'s business.
+One method call is one HTTP request: the SDK's own retries are off, because they would hide what happened to a write.
+`patience.PatientTable` repeats requests.
 """
 
 import contextlib
@@ -108,7 +108,7 @@ class AzureTable:
             with self._translated():
                 return self._read(which, limit, keys_only=keys_only, seconds=seconds)
         except Conflict:  # no table has reason to say so
-            raise Unavailable("Something that is no table answers in its place.") from None
+            raise Unavailable("Something other than the table answered.") from None
 
     def _read(self, which: str, limit: int | None, *, keys_only: bool, seconds: float) -> list[Row]:
         self.requests += 1
@@ -157,9 +157,9 @@ class AzureTable:
                 return "delete", entity, _if_match(etag)
 
     def _see_date(self, response: Any) -> None:
-        """Learn the server's time from an answer's `Date`: whole seconds, so one second less.
+        """Take the server's time from an answer's `Date`, minus one second, because it has whole seconds.
 
-        Not from a failure: a proxy's page may carry it, with the time of a clock that is hours ahead.
+        A failure does not count: it may be a proxy's page, with a clock that is hours ahead.
         """
         date = response.http_response.headers.get("Date")
         if date and response.http_response.status_code < _REDIRECTION:
@@ -174,7 +174,7 @@ class AzureTable:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
-        """Turn the SDK's errors into ours. A missing table is made; the request then counts as unanswered."""
+        """Translate the SDK's errors into ours. A missing table is created; the request then counts as unanswered."""
         from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 - at first use
 
         try:
@@ -182,7 +182,7 @@ class AzureTable:
         except HttpResponseError as error:
             status, code = error.status_code, _code(error)
             if code == "TableNotFound" and self._create_table():
-                raise Unavailable("The table was missing and has been made.", certain=True) from None
+                raise Unavailable("The table was missing and has been created.", certain=True) from None
             if status in _CONFLICT and code not in _TABLE_GONE:
                 raise Conflict from None
             raise _trouble(status, code) from None
@@ -194,7 +194,7 @@ class AzureTable:
             raise Unavailable(f"The table's answer cannot be read ({type(error).__name__}).") from None
 
     def _create_table(self) -> bool:
-        """Make the table if it is missing; two hosts may do so at once. Return whether it was missing."""
+        """Create the table if it is missing; two hosts may do so at once. Return whether it was missing."""
         from azure.core.exceptions import AzureError, ResourceExistsError  # noqa: PLC0415 - at first use
 
         try:
@@ -215,14 +215,14 @@ def _code(error: Exception) -> str | None:
 def _trouble(status: int | None, code: str | None) -> WebhookError:
     """Return the error for an answer that is neither success nor conflict."""
     if status == _TOO_MANY_REQUESTS or code in ("ServerBusy", "OperationTimedOut"):
-        return Busy(f"The table has too much to do ({code or status}).", certain=code != "OperationTimedOut")
+        return Busy(f"The table is busy ({code or status}).", certain=code != "OperationTimedOut")
     if status is not None and 400 <= status < _SERVER_ERROR and code not in _TABLE_GONE:  # noqa: PLR2004 - HTTP
         return TableRefused(f"{status} {code or ''}".strip())
     return Unavailable(f"The table answered {status}." if status else "The table did not answer.")
 
 
 def _quoted(key: str) -> str:
-    """Return a key as a literal of the query language; a path of a request may hold anything."""
+    """Return a key as a literal of the query language; a key from a URL may hold anything."""
     return "'" + key.replace("'", "''") + "'"
 
 

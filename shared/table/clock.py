@@ -1,4 +1,4 @@
-"""The server's time, as one host knows it: never ahead of the clock that stamps the rows.
+"""A lower bound of the server's time: never ahead of the clock that stamps the rows.
 
     our write ── sent ──── stamped ──── answered         the stamp is at most as late as the answer
                    │          │

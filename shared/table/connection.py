@@ -58,7 +58,7 @@ def within(seconds: float) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Credential:
-    """A credential whose errors are the table's: whoever asks the table has no other to expect."""
+    """A credential that raises the table's errors, so that callers of the table meet no others."""
 
     given: Any
 
@@ -70,7 +70,7 @@ class _Credential:
 
 
 def _socket_options() -> list[tuple[int, int, int]]:
-    """Return what keeps idle connections from being forgotten, as far as this system can."""
+    """Return the socket options that keep idle connections open, as far as this system has them."""
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     known = [(getattr(socket, name, None), seconds) for name, seconds in _KEEP_ALIVE]
     return options + [(socket.IPPROTO_TCP, name, seconds) for name, seconds in known if name is not None]

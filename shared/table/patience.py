@@ -1,18 +1,18 @@
-"""The table as the app uses it: requests that fail are made again while there is time, with growing pauses.
+"""The table as the app uses it: failed requests are repeated with growing pauses while there is time.
 
     request ── fails ── pause ── request ── fails ── longer pause ── request …       until the time is over
 
-Each pause is random, up to a limit that doubles, so that hosts do not return together. What the table refuses is not
-asked again.
+Each pause is random, up to a limit that doubles, so that hosts do not repeat at the same moment. A request that the
+table refuses is not repeated.
 
-A write that nobody answered may have landed all the same, or land later. Every row of a transaction carries its
-`mark`, and a transaction lands whole or not at all, so one marked row proves it:
+A write without an answer may have succeeded all the same, or succeed later. Every row of a transaction carries its
+`mark`, and a transaction is written as a whole or not at all, so one marked row proves that it was written:
 
     commit ──► server writes ──✕ no answer
     is our mark in one of the rows? ── yes: landed
                                     └─ no: commit again ──► 409 / 412 ──► is it now? ── yes: landed
                                                                                      └─ no: Conflict, somebody else
-Where the time is over and no row has the mark, nobody knows: `WriteUnknown`.
+If the time is over and no row has the mark, the result is unknown: `WriteUnknown`.
 """
 
 import dataclasses
@@ -53,7 +53,7 @@ class Readers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PatientTable:
-    """A table that is asked again while there is time. Thread-safe.
+    """A table whose failed requests are repeated while there is time. Thread-safe.
 
     `end` (seconds of `monotonic`) is when the time is over; None: each query or write has `OWN_SECONDS`. Without
     `readers` many rows are read one after the other.
@@ -67,7 +67,7 @@ class PatientTable:
     readers: Readers | None = None
 
     def until(self, end: float) -> "PatientTable":
-        """Return the same table for somebody whose time is over at `end` (seconds of `monotonic`)."""
+        """Return the same table for a caller whose time ends at `end` (seconds of `monotonic`)."""
         return dataclasses.replace(self, end=end)
 
     def now(self) -> float:
@@ -113,7 +113,7 @@ class PatientTable:
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
         """Write all or nothing; return the new ETag by key. Raise `Conflict`, or `WriteUnknown`."""
         mark = secrets.token_hex(8)
-        certain = True  # that nothing of ours has landed, nor will
+        certain = True  # that nothing of ours was written, nor will be
 
         def write(seconds: float) -> dict[str, str]:
             nonlocal certain
@@ -140,14 +140,14 @@ class PatientTable:
     def _search_once_more(
         self, operations: Sequence[Operation], mark: str, end: float, error: TableError
     ) -> dict[str, str]:
-        """Return the ETags of a write that landed unanswered, else raise `WriteUnknown`."""
+        """Return the ETags of a write that succeeded without an answer, else raise `WriteUnknown`."""
         try:
             if landed := self._landed(operations, mark, max(MARK_SECONDS, end - self.monotonic())):
                 return landed
         except TableError:
             pass  # the first error says more
         raise WriteUnknown(
-            f"{error.detail} Whether it was written all the same is not known: send the same again."
+            f"{error.detail} It is not known whether it was written: send the same again."
         ) from error
 
     def _landed(self, operations: Sequence[Operation], mark: str, seconds: float) -> dict[str, str] | None:
@@ -168,7 +168,7 @@ class PatientTable:
         return self.monotonic() + OWN_SECONDS if self.end is None else self.end
 
     def _ask(self, ask: Callable[[float], _T], end: float) -> _T:
-        """Ask until there is an answer or the time is over; `ask` gets the seconds that it may take."""
+        """Repeat a request until there is an answer or the time is over; `ask` gets the seconds that it may take."""
         longest = FIRST_PAUSE_SECONDS
         while (left := end - self.monotonic()) > 0:
             try:

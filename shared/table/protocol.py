@@ -1,6 +1,6 @@
-"""What the rest of the app needs of a table: rows, the operations of a transaction, and who answers them.
+"""What the app needs of a table: rows, the operations of a transaction, and the protocols of a table.
 
-One request is one HTTP request. Who asks again, and when, is `patience.PatientTable`'s business.
+One call of `Requests` is one HTTP request; `patience.PatientTable` repeats them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Write over a row that must still have this ETag; `*` where any version will do, or none."""
+    """Write over a row that must still have this ETag; `*`: any version, or no row."""
 
     key: str
     values: Mapping[str, Value]
@@ -46,7 +46,7 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove a row that must still have this ETag; `*` where any version will do."""
+    """Remove a row that must still have this ETag; `*`: any version."""
 
     key: str
     etag: str
@@ -56,7 +56,7 @@ Operation = Insert | Replace | Delete
 
 
 class Table(Protocol):
-    """What the rest of the app needs of a table. Every method may raise `TableError`."""
+    """A table. Every method may raise `TableError`."""
 
     def now(self) -> float:
         """Return a lower bound of the server's time, in UTC seconds."""
@@ -73,9 +73,9 @@ class Table(Protocol):
     def query(
         self, start: str, end: str, *, after: bool = False, limit: int | None = None, keys_only: bool = False
     ) -> list[Row]:
-        """Return the rows with `start <= key < end` in key order, at most `limit`, `after`: without that of `start`.
+        """Return the rows with `start <= key < end` in key order, at most `limit`; `after` leaves out the row `start`.
 
-        Where only the keys are asked for, the rows may have no values.
+        If only the keys are asked for, the rows may have no values.
         """
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The answer: one shape for one or many alerts, and the HTTP status it goes with (`openapi.json`)."""
+"""The answer: one shape for one or many alerts, and its HTTP status (`openapi.json`)."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from shared.alerts.text import cut
-from shared.alerts.vocabulary import SEVERITIES
 from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
 from shared.ledger.record import Delivery, Entry
@@ -57,14 +55,14 @@ def unmapped(outcome: Outcome, *, dry: bool = False) -> UnmappedError:
 
 
 def ignored(outcome: Outcome) -> Reply:
-    """Answer a payload that says that nothing is to be raised, in its sender's own way if it has one."""
+    """Answer a payload that asks for no alert, with the body that its sender expects, if any."""
     if outcome.reply is not None:
         return reply.of(200, outcome.reply)
     return reply.of(200, _document(None, outcome.source, "ignored", [], (), reason=outcome.ignored))
 
 
 def valid(outcome: Outcome) -> Reply:
-    """Answer a dry run: `steps` say how the payload was recognised, `origins` where each field came from."""
+    """Answer a dry run: `steps` show how the payload was recognised, `origins` where each field came from."""
     alerts = [_mapped(mapped) for mapped in outcome.alerts]
     document = _document(None, outcome.source, "valid", alerts, refused_events(outcome.refused, dry=True))
     return reply.of(200, document | {"steps": list(outcome.steps)})
@@ -80,7 +78,7 @@ def answer(
     failure_status: int | None = None,
     most: int | None = None,
 ) -> Reply:
-    """Answer with what became of a delivery until now: the same for the POST and for whoever asks later.
+    """Answer with the present state of a delivery: the same for the POST and for a later poll.
 
     `snapshot` is how window and backlog stood, if they were read, for `waitingFor`; `now` the server's UTC seconds;
     `origin` the scheme and host that `Location` begins with. `failure_status` is that of a failure, where the sender
@@ -121,7 +119,7 @@ def _status(alerts: Sequence[DeliveryAlert], refused: Sequence[object]) -> Statu
 
 
 def _poll_seconds(alerts: Sequence[DeliveryAlert], snapshot: "Snapshot | None", now: float) -> int:
-    """Return whole seconds, 1 to 60, until the last that waits is expected to end."""
+    """Return the whole seconds, 1 to 60, until the last waiting alert is expected to end."""
     waits = [
         max(0.0, entry.next_attempt - now) if entry.next_attempt else _slot_seconds(entry, snapshot)
         for entry in (alert.entry for alert in alerts)
@@ -194,16 +192,9 @@ def alert_document(alert: DeliveryAlert, snapshot: "Snapshot | None", now: float
 
 
 def _on_the_answer(entry: Entry) -> Iterator[str]:
-    """Yield what Defender's answer says otherwise than what was asked for: plain success would hide it."""
-    created = entry.created or {}
-    device, severity = str(created.get("machineId") or ""), str(created.get("severity") or "")
-    if device and device.lower() != entry.alert.machine_id:
-        yield f"Defender's answer is about another device, {cut(device, 60)}: look at the alert in the portal."
-    asked = entry.alert.severity
-    if entry.merged and severity in SEVERITIES and SEVERITIES.index(severity) < SEVERITIES.index(asked):
-        yield f"Defender merged it into an open alert of severity {severity}; it was sent as {asked}: raise that one."
-    if entry.merged and created.get("status") == "Resolved":
-        yield "Defender merged it into an alert that is resolved already: look whether it has to be opened again."
+    """Yield a note if Defender merged the alert into a resolved one; `Answer.notes` has the other differences."""
+    if entry.merged and (entry.created or {}).get("status") == "Resolved":
+        yield "Defender merged it into an alert that is resolved already: check whether it must be reopened."
 
 
 def _waiting_for(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, Any] | None:
@@ -222,7 +213,7 @@ def _waiting_for(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[
 
 
 def _turn(entry: Entry, snapshot: "Snapshot | None", now: float) -> float | None:
-    """Return when it is an alert's turn (UTC seconds), or None if more may wait before it than the snapshot shows."""
+    """Return the time of an alert's turn (UTC seconds), or None if more may wait before it than the snapshot shows."""
     if snapshot is None or snapshot.remembered:
         return None
     shown = snapshot.whole or (bool(snapshot.waiting) and entry.due <= snapshot.waiting[-1].entry.due)
@@ -241,7 +232,7 @@ def _error(entry: Entry) -> dict[str, Any] | None:
             "code": "Discarded",
             "message": f"The operator discarded the alert at {utc(entry.ended)}.",
             "target": None,
-            "hint": "It is not sent, unless the operator replays it, or it comes from another sender or more severe.",
+            "hint": "It is sent only by replay, or if it is posted by another sender or with a higher severity.",
         }
     if not entry.error:
         return None

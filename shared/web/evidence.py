@@ -31,7 +31,9 @@ def missing(scan: ClueScan) -> str:
         return "the payload names no device"
     if not scan.clues.when:
         return "the payload names no time that can be read"
-    return "the payload names nothing by which the event can be told from others, such as a hash or a command line"
+    return (
+        "the payload has nothing that distinguishes the event from others, such as a hash or a command line"
+    )
 
 
 def clues(scan: ClueScan) -> Iterator[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The definition of the whole HTTP contract, `openapi.json`, as it is served: with the address it was asked for."""
+"""The HTTP contract, `openapi.json`, as it is served: with the address of the request."""
 
 import functools
 import json
@@ -12,7 +12,7 @@ _DEFINITION = Path(__file__).with_suffix(".json")
 
 
 def answer(origin: str) -> Reply:
-    """Answer with the OpenAPI 3.1 document; `origin` is the scheme and host under which callers reach us."""
+    """Answer with the OpenAPI 3.1 document; `origin` is the scheme and host of the request."""
     return reply.of(200, {**_definition(), "servers": [{"url": origin}]})
 
 

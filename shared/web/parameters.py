@@ -1,7 +1,7 @@
-"""The parameters of a URL, read from the URL itself: the Functions host leaves out empty ones.
+"""The parameters of a URL, read from the URL itself, because the Functions host omits empty ones.
 
-The operator's are read strictly: one that is misspelt or empty must not widen a discard. The function key (`code`,
-`clientId`) is the host's business.
+The operator's are read strictly: a misspelt or empty one must not widen a discard. The function key (`code`,
+`clientId`) is left to the host.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Parameters:
     values: dict[str, str] = field(default_factory=dict)
 
     def text(self, name: str) -> str | None:
-        """Return a text as it came."""
+        """Return a text unchanged."""
         return self.values.get(name)
 
     def word(self, name: str, accepted: Sequence[str]) -> str | None:
@@ -76,11 +76,11 @@ def read(url: str, accepted: Sequence[str]) -> Parameters:
             continue
         known = names.get(name.lower())
         if known is None:
-            raise wrong(name, value, f"here only {', '.join(accepted)}" if accepted else "no parameter here")
+            raise wrong(name, value, f"only {', '.join(accepted)}" if accepted else "no parameter")
         if known in values:
             raise wrong(known, f"{values[known]} and {value}", "one value")
         if not value.strip():
-            raise wrong(known, value, "a value that is not empty, or no such parameter at all")
+            raise wrong(known, value, "a value that is not empty; otherwise leave the parameter out")
         values[known] = value
     return Parameters(values)
 

@@ -1,4 +1,4 @@
-"""What a function sends back, without Azure: status, headers, body. Errors leave as problem documents."""
+"""An HTTP answer without Azure's types: status, headers, body. Errors become problem documents."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def handshake(origin: str | None) -> Reply:
 
 
 def echo(token: str) -> Reply:
-    """Answer the POST by which Microsoft Graph asks whether a subscription's URL is ours: its token, as text only."""
+    """Answer the POST by which Microsoft Graph validates a subscription's URL: with its token, as plain text."""
     text = token.encode("utf-8", "replace").decode()
     return Reply(200, text, TEXT, {"X-Content-Type-Options": "nosniff"})
 
@@ -65,7 +65,7 @@ def origin(url: str) -> str:
 
 
 def guarded(use_case: Callable[[], Reply]) -> Reply:
-    """Run a use case; whatever goes wrong becomes a problem document without any internals."""
+    """Run a use case; every error becomes a problem document without internals."""
     try:
         return use_case()
     except SettingsError as error:

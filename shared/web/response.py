@@ -1,4 +1,4 @@
-"""The answer of a function folder: our reply as the worker takes it, with the headers of every answer."""
+"""The answer of a function folder: a reply as the worker expects it, with the headers of every answer."""
 
 import azure.functions as func
 
@@ -8,7 +8,7 @@ _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def azure_response(reply: Reply) -> func.HttpResponse:
-    """Return a reply for the worker: not to be stored on its way, nor taken for another type than it says."""
+    """Return a reply for the worker, with headers against caching and against guessing its content type."""
     return func.HttpResponse(
         reply.body,
         status_code=reply.status,

@@ -1,4 +1,4 @@
-"""Answers that anybody may ask for are short: their texts are cut until they fit, and the operator sees the whole."""
+"""Answers without a key are limited in size: their texts are cut until they fit. The operator sees all."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _WHOLE = {
 
 
 def fitting(items: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, Any]]:
-    """Return objects whose texts are as long as `most` bytes of JSON allow, and Defender's own alert as its id only."""
+    """Return objects with texts cut to fit `most` bytes of JSON, and Defender's alert as its id only."""
     cut_items = [dict(item) for item in items]
     for length in _LENGTHS:
         if len(json.dumps(cut_items, ensure_ascii=False).encode("utf-8", "backslashreplace")) <= most:

@@ -1,9 +1,9 @@
-"""From mapped alerts to stored ones: one delivery is accepted, and sent at once as far as the window allows.
+"""Accepting a delivery: its alerts are stored, and sent at once as far as the window allows.
 
     snapshot ─┬─ a slot is open, nothing more urgent waits ─ commit and acquire ─ call ─ write the outcome ─ 200
               └─ else ─ commit as waiting ─ send what the window allows ─ 200 / 202
 
-Nothing is answered 2xx before it is stored. Where the table fails, the error says what is stored and what is not.
+Nothing is answered 2xx before it is stored. If the table fails, the error says what is stored and what is not.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ from shared import log
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, WriteUnknown
 from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
-from shared.table.protocol import MAX_OPERATIONS, Operation, Row
+from shared.table.protocol import Operation, Row
 from shared.web import delivery
 from shared.web.delivery import DeliveryAlert
-from shared.webhook import known
+from shared.webhook import known, transactions
 from shared.webhook.known import Known, differences
 from shared.webhook.memory import Memory
 from shared.webhook.permits import Permits
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from shared.sending.turns import Plan
     from shared.web.reply import Reply
 
-_TRANSACTION_BYTES = 3_500_000
 _TRIES = 3
-_BESIDE = 4  # rows of a transaction beside those of alerts: the delivery, and a turn for each severity
 _LATE_SECONDS = 15.0  # before a POST's time with the table is over
 _TOKEN_SECONDS = 5.0
 _TOKEN_SECONDS_WITHOUT = 1.0  # a permit
@@ -42,7 +40,7 @@ _TOKEN_SECONDS_WITHOUT = 1.0  # a permit
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """How one POST is accepted: `inline` is until when it waits for Defender, in monotonic seconds."""
+    """One POST being accepted. It waits for Defender until `inline`, in monotonic seconds."""
 
     dispatcher: "Dispatch"  # its time with the table ends with that of the POST
     clocks: "Clocks"
@@ -51,7 +49,7 @@ class Acceptance:
     inline: float
 
     def accept(self, outcome: "Outcome", origin: str, sender: str) -> "Reply":
-        """Store a delivery of a sender, send what the window allows, and answer. Raise `TableError` that says more."""
+        """Store a delivery, send what the window allows, and answer. Raise a `TableError` that says what is stored."""
         now = self.dispatcher.table.now()
         delivery_id = keys.delivery_id(now)
         asked: dict[str, Entry] = {}
@@ -95,9 +93,9 @@ class Acceptance:
 
     @contextlib.contextmanager
     def _waiting(self, without: float) -> "Iterator[float]":
-        """Yield for how many seconds this POST may wait for somebody else: at most `without`, where it has no permit.
+        """Yield for how many seconds this POST may wait for answers: at most `without`, if it has no permit.
 
-        Without one it calls all the same, and whoever asks later hears the outcome.
+        Without a permit it calls all the same, and a later poll shows the outcome.
         """
         left = max(0.0, self.inline - self.clocks.monotonic())
         if not self.permits.acquire(blocking=False):
@@ -113,7 +111,7 @@ class Acceptance:
             return self.dispatcher.token(min(_TOKEN_SECONDS, seconds))
 
     def _wait(self, flights: "Flights") -> dict[str, Entry]:
-        """Wait for Defender's answers while there is time; return what became of the alerts, by id."""
+        """Wait for Defender's answers while there is time; return the alerts with their outcomes, by id."""
         with self._waiting(0.0) as seconds:
             self.dispatcher.wait(flights, seconds)
         return {
@@ -149,24 +147,17 @@ class Acceptance:
         return None
 
     def _store(self, accepted: Delivery, asked: Mapping[str, Entry]) -> tuple[list[DeliveryAlert], Delivery]:
-        """Commit a delivery and its alerts as waiting; what is known already is reported as it stands."""
+        """Commit a delivery and its alerts as waiting; alerts that are known already are reported with their state."""
         new = dict(asked)
         there: dict[str, Known] = {}
         done: set[str] = set()
         clashes = 0
         for _ in range(_TRIES * len(asked) + 1):
-            batch, last = _batch([entry for alert, entry in new.items() if alert not in done])
+            batch, last = transactions.batch([entry for alert, entry in new.items() if alert not in done])
             plan = self.dispatcher.plan(batch, write=clashes < _TRIES - 1 and self._is_early())
-            operations = [operation for entry in plan.entries for operation in rows.insert(entry)]
             if last:
-                notes = {alert: known.decision.notes for alert, known in there.items()}
-                duplicates = tuple(alert for alert, known in there.items() if known.decision.duplicate)
-                accepted = dataclasses.replace(accepted, duplicates=duplicates, notes=notes)
-                operations.append(rows.insert_delivery(accepted))
-            else:  # nobody knows it by its id, but its alerts are purged with it, should the others never come
-                ids = tuple(entry.alert.id for entry in batch)
-                part = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted), alerts=ids)
-                operations.append(rows.insert_delivery(dataclasses.replace(part, refused=())))
+                accepted = _with_known(accepted, there)
+            operations = transactions.operations(plan.entries, accepted, last=last)
             try:
                 clashing = self._commit(operations, plan)
             except TableError as error:
@@ -183,9 +174,7 @@ class Acceptance:
             there |= clashing
             done |= {alert for alert, known in clashing.items() if known.decision.after}
             new = {alert: new[alert] for alert in new if alert not in clashing}
-            if (
-                not clashing
-            ):  # a turn was, or the delivery's own row is there: an acquire of ours landed after all
+            if not clashing:  # a turn was, or our own delivery is there: an acquire of ours landed after all
                 accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
         else:
             busy = Busy("Others keep changing these alerts at the same moment; send the same again.")
@@ -203,7 +192,7 @@ class Acceptance:
         return alerts, accepted
 
     def _commit(self, operations: Sequence[Operation], plan: "Plan") -> dict[str, Known] | None:
-        """Write with the turns of a plan; return None when it is done, or those alerts that the table knows already."""
+        """Write with the turns of a plan; return None if it succeeded, else the alerts that the table knows already."""
         if self.dispatcher.commit(plan, operations):
             return None
         if there := self._known(plan.entries):
@@ -213,12 +202,12 @@ class Acceptance:
         return there
 
     def _is_early(self) -> bool:
-        """Tell whether there is time enough with the table for what is good to have only."""
+        """Tell whether there is time enough with the table for optional requests."""
         end = self.dispatcher.table.end
         return end is None or self.clocks.monotonic() < end - _LATE_SECONDS
 
     def _known(self, batch: Sequence[Entry]) -> dict[str, Known]:
-        """Return those of a batch, by id, that the table knows, after a conflict, joined with what is known."""
+        """Return the alerts of a batch that the table knows, by id, after a conflict, joined with the stored ones."""
         with _unsure():
             return known.join_all(self.dispatcher.table, batch)
 
@@ -229,9 +218,9 @@ class Acceptance:
     def _send(
         self, alerts: list[DeliveryAlert], snapshot: "Snapshot", token: str
     ) -> "tuple[list[DeliveryAlert], Snapshot]":
-        """Send what the window allows, most urgent first, whosever it is.
+        """Send what the window allows, most urgent first, of all deliveries.
 
-        Return what became of ours, and how window and backlog stood in the end.
+        Return the outcomes of this delivery's alerts, and the last snapshot.
         """
         if self.clocks.monotonic() >= self.inline:
             return alerts, snapshot
@@ -266,19 +255,19 @@ class Acceptance:
 
 @contextlib.contextmanager
 def _unsure() -> Iterator[None]:
-    """Say of a table that fails after a conflict that alerts may be there: from this POST, or from another."""
+    """Return the error of a table that fails after a conflict: alerts of this POST or of another may be stored."""
     try:
         yield
     except TableError as error:
         raise WriteUnknown(
-            f"{error.detail} Whether these alerts are stored is not known: send the same again."
+            f"{error.detail} It is not known whether these alerts are stored: send the same again."
         ) from error
 
 
 def _half(done: int, asked: int) -> HalfAccepted:
     return HalfAccepted(
-        f"At least {done} of {asked} alerts are stored and will be sent. Send the same again: what is stored is then"
-        " known and not sent twice, and what is missing is added."
+        f"At least {done} of {asked} alerts are stored and will be sent. Send the same again: stored alerts are"
+        " not sent twice, and missing ones are added."
     )
 
 
@@ -294,15 +283,8 @@ def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float, s
     )
 
 
-def _batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
-    """Return as many entries as fit one transaction, and whether these are the last, so the delivery fits as well."""
-    batch: list[Entry] = []
-    size = operations = 0
-    for entry in entries:
-        written = rows.insert(entry)
-        size += rows.size(written)
-        operations += len(written)
-        if batch and (operations > MAX_OPERATIONS - _BESIDE or size > _TRANSACTION_BYTES):
-            return batch, False
-        batch.append(entry)
-    return batch, True
+def _with_known(accepted: Delivery, there: Mapping[str, Known]) -> Delivery:
+    """Return a delivery with the duplicates and notes of alerts that were known."""
+    notes = {alert: known.decision.notes for alert, known in there.items()}
+    duplicates = tuple(alert for alert, known in there.items() if known.decision.duplicate)
+    return dataclasses.replace(accepted, duplicates=duplicates, notes=notes)

@@ -1,7 +1,7 @@
 """What the URL of a POST asks for: a source, defaults for the fields, a dry run.
 
-A misspelt parameter must not raise a real alert, so a name that is nearly a known one, or that asks for a trial in
-other words, is refused. Any other unknown name is only noted: senders that nobody watches append their own.
+A misspelt parameter must not raise a real alert, so a name that is nearly a known one, or that means a dry run in
+other words, is refused. Any other unknown name only gives a note, because some senders append their own.
 """
 
 import re
@@ -25,7 +25,7 @@ _NAMES_NOTED = 5
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for, known names as they are written here. `wrong` is why it cannot be done, or None."""
+    """The parameters of a POST, under their known names. `wrong` is the error if they are not accepted, or None."""
 
     values: Mapping[str, str]
     dry: bool
@@ -38,7 +38,7 @@ class Asked:
 
 
 def read(query: Mapping[str, str]) -> Asked:
-    """Return what the parameters of a URL ask for; a name may be written in any case and with any signs."""
+    """Return the parameters of a URL; a name may be written in any case and with any punctuation."""
     values: dict[str, str] = {}
     unknown: list[str] = []
     wrong: RequestError | None = None
@@ -51,29 +51,29 @@ def read(query: Mapping[str, str]) -> Asked:
             wrong = wrong or _meant(name, value, plain)
             unknown.append(name)
         if _INSIDE.search(value):
-            alone = "the value alone; another parameter begins with & after it"
+            alone = "the value alone; the next parameter begins with &"
             wrong = wrong or parameters.wrong(name, value, alone)
         key = known or name
         values[key] = f"{values[key]},{value}" if key in values else value  # as the Functions host joins them
     dry = values.get("dryRun", "false").strip().lower()
     if dry not in ("", "true", "false"):  # what was meant to be dry must not reach a device
-        wrong = wrong or parameters.wrong("dryRun", values["dryRun"], "true | false, or no value at all")
+        wrong = wrong or parameters.wrong("dryRun", values["dryRun"], "true, false, or no value")
     return Asked(values, dry in ("", "true"), tuple(_notes(unknown)), wrong)
 
 
 def _meant(name: str, value: str, plain: str) -> RequestError | None:
     """Return the error for an unknown name that was meant to be a known one."""
     if plain.startswith(_TRIALS) or "dryrun" in plain:
-        return parameters.wrong(name, value, "dryRun=true for a trial, and no other name for it")
+        return parameters.wrong(name, value, "dryRun=true, which is the only name of a dry run")
     near = next((known for name, known in _BY_PLAIN_NAME.items() if _distance(plain, name) <= _NEAR), None)
-    return parameters.wrong(name, value, f"{near} is meant? Here only {', '.join(KNOWN)}") if near else None
+    return parameters.wrong(name, value, f"{near}; all parameters are {', '.join(KNOWN)}") if near else None
 
 
 def _notes(unknown: list[str]) -> Iterator[str]:
     if unknown:
         names = ", ".join(shown(name) for name in unknown[:_NAMES_NOTED])
         more = f" and {len(unknown) - _NAMES_NOTED} more" if len(unknown) > _NAMES_NOTED else ""
-        yield f"These parameters are not known here and changed nothing: {names}{more}."
+        yield f"These parameters are unknown and were ignored: {names}{more}."
 
 
 def _plain(name: str) -> str:
@@ -83,7 +83,7 @@ def _plain(name: str) -> str:
 
 
 def _distance(word: str, other: str) -> int:
-    """Return how many letters must be put in, left out or changed to turn one word into the other."""
+    """Return how many letters must be added, removed or changed to turn one word into the other."""
     if abs(len(word) - len(other)) > _NEAR:
         return _NEAR + 1
     above = list(range(len(other) + 1))

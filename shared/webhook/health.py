@@ -25,7 +25,7 @@ PASS, FAIL = _reply(200, "pass"), _reply(503, "fail")
 
 
 def answer(dispatcher: "Dispatch") -> "Reply":
-    """Pass if the table answers, and nothing waits while it could be sent."""
+    """Answer pass if the table answers and nothing waits that could be sent."""
     try:
         return PASS if _is_well(dispatcher) else FAIL
     except WebhookError:
@@ -33,7 +33,7 @@ def answer(dispatcher: "Dispatch") -> "Reply":
 
 
 def _is_well(dispatcher: "Dispatch") -> bool:
-    """Tell whether everything that is due is sent. Raise `WebhookError` where nobody can know."""
+    """Tell whether everything that is due is sent. Raise `WebhookError` if that is unknown."""
     snapshot = dispatcher.snapshot()
     before = snapshot.view.now - OVERDUE_SECONDS
     due = dispatcher.table.query(keys.LATER, keys.later_before(before), limit=_SOME)

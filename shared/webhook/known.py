@@ -1,9 +1,9 @@
-"""What becomes of an alert that is posted although it is known: its event and title were sent before.
+"""What happens to an alert whose event and title were posted before.
 
 waiting           the higher severity and its place count, the first texts stay, another description is added
 sending, created  a duplicate
-failed            accepted anew: at once the first time, then later and later; not where Defender rejected these texts
-discarded         accepted anew from another sender, or more severe
+failed            accepted again: at once the first time, then after growing times; not if Defender rejected these texts
+discarded         accepted again from another sender, or with a higher severity
 """
 
 import contextlib
@@ -30,9 +30,9 @@ _TRIES = 4
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with a known alert: `after` is how it stands then, or None where nothing changes.
+    """What to do with a known alert: `after` is the changed entry, or None if nothing changes.
 
-    `duplicate`: it is answered as it stands, and costs no call of its own. `what` is the word of the log.
+    `duplicate`: it is answered with its state, and costs no call. `what` is the word for the log.
     """
 
     after: Entry | None
@@ -43,7 +43,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An alert that was known, as it stands now, and what was decided on it."""
+    """A known alert with its present state, and the decision on it."""
 
     entry: Entry
     decision: Decision
@@ -67,7 +67,7 @@ def join_all(table: Table, sent: Sequence[Entry]) -> dict[str, Known]:
 
 
 def _join(table: Table, sent: Entry, row: Row | None, waiting: Row | None) -> Known | None:
-    """Write what becomes of an alert by its row and the row that waits for it, if they are there."""
+    """Decide on an alert by its row and its waiting row, if they exist, and write the change."""
     for attempt in range(_TRIES):
         if row is None:
             return None
@@ -98,7 +98,7 @@ def _join(table: Table, sent: Entry, row: Row | None, waiting: Row | None) -> Kn
 
 
 def _waits(row: Row | None) -> str:
-    """Return the key of the row that waits for an alert, by the alert's row, whatever else that says; empty: none."""
+    """Return the key of an alert's waiting row by its own row, even if other columns are unreadable; empty: none."""
     waits = row.values.get("waits") if row else None
     return waits if isinstance(waits, str) and keys.is_waiting_key(waits) else ""
 
@@ -131,11 +131,11 @@ def _read(table: Table, row: Row, waiting: Row | None, stray: Row | None) -> tup
 
 
 def _decide(table: Table, sent: Entry, known: Entry, *, gone: bool) -> tuple[Decision, Entry]:
-    """Return what becomes of a known alert, and what it can be moved from; `gone` is the row that it waits by."""
+    """Return the decision on a known alert, and the entry with its rows; `gone` is a waiting row that is missing."""
     now = table.now()
     decision = decide(sent, known, now)
     if gone and _is_idle(known, now):
-        note = "The same alert waited, and its row was removed or cannot be read: it is accepted anew"
+        note = "The same alert waited, and its row was removed or cannot be read: it is accepted again"
         decision = _anew(sent, known, note)
     if gone:
         return decision, replace(known, waits="")
@@ -143,12 +143,12 @@ def _decide(table: Table, sent: Entry, known: Entry, *, gone: bool) -> tuple[Dec
 
 
 def _is_idle(known: Entry, now: float) -> bool:
-    """Tell whether nobody can be calling for an alert: one that is being sent has its lease."""
+    """Tell whether no call for an alert can be under way: a call has its lease."""
     return known.state != "sending" or known.waits < keys.later_before(now)
 
 
 def decide(sent: Entry, known: Entry, now: float) -> Decision:
-    """Return what becomes of an alert that was `sent` and is `known`; `now` is the server's time in UTC seconds."""
+    """Return the decision on an alert that was `sent` and is `known`; `now` is the server's time in UTC seconds."""
     differs = differing(sent, known)
     if known.delivery == sent.delivery:  # ours: its write landed, and nobody heard of it
         return Decision(None, duplicate=False, what="landed", notes=())
@@ -168,7 +168,7 @@ def differing(sent: Entry, known: Entry) -> tuple[str, ...]:
 
 
 def differences(sent: Entry, known: Entry) -> tuple[str, ...]:
-    """Return what an equal alert says differently: it was not sent again."""
+    """Return a note about the fields in which an equal alert differs: they were not sent again."""
     ours, theirs = sent.alert.body(), known.alert.body()
     return tuple(
         f"{name}: {ours[name][:_SHOWN]!r} differs from {theirs[name][:_SHOWN]!r} of the same alert sent before;"
@@ -183,11 +183,11 @@ def _waiting(sent: Entry, known: Entry, differs: tuple[str, ...]) -> Decision:
     notes = [note for note in differences(sent, known) if not note.startswith(("severity:", "description:"))]
     if _more_severe(sent, known):
         notes.append(
-            f"severity: it waited as {alert.severity}, and is now {sent.alert.severity}, in that place"
+            f"severity: it waited with {alert.severity}, and now has {sent.alert.severity} and its place"
         )
         alert = replace(alert, severity=sent.alert.severity)
     elif "severity" in differs:
-        notes.append(f"severity: it waits as {alert.severity}, which is the higher of the two")
+        notes.append(f"severity: it waits with {alert.severity}, the higher of the two")
     if sent.alert.description not in alert.description:
         notes.append("description: added to that of the same alert that waits")
         joined = cut(alert.description + _ALSO + sent.alert.description, MAX_LENGTHS["description"])
@@ -208,26 +208,26 @@ def _failed(sent: Entry, known: Entry, now: float, differs: tuple[str, ...]) -> 
         return Decision(None, duplicate=True, what="not sent again", notes=(note,))
     at = (known.ended or 0.0) + ANEW_MINUTES[min(known.renewed, len(ANEW_MINUTES) - 1)] * 60
     if now < at:
-        note = f"The same alert failed before ({why}): it is accepted anew from {utc(at)} on"
+        note = f"The same alert failed before ({why}): it is accepted again from {utc(at)} on"
         return Decision(None, duplicate=True, what="not yet", notes=(*differences(sent, known), note))
-    note = f"The same alert failed before ({why}): it is accepted anew"
+    note = f"The same alert failed before ({why}): it is accepted again"
     return _anew(sent, known, note)
 
 
 def _discarded(sent: Entry, known: Entry) -> Decision:
     if sent.sender != known.sender:
         return _anew(
-            sent, known, "The operator discarded the same alert of another sender: it is accepted anew"
+            sent, known, "The operator discarded the same alert of another sender: it is accepted again"
         )
     if _more_severe(sent, known):
-        note = f"The operator discarded the same alert as {known.alert.severity}: it is accepted anew"
+        note = f"The operator discarded the same alert as {known.alert.severity}: it is accepted again"
         return _anew(sent, known, note)
     note = "The operator discarded the same alert: it is not sent"
     return Decision(None, duplicate=True, what="not sent", notes=(*differences(sent, known), note))
 
 
 def _anew(sent: Entry, known: Entry, note: str) -> Decision:
-    """Accept an alert again; its tries stay for the record."""
+    """Accept an alert again, with its former tries."""
     after = replace(
         sent,
         notes=(*sent.notes, note),

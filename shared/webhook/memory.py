@@ -1,4 +1,4 @@
-"""What this host remembers for some seconds, so that those who ask again and again cost the table little."""
+"""What this host remembers for some seconds, so that frequent polls cost few requests to the table."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ _CREATED = 1_000
 
 @dataclass(slots=True)
 class Memory:
-    """The last snapshot of a POST, and the last answers to questions of a kind. Each is replaced as a whole."""
+    """The last snapshot of a POST, and the last answer of each kind. Each is replaced as a whole."""
 
     last: "Snapshot | None" = None
     answers: dict[str, tuple[float, Any]] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Memory:
         self.last = snapshot
 
     def full(self, now: float) -> "Snapshot | None":
-        """Return the last snapshot if the window still is full at `now`, as far as one host can know."""
+        """Return the last snapshot if, by it, the window is still full at `now`."""
         snapshot = self.last
         if snapshot is None or snapshot.view.open:
             return None
@@ -42,7 +42,7 @@ class Memory:
         self.created = dict([*self.created.items(), *new.items()][-_CREATED:])
 
     def answer(self, kind: str, at: float, make: Callable[[], Any]) -> Any:
-        """Return the last answer of a kind if it is a few seconds old at most, else make one; `at` is monotonic."""
+        """Return the last answer of a kind, or a new one after a few seconds; `at` is in monotonic seconds."""
         known = self.answers.get(kind)
         if known and 0 <= at - known[0] < SECONDS:
             return known[1]
@@ -52,7 +52,7 @@ class Memory:
         return made
 
     def forget(self) -> None:
-        """Forget everything: the operator has changed something, and asks whether it helped."""
+        """Forget everything, because the operator has changed something."""
         self.last = None
         self.answers = {}
         self.created = {}

@@ -1,10 +1,10 @@
-"""Who may wait: a webhook that waits for Defender holds a thread of its worker."""
+"""Permits to wait: a POST that waits for Defender occupies a thread of its worker."""
 
 from typing import Protocol
 
 
 class Permits(Protocol):
-    """How many webhooks may wait for an answer of Defender at once, not how many may call; a semaphore."""
+    """A semaphore: how many POSTs may wait for Defender at once. It does not limit calls."""
 
     def acquire(self, *, blocking: bool) -> bool:
         """Take a permit if there is one."""

@@ -1,4 +1,4 @@
-"""The use cases of the webhook: receive, status, dispatch, health. Here the whole way of an alert is known.
+"""The use cases of the webhook: receive, status, dispatch, health.
 
 receive:  read ─ map ─ check ─ accept (see `accept`)
 dispatch: snapshot ─ acquire ─ call ─ write the outcome, while there is a backlog and time
@@ -58,14 +58,14 @@ class Webhook:
         content_encoding: str = "",
         sender: str = "",
     ) -> "Reply":
-        """Turn one POST into alerts; answer with what became of them. Raise `TableError` if they cannot be stored.
+        """Turn one POST into alerts, and answer with their state. Raise `TableError` if they cannot be stored.
 
         It waits for Defender for `INLINE_SECONDS`, and for the table for `TABLE_SECONDS`, both from the receipt on.
 
-        `query` are the URL's parameters; `origin` is the scheme and host under which the caller reached us.
-        `store` is false for a payload that is stored already, should it be refused. A body that is compressed as its
-        first bytes or `content_encoding` say is opened, and is then the one that is stored. `sender` is the fingerprint
-        of the key that came with it, empty if none did.
+        `query` are the URL's parameters; `origin` is the scheme and host of the request.
+        `store` is false for a payload that is stored already. A body that is compressed, by its first bytes or by
+        `content_encoding`, is opened, and stored in that form if it is refused. `sender` is the fingerprint of the
+        request's key, empty without a key.
         """
         began = self.clocks.monotonic()
         dispatcher = self.dispatcher.until(began + TABLE_SECONDS)
@@ -94,9 +94,8 @@ class Webhook:
         )
         answer = accepting.accept(outcome, self.settings.public_base_url or origin, sender)
         if store and outcome.refused:
-            problems = delivery.refused_events(outcome.refused)
             received = Received(body, wanted.values, sender)
-            refused.in_part(dispatcher.table, received, outcome.source, answer.status, problems)
+            refused.in_part(dispatcher.table, received, outcome, answer.status)
         return answer
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
@@ -107,12 +106,12 @@ class Webhook:
         return standing.answer(delivery_id, self.settings.public_base_url or origin)
 
     def recent_snapshot(self) -> "Snapshot":
-        """Return how window and backlog stand, as whoever asked this host saw them a few seconds ago at most."""
+        """Return a snapshot that is at most a few seconds old."""
         snapshot: Snapshot = self.memory.answer("snapshot", self.clocks.monotonic(), self.dispatcher.snapshot)
         return snapshot
 
     def dispatch(self) -> None:
-        """Send the backlog, for up to 55 s; what the timer runs. Then clear away what is past its retention."""
+        """Send the backlog for up to 55 s, as the timer does. Then delete rows that are past their retention."""
         until = self.clocks.monotonic() + TICK_SECONDS
         try:
             self.dispatcher.drain(until)
@@ -124,14 +123,14 @@ class Webhook:
             log.problem("purge stopped", error)
 
     def health(self) -> "Reply":
-        """Pass or fail, without detail, as it stood a few seconds ago at most: anybody may ask."""
+        """Answer pass or fail, without detail and at most a few seconds old, because anybody may ask."""
         answer: Reply = self.memory.answer(
             "health", self.clocks.monotonic(), lambda: health.answer(self.dispatcher)
         )
         return answer
 
     def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
-        """Return what a payload becomes. Raise the error of one that becomes nothing, or that must not."""
+        """Return the outcome of a payload. Raise the error of one that becomes no alert, or is not allowed."""
         if wanted.wrong:
             raise wanted.wrong
         rights = senders.of(self.settings.senders, sender)
@@ -139,7 +138,7 @@ class Webhook:
         claimed = wanted.text("source")
         if claimed and allowed is not None and claimed not in allowed:
             raise Forbidden(
-                f"source: {shown(claimed)} found; this key may claim only {', '.join(allowed) or 'none'}, as the"
+                f"source: {shown(claimed)} found; this key may name only {', '.join(allowed) or 'none'}, as the"
                 " setting SENDERS says."
             )
         documents = payload.read(body, max_bytes=self.settings.max_payload_bytes)
@@ -152,11 +151,11 @@ class Webhook:
             clues=wanted.dry,
         )
         if outcome.ignored is None and not outcome.alerts:
-            raise delivery.unmapped(outcome, dry=wanted.dry)
+            raise delivery.unmapped(outcome)
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
             notes.append(
-                f"Recognised as {', '.join(sorted(odd))}, and this sender usually sends other sources."
+                f"Recognised as {', '.join(sorted(odd))}, but SENDERS lists other sources for this sender."
             )
         alerts = (replace(mapped, notes=(*mapped.notes, *notes)) for mapped in outcome.alerts)
         return replace(outcome, alerts=tuple(alerts)) if notes else outcome

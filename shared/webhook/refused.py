@@ -1,8 +1,8 @@
-"""What was refused is stored for the operator, whole or in part: most SIEMs show nobody our answer."""
+"""Payloads with refused events are stored for the operator, because most SIEMs do not show our answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared import log
 from shared.alerts.text import cut
@@ -10,7 +10,11 @@ from shared.errors import PayloadTooLarge, WebhookError
 from shared.ledger import keys, rows
 from shared.ledger.record import RefusedPayload
 from shared.table.protocol import Table
+from shared.web import delivery
 from shared.webhook import masking
+
+if TYPE_CHECKING:
+    from shared.mapping.outcome import Outcome
 
 _MASKED_BYTES = 4 * rows.REFUSED_BYTES
 _SOURCE_UNITS = 100
@@ -18,7 +22,7 @@ _SOURCE_UNITS = 100
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A payload as it came: its bytes, opened if they were compressed, its parameters, and who sent it."""
+    """A received payload: its bytes (decompressed), its parameters, and its sender."""
 
     body: bytes
     query: Mapping[str, str]
@@ -26,19 +30,18 @@ class Received:
 
 
 def by(error: WebhookError, table: Table, received: Received) -> None:
-    """Store a payload that an error refuses, unless it is too large."""
+    """Store a payload that was refused with an error, unless it is too large."""
     if not isinstance(error, PayloadTooLarge):
         source = error.extensions.get("source") or received.query.get("source")
         refused = error.extensions.get("refused", ())
         _store(table, received, source=source, status=error.status, detail=error.detail, refused=refused)
 
 
-def in_part(
-    table: Table, received: Received, source: str | None, status: int, refused: Sequence[Mapping[str, Any]]
-) -> None:
-    """Store a payload of which some events were refused; `status` is what its sender was answered."""
+def in_part(table: Table, received: Received, outcome: "Outcome", status: int) -> None:
+    """Store a payload of which some events were refused; `status` is the HTTP status of the answer."""
+    refused = delivery.refused_events(outcome.refused)
     detail = f"{len(refused)} of this payload's events could not become alerts; the others did."
-    _store(table, received, source=source, status=status, detail=detail, refused=refused)
+    _store(table, received, source=outcome.source, status=status, detail=detail, refused=refused)
 
 
 def _store(
@@ -50,7 +53,7 @@ def _store(
     detail: str,
     refused: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Store a payload, its secrets masked; the sender is answered even if that fails."""
+    """Store a payload with its secrets masked; if that fails, the sender is answered all the same."""
     if not received.body.strip() or b"\0" in received.body:  # that is no text
         return
     now = table.now()

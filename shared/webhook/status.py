@@ -33,7 +33,7 @@ class Status:
     at: float
 
     def answer(self, delivery_id: str, origin: str) -> "Reply":
-        """Answer 202 until all alerts of a delivery have ended, then what the POST would have said. Raise `NotFound`.
+        """Answer 202 until all alerts of a delivery have ended, then as the POST would have. Raise `NotFound`.
 
         `origin` is the scheme and host that `Location` begins with.
         """
@@ -66,7 +66,7 @@ class Status:
         return delivery.answer(stored, alerts, snapshot, now=self.table.now(), origin=origin, most=BYTES)
 
     def _stands(self, stored: Delivery) -> Stored:
-        """Return the alerts of a delivery: of a large one as they stood a few seconds ago at most."""
+        """Return the alerts of a delivery: of a large one at most a few seconds old."""
         if len(stored.alerts) <= _FEW:
             return lookup.find(self.table, stored.alerts)
         read = functools.partial(self._many, stored.alerts)
@@ -74,7 +74,7 @@ class Status:
         return stands
 
     def _many(self, alerts: Sequence[str]) -> Stored:
-        """Return alerts by as few requests as can be: what is created is remembered, and what waits lies together."""
+        """Return alerts with few requests: created ones are remembered, and waiting ones are read in one range."""
         known = {alert: self.memory.created[alert] for alert in alerts if alert in self.memory.created}
         if len(alerts) - len(known) > _FEW:
             known |= lookup.waiting(self.table, [alert for alert in alerts if alert not in known])

@@ -60,7 +60,7 @@ Functions: TypeAlias = Mapping[str, Callable[..., Any]]
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """What distinguishes the two: names that stand for a value, signs of an access, and the functions."""
+    """The differences of the two languages: names of values, signs of an access, and the functions."""
 
     words: Mapping[str, Node]
     accesses: tuple[str, ...]

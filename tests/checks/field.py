@@ -1,7 +1,7 @@
-"""The judge of the field corpus: sends a case to the webhook and says what of its expectation does not hold.
+"""The judge of the field corpus: sends a case to the webhook and reports which expectations do not hold.
 
 A case is what a product sends (`NAME.json`, a body, or `NAME.request.json`, requests) and an entry in its
-folder's `expected.json`. What the words of an expectation mean stands in `tests/field/README.md`.
+folder's `expected.json`. `tests/field/README.md` explains the words of an expectation.
 """
 
 import base64
@@ -31,7 +31,7 @@ UNSERVED = (404, 405)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case: its requests as `NAME.request.json` describes them, and what must come of each."""
+    """One case: its requests as `NAME.request.json` describes them, and the expectation for each."""
 
     name: str
     requests: tuple[Mapping[str, Any], ...]
@@ -40,7 +40,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the sender gets. Header names are in small letters; `document` is the body's JSON object or {}."""
+    """The answer to the sender. Header names are in small letters; `document` is the body's JSON object or {}."""
 
     status: int
     headers: Mapping[str, str]
@@ -66,7 +66,7 @@ def cases(folder: Path) -> list[Case]:
 
 
 def faults(case: Case) -> list[str]:
-    """Send a case's requests; return each word of its expectation that an answer does not keep, with why."""
+    """Send a case's requests; return each word of its expectation that an answer does not fulfil, with the reason."""
     return [fault for request in case.requests for fault in judge(case.expect, send(request))]
 
 
@@ -96,7 +96,7 @@ def send(request: Mapping[str, Any]) -> Answer:
 
 
 def judge(expect: Mapping[str, Any], answer: Answer) -> list[str]:
-    """Return what of an expectation an answer does not keep. Raise `KeyError` for a word that is none."""
+    """Return which words of an expectation an answer does not fulfil. Raise `KeyError` for an unknown word."""
     return [fault for word, wanted in expect.items() for fault in _WORDS[word](word, wanted, answer)]
 
 
@@ -138,7 +138,7 @@ def _body(request: Mapping[str, Any]) -> bytes:
 
 
 def _as_the_host_reads(query: str) -> dict[str, str]:
-    """Return parameters as the Functions host gives them: empty ones left out, repeated ones joined by commas."""
+    """Return parameters as the Functions host passes them: without empty ones, repeated ones joined by commas."""
     found: dict[str, str] = {}
     for name, value in parse_qsl(query):
         found[name] = f"{found[name]},{value}" if name in found else value
@@ -150,7 +150,7 @@ def _alerts(answer: Answer) -> list[dict[str, Any]]:
 
 
 def _refusals(answer: Answer) -> list[list[str]]:
-    """Return the fields that are told as problems: of each refused event, and of the request as a whole."""
+    """Return the fields that are reported as problems: of each refused event, and of the request as a whole."""
     document = answer.document
     told = [event["problems"] for event in document.get("refused", [])] + [document.get("problems", [])]
     return [[problem["field"] for problem in problems] for problems in told]
@@ -174,7 +174,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _missing(wanted: list[Any], text: str) -> list[Any]:
-    """Return which texts are not there, in any case; of a list inside, one must be."""
+    """Return which texts are missing, in any case; of a list inside, one must be there."""
     text = text.lower()
     return [
         one

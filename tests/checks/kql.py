@@ -53,7 +53,7 @@ _TABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What one query is made of; it is sound if `errors` is empty.
+    """The parts of one query; it is correct if `errors` is empty.
 
     `fields` are the members it names of a column that is `parse_json(message)`, `steps` the values it compares
     the member `step` with.
@@ -65,7 +65,7 @@ class Checked:
 
 
 def check(queries: Sequence[str]) -> list[Checked]:
-    """Read queries; return what each is made of, in their order."""
+    """Read queries; return the parts of each, in their order."""
     with Parser(_TABLES, Path(__file__).with_suffix(".js")) as parser:
         return [
             Checked(tuple(each["errors"]), frozenset(each["fields"]), frozenset(each["steps"]))
@@ -76,7 +76,7 @@ def check(queries: Sequence[str]) -> list[Checked]:
 def log_fields() -> dict[str, frozenset[str]]:
     """Return which fields the app's log lines have, by their step.
 
-    What every line has is what `shared/log.py` writes; what a step adds stands in the call that writes it.
+    `shared/log.py` writes the fields of every line; the call that writes a step adds its own.
     """
     entry = record.accept(Alert("", "", "", "Low", "", "", "", ""), source="", delivery="", now=0.0)
     answer = Answer("created", 200, None, False, None, None, True, True, 0.0)

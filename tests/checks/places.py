@@ -1,8 +1,8 @@
-"""Whether the places that people are told are paths in the payload that was sent, and hold what was made of them.
+"""Checks that the places in answers are paths in the payload that was sent, with the values that were made of them.
 
-`of(documents)` lists every path of a delivery as people write it, `alerts[0].labels.DeviceId`: keys, dotted ones too,
-indexes, and what texts hold that can be opened. `wrong(outcome, documents)` tells each place that is none of these, or
-where something else stands than the field was made of.
+`of(documents)` lists every path of a delivery as text, `alerts[0].labels.DeviceId`: keys, also dotted ones, indexes,
+and the contents of texts that can be opened. `wrong(outcome, documents)` reports each place that is none of these, or
+that has another value than the field was made of.
 """
 
 import re
@@ -21,11 +21,11 @@ PARAMETER, DEFAULT = "the request's parameter", "the default"
 _LEVELS = 40
 _LONGEST, _PART = 160, 60
 _DIFFERENT = re.compile(r'("(?:[^"\\]|\\.)*"…?) at (.+?)(?=; "|\.(?: Nothing says|$))')
-_NOT_IT = "Not it: "
+_NOT_IT = "Found instead: "
 
 
 def of(documents: list[Any]) -> Places:
-    """Return what stands at every place of a delivery."""
+    """Return the value at every place of a delivery."""
     found: dict[str, list[Any]] = {}
     many = len(documents) > 1
     for index, document in enumerate(documents):
@@ -52,7 +52,7 @@ def _walk(value: Any, place: str, levels: int) -> Iterator[tuple[str, Any]]:
 
 
 def _opened(value: Any) -> Iterator[Any]:
-    """Yield what a text holds that is read like a part of the payload around it."""
+    """Yield the contents of a text that are read like a part of the payload around it."""
     if isinstance(value, dict) and value.get("type") == "Buffer" and isinstance(value.get("data"), list):
         value = bytes(map(int, value["data"])).decode(errors="replace")
     if isinstance(value, str) and len(value) >= texts.SHORTEST:
@@ -62,7 +62,7 @@ def _opened(value: Any) -> Iterator[Any]:
 
 
 def wrong(outcome: Outcome, documents: list[Any]) -> list[str]:
-    """Return a line for each told place of an outcome at which the payload has nothing, or something else."""
+    """Return a line for each place in an outcome at which the payload has nothing, or another value."""
     places = of(documents)
     found: list[str] = []
     events: list[Mapped | Refused] = [*outcome.alerts, *outcome.refused]
@@ -77,14 +77,16 @@ def wrong(outcome: Outcome, documents: list[Any]) -> list[str]:
 
 
 def _origin(name: str, origin: str, one: Mapped | Refused, places: Places) -> Iterator[str]:
-    """Yield what is wrong with the place, or the places of a text with gaps, that a field is told to be from."""
+    """Yield what is wrong with the origin of a field: a place, or the places of a text with gaps."""
     several = [origin] if origin in places else origin.split(", ")
     for place in several:
         if place not in places:
             yield f"{name}: there is nothing at {place!r}"
     if isinstance(one, Mapped) and len(several) == 1 and origin in places:
         texts_there = [text for value in places[origin] for text in _scalars(value)]
-        lines = any("CEF:" in text or "LEEF:" in text for text in texts_there)  # a line is told as a whole
+        lines = any(
+            "CEF:" in text or "LEEF:" in text for text in texts_there
+        )  # a line is reported as a whole
         keys = name not in names.KEYS or any(one.alert.body()[name] in text for text in texts_there)
         made = (lines and keys) or any(
             _made_of(name, one, text) for text in (*texts_there, ", ".join(texts_there))

@@ -1,4 +1,4 @@
-"""What a sender does with a 202."""
+"""How a sender follows a 202."""
 
 import time
 from http import HTTPStatus
@@ -8,7 +8,7 @@ import requests
 from dev.stack.stack import Stack
 
 _SECONDS = 120
-_POLL_SECONDS = 0.2  # sooner than Retry-After says: nobody here has time
+_POLL_SECONDS = 0.2  # sooner than Retry-After says, to save time
 
 
 def follow(stack: Stack, location: str) -> list[requests.Response]:

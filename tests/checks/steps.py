@@ -23,7 +23,7 @@ _FOREIGN = "\x01"
 
 
 class TooManyStepsError(Exception):
-    """A text took so many steps that nobody needs to count on."""
+    """A text took so many steps that counting on is useless."""
 
 
 class Steps:
@@ -92,7 +92,7 @@ class Steps:
                 yield from self._sequence(branch, 0, text, at)
 
     def _holds(self, what: Any, text: str, at: int) -> bool:
-        """Say whether what is looked for ahead or behind is there."""
+        """Say whether a look-ahead or look-behind holds."""
         direction, inner = what
         start = at if direction > 0 else at - inner.getwidth()[0]
         return start >= 0 and next(self._sequence(inner, 0, text, start), None) is not None
@@ -153,7 +153,7 @@ class Steps:
 
 
 def _inside(kind: Any, what: Any) -> list[Any]:
-    """Return what is inside of a node: the branches of an alternative, a group's or a repetition's one."""
+    """Return the contents of a node: the branches of an alternative, or the one part of a group or a repetition."""
     if kind is sre.BRANCH:
         return list(what[1])
     if kind in _REPEATS:

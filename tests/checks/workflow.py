@@ -1,4 +1,4 @@
-"""Runs a workflow of Logic Apps or Power Automate on this machine, as far as its own actions go.
+"""Runs a workflow of Logic Apps or Power Automate on this machine; calls to other services are passed in.
 
     run = Workflow(definition, parameters).run(trigger_body, call)
     run.status, run.actions["Answer"].outputs, run.accessed
@@ -39,14 +39,14 @@ _PIECES = re.compile(r"@\{((?:[^'}]|'(?:[^']|'')*')*)\}")  # quotes in an expres
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the world said to an action: HTTP status, content type, and the body as it came over the wire."""
+    """The answer to an action: HTTP status, content type, and the body as bytes."""
 
     status: int
     content_type: str = "application/json"
     body: bytes = b""
 
     def outputs(self) -> dict[str, Any]:
-        """Return what the workflow sees. A content type that the engine does not know stays binary content."""
+        """Return the outputs as the workflow sees them. A content type unknown to the engine stays binary content."""
         kind = self.content_type.partition(";")[0]
         body: Any = None
         if self.body and kind == "application/json":
@@ -60,7 +60,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """One action: how it ended, what it got, what it gave."""
+    """One action: its status, inputs and outputs."""
 
     status: Status
     inputs: Any = None
@@ -73,7 +73,7 @@ Call: TypeAlias = Callable[[str, Any], Answer | None]
 
 @dataclass
 class Run:
-    """What became of one run. `accessed` are the accesses, as written, that met a member that is there."""
+    """The result of one run. `accessed` are the accesses, as written, that found an existing member."""
 
     status: Status = "Succeeded"
     actions: dict[str, Ran] = field(default_factory=dict)

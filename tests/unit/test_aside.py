@@ -80,7 +80,7 @@ def test_health_tells_of_rows_that_nobody_moves() -> None:
 
 
 def test_one_known_alert_that_cannot_be_read_does_not_take_the_rest_along() -> None:
-    """Its row is moved aside and it is accepted anew; every alert of the delivery is answered for."""
+    """Its row is moved aside and it is accepted again; every alert of the delivery is answered for."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender)

@@ -65,7 +65,7 @@ def test_an_unknown_parameter_is_noted() -> None:
     """The sender who looks sees that it did nothing; names only, for a value may be a secret."""
     (alert,) = _send("sourcetype=secret-value&zone=a&severity=Low").document["alerts"]
     (note,) = [note for note in alert["notes"] if "parameters" in note]
-    assert note == 'These parameters are not known here and changed nothing: "sourcetype", "zone".'
+    assert note == 'These parameters are unknown and were ignored: "sourcetype", "zone".'
     assert not asked.read({"severity": "Low", "code": "k"}).notes
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench import quota
 from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, answer_with, unsound
@@ -326,6 +327,33 @@ def test_two_dispatchers_share_the_window_without_harm() -> None:
     world.run(200)
     assert sorted(_titles(defender)) == sorted(f"Rule {event}" for event in range(45))
     assert unsound(world.table) == []
+
+
+def test_two_hundred_dispatchers_use_the_window_to_the_full() -> None:
+    """Hosts that wake for the same slots do not exhaust the partition: 98 % of what the design can use is used."""
+    case = quota.simulate(200, windows=5)
+    assert case.too_many == 0
+    assert case.use >= 0.98 * quota.bound(quota.WINDOW, quota.MARGIN, case.latency)
+
+
+def test_who_had_no_slot_lately_comes_later_and_takes_the_place_of_who_is_gone() -> None:
+    """Of two dispatchers one has all slots, and dies: the other is there within eight seconds, and then at once."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, range(90))
+    first, second = _apps(world, defender, 2)
+    first.timer()
+    world.run(2)
+    second.timer()
+    while len(defender.arrivals) < 30:
+        world.run(0.1)
+    assert {sending.webhook.dispatcher.crowd.acquired > 0 for sending in (first, second)} == {False, True}
+    first.host.dead = True
+    world.run(200)
+    times = _times(defender)
+    late, later = times[30] - times[15], times[45] - times[30]
+    assert late <= POLICY.cooldown + 2 * QUICK.call_delay[1] + 9.0
+    assert later <= POLICY.cooldown + 2.0
 
 
 # Pauses

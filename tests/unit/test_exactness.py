@@ -56,7 +56,7 @@ LOSSY: Mapping[str, tuple[Mapping[str, str], Mapping[str, str], tuple[str, ...]]
     "a report id with an exponent": (
         {"Timestamp": TIME, "ReportId": "6.39199803770464E+17"},
         {"event_time": TIME},
-        ("is no exact number",),
+        ("is not an exact number",),
     ),
 }
 

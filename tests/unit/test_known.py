@@ -11,6 +11,8 @@ import pytest
 
 from dev.samples import eight_fields, event
 from dev.virtual import App, Defender, Fault, Host, Request, World, answer_with, unsound
+from shared.clients import answer
+from shared.clients.call import Response
 from shared.errors import Unreadable
 from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Entry
@@ -18,8 +20,6 @@ from shared.operations import replay
 from shared.sending import window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
-from shared.web import delivery
-from shared.web.delivery import DeliveryAlert
 from shared.webhook import known
 
 ORIGIN = "https://app.contoso.example"
@@ -84,10 +84,10 @@ def test_the_higher_severity_of_two_that_wait_counts() -> None:
     assert entry.alert.severity == "High"
     assert entry.alert.description == "The first text.\n\nAlso sent:\nAnother text."
     assert entry.due <= desk.world.now
-    assert any("now High" in note for note in second["notes"])
+    assert any("now has High" in note for note in second["notes"])
     again = desk.post("Low", "Another text.")
     assert desk.entry() == entry
-    assert any("waits as High" in note for note in again["notes"])
+    assert any("waits with High" in note for note in again["notes"])
 
 
 @pytest.mark.parametrize("status", [404, 422])
@@ -100,7 +100,7 @@ def test_a_failed_alert_is_accepted_anew_at_growing_intervals(status: int) -> No
             desk.world.run(minutes * 60 - 30)
             early = desk.post()
             assert (early["duplicate"], early["status"]) == (True, "failed")
-            assert any("accepted anew from" in note for note in early["notes"])
+            assert any("accepted again from" in note for note in early["notes"])
             desk.world.run(31)
         calls = len(desk.defender.arrivals)
         anew = desk.post()
@@ -166,26 +166,24 @@ def test_one_unreadable_known_alert_does_not_take_the_delivery_along() -> None:
     assert [one["status"] for one in json.loads(answer.body)["alerts"]] == ["created", "created"]
 
 
-def _created(**answer: Any) -> DeliveryAlert:
-    alert = Desk()
-    alert.post()
-    entry = alert.entry()
-    return DeliveryAlert(replace(entry, merged=True, created={"id": "da1", **answer}))
-
-
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("says", "noted"),
     [
-        ({"severity": "Low"}, "severity Low"),
-        ({"machineId": "c" * 40}, "another device"),
+        ({"severity": "Low"}, "the severity Low"),
+        ({"machineId": "c" * 40}, "about the device"),
         ({"status": "Resolved"}, "resolved already"),
         ({"severity": "High", "status": "New"}, None),
     ],
 )
-def test_what_defenders_answer_says_otherwise_is_noted(answer: dict[str, Any], says: str | None) -> None:
-    """Merged into a lower or resolved alert, or about another device: not told as plain success."""
-    notes = delivery.alert_document(_created(**answer), None, 0.0)["notes"]
-    assert [says in note for note in notes] == [True] if says else notes == []
+def test_what_defenders_answer_says_otherwise_is_noted(says: dict[str, Any], noted: str | None) -> None:
+    """Merged into a lower or resolved alert, or about another device: not told as plain success, and told once."""
+    desk = Desk()
+    created = "2026-03-04T05:00:00Z", "Thu, 05 Mar 2026 08:00:00 GMT"
+    alert = {"id": "da1", "alertCreationTime": created[0], **says}
+    response = Response(200, {"Date": created[1]}, json.dumps(alert).encode(), None, sent=True, seconds=0.1)
+    desk.defender.says = lambda _number, body: answer.read(response, body)
+    notes = desk.post()["notes"]
+    assert [noted in note for note in notes] == [True] if noted else notes == []
 
 
 def test_the_words_of_the_log_are_those_of_the_decision() -> None:
@@ -261,7 +259,7 @@ def test_an_alert_whose_waiting_row_is_gone_is_accepted_anew() -> None:
     desk.world.table.commit([Delete(desk.entry().waits, "*")])
     told = desk.post()
     assert (told["duplicate"], told["status"]) == (False, "waiting")
-    assert any("accepted anew" in note for note in desk.entry().notes)
+    assert any("accepted again" in note for note in desk.entry().notes)
     desk.app.timer()
     desk.world.run(300)
     assert desk.entry().state == "created"
@@ -269,7 +267,7 @@ def test_an_alert_whose_waiting_row_is_gone_is_accepted_anew() -> None:
 
 
 def test_an_alert_that_is_being_sent_has_its_lease_although_its_row_is_gone() -> None:
-    """Its call may be under way: it is accepted anew only when the lease is over."""
+    """Its call may be under way: it is accepted again only when the lease is over."""
     desk = Desk()
     desk.fill()
     desk.post()

@@ -197,7 +197,7 @@ def test_events_of_defender_are_found_to_the_digit(source: str, posted: Any) -> 
 
 def test_defaults_say_that_they_are_defaults() -> None:
     """A severity and a category that no payload named are noted; the query string's are not."""
-    assert len([note for note in only(apply(RECORD)).notes if "the payload names none" in note]) == 2
+    assert len([note for note in only(apply(RECORD)).notes if "the payload has none" in note]) == 2
     named = only(apply(RECORD, severity="critical", category="TA0002", title="T", description="D"))
     assert named.notes == ("severity: critical became High", "category: TA0002 became Execution")
     assert (named.alert.severity, named.alert.category, named.alert.title) == ("High", "Execution", "T")
@@ -238,7 +238,7 @@ def test_a_severity_nobody_knows_does_not_cost_the_alert() -> None:
     """A source's own severity that we cannot read is noted, and the default taken."""
     mapped = only(apply(splunk({**ROW, "severity": "weird"})))
     assert mapped.alert.severity == "Medium"
-    assert 'severity: "weird" is no severity we know' in mapped.notes
+    assert 'severity: "weird" is not a known severity' in mapped.notes
 
 
 def test_what_a_hunting_row_lacks_is_named_with_the_remedy() -> None:
@@ -593,8 +593,8 @@ def test_look_alikes_are_named_for_every_source(tmp_path: Path) -> None:
     """A refusal says what was there and is not it."""
     posted = {"acme": {"aadDeviceId": "x", "TimeGenerated": TIME}}
     told = refused(apply(posted, mappings=source(tmp_path)))
-    assert "Not it: acme.aadDeviceId is the Entra (Azure AD) device id" in told["machineId"]
-    assert "Not it: acme.TimeGenerated is when the record was received" in told["eventTime"]
+    assert "Found instead: acme.aadDeviceId is the Entra (Azure AD) device id" in told["machineId"]
+    assert "Found instead: acme.TimeGenerated is when the record was received" in told["eventTime"]
 
 
 def test_what_a_file_says_is_no_key_is_left(tmp_path: Path) -> None:
@@ -611,7 +611,7 @@ def test_tables_are_refused_for_every_source(tmp_path: Path, table: Any) -> None
     """A row that says that it is of no endpoint table is refused for that, whatever values it has."""
     told = refused(apply({"acme": 1, **ROW, **table}, mappings=source(tmp_path)))
     assert set(told) == {"reportId"}
-    assert "no endpoint event" in told["reportId"]
+    assert "not of an endpoint event" in told["reportId"]
 
 
 def test_titles_lose_what_changes_unless_they_are_meant_exactly(tmp_path: Path) -> None:
@@ -711,7 +711,7 @@ def test_a_text_that_is_no_json_is_refused_as_it_stands() -> None:
 def test_what_is_over_is_ignored_and_says_by_which_field(name: str) -> None:
     """Whatever product sent it, an alert that is resolved is not raised, and the answer says what said so."""
     outcome = apply({"vendor": "x", name: "Resolved", "event": ROW})
-    assert outcome.ignored == f'The payload says that what it is about is over: {name} is "Resolved".'
+    assert outcome.ignored == f'The payload says that its alert has ended: {name} is "Resolved".'
     assert (outcome.alerts, outcome.refused) == ((), ())
     assert apply({"vendor": "x", name: "Open", "event": ROW}).alerts
 

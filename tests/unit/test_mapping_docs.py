@@ -200,7 +200,7 @@ def test_make_map_tells_what_it_cannot_read(tmp_path: Path) -> None:
     (folder / "broken.json").write_text('{\n"title": 5}', "utf-8")
     code, out = shown(str(tmp_path / "p.json"), environ={"MAPPINGS_PATH": str(folder)})
     assert code == 1
-    assert lines(out) == ["broken.json line 2: title: is a text, or a list of lines"]
+    assert lines(out) == ["broken.json line 2: title: must be a text, or a list of lines"]
 
 
 def test_the_longest_payload_is_the_apps_own() -> None:

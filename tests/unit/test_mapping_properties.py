@@ -241,7 +241,7 @@ def test_places_are_told_at_all() -> None:
     found = [mapped[0] for pair in ALL if (mapped := _mapped(pair))]
     told = [problem.detail for outcome in found for one in outcome.refused for problem in one.problems]
     assert sum(len(one.origins) for outcome in found for one in outcome.alerts) > 500
-    assert sum("Not it: " in text for text in told) > 50
+    assert sum("Found instead: " in text for text in told) > 50
     assert sum("has different values: " in text and " at " in text for text in told) > 5
 
 
@@ -273,9 +273,9 @@ def test_a_wrong_origin_is_noticed(name: str, place: str, said: str) -> None:
     [
         ('has different values: "1" at a.b; "2" at a.c.', ["nothing at 'a.c'"]),
         ('has different values: "1" at a.b; "2" at a.b.', ['"2" does not stand at']),
-        ("is missing. Not it: a.c is the id of a Log Analytics agent.", ["nothing at 'a.c'"]),
-        ("is missing. Not it: a.b is something.", ["says nothing that we know"]),
-        ("is missing. Not it: a.b is the id of a Log Analytics agent.", []),
+        ("is missing. Found instead: a.c is the id of a Log Analytics agent.", ["nothing at 'a.c'"]),
+        ("is missing. Found instead: a.b is something.", ["says nothing that we know"]),
+        ("is missing. Found instead: a.b is the id of a Log Analytics agent.", []),
         ('has different values: "1" at a.b; "1" at a["b"].', ["nothing at"]),
     ],
 )

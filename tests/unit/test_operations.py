@@ -265,12 +265,12 @@ def test_paths_and_names_of_parameters_are_read_in_any_case() -> None:
         ("GET", "alerts", "titel=x", ['titel: "x"', "status, machineId, title"]),
         ("GET", "alerts", "title=a&title=b", ["title: ", "a and b", "one value"]),
         ("GET", "refused", "status=failed", ["status: ", "source, since, top, continuation"]),
-        ("POST", "discard", "", ["source, title", "one or both"]),
+        ("POST", "discard", "", ["no filter found", "source, title"]),
         ("POST", "discard", "source=splunk&title=", ['title: ""', "not empty"]),
         ("POST", "discard", "source=splunk&titel=x", ['titel: "x"', "source, title, continuation"]),
         ("POST", "alerts/replay", "", ["status: missing", "accepted: failed"]),
         ("POST", "alerts/replay", "status=discarded", ['status: "discarded"', "accepted: failed"]),
-        ("POST", "resume", "now=true", ['now: "true"', "no parameter here"]),
+        ("POST", "resume", "now=true", ['now: "true"', "accepted: no parameter"]),
         ("GET", "status", "refresh=yes", ['refresh: "yes"', "true | false"]),
     ],
 )
@@ -1073,6 +1073,8 @@ def test_alerts_are_found_by_their_delivery_and_time() -> None:
     assert office.get("alerts", since=utc(office.world.now - 90), until=utc(office.world.now))["alerts"] == [
         newest
     ]
+    assert newest not in office.get("alerts", until=utc(office.world.now - 90))["alerts"]
+    assert second in office.get("alerts", until=utc(office.world.now - 90))["alerts"]
     assert [one["senderName"] for one in office.get("alerts", order="oldest")["alerts"]] == [
         "splunk",
         "splunk",
@@ -1083,7 +1085,12 @@ def test_alerts_are_found_by_their_delivery_and_time() -> None:
     assert [(one["sender"], one["senderName"]) for one in refused] == [(OTHER, None), (SPLUNK, "splunk")]
     assert office.get("refused", sender="splunk")["refused"] == refused[1:]
     assert office.get("refused", order="oldest")["refused"] == refused[::-1]
+    first = datetime.fromisoformat(refused[1]["at"]).timestamp()
+    assert office.get("refused", until=utc(first - 2))["refused"] == []
+    assert office.get("refused", until=utc(first + 2))["refused"] == refused
+    office.host.rows_read = 0
     assert office.get("refused", until=utc(office.world.now - 3600))["refused"] == []
+    assert office.host.rows_read == 0
 
 
 def test_only_what_a_sender_sent_is_discarded() -> None:
@@ -1101,7 +1108,8 @@ def test_who_sends_how_much_is_listed() -> None:
     """Deliveries, alerts, refusals and what waits of each sender; who sent last first, the silent ones too."""
     office = _sent_by_two()
     office.do("pause")
-    office.post(body(50), sender=OTHER)
+    office.world.run(30)
+    office.post([body(50), body(51)], sender=OTHER)
     shown = office.get("senders")
     assert shown["atLeast"] is False
     found = {one["sender"]: one for one in shown["senders"]}
@@ -1109,11 +1117,13 @@ def test_who_sends_how_much_is_listed() -> None:
     counts = ("senderName", "deliveries", "alerts", "refused", "waiting")
     assert {key: [one[name] for name in counts] for key, one in found.items()} == {
         SPLUNK: ["splunk", 2, 2, 1, 0],
-        OTHER: [None, 2, 2, 1, 1],
+        OTHER: [None, 2, 3, 1, 2],
         None: [None, 1, 1, 0, 0],
         "9" * 10: ["quiet", 0, 0, 0, 0],
     }
     assert found["9" * 10]["last"] is None
+    last = datetime.fromisoformat(found[OTHER]["last"]).timestamp()
+    assert office.world.now - 10 <= last <= office.world.now + 1
     assert all(
         one["deliveries"] == 0 for one in office.get("senders", since=utc(office.world.now + 9))["senders"]
     )

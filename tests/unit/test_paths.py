@@ -143,7 +143,7 @@ def test_the_walk_is_charged() -> None:
 )
 def test_what_is_no_path_is_told(text: str) -> None:
     """A path that could never find anything is refused when it is read."""
-    with pytest.raises(ValueError, match="is no path: "):
+    with pytest.raises(ValueError, match="is not a path: "):
         path(text)
 
 

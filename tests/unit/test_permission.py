@@ -82,7 +82,7 @@ def test_what_defender_accepts_is_not_called_wrong(claims: Claims | None, change
             {},
             ["6d1f5f0a", IDENTITY, "AZURE_CLIENT_ID"],
         ),
-        (Claims(None, (), None, None, NOW + timedelta(hours=1)), {}, ["nothing that can be read"]),
+        (Claims(None, (), None, None, NOW + timedelta(hours=1)), {}, ["cannot be read"]),
         (
             None,
             {"api_url": "https://api-gcc.securitycenter.microsoft.us"},

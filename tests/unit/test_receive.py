@@ -938,6 +938,8 @@ def test_a_dry_run_stores_and_calls_nothing() -> None:
     app = _app(world, defender)
     reply = world.finish(app.post(_payload(1), dryRun="true"))
     assert _told(reply)["status"] == "valid"
+    refused = world.finish(app.post({"DeviceId": "pc-1"}, dryRun="true"))
+    assert refused.status == 422
     assert (app.host.queries, app.host.commits, defender.arrivals) == (0, 0, [])
 
 
@@ -948,7 +950,7 @@ def test_what_was_meant_to_be_dry_is_not_sent(text: str) -> None:
     defender = Defender(world)
     reply = world.finish(_app(world, defender).post(_payload(1), dryrun=text))
     assert reply.status == 400
-    assert "accepted: true | false, or no value" in json.loads(reply.body)["detail"]
+    assert "accepted: true, false, or no value" in json.loads(reply.body)["detail"]
     assert (_alerts(world), defender.arrivals) == ([], [])
 
 

@@ -84,7 +84,7 @@ def test_of_a_value_that_lost_digits_the_exact_one_is_taken(name: str, copy: str
     found = taken({"event": {**ROW, name: copy}, "original": json.dumps(ROW)})
     assert values(found) == {"machineId": MACHINE, "eventTime": TIME, "reportId": REPORT}
     assert len(found.notes) == 1
-    assert "lost digits, so the exact one was taken" in found.notes[0]
+    assert "lost digits, so the exact value was used" in found.notes[0]
 
 
 @pytest.mark.parametrize(("name", "other"), [("Timestamp", LATER), ("ReportId", "639288123456789015")])

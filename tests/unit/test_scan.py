@@ -232,7 +232,7 @@ def test_a_time_around_the_event_is_the_wrappers(value: Any) -> None:
     """A time that is not beside the device id and the report id is told, and never taken for the event's."""
     seen = look(value)
     assert keys(seen.groups[0]) == (MACHINE, None, "1")
-    assert any("is a time of what the event came in" in line for line in seen.unlike("eventTime"))
+    assert any("is a time outside the event" in line for line in seen.unlike("eventTime"))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_report_id_alone_may_be_anybodys(value: Any) -> None:
     seen = look(value)
     assert all(keys(group)[2] is None for group in seen.groups)
     [line] = seen.unlike("reportId")
-    assert "is a report id with no device id beside it" in line
+    assert "is a report id without a device id beside it" in line
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_what_is_recognised_as_another_source_is_accepted_with_a_warning() -> No
     """A payload that claims nothing is not refused for what it looks like."""
     (alert,) = json.loads(_post(World(), BODY, {}, OTHER).body)["alerts"]
     (note,) = [note for note in alert["notes"] if "Recognised as" in note]
-    assert "usually sends other sources" in note
+    assert "SENDERS lists other sources" in note
     (alert,) = json.loads(_post(World(), BODY, {}, OTHER, ()).body)["alerts"]
     assert not [note for note in alert["notes"] if "Recognised as" in note]
 
@@ -88,7 +88,7 @@ def test_what_is_recognised_as_another_source_is_accepted_with_a_warning() -> No
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("[]", "an object"),
         ('{"a": []}', "a: no object"),
         ('{"a": {}}', "a: keys missing"),

@@ -60,7 +60,7 @@ def test_a_text_that_holds_nothing_is_none(text: str) -> None:
 
 
 def test_a_contradiction_inside_a_text_is_no_reason_to_refuse() -> None:
-    """A key that is there twice with different values makes the text no JSON, and raises nothing."""
+    """A key that occurs twice with different values makes the text no JSON, and raises nothing."""
     assert texts.structured('{"a": 1, "a": 2}') is None
     assert texts.structured('{"a": NaN}') is None
 

@@ -296,9 +296,9 @@ def test_no_word_means_two_things(name: str) -> None:
         ({"TableName": "AADSignInEventsBeta"}, "identity"),
         ({"Table": "CloudAppEvents"}, "cloud"),
         ({"Table": "MessageEvents"}, "email"),
-        ({"category": "AlertEvidence"}, "tell of an alert"),
+        ({"category": "AlertEvidence"}, "describe an alert"),
         ({"Table": "DeviceTvmSoftwareVulnerabilities"}, "state of a device"),
-        ({"Table": "BehaviorInfo"}, "no single endpoint event"),
+        ({"Table": "BehaviorInfo"}, "do not describe a single endpoint event"),
     ],
 )
 def test_tables_without_endpoint_events_are_known(row: dict[str, str], said: str) -> None:

@@ -1,4 +1,4 @@
-"""The reply of an API as an envelope: rows of a query, or the list that a reply carries and little else."""
+"""The reply of an API as an envelope: rows of a query, or a list with little beside it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -56,7 +56,7 @@ def inside(document: Node) -> Sequence[Node]:
 
 
 def _is_reply(name: str, index: dict[str, str], beside: tuple[str, ...]) -> bool:
-    """Say whether a list stands in a reply: `value` beside nothing but OData's own, `data` beside `success`."""
+    """Say whether a list is that of a reply: `value` with only OData's own names beside it, `data` beside `success`."""
     others = [word for word in index if word != name and word not in beside]
     if name == "value":
         return all("odata" in word or word.endswith("link") for word in others)
@@ -64,7 +64,7 @@ def _is_reply(name: str, index: dict[str, str], beside: tuple[str, ...]) -> bool
 
 
 def _rows(table: Node) -> list[Node]:
-    """Return the rows of a table as objects. Each has the place of its row, a cell that of its column."""
+    """Return the rows of a table as objects, with the places of rows and cells."""
     is_table = isinstance(table.value, dict) and "rows" in table.reader.index(table.value)
     lines = table_rows(table.value) if is_table else None
     rows = []

@@ -50,7 +50,7 @@ _MAX_REPORT_ID = 19
 
 
 def events(document: Node) -> Iterator[Event]:
-    """Yield the events of a detection that can be raised; the first, if none can."""
+    """Yield the events of a detection that can become alerts; the first event if none can."""
     udms = [
         udm for node in _all(document) for udm in [node.first("event", "udm") or node] if udm.find("metadata")
     ]
@@ -108,7 +108,7 @@ def _event(udm: Node, document: Node) -> Event:
 
 
 def _exact(time: Node, document: Node) -> Node | None:
-    """Return the time that the detection's outcome carries, if the event's is that one with digits lost."""
+    """Return the time in the detection's outcome, if the event's time is the same with digits lost."""
     for node in document.find("detection.outcomes.Timestamp", "detection.outcomes.eventTime"):
         for text in texts_of(node.value):
             if text.startswith(str(time.value).rstrip("Z")):

@@ -1,4 +1,4 @@
-"""OCSF: a finding or an activity. Its own ids and times are an event's of Defender only where Defender made it."""
+"""OCSF: a finding or an activity. Its ids and times belong to an event of Defender only if Defender made it."""
 
 from collections.abc import Iterator
 
