@@ -44,7 +44,7 @@ def inside(module: str, *arguments: str, settings: Mapping[str, str]) -> Any:
         env=environment(settings),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     if done.returncode:
