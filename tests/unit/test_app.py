@@ -1,5 +1,6 @@
 """The process: one webhook however many requests come first together, and an end that nothing holds up."""
 
+import inspect
 import subprocess
 import sys
 import threading
@@ -101,6 +102,7 @@ def _run(script: str) -> str:
 def test_a_clean_exit_does_not_wait_for_a_table_that_is_unavailable() -> None:
     """A call that writes its outcome in vain keeps the process only for the time that is set."""
     assert _run("Threads(0.1).submit(threading.Event().wait)\nprint('end')") == "end\n"
+    assert inspect.signature(Threads).parameters["exit_seconds"].default <= 5  # of the app itself
 
 
 def test_a_clean_exit_waits_for_outcomes_that_can_be_written() -> None:

@@ -1085,7 +1085,12 @@ def test_alerts_are_found_by_their_delivery_and_time() -> None:
     assert [(one["sender"], one["senderName"]) for one in refused] == [(OTHER, None), (SPLUNK, "splunk")]
     assert office.get("refused", sender="splunk")["refused"] == refused[1:]
     assert office.get("refused", order="oldest")["refused"] == refused[::-1]
+    first = datetime.fromisoformat(refused[1]["at"]).timestamp()
+    assert office.get("refused", until=utc(first - 2))["refused"] == []
+    assert office.get("refused", until=utc(first + 2))["refused"] == refused
+    office.host.rows_read = 0
     assert office.get("refused", until=utc(office.world.now - 3600))["refused"] == []
+    assert office.host.rows_read == 0
 
 
 def test_only_what_a_sender_sent_is_discarded() -> None:

@@ -938,6 +938,8 @@ def test_a_dry_run_stores_and_calls_nothing() -> None:
     app = _app(world, defender)
     reply = world.finish(app.post(_payload(1), dryRun="true"))
     assert _told(reply)["status"] == "valid"
+    refused = world.finish(app.post({"DeviceId": "pc-1"}, dryRun="true"))
+    assert refused.status == 422
     assert (app.host.queries, app.host.commits, defender.arrivals) == (0, 0, [])
 
 
