@@ -107,7 +107,7 @@ class World:
             event["time"],
             Device.named(event["device"], self._known[event["device"]]),
         )
-        apart = {"table", "device", "time", *(_OF_DEVICE.keys() - COLUMNS.get(table, {}).keys())}
+        apart = {"table", "device", "time", *_OF_DEVICE} - {"LocalIP"}
         columns = {name: value for name, value in event.items() if name not in apart}
         at = devices.moment(time)
         if at is None or (unknown := columns.keys() - COLUMNS.get(table, {}).keys()):

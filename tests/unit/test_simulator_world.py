@@ -101,6 +101,9 @@ def test_a_device_is_what_is_known_of_it() -> None:
     assert made == Device.named("pc-1.contoso.example") != Device.named("pc-2.contoso.example")
     records, [reference] = World().place([{**EVENT, "DeviceId": "a" * 40}])
     assert reference[0] == records[0]["DeviceId"] == "a" * 40
+    assert {record["DeviceId"] for record in records if record["DeviceName"] != EVENT["device"]}.isdisjoint(
+        {"a" * 40}
+    )
 
 
 def test_the_seventh_digit_comes_back() -> None:
