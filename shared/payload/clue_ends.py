@@ -43,7 +43,18 @@ def read(readings: Readings, *, logon: bool, program: bool) -> tuple[Hosts, dict
     if not remote:
         side = _far(readings, hosts, explicit=explicit, logon=logon)
         remote = readings.best(side, values.address) if side else readings.best("address", _public)
-    return hosts, _facts(readings, side, remote, hosts, program=program)
+    facts = _facts(readings, side, remote, hosts, program=program)
+    return hosts if program or logon or not both or not explicit else _with_source(readings, hosts), facts
+
+
+def _with_source(readings: Readings, hosts: Hosts) -> Hosts:
+    """Return devices with the one that initiated a connection: a firewall calls itself the host."""
+    place = readings.places["hosts"]
+    source = [
+        host for host in _of_ends(readings, (_SOURCE,)) if not any(_is_same(host, own) for own in hosts)
+    ]
+    readings.places["hosts"] = f"{place}, {readings.places['hosts']}" if source else place
+    return (*hosts, *source)
 
 
 def _facts(
