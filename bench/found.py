@@ -34,9 +34,10 @@ class Outcome:
 
 
 def measure(form: Form) -> Report:
-    """Search the event of each payload of the set."""
+    """Search the event of each payload of the set: where it was recorded, and where only its decoys were."""
     cases = clueset.cases()[:: _QUICK if form.quick else 1]
     outcomes = list(searched(cases))
+    unrecorded = Counter(outcome.became for outcome in searched(cases, recorded=False))
     became = Counter(outcome.became for outcome in outcomes)
     findable = sum(case.event is not None for case in cases)
     missed = [_name(each.case) for each in outcomes if each.became == "no" and each.case.event is not None]
@@ -48,6 +49,7 @@ def measure(form: Form) -> Report:
                 "events found", 100 * became["right"] / findable, "%", goal=Goal("at least", 95), note=note
             ),
             Figure("events found, another one", became["wrong"], goal=Goal("at most", 0)),
+            Figure("events that nobody recorded, another one", unrecorded["wrong"], goal=Goal("at most", 0)),
             Figure("events not found, and said so", len(missed), note=", ".join(missed)),
             Figure(
                 "a search on top of the engine's own time, p50",
@@ -60,14 +62,14 @@ def measure(form: Form) -> Report:
     )
 
 
-def searched(cases: list[Case]) -> Iterator[Outcome]:
-    """Yield what becomes of each case, in a world in which the events of all of them happened."""
+def searched(cases: list[Case], *, recorded: bool = True) -> Iterator[Outcome]:
+    """Yield what becomes of each case, in a world with the events of all of them, or with their decoys only."""
     audience = token_endpoint.GRAPH_AUDIENCE
     token, _ = token_endpoint.seal("bench", token_endpoint.grant(audience), time.time())
     with Simulator() as simulator:
         simulator.hunting = Hunting(simulator, calls=len(cases) + 1)
         findable = [case for case in cases if case.event is not None]
-        references = simulator.hunting.add([case.event or {} for case in findable])
+        references = simulator.hunting.add([case.event or {} for case in findable], recorded=recorded)
         expected = {_name(case): reference for case, reference in zip(findable, references, strict=True)}
         graph = Graph(simulator.url, deadline=60)
         try:

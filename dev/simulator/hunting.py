@@ -86,10 +86,19 @@ class Hunting:
             if self._parser:
                 self._parser.__exit__()
 
-    def add(self, events: Sequence[Mapping[str, Any]], searchable_after: float = 0.0) -> list[dict[str, str]]:
-        """Let events happen, each with its decoys; they are searchable some seconds later. Return their references."""
+    def add(
+        self,
+        events: Sequence[Mapping[str, Any]],
+        searchable_after: float = 0.0,
+        *,
+        recorded: bool = True,
+    ) -> list[dict[str, str]]:
+        """Let events happen, each with its decoys; they are searchable some seconds later. Return their references.
+
+        With `recorded` off only their decoys are.
+        """
         with self._lock:
-            records, references = self._world.place(events)
+            records, references = self._world.place(events, recorded=recorded)
             self._later.append((time.monotonic() + searchable_after, records))
         self._simulator.register(known=references)
         names = ("machineId", "eventTime", "reportId")

@@ -88,19 +88,22 @@ class World:
         yield self._record("DeviceInfo", device, self._free(at), of_device)
         yield self._record("DeviceNetworkInfo", device, self._free(at), of_network)
 
-    def place(self, events: Sequence[Mapping[str, Any]]) -> tuple[list[Record], list[Reference]]:
+    def place(
+        self, events: Sequence[Mapping[str, Any]], *, recorded: bool = True
+    ) -> tuple[list[Record], list[Reference]]:
         """Return the records of events with those of decoys and of what devices report around, and the references.
 
         An event has `table`, `device` (a name), `time` (ISO 8601 with a Z) and columns of its table, and perhaps the
-        columns of its device. One that is there already is that, as several products tell of one event.
+        columns of its device. One that is there already is that, as several products tell of one event. With `recorded`
+        off nobody recorded the events themselves: their decoys are all there is.
         """
         for event in events:
             known = {of: event[name] for name, of in _OF_DEVICE.items() if event.get(name)}
             self._known[event["device"]] = self._known.get(event["device"], {}) | known
         records: list[Record] = []
-        return records, [self._place(event, records) for event in events]
+        return records, [self._place(event, records, recorded=recorded) for event in events]
 
-    def _place(self, event: Mapping[str, Any], records: list[Record]) -> Reference:
+    def _place(self, event: Mapping[str, Any], records: list[Record], *, recorded: bool) -> Reference:
         """Add the records of an event, if it is a new one; return its reference."""
         table, time, device = (
             event["table"],
@@ -118,7 +121,7 @@ class World:
         if key not in self._placed:
             self._taken.add(at // 10)
             itself = self._record(table, device, at, columns)
-            records += [itself, *self._around(device, at, table, columns)]
+            records += [*([itself] if recorded else ()), *self._around(device, at, table, columns)]
             self._placed[key] = columns, (device.id, time, str(itself["ReportId"]))
         placed, reference = self._placed[key]
         if placed != columns:

@@ -88,6 +88,8 @@ def test_an_event_that_is_told_twice_is_one() -> None:
     assert first == again
     assert records
     assert world.place([EVENT]) == ([], [first])
+    unrecorded, _ = World().place([EVENT], recorded=False)
+    assert unrecorded == records[1:]
     with pytest.raises(ValueError, match="another event of pc-1"):
         world.place([{**EVENT, "SHA1": "d" * 40}])
     for changes, words in (({"time": "yesterday"}, "no time"), ({"RemoteIP": "10.1.1.1"}, "has no RemoteIP")):
