@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dev.samples import eight_fields, event
 from dev.virtual import Defender, Host, World
 from shared.errors import WebhookError
 from shared.ledger import keys, rows
@@ -206,6 +207,31 @@ def test_a_refused_payload_is_stored_without_its_secrets() -> None:
     assert HIDDEN not in str(row.values)
     refused = rows.read_refused(row)
     assert (refused.bytes, b'"DeviceId": "pc-1"' in refused.payload) == (len(refused.payload), True)
+
+
+@pytest.mark.parametrize(
+    ("payload", "query"),
+    [
+        ({**eight_fields(event(1), "A rule", "High"), "eventTime": f"password={HIDDEN}"}, {}),
+        ({}, {"severty": f"password={HIDDEN}"}),
+    ],
+    ids=["a problem", "the detail"],
+)
+def test_what_a_reason_quotes_is_masked(payload: dict[str, str], query: dict[str, str]) -> None:
+    """The reason for which a payload is refused names what was found, and that may be a secret."""
+    world = World()
+    host = Host(world, arrive=Defender(world))
+    webhook = host.webhook(Settings())
+    body = json.dumps(payload).encode()
+
+    def post() -> str:
+        with pytest.raises(WebhookError) as caught:
+            webhook.receive(body, query, "https://app.contoso.example")
+        return json.dumps(caught.value.document())
+
+    assert HIDDEN in world.finish(host.submit(post))
+    (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
+    assert HIDDEN not in str(row.values)
 
 
 def test_a_source_has_an_end(caplog: pytest.LogCaptureFixture) -> None:

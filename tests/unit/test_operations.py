@@ -52,6 +52,7 @@ class Reader(Host):
         super().__init__(*arguments, **named)
         self.rows_read = 0
         self.asked: set[str] = set()
+        self.asked_for_keys: set[str] = set()
 
     def get(self, key: str, *, seconds: float) -> Row | None:
         """Read from the world's table."""
@@ -72,6 +73,8 @@ class Reader(Host):
         found = super().query(start, end, after=after, limit=limit, keys_only=keys_only, seconds=seconds)
         self.rows_read += len(found)
         self.asked.add(start)
+        if keys_only:
+            self.asked_for_keys.add(start)
         return found
 
 
@@ -1241,6 +1244,7 @@ def test_status_counts_the_rows_that_were_moved_aside(rows_aside: int, shown: tu
         office.world.table.commit([Insert(f"aside-{number:014.3f}-x", {"title": "T", "movedFrom": "todo-x"})])
     counted = office.get("status")["unreadable"]
     assert (counted["count"], counted["atLeast"]) == shown
+    assert {keys.ASIDE, keys.FAILED} <= office.host.asked_for_keys
 
 
 def test_a_corrected_row_is_put_back() -> None:

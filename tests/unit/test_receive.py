@@ -9,6 +9,7 @@ import logging
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
@@ -681,6 +682,8 @@ def test_a_404_is_tried_again_after_1_5_and_15_minutes() -> None:
         (told,) = _told(reply)["alerts"]
         assert (told["status"], told["attempts"]) == ("waiting", attempts)
         assert told["waitingFor"]["what"] == "retry"
+        until = datetime.fromisoformat(told["waitingFor"]["until"]).timestamp()
+        assert 0 < until - world.now <= minutes * 60 + 1
         assert "nextAttempt" not in told
         assert told["error"]["status"] == 404
         assert told["error"]["hint"]
