@@ -38,8 +38,8 @@ _GRANT = (
     " --output tsv)','appRoleId':'dd98c7f5-2d42-42d3-a0e4-633161547251'}\""
 )
 _FORBIDDEN = (
-    f"The app's identity lacks the application role {ROLE} of Microsoft Graph: run `{_GRANT}` with the identity's object"
-    " id for OBJECT, and expect up to 24 hours until the platform renews its token."
+    f"The app's identity lacks the application role {ROLE} of Microsoft Graph: run `{_GRANT}` with the identity's"
+    " object id for OBJECT, and expect up to 24 hours until the platform renews its token."
 )
 _UNAUTHORIZED = "Graph does not accept the token: check GRAPH_TOKEN_SCOPE against GRAPH_API_URL."
 _NOT_GRAPH = "not in Graph's form: check GRAPH_API_URL, and any proxy on the way."
