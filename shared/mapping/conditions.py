@@ -30,13 +30,14 @@ class Term:
 
     def holds(self, node: Node) -> bool:
         """Say whether it holds at a node; `path` counts from there."""
-        values = (text for inner in find(self.path, node) for text in _texts(inner.value))
+        found = find(self.path, node)
+        texts = (text for inner in found for text in _texts(inner.value))
         if self.words is not None:
-            truth = any(names.word(text) in self.words for text in values)
+            truth = any(names.word(text) in self.words for text in texts)
         elif self.contains is not None:
-            truth = any(self.contains in text.lower() for text in values)
+            truth = any(self.contains in text.lower() for text in texts)
         else:
-            truth = next(iter(find(self.path, node)), None) is not None
+            truth = bool(found)
         return truth is not self.negated
 
 

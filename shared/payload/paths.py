@@ -144,14 +144,27 @@ def path(text: str) -> Path:
 
 def find(where: Path, node: Node) -> list[Node]:
     """Return the values at a path, from a node on, without empty ones. A list at its end is one value."""
+    if not where.names:
+        return [] if is_empty(node.value) else [node]
     nodes: list[Node] = []
-    if where.names:
-        if isinstance(node.value, dict) and _leads_nowhere(where, node.value, node.reader):
+    if isinstance(node.value, dict):
+        if len(where.names) == 1:
+            return _entry(where, node.value, node)
+        if _leads_nowhere(where, node.value, node.reader):
             node.reader.spend(_STEP)
             return nodes
-        _step(where, 0, node, nodes, _MAX_LEVELS)
-        return nodes
-    return [] if is_empty(node.value) else [node]
+    _step(where, 0, node, nodes, _MAX_LEVELS)
+    return nodes
+
+
+def _entry(where: Path, value: dict[str, Any], node: Node) -> list[Node]:
+    """Return an object's entry at a path of one part: what `_step` would find, without its detours."""
+    node.reader.spend(_STEP)
+    name: str | None = where.names[0]
+    if name not in value or is_empty(value[name]):
+        words = where.words[0]
+        name = node.reader.index(value).get(words[0]) if words else None
+    return [] if name is None else [Node(value[name], place_in(value, name, node.place), node.reader)]
 
 
 def _leads_nowhere(where: Path, value: dict[str, Any], reader: Reader) -> bool:

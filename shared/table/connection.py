@@ -23,12 +23,13 @@ _KEEP_ALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
 def open_client(settings: "StorageSettings", name: str, credential: Callable[[], Any]) -> "TableClient":
     """Return a client for the table of this name. Raise `SettingsError` where the settings do not say which."""
-    from azure.core.pipeline.transport import RequestsTransport  # noqa: PLC0415 - at first use: cold start
     from azure.data.tables import TableClient  # noqa: PLC0415 - at first use: cold start
+
+    from shared.table.transport import Transport  # noqa: PLC0415 - at first use: cold start
 
     # At INFO the SDK would log every request of ours.
     logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
-    transport = RequestsTransport()
+    transport = Transport()
     transport.open()
     for adapter in transport.session.adapters.values():
         adapter.init_poolmanager(_POOL_SIZE, _POOL_SIZE, socket_options=_socket_options())

@@ -20,7 +20,12 @@ ONLY_IN = {
     "requests": {"shared.clients.connections", "shared.clients.service"},
 }
 SHARED_BY = {
-    "azure.core": {"shared.table.azure", "shared.table.connection", "shared.identity"},
+    "azure.core": {
+        "shared.table.azure",
+        "shared.table.connection",
+        "shared.table.transport",
+        "shared.identity",
+    },
     "urllib3": {"shared.clients.connections"},
 }
 MAY_IMPORT_RECEIVE = {"shared.app", "shared.webhook.receive", "shared.operations.routes"}
