@@ -14,7 +14,6 @@ import pytest
 from bench import (
     __main__,
     load,
-    mapping_bounds,
     mapping_cost,
     quota,
     record,
@@ -27,6 +26,7 @@ from bench.plot import Plot
 from dev import approve
 from shared.mapping import mappings as mapping
 from tests.checks import adversary, bodies
+from tests.checks.spent import Cost
 
 AT_MOST = Goal("at most", 1.1, of_floor=True)
 AT_LEAST = Goal("at least", 0.85, of_floor=True)
@@ -192,12 +192,11 @@ def test_a_changed_recipe_is_another_one() -> None:
 
 def test_the_worst_of_each_kind_is_kept() -> None:
     """Many variants of one bad shape do not hide another bad shape."""
-    cost = mapping_bounds.Cost
     findings = [
-        adversary.Finding((1,), "table, run", cost(0.9, 1, "")),
-        adversary.Finding((2,), "table, run", cost(0.8, 1, "")),
-        adversary.Finding((3,), "arrays, run", cost(0.2, 1, "")),
-        adversary.Finding((4,), "arrays, keys", cost(0.1, 60, "")),
+        adversary.Finding((1,), "table, run", Cost(0.9, 1, "")),
+        adversary.Finding((2,), "table, run", Cost(0.8, 1, "")),
+        adversary.Finding((3,), "arrays, run", Cost(0.2, 1, "")),
+        adversary.Finding((4,), "arrays, keys", Cost(0.1, 60, "")),
     ]
     assert [finding.recipe for finding in adversary.worst(findings)] == [(4,), (1,), (3,)]
 
