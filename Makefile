@@ -40,6 +40,7 @@ chaos: setup ## Let everything fail, one after the other, and see that nothing i
 	@$(RUN) -m dev.chaos $(ARGS)
 
 bench: setup ## Measure against floors: make bench [BENCH=quick] [ONLY="paths load"]
+	@-$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@$(RUN) -m bench $(if $(filter quick,$(BENCH)),--quick) $(ONLY)
 
 lint: setup ## Check style and types: ruff, mypy

@@ -19,7 +19,17 @@ from bench.figure import Figure, Report, failed, table
 from bench.ground import BenchError, Form
 from dev.stack.child import ChildError
 
-NAMES = ("quota", "paths", "load", "import_time", "mapping_cost", "mapping_bounds", "requests", "found")
+NAMES = (
+    "quota",
+    "rival",
+    "paths",
+    "load",
+    "import_time",
+    "mapping_cost",
+    "mapping_bounds",
+    "requests",
+    "found",
+)
 
 Measure = Callable[[Form], Report]
 

@@ -16,6 +16,8 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TextIO
 
 from bench import ground
@@ -30,66 +32,25 @@ _TIMER_SECONDS = 30.0
 _PATIENCE_SECONDS = 600.0
 _ACCEPTED = 202
 _LOG = "defender-alert-webhook"
-_RATES = {
-    "alerts": "alerts",
-    "of them answered 202": "waited",
-    "executions": "executions",
-    "of them the timer": "timer",
-    "of them asking again": "polls",
-    "seconds billed, webhook": "webhook_seconds",
-    "seconds billed, timer": "timer_seconds",
-    "table operations": "operations",
-    "log lines of ours": "lines",
-    "bytes of them": "line_bytes",
-}
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """Every number that is not measured here, by name. Prices are US dollars; docs/cost.md says where each is from."""
+class Inputs(SimpleNamespace):
+    """Every number that is not measured here, by its name in `cost.json`, which has the defaults of those not given.
 
-    # Prices: assumptions of 2026 for a US region; put in those of yours.
-    execution_gb_second: float = 0.000026
-    million_executions: float = 0.40
-    always_ready_gb_second: float = 0.000004
-    table_10000_operations: float = 0.00036
-    table_gb_month: float = 0.045
-    blob_10000_operations: float = 0.005
-    log_gb: float = 2.30
-    web_test: float = 0.0006
-    log_rule_5_minutes: float = 1.50
-    log_rule_15_minutes: float = 0.50
-    metric_rule: float = 0.10
+    Prices are US dollars; docs/cost.md says what each is and where it is from.
+    """
 
-    # What is free in a month, once for the whole subscription or billing account: 0 if something else uses it up.
-    free_gb_seconds: float = 100_000
-    free_executions: float = 250_000
-    free_log_gb: float = 5
-
-    # How the platform counts.
-    least_seconds: float = 1.0  # of one execution
-    step_seconds: float = 0.1  # to which a longer one is rounded up
-    host_records_an_execution: float = 3  # its request, "Executing", "Executed"
-    host_records_an_hour: float = 840  # the host's own metrics of the timer: 7 every 30 s
-    bytes_around_a_record: float = 1_000  # what a log record is billed for beside our message
-    blob_operations_an_hour: float = 600  # the leases by which the host knows that it is the only timer
-
-    # What infra/azuredeploy.json deploys by default; a test compares.
-    instance_gb: float = 2.0
-    web_tests_an_hour: float = 12
-    log_rules_of_5_minutes: float = 2
-    log_rules_of_15_minutes: float = 4
-    metric_rules: float = 1
-    retention_days: float = 30
-
-    # The world around.
-    defender_seconds: float = 1.0  # of one call
-    table_seconds: float = 0.01  # of one operation
+    def __init__(self, **given: float) -> None:
+        groups = json.loads(Path(__file__).with_suffix(".json").read_bytes()).values()
+        super().__init__(**{name: value for group in groups for name, value in group.items()} | given)
 
 
 @dataclass(slots=True)
 class Usage:
-    """The counts of so many hours of virtual time; seconds are as billed."""
+    """The counts of so many hours of virtual time; seconds are as billed.
+
+    Executions are those of the `webhook` for an alert, the `polls` of its sender, the web test's `health`, the `timer`.
+    """
 
     hours: float
     alerts: int = 0
@@ -221,7 +182,7 @@ class _Story:
         """Return the seconds that an execution until now is billed for."""
         seconds, step = self.world.now - began, self.inputs.step_seconds
         rounded = math.ceil(seconds / step - 1e-6) * step if step else seconds
-        return max(self.inputs.least_seconds, rounded)
+        return max(float(self.inputs.least_seconds), rounded)
 
 
 def bill(used: Usage, inputs: Inputs) -> dict[str, tuple[str, float]]:
@@ -256,8 +217,8 @@ def bill(used: Usage, inputs: Inputs) -> dict[str, tuple[str, float]]:
 def main(arguments: Sequence[str] | None = None, out: TextIO = sys.stdout) -> int:
     """Print the month of each load; return 0."""
     parser = argparse.ArgumentParser(prog="python -m bench.cost", description=__doc__, allow_abbrev=False)
-    for field in fields(Inputs):
-        parser.add_argument(f"--{field.name}", type=amount, default=field.default, metavar="NUMBER")
+    for name, default in vars(Inputs()).items():
+        parser.add_argument(f"--{name}", type=amount, default=default, metavar="NUMBER")
     inputs = Inputs(**vars(parser.parse_args(arguments)))
     print("\n".join(report([(load, measure(load, inputs)) for load in LOADS], inputs)), file=out)
     return 0
@@ -275,8 +236,11 @@ def report(measured: Sequence[tuple[Load, Usage]], inputs: Inputs) -> Iterator[s
     """Yield the lines of the counts and of their cost."""
     bills = [bill(used, inputs) for _, used in measured]
     rates = {
-        name: [f"{getattr(used, counted) / used.hours:,.1f}" for _, used in measured]
-        for name, counted in _RATES.items()
+        field.name.replace("_", " "): [
+            f"{getattr(used, field.name) / used.hours:,.1f}" for _, used in measured
+        ]
+        for field in fields(Usage)
+        if field.name not in ("hours", "row_bytes")
     }
     amounts = {item: [month[item][0] for month in bills] for item in bills[0]}
     dollars = {item: [f"{month[item][1]:,.2f}" for month in bills] for item in bills[0]}

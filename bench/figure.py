@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bench.plot import Plot
+
 TIMES = "\N{MULTIPLICATION SIGN}"
 Compare = Literal["at most", "at least"]
 
@@ -53,10 +55,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of one benchmark: figures for the table, data for the record."""
+    """The result of one benchmark: figures for the table, data and plots for the record."""
 
     figures: tuple[Figure, ...]
     data: Mapping[str, Any] = field(default_factory=dict)
+    plots: Mapping[str, Plot] = field(default_factory=dict)
 
 
 def failed(name: str, why: str) -> Figure:

@@ -1,4 +1,4 @@
-"""The record of a run, in `docs/benchmarks/`: one JSON file a benchmark, and the table of all."""
+"""The record of a run, in `docs/benchmarks/`: one JSON file a benchmark, its plots, and the table of all."""
 
 import itertools
 import json
@@ -45,6 +45,8 @@ def write(name: str, report: Report, machine: Mapping[str, Any], folder: Path = 
         "data": report.data,
     }
     (folder / f"{name}.json").write_text(json.dumps(document, default=asdict) + "\n", "utf-8")
+    for title, plot in report.plots.items():
+        (folder / f"{title}.svg").write_text(plot.draw(described(machine, at)), "utf-8")
 
 
 def write_table(names: list[str], folder: Path = FOLDER) -> None:

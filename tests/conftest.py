@@ -12,6 +12,10 @@ from hypothesis import settings as hypothesis
 from dev.simulator.simulator import Simulator
 from dev.stack.azurite import Azurite
 from dev.stack.stack import Stack
+from dev.virtual import World
+from tests.checks.strict_table import StrictTable
+
+World.tables = StrictTable
 
 # The same examples in every run, and no test that fails because the machine is slow.
 hypothesis.register_profile(

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from dev.simulator.moments import iso
 from dev.simulator.rules import Rejected
 from dev.stack import token_endpoint
 
@@ -58,10 +58,10 @@ class Alerts:
         ticks = time.time_ns() // 100  # the precision of Defender's times
         key = (event.machine_id, fields["title"])
         if merged := key in self._alerts:
-            self._alerts[key]["lastUpdateTime"] = _iso(ticks)
+            self._alerts[key]["lastUpdateTime"] = iso(ticks)
         else:
             alert_id = f"da{ticks + _TICKS_TO_1970}_{1_364_969_609 + sequence}"
-            self._alerts[key] = _new_alert(alert_id, 1_126_093 + len(self._alerts), _iso(ticks), fields)
+            self._alerts[key] = _new_alert(alert_id, 1_126_093 + len(self._alerts), iso(ticks), fields)
         return dict(self._alerts[key]), merged
 
 
@@ -86,9 +86,3 @@ def _new_alert(alert_id: str, incident: int, now: str, fields: Mapping[str, str]
         "comments": [],
         "evidence": [],
     }
-
-
-def _iso(ticks: int) -> str:
-    """Return `2018-08-03T16:45:21.7115183Z` for units of 100 ns since 1970."""
-    seconds, fraction = divmod(ticks, 10**7)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:07}Z"

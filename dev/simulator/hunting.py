@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from dev.simulator import rules
 from dev.simulator.judge import Judge
+from dev.simulator.moments import SECOND
 from dev.simulator.parser import Parser
 from dev.simulator.reply import Reply, json_reply
 from dev.simulator.rules import Rejected
 from dev.simulator.schema import TABLES, Record
 from dev.simulator.world import World
 from dev.stack import token_endpoint
-from shared.payload.clues import SECOND
 
 if TYPE_CHECKING:
     from dev.simulator.simulator import Simulator

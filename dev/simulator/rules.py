@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
+from dev.simulator import moments
 from dev.stack import token_endpoint
 from dev.stack.token_endpoint import TokenError
 
@@ -83,22 +83,11 @@ def check(method: str, content_type: str | None, fields: Mapping[str, Any] | Non
         "severity": fields["severity"] in SEVERITIES,
         "category": fields["category"] in CATEGORIES,
         "reportId": re.fullmatch("[0-9]{1,19}", fields["reportId"]) and int(fields["reportId"]) < 1 << 63,
-        "eventTime": _is_time(fields["eventTime"]),
+        "eventTime": moments.ticks(fields["eventTime"]) is not None,
     }
     for name, good in forms.items():
         if not good:
             raise Rejected(400, "InvalidInput", f"Invalid input {name}: {fields[name]!r}.")
-
-
-def _is_time(value: str) -> bool:
-    """Say whether `value` is UTC as advanced hunting writes it: `2018-08-03T16:45:21.7115183Z`."""
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,7})?Z", value):
-        return False
-    try:
-        datetime.fromisoformat(value[:19])
-    except ValueError:
-        return False
-    return True
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:

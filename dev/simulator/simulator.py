@@ -33,7 +33,7 @@ from urllib.parse import parse_qsl
 from dev.simulator import rules
 from dev.simulator.alerts import Alerts
 from dev.simulator.arrival import Arrival
-from dev.simulator.faults import TOKEN_FAULTS, Fault
+from dev.simulator.faults import Fault
 from dev.simulator.hunting import Hunting
 from dev.simulator.judge import Judge
 from dev.simulator.reply import Reply, error_reply, json_reply
@@ -273,7 +273,7 @@ class Simulator:
         path: str = ALERTS_PATH,
     ) -> Reply:
         """Return the answer of a path as the fault leaves it. `process` gives the real one, `fail` an error."""
-        if fault is None or fault.kind in TOKEN_FAULTS:
+        if fault is None:
             return process()
         if fault.kind == "slow":
             self.pause(fault.delay)

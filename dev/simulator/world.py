@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from dev.simulator.moments import SECOND, iso, ticks
 from dev.simulator.schema import COLUMNS, Record
-from shared.payload.clues import SECOND
-from shared.search import devices, query
 
 DEVICES = 40
 EVENTS = 24
@@ -30,6 +29,7 @@ ACTIONS = {
 }
 _MINUTE = 60 * SECOND
 _DAY = 24 * 60 * _MINUTE
+_NETBIOS = 15  # letters of a name, of which Defender shows no more on some devices
 _PROGRAMS = ("svchost", "chrome", "explorer", "powershell", "cmd", "outlook", "msiexec")
 _HASHES = {"SHA256": hashlib.sha256, "SHA1": hashlib.sha1, "MD5": hashlib.md5}
 _OF_DEVICE = {"DeviceId": "id", "AadDeviceId": "entra", "IPAddress": "address", "LocalIP": "address"}
@@ -112,7 +112,7 @@ class World:
         )
         apart = {"table", "device", "time", *_OF_DEVICE} - {"LocalIP"}
         columns = {name: value for name, value in event.items() if name not in apart}
-        at = devices.moment(time)
+        at = ticks(time)
         if at is None or (unknown := columns.keys() - COLUMNS.get(table, {}).keys()):
             raise ValueError(
                 f"{time!r} is no time" if at is None else f"{table} has no {', '.join(sorted(unknown))}"
@@ -131,7 +131,7 @@ class World:
     def _around(self, device: Device, at: int, table: str, columns: Mapping[str, object]) -> Iterator[Record]:
         """Yield the decoys of an event, and what its device and theirs report before and after it."""
         label, _, domain = device.name.partition(".")
-        twin = Device.named(f"{label}0.{domain}" if len(label) < devices.NETBIOS else f"a-{device.name}")
+        twin = Device.named(f"{label}0.{domain}" if len(label) < _NETBIOS else f"a-{device.name}")
         other = self._random.choice(self._devices)
         yield self._record(table, device, self._free(at + 97 * SECOND), _other(columns))
         yield self._record(table, other, self._free(at + 11 * SECOND), columns)
@@ -145,7 +145,7 @@ class World:
         self._records += 1
         action = {"ActionType": ACTIONS[table]} if table in ACTIONS else {}
         whose = {"DeviceId": device.id, "DeviceName": device.name, "ReportId": self._records}
-        return {"Table": table, "Timestamp": query.iso(at), **whose, **action, **columns}
+        return {"Table": table, "Timestamp": iso(at), **whose, **action, **columns}
 
     def _free(self, at: int) -> int:
         """Return a moment, or one soon after it, of a microsecond in which nothing is yet."""

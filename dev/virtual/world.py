@@ -5,11 +5,11 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from dev.memory_table import StrictTable
+from dev.memory_table import MemoryTable
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -83,7 +83,10 @@ class World:
     next: it gets `n` and whether the first of them is of the line that was at the last, and returns an index.
     Without it the oldest is next. `watch` is called after everything that happened. `date_error` is how many seconds
     the `Date` of the table's answers is ahead of the clock that stamps its rows.
+    `tables` is the kind of the table; a stricter one can be put in its place.
     """
+
+    tables: ClassVar[type[MemoryTable]] = MemoryTable
 
     def __init__(
         self,
@@ -95,7 +98,7 @@ class World:
         self.now = EPOCH
         self.date_error = 0.0
         self.random = random.Random(seed)
-        self.table = StrictTable(clock=lambda: self.now)
+        self.table = self.tables(clock=lambda: self.now)
         self.partition = Partition(lambda: self.now)
         self._pick = pick
         self._watch = watch

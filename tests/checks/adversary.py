@@ -16,12 +16,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench import mapping_bounds
 from bench.ground import BYTES
-from bench.mapping_bounds import Cost
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
+from tests.checks import spent
 from tests.checks.bodies import Recipe, body, described
+from tests.checks.spent import Cost
 
 SECONDS, MEBIBYTES = 1.0, 64.0
 """The goals: what a mebibyte may cost at most, whatever is in it."""
@@ -62,13 +62,13 @@ def search(mappings: Mappings, seconds: float, begin: int = 0) -> list[Finding]:
         if recipe in tried:
             continue
         tried.add(recipe)
-        spent = mapping_bounds.cost(mappings, small, limit=_LIMIT / _PART)
-        spent = Cost(spent.seconds * _PART, spent.mebibytes * _PART, spent.became)
-        finding = Finding(recipe, described(recipe), spent)
+        part = spent.cost(mappings, small, limit=_LIMIT / _PART)
+        whole = Cost(part.seconds * _PART, part.mebibytes * _PART, part.became)
+        finding = Finding(recipe, described(recipe), whole)
         findings = worst([*findings, finding])[:_PARENTS]
     print(f"{len(tried)} shapes tried", file=sys.stderr)
-    whole = [_measured(mappings, finding.recipe) for finding in findings[: 2 * _SHOWN]]
-    return sorted(whole, key=lambda finding: -finding.score)[:_SHOWN]
+    measured = [_measured(mappings, finding.recipe) for finding in findings[: 2 * _SHOWN]]
+    return sorted(measured, key=lambda finding: -finding.score)[:_SHOWN]
 
 
 def worst(findings: Sequence[Finding]) -> list[Finding]:
@@ -107,11 +107,11 @@ def _parent(findings: Sequence[Finding], chance: random.Random) -> Recipe:
 
 def _measured(mappings: Mappings, recipe: Recipe) -> Finding:
     """Measure the whole body of a recipe."""
-    whole, choices = mapping_bounds.forked(lambda: body(recipe))
+    whole, choices = spent.forked(lambda: body(recipe))
     return Finding(
         choices,
         described(choices),
-        mapping_bounds.cost(mappings, whole, tries=3, enough=SECONDS / 2, limit=_LIMIT),
+        spent.cost(mappings, whole, tries=3, enough=SECONDS / 2, limit=_LIMIT),
     )
 
 
@@ -126,7 +126,7 @@ def main() -> int:
         sys.stdout.buffer.write(body(tuple(map(int, asked.show.split("."))))[0])
         return 0
     mappings = mapping.load()
-    mapping_bounds.became(mappings, b'{"DeviceId": "x", "a": {"b": 1}}')
+    spent.became(mappings, b'{"DeviceId": "x", "a": {"b": 1}}')
     gc.freeze()
     findings = search(mappings, asked.seconds, asked.begin)
     for finding in findings:

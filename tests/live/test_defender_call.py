@@ -15,6 +15,7 @@ from dev.simulator.simulator import Simulator
 from dev.stack.token_endpoint import AUDIENCE, ROLE, SYSTEM_ASSIGNED, TENANT, USER_ASSIGNED_CLIENT_ID
 from shared import errors, identity
 from shared.clients import defender
+from tests.checks import spoiled
 
 LIMIT = 20.0  # seconds until a wait counts as a failure
 SOON = 0.5  # seconds: the deadline of calls that are meant to meet it
@@ -242,7 +243,7 @@ def test_the_tables_first_requests_share_one_token(
 
 def test_a_token_at_its_end_is_asked_for_again(simulator: Simulator, tokens: identity.TokenSource) -> None:
     """A token with less than a minute left is given to those who asked, and kept for nobody."""
-    simulator.switch(faults=(Fault("expires", on="token", lifetime=50),))
+    simulator.switch(faults=(spoiled.expires(50),))
     for count in range(1, 4):
         tokens.token()
         join_workers()
@@ -334,10 +335,10 @@ def test_what_defender_refuses(simulator: Simulator, tokens: identity.TokenSourc
 @pytest.mark.parametrize(
     ("fault", "status"),
     [
-        (Fault("wrong-audience", on="token"), 401),
-        (Fault("other-tenant", on="token"), 401),
-        (Fault("expires", on="token", lifetime=-5), 401),
-        (Fault("no-role", on="token"), 403),
+        (spoiled.WRONG_AUDIENCE, 401),
+        (spoiled.OTHER_TENANT, 401),
+        (spoiled.expires(-5), 401),
+        (spoiled.NO_ROLE, 403),
     ],
     ids=lambda value: getattr(value, "kind", None),
 )

@@ -14,6 +14,7 @@ from shared import identity
 from shared.clients import defender, graph
 from shared.payload.clues import SECOND, Clues, Host, When
 from shared.search import devices, query, verdict
+from tests.checks import spoiled
 
 LIMIT = 20.0  # seconds until a wait counts as a failure
 SOON = 0.5  # seconds: the deadline of calls that are meant to meet it
@@ -139,9 +140,9 @@ def test_an_event_is_not_searchable_at_once(simulator: Simulator, hunt: Hunt) ->
 @pytest.mark.parametrize(
     ("fault", "kind", "words"),
     [
-        (Fault("wrong-audience", on="token"), "forbidden", "GRAPH_TOKEN_SCOPE"),
-        (Fault("no-role", on="token"), "forbidden", graph.ROLE),
-        (Fault("expires", on="token", lifetime=-5), "forbidden", "GRAPH_TOKEN_SCOPE"),
+        (spoiled.WRONG_AUDIENCE, "forbidden", "GRAPH_TOKEN_SCOPE"),
+        (spoiled.NO_ROLE, "forbidden", graph.ROLE),
+        (spoiled.expires(-5), "forbidden", "GRAPH_TOKEN_SCOPE"),
         (Fault("quota", on="hunting"), "throttled", "45 per 00:01:00"),
         (Fault("resources", on="hunting"), "throttled", "processing resources"),
         (Fault("status", on="hunting", status=400), "bad query", "400"),
@@ -153,8 +154,8 @@ def test_an_event_is_not_searchable_at_once(simulator: Simulator, hunt: Hunt) ->
         (Fault("foreign", on="hunting"), "unreadable", "GRAPH_API_URL"),
         (Fault("empty", on="hunting"), "unreadable", "GRAPH_API_URL"),
         (Fault("redirect", on="hunting"), "unreadable", "GRAPH_API_URL"),
-        (Fault("huge", on="hunting"), "unreadable", "larger than"),
-        (Fault("types", on="hunting"), "unreadable", "ReportId"),
+        (spoiled.LARGE, "unreadable", "larger than"),
+        (spoiled.ROUNDED, "unreadable", "ReportId"),
         (Fault("truncated", on="hunting"), "unavailable", "Microsoft Graph"),
         (Fault("reset", on="hunting"), "unavailable", "Microsoft Graph"),
         (Fault("hang", on="hunting"), "unavailable", "within 0.5 s"),
@@ -178,7 +179,7 @@ def test_each_failure_has_its_meaning(
 def test_other_casing_is_the_same_answer(simulator: Simulator, hunt: Hunt) -> None:
     """Names in small letters and annotations beside them change no row."""
     plain = hunt()
-    simulator.switch(faults=(Fault("casing", on="hunting"),))
+    simulator.switch(faults=(spoiled.SMALL_LETTERS,))
     assert hunt().rows == plain.rows != ()
 
 

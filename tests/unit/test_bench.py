@@ -2,8 +2,10 @@
 
 import importlib
 import io
+import itertools
 import json
 import random
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,17 +14,19 @@ import pytest
 from bench import (
     __main__,
     load,
-    mapping_bounds,
     mapping_cost,
     quota,
     record,
     requests,
+    rival,
 )
 from bench.figure import TIMES, Figure, Goal, Report, of_runs, quantile, table
 from bench.ground import BenchError, Form
+from bench.plot import Plot
 from dev import approve
 from shared.mapping import mappings as mapping
 from tests.checks import adversary, bodies
+from tests.checks.spent import Cost
 
 AT_MOST = Goal("at most", 1.1, of_floor=True)
 AT_LEAST = Goal("at least", 0.85, of_floor=True)
@@ -125,6 +129,7 @@ def test_simulated_hosts_stay_within_the_limit_and_near_the_bound() -> None:
     assert case.too_many == 0
     assert 0.9 < case.use <= quota.ceiling(60.0, 1.0)
     assert case.requests_a_minute > 15
+    assert quota.simulate(10, windows=1).conflicts_a_call > case.conflicts_a_call == 0
 
 
 def test_the_requests_of_an_alert_are_counted() -> None:
@@ -187,12 +192,11 @@ def test_a_changed_recipe_is_another_one() -> None:
 
 def test_the_worst_of_each_kind_is_kept() -> None:
     """Many variants of one bad shape do not hide another bad shape."""
-    cost = mapping_bounds.Cost
     findings = [
-        adversary.Finding((1,), "table, run", cost(0.9, 1, "")),
-        adversary.Finding((2,), "table, run", cost(0.8, 1, "")),
-        adversary.Finding((3,), "arrays, run", cost(0.2, 1, "")),
-        adversary.Finding((4,), "arrays, keys", cost(0.1, 60, "")),
+        adversary.Finding((1,), "table, run", Cost(0.9, 1, "")),
+        adversary.Finding((2,), "table, run", Cost(0.8, 1, "")),
+        adversary.Finding((3,), "arrays, run", Cost(0.2, 1, "")),
+        adversary.Finding((4,), "arrays, keys", Cost(0.1, 60, "")),
     ]
     assert [finding.recipe for finding in adversary.worst(findings)] == [(4,), (1,), (3,)]
 
@@ -201,13 +205,22 @@ def test_a_record_can_be_read_back(tmp_path: Path) -> None:
     """What was written is what the table of all results shows, with the machine it was measured on."""
     figure = Figure("burst", 8.0, "/s", 10.0, AT_LEAST, "4 hosts")
     machine = {"processor": "some", "cores": 2, "system": "Linux 6", "python": "3.11.7", "node": "20"}
-    record.write("burst", Report((figure,), {"runs": [1]}), machine, tmp_path)
+    plot = Plot("hosts", {"conflicts & more": [(1, 0.0), (10, 2.0), (100, 4.0)]})
+    record.write("burst", Report((figure,), {"runs": [1]}, {"scale": plot}), machine, tmp_path)
     record.write_table(["burst", "never measured"], tmp_path)
     document = json.loads((tmp_path / "burst.json").read_text("utf-8"))
     assert [record.read(one) for one in document["figures"]] == [figure]
     results = (tmp_path / "results.md").read_text("utf-8")
     assert table([figure]) in results
     assert "some, 2 cores, Linux 6, Python 3.11.7" in results
+    drawn = (tmp_path / "scale.svg").read_text("utf-8")
+    texts = re.findall(r">(.*)</text>", drawn)
+    assert texts[:-1] == ["conflicts &amp; more, over hosts", "4", "0", "1", "10", "100"]
+    assert texts[-1].startswith("some, 2 cores")
+    dots = [(float(x), float(y)) for x, y in re.findall(r'cx="(.*)" cy="(.*)" r', drawn)]
+    steps = [(later[0] - dot[0], later[1] - dot[1]) for dot, later in itertools.pairwise(dots)]
+    assert steps[0] == pytest.approx(steps[1])
+    assert steps[0][0] > 0 > steps[0][1]
 
 
 def test_every_benchmark_can_be_asked_for_by_name() -> None:
@@ -244,6 +257,13 @@ def test_a_missed_goal_is_a_failed_run(
     assert __main__.main(["--quick"], out, benchmarks) == code
     assert out.getvalue().splitlines()[-1] == said
     assert "fast" in out.getvalue()
+
+
+def test_without_redis_the_comparison_is_skipped() -> None:
+    """Its line says what to install; with Redis and the packages, nothing is missing."""
+    assert "apt-get install redis-server" in rival.missing(lambda _: None, lambda _: True)
+    assert "requirements-bench.txt" in rival.missing(lambda name: name, lambda name: name != "limits")
+    assert rival.missing(lambda name: name, lambda _: True) == ""
 
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

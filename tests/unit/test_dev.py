@@ -9,7 +9,7 @@ import pytest
 DEV = Path(__file__).parents[2] / "dev"
 MAY_IMPORT = {
     "stack": {"dev.setup", "dev.stack"},
-    "simulator": {"dev.stack", "dev.simulator"},
+    "simulator": {"dev.setup", "dev.stack", "dev.simulator"},
     "demo": {"dev.samples", "dev.stack", "dev.simulator", "dev.demo"},
 }
 

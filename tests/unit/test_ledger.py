@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev import samples
-from dev.memory_table import StrictTable
 from dev.virtual import EPOCH, answer_with, unsound
 from shared.alerts import alert
 from shared.alerts.alert import FIELDS, Alert
@@ -20,6 +19,7 @@ from shared.ledger import backlog, keys, record, rows
 from shared.ledger.record import Delivery, Entry, Rules
 from shared.sending import pause
 from shared.table.protocol import Delete, Insert, Replace, Row, Value
+from tests.checks.strict_table import StrictTable
 
 NOW = EPOCH
 LEASE = 150.25

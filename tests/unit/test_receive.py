@@ -43,6 +43,7 @@ from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
 from shared.web.response import azure_response
 from shared.webhook import memory
+from tests.checks.strict_table import StrictTable
 
 if TYPE_CHECKING:
     from shared.clients.answer import Answer
@@ -318,6 +319,7 @@ def test_large_alerts_are_split_by_bytes() -> None:
     assert reply.status == 202
     assert len(_alerts(world)) == 100
     assert max(len(commit) for commit in commits) < 90
+    assert isinstance(world.table, StrictTable)
     assert 2_000_000 < world.table.largest < 4 * 1024 * 1024
     notes = _told(reply)["alerts"][0]["notes"]
     assert any("cut from 10,000" in note for note in notes)
