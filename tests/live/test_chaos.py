@@ -77,8 +77,8 @@ def test_an_alert_that_nobody_has_is_lost() -> None:
             1,
             False,
         )
-    kept = replace(EVIDENCE, defenders=[], entries={ALERT.id: entry("failed", error={"status": 400})})
-    verdict = judge(case(last="failed"), kept)
+    failing = replace(EVIDENCE, defenders=[], entries={ALERT.id: entry("failed", error={"status": 400})})
+    verdict = judge(case(last="failed"), failing)
     assert (verdict.failed, verdict.lost, verdict.holds) == (1, 0, True)
 
 

@@ -33,9 +33,9 @@ EXAMPLES = {  # what a function is called with, where its function.json does not
 def find_python() -> str | None:
     """Return a Python 3.13 that really runs: pyenv's shims exist for versions that are not switched on."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    found = [sys.executable, shutil.which("python3.13"), *map(str, pyenv.glob("versions/3.13*/bin/python"))]
+    pythons = [sys.executable, shutil.which("python3.13"), *map(str, pyenv.glob("versions/3.13*/bin/python"))]
     probe = "import ensurepip, sys, venv; print(*sys.version_info[:2])"
-    for python in filter(None, found):
+    for python in filter(None, pythons):
         answer = subprocess.run([python, "-c", probe], capture_output=True, text=True, check=False)  # noqa: S603
         if answer.stdout.split() == ["3", "13"]:
             return python

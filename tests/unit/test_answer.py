@@ -58,8 +58,8 @@ def test_defenders_own_words_are_kept() -> None:
     """Code, message and target come through, with a status; absent ones are None, long ones are cut."""
     assert answer.judge(404, json.dumps(NOT_FOUND).encode())[1] == {"status": 404, **NOT_FOUND["error"]}
     error = {"code": "c" * 5000, "message": "m" * 5000, "target": None}
-    _, said = answer.judge(400, json.dumps({"error": error}).encode())
-    assert (len(said["code"]), len(said["message"]), said["target"]) == (200, 1000, None)
+    _, stored = answer.judge(400, json.dumps({"error": error}).encode())
+    assert (len(stored["code"]), len(stored["message"]), stored["target"]) == (200, 1000, None)
 
 
 @pytest.mark.parametrize(
@@ -221,5 +221,5 @@ _JSON = st.recursive(
 )
 def test_anything_gives_an_answer_that_can_be_stored(status: int, body: object) -> None:
     """No status and no body makes it raise, and what it gives can be written as JSON."""
-    found = read(status, body)
-    json.dumps([found.alert, found.error, found.notes, found.log_fields()], allow_nan=False)
+    judged = read(status, body)
+    json.dumps([judged.alert, judged.error, judged.notes, judged.log_fields()], allow_nan=False)

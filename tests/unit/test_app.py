@@ -33,10 +33,10 @@ def test_first_requests_that_come_together_build_one_gateway(monkeypatch: pytest
     everybody = threading.Barrier(5)
     assemble = app.assemble
 
-    def slowly(found: settings.Settings, *, workers: int) -> object:
-        assembled.append(found)
+    def slowly(values: settings.Settings, *, workers: int) -> object:
+        assembled.append(values)
         threading.Event().wait(0.05)  # long enough for the others to come in
-        return assemble(found, workers=workers)
+        return assemble(values, workers=workers)
 
     monkeypatch.setattr(app, "assemble", slowly)
     got: list[object] = []

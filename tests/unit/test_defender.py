@@ -108,9 +108,9 @@ class Server:
             except OSError:
                 return
             self.connections += 1
-            self._start(self._one, sock)
+            self._start(self._serve_one, sock)
 
-    def _one(self, sock: socket.socket) -> None:
+    def _serve_one(self, sock: socket.socket) -> None:
         with sock, contextlib.suppress(OSError):
             sock.settimeout(LIMIT)
             wrapped = self._context.wrap_socket(sock, server_side=True) if self._context else sock
@@ -454,17 +454,17 @@ def test_every_address_is_dead(black_hole: int) -> None:
 
 def test_a_slow_look_up() -> None:
     """The caller is back although the look-up is not; when it ends at last, nobody is called any more."""
-    found = threading.Event()
+    released = threading.Event()
     with Server(answering(http(200, CREATED))) as server:
 
         def resolve(*_: Any, **__: Any) -> list[Any]:
-            assert found.wait(LIMIT)
+            assert released.wait(LIMIT)
             return locally(server.port)()
 
         with client(server.url, deadline=SOON, resolve=resolve) as caller:
             answer = caller.create_alert(BODY, TOKEN)
-            assert not found.is_set()
-            found.set()
+            assert not released.is_set()
+            released.set()
             join_workers()
         assert server.connections == 0
     assert answer.error is not None

@@ -888,7 +888,7 @@ def test_an_answer_about_another_device_is_noted() -> None:
     (app,) = _apps(world, defender, 1)
     reply = app.post(samples.eight_fields(samples.event(1), "Rule 1", "High"))
     world.run(60)
-    (told,) = json.loads(reply.result().body)["alerts"]
+    (shown,) = json.loads(reply.result().body)["alerts"]
     (entry,) = _alerts(world)
-    assert (told["status"], told["notes"]) == ("created", list(entry.notes))
+    assert (shown["status"], shown["notes"]) == ("created", list(entry.notes))
     assert entry.notes == ("machineId: Defender's alert is about another device.",)

@@ -62,7 +62,7 @@ def test_alerts_that_all_fail_inside_an_envelope_are_a_400(envelope: dict[str, A
         document = json.loads(reply.body)
         assert (reply.status, document["status"]) == (status, status)
         assert document["type"].endswith(":failed")
-        assert [one["status"] for one in document["alerts"]] == ["failed"]
+        assert [item["status"] for item in document["alerts"]] == ["failed"]
 
 
 @pytest.mark.parametrize("envelope", ENVELOPES)

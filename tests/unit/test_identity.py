@@ -367,9 +367,9 @@ def test_close() -> None:
 def test_which_credential() -> None:
     """The managed identity where the platform offers one, else whoever is signed in; neither is asked yet."""
     for environ in (ON_AZURE, {"MSI_ENDPOINT": "http://127.0.0.1:1"}):
-        with identity.credential(environ, "c-1") as found:
-            assert isinstance(found, ManagedIdentityCredential)
+        with identity.credential(environ, "c-1") as credential:
+            assert isinstance(credential, ManagedIdentityCredential)
     for environ in ({}, {"IDENTITY_ENDPOINT": ""}):
         for client_id in (None, "c-1"):
-            with identity.credential(environ, client_id) as found:
-                assert isinstance(found, DefaultAzureCredential)
+            with identity.credential(environ, client_id) as credential:
+                assert isinstance(credential, DefaultAzureCredential)

@@ -250,7 +250,7 @@ def test_the_first_and_last_tries_are_kept() -> None:
     entry = _entry()
     for number in range(20):
         entry = record.settle(_held(entry), answer_with(500), now=NOW + number, rules=RULES)
-    assert [one["number"] for one in entry.tries] == [1, 2, 3, 4, 17, 18, 19, 20]
+    assert [attempt["number"] for attempt in entry.tries] == [1, 2, 3, 4, 17, 18, 19, 20]
     assert entry.tries[0] == {
         "number": 1,
         "at": NOW,
@@ -612,6 +612,10 @@ def test_a_transactions_size_is_not_underestimated() -> None:
     long = replace(_entry().alert, description="😀" * 2048, recommended_action='"\n' * 2000)
     entry = replace(_entry(), alert=long)
     operations = rows.insert(entry)
-    sent = sum(len(json.dumps(dict(one.values))) for one in operations if isinstance(one, Insert | Replace))
+    sent = sum(
+        len(json.dumps(dict(operation.values)))
+        for operation in operations
+        if isinstance(operation, Insert | Replace)
+    )
     assert sent <= rows.size(operations) <= sent + 2000
     assert math.isfinite(rows.size([Delete("alert-1", "*")]))

@@ -21,9 +21,9 @@ GUIDE = (ROOT / "docs" / "mappings.md").read_text("utf-8")
 
 def block(name: str) -> str:
     """Return the example of this name in the guide."""
-    found = re.search(rf"^```json {name}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
-    assert found
-    return found[1]
+    match = re.search(rf"^```json {name}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    assert match
+    return match[1]
 
 
 def section(heading: str) -> str:
@@ -72,9 +72,9 @@ def test_the_guides_example_is_what_make_map_shows(example: tuple[Path, Path]) -
     folder, path = example
     code, out = shown(str(path), environ={"MAPPINGS_PATH": str(folder)})
     assert code == 0
-    said = output("3. Try it", 1)
-    assert len(said) > 8
-    assert [line for line in said if line not in lines(out)] == []
+    expected = output("3. Try it", 1)
+    assert len(expected) > 8
+    assert [line for line in expected if line not in lines(out)] == []
 
 
 def test_the_guides_file_is_worth_its_lines(example: tuple[Path, Path]) -> None:
@@ -94,9 +94,9 @@ def test_the_guides_pair_is_what_make_approve_writes(example: tuple[Path, Path])
     """The lines that the guide shows of the approved file are in it."""
     became = approve.became(block("payload").encode(), {}, mapping.load(example[0]))
     written = lines(json.dumps(became, indent=2, ensure_ascii=False))
-    said = output("4. Use it", 0)
-    assert len(said) == 4
-    assert [line for line in said if line not in written] == []
+    expected = output("4. Use it", 0)
+    assert len(expected) == 4
+    assert [line for line in expected if line not in written] == []
 
 
 def test_the_guides_example_ignores_and_refuses_as_it_says(example: tuple[Path, Path]) -> None:
@@ -108,8 +108,11 @@ def test_the_guides_example_ignores_and_refuses_as_it_says(example: tuple[Path, 
     assert became["ignored"] == "Nightwatch only says that it is alive."
     posted["hits"][0]["columns"][1] = "Nothing"
     [refused] = approve.became(json.dumps(posted).encode(), {}, mappings)["refused"]
-    assert any(one.startswith("reportId: ") and "add ReportId to it" in one for one in refused["problems"])
-    assert any(one.startswith("remedy: End the query with: | select") for one in refused["problems"])
+    assert any(
+        problem.startswith("reportId: ") and "add ReportId to it" in problem
+        for problem in refused["problems"]
+    )
+    assert any(problem.startswith("remedy: End the query with: | select") for problem in refused["problems"])
 
 
 def test_the_guide_has_every_entry() -> None:
@@ -143,10 +146,12 @@ def test_a_path_that_finds_nothing_is_told(example: tuple[Path, Path]) -> None:
     file = example[0] / "nightwatch.json"
     environ = {"MAPPINGS_PATH": str(example[0])}
     file.write_text(block("source").replace("/rule.label", "/rule.lable"), "utf-8")
-    told = [line for line in shown(str(example[1]), environ=environ)[1].splitlines() if "/rule.lable" in line]
-    assert len(told) == 1
-    assert "title" in told[0]
-    assert "nothing" in told[0]
+    reported = [
+        line for line in shown(str(example[1]), environ=environ)[1].splitlines() if "/rule.lable" in line
+    ]
+    assert len(reported) == 1
+    assert "title" in reported[0]
+    assert "nothing" in reported[0]
     file.write_text(block("source"), "utf-8")
     assert "nothing" not in shown(str(example[1]), environ=environ)[1]
 

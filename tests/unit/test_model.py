@@ -308,16 +308,16 @@ def _explore(scene: Callable[[Story], None], bounds: tuple[tuple[int, int], ...]
     if deeper:
         first, second = map(int, deeper.split(","))
         bounds = ((first, second),)
-    told = 0
+    stories = 0
     for interruptions, faults in bounds:
         explorer = Explorer(interruptions, faults)
         for _ in explorer.stories():
             story = Story(explorer)
             scene(story)
             story.tell()
-            told += 1
-    print(f"{told} stories")  # noqa: T201 - for whoever runs it with -s
-    assert told >= fewest
+            stories += 1
+    print(f"{stories} stories")  # noqa: T201 - for whoever runs it with -s
+    assert stories >= fewest
 
 
 @pytest.fixture(autouse=True)

@@ -178,7 +178,7 @@ def test_judge_and_scan_agree(times: list[float], calls: int, window: float) -> 
     """The judge, who sees one call at a time, and the scan of the whole log find the same calls too many."""
     judge = Judge(calls, window)
     rejected = [at for at in times if judge.arrive(at) is not None]
-    assert [found.excess for found in violations(reversed(times), calls, window)] == rejected
+    assert [violation.excess for violation in violations(reversed(times), calls, window)] == rejected
 
 
 @given(times=ARRIVALS, calls=st.integers(1, 6), window=st.floats(0.5, 50))
@@ -456,8 +456,8 @@ def test_a_burst_of_many_threads_is_judged_one_by_one() -> None:
         assert [arrival.sequence for arrival in log] == list(range(40))
         assert [arrival.at for arrival in log] == sorted(arrival.at for arrival in log)
         assert [arrival.over_limit for arrival in log] == [False] * 15 + [True] * 25
-        found = violations([arrival.at for arrival in log], 15, 3600.0)
-        assert [one.excess for one in found] == [arrival.at for arrival in log[15:]]
+        reported = violations([arrival.at for arrival in log], 15, 3600.0)
+        assert [violation.excess for violation in reported] == [arrival.at for arrival in log[15:]]
 
 
 # ---- the log
@@ -526,8 +526,8 @@ def test_a_connection_is_kept_alive_and_recognised_in_the_log(simulator: Simulat
             assert "Connection" not in answer.headers
             assert int(answer.headers["Content-Length"]) == len(answer.body)
         call(simulator)
-    one, two, three = (arrival.connection for arrival in simulator.log)
-    assert one == two != three
+    first, two, three = (arrival.connection for arrival in simulator.log)
+    assert first == two != three
 
 
 def test_a_body_of_unknown_length_is_refused_and_the_connection_closed(simulator: Simulator) -> None:

@@ -25,12 +25,12 @@ OPEN = [
 
 def closed(*where: Any) -> str | None:
     """Return what says that an alert is over."""
-    return states.closed([Where(one, alert=True) for one in where], Reader(lambda _: None))
+    return states.closed([Where(place, alert=True) for place in where], Reader(lambda _: None))
 
 
 def is_test(*where: Any) -> str | None:
     """Return what says that a payload is a test message."""
-    return states.test([Where(one, alert=True) for one in where], Reader(lambda _: None))
+    return states.test([Where(place, alert=True) for place in where], Reader(lambda _: None))
 
 
 @pytest.mark.parametrize("name", TABLE["status"]["names"])

@@ -315,7 +315,7 @@ class Stage:
         for event in (*known, *(range(500, 515) if full else ())):
             self.world.finish(self.other.post(_payload(event)))
         self.payload = [_payload(event) for event in range(alerts)]
-        self.asked = {Alert.from_body(one).id for one in self.payload}
+        self.asked = {Alert.from_body(fields).id for fields in self.payload}
 
     def post(self, script: Callable[[Request], Fault | None]) -> str:
         """Post it; hold what is answered to what is stored. Return the problem's type, or nothing if there is none."""

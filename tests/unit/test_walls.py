@@ -170,5 +170,5 @@ def test_a_function_folder_is_a_shim(path: Path) -> None:
 def test_the_edges_are_where_they_are_said_to_be(name: str) -> None:
     """Each wall above has something behind it: the module it names does import its library."""
     behind = {package for package, modules in ONLY_IN.items() if name in modules}
-    found = {module for module, _ in _imports(ROOT / f"{name.replace('.', '/')}.py")}
-    assert all(any(_is_in(module, package) for module in found) for package in behind)
+    imported = {module for module, _ in _imports(ROOT / f"{name.replace('.', '/')}.py")}
+    assert all(any(_is_in(module, package) for module in imported) for package in behind)

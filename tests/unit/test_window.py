@@ -36,8 +36,8 @@ def _backlog(world: World, alerts: int) -> None:
     made = alert.check(samples.eight_fields(samples.event(1), "A rule", "High")).alert
     assert made
     for number in range(alerts):
-        one = replace(made, report_id=str(number))
-        entry = record.accept(one, source="", delivery="", now=world.now - 600 + number / 1000)
+        numbered = replace(made, report_id=str(number))
+        entry = record.accept(numbered, source="", delivery="", now=world.now - 600 + number / 1000)
         world.table.commit(rows.insert(entry))
 
 
