@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT / "shared"
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("*Function/function.json"))
 MODULES = sorted(SHARED.rglob("*.py"))
+OURS = sorted(path for folder in ("shared", "dev", "bench") for path in (ROOT / folder).rglob("*.py"))
 SHIMS = [ROOT / folder / "__init__.py" for folder in FOLDERS]
 ONLY_IN = {
     "azure.functions": {*FOLDERS, "shared.web.response"},
@@ -115,6 +116,24 @@ def test_a_package_imports_only_what_is_below_it(path: Path) -> None:
     """The direction of imports is the one that `BELOW` lists, and no other."""
     ours = {module.split(".")[1] for module, _ in _imports(path) if module.startswith("shared.")}
     assert ours <= {_package(path), *GROUND, *BELOW[_package(path)]}
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_a_packages_docstring_names_what_it_may_import(package: str) -> None:
+    """Whoever opens a package reads there what `BELOW` allows, beside the ground."""
+    text = ast.get_docstring(ast.parse((SHARED / package / "__init__.py").read_text("utf-8"))) or ""
+    _, _, allowed = text.partition("May import: ")
+    assert set(re.findall(r"`(\w+)`", allowed.partition(".")[0])) == BELOW[package]
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_modules_and_functions_are_short(path: Path) -> None:
+    """A module has at most 300 lines, and a function fits a screen: under 50."""
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 300
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    lines = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    assert [name for name, count in lines.items() if count >= 50] == []
 
 
 @pytest.mark.parametrize("module", sorted(GROUND))
