@@ -151,7 +151,7 @@ class Webhook:
             clues=wanted.dry,
         )
         if outcome.ignored is None and not outcome.alerts:
-            raise delivery.unmapped(outcome)
+            raise delivery.unmapped(outcome, dry=wanted.dry)
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
             notes.append(

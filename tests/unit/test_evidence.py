@@ -146,7 +146,7 @@ def test_a_long_text_is_shortened_in_the_answer_only() -> None:
     [
         (Clues(), "no device"),
         (Clues(hosts=(Host("name", "pc-1"),)), "no time"),
-        (Clues(hosts=(Host("name", "pc-1"),), when=When(AT, AT, 1, own=True)), "nothing by which"),
+        (Clues(hosts=(Host("name", "pc-1"),), when=When(AT, AT, 1, own=True)), "nothing that distinguishes"),
     ],
 )
 def test_where_there_is_no_query_it_is_said_why(clues: Clues, says: str) -> None:
