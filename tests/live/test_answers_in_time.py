@@ -102,7 +102,7 @@ def test_the_webhook_answers_while_the_table_hangs(start_stack: Start, azurite: 
 
 
 def test_a_slow_table_does_not_keep_the_sender_of_many_alerts(start_stack: Start, azurite: Azurite) -> None:
-    """When `INLINE_SECONDS` are over, no more slots are taken for the delivery; the timer takes them."""
+    """When `INLINE_SECONDS` are over, no more slots are acquired for the delivery; the timer acquires them."""
     with Proxy(azurite.port, seconds=1.0) as proxy:
         stack = start_stack(
             settings={

@@ -283,7 +283,7 @@ def test_no_proxy_gets_between(
     [', "expires_on": "9999999999"}', ', "expires_on": "later"}', "}", ""],
     ids=("good", "bad", "none", "cut"),
 )
-def test_nothing_secret_is_told(
+def test_nothing_secret_is_shown(
     identity_of: Source, caplog: pytest.LogCaptureFixture, kind: str, rest: str
 ) -> None:
     """Neither a token nor the identity header gets into a log at any level or an error, whatever comes back."""

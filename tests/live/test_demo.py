@@ -26,7 +26,7 @@ def run(module: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_the_demo_ends_by_itself_and_every_line_agrees_with_defenders_log() -> None:
-    """Every sender's payload becomes what it should; a full window, a refusal and a merge are shown."""
+    """Every sender's payload becomes what it should; a full window, a refused payload and a merge are shown."""
     with run("dev.demo", "--window", "15") as demo:
         output, _ = demo.communicate(timeout=300)
     assert demo.returncode == 0, output

@@ -96,7 +96,7 @@ def answers(runtime: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_runtime_tells_good_functions_from_bad_ones(runtime: str, tmp_path: Path) -> None:
-    """Told apart: one that answers, one that returns nothing, one that raises, one that cannot load."""
+    """One that answers, one that returns nothing, one that raises, one that cannot load."""
     sources = {
         "Answers": "def main(req: func.HttpRequest) -> func.HttpResponse: return func.HttpResponse('ok')",
         "Returns": "def main(req: func.HttpRequest) -> func.HttpResponse:\n    return None",
@@ -146,7 +146,7 @@ def test_a_dry_run_is_valid(answers: dict[str, dict[str, Any]]) -> None:
     assert (delivery["status"], delivery["alerts"][0]["request"]) == ("valid", ALERT)
 
 
-def test_health_is_told_in_its_own_media_type(answers: dict[str, dict[str, Any]]) -> None:
+def test_health_is_answered_in_its_own_media_type(answers: dict[str, dict[str, Any]]) -> None:
     """`GET /api/health` answers pass or fail as `application/health+json`."""
     answer = answers["HealthFunction"]
     assert answer["headers"]["content-type"].partition(";")[0] == "application/health+json"

@@ -152,7 +152,7 @@ def test_a_handshake_from_nowhere_is_answered(origin: str, busy: Stack, wire: re
 
 
 def test_every_answer_to_the_operator_is_as_defined(start_stack: Callable[..., Stack]) -> None:
-    """The operator's whole day: look, pause, let wait, discard, resume, replay, and each refusal on the way."""
+    """The operator's whole day: list, pause, let wait, discard, resume, replay, and each error on the way."""
     stack = start_stack(known_events="registered", settings={"NOT_FOUND_RETRY_MINUTES": ""})
     operations = f"{stack.hosts[0].url}/api/operations/"
     with requests.Session() as desk:

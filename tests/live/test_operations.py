@@ -1,4 +1,4 @@
-"""The operator's room through the real stack: host, table, Defender."""
+"""The operator's requests through the real stack: host, table, Defender."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -78,7 +78,7 @@ def alert(number: int, title: str, severity: str = "High") -> dict[str, Any]:
 
 
 def test_the_operators_way_through_a_bad_rule(start: Callable[..., Operator]) -> None:
-    """Without a key nothing; pause, look, page, discard, resume: what was discarded is not sent, the rest is."""
+    """Without a key nothing; pause, list, page, discard, resume: what was discarded is not sent, the rest is."""
     operator = start(hosts=0)
     stack = operator.stack
     stack.start_host("--no-timers")  # a tick within the pause would stay for most of a minute
@@ -150,10 +150,10 @@ def test_a_failed_alert_is_replayed_and_created(start: Callable[..., Operator]) 
     )
 
 
-def test_a_refused_payload_is_replayed_on_a_host_with_a_mended_mapping(
+def test_a_refused_payload_is_replayed_on_a_host_with_a_fixed_mapping(
     start: Callable[..., Operator], tmp_path: Path
 ) -> None:
-    """It is listed with its size, shown with its text, received again with its parameters, and kept no more."""
+    """It is listed with its size, shown with its text, received again with its parameters, and no longer stored."""
     operator = start()
     stack = operator.stack
     assert stack.post(ACME, query={"severity": "Low"}).status_code == 422

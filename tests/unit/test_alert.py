@@ -255,7 +255,7 @@ def test_epoch_seconds_and_milliseconds_count_as_truncated(written: str, truncat
     ],
 )
 def test_a_date_of_dotnet_is_cut_to_milliseconds(written: str) -> None:
-    """Its number is UTC whatever offset stands behind it; what cut it, and how to send it, is told."""
+    """Its number is UTC whatever offset stands behind it; the problem says what cut it, and how to send it."""
     result = alert.check(GOOD | {"eventTime": written})
     assert result.alert is not None
     assert result.alert.event_time == "2026-07-18T14:55:51.581Z"
@@ -265,7 +265,7 @@ def test_a_date_of_dotnet_is_cut_to_milliseconds(written: str) -> None:
 
 
 def test_a_date_object_is_explained() -> None:
-    """What ConvertTo-Json makes of a date of PowerShell 5.1 is no text, and the refusal says what it is."""
+    """What ConvertTo-Json makes of a date of PowerShell 5.1 is no text, and the problem says what it is."""
     dated = {
         "value": "/Date(1784386551581)/",
         "DisplayHint": 2,
@@ -319,7 +319,7 @@ def test_a_key_loses_what_nobody_can_see_at_its_ends(field: str, character: str)
 
 @pytest.mark.parametrize("field", ["machineId", "eventTime", "reportId"])
 def test_a_key_with_an_invisible_character_inside_is_refused_by_name(field: str) -> None:
-    """Inside, it may stand for something that is lost: the refusal names it, and shows it as an escape."""
+    """Inside, it may stand for something that is lost: the problem names it, and shows it as an escape."""
     good = str(GOOD[field])
     detail = problem(**{field: f"{good[:2]}\u200b{good[2:]}"})
     assert "an invisible character: U+200B (zero width space)" in detail
@@ -331,7 +331,7 @@ def test_a_key_with_an_invisible_character_inside_is_refused_by_name(field: str)
 @pytest.mark.parametrize(
     "written", ["{{event.id}}", "$result.id$", "${id}", "%(id)s", "<id>", "[[id]]", "#{id}", "{id}"]
 )
-def test_an_unfilled_placeholder_is_told_as_one(field: str, written: str) -> None:
+def test_an_unfilled_placeholder_is_reported_as_one(field: str, written: str) -> None:
     """A key or severity that is a placeholder is refused as what it is."""
     assert "a placeholder that the sender did not fill" in problem(**{field: written})
 
@@ -471,7 +471,7 @@ def test_severities(written: str, sent: str, noted: bool) -> None:
 
 @pytest.mark.parametrize("written", ["7", "7.5", "weird", "high" + " " * 200 + "x", "-1"])
 def test_unknown_severities_are_refused(written: str) -> None:
-    """A number on no known scale and a word nobody knows are told, with the three that are accepted."""
+    """A number on no known scale and a word nobody knows are reported, with the three that are accepted."""
     assert "Low, Medium, High" in problem(severity=written)
 
 

@@ -260,7 +260,7 @@ def _run(arguments: list[str], environ: dict[str, str] | None = None) -> tuple[i
 
 
 def test_the_command_prints_the_copy_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Standard output can be written to a file; what to do with it is told beside."""
+    """Standard output can be written to a file; what to do with it is printed beside."""
     path = tmp_path / "payload.json"
     path.write_text(json.dumps({"title": "x" * 300, "host": SECRETS["host"]}), "utf-8")
     code, out = _run(["--anonymise", str(path)])

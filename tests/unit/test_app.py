@@ -55,7 +55,7 @@ def test_first_requests_that_come_together_build_one_gateway(monkeypatch: pytest
 
 @pytest.mark.usefixtures("first_request")
 def test_wrong_settings_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error is told to each request anew; the webhook is built when the settings can be read."""
+    """An error is answered to each request anew; the webhook is built when the settings can be read."""
     monkeypatch.setenv("RATE_LIMIT_CALLS", "none")
     for _ in range(2):
         with pytest.raises(SettingsError):

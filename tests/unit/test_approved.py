@@ -69,7 +69,7 @@ def _folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_approve_shows_and_writes_only_what_it_is_told_to(tmp_path: Path) -> None:
+def test_approve_shows_and_writes_only_what_it_is_asked_to(tmp_path: Path) -> None:
     """Without a terminal and --all a difference is shown, counted and left; with --all it is written."""
     [pair] = approve.pairs(_folder(tmp_path))
     assert (pair.name, pair.query) == ("acme/one", {"severity": "High"})

@@ -302,7 +302,7 @@ def test_a_row_that_is_not_needed_is_removed() -> None:
 
 
 def test_a_row_that_still_cannot_be_read_stays_aside() -> None:
-    """The operator is told which column of which row to correct."""
+    """The operator learns which column of which row to correct."""
     table, spoilt = _table("todo-0")
     aside.move(table, spoilt)
     (row,) = table.query(keys.ASIDE, keys.ASIDE_END)

@@ -151,7 +151,7 @@ def test_a_storm_of_polls_is_counted_second_by_second() -> None:
 
 
 def test_each_source_is_measured_by_one_event_that_is_accepted() -> None:
-    """What is timed is a whole alert, not a refusal; nearly every source that takes an event has such a pair."""
+    """What is timed is a whole alert, none that is refused; nearly every source that takes an event has such a pair."""
     events = mapping_cost.events()
     mappings = mapping.load()
     for event in events.values():
@@ -173,7 +173,7 @@ def test_a_recipe_builds_the_same_body_again() -> None:
         assert (body, choices) == bodies.body(choices, SMALL)
         assert json.loads(body) is not None
         empty += body.strip() == b"{}"
-    assert empty < 20  # the parts have no room in so small a body
+    assert empty < 20  # the parts do not fit into so small a body
 
 
 def test_a_changed_recipe_is_another_one() -> None:
@@ -247,7 +247,7 @@ def test_a_missed_goal_is_a_failed_run(
 
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that does not exist ends the run before anything is measured, and the known ones are told."""
+    """A name that does not exist ends the run before anything is measured, and the known ones are named."""
     with pytest.raises(SystemExit):
         __main__.main(["nonsense"])
     assert "there is no nonsense; there are quota" in capsys.readouterr().err

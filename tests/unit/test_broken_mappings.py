@@ -1,4 +1,4 @@
-"""A source file of the user's that is broken is told once at start, and takes nothing down."""
+"""A source file of the user's that is broken is reported once at start, and takes nothing down."""
 
 import json
 import logging

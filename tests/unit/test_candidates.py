@@ -36,13 +36,13 @@ def test_of_a_list_the_first_is_taken() -> None:
     [("severity", "critical"), ("severity", "7/10"), ("category", "TA0002"), ("category", "Malware")],
 )
 def test_the_first_that_is_understood_is_taken(field: str, value: str) -> None:
-    """A word that nobody knows lets the next place speak; where none is known, the first stays to be told."""
+    """A word that nobody knows lets the next place speak; where none is known, the first stays, to be reported."""
     assert best(field, text("unheard of", 0), text(value, 1)) == value
     assert best(field, text("unheard of", 0), text("nor this", 1)) == "unheard of"
 
 
 def test_two_devices_that_are_equally_near_are_none() -> None:
-    """A device is never chosen by alphabet; the nearer one is taken, and one that is told twice is one."""
+    """A device is never chosen by alphabet; the nearer one is taken, and one that comes twice is one."""
     assert best("device", text("b", 0, 1), text("a", 0, 1)) is None
     assert best("device", text("b", 0, 0), text("a", 0, 1)) == "b"
     assert best("device", text("b", 0, 1), text("a", 1, 1)) == "b"

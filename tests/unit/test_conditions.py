@@ -108,7 +108,7 @@ def test_a_path_begins_at_the_alert_or_at_the_document() -> None:
         ("a..b = x", "is not a path"),
     ],
 )
-def test_what_is_no_condition_is_told(text: str, expected: str) -> None:
+def test_what_is_no_condition_is_reported(text: str, expected: str) -> None:
     """A condition that could never hold is refused when it is read."""
     with pytest.raises(ValueError, match=expected):
         condition(text)

@@ -35,7 +35,7 @@ def test_an_idle_hour_is_the_timer_and_the_web_test(idle: Usage) -> None:
     assert (idle.timer, idle.health, idle.webhook, idle.polls) == (120, 12, 0, 0)
     assert idle.timer_seconds == 120 * Inputs().least_seconds
     assert idle.webhook_seconds == 12 * Inputs().least_seconds
-    assert 132 <= idle.operations <= 2 * 132  # a look each, and what health asks beside it
+    assert 132 <= idle.operations <= 2 * 132  # a snapshot each, and what health asks beside it
     assert idle.lines == 120
     assert idle.line_bytes > 0
 

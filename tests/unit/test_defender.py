@@ -359,7 +359,7 @@ def test_no_cookie_is_kept() -> None:
     assert [b"\r\ncookie:" in request for request in seen] == [False, False]
 
 
-def test_the_token_is_never_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_token_is_never_shown(caplog: pytest.LogCaptureFixture) -> None:
     """No answer, no repr and no log at any level holds the token, though a server echoes the request."""
     caplog.set_level(logging.DEBUG)
 
@@ -378,7 +378,7 @@ def test_the_token_is_never_told(caplog: pytest.LogCaptureFixture) -> None:
     assert TOKEN not in caplog.text
 
 
-def test_a_token_that_fits_no_header_is_not_told_either() -> None:
+def test_a_token_that_fits_no_header_is_not_shown_either() -> None:
     """The library's error quotes the whole header; ours does not."""
     with client("http://localhost:1") as caller:
         answer = caller.create_alert(BODY, TOKEN + "\nX: y")

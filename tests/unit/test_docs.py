@@ -45,7 +45,7 @@ def named(path: Path) -> str:
 
 
 def settings() -> set[str]:
-    """Return the names that the code reads, that azd is told, and that belong to the platform."""
+    """Return the names that the code reads, that azd gets, and that belong to the platform."""
     read = re.findall(
         r'self\._\w+\(\s*"([A-Z][A-Z_]+)"', (ROOT / "shared" / "settings.py").read_text("utf-8")
     )

@@ -184,6 +184,6 @@ def test_make_map_shows_the_clues_and_the_query(tmp_path: Path) -> None:
 
 
 def test_make_map_says_what_a_reference_lost(tmp_path: Path) -> None:
-    """A cut time is told beside the alert that would be sent."""
+    """A cut time is noted beside the alert that would be sent."""
     assert "lost  eventTime: 2026-07-19T14:55:51Z was cut to seconds" in printed(tmp_path, CUT)
     assert "lost" not in printed(tmp_path, {**CUT, "Timestamp": "2026-07-19T14:55:51.5813247Z"})

@@ -63,7 +63,7 @@ LOSSY: Mapping[str, tuple[Mapping[str, str], Mapping[str, str], tuple[str, ...]]
 
 @pytest.mark.parametrize("kind", LOSSY)
 def test_what_is_left_of_a_reference_is_all_that_it_is_looked_for_by(kind: str) -> None:
-    """The exact keys are the clues, whatever else the payload says; what was lost is told."""
+    """The exact keys are the clues, whatever else the payload says; what was lost is shown."""
     keys, facts, lost = LOSSY[kind]
     outcome = apply({"DeviceId": MACHINE, **keys, "sha1": SHA1, "host": "pc-9", "CommandLine": "a.exe"})
     evidence = evidence_of(outcome)

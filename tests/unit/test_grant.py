@@ -187,7 +187,7 @@ def test_the_same_role_of_another_application_is_another_role(tmp_path: Path) ->
 
 
 def test_granted_by_somebody_else_meanwhile_is_a_success(tmp_path: Path) -> None:
-    """Graph's 400 "already exists" means that the role is there, even if the look before did not show it."""
+    """Graph's 400 "already exists" means that the role is there, even if the list before did not show it."""
     tenant = Tenant(tmp_path, assignments=[GRANTED], shown=False)
     completed = tenant.run(CLIENT)
     assert (completed.returncode, completed.stderr) == (0, "")
@@ -264,7 +264,7 @@ def test_what_is_missing_is_named_with_what_to_do(
 
 
 def test_without_the_azure_cli_it_says_so(tmp_path: Path) -> None:
-    """A machine without az is told of the Cloud Shell."""
+    """A machine without az is sent to the Cloud Shell."""
     tenant = Tenant(tmp_path)
     (tmp_path / "az").unlink()
     completed = tenant.run(CLIENT)

@@ -326,7 +326,7 @@ def test_the_template_offers_what_can_be_packaged() -> None:
 
 
 def test_alert_rules_tell_somebody_if_there_is_an_address() -> None:
-    """Failed alerts, a long wait, no permission, a 503, a flood, refusals, a failing health test: all are told."""
+    """Failed alerts, a long wait, no permission, a 503, a flood, 422s, a failing health test: all are seen."""
     resources = deployed(EVERYTHING)
     group = only(resources, "Microsoft.Insights/actionGroups")
     assert group["properties"]["emailReceivers"][0]["emailAddress"] == EVERYTHING["alertEmail"]

@@ -39,7 +39,7 @@ class Desk:
     def post(
         self, severity: str = "High", text: str = "What happened.", sender: str = SPLUNK
     ) -> dict[str, Any]:
-        """Post the one alert; return how it is told."""
+        """Post the one alert; return it as the answer shows it."""
         body = eight_fields(event(1), "A rule", severity) | {"description": text}
         raw = json.dumps(body).encode()
         answer = self.app.host.ask(lambda: self.app.webhook.receive(raw, {}, ORIGIN, sender=sender))
@@ -176,7 +176,7 @@ def test_one_unreadable_known_alert_does_not_take_the_delivery_along() -> None:
     ],
 )
 def test_what_defenders_answer_says_otherwise_is_noted(says: dict[str, Any], noted: str | None) -> None:
-    """Merged into a lower or resolved alert, or about another device: not told as plain success, and told once."""
+    """Merged into a lower or resolved alert, or about another device: not shown as plain success, and noted once."""
     desk = Desk()
     created = "2026-03-04T05:00:00Z", "Thu, 05 Mar 2026 08:00:00 GMT"
     alert = {"id": "da1", "alertCreationTime": created[0], **says}
@@ -252,7 +252,7 @@ def test_an_alert_whose_row_names_no_waiting_row_is_sent_once(waits: object, ent
 
 
 def test_an_alert_whose_waiting_row_is_gone_is_accepted_anew() -> None:
-    """Nothing would send it any more: whoever posts it again is not told that it waits."""
+    """Nothing would send it any more: whoever posts it again is not answered that it waits."""
     desk = Desk()
     desk.fill()
     desk.post()
@@ -315,7 +315,7 @@ def test_a_failed_alert_that_is_not_listed_is_purged_with_its_delivery() -> None
     assert desk.world.table.query(keys.ALERT, keys.DELIVERY_END) == []
 
 
-def test_one_accepted_anew_is_not_told_as_refused_where_its_delivery_cannot_be_stored() -> None:
+def test_one_accepted_anew_is_not_answered_as_refused_where_its_delivery_cannot_be_stored() -> None:
     """It will be sent: the answer says that something is stored, and the same again costs no second call."""
     desk = Desk(404)
     desk.post()

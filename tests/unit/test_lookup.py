@@ -168,7 +168,7 @@ def test_a_poll_reads_at_most_two_entities_for_each_alert(alerts: int) -> None:
 
 
 def test_what_is_not_stored_is_not_there() -> None:
-    """Ids that nobody knows are in neither part; one that cannot be read is told with its reason."""
+    """Ids that nobody knows are in neither part; one that cannot be read is reported with its reason."""
     table = MemoryTable()
     table.commit([Insert(keys.alert_key("a"), {"title": 7})])
     stored = lookup.find(table, ["a", "b"])

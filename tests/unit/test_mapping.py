@@ -60,7 +60,7 @@ def apply(value: Any, *, mappings: Mappings = OURS, source: str | None = None, *
 
 
 def only(outcome: Outcome) -> Mapped:
-    """Return the one alert of an outcome without refusals."""
+    """Return the one alert of an outcome without refused events."""
     assert outcome.refused == ()
     assert outcome.ignored is None
     [mapped] = outcome.alerts
@@ -225,7 +225,7 @@ def test_splunk_names_the_alert_after_the_search_and_links_back() -> None:
 
 
 def test_the_exact_time_wins_over_its_truncated_copy() -> None:
-    """Where _raw carries the same event with more digits in its time, that one is taken; another event is told."""
+    """Where _raw carries the same event with more digits in its time, that one is taken; another event is reported."""
     cut = {**ROW, "Timestamp": TIME[:23] + "Z"}
     assert keys(only(apply(splunk({**cut, "_raw": json.dumps(RECORD)})))) == (MACHINE, TIME, str(REPORT))
     other = {**RECORD, "properties": {**ROW, "ReportId": 1}}
@@ -249,7 +249,7 @@ def test_what_a_hunting_row_lacks_is_named_with_the_remedy() -> None:
 
 
 def test_what_a_splunk_search_lacks_is_named_with_the_remedy() -> None:
-    """A search that counted its events away is told the SPL that keeps them."""
+    """A search that counted its events away is answered with the SPL that keeps them."""
     problems = refused(apply(splunk({"count": "8", "sourcetype": "x"})))
     assert set(problems) == {"machineId", "eventTime", "reportId", "remedy"}
     assert "| table DeviceId ReportId Timestamp" in problems["remedy"]
@@ -301,7 +301,7 @@ def test_a_payload_without_an_event_is_ignored(nothing: Any) -> None:
 
 
 @pytest.mark.parametrize("strange", [{}, {"a": 1}, {"a": {"b": [{"c": None}]}}, [[[]], {}]])
-def test_an_unknown_payload_without_the_keys_is_told_all_three_and_the_remedy(strange: Any) -> None:
+def test_an_unknown_payload_without_the_keys_is_answered_with_all_three_and_the_remedy(strange: Any) -> None:
     """What carries no key is refused with the query that fetches them."""
     outcome = apply(strange)
     assert outcome.source == "generic"
@@ -328,7 +328,7 @@ def test_a_named_source_is_used_inside_its_envelopes() -> None:
         assert only(outcome).alert.title == "S"
 
 
-def test_an_unknown_source_is_told_the_known_ones() -> None:
+def test_an_unknown_source_is_answered_with_the_known_ones() -> None:
     """A typing error in `source` is a 400 that names what it may be."""
     with pytest.raises(errors.RequestError, match=r'"splank".*splunk'):
         apply(BODY, source="splank")
@@ -495,7 +495,7 @@ def test_a_user_adds_a_source_with_one_file(tmp_path: Path) -> None:
 
 
 def test_a_users_file_refuses_and_ignores(tmp_path: Path) -> None:
-    """What the file closes is ignored, with the reply it names; what it refuses, and what is missing, is told."""
+    """What the file closes is ignored, with the reply it names; what it refuses, and what is missing, is reported."""
     write(tmp_path, "acme", ACME)
     mappings = mapping.load(tmp_path)
     alarms = [{**ALARM, "done": True}, {**ALARM, "kind": "mail"}, {**ALARM, "labels": []}]
@@ -523,7 +523,7 @@ def test_the_users_file_wins_by_name_and_over_ours_of_equal_priority(tmp_path: P
 
 
 def test_a_broken_file_is_reported_and_ours_stays(tmp_path: Path) -> None:
-    """What is wrong in a file of the user's is told with line and reason, and takes nothing down."""
+    """What is wrong in a file of the user's is reported with line and reason, and takes nothing down."""
     write(tmp_path, "splunk", {"title": "x", "recognize": "a"})
     write(tmp_path, "good", {"title": "x"})
     mappings = mapping.load(tmp_path)
@@ -536,7 +536,7 @@ def test_a_broken_file_is_reported_and_ours_stays(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_none_is_reported(tmp_path: Path) -> None:
-    """A wrong MAPPINGS_PATH is told; our sources work without it."""
+    """A wrong MAPPINGS_PATH is reported; our sources work without it."""
     mappings = mapping.load(tmp_path / "nowhere")
     assert [problem.field for problem in mappings.broken] == ["MAPPINGS_PATH"]
     assert apply(BODY, mappings=mappings).alerts
@@ -562,7 +562,7 @@ def test_keys_that_stand_elsewhere_are_taken_if_nothing_disagrees(tmp_path: Path
 
 
 def test_keys_that_disagree_are_not_taken(tmp_path: Path) -> None:
-    """Of two device ids none is taken, and both are told with their places."""
+    """Of two device ids none is taken, and both are reported with their places."""
     other = "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
     outcome = apply({"acme": 1, "x": ROW, "y": {"DeviceId": other}}, mappings=source(tmp_path))
     problems = refused(outcome)
@@ -571,7 +571,7 @@ def test_keys_that_disagree_are_not_taken(tmp_path: Path) -> None:
 
 
 def test_a_place_of_a_file_with_several_values_is_no_guess(tmp_path: Path) -> None:
-    """A path that finds two device ids is told both; one that finds the same twice is one."""
+    """A path that finds two device ids is answered with both; one that finds the same twice is one."""
     other = "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
     mappings = source(tmp_path, fields={"machineId": "acme.unit"})
     event = {name: value for name, value in ROW.items() if name != "DeviceId"}
@@ -592,7 +592,7 @@ def test_one_of_several_events_takes_nothing_of_the_others(tmp_path: Path) -> No
 
 
 def test_look_alikes_are_named_for_every_source(tmp_path: Path) -> None:
-    """A refusal says what was there and is not it."""
+    """A problem says what was there and is not it."""
     posted = {"acme": {"aadDeviceId": "x", "TimeGenerated": TIME}}
     problems = refused(apply(posted, mappings=source(tmp_path)))
     assert "Found instead: acme.aadDeviceId is the Entra (Azure AD) device id" in problems["machineId"]
@@ -600,7 +600,7 @@ def test_look_alikes_are_named_for_every_source(tmp_path: Path) -> None:
 
 
 def test_what_a_file_says_is_no_key_is_left(tmp_path: Path) -> None:
-    """A collector's own device id is neither taken nor told as a contradiction; without `not` it is one."""
+    """A collector's own device id is neither taken nor reported as a contradiction; without `not` it is one."""
     other = "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
     posted = {"acme": {"collector": {"DeviceId": other}}, "event": ROW}
     assert "machineId" in refused(apply(posted, mappings=source(tmp_path)))
@@ -677,7 +677,7 @@ def test_a_place_may_hold_under_a_condition_and_translate_words(tmp_path: Path) 
 
 
 def test_an_envelope_tells_of_its_own_times() -> None:
-    """A missing time inside Event Grid, CloudEvents or an Event Hub message is told which time is not it."""
+    """A missing time inside Event Grid, CloudEvents or an Event Hub message learns which time is not it."""
     inner = {"DeviceId": MACHINE, "ReportId": 1}
     for envelope, expected in (
         (
@@ -759,7 +759,7 @@ def test_notifications_of_microsoft_graph_are_ignored(lifecycle: Any) -> None:
 
 @pytest.mark.parametrize("name", OURS.names())
 def test_every_source_says_where_the_keys_could_be(name: str) -> None:
-    """No refusal leaves its reader without the next step: where this source could carry each key, and how."""
+    """No refused event leaves its reader without the next step: where this source could carry each key, and how."""
     source = OURS.sources[name]
     assert set(source.missing) >= {"machineId", "eventTime", "reportId"}
     assert source.remedy or source.exact

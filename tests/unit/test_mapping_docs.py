@@ -1,4 +1,4 @@
-"""What people are told of sources is true: the guide's example, its tables, and `make map`."""
+"""What the docs say of sources is true: the guide's example, its tables, and `make map`."""
 
 import io
 import json
@@ -100,7 +100,7 @@ def test_the_guides_pair_is_what_make_approve_writes(example: tuple[Path, Path])
 
 
 def test_the_guides_example_ignores_and_refuses_as_it_says(example: tuple[Path, Path]) -> None:
-    """The example's heartbeat is ignored, and a missing key is told with its own words."""
+    """The example's heartbeat is ignored, and a missing key is reported in its own words."""
     mappings = mapping.load(example[0])
     assert mappings.broken == []
     posted = json.loads(block("payload"))
@@ -116,7 +116,7 @@ def test_the_guides_example_ignores_and_refuses_as_it_says(example: tuple[Path, 
 
 
 def test_the_guide_has_every_entry() -> None:
-    """Nothing that a file may say is left out, and nothing is told that there is not."""
+    """Nothing that a file may say is left out, and nothing is listed that there is not."""
     assert table("All entries", "entry") == [name for name in source._ENTRIES if name != "$schema"]
     known = table("Paths, conditions, places", "in the object")
     assert known == ["from", "scale", "words", "if", "note"]
@@ -132,8 +132,8 @@ def test_the_guides_conditions_are_some() -> None:
     assert all(condition(text).terms for text in shown_there)
 
 
-def test_the_guides_slip_is_told_so(example: tuple[Path, Path]) -> None:
-    """A misspelt entry is told in the words that the guide shows, and make map stops at it."""
+def test_the_guides_slip_is_reported_so(example: tuple[Path, Path]) -> None:
+    """A misspelt entry is reported in the words that the guide shows, and make map stops at it."""
     file = example[0] / "nightwatch.json"
     file.write_text(block("source").replace('"recognise"', '"recognize"'), "utf-8")
     code, out = shown(str(example[1]), environ={"MAPPINGS_PATH": str(example[0])})
@@ -141,7 +141,7 @@ def test_the_guides_slip_is_told_so(example: tuple[Path, Path]) -> None:
     assert lines(out) == output("Mistakes that are reported", 0)
 
 
-def test_a_path_that_finds_nothing_is_told(example: tuple[Path, Path]) -> None:
+def test_a_path_that_finds_nothing_is_reported(example: tuple[Path, Path]) -> None:
     """A slip in a path would otherwise be silent: make map names the path, and nothing of a sound file."""
     file = example[0] / "nightwatch.json"
     environ = {"MAPPINGS_PATH": str(example[0])}
@@ -156,8 +156,8 @@ def test_a_path_that_finds_nothing_is_told(example: tuple[Path, Path]) -> None:
     assert "nothing" not in shown(str(example[1]), environ=environ)[1]
 
 
-def test_a_file_that_does_not_recognise_the_payload_is_told(example: tuple[Path, Path]) -> None:
-    """Of the user's own files the one that did not fit is told; a file of ours is not."""
+def test_a_file_that_does_not_recognise_the_payload_is_reported(example: tuple[Path, Path]) -> None:
+    """Of the user's own files the one that did not fit is reported; a file of ours is not."""
     file = example[0] / "nightwatch.json"
     file.write_text(block("source").replace("product = nightwatch", "product = nightwach"), "utf-8")
     code, out = shown(str(example[1]), environ={"MAPPINGS_PATH": str(example[0])})
@@ -167,8 +167,8 @@ def test_a_file_that_does_not_recognise_the_payload_is_told(example: tuple[Path,
     assert "splunk" not in out
 
 
-def test_make_map_tells_refusals_and_their_remedy(tmp_path: Path) -> None:
-    """A refusal is shown with its problems, and is an exit code of its own."""
+def test_make_map_shows_what_is_refused_and_the_remedy(tmp_path: Path) -> None:
+    """A refused event is shown with its problems, and is an exit code of its own."""
     (tmp_path / "p.json").write_text('{"alert": {"name": "N"}, "AgentId": "x", "y": 1}', "utf-8")
     code, out = shown(str(tmp_path / "p.json"))
     assert code == 1
@@ -192,7 +192,7 @@ def test_make_map_reads_parameters_and_is_coloured_on_a_terminal(example: tuple[
 
 
 def test_make_map_tells_what_it_cannot_read(tmp_path: Path) -> None:
-    """No file, a missing one, or no JSON is told in a line; at a broken file of the user's it stops."""
+    """No file, a missing one, or no JSON is reported in a line; at a broken file of the user's it stops."""
     assert "Name a payload" in shown()[1]
     assert shown(str(tmp_path / "none.json"))[0] == 2
     (tmp_path / "p.json").write_text("{", "utf-8")

@@ -95,7 +95,7 @@ def apply(value: Any, source: str | None = None) -> Outcome:
 
 
 def keys(outcome: Outcome) -> tuple[str, str, str]:
-    """Return the keys of the one alert of an outcome without refusals."""
+    """Return the keys of the one alert of an outcome without refused events."""
     assert outcome.refused == ()
     [mapped] = outcome.alerts
     return mapped.alert.machine_id, mapped.alert.event_time, mapped.alert.report_id
@@ -217,7 +217,7 @@ def test_any_distortion_of_a_real_payload_is_an_outcome(
     _apply([_mutated(value, chance, part)], source)
 
 
-# ── places that people are told ────────────────────────────────────────────────────────────────────────────
+# ── places that people are shown ────────────────────────────────────────────────────────────────────────────
 
 
 def _mapped(pair: Pair) -> tuple[Outcome, list[Any]] | None:
@@ -230,14 +230,14 @@ def _mapped(pair: Pair) -> tuple[Outcome, list[Any]] | None:
 
 
 @pytest.mark.parametrize("pair", ALL, ids=[pair.name for pair in ALL])
-def test_every_place_that_is_told_is_in_the_payload(pair: Pair) -> None:
+def test_every_place_that_is_shown_is_in_the_payload(pair: Pair) -> None:
     """Origins, look-alikes and contradictions name paths of what was sent, and the value stands there."""
     if mapped := _mapped(pair):
         assert places.wrong(*mapped) == []
 
 
-def test_places_are_told_at_all() -> None:
-    """The property above is about something: each kind of place is told by some pair."""
+def test_places_are_shown_at_all() -> None:
+    """The property above is about something: each kind of place is shown by some pair."""
     outcomes = [mapped[0] for pair in ALL if (mapped := _mapped(pair))]
     details = [
         problem.detail for outcome in outcomes for item in outcome.refused for problem in item.problems
@@ -328,7 +328,7 @@ def test_a_source_that_takes_all_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pair", ALL, ids=[pair.name for pair in ALL])
 def test_no_outcome_lists_the_sources(pair: Pair) -> None:
-    """What a sender is told does not depend on which sources there are: it never names several others."""
+    """What a sender is answered does not depend on which sources there are: it never names several others."""
     outcome = json.loads(approve.text(pair, OURS))
     if "no source" not in str(outcome.get("error")):
         assert ", ".join(OURS.names()[:3]) not in json.dumps(outcome)

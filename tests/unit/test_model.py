@@ -1,6 +1,6 @@
 """A small model of the whole way, explored systematically: the real code, every interleaving and fault within bounds.
 
-A story is told again and again, each time with other choices: which host's request arrives next, and what goes wrong
+A story is played again and again, each time with other choices: which host's request arrives next, and what goes wrong
 with it. A depth-first search makes every choice within two bounds: how often a line of execution is interrupted that
 could go on, and how many faults happen. After every step all rows of the table are held against the ledger's
 promises. `MODEL_BOUNDS=2,1` in the environment explores deeper than the tests usually do.
@@ -113,7 +113,7 @@ class Explorer:
             self._path.append([0, options])
         chosen, known = self._path[self._at]
         if known != options:
-            raise RuntimeError("the same choices told another story")
+            raise RuntimeError("the same choices made another story")
         self._at += 1
         return chosen
 

@@ -152,7 +152,7 @@ def test_nothing_is_defined_that_nobody_uses() -> None:
 
 
 def test_every_route_is_defined_and_every_definition_has_a_route() -> None:
-    """Routes, methods and keys of the function folders, and of the operator's room, are those of the definition."""
+    """Routes, methods and keys of the function folders, and of the operator's requests, are those of the definition."""
     defined = {
         (method, path): bool(operation["security"]) for method, path, operation in CONTRACT.operations()
     }
@@ -171,7 +171,7 @@ def test_every_route_is_defined_and_every_definition_has_a_route() -> None:
 
 
 def test_the_operators_parameters_are_those_of_the_code() -> None:
-    """What the operator's room accepts is defined, and nothing else."""
+    """What the operator's requests accept is defined, and nothing else."""
     for template, route in routes._ROUTES.items():
         operation = CONTRACT.definition["paths"][f"/api/operations/{template}"][route.method.lower()]
         parameters = [

@@ -1,4 +1,4 @@
-"""The operator's room: what it shows is what is there, and what it changes is what was asked for, once."""
+"""The operator's requests: what they show is what is there, and what they change is what was asked for, once."""
 
 import functools
 import itertools
@@ -228,7 +228,7 @@ def test_an_unknown_path_is_a_problem_that_lists_the_known_ones(method: str, pat
         ("POST", "unreadable", "GET"),
     ],
 )
-def test_a_wrong_method_is_told_the_right_one(method: str, path: str, allowed: str) -> None:
+def test_a_wrong_method_is_answered_with_the_right_one(method: str, path: str, allowed: str) -> None:
     """405 with `Allow`; whatever changes something is a POST, so that no link or crawler does it."""
     answer = Office().ask(method, path)
     problem(answer, 405)
@@ -304,7 +304,7 @@ def test_the_function_key_in_the_url_is_the_hosts_business() -> None:
 
 
 def test_without_the_table_the_answer_says_so() -> None:
-    """503 with `Retry-After`, for a look as for a change."""
+    """503 with `Retry-After`, for a list as for a change."""
     office = Office(faults=Faults(table_lost=1.0))
     for method, path in [("GET", "status"), ("GET", "alerts"), ("POST", "pause"), ("POST", "resume")]:
         answer = office.ask(method, path)
@@ -478,7 +478,7 @@ def test_an_unknown_id_is_404(path: str, unknown: str) -> None:
 
 
 def test_a_replayed_alert_is_created_by_the_dispatcher() -> None:
-    """Failed, mended, replayed: it waits again, goes through a slot, and its delivery says so."""
+    """Failed, fixed, replayed: it waits again, goes through a slot, and its delivery says so."""
     office = Office()
     office.defender.says = lambda before, _: answer_with(400 if before == 0 else 200)
     delivery = json.loads(office.post(body(1)).body)
@@ -624,7 +624,7 @@ ACME_MAPPING = {
 
 
 def refuse(office: Office) -> str:
-    """Let a payload of a source without a mapping be refused; return the id under which it is kept."""
+    """Let a payload of a source without a mapping be refused; return the id under which it is stored."""
     assert office.post(ACME, Code=KEY, severity="Low").status == 422
     (stored,) = office.get("refused")["refused"]
     return str(stored["id"])
@@ -671,8 +671,8 @@ def test_refused_payloads_are_paged_and_filtered_by_source() -> None:
     )
 
 
-def test_a_refused_payload_is_received_again_after_its_mapping_was_mended(tmp_path: Path) -> None:
-    """It becomes an alert with the parameters it came with, is answered as by the webhook, and is kept no more."""
+def test_a_refused_payload_is_received_again_after_its_mapping_was_fixed(tmp_path: Path) -> None:
+    """It becomes an alert with the parameters it came with, is answered as by the webhook, and is no longer stored."""
     office = Office()
     stored = refuse(office)
     fix_mapping(office, tmp_path)
@@ -685,7 +685,7 @@ def test_a_refused_payload_is_received_again_after_its_mapping_was_mended(tmp_pa
     assert len(office.defender.arrivals) == 1
 
 
-def test_a_payload_that_is_refused_again_is_kept_once() -> None:
+def test_a_payload_that_is_refused_again_is_stored_once() -> None:
     """The answer is the webhook's, and the row stays as it was."""
     office = Office()
     stored = refuse(office)
@@ -710,7 +710,7 @@ def test_a_payload_replayed_twice_at_once_is_one_alert(seed: int, tmp_path: Path
 
 
 @pytest.mark.parametrize("meanwhile", ["removed by another", "table unavailable"])
-def test_what_happens_to_the_kept_row_does_not_spoil_the_answer(meanwhile: str, tmp_path: Path) -> None:
+def test_what_happens_to_the_stored_row_does_not_spoil_the_answer(meanwhile: str, tmp_path: Path) -> None:
     """Once its alerts are accepted, the answer is about them: also if the row is gone, or cannot be removed."""
     office = Office()
     stored = refuse(office)
@@ -730,8 +730,8 @@ def test_what_happens_to_the_kept_row_does_not_spoil_the_answer(meanwhile: str, 
     assert len(left) == (1 if meanwhile == "table unavailable" else 0)
 
 
-def test_a_payload_that_was_not_kept_whole_is_not_replayed() -> None:
-    """409 says how much was kept, and that it has to be sent again."""
+def test_a_payload_that_was_not_stored_whole_is_not_replayed() -> None:
+    """409 says how much was stored, and that it has to be sent again."""
     office = Office()
     assert office.post({"acme": "x" * 70_000}).status == 422
     (stored,) = office.get("refused")["refused"]
@@ -927,7 +927,7 @@ def test_a_discard_finds_its_alerts_however_far_back_they_wait() -> None:
 
 
 def test_a_discard_that_looked_too_early_changes_nothing() -> None:
-    """Between look and write the alert was taken and put back, so what was read is old: another round finds it."""
+    """Between read and write the alert was acquired and put back, so what was read is old: another round finds it."""
     office = Office()
     alert_id = office.write(1)
 
@@ -1119,7 +1119,7 @@ def test_only_what_a_sender_sent_is_discarded() -> None:
 
 
 def test_who_sends_how_much_is_listed() -> None:
-    """Deliveries, alerts, refusals and what waits of each sender; who sent last first, the silent ones too."""
+    """Deliveries, alerts, refused payloads and what waits of each sender; who sent last first, the silent ones too."""
     office = _sent_by_two()
     office.do("pause")
     office.world.run(30)
@@ -1197,8 +1197,8 @@ def test_status_shows_what_the_last_token_says_and_what_is_wrong_with_it() -> No
     assert permission.ROLE in Office(claims=replace(CLAIMS, roles=())).get("status")["tokenProblem"]
 
 
-def test_status_asks_for_a_token_only_if_told_to() -> None:
-    """With `refresh=true` a token that does not come is told as text; without it nobody is asked."""
+def test_status_asks_for_a_token_only_if_asked_to() -> None:
+    """With `refresh=true` a token that does not come is shown as text; without it nobody is asked."""
     office = Office()
     office.host.tokens = False
     assert office.get("status", refresh="false")["tokenProblem"] is None
@@ -1209,7 +1209,7 @@ def test_status_asks_for_a_token_only_if_told_to() -> None:
 
 
 def test_each_change_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """One JSON object with step `operator` and what was done; a look is none. No payload, no key."""
+    """One JSON object with step `operator` and what was done; a list writes none. No payload, no key."""
     office = Office()
     failed = office.write(1, "failed", title="Secret title")
     stored = refuse(office)

@@ -109,7 +109,7 @@ def test_numbers_keep_their_digits() -> None:
     ],
 )
 def test_a_place_is_a_path_in_the_payload(text: str, value: Any, place: str) -> None:
-    """What is found is told where its sender wrote it, in the sender's own spelling."""
+    """What is found is shown where its sender wrote it, in the sender's own spelling."""
     assert places(text, value) == [place]
 
 
@@ -127,7 +127,7 @@ def test_what_is_found_is_bounded() -> None:
 
 
 def test_the_walk_is_charged() -> None:
-    """Each step is told to the budget: four times the list costs no more than some four times the steps."""
+    """Each step is counted by the budget: four times the list costs no more than some four times the steps."""
 
     def cost(length: int) -> int:
         steps: list[int] = []
@@ -141,7 +141,7 @@ def test_the_walk_is_charged() -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", ".", "a.", ".a", "a..b", "`a", "a`b`", "$", "a.-", "`a`b", "//", "é"]
 )
-def test_what_is_no_path_is_told(text: str) -> None:
+def test_what_is_no_path_is_reported(text: str) -> None:
     """A path that could never find anything is refused when it is read."""
     with pytest.raises(ValueError, match="is not a path: "):
         path(text)

@@ -1,4 +1,4 @@
-"""Bytes become documents without losing a digit, or a refusal that says what to do."""
+"""Bytes become documents without losing a digit, or an error that says what to do."""
 
 import bz2
 import gzip
@@ -69,7 +69,7 @@ def test_any_json_is_read_as_it_is(value: Any, ascii_only: bool, bom: bool) -> N
 
 @given(st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?", fullmatch=True))
 def test_numbers_keep_every_digit(number: str) -> None:
-    """A number is the text it was written as, and can be told from text in quotes."""
+    """A number is the text it was written as, and differs from text in quotes."""
     [document] = read(f'{{"number": {number}, "text": "{number}"}}'.encode())
     assert document == {"number": number, "text": number}
     assert type(document["number"]) is Number
@@ -89,8 +89,8 @@ def test_a_comma_too_many_is_forgiven(body: str) -> None:
     assert read(body.encode())
 
 
-def test_a_mended_comma_leaves_text_alone() -> None:
-    """Mending commas does not touch what only looks like one inside a string."""
+def test_a_repaired_comma_leaves_text_alone() -> None:
+    """Repairing commas does not touch what only looks like one inside a string."""
     assert read(b'{"a": ",]", "b": "\\",}",}') == [{"a": ",]", "b": '",}'}]
 
 
@@ -278,7 +278,7 @@ def test_raw_control_characters_in_strings_are_taken() -> None:
         ),
     ],
 )
-def test_what_is_no_json_is_told(body: bytes, expected: str) -> None:
+def test_what_is_no_json_is_reported(body: bytes, expected: str) -> None:
     """A body that cannot be read says what it is, where, or what to do."""
     with pytest.raises(errors.PayloadError) as refused:
         read(body)

@@ -176,7 +176,7 @@ def _hold_to(reply: Reply, app: App) -> None:
 
 
 def test_the_straight_path_is_one_query_and_two_transactions() -> None:
-    """An alert that finds an open slot costs one look, one take, one call, one outcome; answered 200 with it."""
+    """An alert that finds an open slot costs one snapshot, one acquire, one call, one outcome; answered 200 with it."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
@@ -192,7 +192,7 @@ def test_the_straight_path_is_one_query_and_two_transactions() -> None:
 
 
 def test_the_waiting_path_is_one_query_and_one_transaction() -> None:
-    """An alert that finds the window full costs one look and one commit; answered 202 at once."""
+    """An alert that finds the window full costs one snapshot and one commit; answered 202 at once."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
@@ -206,7 +206,7 @@ def test_the_waiting_path_is_one_query_and_one_transaction() -> None:
 
 
 def test_while_the_window_is_known_to_be_full_it_is_one_transaction() -> None:
-    """Seconds after a look found the window full, an alert costs one commit and no look."""
+    """Seconds after a snapshot of the full window, an alert costs one commit and no snapshot."""
     world = World()
     app = _app(world, Defender(world))
     _fill_window(world)
@@ -295,8 +295,8 @@ def test_a_hundred_alerts_are_committed_whole() -> None:
     assert unsound(world.table) == []
 
 
-def test_a_long_rest_is_not_read_again_to_be_told() -> None:
-    """Of 100 alerts 15 go at once; the answer knows of the others from two looks, and when a slot opens for them."""
+def test_many_waiting_alerts_are_not_read_again_for_the_answer() -> None:
+    """Of 100 alerts 15 go at once; the answer knows the others from two snapshots, and when a slot opens for them."""
     world = World()
     app = _app(world, Defender(world))
     reply = world.finish(app.post([_payload(event) for event in range(100)]))
@@ -448,7 +448,7 @@ def test_a_table_that_refuses_everything_promises_nothing(caplog: pytest.LogCapt
 
 
 def test_a_new_alert_does_not_overtake_an_older_more_urgent_one() -> None:
-    """With one open slot the older, more urgent alert takes it, though the newer one's webhook found it."""
+    """With one open slot the older, more urgent alert acquires it, though the newer one's webhook found it."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender, Settings(rate_limit_calls=1))
@@ -504,7 +504,7 @@ class Deaf(Host):
 @pytest.mark.parametrize("paused", [False, True])
 @pytest.mark.parametrize("alerts", [1, 2])
 def test_what_landed_unheard_is_no_duplicate(alerts: int, *, paused: bool) -> None:
-    """An acquire or a delivery that landed, although its answer said otherwise, was new: so its sender is told."""
+    """An acquire or a delivery that landed, although its answer said otherwise, was new: so its sender is answered."""
     world = World()
     defender = Defender(world)
     if paused:
@@ -521,7 +521,7 @@ def test_what_landed_unheard_is_no_duplicate(alerts: int, *, paused: bool) -> No
     assert unsound(world.table) == []
 
 
-def test_a_created_alert_is_told_as_a_duplicate() -> None:
+def test_a_created_alert_is_answered_as_a_duplicate() -> None:
     """Sent again after it was created: 200, the same alert of Defender's, `duplicate: true`, no call."""
     world = World()
     defender = Defender(world)
@@ -537,7 +537,7 @@ def test_a_created_alert_is_told_as_a_duplicate() -> None:
     assert unsound(world.table) == []
 
 
-def test_a_waiting_alert_is_told_as_a_duplicate() -> None:
+def test_a_waiting_alert_is_answered_as_a_duplicate() -> None:
     """Sent again while it waits: 202 with a delivery of its own, `duplicate: true`; one call in the end."""
     world = World()
     defender = Defender(world)
@@ -557,7 +557,7 @@ def test_a_waiting_alert_is_told_as_a_duplicate() -> None:
     assert [end["alerts"][0]["duplicate"] for end in ends] == [False, True]
 
 
-def test_an_alert_that_is_being_sent_is_told_as_a_duplicate() -> None:
+def test_an_alert_that_is_being_sent_is_answered_as_a_duplicate() -> None:
     """Sent again while Defender is being called: 202, `waitingFor` an answer, `duplicate: true`; one call."""
     world = World()
     defender = Defender(world)
@@ -590,7 +590,7 @@ class Sleeper(Host):
         return etags
 
 
-def test_a_take_that_landed_unseen_is_not_told_as_refused() -> None:
+def test_an_acquire_that_landed_unseen_is_not_answered_as_refused() -> None:
     """Its sender's time is over: it hears that nobody knows, and the next try tells how the alert stands."""
     world = World()
     defender = Defender(world)
@@ -606,7 +606,7 @@ def test_a_take_that_landed_unseen_is_not_told_as_refused() -> None:
     assert json.loads(world.finish(app.status(_document(reply)["id"])).body)["status"] == "created"
 
 
-def test_a_failed_alert_is_told_as_a_duplicate() -> None:
+def test_a_failed_alert_is_answered_as_a_duplicate() -> None:
     """Sent again after it failed: 422 with the same error, `duplicate: true`, and no call; only replay tries again."""
     world = World()
     defender = Defender(world, lambda _number, _body: answer_with(400))
@@ -671,7 +671,7 @@ def test_what_a_duplicate_says_else_is_in_its_notes() -> None:
 
 
 def test_a_404_is_tried_again_after_1_5_and_15_minutes() -> None:
-    """Each try takes a slot; meanwhile the status shows the 404 and the next attempt; after the last it has failed."""
+    """Each try has a slot; meanwhile the status shows the 404 and the next attempt; after the last it has failed."""
     world = World()
     defender = Defender(world, lambda _number, _body: answer_with(404))
     app = _app(world, defender)
@@ -709,7 +709,7 @@ def test_a_404_is_tried_again_after_1_5_and_15_minutes() -> None:
 
 
 def test_retry_after_is_the_time_to_the_next_attempt() -> None:
-    """While an alert waits for its retry the caller is told to come back then, or in a minute."""
+    """While an alert waits for its retry the caller is asked to come back then, or in a minute."""
     world = World()
     app = _app(world, Defender(world, lambda _number, _body: answer_with(404)))
     reply = world.finish(app.post(_payload(1)))
@@ -720,7 +720,7 @@ def test_retry_after_is_the_time_to_the_next_attempt() -> None:
 
 
 def test_retry_after_is_the_time_to_the_turn() -> None:
-    """What has more than a window's worth of alerts before it is not told to come back for the first slot."""
+    """What has more than a window's worth of alerts before it is not asked to come back for the first slot."""
     world = World()
     app = _app(world, Defender(world))
     full = [world.finish(app.post(_payload(number))) for number in range(15)]
@@ -772,7 +772,7 @@ def test_an_event_that_becomes_searchable_is_created() -> None:
     )
 
 
-def test_a_rejected_alert_is_kept_with_what_defender_said() -> None:
+def test_a_rejected_alert_is_stored_with_what_defender_said() -> None:
     """A 400 is final: 422 with Defender's status, code, message, target and what to do; it is in the failed list."""
     world = World()
     app = _app(world, Defender(world, lambda _number, _body: answer_with(400)))
@@ -903,7 +903,7 @@ def test_a_defender_that_hangs_does_not_hold_the_webhook() -> None:
 
 
 def test_without_a_token_the_alert_waits() -> None:
-    """A token endpoint that is out takes no slot and loses nothing: 202 within INLINE_SECONDS."""
+    """A token endpoint that is unavailable acquires no slot and loses nothing: 202 within INLINE_SECONDS."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
@@ -950,7 +950,7 @@ def test_a_dry_run_stores_and_calls_nothing() -> None:
 
 @pytest.mark.parametrize("text", ["1", "yes", "ture", "true,true"])
 def test_what_was_meant_to_be_dry_is_not_sent(text: str) -> None:
-    """Any other word than true or false is told to the sender: an alert starts an investigation on a device."""
+    """Any other word than true or false is reported to the sender: an alert starts an investigation on a device."""
     world = World()
     defender = Defender(world)
     reply = world.finish(_app(world, defender).post(_payload(1), dryrun=text))
@@ -1027,7 +1027,7 @@ def test_with_a_body_a_token_is_ignored() -> None:
     ids=["gzip that nobody declares", "gzip", "zlib", "deflate without a header"],
 )
 def test_a_compressed_body_is_opened(compress: Callable[[bytes], bytes], declared: str) -> None:
-    """It becomes an alert; refused, it is kept as it was before it was compressed, so that it can be replayed."""
+    """It becomes an alert; refused, it is stored as it was before it was compressed, so that it can be replayed."""
     answer, _, _ = _posted(compress(json.dumps(_payload(1)).encode()), {}, declared)
     assert isinstance(answer, Reply)
     assert _document(answer)["status"] == "created"
@@ -1038,7 +1038,7 @@ def test_a_compressed_body_is_opened(compress: Callable[[bytes], bytes], declare
     assert rows.read_refused(row).payload == body
 
 
-def test_a_bomb_is_413_and_not_kept() -> None:
+def test_a_bomb_is_413_and_not_stored() -> None:
     """What opens to more than is taken is too large, however small it comes."""
     answer, world, _ = _posted(gzip.compress(b" " * 40_000_000), {})
     assert isinstance(answer, WebhookError)
@@ -1078,8 +1078,8 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_refused_payload_is_kept_with_its_reasons() -> None:
-    """A payload that gave no alert is answered 422 and kept: source, problems, parameters without the key, bytes."""
+def test_a_refused_payload_is_stored_with_its_reasons() -> None:
+    """A payload that gave no alert is answered 422 and stored: source, problems, parameters without the key, bytes."""
     world = World()
     app = _app(world, Defender(world))
     body = json.dumps(_payload(1) | {"machineId": "no device"}).encode()
@@ -1110,8 +1110,8 @@ def test_a_delivery_that_was_refused_in_part_is_stored_as_well(caplog: pytest.Lo
     assert len(world.table.query(keys.REFUSED, keys.REFUSED_END)) == 1
 
 
-def test_a_refusal_is_answered_even_if_it_cannot_be_kept() -> None:
-    """Where the table is out, a refused payload is still answered with its problems."""
+def test_a_refused_payload_is_answered_even_if_it_cannot_be_stored() -> None:
+    """Where the table is unavailable, a refused payload is still answered with its problems."""
     world = World()
     app = _app(world, Defender(world))
     app.host.script = lambda _request: Fault("lost")
@@ -1152,8 +1152,8 @@ def test_a_discarded_alert_says_who_ended_it() -> None:
     assert "nextAttempt" not in alert
 
 
-def test_when_it_is_an_alerts_turn_is_told_or_nobody_knows() -> None:
-    """`until` is null for what stands behind more alerts than one look sees, and not the turn of the last one seen."""
+def test_when_it_is_an_alerts_turn_is_shown_or_nobody_knows() -> None:
+    """`until` is null for what stands behind more alerts than a snapshot has, and not the turn of the last one seen."""
     world = World()
     app = _app(world, Defender(world))
     _fill_window(world)
@@ -1166,7 +1166,7 @@ def test_when_it_is_an_alerts_turn_is_told_or_nobody_knows() -> None:
 
 
 def test_a_row_of_somebody_else_stops_nobody() -> None:
-    """Waiting rows that none of us wrote stop no look: alerts are sent, status and health answer, the timer runs."""
+    """Waiting rows that none of us wrote stop nothing: alerts are sent, status and health answer, the timer runs."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
@@ -1305,7 +1305,7 @@ def test_health_is_remembered_for_some_seconds() -> None:
     assert app.host.queries - before <= 2
 
 
-def test_polls_of_waiting_deliveries_share_one_look() -> None:
+def test_polls_of_waiting_deliveries_share_one_snapshot() -> None:
     """Each poll reads its delivery and its alerts; how the window stands was seen by another, seconds ago."""
     world = World()
     app = _app(world, Defender(world))
@@ -1360,7 +1360,7 @@ def _utc(seconds: float) -> str:
     return str(utc(seconds))
 
 
-def test_what_a_dispatcher_took_first_is_told_as_it_stands() -> None:
+def test_what_a_dispatcher_took_first_is_answered_as_it_stands() -> None:
     """A timer that fires between commit and take sends the alerts of a delivery; its answer knows."""
     world = World()
     defender = Defender(world)

@@ -62,14 +62,14 @@ def test_what_the_source_knows_goes_before() -> None:
     assert values(reference) == {"machineId": OTHER, "reportId": "7"}
 
 
-def test_a_key_with_several_values_is_told() -> None:
+def test_a_key_with_several_values_is_reported() -> None:
     """Two values at the source's own place are no guess of ours."""
     reference = taken({"own": {"id": ["7", "8", "7"]}, "event": ROW}, reportId="own.id")
     assert '"7", "8"' in reference.differ["reportId"]
 
 
-def test_contradictions_of_the_scan_are_told_with_advice() -> None:
-    """Where the payload itself disagrees, both places are told and what to send."""
+def test_contradictions_of_the_scan_are_reported_with_advice() -> None:
+    """Where the payload itself disagrees, both places are reported and what to send."""
     reference = taken({"event": ROW, "DeviceId": OTHER})
     assert "machineId" not in values(reference)
     assert "at DeviceId" in reference.differ["machineId"]

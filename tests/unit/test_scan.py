@@ -1,4 +1,4 @@
-"""The keys are found wherever they stand, each event's own, and what disagrees or only looks alike is told."""
+"""The keys are found wherever they stand, each event's own, and what disagrees or only looks alike is reported."""
 
 import base64
 import json
@@ -126,7 +126,7 @@ def test_the_keys_are_found_to_the_digit(value: Any) -> None:
         ({"some": [ROW, {**ROW, "ReportId": 6}], "others": [{**ROW, "ReportId": 7}]}, "reportId"),
     ],
 )
-def test_what_disagrees_is_told_with_both_places(value: Any, field: str) -> None:
+def test_what_disagrees_is_reported_with_both_places(value: Any, field: str) -> None:
     """Two values of one key are no guess of ours: both are named, and where they stand."""
     event = only(value)
     assert list(event.differ()) == [field]
@@ -205,7 +205,7 @@ def test_texts_are_taken_by_the_most_telling_name() -> None:
     ],
 )
 def test_look_alikes_are_named_and_never_taken(field: str, value: Any, expected: str) -> None:
-    """What is easily mistaken for a key is no key: it is told by name, with what it is instead."""
+    """What is easily mistaken for a key is no key: it is reported by name, with what it is instead."""
     seen = scanned(value)
     assert all(keys(group) == (None, None, None) for group in seen.groups)
     assert any(expected in line for line in seen.unlike(field))
@@ -229,7 +229,7 @@ def test_look_alikes_are_named_and_never_taken(field: str, value: Any, expected:
     ],
 )
 def test_a_time_around_the_event_is_the_wrappers(value: Any) -> None:
-    """A time that is not beside the device id and the report id is told, and never taken for the event's."""
+    """A time that is not beside the device id and the report id is reported, and never taken for the event's."""
     seen = scanned(value)
     assert keys(seen.groups[0]) == (MACHINE, None, "1")
     assert any("is a time outside the event" in line for line in seen.unlike("eventTime"))
@@ -288,7 +288,7 @@ def test_texts_of_something_else_are_none_of_the_alerts(name: str) -> None:
 
 
 def test_a_device_name_is_the_nearest_to_the_event() -> None:
-    """The device beside the event is told, never one chosen by alphabet; of two that are equally near, none."""
+    """The device beside the event is named, never one chosen by alphabet; of two that are equally near, none."""
     event = only({"host": {"name": "a-collector"}, "event": {**ROW, "DeviceName": "pc-1"}})
     assert best(event, "device") == "pc-1"
     event = only({"source": {"DeviceName": "pc-1"}, "target": {"DeviceName": "pc-2"}, "event": ROW})
@@ -299,7 +299,7 @@ def test_a_device_name_is_the_nearest_to_the_event() -> None:
 
 @pytest.mark.parametrize("name", ["user", "vulnerability", "related_alert", "owner"])
 def test_a_device_id_of_another_thing_is_not_the_events(name: str) -> None:
-    """A device in what is not about the event's device is told, and never joined with an event beside it."""
+    """A device in what is not about the event's device is reported, and never joined with an event beside it."""
     seen = scanned({name: {"DeviceId": MACHINE}, "event": {"ReportId": REPORT, "Timestamp": TIME}})
     assert all(keys(group)[0] is None for group in seen.groups)
     assert any(name in line for line in seen.unlike("machineId"))
@@ -341,7 +341,7 @@ def test_a_rounded_report_id_gives_way_to_its_original() -> None:
 
 
 def test_times_without_a_report_id_are_the_times_of_anything() -> None:
-    """An alert with several timestamps and no event is not told that these disagree."""
+    """An alert with several timestamps and no event is not answered that these disagree."""
     event = only({"a": {"timestamp": TIME}, "b": {"timestamp": LATER}, "DeviceId": MACHINE})
     assert keys(event) == (MACHINE, None, None)
     assert event.differ() == {}

@@ -39,7 +39,7 @@ def test_a_fingerprint_is_the_beginning_of_the_keys_hash() -> None:
 
 
 def test_the_sender_is_on_rows_answers_and_log_lines(caplog: pytest.LogCaptureFixture) -> None:
-    """Alert, delivery, refusal and each line of the log: a flood has an author."""
+    """Alert, delivery, refused payload and each line of the log: a flood has an author."""
     caplog.set_level(logging.INFO, "defender-alert-webhook")
     world = World()
     document = json.loads(_post(world, BODY, {}, SPLUNK).body)

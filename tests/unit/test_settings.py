@@ -184,7 +184,7 @@ def test_a_setting_has_its_default(name: str, attribute: str, default: object) -
 
 @pytest.mark.parametrize(("name", "attribute", "given"), [(case[0], case[1], case[3]) for case in CASES])
 def test_a_setting_is_read(name: str, attribute: str, given: tuple[str, object]) -> None:
-    """What is set is what the app is told, in its own type, and changes nothing else."""
+    """What is set is what the app gets, in its own type, and changes nothing else."""
     text, value = given
     values = settings.read({name: text})
     assert getattr(values, attribute) == value
@@ -218,7 +218,7 @@ def test_a_wrong_value_is_named(name: str, text: str) -> None:
         ("PUBLIC_BASE_URL", "https:///defender"),
     ],
 )
-def test_what_is_no_url_is_told_with_the_rest(name: str, text: str) -> None:
+def test_what_is_no_url_is_reported_with_the_rest(name: str, text: str) -> None:
     """A URL that cannot even be taken apart is one problem among the others, not an error of its own."""
     with pytest.raises(SettingsError) as caught:
         settings.read({name: text, "RATE_LIMIT_CALLS": "99"})
@@ -226,7 +226,7 @@ def test_what_is_no_url_is_told_with_the_rest(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["http://localhost@api.example", "https://user:secret@api.example"])
-def test_a_password_in_a_url_is_not_told(text: str) -> None:
+def test_a_password_in_a_url_is_not_shown(text: str) -> None:
     """The answer to a sender names the setting whose URL holds a user name, and does not quote it."""
     with pytest.raises(SettingsError) as caught:
         settings.read({"DEFENDER_API_URL": text})
@@ -236,7 +236,7 @@ def test_a_password_in_a_url_is_not_told(text: str) -> None:
     assert "@" not in problem.detail
 
 
-def test_all_wrong_values_are_told_at_once() -> None:
+def test_all_wrong_values_are_reported_at_once() -> None:
     """Whoever sets up the app learns of everything in one go."""
     first = dict(reversed(WRONG))
     with pytest.raises(SettingsError) as caught:
@@ -244,7 +244,7 @@ def test_all_wrong_values_are_told_at_once() -> None:
     assert {problem.field for problem in caught.value.problems} == set(first)
 
 
-def test_what_ended_is_kept_longer_than_it_is_tried() -> None:
+def test_what_ended_is_stored_longer_than_it_is_tried() -> None:
     """An alert must not be cleared away while it is still tried."""
     with pytest.raises(SettingsError, match="RETENTION_DAYS: 2 days do not exceed GIVE_UP_HOURS"):
         settings.read({"RETENTION_DAYS": "2", "GIVE_UP_HOURS": "48"})

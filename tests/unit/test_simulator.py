@@ -739,7 +739,7 @@ def test_a_fault_by_title_strikes_only_there(simulator: Simulator) -> None:
     assert [call(simulator, {**GOOD, "title": title}).status for title in titles] == [500, 200, 500, 200]
 
 
-def test_a_fault_strikes_as_often_as_it_is_told(simulator: Simulator) -> None:
+def test_a_fault_strikes_as_often_as_it_is_asked_to(simulator: Simulator) -> None:
     """The first in the list goes first; what is left of it can be read."""
     simulator.switch(faults=(Fault("status", times=2), Fault("empty", times=1)))
     assert call(simulator).status == 500
@@ -832,7 +832,7 @@ def test_events_of_hunting_can_be_made_from_another_process(simulator: Simulator
     ],
 )
 def test_a_wrong_switch_changes_nothing(simulator: Simulator, name: str, method: str, body: Any) -> None:
-    """A slip in a test is told, and is no quiet pass."""
+    """A slip in a test is reported, and is no quiet pass."""
     before = simulator.switches
     answer = control(simulator, method, name, body)
     assert answer.status == 400
@@ -948,7 +948,7 @@ def test_tokens_can_be_wrong_in_every_way(
 
 
 def test_the_token_endpoint_can_fail_without_defender_failing(simulator: Simulator) -> None:
-    """A fault strikes only where it is told to, and errors have the token endpoint's own shape."""
+    """A fault strikes only where it is asked to, and errors have the token endpoint's own shape."""
     simulator.switch(
         faults=(Fault("status", on="token", status=503, times=1), Fault("reset", on="token", times=1))
     )
@@ -961,7 +961,7 @@ def test_the_token_endpoint_can_fail_without_defender_failing(simulator: Simulat
 
 
 def test_the_real_credential_gets_a_token_here(simulator: Simulator) -> None:
-    """The app's own credential, told by environment only, gets a token for both kinds of identity."""
+    """The app's own credential, set by environment only, gets a token for both kinds of identity."""
     script = """
 import os, sys
 from shared import identity

@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Endpoint
 
     def do_GET(self) -> None:
-        """Read the request, and answer as told."""
+        """Read the request, and answer as it was asked to."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked += 1
         self.server.paths.append(unquote_plus(self.path))
@@ -158,7 +158,7 @@ def _odata(code: str) -> bytes:
     ids=["429", "ServerBusy", "OperationTimedOut"],
 )
 @pytest.mark.parametrize("ask", [_query, _commit])
-def test_a_busy_table_is_told_apart(
+def test_a_busy_table_is_recognised(
     endpoint: Endpoint, table: AzureTable, ask: Callable[[AzureTable], object], says: Reply, certain: bool
 ) -> None:
     """The table's own word that it has too much to do; only a time-out of its own leaves open whether it wrote."""
@@ -193,10 +193,10 @@ def test_a_query_has_no_conflicts(endpoint: Endpoint, table: AzureTable, status:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refusal_is_told_apart_and_not_tried_again(
+def test_a_request_that_the_table_refuses_is_not_tried_again(
     endpoint: Endpoint, table: AzureTable, status: int
 ) -> None:
-    """What no repetition can mend has a reason for the log, and none for the sender."""
+    """What no repetition can repair has a reason for the log, and none for the sender."""
     endpoint.says = (status, b"garbage", HTML)
     for ask in (_query, _commit):
         endpoint.asked = 0

@@ -36,7 +36,7 @@ def test_texts_are_cut_between_characters(text: str, limit: int, cut: str) -> No
     ],
 )
 def test_what_nobody_can_see_does_not_survive(character: str) -> None:
-    """Direction overrides, empty spaces, marks and tags are gone from any place, and their numbers are told."""
+    """Direction overrides, empty spaces, marks and tags are gone from any place, and their numbers are noted."""
     for text in (f"{character}ab", f"a{character}b", f"ab{character * 3}", f"a\U0001f469{character}b"):
         visible, note = texts.visible(text)
         assert visible == text.replace(character, "")
@@ -80,7 +80,7 @@ def test_a_visible_text_is_left_alone(text: str) -> None:
 @pytest.mark.parametrize(
     "ends", ["\u200b", "\ufeff", "\u00a0", "\u202e", "\u2060", "\u00ad", "\u200d", " \u200b\t"]
 )
-def test_ends_are_trimmed_and_told(ends: str) -> None:
+def test_ends_are_trimmed_with_a_note(ends: str) -> None:
     """White space goes silently as ever, what nobody can see with its number; the inside is not touched."""
     trimmed, note = texts.trimmed(f"{ends}a {ends}b{ends}")
     assert trimmed == f"a {ends}b"

@@ -1,4 +1,4 @@
-"""Other products' words and scales for severity and category become Defender's, and what changed is told."""
+"""Other products' words and scales for severity and category become Defender's, and what changed is noted."""
 
 import json
 import re

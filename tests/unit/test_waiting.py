@@ -228,7 +228,7 @@ def test_hosts_go_by_each_others_turns() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_is_told_of_a_turn_is_right_or_null(seed: int) -> None:
+def test_what_is_said_of_a_turn_is_right_or_null(seed: int) -> None:
     """Whatever a POST or a status says of when a slot is expected comes true within a tenth, if nothing goes wrong."""
     world = World(seed)
     defender = Defender(world)
@@ -318,7 +318,7 @@ def _queries(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_an_idle_tick_and_a_paused_hour_read_little(
     monkeypatch: pytest.MonkeyPatch, waiting: int, paused: bool
 ) -> None:
-    """However much waits for a time or behind a pause, a look is at most two queries, each of 31 rows at the most."""
+    """However much waits for a time or behind a pause, a snapshot is at most two queries of 31 rows each."""
     world = World()
     app = _app(world, Defender(world, lambda _number, _body: answer_with(404)))
     _wait(world, range(waiting if paused else 0))
