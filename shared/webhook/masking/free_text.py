@@ -1,4 +1,4 @@
-"""Secrets in texts of any form: `name=value`, headers, command lines, forms, URLs, and what is a secret by its look."""
+"""Secrets in texts of any form: `name=value`, headers, command lines, forms, URLs, and what is a secret by its form."""
 
 import base64
 import binascii
@@ -41,7 +41,7 @@ _PART = re.compile(
     r"""\r?\n\r?\n""",
     re.IGNORECASE | re.MULTILINE,
 )
-_SAID = re.compile(r"[\w.\-]{1,60}+(?![\w.\-])")
+_VALUE = re.compile(r"[\w.\-]{1,60}+(?![\w.\-])")
 _ENCODED = re.compile(r"""[^\s"'<>&?=]++""")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
@@ -115,7 +115,7 @@ def _pairs(text: str, mask: str) -> Iterator[str]:
         in_url = text[max(0, match.start() - 1) : match.start()] in ("?", "&")
         yield text[at : match.end()]
         at = match.end()
-        name, value = plain(match["name"]), _SAID.match(text, at)
+        name, value = plain(match["name"]), _VALUE.match(text, at)
         hidden = (
             is_secret(match["name"], in_url=in_url)
             or (name in labelled)
@@ -138,7 +138,7 @@ def _labelled(text: str) -> set[str]:
         plain(match["name"]).removesuffix("label")
         for match in _BEFORE_VALUE.finditer(text)
         if plain(match["name"]).endswith("label")
-        and (value := _SAID.match(text, match.end()))
+        and (value := _VALUE.match(text, match.end()))
         and is_secret(value[0])
     }
 
