@@ -58,7 +58,7 @@ def test_a_dry_run_of_a_refused_payload_shows_the_clues_and_the_query() -> None:
     assert '"pc-1"' in refused["query"]
     assert '"a.exe /x"' in refused["query"]
     assert refused["lost"] == []
-    assert Contract.read().schema_breaches(f"{SCHEMAS}/Refusal", refused) == []
+    assert Contract.read().schema_breaches(f"{SCHEMAS}/RefusedEvent", refused) == []
 
 
 def test_a_post_that_is_not_dry_shows_none() -> None:

@@ -45,6 +45,7 @@ BELOW = {
         "ledger",
         "table",
         "clients",
+        "search",
         "mapping",
         "payload",
         "alerts",
