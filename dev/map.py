@@ -93,11 +93,14 @@ def _evidence(console: Console, item: Evidence | None) -> None:
     for lost in item.lost:
         _line(console, Text.assemble(("  lost  ", "yellow"), lost))
     shown = evidence.shown(item)
+    if shown["clues"]:
+        _line(console, Text("  clues to the event:", "bold"))
     _fields(console, [(clue["name"], clue["value"], clue["place"]) for clue in shown["clues"]])
     if shown["query"] is None:
         _line(console, Text.assemble(("  no query  ", "yellow"), evidence.missing(item.scan)))
     else:
-        _line(console, Text(f"\n{shown['query']}", "dim"))
+        _line(console, Text("\nthe query with which advanced hunting may find it:", "bold"))
+        _line(console, Text(shown["query"], "dim"))
 
 
 def _fields(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:

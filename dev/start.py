@@ -8,6 +8,8 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dev import samples
@@ -15,9 +17,10 @@ from dev.stack.child import NO_PROXY, ChildError
 from dev.stack.stack import Stack
 
 
-def curl(stack: Stack) -> str:
-    """Return the line that creates an alert, ready to paste."""
-    alert = samples.eight_fields(samples.event(1), "Encoded PowerShell", "High")
+def curl(stack: Stack, now: datetime) -> str:
+    """Return the line that creates an alert on an event of a minute before `now` (UTC), ready to paste."""
+    event = replace(samples.event(1), event_time=f"{now - timedelta(minutes=1):%Y-%m-%dT%H:%M:%S.%f}4Z")
+    alert = samples.eight_fields(event, "Encoded PowerShell", "High")
     key = next(iter(stack.keys.values()))
     return shlex.join(
         [
@@ -60,7 +63,7 @@ def banner(stack: Stack, *, has_core_tools: bool) -> str:
 
 Create an alert (the same one again is answered as a duplicate, and costs no call):
 
-{curl(stack)}
+{curl(stack, datetime.now(UTC))}
 """
     if has_core_tools:
         text += f"\nWith Core Tools, on the same table and Defender:\n\n{core_tools(stack.settings)}\n"

@@ -58,8 +58,7 @@ class WebhookError(Exception):
     status: int = 500
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Something went wrong on our side"
-    again: ClassVar[int | None] = None
-    """`retry_after` where an error of this kind does not say."""
+    again: ClassVar[int | None] = None  # `retry_after` where an error of this kind does not say
 
     def __init__(
         self,
@@ -172,12 +171,9 @@ class TableError(WebhookError):
     slug = "table"
     title = "The table did not do what it was asked for"
     again = 5
-    certain: bool = True
-    """Whether a write that ended so was certainly not made."""
-    transient: bool = False
-    """Whether the same request may succeed in a moment."""
-    reason: str | None = None
-    """What the log says instead of the detail, which everybody may see."""
+    certain: bool = True  # whether a write that ended so was certainly not made
+    transient: bool = False  # whether the same request may succeed in a moment
+    reason: str | None = None  # what the log says instead of the detail, which everybody may see
 
     def __init__(self, detail: str, *, retry_after: int | None = None, certain: bool | None = None) -> None:
         super().__init__(detail, retry_after=retry_after)
@@ -189,10 +185,7 @@ class TableError(WebhookError):
 
 
 class Busy(TableError):
-    """The table is busy (503 ServerBusy, 500 OperationTimedOut, 429), or others keep changing the same rows.
-
-    `certain` is false where it did not say that it wrote nothing.
-    """
+    """The table is busy (503 ServerBusy, 500 OperationTimedOut, 429), or others keep changing the same rows."""
 
     slug = "busy"
     title = "Too many requests at the same moment"
@@ -221,10 +214,7 @@ class Unavailable(TableError):
 
 
 class NoTableToken(TableError):
-    """The identity gave no token for the table, so no request was sent.
-
-    If the identity did not answer in time (`late`), the request is not repeated.
-    """
+    """The identity gave no token for the table, so no request was sent; `late`: it did not answer in time."""
 
     slug = "no-table-token"
     title = "The identity gave no token for the table"

@@ -175,9 +175,9 @@ class _Reader:
         try:
             address.check(text, name)
         except SettingsError as error:
-            found = "" if "@" in text else f"{text!r} found: "  # a URL may hold a password
+            prefix = "" if "@" in text else f"{text!r} found: "  # a URL may hold a password
             for problem in error.problems:
-                self._wrong(name, found + problem.detail)
+                self._wrong(name, prefix + problem.detail)
         return text
 
     def _base_url(self, name: str) -> str | None:

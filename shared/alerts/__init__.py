@@ -1,4 +1,4 @@
 """The eight fields of an alert: what Defender allows in them, other products' words for them, and all their problems.
 
-Imports nothing of ours but `errors`.
+Imports no other package.
 """

@@ -255,15 +255,15 @@ def _cut(value: object, characters: int) -> str | None:
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
-_LOOK = (
+_CHECK_DEFENDER = (
     "Look in Defender for an alert with this title on this device; only if there is none, replay the alert."
 )
 _HINTS: Mapping[int | str, str] = {
     "Timeout": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL and the app's network.",
     "NoConnection": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL, DNS and firewall.",
     "ConnectionLost": "Nothing to do: it is tried again.",
-    "NoAlert": _LOOK,
-    "AnswerLost": _LOOK,
+    "NoAlert": _CHECK_DEFENDER,
+    "AnswerLost": _CHECK_DEFENDER,
     "NotDefender": "Something between us and Defender answered; check DEFENDER_API_URL and any proxy.",
     "Redirect": "Something between us and Defender answered; check DEFENDER_API_URL and any proxy.",
     400: "Correct the field that Defender names, at the sender or in its mapping, then send or replay the alert.",

@@ -56,7 +56,7 @@ class Result:
                  bad query    Graph does not run this query; another one may work
                  forbidden    the token does not open hunting
                  unavailable  no answer, or an error on Graph's side: the same may work later
-                 unreadable   an answer that is not Graph's, or of which a part cannot be told
+                 unreadable   an answer that is not Graph's, or of which a part cannot be read
     status       HTTP status; None when no answer began
     message      what went wrong, for an operator; "" with rows. Never a token.
     seconds      the call took, by the monotonic clock

@@ -1,4 +1,4 @@
 """From payload to alerts: the sources' files, their paths and conditions, and an alert's fields.
 
-Imports `payload`, `alerts` and `errors`.
+May import: `payload`, `alerts`.
 """

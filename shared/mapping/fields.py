@@ -11,7 +11,6 @@ from shared.mapping.event import Event
 from shared.mapping.exactness import Exactness
 from shared.mapping.source import Place, Source
 from shared.payload import candidates, grouping, names
-from shared.payload.grouping import order
 from shared.payload.paths import Node, shown
 from shared.payload.scan import Scan
 from shared.payload.values import texts as texts_of
@@ -141,7 +140,7 @@ class Draft:
             yield from ((candidate, place) for candidate in texts)
         if node := self._event.values.get(name):
             yield from (((text, shown(node.place)), None) for text in texts_of(node.value))
-        scanned = sorted(self._group.texts.get(name, ()), key=order)
+        scanned = sorted(self._group.texts.get(name, ()), key=grouping.order)
         if name == "category":
             scanned += [
                 each

@@ -51,7 +51,7 @@ class Outcome:
     """What a delivery becomes.
 
     `ignored` says why it asks for no alert; `reply` is the body that its sender then expects. `steps` say how the
-    payload was opened and recognised. `refused_status` is the HTTP status of a refusal where the sender
+    payload was opened and recognised. `refused_status` is the HTTP status of a refused payload where the sender
     would repeat a 422 (Event Grid, CloudEvents).
     """
 

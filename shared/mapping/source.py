@@ -6,7 +6,7 @@ A file is one JSON object; its name is the source's name (see docs/mappings.md).
     priority   0 to 100, 50 without; where several recognise a payload, the highest wins
     recognise  conditions on a document, one is enough; without them the source must be named
     envelope   paths: the contents of this wrapper; the file then needs no fields
-    status     400 on an envelope: the HTTP status of a refusal, if its sender would repeat a 422
+    status     400 on an envelope: the HTTP status instead of 422, if its sender would repeat that
     exact      true: texts are meant for Defender; nothing is removed or added
     alerts     paths: where the product's alerts stand; without them the document is the alert
     closed     [{where, reason, reply}]: no alert is raised; `reply` is the body that the sender then expects

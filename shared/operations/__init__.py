@@ -1,4 +1,6 @@
 """The operator's requests: lists, status, replay, discard, pause and resume.
 
-It imports all packages; only `app` and the function folders import it.
+May import: `identity`, `webhook`, `web`, `sending`, `ledger`, `table`, `clients`, `search`, `mapping`,
+`payload`, `alerts`.
+Only `app` and the function folders import it.
 """

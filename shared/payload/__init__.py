@@ -1,4 +1,4 @@
 """What a payload contains: its JSON, the references of events, and the texts about them.
 
-Imports `alerts` and `errors`.
+May import: `alerts`.
 """

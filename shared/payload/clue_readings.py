@@ -74,6 +74,6 @@ class Readings:
         return any(values.text(reading.text) for field in fields for reading in self.of(field))
 
 
-def are_beside(one: Place, other: Place) -> bool:
+def are_beside(place: Place, other: Place) -> bool:
     """Say whether two places are in one object."""
-    return one is not None and other is not None and one[0] == other[0]
+    return place is not None and other is not None and place[0] == other[0]

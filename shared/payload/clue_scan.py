@@ -192,8 +192,8 @@ def _entry(node: Node, around: _Around, beside: Meaning | None) -> Iterator[tupl
         return
     if isinstance(value, list) and flat and clue_names.is_tags(name):
         for index, text in enumerate(value):
-            title, _, told = text.partition(":")
-            yield from _entry(Node(told, (node.place, index), node.reader), around.under(title), None)
+            title, _, content = text.partition(":")
+            yield from _entry(Node(content, (node.place, index), node.reader), around.under(title), None)
     elif isinstance(value, dict | list) or (isinstance(value, str) and not names.named_as("commands", name)):
         yield from _walk(node, around)
 

@@ -20,7 +20,7 @@ from shared.payload.reader import Reader
 from shared.payload.values import texts as texts_of
 
 MAX_LEVELS = 20
-"""Objects and arrays inside each other that are looked into: eight objects, each in an array, and some room."""
+"""Objects and arrays inside each other that are looked into: eight objects, each in an array, and a few more."""
 MAX_STRINGS = 4
 """Decodings of JSON in strings inside each other: two levels, each encoded twice."""
 

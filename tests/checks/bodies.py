@@ -1,6 +1,6 @@
 """Bodies of exactly a mebibyte (or less), composed of whatever may be expensive, as a recipe tells.
 
-Every choice is a number of the recipe, so a body can be built again and changed a little. A part is told the space
+Every choice is a number of the recipe, so a body can be built again and changed a little. A part gets the space
 it has and fills it; approved payloads are the soil that such parts grow in.
 """
 

@@ -14,8 +14,8 @@ def files() -> list[str]:
     # Whoever owns the checkout: git would refuse to look into somebody else's.
     ask = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
     try:
-        told = subprocess.run(ask, cwd=ROOT, capture_output=True, check=True)  # noqa: S603 - the developer's own
-        tracked = told.stdout.decode().split("\0")
+        listing = subprocess.run(ask, cwd=ROOT, capture_output=True, check=True)  # noqa: S603 - the developer's own
+        tracked = listing.stdout.decode().split("\0")
     except (OSError, subprocess.CalledProcessError):  # no git, or an unpacked archive
         tracked = []
     return sorted(name for name in tracked if (ROOT / name).is_file()) or sorted(_not_ignored())

@@ -50,10 +50,10 @@ class Answer:
     def document(self) -> dict[str, Any]:
         """Return the body's JSON object, or an empty one."""
         try:
-            found = json.loads(self.body)
+            value = json.loads(self.body)
         except ValueError:
             return {}
-        return found if isinstance(found, dict) else {}
+        return value if isinstance(value, dict) else {}
 
 
 def cases(folder: Path) -> list[Case]:
@@ -115,13 +115,13 @@ def outcome(answer: Answer) -> str:
     return "alert" if len(answer.document["alerts"]) == 1 else "alerts"
 
 
-def fits(wanted: Any, found: Any) -> bool:
+def fits(wanted: Any, actual: Any) -> bool:
     """Return whether a value is the wanted one, contains `{"contains": text}`, or is one of a list of such."""
     if isinstance(wanted, list):
-        return any(fits(one, found) for one in wanted)
+        return any(fits(choice, actual) for choice in wanted)
     if isinstance(wanted, dict):
-        return wanted["contains"] in str(found)
-    return bool(wanted == found)
+        return wanted["contains"] in str(actual)
+    return bool(wanted == actual)
 
 
 def _requests(path: Path) -> tuple[Mapping[str, Any], ...]:
@@ -139,21 +139,21 @@ def _body(request: Mapping[str, Any]) -> bytes:
 
 def _as_the_host_reads(query: str) -> dict[str, str]:
     """Return parameters as the Functions host passes them: without empty ones, repeated ones joined by commas."""
-    found: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for name, value in parse_qsl(query):
-        found[name] = f"{found[name]},{value}" if name in found else value
-    return found
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
 
 
 def _alerts(answer: Answer) -> list[dict[str, Any]]:
     return list(answer.document.get("alerts", []))
 
 
-def _refusals(answer: Answer) -> list[list[str]]:
+def _problem_fields(answer: Answer) -> list[list[str]]:
     """Return the fields that are reported as problems: of each refused event, and of the request as a whole."""
     document = answer.document
-    told = [event["problems"] for event in document.get("refused", [])] + [document.get("problems", [])]
-    return [[problem["field"] for problem in problems] for problems in told]
+    events = [event["problems"] for event in document.get("refused", [])] + [document.get("problems", [])]
+    return [[problem["field"] for problem in problems] for problems in events]
 
 
 def _reason(answer: Answer) -> str:
@@ -177,75 +177,83 @@ def _missing(wanted: list[Any], text: str) -> list[Any]:
     """Return which texts are missing, in any case; of a list inside, one must be there."""
     text = text.lower()
     return [
-        one
-        for one in wanted
-        if not any(part.lower() in text for part in ([one] if type(one) is str else one))
+        text_part
+        for text_part in wanted
+        if not any(part.lower() in text for part in ([text_part] if type(text_part) is str else text_part))
     ]
 
 
-def _told(word: str, wanted: Any, found: Any) -> list[str]:
-    return [f"{word}: {wanted!r} expected, {found!r} found"]
+def _difference(word: str, wanted: Any, actual: Any) -> list[str]:
+    return [f"{word}: {wanted!r} expected, {actual!r} found"]
 
 
 def _outcome(word: str, wanted: Any, answer: Answer) -> list[str]:
-    found = outcome(answer)
-    return [] if fits(wanted, found) else [*_told(word, wanted, found), f"  answer: {answer.body[:1500]}"]
+    actual = outcome(answer)
+    return (
+        []
+        if fits(wanted, actual)
+        else [*_difference(word, wanted, actual), f"  answer: {answer.body[:1500]}"]
+    )
 
 
 def _status(word: str, wanted: Any, answer: Answer) -> list[str]:
-    return [] if fits(wanted, answer.status) else _told(word, wanted, answer.status)
+    return [] if fits(wanted, answer.status) else _difference(word, wanted, answer.status)
 
 
 def _triples(word: str, wanted: list[list[str]], answer: Answer) -> list[str]:
-    found = sorted([alert["request"][name] for name in REFERENCE] for alert in _alerts(answer))
-    return [] if found == sorted(wanted) else _told(word, wanted, found)
+    actual = sorted([alert["request"][name] for name in REFERENCE] for alert in _alerts(answer))
+    return [] if actual == sorted(wanted) else _difference(word, wanted, actual)
 
 
 def _field(word: str, wanted: Any, answer: Answer) -> list[str]:
-    found = [alert["request"][word] for alert in _alerts(answer)]
-    return [] if found and all(fits(wanted, one) for one in found) else _told(word, wanted, found)
+    actual = [alert["request"][word] for alert in _alerts(answer)]
+    return (
+        [] if actual and all(fits(wanted, value) for value in actual) else _difference(word, wanted, actual)
+    )
 
 
 def _not_severity(word: str, wanted: Any, answer: Answer) -> list[str]:
-    found = [alert["request"]["severity"] for alert in _alerts(answer)]
-    return _told(word, wanted, found) if any(fits(wanted, one) for one in found) else []
+    actual = [alert["request"]["severity"] for alert in _alerts(answer)]
+    return _difference(word, wanted, actual) if any(fits(wanted, value) for value in actual) else []
 
 
 def _not_title(word: str, wanted: list[str] | str, answer: Answer) -> list[str]:
     parts = [wanted] if isinstance(wanted, str) else wanted
-    found = [alert["request"]["title"] for alert in _alerts(answer)]
-    return _told(word, wanted, found) if any(part in title for title in found for part in parts) else []
+    titles = [alert["request"]["title"] for alert in _alerts(answer)]
+    return (
+        _difference(word, wanted, titles) if any(part in title for title in titles for part in parts) else []
+    )
 
 
 def _refused_fields(word: str, wanted: list[str], answer: Answer) -> list[str]:
-    found = sorted({field for fields in _refusals(answer) for field in fields})
-    return [] if set(wanted) <= set(found) else _told(word, wanted, found)
+    refused_fields = sorted({field for fields in _problem_fields(answer) for field in fields})
+    return [] if set(wanted) <= set(refused_fields) else _difference(word, wanted, refused_fields)
 
 
 def _sound_fields(word: str, wanted: list[str], answer: Answer) -> list[str]:
-    found = sorted({field for fields in _refusals(answer) for field in fields})
-    return _told(word, wanted, found) if set(wanted) & set(found) else []
+    refused_fields = sorted({field for fields in _problem_fields(answer) for field in fields})
+    return _difference(word, wanted, refused_fields) if set(wanted) & set(refused_fields) else []
 
 
 def _names(word: str, wanted: list[Any], answer: Answer) -> list[str]:
     missing = _missing(wanted, _reason(answer))
-    return _told(word, missing, _reason(answer)[:1500]) if missing else []
+    return _difference(word, missing, _reason(answer)[:1500]) if missing else []
 
 
 def _not_names(word: str, wanted: list[Any], answer: Answer) -> list[str]:
-    there = [one for one in wanted if not _missing([one], _reason(answer))]
-    return _told(word, there, _reason(answer)[:1500]) if there else []
+    there = [part for part in wanted if not _missing([part], _reason(answer))]
+    return _difference(word, there, _reason(answer)[:1500]) if there else []
 
 
 def _notes_contain(word: str, wanted: list[Any], answer: Answer) -> list[str]:
-    found = [note for alert in _alerts(answer) for note in alert["notes"]]
-    missing = _missing(wanted, "\n".join(found))
-    return _told(word, missing, found) if missing else []
+    notes = [note for alert in _alerts(answer) for note in alert["notes"]]
+    missing = _missing(wanted, "\n".join(notes))
+    return _difference(word, missing, notes) if missing else []
 
 
 def _max_times_told(word: str, wanted: int, answer: Answer) -> list[str]:
-    most = max((count for fields in _refusals(answer) for count in Counter(fields).values()), default=0)
-    return [] if most <= wanted else _told(word, wanted, most)
+    most = max((count for fields in _problem_fields(answer) for count in Counter(fields).values()), default=0)
+    return [] if most <= wanted else _difference(word, wanted, most)
 
 
 def _headers(word: str, wanted: Mapping[str, Any], answer: Answer) -> list[str]:
@@ -253,22 +261,22 @@ def _headers(word: str, wanted: Mapping[str, Any], answer: Answer) -> list[str]:
         fault
         for name, value in wanted.items()
         if not fits(value, answer.headers.get(name.lower()))
-        for fault in _told(f"{word}: {name}", value, answer.headers.get(name.lower()))
+        for fault in _difference(f"{word}: {name}", value, answer.headers.get(name.lower()))
     ]
 
 
 def _exact_body(word: str, wanted: str, answer: Answer) -> list[str]:
-    return [] if answer.body == wanted else _told(word, wanted, answer.body)
+    return [] if answer.body == wanted else _difference(word, wanted, answer.body)
 
 
 def _json(word: str, wanted: Mapping[str, Any], answer: Answer) -> list[str]:
-    found = {name: answer.document.get(name) for name in wanted}
-    return [] if found == wanted else _told(word, wanted, found)
+    actual = {name: answer.document.get(name) for name in wanted}
+    return [] if actual == wanted else _difference(word, wanted, actual)
 
 
 def _either(_word: str, wanted: list[Mapping[str, Any]], answer: Answer) -> list[str]:
-    judged = [judge(one, answer) for one in wanted]
-    return [] if not all(judged) else [f"either: {fault}" for found in judged for fault in found]
+    judged = [judge(wish, answer) for wish in wanted]
+    return [] if not all(judged) else [f"either: {fault}" for faults in judged for fault in faults]
 
 
 _WORDS: Mapping[str, Callable[[str, Any, Answer], list[str]]] = {

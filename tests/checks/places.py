@@ -26,15 +26,15 @@ _NOT_IT = "Found instead: "
 
 def of(documents: list[Any]) -> Places:
     """Return the value at every place of a delivery."""
-    found: dict[str, list[Any]] = {}
+    by_text: dict[str, list[Any]] = {}
     many = len(documents) > 1
     for index, document in enumerate(documents):
         for place, value in _walk(document, f"[{index}]" if many else "", _LEVELS):
             text = place.removeprefix(".")
             if len(text) > _LONGEST:
                 text = f"{text[:20]}…{text[21 - _LONGEST :]}"
-            found.setdefault(text, []).append(value)
-    return found
+            by_text.setdefault(text, []).append(value)
+    return by_text
 
 
 def _walk(value: Any, place: str, levels: int) -> Iterator[tuple[str, Any]]:
@@ -64,37 +64,37 @@ def _opened(value: Any) -> Iterator[Any]:
 def wrong(outcome: Outcome, documents: list[Any]) -> list[str]:
     """Return a line for each place in an outcome at which the payload has nothing, or another value."""
     places = of(documents)
-    found: list[str] = []
+    faults: list[str] = []
     events: list[Mapped | Refused] = [*outcome.alerts, *outcome.refused]
-    for one in events:
-        for name, origin in one.origins.items():
+    for event in events:
+        for name, origin in event.origins.items():
             if origin not in (PARAMETER, DEFAULT):
-                found += _origin(name, origin, one, places)
+                faults += _origin(name, origin, event, places)
     for refused in outcome.refused:
         for problem in refused.problems:
-            found += [f"{problem.field}: {line}" for line in _told(problem.detail, places)]
-    return found
+            faults += [f"{problem.field}: {line}" for line in _wrong_quotes(problem.detail, places)]
+    return faults
 
 
-def _origin(name: str, origin: str, one: Mapped | Refused, places: Places) -> Iterator[str]:
+def _origin(name: str, origin: str, event: Mapped | Refused, places: Places) -> Iterator[str]:
     """Yield what is wrong with the origin of a field: a place, or the places of a text with gaps."""
     several = [origin] if origin in places else origin.split(", ")
     for place in several:
         if place not in places:
             yield f"{name}: there is nothing at {place!r}"
-    if isinstance(one, Mapped) and len(several) == 1 and origin in places:
+    if isinstance(event, Mapped) and len(several) == 1 and origin in places:
         texts_there = [text for value in places[origin] for text in _scalars(value)]
         lines = any(
             "CEF:" in text or "LEEF:" in text for text in texts_there
         )  # a line is reported as a whole
-        keys = name not in names.KEYS or any(one.alert.body()[name] in text for text in texts_there)
+        keys = name not in names.KEYS or any(event.alert.body()[name] in text for text in texts_there)
         made = (lines and keys) or any(
-            _made_of(name, one, text) for text in (*texts_there, ", ".join(texts_there))
+            _made_of(name, event, text) for text in (*texts_there, ", ".join(texts_there))
         )
         yield from (
             []
             if made
-            else [f"{name}: {one.alert.body()[name]!r} is not made of {texts_there!r} at {origin!r}"]
+            else [f"{name}: {event.alert.body()[name]!r} is not made of {texts_there!r} at {origin!r}"]
         )
 
 
@@ -103,12 +103,12 @@ def _made_of(name: str, mapped: Mapped, text: str) -> bool:
     value = mapped.alert.body()[name]
     if name in names.KEYS:
         whole = (text, unquote_plus(text))  # Devo sends forms
-        parts = (*whole, *(part.strip() for one in whole for part in one.split("|")))
+        parts = (*whole, *(part.strip() for value in whole for part in value.split("|")))
         return any(alert.canonical(name, part) == value for part in parts)
     if name in ("severity", "category"):
-        told = f"{name.capitalize()} at the source: {text}"
+        sentence = f"{name.capitalize()} at the source: {text}"
         became = f"{name}: {text} became {value}"
-        return told in mapped.alert.description or became in mapped.notes or _word(name, text) == value
+        return sentence in mapped.alert.description or became in mapped.notes or _word(name, text) == value
     start = value.removesuffix("…")
     return bool(value) and (
         start[:200] in text
@@ -129,11 +129,11 @@ def _scalars(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inner:
-        yield from _scalars(one)
+    for item in inner:
+        yield from _scalars(item)
 
 
-def _told(detail: str, places: Places) -> Iterator[str]:
+def _wrong_quotes(detail: str, places: Places) -> Iterator[str]:
     """Yield what is wrong with the places in a problem's text."""
     if detail.startswith("has different values: "):
         for shown, place in _DIFFERENT.findall(detail):

@@ -104,8 +104,8 @@ class Steps:
         if kind is sre.POSSESSIVE_REPEAT:
             yield from list(self._ends(most, inner, text, at))[least:][-1:]
         elif len(inner) == 1 and _is_one(inner[0][0]):
-            found = list(self._ends(most, inner, text, at))[least:]
-            for end in found if kind is sre.MIN_REPEAT else reversed(found):
+            ends = list(self._ends(most, inner, text, at))[least:]
+            for end in ends if kind is sre.MIN_REPEAT else reversed(ends):
                 self._spend()
                 yield end
         else:
@@ -134,7 +134,8 @@ class Steps:
     def _takes(self, kind: Any, what: Any, character: str) -> bool:
         if self._ignore_case:
             return any(
-                _takes(kind, what, one, self._dotall) for one in {character.lower(), character.upper()}
+                _takes(kind, what, variant, self._dotall)
+                for variant in {character.lower(), character.upper()}
             )
         return _takes(kind, what, character, self._dotall)
 
@@ -188,7 +189,7 @@ def _takes(kind: Any, what: Any, character: str, dotall: bool) -> bool:
         held = {"DIGIT": character.isdigit(), "SPACE": character.isspace(), "WORD": _is_word(character)}
         return held[name.rpartition("_")[2]] is not ("NOT" in name)
     negated = what[0][0] is sre.NEGATE
-    return any(_takes(name, one, character, dotall) for name, one in what[negated:]) is not negated
+    return any(_takes(name, item, character, dotall) for name, item in what[negated:]) is not negated
 
 
 def _is_word(character: str) -> bool:
@@ -221,31 +222,35 @@ def _characters(nodes: Any) -> Iterator[str]:
             yield from _characters(inner)
     for kind, what in nodes:
         if _is_one(kind):
-            yield _one(kind, what)
+            yield _example(kind, what)
         if kind is sre.IN:
             yield from (chr(inner) for name, inner in what if name is sre.LITERAL)
 
 
-def _one(kind: Any, what: Any) -> str:
+def _example(kind: Any, what: Any) -> str:
     """Return a character that a node takes."""
     if kind is sre.LITERAL:
         return chr(what)
     firsts = (
-        [chr(one[0] if name is sre.RANGE else one) for name, one in what if name in (sre.RANGE, sre.LITERAL)]
+        [
+            chr(item[0] if name is sre.RANGE else item)
+            for name, item in what
+            if name in (sre.RANGE, sre.LITERAL)
+        ]
         if kind is sre.IN
         else []
     )
     likely = ["a", "A", "0", " ", "\n", *firsts, *map(chr, range(0x250))]
-    return next(one for one in likely if _takes(kind, what, one, dotall=False))
+    return next(character for character in likely if _takes(kind, what, character, dotall=False))
 
 
 def _sample(nodes: Any) -> str:
     """Return a short text that a pattern is likely to match."""
-    found = ""
+    sample = ""
     for kind, what in nodes:
         if _is_one(kind):
-            found += _one(kind, what)
+            sample += _example(kind, what)
         elif kind not in (sre.ASSERT, sre.ASSERT_NOT):
             times = max(1, min(what[0], _BOUND)) if kind in _REPEATS else 1
-            found += "".join(_sample(inner) * times for inner in _inside(kind, what)[:1])
-    return found
+            sample += "".join(_sample(inner) * times for inner in _inside(kind, what)[:1])
+    return sample

@@ -33,13 +33,13 @@ def test_the_webhook_answers_while_defender_hangs(start_stack: Start) -> None:
     """A call that is still running when `INLINE_SECONDS` are over is answered 202; so it is for several alerts."""
     stack = start_stack(settings={"INLINE_SECONDS": "1"})
     with hanging(stack, "alerts"):
-        one = stack.post(alert(1))
+        single = stack.post(alert(1))
         several = stack.post([alert(number) for number in range(2, 5)])
         log = stack.wait_for(lambda log: len(log) == 4)
         assert [call["status"] for call in log] == [None] * 4  # not one of them has been answered
-    assert [one.status_code, several.status_code] == [202, 202]
-    told = one.json()["alerts"] + several.json()["alerts"]
-    assert [each["waitingFor"]["what"] for each in told] == ["answer"] * 4
+    assert [single.status_code, several.status_code] == [202, 202]
+    alerts = single.json()["alerts"] + several.json()["alerts"]
+    assert [each["waitingFor"]["what"] for each in alerts] == ["answer"] * 4
 
 
 def test_the_webhook_answers_while_the_token_endpoint_hangs(start_stack: Start) -> None:
@@ -102,7 +102,7 @@ def test_the_webhook_answers_while_the_table_hangs(start_stack: Start, azurite: 
 
 
 def test_a_slow_table_does_not_keep_the_sender_of_many_alerts(start_stack: Start, azurite: Azurite) -> None:
-    """When `INLINE_SECONDS` are over, no more slots are taken for the delivery; the timer takes them."""
+    """When `INLINE_SECONDS` are over, no more slots are acquired for the delivery; the timer acquires them."""
     with Proxy(azurite.port, seconds=1.0) as proxy:
         stack = start_stack(
             settings={
@@ -115,8 +115,8 @@ def test_a_slow_table_does_not_keep_the_sender_of_many_alerts(start_stack: Start
         accepted = stack.post([alert(number) for number in range(1, 13)])
         proxy.heal()
         assert accepted.status_code == 202
-        told = [each["waitingFor"] for each in accepted.json()["alerts"] if each["waitingFor"]]
-        assert "slot" in {each["what"] for each in told}  # though there are enough of them
+        waits = [each["waitingFor"] for each in accepted.json()["alerts"] if each["waitingFor"]]
+        assert "slot" in {each["what"] for each in waits}  # though there are enough of them
         stack.dispatch()
         assert follow(stack, accepted.headers["location"])[-1].json()["status"] == "created"
         stack.kill(stack.hosts[0])

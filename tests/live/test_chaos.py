@@ -62,8 +62,8 @@ EVIDENCE = Evidence(
 )
 
 
-def test_a_kept_promise_is_recognised() -> None:
-    """Created, told so, called once: all holds."""
+def test_a_held_promise_is_recognised() -> None:
+    """Created, answered so, called once: all holds."""
     verdict = judge(case(), EVIDENCE)
     assert verdict.holds
     assert (verdict.accepted, verdict.created, verdict.repeated, verdict.over) == (1, 1, 0, 0)
@@ -77,12 +77,12 @@ def test_an_alert_that_nobody_has_is_lost() -> None:
             1,
             False,
         )
-    kept = replace(EVIDENCE, defenders=[], entries={ALERT.id: entry("failed", error={"status": 400})})
-    verdict = judge(case(last="failed"), kept)
+    failing = replace(EVIDENCE, defenders=[], entries={ALERT.id: entry("failed", error={"status": 400})})
+    verdict = judge(case(last="failed"), failing)
     assert (verdict.failed, verdict.lost, verdict.holds) == (1, 0, True)
 
 
-def test_a_sender_that_was_told_wrong_or_nothing_is_noticed() -> None:
+def test_a_wrong_or_missing_answer_to_a_sender_is_noticed() -> None:
     """What a sender hears at last is held against Defender."""
     assert not judge(case(last="failed"), EVIDENCE).holds
     silent = case()

@@ -212,8 +212,8 @@ def test_the_credential_itself_is_not_silent_for_ever(
 ) -> None:
     """Microsoft's credential gives up after the silence set, for a thread that nobody waits for any more."""
     simulator.switch(faults=(Fault("hang", on="token"),))
-    with identity.credential(simulator.environment, None, silence=0.2) as found, pytest.raises(AzureError):
-        found.get_token(f"{AUDIENCE}/.default")
+    with identity.credential(simulator.environment, None, silence=0.2) as opened, pytest.raises(AzureError):
+        opened.get_token(f"{AUDIENCE}/.default")
     assert simulator.token_requests == {SYSTEM_ASSIGNED: 1}
 
 
@@ -284,23 +284,23 @@ def test_no_proxy_gets_between(
     [', "expires_on": "9999999999"}', ', "expires_on": "later"}', "}", ""],
     ids=("good", "bad", "none", "cut"),
 )
-def test_nothing_secret_is_told(
+def test_nothing_secret_is_shown(
     identity_of: Source, caplog: pytest.LogCaptureFixture, kind: str, rest: str
 ) -> None:
     """Neither a token nor the identity header gets into a log at any level or an error, whatever comes back."""
     caplog.set_level(logging.DEBUG)
     token = "eyJ0eXAiOiJKV1QifQ." + "c2VjcmV0" * 20 + ".c2lnbmF0dXJl"
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n"
-    told = ""
+    detail = ""
     with endpoint(f'{head}{{"access_token": "{token}"{rest}'.encode()) as environ:
         try:
             assert identity_of(environ).token(timeout=LIMIT) == token
         except errors.TokenError as error:
-            told = error.detail
+            detail = error.detail
         join_workers()
-    assert bool(told) == ("9" not in rest)
+    assert bool(detail) == ("9" not in rest)
     for secret in (token, token.split(".")[1], "hush-hush"):
-        assert secret not in caplog.text + told
+        assert secret not in caplog.text + detail
 
 
 # ---- the call

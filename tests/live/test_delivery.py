@@ -74,9 +74,9 @@ def test_one_alert_posted_at_once_to_two_hosts_is_one_call(start_stack: Callable
         for alert in alerts:
             answers = [ended(answer) for answer in senders.map(post, [alert] * 2, stack.hosts)]
             assert [answer.status_code for answer in answers] == [200, 200]
-            told = [answer.json()["alerts"][0] for answer in answers]
-            assert sorted(one["duplicate"] for one in told) == [False, True]
-            assert told[0]["alert"]["id"] == told[1]["alert"]["id"]
+            shown = [answer.json()["alerts"][0] for answer in answers]
+            assert sorted(alert["duplicate"] for alert in shown) == [False, True]
+            assert shown[0]["alert"]["id"] == shown[1]["alert"]["id"]
     assert [call["title"] for call in stack.simulator("GET", "log")] == [alert["title"] for alert in alerts]
 
 
@@ -112,12 +112,12 @@ def test_several_alerts_in_one_delivery_share_one_answer(start_stack: Callable[.
     stack.dispatch()
     ended = follow(stack, accepted.headers["location"])[-1]
     assert ended.status_code == 200
-    told = ended.json()
-    assert told["status"] == "partial"  # of the broken one nothing can become
-    assert [refused["event"] for refused in told["refused"]] == [7]
+    document = ended.json()
+    assert document["status"] == "partial"  # of the broken one nothing can become
+    assert [refused["event"] for refused in document["refused"]] == [7]
     good = [event.report_id for event in events if event is not events[7]]
-    assert [alert["request"]["reportId"] for alert in told["alerts"]] == good
-    assert {alert["status"] for alert in told["alerts"]} == {"created"}
+    assert [alert["request"]["reportId"] for alert in document["alerts"]] == good
+    assert {alert["status"] for alert in document["alerts"]} == {"created"}
     log = stack.simulator("GET", "log")
     assert sorted(call["reportId"] for call in log) == sorted(good)
     assert stack.simulator("GET", "violations") == []

@@ -26,13 +26,13 @@ def run(module: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_the_demo_ends_by_itself_and_every_line_agrees_with_defenders_log() -> None:
-    """Every sender's payload becomes what it should; a full window, a refusal and a merge are shown."""
+    """Every sender's payload becomes what it should; a full window, a refused payload and a merge are shown."""
     with run("dev.demo", "--window", "15") as demo:
-        told, _ = demo.communicate(timeout=300)
-    assert demo.returncode == 0, told
-    assert "MISMATCH" not in told
-    assert "Every line agrees with Defender's log." in told
-    assert "At most 15 calls in any 15 s" in told
+        output, _ = demo.communicate(timeout=300)
+    assert demo.returncode == 0, output
+    assert "MISMATCH" not in output
+    assert "Every line agrees with Defender's log." in output
+    assert "At most 15 calls in any 15 s" in output
     for sender, became in [
         ("Logic Apps", "created"),
         ("Power Automate", "created"),
@@ -45,7 +45,7 @@ def test_the_demo_ends_by_itself_and_every_line_agrees_with_defenders_log() -> N
         ("Logic Apps", r"(?:merged|known)"),
         ("Logic Apps", r"(?:full|waiting)"),
     ]:
-        assert re.search(rf"^{sender} +{became} ", told, re.MULTILINE), (sender, became)
+        assert re.search(rf"^{sender} +{became} ", output, re.MULTILINE), (sender, became)
 
 
 def test_start_stays_up_until_it_is_ended_and_prints_a_line_that_creates_an_alert() -> None:

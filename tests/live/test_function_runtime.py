@@ -33,9 +33,9 @@ EXAMPLES = {  # what a function is called with, where its function.json does not
 def find_python() -> str | None:
     """Return a Python 3.13 that really runs: pyenv's shims exist for versions that are not switched on."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    found = [sys.executable, shutil.which("python3.13"), *map(str, pyenv.glob("versions/3.13*/bin/python"))]
+    pythons = [sys.executable, shutil.which("python3.13"), *map(str, pyenv.glob("versions/3.13*/bin/python"))]
     probe = "import ensurepip, sys, venv; print(*sys.version_info[:2])"
-    for python in filter(None, found):
+    for python in filter(None, pythons):
         answer = subprocess.run([python, "-c", probe], capture_output=True, text=True, check=False)  # noqa: S603
         if answer.stdout.split() == ["3", "13"]:
             return python
@@ -96,7 +96,7 @@ def answers(runtime: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_runtime_tells_good_functions_from_bad_ones(runtime: str, tmp_path: Path) -> None:
-    """Told apart: one that answers, one that returns nothing, one that raises, one that cannot load."""
+    """One that answers, one that returns nothing, one that raises, one that cannot load."""
     sources = {
         "Answers": "def main(req: func.HttpRequest) -> func.HttpResponse: return func.HttpResponse('ok')",
         "Returns": "def main(req: func.HttpRequest) -> func.HttpResponse:\n    return None",
@@ -146,7 +146,7 @@ def test_a_dry_run_is_valid(answers: dict[str, dict[str, Any]]) -> None:
     assert (delivery["status"], delivery["alerts"][0]["request"]) == ("valid", ALERT)
 
 
-def test_health_is_told_in_its_own_media_type(answers: dict[str, dict[str, Any]]) -> None:
+def test_health_is_answered_in_its_own_media_type(answers: dict[str, dict[str, Any]]) -> None:
     """`GET /api/health` answers pass or fail as `application/health+json`."""
     answer = answers["HealthFunction"]
     assert answer["headers"]["content-type"].partition(";")[0] == "application/health+json"

@@ -99,7 +99,7 @@ def client(simulator: Simulator, *, deadline: float = LIMIT) -> Iterator[graph.G
 
 @pytest.fixture
 def hunt(simulator: Simulator, token_of: Callable[[str], str]) -> Hunt:
-    """Return a function that makes the one search of these tests, with what it is told instead."""
+    """Return a function that makes the one search of these tests, with other arguments where given."""
 
     def made(**changes: str | float) -> graph.Result:
         token = str(changes.get("token") or token_of("GRAPH_TOKEN_SCOPE"))
@@ -167,7 +167,7 @@ def test_an_event_is_not_searchable_at_once(simulator: Simulator, hunt: Hunt) ->
 def test_each_failure_has_its_meaning(
     simulator: Simulator, hunt: Hunt, fault: Fault, kind: str, words: str
 ) -> None:
-    """Each failure of Graph or of the token is told, and leaves the next search alone."""
+    """Each failure of Graph or of the token is reported, and leaves the next search alone."""
     simulator.switch(faults=(replace(fault, times=1),))
     result = hunt(deadline=SOON if "within" in words else LIMIT)
     assert (result.kind, result.rows) == (kind, ())

@@ -41,15 +41,15 @@ def deployed(**given: Any) -> list[dict[str, Any]]:
 
 def queries() -> dict[str, str]:
     """Return every query of the alert rules and of the workbook, by where it stands."""
-    found = {}
+    by_name = {}
     for each in deployed():
         if each["type"] == "Microsoft.Insights/scheduledQueryRules":
             (condition,) = each["properties"]["criteria"]["allOf"]
-            found[each["name"]] = condition["query"]
+            by_name[each["name"]] = condition["query"]
         if each["type"] == "Microsoft.Insights/workbooks":
             items = json.loads(each["properties"]["serializedData"])["items"]
-            found |= {item["name"]: item["content"]["query"] for item in items if item["type"] == 3}
-    return found
+            by_name |= {item["name"]: item["content"]["query"] for item in items if item["type"] == 3}
+    return by_name
 
 
 @pytest.fixture(scope="module")
@@ -116,28 +116,28 @@ def test_checkov_finds_nothing_but_what_is_explained(checkov: Path, tmp_path: Pa
     template = {name: DOCUMENT[name] for name in ("$schema", "contentVersion")} | {"resources": everything}
     (tmp_path / "azuredeploy.json").write_text(json.dumps(template))
     (tmp_path / "main.bicep").write_bytes((INFRA / "main.bicep").read_bytes())
-    found = findings(checkov, tmp_path, resources=len(everything))
+    reported = findings(checkov, tmp_path, resources=len(everything))
     text = EXCEPTIONS.read_text("utf-8")
-    assert found == set(yaml.safe_load(text)["skip-check"])
+    assert reported == set(yaml.safe_load(text)["skip-check"])
     groups = re.findall(r"((?:^  #.*\n)*)((?:^  - \w+\n)+)", text, re.MULTILINE)
-    assert sum(ids.count("- ") for _, ids in groups) == len(found)
+    assert sum(ids.count("- ") for _, ids in groups) == len(reported)
     assert all(len(reason) > 60 for reason, _ in groups)
 
 
 def findings(checkov: Path, folder: Path, *, resources: int) -> set[str]:
     """Return the ids of what checkov finds in a folder; it takes half a minute, so it is asked once a change."""
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.iterdir()))).hexdigest()
-    kept = CHECKOV / f"found-{digest}.json"
-    if not kept.is_file():
+    stored = CHECKOV / f"found-{digest}.json"
+    if not stored.is_file():
         how = ["--skip-download", "--quiet", "--compact", "--soft-fail", "--output", "json"]
-        told = subprocess.run(  # noqa: S603 - installed above
+        completed = subprocess.run(  # noqa: S603 - installed above
             [checkov, "--framework", "arm", "bicep", "--directory", folder, *how],
             env={**os.environ, "LOG_LEVEL": "ERROR"},
             capture_output=True,
             check=True,
         )
-        kept.write_bytes(told.stdout)
-    reports = json.loads(kept.read_bytes())
+        stored.write_bytes(completed.stdout)
+    reports = json.loads(stored.read_bytes())
     reports = reports if isinstance(reports, list) else [reports]
     summaries = [each["summary"] for each in reports]
     assert sum(each["resource_count"] for each in summaries) >= resources

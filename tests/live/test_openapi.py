@@ -100,7 +100,9 @@ def test_every_kind_of_answer_to_a_sender_is_as_defined(start_stack: Callable[..
     stack = start_stack(calls=4, known_events="registered", settings={"NOT_FOUND_RETRY_MINUTES": ""})
     known = [event(number) for number in range(1, 6)]
     names = ("machineId", "eventTime", "reportId")
-    stack.simulator("POST", "events", {"known": [dict(zip(names, one.key, strict=True)) for one in known]})
+    stack.simulator(
+        "POST", "events", {"known": [dict(zip(names, reference.key, strict=True)) for reference in known]}
+    )
 
     created = judged(stack.post(eight_fields(known[0], "First")), 200)
     assert created["status"] == "created"
@@ -150,7 +152,7 @@ def test_a_handshake_from_nowhere_is_answered(origin: str, busy: Stack, wire: re
 
 
 def test_every_answer_to_the_operator_is_as_defined(start_stack: Callable[..., Stack]) -> None:
-    """The operator's whole day: look, pause, let wait, discard, resume, replay, and each refusal on the way."""
+    """The operator's whole day: list, pause, let wait, discard, resume, replay, and each error on the way."""
     stack = start_stack(known_events="registered", settings={"NOT_FOUND_RETRY_MINUTES": ""})
     operations = f"{stack.hosts[0].url}/api/operations/"
     with requests.Session() as desk:

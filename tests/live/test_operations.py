@@ -1,4 +1,4 @@
-"""The operator's room through the real stack: host, table, Defender."""
+"""The operator's requests through the real stack: host, table, Defender."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -78,7 +78,7 @@ def alert(number: int, title: str, severity: str = "High") -> dict[str, Any]:
 
 
 def test_the_operators_way_through_a_bad_rule(start: Callable[..., Operator]) -> None:
-    """Without a key nothing; pause, look, page, discard, resume: what was discarded is not sent, the rest is."""
+    """Without a key nothing; pause, list, page, discard, resume: what was discarded is not sent, the rest is."""
     operator = start(hosts=0)
     stack = operator.stack
     stack.start_host("--no-timers")  # a tick within the pause would stay for most of a minute
@@ -91,17 +91,17 @@ def test_the_operators_way_through_a_bad_rule(start: Callable[..., Operator]) ->
     assert operator.done("POST", "pause", reason="bad rule")["pause"]["byOperator"]
     answer = stack.post([alert(n, "Bad, bad rule" if n % 2 else "Good rule") for n in range(12)])
     assert answer.status_code == 202
-    waits = {one["waitingFor"]["what"]: one["waitingFor"]["reason"] for one in answer.json()["alerts"]}
+    waits = {item["waitingFor"]["what"]: item["waitingFor"]["reason"] for item in answer.json()["alerts"]}
     assert waits == {"pause": "bad rule"}
     ids: list[str] = []
     continuation: dict[str, object] = {}
     while True:
         page = operator.done("GET", "alerts", status="waiting", top=5, **continuation)
-        ids += [one["id"] for one in page["alerts"]]
+        ids += [item["id"] for item in page["alerts"]]
         if page["continuation"] is None:
             break
         continuation = {"continuation": page["continuation"]}
-    assert sorted(ids) == sorted(one["id"] for one in answer.json()["alerts"])
+    assert sorted(ids) == sorted(item["id"] for item in answer.json()["alerts"])
     assert operator.done("GET", "status")["backlog"]["bySeverity"]["High"]["count"] == 12
 
     refused = operator.ask("POST", "discard", source="", title="Bad, bad rule")
@@ -127,15 +127,15 @@ def test_a_failed_alert_is_replayed_and_created(start: Callable[..., Operator]) 
     operator = start(known_events="registered", settings={"NOT_FOUND_RETRY_MINUTES": ""})
     stack = operator.stack
     posted = [stack.post(alert(number, f"Alert {number}")).json() for number in range(3)]
-    ids = [one["alerts"][0]["id"] for one in posted]
+    ids = [delivery["alerts"][0]["id"] for delivery in posted]
     failed = operator.done("GET", "alerts", status="failed")["alerts"]
-    assert [one["id"] for one in failed] == ids[::-1]
-    assert {one["error"]["status"] for one in failed} == {404}
+    assert [item["id"] for item in failed] == ids[::-1]
+    assert {item["error"]["status"] for item in failed} == {404}
     keys = [{name: alert(n, "")[name] for name in ("machineId", "eventTime", "reportId")} for n in range(3)]
     stack.simulator("POST", "events", {"known": keys})
 
     again = operator.done("POST", f"alerts/{ids[1]}/replay")
-    assert (again["status"], [one["answer"] for one in again["tries"]]) == ("waiting", ["not_found"])
+    assert (again["status"], [attempt["answer"] for attempt in again["tries"]]) == ("waiting", ["not_found"])
     assert operator.ask("POST", f"alerts/{ids[1]}/replay").status_code == 409
     assert operator.done("POST", "alerts/replay", status="failed", top=1) == {
         "replayed": 1,
@@ -150,10 +150,10 @@ def test_a_failed_alert_is_replayed_and_created(start: Callable[..., Operator]) 
     )
 
 
-def test_a_refused_payload_is_replayed_on_a_host_with_a_mended_mapping(
+def test_a_refused_payload_is_replayed_on_a_host_with_a_fixed_mapping(
     start: Callable[..., Operator], tmp_path: Path
 ) -> None:
-    """It is listed with its size, shown with its text, received again with its parameters, and kept no more."""
+    """It is listed with its size, shown with its text, received again with its parameters, and no longer stored."""
     operator = start()
     stack = operator.stack
     assert stack.post(ACME, query={"severity": "Low"}).status_code == 422
@@ -165,20 +165,20 @@ def test_a_refused_payload_is_replayed_on_a_host_with_a_mended_mapping(
     assert operator.done("GET", "refused")["refused"] == [listed]
 
     (tmp_path / "acme.json").write_text(json.dumps(ACME_MAPPING))
-    mended = stack.start_host(MAPPINGS_PATH=str(tmp_path))
-    answer = operator.ask_as("operator", "POST", f"refused/{listed['id']}/replay", mended)
+    fixed = stack.start_host(MAPPINGS_PATH=str(tmp_path))
+    answer = operator.ask_as("operator", "POST", f"refused/{listed['id']}/replay", fixed)
     assert answer.status_code == 200, answer.text
-    (told,) = answer.json()["alerts"]
-    assert told["request"]["severity"] == "Low"
-    assert [call["alertId"] for call in stack.simulator("GET", "log")] == [told["alert"]["id"]]
+    (raised,) = answer.json()["alerts"]
+    assert raised["request"]["severity"] == "Low"
+    assert [call["alertId"] for call in stack.simulator("GET", "log")] == [raised["alert"]["id"]]
     assert operator.done("GET", "refused")["refused"] == []
-    assert operator.ask_as("operator", "POST", f"refused/{listed['id']}/replay", mended).status_code == 404
+    assert operator.ask_as("operator", "POST", f"refused/{listed['id']}/replay", fixed).status_code == 404
 
 
 def test_status_tells_why_no_token_comes(start: Callable[..., Operator]) -> None:
     """An identity that is not assigned is named, when asked; a token is never shown."""
     operator = start(settings={"AZURE_CLIENT_ID": "00000000-0000-4000-8000-000000000000"})
     assert operator.done("GET", "status")["tokenProblem"] is None
-    told = operator.done("GET", "status", refresh="true")
-    assert told["token"] is None
-    assert "00000000-0000-4000-8000-000000000000 (AZURE_CLIENT_ID)" in told["tokenProblem"]
+    status = operator.done("GET", "status", refresh="true")
+    assert status["token"] is None
+    assert "00000000-0000-4000-8000-000000000000 (AZURE_CLIENT_ID)" in status["tokenProblem"]

@@ -48,8 +48,8 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the package for this Python and unpack it into an empty folder."""
     built = package.build_ready(VERSION, dependencies(VERSION), tmp_path_factory.mktemp("dist"))
     root = tmp_path_factory.mktemp("wwwroot")
-    with zipfile.ZipFile(built) as found:
-        found.extractall(root)
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(root)
     return root
 
 
@@ -94,19 +94,19 @@ def test_nothing_of_the_package_comes_from_elsewhere(unpacked: Path, tmp_path: P
     python, path = isolated(unpacked, tmp_path / "tools")
     names = "azure.data.tables azure.functions azure.identity cryptography requests shared.webhook.receive"
     ask = f"import importlib; print(*(importlib.import_module(name).__file__ for name in {names.split()}), sep='\\n')"
-    told = subprocess.run(  # noqa: S603 - our own Python
+    completed = subprocess.run(  # noqa: S603 - our own Python
         [*python, "-c", ask], env=environment(path), cwd=tmp_path, capture_output=True, check=True, text=True
     )
-    assert len(told.stdout.splitlines()) == len(names.split())
-    assert all(Path(line).is_relative_to(unpacked) for line in told.stdout.splitlines())
+    assert len(completed.stdout.splitlines()) == len(names.split())
+    assert all(Path(line).is_relative_to(unpacked) for line in completed.stdout.splitlines())
 
 
 @pytest.mark.parametrize(("version", "major"), [("3.12", "1"), ("3.13", "2")])
 def test_each_python_gets_the_packages_made_for_it(version: str, major: str) -> None:
     """Whatever Python builds: azure-functions is 1.x up to 3.12 and 2.x from 3.13 on, compiled code is for both."""
     folder = dependencies(version)
-    found = {each.name: each.version for each in metadata.distributions(path=[str(folder)])}
-    assert found["azure-functions"].partition(".")[0] == major
+    versions = {each.name: each.version for each in metadata.distributions(path=[str(folder)])}
+    assert versions["azure-functions"].partition(".")[0] == major
     compiled = [path.name for path in folder.rglob("*.so")]
     assert compiled
     tag = "cpython-" + version.replace(".", "")

@@ -78,12 +78,12 @@ os.kill(os.getpid(), signal.SIGKILL)
     with subprocess.Popen(  # noqa: S603 - the lines above
         [sys.executable, "-c", parent], cwd=setup.ROOT, stdin=subprocess.PIPE, text=True
     ) as running:
-        with pipe.open() as told:
-            assert told.readline() == "started\n"
+        with pipe.open() as output:
+            assert output.readline() == "started\n"
             assert running.stdin
             running.stdin.write("\n")
             running.stdin.flush()
-            assert told.read() == ""
+            assert output.read() == ""
         assert running.wait() == -9
 
 

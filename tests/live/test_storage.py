@@ -154,7 +154,7 @@ def test_every_condition_holds(table: PatientTable) -> None:
 
 
 def test_a_transaction_the_table_cannot_take_is_refused_at_once(table: PatientTable) -> None:
-    """What no repetition can mend is told apart from a conflict and from a table that is unavailable."""
+    """What no repetition can repair differs from a conflict and from a table that is unavailable."""
     with pytest.raises(TableRefused):
         table.commit([Insert("a1", {"text": "x" * 40_000})])
 
@@ -234,7 +234,7 @@ def test_a_slow_table_is_waited_for(lossy: PatientTable, proxy: Proxy) -> None:
     assert proxy.hit == 2
 
 
-def test_an_unavailable_table_is_told_and_works_again_without_a_restart(
+def test_an_unavailable_table_is_reported_and_works_again_without_a_restart(
     lossy: PatientTable, proxy: Proxy
 ) -> None:
     """Requests that are lost until the time is over are `Unavailable`; the next one works as soon as the table does."""

@@ -40,9 +40,9 @@ def problem(**values: object) -> str:
     """Check a good alert with one value changed; it must be refused for that field alone."""
     result = alert.check(GOOD | values)
     assert result.alert is None
-    [(field, found)] = [(problem.field, problem.detail) for problem in result.problems]
+    [(field, detail)] = [(problem.field, problem.detail) for problem in result.problems]
     assert [field] == list(values)
-    return found
+    return detail
 
 
 def note(**values: object) -> str:
@@ -83,8 +83,8 @@ def test_any_values_are_an_alert_or_problems(values: dict[str, object]) -> None:
     """Whatever the values, the check ends; what it says can be sent, and what it took it takes again as is."""
     result = alert.check(GOOD | values)
     assert bool(result.problems) != (result.alert is not None)
-    for found in (*result.notes, *(problem.detail for problem in result.problems)):
-        assert found.encode()
+    for text in (*result.notes, *(problem.detail for problem in result.problems)):
+        assert text.encode()
     if result.alert:
         assert json.dumps(result.alert.body(), ensure_ascii=False).encode()
         assert alert.check(result.alert.body()).alert == result.alert
@@ -92,12 +92,12 @@ def test_any_values_are_an_alert_or_problems(values: dict[str, object]) -> None:
 
 def test_the_id_names_event_and_title_and_nothing_else() -> None:
     """Equal machine, time, report and title give one id of 32 hex digits; other fields do not count."""
-    one = checked()
-    assert len(one.id) == 32
-    assert int(one.id, 16)
+    original = checked()
+    assert len(original.id) == 32
+    assert int(original.id, 16)
     assert (
         checked(severity="High", description="other", recommendedAction="other", category="Malware").id
-        == one.id
+        == original.id
     )
     others = [
         checked(machineId="b" * 40),
@@ -105,13 +105,13 @@ def test_the_id_names_event_and_title_and_nothing_else() -> None:
         checked(reportId="20777"),
         checked(title="Another"),
     ]
-    assert len({one.id, *(other.id for other in others)}) == 5
+    assert len({original.id, *(other.id for other in others)}) == 5
 
 
 def test_the_id_has_no_ambiguous_border() -> None:
     """No two different alerts share an id because one field's end looks like another's start."""
-    one, other = checked(), checked()
-    shifted = Alert.from_body({**one.body(), "reportId": "20776 A", "title": "title"})
+    original, other = checked(), checked()
+    shifted = Alert.from_body({**original.body(), "reportId": "20776 A", "title": "title"})
     assert Alert.from_body({**other.body(), "reportId": "20776", "title": "A title"}).id != shifted.id
 
 
@@ -182,7 +182,7 @@ def test_other_forms_of_time(written: str, sent: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "expected"),
     [
         ("2025-04-11T20:51:04.058183201Z", "9 fractional digits"),
         (Number("1657198004612345601"), "finer than 100 ns"),
@@ -213,9 +213,9 @@ def test_other_forms_of_time(written: str, sent: str) -> None:
         ("none", "cannot be read as an exact time"),
     ],
 )
-def test_times_that_are_no_exact_time_are_refused(written: str, said: str) -> None:
+def test_times_that_are_no_exact_time_are_refused(written: str, expected: str) -> None:
     """What would have to be guessed, or does not exist, is refused with the reason."""
-    assert said in problem(eventTime=written)
+    assert expected in problem(eventTime=written)
 
 
 def test_a_time_without_a_zone_is_utc_with_a_note() -> None:
@@ -255,7 +255,7 @@ def test_epoch_seconds_and_milliseconds_count_as_truncated(written: str, truncat
     ],
 )
 def test_a_date_of_dotnet_is_cut_to_milliseconds(written: str) -> None:
-    """Its number is UTC whatever offset stands behind it; what cut it, and how to send it, is told."""
+    """Its number is UTC whatever offset stands behind it; the problem says what cut it, and how to send it."""
     result = alert.check(GOOD | {"eventTime": written})
     assert result.alert is not None
     assert result.alert.event_time == "2026-07-18T14:55:51.581Z"
@@ -265,7 +265,7 @@ def test_a_date_of_dotnet_is_cut_to_milliseconds(written: str) -> None:
 
 
 def test_a_date_object_is_explained() -> None:
-    """What ConvertTo-Json makes of a date of PowerShell 5.1 is no text, and the refusal says what it is."""
+    """What ConvertTo-Json makes of a date of PowerShell 5.1 is no text, and the problem says what it is."""
     dated = {
         "value": "/Date(1784386551581)/",
         "DisplayHint": 2,
@@ -280,7 +280,7 @@ NOW = datetime(2026, 7, 20, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("ago", "said"),
+    ("ago", "expected"),
     [
         (timedelta(days=30, minutes=1), "is 30 days ago, but Defender finds events of the last 30 days only"),
         (timedelta(days=2_000), "is 2,000 days ago"),
@@ -291,13 +291,15 @@ NOW = datetime(2026, 7, 20, 12, tzinfo=UTC)
         (-timedelta(hours=5), "is 5 hours in the future"),
     ],
 )
-def test_a_time_that_defender_cannot_find_gets_a_note(ago: timedelta, said: str | None) -> None:
+def test_a_time_that_defender_cannot_find_gets_a_note(ago: timedelta, expected: str | None) -> None:
     """Older than 30 days or more than 10 minutes ahead; it is sent all the same, for the clock may be ours."""
     time = (NOW - ago).isoformat()[:19] + ".1234567Z"
     for values in (GOOD, GOOD | {"title": None}):
         notes = alert.check(values | {"eventTime": time}, now=NOW.timestamp()).notes
-        assert [note for note in notes if said is None or f"eventTime: {time} {said}" not in note] == []
-        assert bool(notes) is (said is not None)
+        assert [
+            note for note in notes if expected is None or f"eventTime: {time} {expected}" not in note
+        ] == []
+        assert bool(notes) is (expected is not None)
     assert alert.check(GOOD | {"eventTime": time}).notes == ()
 
 
@@ -317,19 +319,19 @@ def test_a_key_loses_what_nobody_can_see_at_its_ends(field: str, character: str)
 
 @pytest.mark.parametrize("field", ["machineId", "eventTime", "reportId"])
 def test_a_key_with_an_invisible_character_inside_is_refused_by_name(field: str) -> None:
-    """Inside, it may stand for something that is lost: the refusal names it, and shows it as an escape."""
+    """Inside, it may stand for something that is lost: the problem names it, and shows it as an escape."""
     good = str(GOOD[field])
-    told = problem(**{field: f"{good[:2]}\u200b{good[2:]}"})
-    assert "an invisible character: U+200B (zero width space)" in told
-    assert "\\u200b" in told
-    assert "\u200b" not in told
+    detail = problem(**{field: f"{good[:2]}\u200b{good[2:]}"})
+    assert "an invisible character: U+200B (zero width space)" in detail
+    assert "\\u200b" in detail
+    assert "\u200b" not in detail
 
 
 @pytest.mark.parametrize("field", ["machineId", "eventTime", "reportId", "severity"])
 @pytest.mark.parametrize(
     "written", ["{{event.id}}", "$result.id$", "${id}", "%(id)s", "<id>", "[[id]]", "#{id}", "{id}"]
 )
-def test_an_unfilled_placeholder_is_told_as_one(field: str, written: str) -> None:
+def test_an_unfilled_placeholder_is_reported_as_one(field: str, written: str) -> None:
     """A key or severity that is a placeholder is refused as what it is."""
     assert "a placeholder that the sender did not fill" in problem(**{field: written})
 
@@ -380,7 +382,7 @@ def test_forms_of_report_ids(written: str, sent: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "expected"),
     [
         ("1.5", "not a whole number"),
         ("4.18E+04", "last digits are lost"),
@@ -399,9 +401,9 @@ def test_forms_of_report_ids(written: str, sent: str) -> None:
         ("9b2f7f3e-6b1c-4d6e-8f5a-0c1d2e3f4a5b-1-2", "not a whole number"),
     ],
 )
-def test_report_ids_that_are_no_report_id_are_refused(written: str, said: str) -> None:
+def test_report_ids_that_are_no_report_id_are_refused(written: str, expected: str) -> None:
     """What is no 64-bit whole number is refused, never rounded."""
-    assert said in problem(reportId=written)
+    assert expected in problem(reportId=written)
 
 
 @pytest.mark.parametrize(
@@ -430,7 +432,7 @@ def test_a_device_id_in_capitals_is_lowered_with_a_note() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "expected"),
     [
         ("4fa5dd22-930c-5893-8805-e82ef7775c64", "Entra"),
         ("{4FA5DD22-930C-5893-8805-E82EF7775C64}", "Entra"),
@@ -441,9 +443,9 @@ def test_a_device_id_in_capitals_is_lowered_with_a_note() -> None:
         (Number("1"), "1 hex digits"),
     ],
 )
-def test_device_ids_of_others_are_explained(written: str, said: str) -> None:
+def test_device_ids_of_others_are_explained(written: str, expected: str) -> None:
     """An id of Entra or of another product is refused with what it is."""
-    assert said in problem(machineId=written)
+    assert expected in problem(machineId=written)
 
 
 # ── severity and category ──────────────────────────────────────────────────────────────────────────────────
@@ -469,7 +471,7 @@ def test_severities(written: str, sent: str, noted: bool) -> None:
 
 @pytest.mark.parametrize("written", ["7", "7.5", "weird", "high" + " " * 200 + "x", "-1"])
 def test_unknown_severities_are_refused(written: str) -> None:
-    """A number on no known scale and a word nobody knows are told, with the three that are accepted."""
+    """A number on no known scale and a word nobody knows are reported, with the three that are accepted."""
     assert "Low, Medium, High" in problem(severity=written)
 
 

@@ -40,28 +40,28 @@ TRACES = (
     "zückervögel",
 )
 AS_TEXT: dict[str, Callable[[str], str]] = {
-    "a value": lambda one: one,
-    "a sentence": lambda one: f"Login failed for {one} on a host, again.",
-    "assignments": lambda one: f'severity=High user="{one}" dst={one}',
-    "assignments one a line": lambda one: f"User: {one}\nHost: {one}\n",
-    "a log line": lambda one: (
-        "<13>Jul 18 15:02:20 collector m365: " + json.dumps({"AccountName": one}) + " (end)"
+    "a value": lambda value: value,
+    "a sentence": lambda value: f"Login failed for {value} on a host, again.",
+    "assignments": lambda value: f'severity=High user="{value}" dst={value}',
+    "assignments one a line": lambda value: f"User: {value}\nHost: {value}\n",
+    "a log line": lambda value: (
+        "<13>Jul 18 15:02:20 collector m365: " + json.dumps({"AccountName": value}) + " (end)"
     ),
-    "CEF": lambda one: f"CEF:0|Contoso|EDR|1|7|Login|8|dvchost={one} suser={one}",
-    "CSV": lambda one: f"DeviceName,AccountName\n{one},{one}\n",
-    "HTML": lambda one: f"<table><tr><th>Host</th></tr><tr><td>{one}</td></tr></table>",
-    "Markdown": lambda one: f"| Host | User |\n|---|---|\n| {one} | {one} |",
-    "printed by Python": lambda one: str({"Host": one, "x": None}),
-    "printed by PowerShell": lambda one: f"@{{Host={one}; User={one}}}",
-    "printed by Java": lambda one: f"{{Host={one}, User={one}}}",
-    "printed by Ruby": lambda one: f'{{"Host"=>"{one}", :user=>"{one}"}}',
-    "printed by Go": lambda one: f"map[Host:{one} User:{one}]",
-    "JSON": lambda one: json.dumps({"Host": one}),
-    "JSON, encoded again": lambda one: json.dumps(json.dumps({"Host": [one]})),
-    "base64": lambda one: base64.b64encode(json.dumps({"Host": one, "of": "a record"}).encode()).decode(),
-    "base64 of what is no text": lambda one: base64.b64encode(b"\xff\xfe" + one.encode() * 3).decode(),
-    "a form": lambda one: quote_plus(json.dumps({"Host": one})),
-    "an address": lambda one: f"https://portal.contoso.example/hosts/{one.replace(' ', '%20')}?q=1",
+    "CEF": lambda value: f"CEF:0|Contoso|EDR|1|7|Login|8|dvchost={value} suser={value}",
+    "CSV": lambda value: f"DeviceName,AccountName\n{value},{value}\n",
+    "HTML": lambda value: f"<table><tr><th>Host</th></tr><tr><td>{value}</td></tr></table>",
+    "Markdown": lambda value: f"| Host | User |\n|---|---|\n| {value} | {value} |",
+    "printed by Python": lambda value: str({"Host": value, "x": None}),
+    "printed by PowerShell": lambda value: f"@{{Host={value}; User={value}}}",
+    "printed by Java": lambda value: f"{{Host={value}, User={value}}}",
+    "printed by Ruby": lambda value: f'{{"Host"=>"{value}", :user=>"{value}"}}',
+    "printed by Go": lambda value: f"map[Host:{value} User:{value}]",
+    "JSON": lambda value: json.dumps({"Host": value}),
+    "JSON, encoded again": lambda value: json.dumps(json.dumps({"Host": [value]})),
+    "base64": lambda value: base64.b64encode(json.dumps({"Host": value, "of": "a record"}).encode()).decode(),
+    "base64 of what is no text": lambda value: base64.b64encode(b"\xff\xfe" + value.encode() * 3).decode(),
+    "a form": lambda value: quote_plus(json.dumps({"Host": value})),
+    "an address": lambda value: f"https://portal.contoso.example/hosts/{value.replace(' ', '%20')}?q=1",
 }
 AS_JSON: dict[str, Callable[[str], Any]] = {
     "under a name": lambda text: {"Host": text},
@@ -77,8 +77,8 @@ def _layers(text: str) -> Iterator[str]:
     yield text
     yield text.replace("\\\\", "\\")
     yield unquote_plus(text)
-    for found in re.findall(r"(?:[A-Za-z0-9+/]{4}){4,}", text):
-        yield base64.b64decode(found).decode("utf-8", "replace")
+    for encoded in re.findall(r"(?:[A-Za-z0-9+/]{4}){4,}", text):
+        yield base64.b64decode(encoded).decode("utf-8", "replace")
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=[pair.name for pair in PAIRS])
@@ -151,8 +151,8 @@ def test_equal_values_stay_equal_and_different_ones_different() -> None:
     short, long, epoch, zoned = copy["t"]
     assert long.startswith(short.removesuffix("Z"))
     assert short != payload["t"][0]
-    times = [OURS.apply([{"DeviceId": "a" * 40, "ReportId": "1", "Timestamp": str(one)}], source=None, defaults={},
-                        max_alerts=1).alerts[0].alert.event_time for one in (short, epoch, zoned)]  # fmt: skip
+    times = [OURS.apply([{"DeviceId": "a" * 40, "ReportId": "1", "Timestamp": str(moment)}], source=None, defaults={},
+                        max_alerts=1).alerts[0].alert.event_time for moment in (short, epoch, zoned)]  # fmt: skip
     assert set(times) == {short}
 
 
@@ -223,21 +223,21 @@ def test_what_mapping_depends_on_stays(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("written", "other"),
     [
         ("639199803770463714", "639199803770463744"),
         ("639199803770463714", "639199803770463700"),
         ("639087552183904417", "639087552183904400"),
     ],
 )
-def test_a_rounded_number_stays_the_rounded_number_of_the_same_one(one: str, other: str) -> None:
+def test_a_rounded_number_stays_the_rounded_number_of_the_same_one(written: str, other: str) -> None:
     """A report id that JavaScript rounded is still seen to be one, and still belongs to the exact one."""
     for seed in range(50):
         like = LookAlikes(str(seed).encode(), ())
-        made, rounded = like.number(one), like.number(other)
-        assert made != one
+        made, rounded = like.number(written), like.number(other)
+        assert made != written
         assert float(made) == float(rounded)
-        assert int(rounded) - int(made) == int(other) - int(one)
+        assert int(rounded) - int(made) == int(other) - int(written)
 
 
 def test_several_documents_are_several_lines() -> None:
@@ -260,7 +260,7 @@ def _run(arguments: list[str], environ: dict[str, str] | None = None) -> tuple[i
 
 
 def test_the_command_prints_the_copy_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Standard output can be written to a file; what to do with it is told beside."""
+    """Standard output can be written to a file; what to do with it is printed beside."""
     path = tmp_path / "payload.json"
     path.write_text(json.dumps({"title": "x" * 300, "host": SECRETS["host"]}), "utf-8")
     code, out = _run(["--anonymise", str(path)])

@@ -54,12 +54,12 @@ def test_what_is_no_json_is_not_defenders(raw: bytes) -> None:
     assert {answer.judge(status, raw) == ("unavailable", {}) for status in (200, 400, 404, 500)} == {True}
 
 
-def test_defenders_own_words_are_kept() -> None:
+def test_defenders_own_words_are_stored() -> None:
     """Code, message and target come through, with a status; absent ones are None, long ones are cut."""
     assert answer.judge(404, json.dumps(NOT_FOUND).encode())[1] == {"status": 404, **NOT_FOUND["error"]}
     error = {"code": "c" * 5000, "message": "m" * 5000, "target": None}
-    _, said = answer.judge(400, json.dumps({"error": error}).encode())
-    assert (len(said["code"]), len(said["message"]), said["target"]) == (200, 1000, None)
+    _, stored = answer.judge(400, json.dumps({"error": error}).encode())
+    assert (len(stored["code"]), len(stored["message"]), stored["target"]) == (200, 1000, None)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def read(status: int, body: bytes | object) -> answer.Answer:
     return answer.read(Response(status, {"Date": DATE}, raw, None, sent=True, seconds=0.5), SENT)
 
 
-def test_an_alert_about_another_device_is_told() -> None:
+def test_an_alert_about_another_device_is_noted() -> None:
     """It is created, and a note names the device that Defender's alert is about; the log has the field only."""
     elsewhere = read(200, CREATED | {"machineId": "e15e" * 10})
     assert elsewhere.kind == "created"
@@ -147,7 +147,7 @@ def test_an_alert_about_another_device_is_told() -> None:
     assert "e15e" not in json.dumps(elsewhere.log_fields())
 
 
-def test_a_merge_into_a_lower_alert_is_told() -> None:
+def test_a_merge_into_a_lower_alert_is_noted() -> None:
     """What was sent as High and is shown as Low was merged into an alert that is easily overlooked."""
     assert read(200, CREATED | {"severity": "Low"}).differs.keys() == {"severity"}
 
@@ -187,7 +187,7 @@ def test_what_is_not_defenders_has_created_nothing(status: int, raw: bytes) -> N
 
 @pytest.mark.parametrize("levels", [10, 200, 900])
 def test_an_alert_that_nests_deep_can_be_stored(levels: int) -> None:
-    """A created alert is one however deep a member of it nests; what is kept of it can be written as JSON."""
+    """A created alert is one however deep a member of it nests; what is stored of it can be written as JSON."""
     raw = json.dumps(CREATED).removesuffix("}").encode() + b', "x": ' + b"[" * levels + b"]" * levels + b"}"
     deep = read(200, raw)
     assert deep.alert is not None
@@ -195,7 +195,7 @@ def test_an_alert_that_nests_deep_can_be_stored(levels: int) -> None:
     assert json.loads(json.dumps(deep.alert)) == deep.alert
 
 
-def test_an_error_that_nests_deep_can_be_told() -> None:
+def test_an_error_that_nests_deep_can_be_stored() -> None:
     """Whatever stands where a message should, the error is a text that can be stored."""
     raw = b'{"error": {"code": "BadRequest", "message": ' + b"[" * 900 + b"]" * 900 + b"}}"
     error = read(400, raw).error
@@ -221,5 +221,5 @@ _JSON = st.recursive(
 )
 def test_anything_gives_an_answer_that_can_be_stored(status: int, body: object) -> None:
     """No status and no body makes it raise, and what it gives can be written as JSON."""
-    found = read(status, body)
-    json.dumps([found.alert, found.error, found.notes, found.log_fields()], allow_nan=False)
+    judged = read(status, body)
+    json.dumps([judged.alert, judged.error, judged.notes, judged.log_fields()], allow_nan=False)

@@ -33,10 +33,10 @@ def test_first_requests_that_come_together_build_one_gateway(monkeypatch: pytest
     everybody = threading.Barrier(5)
     assemble = app.assemble
 
-    def slowly(found: settings.Settings, *, workers: int) -> object:
-        assembled.append(found)
+    def slowly(values: settings.Settings, *, workers: int) -> object:
+        assembled.append(values)
         threading.Event().wait(0.05)  # long enough for the others to come in
-        return assemble(found, workers=workers)
+        return assemble(values, workers=workers)
 
     monkeypatch.setattr(app, "assemble", slowly)
     got: list[object] = []
@@ -55,7 +55,7 @@ def test_first_requests_that_come_together_build_one_gateway(monkeypatch: pytest
 
 @pytest.mark.usefixtures("first_request")
 def test_wrong_settings_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error is told to each request anew; the webhook is built when the settings can be read."""
+    """An error is answered to each request anew; the webhook is built when the settings can be read."""
     monkeypatch.setenv("RATE_LIMIT_CALLS", "none")
     for _ in range(2):
         with pytest.raises(SettingsError):

@@ -47,16 +47,16 @@ def test_nothing_is_approved_of_payloads_that_are_gone() -> None:
 @pytest.mark.parametrize("name", OURS.names())
 def test_every_source_has_a_refused_pair_and_an_accepted_one(name: str) -> None:
     """Both ends of a source are held: what it raises, and what it refuses or, if Defender has it, ignores."""
-    found = [one for one in _approved(name) if name in str(one.get("source")).split("+")]
-    assert any(one.get("refused") or one.get("ignored") == run._IN_DEFENDER for one in found), name
-    assert any(one.get("alerts") for one in found), f"tests/mappings/{name}/ has no accepted pair"
+    approved = [pair for pair in _approved(name) if name in str(pair.get("source")).split("+")]
+    assert any(pair.get("refused") or pair.get("ignored") == run._IN_DEFENDER for pair in approved), name
+    assert any(pair.get("alerts") for pair in approved), f"tests/mappings/{name}/ has no accepted pair"
 
 
-@pytest.mark.parametrize("name", sorted(name for name, one in OURS.sources.items() if one.is_envelope))
+@pytest.mark.parametrize("name", sorted(name for name, source in OURS.sources.items() if source.is_envelope))
 def test_every_envelope_is_opened_by_a_pair(name: str) -> None:
     """An envelope's own folder shows how it is opened."""
     opened = f"opened: {OURS.sources[name].title}"
-    assert any(opened in one.get("steps", ()) for one in _approved(name)), f"tests/mappings/{name}/"
+    assert any(opened in pair.get("steps", ()) for pair in _approved(name)), f"tests/mappings/{name}/"
 
 
 def _folder(tmp_path: Path) -> Path:
@@ -69,7 +69,7 @@ def _folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_approve_shows_and_writes_only_what_it_is_told_to(tmp_path: Path) -> None:
+def test_approve_shows_and_writes_only_what_it_is_asked_to(tmp_path: Path) -> None:
     """Without a terminal and --all a difference is shown, counted and left; with --all it is written."""
     [pair] = approve.pairs(_folder(tmp_path))
     assert (pair.name, pair.query) == ("acme/one", {"severity": "High"})

@@ -58,7 +58,7 @@ def test_what_cannot_be_read_does_not_stop_what_can(
     with caplog.at_level(logging.WARNING, "defender-alert-webhook"):
         world.finish(_app(world, defender).tick())
     assert len(defender.arrivals) == 15
-    assert {one.key for one in _moved(world)} == {f"{prefix}{number:014.3f}-x" for number in range(count)}
+    assert {row.key for row in _moved(world)} == {f"{prefix}{number:014.3f}-x" for number in range(count)}
     lines = [json.loads(line.getMessage()) for line in caplog.records]
     assert [line["step"] for line in lines] == ["row moved aside"] * count
     assert unsound(world.table) == []
@@ -88,7 +88,7 @@ def test_one_known_alert_that_cannot_be_read_does_not_take_the_rest_along() -> N
     known = _entry(1, world.now).alert.id
     _spoil(world, keys.alert_key(known), attempts="many")
     reply = world.finish(app.post([_payload(1), _payload(2)]))
-    assert [one["status"] for one in json.loads(reply.body)["alerts"]] == ["created", "created"]
+    assert [item["status"] for item in json.loads(reply.body)["alerts"]] == ["created", "created"]
     assert sorted(arrival.body["title"] for arrival in defender.arrivals) == ["Rule 1", "Rule 1", "Rule 2"]
     (moved,) = _moved(world)
     assert (moved.key, moved.column) == (keys.alert_key(known), "attempts")
@@ -115,7 +115,7 @@ def test_a_delivery_answers_for_the_alerts_that_can_be_read() -> None:
     reply = world.finish(app.status(posted["id"]))
     document = json.loads(reply.body)
     assert (reply.status, document["status"]) == (200, "partial")
-    assert [one["id"] for one in document["alerts"]] == [posted["alerts"][0]["id"]]
+    assert [item["id"] for item in document["alerts"]] == [posted["alerts"][0]["id"]]
     (refused,) = document["refused"]
     assert refused["event"] == 1
     assert "'tries'" in refused["problems"][0]["detail"]
@@ -181,7 +181,10 @@ class Refusing(StrictTable):
 
     def commit(self, operations: Any) -> dict[str, str]:
         """Write, but not that row."""
-        if any(isinstance(one, Insert) and one.values.get("title") == "worst" for one in operations):
+        if any(
+            isinstance(operation, Insert) and operation.values.get("title") == "worst"
+            for operation in operations
+        ):
             raise TableRefused("too large")
         return super().commit(operations)
 
@@ -203,7 +206,7 @@ def test_no_number_at_all_is_no_place_in_the_order() -> None:
     table.commit(rows.insert(good))
     table.commit([Insert("todo-0", {"due": float("nan"), "accepted": float("nan")})])
     waiting = backlog.read(table.query(keys.TODO, keys.TODO_END), EPOCH, 5)
-    assert [one.entry for one in waiting.waiting] == [good]
+    assert [place.entry for place in waiting.waiting] == [good]
     assert [row.key for row in waiting.unreadable] == ["todo-0"]
     assert waiting.oldest == EPOCH
 
@@ -299,7 +302,7 @@ def test_a_row_that_is_not_needed_is_removed() -> None:
 
 
 def test_a_row_that_still_cannot_be_read_stays_aside() -> None:
-    """The operator is told which column of which row to correct."""
+    """The operator learns which column of which row to correct."""
     table, spoilt = _table("todo-0")
     aside.move(table, spoilt)
     (row,) = table.query(keys.ASIDE, keys.ASIDE_END)

@@ -49,7 +49,7 @@ def test_what_may_be_a_misspelt_parameter_is_refused(query: str, named: str) -> 
     """400 names the parameter, as `test=true` and `severty=Low` must not raise a real alert silently."""
     answer = _send(query)
     assert (answer.status, answer.document["type"]) == (400, "urn:defender-alert-webhook:problem:bad-request")
-    assert [one["field"] for one in answer.document["problems"]] == [named]
+    assert [problem["field"] for problem in answer.document["problems"]] == [named]
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_a_storm_of_polls_is_counted_second_by_second() -> None:
 
 
 def test_each_source_is_measured_by_one_event_that_is_accepted() -> None:
-    """What is timed is a whole alert, not a refusal; nearly every source that takes an event has such a pair."""
+    """What is timed is a whole alert, none that is refused; nearly every source that takes an event has such a pair."""
     events = mapping_cost.events()
     mappings = mapping.load()
     for event in events.values():
@@ -178,7 +178,7 @@ def test_a_recipe_builds_the_same_body_again() -> None:
         assert (body, choices) == bodies.body(choices, SMALL)
         assert json.loads(body) is not None
         empty += body.strip() == b"{}"
-    assert empty < 20  # the parts have no room in so small a body
+    assert empty < 20  # the parts do not fit into so small a body
 
 
 def test_a_changed_recipe_is_another_one() -> None:
@@ -186,8 +186,8 @@ def test_a_changed_recipe_is_another_one() -> None:
     chance = random.Random(1)
     recipe = tuple(range(20))
     changed = [adversary.changed(recipe, chance) for _ in range(50)]
-    assert sum(one != recipe for one in changed) > 45
-    assert all(abs(len(one) - len(recipe)) < 10 for one in changed)
+    assert sum(variant != recipe for variant in changed) > 45
+    assert all(abs(len(variant) - len(recipe)) < 10 for variant in changed)
 
 
 def test_the_worst_of_each_kind_is_kept() -> None:
@@ -209,7 +209,7 @@ def test_a_record_can_be_read_back(tmp_path: Path) -> None:
     record.write("burst", Report((figure,), {"runs": [1]}, {"scale": plot}), machine, tmp_path)
     record.write_table(["burst", "never measured"], tmp_path)
     document = json.loads((tmp_path / "burst.json").read_text("utf-8"))
-    assert [record.read(one) for one in document["figures"]] == [figure]
+    assert [record.read(item) for item in document["figures"]] == [figure]
     results = (tmp_path / "results.md").read_text("utf-8")
     assert table([figure]) in results
     assert "some, 2 cores, Linux 6, Python 3.11.7" in results
@@ -242,7 +242,7 @@ def _broken(_: Form) -> Report:
 
 
 @pytest.mark.parametrize(
-    ("benchmarks", "code", "said"),
+    ("benchmarks", "code", "expected"),
     [
         ({"met": _met}, 0, "All met."),
         ({"met": _met, "missed": _missed}, 1, "1 of 3 missed: slow"),
@@ -250,12 +250,12 @@ def _broken(_: Form) -> Report:
     ],
 )
 def test_a_missed_goal_is_a_failed_run(
-    benchmarks: Mapping[str, __main__.Measure], code: int, said: str
+    benchmarks: Mapping[str, __main__.Measure], code: int, expected: str
 ) -> None:
     """The exit code is 1 as soon as one goal is missed or could not be measured; all others still run."""
     out = io.StringIO()
     assert __main__.main(["--quick"], out, benchmarks) == code
-    assert out.getvalue().splitlines()[-1] == said
+    assert out.getvalue().splitlines()[-1] == expected
     assert "fast" in out.getvalue()
 
 
@@ -267,7 +267,7 @@ def test_without_redis_the_comparison_is_skipped() -> None:
 
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that does not exist ends the run before anything is measured, and the known ones are told."""
+    """A name that does not exist ends the run before anything is measured, and the known ones are named."""
     with pytest.raises(SystemExit):
         __main__.main(["nonsense"])
     assert "there is no nonsense; there are quota" in capsys.readouterr().err

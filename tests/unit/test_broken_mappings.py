@@ -1,4 +1,4 @@
-"""A source file of the user's that is broken is told once at start, and takes nothing down."""
+"""A source file of the user's that is broken is reported once at start, and takes nothing down."""
 
 import json
 import logging
@@ -22,6 +22,6 @@ def test_a_broken_mapping_is_logged_with_file_line_and_reason(
     line = json.loads(record.getMessage())
     assert line["step"].startswith("mapping broken")
     assert line["detail"].startswith("splunk.json: line 3: recognise: 'a & ' has nothing before or after a &")
-    assert [one.field for one in webhook.mappings.broken] == ["splunk.json"]
+    assert [problem.field for problem in webhook.mappings.broken] == ["splunk.json"]
     assert webhook.mappings.sources["splunk"].title != "Mine"
     assert "good" in webhook.mappings.names()

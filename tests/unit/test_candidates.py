@@ -12,10 +12,10 @@ def text(value: str, rank: int = 0, outside: int = 0, *place: str | int) -> Text
     return rank, outside, value, extended(None, place or ("x",))
 
 
-def best(field: str, *told: Text) -> str | None:
+def best(field: str, *texts: Text) -> str | None:
     """Return the best text of a field."""
-    found = candidates.best(field, told)
-    return found[0] if found else None
+    choice = candidates.best(field, texts)
+    return choice[0] if choice else None
 
 
 def test_the_most_telling_name_goes_before_the_nearest() -> None:
@@ -27,8 +27,8 @@ def test_the_most_telling_name_goes_before_the_nearest() -> None:
 
 def test_of_a_list_the_first_is_taken() -> None:
     """Ten comes after nine: what stands first in the payload is first."""
-    told = [text(f"rule {number}", 0, 0, "rules", number) for number in (10, 9, 2)]
-    assert best("title", *told) == "rule 2"
+    names = [text(f"rule {number}", 0, 0, "rules", number) for number in (10, 9, 2)]
+    assert best("title", *names) == "rule 2"
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,13 @@ def test_of_a_list_the_first_is_taken() -> None:
     [("severity", "critical"), ("severity", "7/10"), ("category", "TA0002"), ("category", "Malware")],
 )
 def test_the_first_that_is_understood_is_taken(field: str, value: str) -> None:
-    """A word that nobody knows lets the next place speak; where none is known, the first stays to be told."""
+    """A word that nobody knows lets the next place speak; where none is known, the first stays, to be reported."""
     assert best(field, text("unheard of", 0), text(value, 1)) == value
     assert best(field, text("unheard of", 0), text("nor this", 1)) == "unheard of"
 
 
 def test_two_devices_that_are_equally_near_are_none() -> None:
-    """A device is never chosen by alphabet; the nearer one is taken, and one that is told twice is one."""
+    """A device is never chosen by alphabet; the nearer one is taken, and one that comes twice is one."""
     assert best("device", text("b", 0, 1), text("a", 0, 1)) is None
     assert best("device", text("b", 0, 0), text("a", 0, 1)) == "b"
     assert best("device", text("b", 0, 1), text("a", 1, 1)) == "b"
@@ -128,5 +128,5 @@ def test_what_anything_has_is_not_the_alerts(name: str) -> None:
         }
     )
     candidates.leave_anybodys(group, name)
-    assert [told for _, _, told, _ in group.texts["severity"]] == ["high"]
+    assert [word for _, _, word, _ in group.texts["severity"]] == ["high"]
     assert not group.texts["title"]

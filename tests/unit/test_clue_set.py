@@ -35,10 +35,10 @@ def test_a_payload_that_tells_of_an_event_can_be_searched(case: clueset.Case) ->
 def test_the_set_is_of_many_products_and_some_of_it_cannot_be_found() -> None:
     """The set is large enough to tell something, and has honest ends, each with its reason."""
     products = Counter(case.product for case in CASES)
-    found = sum(case.event is not None for case in CASES)
+    findable = sum(case.event is not None for case in CASES)
     assert len(CASES) >= LEAST
     assert len(products) >= PRODUCTS
-    assert found <= MOST_FOUND * len(CASES)
+    assert findable <= MOST_FOUND * len(CASES)
     assert all(case.why for case in CASES if case.event is None)
 
 

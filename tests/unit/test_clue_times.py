@@ -79,7 +79,7 @@ def test_what_is_not_one_moment_is_no_time(text: str) -> None:
     assert clue_times.read(text, own=True) is None
 
 
-def test_a_month_and_a_day_that_can_be_told_apart() -> None:
+def test_a_month_and_a_day_that_can_be_distinguished() -> None:
     """No month is the fourteenth, so this date is of one country only."""
     when = clue_times.read("3/14/2026 5:06:07 PM", own=False)
     assert when is not None

@@ -121,7 +121,7 @@ def test_a_report_id_that_may_be_rounded_is_none(text: str, report: str) -> None
     assert values.report_id(text) == report
 
 
-def test_hashes_are_told_by_their_length_and_name() -> None:
+def test_hashes_are_recognised_by_their_length_and_name() -> None:
     """A list of hashes has one of each kind; what only looks like a hash, and two of a kind, are left out."""
     assert values.hashes(f"SHA1={SHA1.upper()},MD5={MD5},IMPHASH={'f' * 32}") == {40: SHA1, 32: MD5}
     assert values.hashes(f"{SHA256} {'a' * 64}") == {}

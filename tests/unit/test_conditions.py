@@ -93,7 +93,7 @@ def test_a_path_begins_at_the_alert_or_at_the_document() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("", "has nothing before or after a &"),
         ("a &", "has nothing before or after a &"),
@@ -108,7 +108,7 @@ def test_a_path_begins_at_the_alert_or_at_the_document() -> None:
         ("a..b = x", "is not a path"),
     ],
 )
-def test_what_is_no_condition_is_told(text: str, said: str) -> None:
+def test_what_is_no_condition_is_reported(text: str, expected: str) -> None:
     """A condition that could never hold is refused when it is read."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=expected):
         condition(text)

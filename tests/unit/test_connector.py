@@ -90,13 +90,13 @@ def test_its_members_are_those_of_the_contract() -> None:
     """The same members with the same types and words in body, answer and problem, at every depth."""
 
     def expected(schema: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
-        found = connector.resolved(CONTRACT.definition["components"], schema)
-        kinds = found["type"] if isinstance(found["type"], list) else [found["type"]]
-        yield where, next(kind for kind in kinds if kind != "null"), found.get("enum")
-        for name, inner in found.get("properties", {}).items():
+        definition = connector.resolved(CONTRACT.definition["components"], schema)
+        kinds = definition["type"] if isinstance(definition["type"], list) else [definition["type"]]
+        yield where, next(kind for kind in kinds if kind != "null"), definition.get("enum")
+        for name, inner in definition.get("properties", {}).items():
             yield from expected(inner, f"{where}.{name}")
-        if "items" in found:
-            yield from expected(found["items"], f"{where}[]")
+        if "items" in definition:
+            yield from expected(definition["items"], f"{where}[]")
 
     def actual(schema: dict[str, Any], where: str) -> Iterator[tuple[str, Any, Any]]:
         yield where, schema["type"], schema.get("enum")
@@ -106,13 +106,13 @@ def test_its_members_are_those_of_the_contract() -> None:
             yield from actual(schema["items"], f"{where}[]")
 
     post = SWAGGER["paths"]["/api/alerts"]["post"]
-    found = {
+    definitions = {
         "body": post["parameters"][0]["schema"],
         "response": post["responses"]["200"]["schema"],
         "problem": post["responses"]["default"]["schema"],
     }
     for name, reference in SAME_FIELDS.items():
-        here = list(actual(found[name], name))
+        here = list(actual(definitions[name], name))
         assert here == list(expected({"$ref": reference}, name))
         assert len(here) > 4
 
@@ -129,7 +129,7 @@ def test_title_and_description() -> None:
 
 def test_metadata() -> None:
     """Website, privacy policy and known categories, each once."""
-    metadata = {one["propertyName"]: one["propertyValue"] for one in SWAGGER["x-ms-connector-metadata"]}
+    metadata = {entry["propertyName"]: entry["propertyValue"] for entry in SWAGGER["x-ms-connector-metadata"]}
     assert list(metadata) == ["Website", "Privacy policy", "Categories"]
     assert metadata["Website"].startswith("https://")
     assert metadata["Privacy policy"].startswith("https://")
@@ -159,27 +159,27 @@ def test_every_answer_has_a_schema() -> None:
 
 def test_every_label_is_in_title_case_with_a_description() -> None:
     """What the designer shows of a parameter or a member reads well, and is explained."""
-    found = list(labelled())
-    assert len(found) > 40
-    for where, one in found:
-        assert re.fullmatch(r"[A-Z][a-z]*( [A-Z][a-z]*)*", one["x-ms-summary"]), where
-        assert one["description"].rstrip().endswith((".", "…")), where
-        assert one["description"] != one["x-ms-summary"], where
+    labels = list(labelled())
+    assert len(labels) > 40
+    for where, label in labels:
+        assert re.fullmatch(r"[A-Z][a-z]*( [A-Z][a-z]*)*", label["x-ms-summary"]), where
+        assert label["description"].rstrip().endswith((".", "…")), where
+        assert label["description"] != label["x-ms-summary"], where
 
 
 def test_visibility() -> None:
     """Only the three known words; what is internal and required would need a default."""
-    for where, one in [*labelled(), *((path, action) for _, path, action in ACTIONS)]:
-        assert one.get("x-ms-visibility", "important") in {"important", "advanced", "internal"}, where
-        if one.get("x-ms-visibility") == "internal" and one.get("required") is True:
-            assert "default" in one, where
+    for where, label in [*labelled(), *((path, action) for _, path, action in ACTIONS)]:
+        assert label.get("x-ms-visibility", "important") in {"important", "advanced", "internal"}, where
+        if label.get("x-ms-visibility") == "internal" and label.get("required") is True:
+            assert "default" in label, where
 
 
 def test_no_digit_is_lost_in_the_designer() -> None:
     """No member is a number or a moment to Power Automate that Defender looks an event up by."""
     body = SWAGGER["paths"]["/api/alerts"]["post"]["parameters"][0]["schema"]["properties"]
     assert {field["type"] for field in body.values()} == {"string"}
-    assert all("format" not in one for _, one in labelled())
+    assert all("format" not in label for _, label in labelled())
 
 
 def test_the_key_is_a_secret_of_the_connection() -> None:

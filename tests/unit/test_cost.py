@@ -27,7 +27,7 @@ def idle() -> Usage:
 def resources(kind: str) -> list[dict[str, Any]]:
     """Return the template's resources of a type."""
     template = json.loads((ROOT / "infra" / "azuredeploy.json").read_text("utf-8"))
-    return [one for one in template["resources"] if one["type"] == kind]
+    return [resource for resource in template["resources"] if resource["type"] == kind]
 
 
 def test_an_idle_hour_is_the_timer_and_the_web_test(idle: Usage) -> None:
@@ -35,7 +35,7 @@ def test_an_idle_hour_is_the_timer_and_the_web_test(idle: Usage) -> None:
     assert (idle.timer, idle.health, idle.webhook, idle.polls) == (120, 12, 0, 0)
     assert idle.timer_seconds == 120 * Inputs().least_seconds
     assert idle.webhook_seconds == 12 * Inputs().least_seconds
-    assert 132 <= idle.operations <= 2 * 132  # a look each, and what health asks beside it
+    assert 132 <= idle.operations <= 2 * 132  # a snapshot each, and what health asks beside it
     assert idle.lines == 120
     assert idle.line_bytes > 0
 
@@ -158,15 +158,15 @@ def test_the_defaults_are_what_the_template_deploys() -> None:
     """Memory, retention, rules and web test of infra/azuredeploy.json are those that are priced."""
     inputs = Inputs()
     template = json.loads((ROOT / "infra" / "azuredeploy.json").read_text("utf-8"))
-    default = {name: one.get("defaultValue") for name, one in template["parameters"].items()}
+    default = {name: parameter.get("defaultValue") for name, parameter in template["parameters"].items()}
     assert default["instanceMemoryMB"] == inputs.instance_gb * 1024
     assert float(default["retentionDays"]) == inputs.retention_days
     (test,) = resources("Microsoft.Insights/webtests")
     places = len(test["properties"]["Locations"])
     assert places * 3600 / test["properties"]["Frequency"] == inputs.web_tests_an_hour
     often = [
-        one["properties"]["evaluationFrequency"]
-        for one in resources("Microsoft.Insights/scheduledQueryRules")
+        rule["properties"]["evaluationFrequency"]
+        for rule in resources("Microsoft.Insights/scheduledQueryRules")
     ]
     assert often.count("PT5M") == inputs.log_rules_of_5_minutes
     assert often.count("PT15M") == inputs.log_rules_of_15_minutes
@@ -176,11 +176,11 @@ def test_the_defaults_are_what_the_template_deploys() -> None:
 
 def test_the_page_names_every_input_with_its_default() -> None:
     """Who wants another price finds its name, and the page does not tell an old default."""
-    told = dict(re.findall(r"^\| `(\w+)` \| ([\d.,]+) \|", PAGE.read_text("utf-8"), re.MULTILINE))
-    assert set(told) == set(vars(Inputs()))
+    inputs = dict(re.findall(r"^\| `(\w+)` \| ([\d.,]+) \|", PAGE.read_text("utf-8"), re.MULTILINE))
+    assert set(inputs) == set(vars(Inputs()))
     wrong = {
         name: value
-        for name, value in told.items()
+        for name, value in inputs.items()
         if float(value.replace(",", "")) != getattr(Inputs(), name)
     }
     assert not wrong
@@ -189,5 +189,5 @@ def test_the_page_names_every_input_with_its_default() -> None:
 def test_the_page_tells_what_idle_costs(idle: Usage) -> None:
     """The column that is quick to measure is measured again: the page is not of another version."""
     items = cost.bill(idle, Inputs())
-    (told,) = re.findall(r"^\| \*\*together\*\* \| ([\d.]+) \|", PAGE.read_text("utf-8"), re.MULTILINE)
-    assert float(told) == pytest.approx(sum(amount for _, amount in items.values()), abs=0.02)
+    (total,) = re.findall(r"^\| \*\*together\*\* \| ([\d.]+) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert float(total) == pytest.approx(sum(amount for _, amount in items.values()), abs=0.02)

@@ -108,9 +108,9 @@ class Server:
             except OSError:
                 return
             self.connections += 1
-            self._start(self._one, sock)
+            self._start(self._serve_one, sock)
 
-    def _one(self, sock: socket.socket) -> None:
+    def _serve_one(self, sock: socket.socket) -> None:
         with sock, contextlib.suppress(OSError):
             sock.settimeout(LIMIT)
             wrapped = self._context.wrap_socket(sock, server_side=True) if self._context else sock
@@ -359,7 +359,7 @@ def test_no_cookie_is_kept() -> None:
     assert [b"\r\ncookie:" in request for request in seen] == [False, False]
 
 
-def test_the_token_is_never_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_token_is_never_shown(caplog: pytest.LogCaptureFixture) -> None:
     """No answer, no repr and no log at any level holds the token, though a server echoes the request."""
     caplog.set_level(logging.DEBUG)
 
@@ -378,7 +378,7 @@ def test_the_token_is_never_told(caplog: pytest.LogCaptureFixture) -> None:
     assert TOKEN not in caplog.text
 
 
-def test_a_token_that_fits_no_header_is_not_told_either() -> None:
+def test_a_token_that_fits_no_header_is_not_shown_either() -> None:
     """The library's error quotes the whole header; ours does not."""
     with client("http://localhost:1") as caller:
         answer = caller.create_alert(BODY, TOKEN + "\nX: y")
@@ -454,17 +454,17 @@ def test_every_address_is_dead(black_hole: int) -> None:
 
 def test_a_slow_look_up() -> None:
     """The caller is back although the look-up is not; when it ends at last, nobody is called any more."""
-    found = threading.Event()
+    released = threading.Event()
     with Server(answering(http(200, CREATED))) as server:
 
         def resolve(*_: Any, **__: Any) -> list[Any]:
-            assert found.wait(LIMIT)
+            assert released.wait(LIMIT)
             return locally(server.port)()
 
         with client(server.url, deadline=SOON, resolve=resolve) as caller:
             answer = caller.create_alert(BODY, TOKEN)
-            assert not found.is_set()
-            found.set()
+            assert not released.is_set()
+            released.set()
             join_workers()
         assert server.connections == 0
     assert answer.error is not None

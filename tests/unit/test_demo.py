@@ -112,7 +112,7 @@ def test_an_answer_that_differs_from_the_log_is_reported(
 
 
 @pytest.mark.parametrize("arrival", [arrived(sequence=7), arrived(overLimit=True)])
-def test_a_call_nobody_told_of_or_one_too_many_is_reported(arrival: dict[str, Any]) -> None:
+def test_a_call_in_no_answer_or_one_too_many_is_reported(arrival: dict[str, Any]) -> None:
     """The whole log must be explained by answers, and hold no call over the limit."""
     audit = Audit()
     audit.compare([Expected(EVENT)], [answered()], [arrived()], DEFENDERS)

@@ -93,7 +93,7 @@ def test_the_most_urgent_goes_first() -> None:
 
 
 def test_nobody_starves() -> None:
-    """While High alerts take every slot, a Medium is sent once 4 hours are over, and a Low once 24 are."""
+    """While High alerts acquire every slot, a Medium is sent once 4 hours are over, and a Low once 24 are."""
     world = World()
     defender = Defender(world)
     (app,) = _apps(world, defender, 1, Settings(rate_limit_calls=1))
@@ -172,7 +172,7 @@ def test_fifteen_calls_are_in_flight_at_once() -> None:
 
 @pytest.mark.parametrize("seconds", [60.0, 3.0])
 def test_it_wakes_when_the_next_slot_opens(seconds: float) -> None:
-    """On a faultless network every take arrives within 250 ms of its slot's opening, and never before."""
+    """On a faultless network every acquire arrives within 250 ms of its slot's opening, and never before."""
     world = World()
     defender = Defender(world)
     policy = window.Policy(calls=1, window=seconds)
@@ -258,7 +258,7 @@ def test_all_that_came_due_again_is_sent_in_one_tick() -> None:
 
 @pytest.mark.parametrize("retries", [490, 515, 516, 520, 530, 531, 600])
 def test_a_pause_is_seen_behind_any_number_of_retries(retries: int) -> None:
-    """However many alerts wait for a time, the look of the timer sees pause, every slot and the head of the rest."""
+    """However many alerts wait for a time, the timer's snapshot has pause, every slot and the head of the rest."""
     world = World()
     (app,) = _apps(world, Defender(world), 1)
     world.table.commit(
@@ -719,7 +719,7 @@ def test_a_host_that_stood_still_in_its_call_writes_what_defender_said() -> None
 
 
 def test_a_call_that_could_not_start_soon_is_not_made() -> None:
-    """A host that stood still between take and call gives the slot back unused, and the alert its place."""
+    """A host that stood still between acquire and call releases the slot unused, and the alert its place."""
     world = World()
     defender = Defender(world)
     _backlog(world, range(1))
@@ -817,7 +817,7 @@ def test_an_alert_that_brings_its_host_down_is_given_up() -> None:
 
 
 def test_a_token_that_does_not_come_pauses_nobody_else() -> None:
-    """A host whose token endpoint is out takes no slot; another one sends the backlog meanwhile."""
+    """A host whose token endpoint is unavailable acquires no slot; another one sends the backlog meanwhile."""
     world = World()
     defender = Defender(world)
     _backlog(world, range(10))
@@ -887,7 +887,7 @@ def test_an_answer_about_another_device_is_noted() -> None:
     (app,) = _apps(world, defender, 1)
     reply = app.post(samples.eight_fields(samples.event(1), "Rule 1", "High"))
     world.run(60)
-    (told,) = json.loads(reply.result().body)["alerts"]
+    (shown,) = json.loads(reply.result().body)["alerts"]
     (entry,) = _alerts(world)
-    assert (told["status"], told["notes"]) == ("created", list(entry.notes))
+    assert (shown["status"], shown["notes"]) == ("created", list(entry.notes))
     assert entry.notes == ("machineId: Defender's alert is about another device.",)

@@ -45,18 +45,18 @@ def named(path: Path) -> str:
 
 
 def settings() -> set[str]:
-    """Return the names that the code reads, that azd is told, and that belong to the platform."""
+    """Return the names that the code reads, that azd gets, and that belong to the platform."""
     read = re.findall(
         r'self\._\w+\(\s*"([A-Z][A-Z_]+)"', (ROOT / "shared" / "settings.py").read_text("utf-8")
     )
-    told = re.findall(r"\$\{([A-Z_]+)", (ROOT / "infra" / "main.parameters.json").read_text("utf-8"))
-    return {*read, *told, *PLATFORM, *WORDS}
+    parameters = re.findall(r"\$\{([A-Z_]+)", (ROOT / "infra" / "main.parameters.json").read_text("utf-8"))
+    return {*read, *parameters, *PLATFORM, *WORDS}
 
 
 def anchors(page: Path) -> set[str]:
     """Return the headings of a page as links name them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings}
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 def wrong_links(page: Path, text: str) -> list[str]:
@@ -106,13 +106,13 @@ def wrong_settings(text: str) -> list[str]:
 def wrong_files(page: Path, text: str) -> list[str]:
     """Return the files that a text names in code, from the root or from the page's folder, and that are not there."""
     places = "infra|docs|shared|bench|dev|tests|integrations"
-    found = re.findall(rf"`((?:{places})/[\w./-]+)`", text)
-    found += re.findall(
+    names = re.findall(rf"`((?:{places})/[\w./-]+)`", text)
+    names += re.findall(
         rf"(?:^|[ (])\.?/?((?:{places})/[\w./-]+\.(?:sh|ps1|py|json|bicep))", shown(text), re.MULTILINE
     )
     return [
         name
-        for name in found
+        for name in names
         if name not in EXAMPLES
         and not name.startswith(MEASURED)
         and not any((at / name).exists() for at in (ROOT, page.parent))
@@ -151,7 +151,11 @@ def defined(module: str) -> set[str]:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 names.add(node.name)
             if isinstance(node, ast.ClassDef):
-                names |= {f"{node.name}.{one.name}" for one in node.body if isinstance(one, ast.FunctionDef)}
+                names |= {
+                    f"{node.name}.{method.name}"
+                    for method in node.body
+                    if isinstance(method, ast.FunctionDef)
+                }
     return names
 
 
@@ -165,7 +169,7 @@ def wrong_paths(text: str) -> list[str]:
 def leads(parts: list[str], route: list[str]) -> bool:
     """Tell whether a path is a route, or its beginning."""
     pairs = zip(parts, route, strict=False)
-    return len(parts) <= len(route) and all(one == other or other.startswith("{") for one, other in pairs)
+    return len(parts) <= len(route) and all(part == other or other.startswith("{") for part, other in pairs)
 
 
 def queries() -> Iterator[tuple[str, str]]:
@@ -180,7 +184,7 @@ def queries() -> Iterator[tuple[str, str]]:
 def test_what_a_page_names_is_there(page: Path) -> None:
     """Links, make targets, settings, files, parameters, functions and paths: none leads nowhere."""
     text = page.read_text("utf-8")
-    found = {
+    wrong = {
         "links": wrong_links(page, text),
         "make": wrong_targets(text),
         "settings": wrong_settings(text),
@@ -188,7 +192,7 @@ def test_what_a_page_names_is_there(page: Path) -> None:
         "names": wrong_names(text),
         "paths": wrong_paths(text),
     }
-    assert not {kind: names for kind, names in found.items() if names}
+    assert not {kind: names for kind, names in wrong.items() if names}
 
 
 def test_what_is_not_there_is_noticed() -> None:
@@ -273,8 +277,8 @@ def test_every_deployment_that_a_page_shows_gives_parameters_of_its_template() -
 
 def test_the_queries_parse() -> None:
     """The KQL of these pages is well formed; the tables of the log workspace are not known to the reader."""
-    found = list(queries())
-    assert {name for name, _ in found} == {"security", "cost"}
-    for (name, query), checked in zip(found, kql.check([query for _, query in found]), strict=True):
+    asked = list(queries())
+    assert {name for name, _ in asked} == {"security", "cost"}
+    for (name, query), checked in zip(asked, kql.check([query for _, query in asked]), strict=True):
         errors = [error for error in checked.errors if "does not refer to any known" not in error]
         assert not errors, (name, query)

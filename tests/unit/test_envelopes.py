@@ -1,4 +1,4 @@
-"""Event Grid and CloudEvents: their handshake, and refusals that they do not repeat for a day."""
+"""Event Grid and CloudEvents: their handshake, and answers after which they do not repeat for a day."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ BODY = samples.eight_fields(samples.event(1), "Rule 1")
 
 @pytest.fixture(autouse=True)
 def _no_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Refusals are logged; nobody reads them here."""
+    """Refused payloads are logged; nobody reads them here."""
     caplog.set_level(logging.CRITICAL, "defender-alert-webhook")
 
 
@@ -37,7 +37,7 @@ def answered(
 
 @pytest.mark.parametrize("envelope", ENVELOPES)
 @pytest.mark.parametrize("dry", [{}, {"dryRun": "true"}])
-def test_a_refusal_inside_an_envelope_is_a_400(envelope: dict[str, Any], dry: dict[str, str]) -> None:
+def test_what_is_refused_inside_an_envelope_is_a_400(envelope: dict[str, Any], dry: dict[str, str]) -> None:
     """A 422 would come again for a day: the status is 400 in the answer and in its document, all else is the same."""
     reply, _ = answered([{**envelope, "data": {"DeviceName": "pc-1"}}], dry)
     document = json.loads(reply.body)
@@ -56,13 +56,13 @@ def test_the_same_without_an_envelope_is_a_422() -> None:
 
 @pytest.mark.parametrize("envelope", ENVELOPES)
 def test_alerts_that_all_fail_inside_an_envelope_are_a_400(envelope: dict[str, Any]) -> None:
-    """Defender's own refusal is final too: told as 400, and as 422 without the envelope."""
+    """Defender's own rejection is final too: answered as 400, and as 422 without the envelope."""
     for payload, status in (([{**envelope, "data": BODY}], 400), (BODY, 422)):
         reply, _ = answered(payload, status=400)
         document = json.loads(reply.body)
         assert (reply.status, document["status"]) == (status, status)
         assert document["type"].endswith(":failed")
-        assert [one["status"] for one in document["alerts"]] == ["failed"]
+        assert [item["status"] for item in document["alerts"]] == ["failed"]
 
 
 @pytest.mark.parametrize("envelope", ENVELOPES)

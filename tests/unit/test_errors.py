@@ -13,15 +13,15 @@ _DRAWN = re.compile(r"^[│├└─ ]*(\w+) +(\d{3}|none) +([a-z-]+) +\S", re.M
 
 def _errors() -> list[type[Exception]]:
     """Return every error of the app that another module may see."""
-    found = []
+    kinds = []
     for module in pkgutil.walk_packages(shared.__path__, "shared."):
         for name, value in vars(importlib.import_module(module.name)).items():
             ours = (
                 isinstance(value, type) and issubclass(value, Exception) and value.__module__ == module.name
             )
             if ours and not name.startswith("_"):
-                found.append(value)
-    return found
+                kinds.append(value)
+    return kinds
 
 
 def test_the_tree_shows_every_error_with_its_status_and_type() -> None:

@@ -58,7 +58,7 @@ def test_a_dry_run_of_a_refused_payload_shows_the_clues_and_the_query() -> None:
     assert '"pc-1"' in refused["query"]
     assert '"a.exe /x"' in refused["query"]
     assert refused["lost"] == []
-    assert Contract.read().schema_breaches(f"{SCHEMAS}/Refusal", refused) == []
+    assert Contract.read().schema_breaches(f"{SCHEMAS}/RefusedEvent", refused) == []
 
 
 def test_a_post_that_is_not_dry_shows_none() -> None:
@@ -184,6 +184,6 @@ def test_make_map_shows_the_clues_and_the_query(tmp_path: Path) -> None:
 
 
 def test_make_map_says_what_a_reference_lost(tmp_path: Path) -> None:
-    """A cut time is told beside the alert that would be sent."""
+    """A cut time is noted beside the alert that would be sent."""
     assert "lost  eventTime: 2026-07-19T14:55:51Z was cut to seconds" in printed(tmp_path, CUT)
     assert "lost" not in printed(tmp_path, {**CUT, "Timestamp": "2026-07-19T14:55:51.5813247Z"})

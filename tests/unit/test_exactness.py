@@ -28,7 +28,7 @@ def apply(value: Any) -> Outcome:
     return OURS.apply(documents, source=None, defaults={}, max_alerts=100, clues=True)
 
 
-def found(outcome: Outcome) -> Evidence:
+def evidence_of(outcome: Outcome) -> Evidence:
     """Return by what the one event of an outcome could be found, which there must be."""
     refused = [refused.evidence for refused in outcome.refused]
     [evidence] = refused or [mapped.evidence for mapped in outcome.alerts]
@@ -63,10 +63,10 @@ LOSSY: Mapping[str, tuple[Mapping[str, str], Mapping[str, str], tuple[str, ...]]
 
 @pytest.mark.parametrize("kind", LOSSY)
 def test_what_is_left_of_a_reference_is_all_that_it_is_looked_for_by(kind: str) -> None:
-    """The exact keys are the clues, whatever else the payload says; what was lost is told."""
+    """The exact keys are the clues, whatever else the payload says; what was lost is shown."""
     keys, facts, lost = LOSSY[kind]
     outcome = apply({"DeviceId": MACHINE, **keys, "sha1": SHA1, "host": "pc-9", "CommandLine": "a.exe"})
-    evidence = found(outcome)
+    evidence = evidence_of(outcome)
     scan = evidence.scan
     assert scan.clues.when is not None
     assert scan.clues.hosts == (Host("id", MACHINE),)
@@ -82,7 +82,7 @@ def test_what_is_left_of_a_reference_is_all_that_it_is_looked_for_by(kind: str) 
 def test_a_cut_time_has_the_precision_that_is_left(digits: int) -> None:
     """The event lies within one unit of the last digit that the payload has."""
     time = TIME[:19] + (TIME[19 : 20 + digits] if digits else "") + "Z"
-    when = found(apply({"DeviceId": MACHINE, "Timestamp": time, "ReportId": REPORT})).scan.clues.when
+    when = evidence_of(apply({"DeviceId": MACHINE, "Timestamp": time, "ReportId": REPORT})).scan.clues.when
     assert when is not None
     assert when.step == SECOND // 10**digits
 
@@ -100,8 +100,8 @@ def test_what_lost_digits_is_raised_as_before() -> None:
 def test_a_report_id_without_its_time_is_no_fact_alone() -> None:
     """Report ids come again: where the time is another's, they only exclude events that have a different one."""
     keys = {"DeviceId": MACHINE, "ReportId": REPORT, "time": "2026-07-19T15:00:00Z"}
-    assert found(apply(keys)).scan.clues.report_id == ""
-    scan = found(apply({**keys, "sha1": SHA1})).scan
+    assert evidence_of(apply(keys)).scan.clues.report_id == ""
+    scan = evidence_of(apply({**keys, "sha1": SHA1})).scan
     assert (scan.clues.report_id, scan.clues.sha1) == (REPORT, SHA1)
     assert scan.clues.when is not None
     assert not scan.clues.when.own
@@ -110,7 +110,7 @@ def test_a_report_id_without_its_time_is_no_fact_alone() -> None:
 def test_where_nothing_exact_is_left_the_clues_of_the_payload_count() -> None:
     """A rounded report id and a cut time leave the device and the time; the facts beside them name the event."""
     outcome = apply({"DeviceId": MACHINE, "Timestamp": TIME[:23] + "Z", "ReportId": ROUNDED, "sha1": SHA1})
-    evidence = found(outcome)
+    evidence = evidence_of(outcome)
     assert evidence.scan.clues.hosts == (Host("id", MACHINE),)
     assert (evidence.scan.clues.sha1, evidence.scan.clues.report_id) == (SHA1, "")
     assert len(evidence.lost) == 2

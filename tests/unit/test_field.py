@@ -41,7 +41,8 @@ def _no_log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(one, id=f"{path.name}/{one.name}") for path in FOLDERS for one in field.cases(path)]
+    "case",
+    [pytest.param(case, id=f"{path.name}/{case.name}") for path in FOLDERS for case in field.cases(path)],
 )
 def test_what_the_field_sends_comes_out_right(case: Case) -> None:
     """Every case of the corpus gives exactly what its expectation says."""
@@ -153,7 +154,7 @@ def test_a_request_is_sent_as_it_is_described(tmp_path: Path) -> None:
     (tmp_path / "a.request.json").write_text(json.dumps(requests), "utf-8")
     (case,) = field.cases(tmp_path)
     dry, got, sent, asked = (field.send(request) for request in case.requests)
-    assert [field.outcome(one) for one in (dry, got, sent, asked)] == [
+    assert [field.outcome(reply) for reply in (dry, got, sent, asked)] == [
         "alert",
         "unserved",
         "alert",

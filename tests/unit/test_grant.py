@@ -133,8 +133,10 @@ class Tenant:
     @property
     def assignments(self) -> list[dict[str, str]]:
         """What is granted, by now."""
-        found: list[dict[str, str]] = json.loads((self.folder / "state.json").read_text())["assignments"]
-        return found
+        assignments: list[dict[str, str]] = json.loads((self.folder / "state.json").read_text())[
+            "assignments"
+        ]
+        return assignments
 
     @property
     def methods(self) -> list[str]:
@@ -151,13 +153,13 @@ UNCHANGED = "Nothing was changed."
 def test_the_first_run_grants_the_role(tmp_path: Path, identity: str) -> None:
     """By client id or by object id: the role is found by its name, granted, and said to be."""
     tenant = Tenant(tmp_path)
-    told = tenant.run(identity)
-    assert (told.returncode, told.stderr) == (0, "")
+    completed = tenant.run(identity)
+    assert (completed.returncode, completed.stderr) == (0, "")
     assert tenant.assignments[1:] == [GRANTED]
-    assert f"Granted: the identity {identity}" in told.stdout
-    assert "Alert.ReadWrite.All of WindowsDefenderATP" in told.stdout
-    assert TENANT in told.stdout
-    assert LAG in told.stdout
+    assert f"Granted: the identity {identity}" in completed.stdout
+    assert "Alert.ReadWrite.All of WindowsDefenderATP" in completed.stdout
+    assert TENANT in completed.stdout
+    assert LAG in completed.stdout
     assert tenant.methods[-1] == "POST"
 
 
@@ -165,12 +167,13 @@ def test_the_second_run_changes_nothing(tmp_path: Path) -> None:
     """What is granted already is said to be, without another grant."""
     tenant = Tenant(tmp_path)
     tenant.run(CLIENT)
-    told = tenant.run(CLIENT)
-    assert (told.returncode, told.stderr) == (0, "")
+    completed = tenant.run(CLIENT)
+    assert (completed.returncode, completed.stderr) == (0, "")
     assert (
-        f"{CLIENT} has the role Alert.ReadWrite.All of WindowsDefenderATP already. {UNCHANGED}" in told.stdout
+        f"{CLIENT} has the role Alert.ReadWrite.All of WindowsDefenderATP already. {UNCHANGED}"
+        in completed.stdout
     )
-    assert LAG in told.stdout
+    assert LAG in completed.stdout
     assert tenant.methods.count("POST") == 1
     assert tenant.assignments[1:] == [GRANTED]
 
@@ -184,11 +187,11 @@ def test_the_same_role_of_another_application_is_another_role(tmp_path: Path) ->
 
 
 def test_granted_by_somebody_else_meanwhile_is_a_success(tmp_path: Path) -> None:
-    """Graph's 400 "already exists" means that the role is there, even if the look before did not show it."""
+    """Graph's 400 "already exists" means that the role is there, even if the list before did not show it."""
     tenant = Tenant(tmp_path, assignments=[GRANTED], shown=False)
-    told = tenant.run(CLIENT)
-    assert (told.returncode, told.stderr) == (0, "")
-    assert f"already. {UNCHANGED}" in told.stdout
+    completed = tenant.run(CLIENT)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert f"already. {UNCHANGED}" in completed.stdout
     assert tenant.methods[-1] == "POST"
     assert tenant.assignments == [GRANTED]
 
@@ -197,13 +200,13 @@ def test_granted_by_somebody_else_meanwhile_is_a_success(tmp_path: Path) -> None
 def test_a_caller_without_the_right_learns_whom_to_ask(tmp_path: Path, forbidden: list[str]) -> None:
     """403 on granting, or on reading already: which rights and roles it takes, and the command to hand on."""
     tenant = Tenant(tmp_path, forbidden=forbidden)
-    told = tenant.run(CLIENT)
-    assert (told.returncode, told.stdout) == (1, "")
+    completed = tenant.run(CLIENT)
+    assert (completed.returncode, completed.stdout) == (1, "")
     for word in ("AppRoleAssignment.ReadWrite.All", "Application.Read.All", "Privileged Role Administrator"):
-        assert word in told.stderr
-    assert UNCHANGED in told.stderr
-    assert f"az login --tenant {TENANT}" in told.stderr
-    assert told.stderr.endswith(f"{SHELL} {CLIENT}\n")
+        assert word in completed.stderr
+    assert UNCHANGED in completed.stderr
+    assert f"az login --tenant {TENANT}" in completed.stderr
+    assert completed.stderr.endswith(f"{SHELL} {CLIENT}\n")
     assert tenant.assignments[1:] == []
 
 
@@ -255,18 +258,18 @@ def test_what_is_missing_is_named_with_what_to_do(
     tmp_path: Path, changes: dict[str, Any], words: list[str]
 ) -> None:
     """No Defender in the tenant, no such role, no such identity, no sign-in, no answer: one clear text each."""
-    told = Tenant(tmp_path, **changes).run(CLIENT)
-    assert (told.returncode, told.stdout) == (1, "")
-    assert all(word in told.stderr for word in words), told.stderr
+    completed = Tenant(tmp_path, **changes).run(CLIENT)
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert all(word in completed.stderr for word in words), completed.stderr
 
 
 def test_without_the_azure_cli_it_says_so(tmp_path: Path) -> None:
-    """A machine without az is told of the Cloud Shell."""
+    """A machine without az is sent to the Cloud Shell."""
     tenant = Tenant(tmp_path)
     (tmp_path / "az").unlink()
-    told = tenant.run(CLIENT)
-    assert told.returncode == 1
-    assert "Cloud Shell" in told.stderr
+    completed = tenant.run(CLIENT)
+    assert completed.returncode == 1
+    assert "Cloud Shell" in completed.stderr
 
 
 @pytest.mark.parametrize(
@@ -274,10 +277,10 @@ def test_without_the_azure_cli_it_says_so(tmp_path: Path) -> None:
 )
 def test_anything_but_one_id_is_explained(tmp_path: Path, arguments: list[str]) -> None:
     """Nothing is called unless there is one id, of the form that ids have."""
-    told = Tenant(tmp_path).run(*arguments)
-    assert told.returncode == 1
-    assert "Usage:" in told.stderr
-    assert "identityClientId" in told.stderr
+    completed = Tenant(tmp_path).run(*arguments)
+    assert completed.returncode == 1
+    assert "Usage:" in completed.stderr
+    assert "identityClientId" in completed.stderr
     assert not (tmp_path / "calls.jsonl").exists()
 
 
@@ -303,13 +306,13 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
 
 def test_shellcheck_has_nothing_to_say() -> None:
     """The shell script is clean by shellcheck's own rules, all of them."""
-    told = subprocess.run(  # noqa: S603 - of the virtual environment
+    completed = subprocess.run(  # noqa: S603 - of the virtual environment
         [Path(sys.executable).with_name("shellcheck"), "--severity=style", SHELL],
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    assert (told.returncode, told.stdout) == (0, "")
+    assert (completed.returncode, completed.stdout) == (0, "")
     assert SHELL.stat().st_mode & 0o111
 
 

@@ -77,7 +77,7 @@ def test_names_are_read_in_any_case() -> None:
     ],
 )
 def test_half_an_answer_is_none(body: Any, words: str) -> None:
-    """Where one row cannot be told, the others are not either: what is missing might have made it doubtful."""
+    """Where one row cannot be read, the others are not used either: what is missing might have made it doubtful."""
     result = answered(200, body)
     assert (result.kind, result.rows) == ("unreadable", ())
     assert words in result.message
@@ -117,7 +117,7 @@ def test_a_throttled_call_says_for_how_long(message: str, headers: dict[str, str
     ],
 )
 def test_a_table_that_is_missing_is_no_bad_query(message: str, table: str) -> None:
-    """A tenant without a table's licence is told from a query that Graph does not run."""
+    """A tenant without a table's licence differs from a query that Graph does not run."""
     result = answered(400, error("BadRequest", message))
     assert (result.kind, result.table) == ("no table" if table else "bad query", table)
     assert message in result.message
@@ -175,13 +175,13 @@ def test_every_other_answer_has_its_meaning(status: int, body: Any, kind: str) -
     ],
 )
 def test_a_call_without_a_whole_answer(code: str, kind: str) -> None:
-    """What kept an answer from coming is told in our own words."""
+    """What kept an answer from coming is said in our own words."""
     result = graph.read(Response(None, {}, None, Failure(code, "why"), True, 2.0), COLUMNS)
     assert (result.kind, result.status, result.message, result.seconds) == (kind, None, "why", 2.0)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 429, 500])
-def test_no_token_is_told(status: int) -> None:
+def test_no_token_is_shown(status: int) -> None:
     """What looks like a token, or goes on for ever, does not get into a message."""
     result = answered(status, error("Code", f"the token {TOKEN} {'x ' * 5_000}"))
     assert TOKEN[:90] not in result.message

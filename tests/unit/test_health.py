@@ -23,9 +23,9 @@ print(answer.status_code, answer.mimetype, answer.get_body().decode())
 )
 def test_wrong_settings_fail_without_detail(wrong: dict[str, str]) -> None:
     """Where a setting is wrong, or the table's is missing, anybody learns that it fails, and nothing else."""
-    kept = {name: value for name, value in os.environ.items() if "Storage" not in name}
+    others = {name: value for name, value in os.environ.items() if "Storage" not in name}
     asked = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", ASK], cwd=ROOT, env=kept | wrong, capture_output=True, text=True, check=True
+        [sys.executable, "-c", ASK], cwd=ROOT, env=others | wrong, capture_output=True, text=True, check=True
     )
     assert asked.stdout.strip() == '503 application/health+json {"status": "fail"}'
     assert "secret" not in asked.stderr

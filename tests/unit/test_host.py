@@ -622,7 +622,7 @@ def command(app: App, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_the_command_says_where_it_serves_and_ends_when_told(app: App) -> None:
+def test_the_command_says_where_it_serves_and_ends_when_asked(app: App) -> None:
     """One line of JSON when ready; on SIGTERM nobody gets in, who is inside is answered, exit code 0."""
     source = """
 import socket

@@ -1,4 +1,4 @@
-"""The token: asked for when needed, by one for all, kept, renewed, and never told."""
+"""The token: asked for when needed, by one for all, kept, renewed, and never shown."""
 
 import base64
 import json
@@ -115,7 +115,7 @@ def test_a_token_near_its_end_is_renewed_beside_its_use() -> None:
 
 
 def test_a_renewal_that_fails_hurts_nobody_yet() -> None:
-    """As long as the old one is good for a minute, a failing renewal is not noticed; then it is told."""
+    """As long as the old one is good for a minute, a failing renewal is not noticed; then it is reported."""
     times = [NOW]
     credential = Credential(AccessToken("one", NOW + 400), ValueError())
     with source(credential, lambda: times[0]) as tokens:
@@ -159,7 +159,7 @@ def test_many_threads_make_one_request() -> None:
 
 
 def test_a_slow_endpoint_holds_nobody_up() -> None:
-    """Who waits is told after its own time-out; the token that comes later serves the next."""
+    """Who waits is answered after its own time-out; the token that comes later serves the next."""
     credential = Credential(AccessToken("one", NOW + 3600))
     credential.gate.clear()
     with source(credential) as tokens:
@@ -173,7 +173,7 @@ def test_a_slow_endpoint_holds_nobody_up() -> None:
 
 
 def test_an_endpoint_that_hangs_holds_up_only_those_who_come_first() -> None:
-    """The time-out counts from the request: whoever comes when it has passed is told at once."""
+    """The time-out counts from the request: whoever comes when it has passed is answered at once."""
     credential = Credential(AccessToken("one", NOW + 3600))
     credential.gate.clear()
     waits: list[float | None] = []
@@ -193,7 +193,7 @@ def test_an_endpoint_that_hangs_holds_up_only_those_who_come_first() -> None:
     assert len(credential.scopes) == 1
 
 
-def test_a_refusal_is_not_late() -> None:
+def test_an_error_of_the_identity_is_not_late() -> None:
     """An endpoint that answers, if only with an error, may be asked again at once."""
     with source(Credential(ValueError())) as tokens, pytest.raises(errors.TokenError) as caught:
         tokens.token()
@@ -316,7 +316,7 @@ def test_what_is_no_token(token: str) -> None:
     assert not token or token not in caught.value.detail
 
 
-def test_the_token_is_never_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_token_is_never_shown(caplog: pytest.LogCaptureFixture) -> None:
     """No repr of the source and no log line holds the token."""
     caplog.set_level(logging.DEBUG)
     with source(Credential(AccessToken(jwt(), NOW + 3600))) as tokens:
@@ -367,9 +367,9 @@ def test_close() -> None:
 def test_which_credential() -> None:
     """The managed identity where the platform offers one, else whoever is signed in; neither is asked yet."""
     for environ in (ON_AZURE, {"MSI_ENDPOINT": "http://127.0.0.1:1"}):
-        with identity.credential(environ, "c-1") as found:
-            assert isinstance(found, ManagedIdentityCredential)
+        with identity.credential(environ, "c-1") as credential:
+            assert isinstance(credential, ManagedIdentityCredential)
     for environ in ({}, {"IDENTITY_ENDPOINT": ""}):
         for client_id in (None, "c-1"):
-            with identity.credential(environ, client_id) as found:
-                assert isinstance(found, DefaultAzureCredential)
+            with identity.credential(environ, client_id) as credential:
+                assert isinstance(credential, DefaultAzureCredential)

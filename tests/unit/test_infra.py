@@ -60,33 +60,33 @@ def deployed(given: dict[str, Any] | None = None, **options: str) -> list[dict[s
     return arm.Template(DOCUMENT, given, **options).resources()
 
 
-def one(resources: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+def only(resources: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     """Return the only resource of a type."""
-    (found,) = (each for each in resources if each["type"] == kind)
-    return found
+    (resource,) = (each for each in resources if each["type"] == kind)
+    return resource
 
 
 def before(resources: list[dict[str, Any]], resource_id: str) -> set[str]:
     """Return the ids of all that is there before a resource is made."""
     needs = {each["id"]: set(each.get("dependsOn", ())) for each in resources}
-    found: set[str] = set()
+    earlier: set[str] = set()
     pending = [resource_id]
     while pending:
-        new = needs.get(pending.pop(), set()) - found
-        found |= new
+        new = needs.get(pending.pop(), set()) - earlier
+        earlier |= new
         pending += new
-    return found
+    return earlier
 
 
 def references(value: Any) -> set[str]:
     """Return the ids of the resources whose run-time properties stand in a value."""
-    return {found for text in strings(value) for found in re.findall(r"<([^>]+)>", text)}
+    return {reference for text in strings(value) for reference in re.findall(r"<([^>]+)>", text)}
 
 
 def setting(resources: list[dict[str, Any]], name: str) -> str:
     """Return an app setting."""
-    found = one(resources, "Microsoft.Web/sites")["properties"]["siteConfig"]["appSettings"]
-    values: dict[str, str] = {each["name"]: each["value"] for each in found}
+    entries = only(resources, "Microsoft.Web/sites")["properties"]["siteConfig"]["appSettings"]
+    values: dict[str, str] = {each["name"]: each["value"] for each in entries}
     return values[name]
 
 
@@ -191,9 +191,9 @@ def test_every_reference_is_to_something_deployed_before(given: dict[str, Any]) 
 def test_first_the_identity_then_its_roles_then_the_app() -> None:
     """The app starts when its identity has its roles, so that its first tokens carry them; code comes last."""
     resources = deployed(EVERYTHING)
-    app, code = one(resources, "Microsoft.Web/sites"), one(resources, "Microsoft.Web/sites/extensions")
+    app, code = only(resources, "Microsoft.Web/sites"), only(resources, "Microsoft.Web/sites/extensions")
     roles = [each for each in resources if each["type"] == "Microsoft.Authorization/roleAssignments"]
-    identity = one(resources, "Microsoft.ManagedIdentity/userAssignedIdentities")
+    identity = only(resources, "Microsoft.ManagedIdentity/userAssignedIdentities")
     assert {identity["id"], *(each["id"] for each in roles)} <= before(resources, app["id"])
     assert all(identity["id"] in before(resources, each["id"]) for each in roles)
     assert app["id"] in before(resources, code["id"])
@@ -202,16 +202,16 @@ def test_first_the_identity_then_its_roles_then_the_app() -> None:
 
 def test_the_identity_has_the_least_roles() -> None:
     """Three roles, each on the one resource it is for, under names that are the same at every deployment."""
-    found = {}
+    roles = {}
     for each in deployed():
         if each["type"] == "Microsoft.Authorization/roleAssignments":
             role = each["properties"]["roleDefinitionId"]
             prefix = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/"
-            found[role.removeprefix(prefix)] = each["scope"].rpartition("/")[0]
+            roles[role.removeprefix(prefix)] = each["scope"].rpartition("/")[0]
             assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", each["name"])
             assert each["properties"]["principalId"].endswith(">.principalId")
             assert each["properties"]["principalType"] == "ServicePrincipal"
-    assert found == ROLES
+    assert roles == ROLES
     names = [each["name"] for each in deployed() if "scope" in each]
     assert len(set(names)) == len(names)
 
@@ -219,15 +219,15 @@ def test_the_identity_has_the_least_roles() -> None:
 def test_no_key_opens_anything() -> None:
     """Storage and telemetry take the identity only; no expression lists keys; the package's address is secret."""
     resources = deployed(EVERYTHING)
-    storage = one(resources, "Microsoft.Storage/storageAccounts")["properties"]
+    storage = only(resources, "Microsoft.Storage/storageAccounts")["properties"]
     assert storage["allowSharedKeyAccess"] is False
     assert storage["allowBlobPublicAccess"] is False
     assert storage["supportsHttpsTrafficOnly"] is True
     assert storage["minimumTlsVersion"] == "TLS1_2"
-    assert one(resources, "Microsoft.Insights/components")["properties"]["DisableLocalAuth"] is True
-    workspace = one(resources, "Microsoft.OperationalInsights/workspaces")["properties"]
+    assert only(resources, "Microsoft.Insights/components")["properties"]["DisableLocalAuth"] is True
+    workspace = only(resources, "Microsoft.OperationalInsights/workspaces")["properties"]
     assert workspace["features"]["disableLocalAuth"] is True
-    policy = one(resources, "Microsoft.Web/sites/basicPublishingCredentialsPolicies")
+    policy = only(resources, "Microsoft.Web/sites/basicPublishingCredentialsPolicies")
     assert policy["properties"] == {"allow": False}
     text = json.dumps(DOCUMENT)
     assert "listKeys" not in text
@@ -240,7 +240,7 @@ def test_no_key_opens_anything() -> None:
 def test_the_plan_is_flex_consumption() -> None:
     """Linux, Python, its scale where Flex Consumption reads it, and nothing that it refuses."""
     resources = deployed({"alwaysReadyInstances": 2, "httpConcurrency": 8})
-    plan, app = one(resources, "Microsoft.Web/serverfarms"), one(resources, "Microsoft.Web/sites")
+    plan, app = only(resources, "Microsoft.Web/serverfarms"), only(resources, "Microsoft.Web/sites")
     assert (plan["sku"], plan["properties"]) == (
         {"name": "FC1", "tier": "FlexConsumption"},
         {"reserved": True},
@@ -261,7 +261,7 @@ def test_the_plan_is_flex_consumption() -> None:
     assert where["value"].endswith(">.primaryEndpoints.blobapp-package")
     assert where["authentication"]["type"] == "UserAssignedIdentity"
     assert not NOT_ON_FLEX & set(strings(app))
-    default = one(deployed(), "Microsoft.Web/sites")["properties"]["functionAppConfig"]
+    default = only(deployed(), "Microsoft.Web/sites")["properties"]["functionAppConfig"]
     assert default["scaleAndConcurrency"]["alwaysReady"] == []
     assert default["scaleAndConcurrency"]["triggers"] == {"http": {"perInstanceConcurrency": 16}}
 
@@ -269,7 +269,7 @@ def test_the_plan_is_flex_consumption() -> None:
 def test_the_host_opens_its_storage_by_identity() -> None:
     """By account name in public Azure; elsewhere by endpoint, because the host knows one suffix only."""
     public, government = deployed(), deployed(cloud="AzureUSGovernment")
-    account = one(public, "Microsoft.Storage/storageAccounts")["name"]
+    account = only(public, "Microsoft.Storage/storageAccounts")["name"]
     assert setting(public, "AzureWebJobsStorage__accountName") == account
     with pytest.raises(KeyError):
         setting(government, "AzureWebJobsStorage__accountName")
@@ -279,18 +279,18 @@ def test_the_host_opens_its_storage_by_identity() -> None:
         assert setting(resources, "AzureWebJobsStorage__credential") == "managedidentity"
         client = setting(resources, "AzureWebJobsStorage__clientId")
         assert client == setting(resources, "AZURE_CLIENT_ID")
-        told = setting(resources, "APPLICATIONINSIGHTS_AUTHENTICATION_STRING")
-        assert told == f"ClientId={client};Authorization=AAD"
+        authentication = setting(resources, "APPLICATIONINSIGHTS_AUTHENTICATION_STRING")
+        assert authentication == f"ClientId={client};Authorization=AAD"
 
 
 @pytest.mark.parametrize("cloud", DOCUMENT["parameters"]["defenderCloud"]["allowedValues"])
 def test_each_defender_cloud_has_a_host_and_an_audience_that_fit(cloud: str) -> None:
     """The app itself finds nothing wrong with the pair, and the docs tell the same pair."""
     resources = deployed({"defenderCloud": cloud})
-    found = settings.read(
+    read = settings.read(
         {name: setting(resources, name) for name in ("DEFENDER_API_URL", "DEFENDER_TOKEN_SCOPE")}
     )
-    url, scope = found.defender_api_url, found.defender_token_scope
+    url, scope = read.defender_api_url, read.defender_token_scope
     now = datetime.now(UTC)
     assert not permission.wrong(None, api_url=url, scope=scope, client_id=None, tenant_id=None, now=now)
     assert scope.endswith("/.default")
@@ -313,7 +313,7 @@ def test_code_is_installed_only_if_there_is_an_address() -> None:
     """`onedeploy` fetches the package from packageUri, and builds it in Azure if asked to."""
     assert not [each for each in deployed() if each["type"] == "Microsoft.Web/sites/extensions"]
     for build in (False, True):
-        code = one(deployed({**EVERYTHING, "remoteBuild": build}), "Microsoft.Web/sites/extensions")
+        code = only(deployed({**EVERYTHING, "remoteBuild": build}), "Microsoft.Web/sites/extensions")
         assert code["name"].endswith("/onedeploy")
         assert code["properties"] == {"packageUri": EVERYTHING["packageUri"], "remoteBuild": build}
 
@@ -326,13 +326,13 @@ def test_the_template_offers_what_can_be_packaged() -> None:
 
 
 def test_alert_rules_tell_somebody_if_there_is_an_address() -> None:
-    """Failed alerts, a long wait, no permission, a 503, a flood, refusals, a failing health test: all are told."""
+    """Failed alerts, a long wait, no permission, a 503, a flood, 422s, a failing health test: all are seen."""
     resources = deployed(EVERYTHING)
-    group = one(resources, "Microsoft.Insights/actionGroups")
+    group = only(resources, "Microsoft.Insights/actionGroups")
     assert group["properties"]["emailReceivers"][0]["emailAddress"] == EVERYTHING["alertEmail"]
     rules = [each for each in resources if each["type"] == "Microsoft.Insights/scheduledQueryRules"]
     assert [rule["properties"]["actions"]["actionGroups"] for rule in rules] == [[group["id"]]] * 6
-    health = one(resources, "Microsoft.Insights/metricAlerts")
+    health = only(resources, "Microsoft.Insights/metricAlerts")
     assert health["properties"]["actions"] == [{"actionGroupId": group["id"]}]
     silent = deployed()
     assert not [each for each in silent if each["type"] == "Microsoft.Insights/actionGroups"]
@@ -343,7 +343,7 @@ def test_the_rules_ask_what_they_are_named_for() -> None:
     """Six rules over the log, each evaluated at least as often as its window is long."""
     rules = {
         each["name"].removeprefix(f"{app}-"): each["properties"]
-        for app in [one(deployed(), "Microsoft.Web/sites")["name"]]
+        for app in [only(deployed(), "Microsoft.Web/sites")["name"]]
         for each in deployed({"oldestWaitingMinutes": 45})
         if each["type"] == "Microsoft.Insights/scheduledQueryRules"
     }
@@ -370,14 +370,14 @@ def test_the_health_test_asks_the_health_function() -> None:
     It fails when two of its three places say so, within a window that holds a run of each.
     """
     resources = deployed()
-    test = one(resources, "Microsoft.Insights/webtests")
+    test = only(resources, "Microsoft.Insights/webtests")
     route = json.loads((ROOT / "HealthFunction" / "function.json").read_text("utf-8"))["bindings"][0]
     assert route["authLevel"] == "anonymous"
     assert test["properties"]["Request"]["RequestUrl"].endswith(f"/api/{route['route']}")
     assert (test["kind"], test["properties"]["Kind"]) == ("standard", "standard")
     assert test["properties"]["ValidationRules"]["ExpectedHttpStatusCode"] == 200
     assert len({each["Id"] for each in test["properties"]["Locations"]}) == 3
-    alert = one(resources, "Microsoft.Insights/metricAlerts")["properties"]
+    alert = only(resources, "Microsoft.Insights/metricAlerts")["properties"]
     assert alert["criteria"]["webTestId"] == test["id"]
     assert alert["criteria"]["failedLocationCount"] == 2
     (minutes,) = re.findall(r"^PT(\d+)M$", alert["windowSize"])
@@ -390,8 +390,8 @@ def test_the_health_test_asks_the_health_function() -> None:
 def test_the_workbook_shows_quota_backlog_and_outcomes() -> None:
     """What is deployed is the workbook as a JSON text, every query of it over the log of this app."""
     resources = deployed({"rateLimitCalls": 7})
-    found = json.loads(one(resources, "Microsoft.Insights/workbooks")["properties"]["serializedData"])
-    shown = {each["name"]: each["content"] for each in found["items"]}
+    workbook = json.loads(only(resources, "Microsoft.Insights/workbooks")["properties"]["serializedData"])
+    shown = {each["name"]: each["content"] for each in workbook["items"]}
     assert {"outcomes", "quota", "backlog", "oldest"} <= set(shown)
     assert "allowed = 7" in shown["quota"]["query"]
     queries = [content for content in shown.values() if "query" in content]
@@ -399,7 +399,7 @@ def test_the_workbook_shows_quota_backlog_and_outcomes() -> None:
         content["query"].startswith("traces | where message startswith '{\"step\"'") for content in queries
     )
     assert all(content["timeContextFromParameter"] == "TimeRange" for content in queries)
-    assert found["fallbackResourceIds"] == [one(resources, "Microsoft.Insights/components")["id"]]
+    assert workbook["fallbackResourceIds"] == [only(resources, "Microsoft.Insights/components")["id"]]
 
 
 def test_the_host_logs_our_lines_whole_and_no_key() -> None:
@@ -420,32 +420,32 @@ def test_names_are_within_azures_limits() -> None:
         "Microsoft.OperationalInsights/workspaces": 63,
     }
     assert all(len(each["name"]) <= limits.get(each["type"], 127) for each in resources)
-    assert re.fullmatch(r"[a-z0-9]{3,24}", one(resources, "Microsoft.Storage/storageAccounts")["name"])
+    assert re.fullmatch(r"[a-z0-9]{3,24}", only(resources, "Microsoft.Storage/storageAccounts")["name"])
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", each["apiVersion"]) for each in resources)
-    assert len(one(resources, "Microsoft.Insights/actionGroups")["properties"]["groupShortName"]) <= 12
+    assert len(only(resources, "Microsoft.Insights/actionGroups")["properties"]["groupShortName"]) <= 12
 
 
 def test_the_form_fills_parameters_of_the_template() -> None:
     """Every output of the form is a parameter, made of an element that exists; every element is used."""
     assert set(FORM["outputs"]) <= set(DOCUMENT["parameters"])
     text = " ".join(FORM["outputs"].values())
-    found = dict(elements())
+    filled = dict(elements())
     silent = {"Microsoft.Common.TextBlock"}
-    for expression, element in found.items():
+    for expression, element in filled.items():
         assert (expression in text) == (element["type"] not in silent)
     used = re.findall(r"basics\('\w+'\)|steps\('\w+'\)\.\w+", text)
-    assert set(used) <= set(found)
+    assert set(used) <= set(filled)
     assert len(used) == len(set(used))
 
 
 def test_the_form_offers_what_the_template_allows() -> None:
     """Choices, limits and what is chosen at first are the template's own."""
-    found, checked = dict(elements()), 0
+    filled, checked = dict(elements()), 0
     for name, output in FORM["outputs"].items():
         declared = DOCUMENT["parameters"][name]
         if output == "[location()]":
             continue
-        (element,) = (found[each] for each in found if each in output)
+        (element,) = (filled[each] for each in filled if each in output)
         if element["type"] == "Microsoft.Common.DropDown":
             offered = {each["label"]: each["value"] for each in element["constraints"]["allowedValues"]}
             assert [str(value) for value in declared["allowedValues"]] == list(offered.values())
@@ -506,7 +506,7 @@ def test_main_bicep_passes_what_the_template_takes() -> None:
 def test_azd_finds_what_it_deploys_to() -> None:
     """The service is the tag of the app, the hooks run scripts that are there, with outputs of main.bicep."""
     (service,) = AZD["services"]
-    assert one(deployed(), "Microsoft.Web/sites")["tags"] == {"azd-service-name": service}
+    assert only(deployed(), "Microsoft.Web/sites")["tags"] == {"azd-service-name": service}
     assert AZD["services"][service] == {"project": ".", "language": "python", "host": "function"}
     assert (ROOT / AZD["infra"]["path"] / f"{AZD['infra']['module']}.bicep").is_file()
     outputs = set(re.findall(r"^output (\w+) ", BICEP, re.MULTILINE))
@@ -529,14 +529,14 @@ def test_one_line_holds_the_address_of_this_repository() -> None:
     )
     files = [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
     assert INFRA / "azuredeploy.json" in files
-    found = [
+    lines = [
         (path.relative_to(ROOT).as_posix(), line)
         for path in files
         if path != Path(__file__)
         for line in path.read_text("utf-8", errors="replace").splitlines()
         if PLACEHOLDER.search(line)
     ]
-    assert [path for path, _ in found] in ([], ["README.md"])
+    assert [path for path, _ in lines] in ([], ["README.md"])
 
 
 def wrong_buttons(page: str) -> list[str]:

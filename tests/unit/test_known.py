@@ -39,7 +39,7 @@ class Desk:
     def post(
         self, severity: str = "High", text: str = "What happened.", sender: str = SPLUNK
     ) -> dict[str, Any]:
-        """Post the one alert; return how it is told."""
+        """Post the one alert; return it as the answer shows it."""
         body = eight_fields(event(1), "A rule", severity) | {"description": text}
         raw = json.dumps(body).encode()
         answer = self.app.host.ask(lambda: self.app.webhook.receive(raw, {}, ORIGIN, sender=sender))
@@ -60,8 +60,8 @@ class Desk:
     def fill(self) -> None:
         """Use the window up, so that what comes next waits."""
         policy = replace(window.Policy(), deadline=0.0)
-        found = self.world.table.query(keys.SLOT, keys.SLOT_END)
-        slots = window.read(found, self.world.now, policy).slots
+        rows = self.world.table.query(keys.SLOT, keys.SLOT_END)
+        slots = window.read(rows, self.world.now, policy).slots
         self.world.table.commit([window.acquire(slot, "other", policy) for slot in slots])
 
     def discard(self) -> None:
@@ -136,10 +136,10 @@ def test_a_discarded_alert_comes_back_from_another_sender_or_more_severe() -> No
         desk.fill()
         desk.post("Medium")
         desk.discard()
-        told = desk.post(severity, sender=sender)
-        assert told["status"] == ("waiting" if anew else "discarded"), (severity, sender)
-        assert told["duplicate"] is not anew
-        assert any("discarded the same alert" in note for note in told["notes"])
+        shown = desk.post(severity, sender=sender)
+        assert shown["status"] == ("waiting" if anew else "discarded"), (severity, sender)
+        assert shown["duplicate"] is not anew
+        assert any("discarded the same alert" in note for note in shown["notes"])
 
 
 def test_each_of_these_is_a_line_of_the_log_that_says_what_differed(caplog: pytest.LogCaptureFixture) -> None:
@@ -163,7 +163,7 @@ def test_one_unreadable_known_alert_does_not_take_the_delivery_along() -> None:
     desk.world.table.commit([Delete(row, "*")])
     desk.world.table.commit([Insert(row, {"state": 5})])
     answer = desk.world.finish(desk.app.post([bad, good]))
-    assert [one["status"] for one in json.loads(answer.body)["alerts"]] == ["created", "created"]
+    assert [item["status"] for item in json.loads(answer.body)["alerts"]] == ["created", "created"]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_one_unreadable_known_alert_does_not_take_the_delivery_along() -> None:
     ],
 )
 def test_what_defenders_answer_says_otherwise_is_noted(says: dict[str, Any], noted: str | None) -> None:
-    """Merged into a lower or resolved alert, or about another device: not told as plain success, and told once."""
+    """Merged into a lower or resolved alert, or about another device: not shown as plain success, and noted once."""
     desk = Desk()
     created = "2026-03-04T05:00:00Z", "Thu, 05 Mar 2026 08:00:00 GMT"
     alert = {"id": "da1", "alertCreationTime": created[0], **says}
@@ -252,13 +252,13 @@ def test_an_alert_whose_row_names_no_waiting_row_is_sent_once(waits: object, ent
 
 
 def test_an_alert_whose_waiting_row_is_gone_is_accepted_anew() -> None:
-    """Nothing would send it any more: whoever posts it again is not told that it waits."""
+    """Nothing would send it any more: whoever posts it again is not answered that it waits."""
     desk = Desk()
     desk.fill()
     desk.post()
     desk.world.table.commit([Delete(desk.entry().waits, "*")])
-    told = desk.post()
-    assert (told["duplicate"], told["status"]) == (False, "waiting")
+    shown = desk.post()
+    assert (shown["duplicate"], shown["status"]) == (False, "waiting")
     assert any("accepted again" in note for note in desk.entry().notes)
     desk.app.timer()
     desk.world.run(300)
@@ -289,8 +289,8 @@ def test_a_failed_alert_that_is_not_listed_is_accepted_anew_all_the_same() -> No
     (listed,) = desk.world.table.query(keys.FAILED, keys.FAILED_END)
     desk.world.table.commit([Delete(listed.key, "*")])
     desk.status = 200
-    told = desk.post()
-    assert (told["duplicate"], told["status"]) == (False, "created")
+    shown = desk.post()
+    assert (shown["duplicate"], shown["status"]) == (False, "created")
 
 
 def test_a_failed_alert_that_is_not_listed_can_be_replayed() -> None:
@@ -315,7 +315,7 @@ def test_a_failed_alert_that_is_not_listed_is_purged_with_its_delivery() -> None
     assert desk.world.table.query(keys.ALERT, keys.DELIVERY_END) == []
 
 
-def test_one_accepted_anew_is_not_told_as_refused_where_its_delivery_cannot_be_stored() -> None:
+def test_one_accepted_anew_is_not_answered_as_refused_where_its_delivery_cannot_be_stored() -> None:
     """It will be sent: the answer says that something is stored, and the same again costs no second call."""
     desk = Desk(404)
     desk.post()
@@ -325,7 +325,7 @@ def test_one_accepted_anew_is_not_told_as_refused_where_its_delivery_cannot_be_s
     def busy_after_that(request: Request) -> Fault | None:
         if anew:
             return Fault("busy")
-        anew.extend(one for one in request.operations if one.key.startswith(keys.FAILED))
+        anew.extend(operation for operation in request.operations if operation.key.startswith(keys.FAILED))
         return None
 
     desk.app.host.script = busy_after_that

@@ -152,14 +152,14 @@ def test_created_ends_an_alert() -> None:
 
 @pytest.mark.parametrize("status", [400, 405, 409, 410, 413, 415, 422])
 def test_any_other_4xx_fails_an_alert(status: int) -> None:
-    """A rejection is final, and kept with Defender's words."""
+    """A rejection is final, and stored with Defender's words."""
     after = record.settle(_held(), answer_with(status), now=NOW + 1, rules=RULES)
     assert (after.state, after.ended, after.waits) == ("failed", NOW + 1, "")
     assert after.error
     assert after.error["target"] == "43f4cb08"
 
 
-def test_a_404_is_tried_again_as_often_as_told() -> None:
+def test_a_404_is_tried_again_as_often_as_asked() -> None:
     """After 1, 5 and 15 minutes, then it has failed; unavailable answers in between do not count."""
     entry, waits = _entry(), []
     for answer in (answer_with(404), answer_with(500), answer_with(404), answer_with(404)):
@@ -245,12 +245,12 @@ def test_a_second_success_without_an_alert_is_the_last() -> None:
     assert record.settle(_held(again), empty, now=NOW + 4, rules=RULES).state == "failed"
 
 
-def test_the_first_and_last_tries_are_kept() -> None:
+def test_the_first_and_last_tries_are_stored() -> None:
     """Of many tries the first four and the last four stay, each with what Defender said."""
     entry = _entry()
     for number in range(20):
         entry = record.settle(_held(entry), answer_with(500), now=NOW + number, rules=RULES)
-    assert [one["number"] for one in entry.tries] == [1, 2, 3, 4, 17, 18, 19, 20]
+    assert [attempt["number"] for attempt in entry.tries] == [1, 2, 3, 4, 17, 18, 19, 20]
     assert entry.tries[0] == {
         "number": 1,
         "at": NOW,
@@ -389,7 +389,7 @@ def test_columns_of_a_newer_version_stay() -> None:
 
 
 def test_a_delivery_is_read_as_it_was_written() -> None:
-    """A delivery's alerts, duplicates, notes and refusals come back; its id is of 128 random bits behind its time."""
+    """A delivery's alerts, duplicates, notes and refused come back; its id is of 128 random bits behind its time."""
     ids = [_entry(event).alert.id for event in range(3)]
     delivery = Delivery(
         id=keys.delivery_id(NOW),
@@ -412,7 +412,7 @@ def test_a_delivery_is_read_as_it_was_written() -> None:
 
 
 def test_the_largest_delivery_fits() -> None:
-    """A thousand alerts, all duplicates, all with notes, all with refusals: the delivery's row is within the limits."""
+    """A thousand alerts, all duplicates, all with notes, refused in part: the delivery's row is within the limits."""
     ids = tuple(f"{number:032x}" for number in range(1000))
     refused = tuple(
         {"event": number, "problems": [{"field": "f", "detail": "d" * 500}]} for number in range(1000)
@@ -428,7 +428,7 @@ def test_the_largest_delivery_fits() -> None:
     assert read.refused
 
 
-def test_a_refusal_is_read_as_it_was_written() -> None:
+def test_a_refused_payload_is_read_as_it_was_written() -> None:
     """A refused payload comes back with its reasons; of a long one the first 60 KiB, and how long it was."""
     refused = record.RefusedPayload(
         id=keys.refused_id(NOW),
@@ -612,6 +612,10 @@ def test_a_transactions_size_is_not_underestimated() -> None:
     long = replace(_entry().alert, description="😀" * 2048, recommended_action='"\n' * 2000)
     entry = replace(_entry(), alert=long)
     operations = rows.insert(entry)
-    sent = sum(len(json.dumps(dict(one.values))) for one in operations if isinstance(one, Insert | Replace))
+    sent = sum(
+        len(json.dumps(dict(operation.values)))
+        for operation in operations
+        if isinstance(operation, Insert | Replace)
+    )
     assert sent <= rows.size(operations) <= sent + 2000
     assert math.isfinite(rows.size([Delete("alert-1", "*")]))

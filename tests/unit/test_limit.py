@@ -267,8 +267,8 @@ def test_a_snapshot_from_before_a_pause_acquires_nothing() -> None:
     def fail() -> None:
         dispatcher = failing.webhook.dispatcher
         snapshot = dispatcher.snapshot()
-        one = replace(snapshot, backlog=replace(snapshot.backlog, waiting=snapshot.waiting[-1:]))
-        failing.webhook.dispatcher.start(one, "token")
+        last_alone = replace(snapshot, backlog=replace(snapshot.backlog, waiting=snapshot.waiting[-1:]))
+        failing.webhook.dispatcher.start(last_alone, "token")
 
     started = early.host.submit(late)
     failing.host.submit(fail)

@@ -69,7 +69,7 @@ def test_a_delivery_of_a_hundred_known_alerts_does_not_read_them_one_after_the_o
     assert world.now - began <= 10
     document = json.loads(again.body)
     assert (again.status, len(document["alerts"])) == (202, 100)
-    assert all(one["duplicate"] for one in document["alerts"])
+    assert all(item["duplicate"] for item in document["alerts"])
     began = world.now
     assert world.finish(app.status(document["id"])).status == 202
     assert world.now - began <= 5
@@ -168,7 +168,7 @@ def test_a_poll_reads_at_most_two_entities_for_each_alert(alerts: int) -> None:
 
 
 def test_what_is_not_stored_is_not_there() -> None:
-    """Ids that nobody knows are in neither part; one that cannot be read is told with its reason."""
+    """Ids that nobody knows are in neither part; one that cannot be read is reported with its reason."""
     table = MemoryTable()
     table.commit([Insert(keys.alert_key("a"), {"title": 7})])
     stored = lookup.find(table, ["a", "b"])

@@ -60,7 +60,7 @@ def apply(value: Any, *, mappings: Mappings = OURS, source: str | None = None, *
 
 
 def only(outcome: Outcome) -> Mapped:
-    """Return the one alert of an outcome without refusals."""
+    """Return the one alert of an outcome without refused events."""
     assert outcome.refused == ()
     assert outcome.ignored is None
     [mapped] = outcome.alerts
@@ -69,10 +69,10 @@ def only(outcome: Outcome) -> Mapped:
 
 def refused(outcome: Outcome, event: int = 0) -> dict[str, str]:
     """Return the problems of one refused event by field; no field has two."""
-    [found] = [one.problems for one in outcome.refused if one.event == event]
-    told = {problem.field: problem.detail for problem in found}
-    assert len(told) == len(found)
-    return told
+    [problems] = [item.problems for item in outcome.refused if item.event == event]
+    details = {problem.field: problem.detail for problem in problems}
+    assert len(details) == len(problems)
+    return details
 
 
 def keys(mapped: Mapped) -> tuple[str, str, str]:
@@ -82,10 +82,10 @@ def keys(mapped: Mapped) -> tuple[str, str, str]:
 
 def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return an object with dotted keys, as Splunk extracts it; all values are text."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, inner in value.items():
-        found |= flat(inner, f"{prefix}{name}.") if isinstance(inner, dict) else {prefix + name: str(inner)}
-    return found
+        values |= flat(inner, f"{prefix}{name}.") if isinstance(inner, dict) else {prefix + name: str(inner)}
+    return values
 
 
 def splunk(result: dict[str, Any]) -> dict[str, Any]:
@@ -126,9 +126,9 @@ def test_the_eight_fields_pass_through_every_wrapper(posted: Any) -> None:
 
 def test_a_native_body_has_nothing_made_up() -> None:
     """A sender that builds the body itself learns of every field it forgot, and where to take the keys from."""
-    told = refused(apply({"machineId": MACHINE}))
-    assert set(told) == set(alert.FIELDS) - {"machineId"}
-    assert "tostring(ReportId)" in told["reportId"]
+    problems = refused(apply({"machineId": MACHINE}))
+    assert set(problems) == set(alert.FIELDS) - {"machineId"}
+    assert "tostring(ReportId)" in problems["reportId"]
 
 
 @pytest.mark.parametrize("name", alert.FIELDS)
@@ -225,13 +225,13 @@ def test_splunk_names_the_alert_after_the_search_and_links_back() -> None:
 
 
 def test_the_exact_time_wins_over_its_truncated_copy() -> None:
-    """Where _raw carries the same event with more digits in its time, that one is taken; another event is told."""
+    """Where _raw carries the same event with more digits in its time, that one is taken; another event is reported."""
     cut = {**ROW, "Timestamp": TIME[:23] + "Z"}
     assert keys(only(apply(splunk({**cut, "_raw": json.dumps(RECORD)})))) == (MACHINE, TIME, str(REPORT))
     other = {**RECORD, "properties": {**ROW, "ReportId": 1}}
-    told = refused(apply(splunk({**cut, "_raw": json.dumps(other)})))
-    assert '"1" at result._raw.properties.ReportId' in told["reportId"]
-    assert f'"{REPORT}" at result.ReportId' in told["reportId"]
+    problems = refused(apply(splunk({**cut, "_raw": json.dumps(other)})))
+    assert '"1" at result._raw.properties.ReportId' in problems["reportId"]
+    assert f'"{REPORT}" at result.ReportId' in problems["reportId"]
 
 
 def test_a_severity_nobody_knows_does_not_cost_the_alert() -> None:
@@ -243,20 +243,20 @@ def test_a_severity_nobody_knows_does_not_cost_the_alert() -> None:
 
 def test_what_a_hunting_row_lacks_is_named_with_the_remedy() -> None:
     """A row without its keys names those missing, and gives the KQL that keeps them."""
-    told = refused(apply({"Schema": [], "Results": [{"Timestamp": TIME, "FileName": "x"}, ROW]}))
-    assert set(told) == {"machineId", "reportId", "remedy"}
-    assert "tostring(ReportId)" in told["remedy"]
+    problems = refused(apply({"Schema": [], "Results": [{"Timestamp": TIME, "FileName": "x"}, ROW]}))
+    assert set(problems) == {"machineId", "reportId", "remedy"}
+    assert "tostring(ReportId)" in problems["remedy"]
 
 
 def test_what_a_splunk_search_lacks_is_named_with_the_remedy() -> None:
-    """A search that counted its events away is told the SPL that keeps them."""
-    told = refused(apply(splunk({"count": "8", "sourcetype": "x"})))
-    assert set(told) == {"machineId", "eventTime", "reportId", "remedy"}
-    assert "| table DeviceId ReportId Timestamp" in told["remedy"]
+    """A search that counted its events away is answered with the SPL that keeps them."""
+    problems = refused(apply(splunk({"count": "8", "sourcetype": "x"})))
+    assert set(problems) == {"machineId", "eventTime", "reportId", "remedy"}
+    assert "| table DeviceId ReportId Timestamp" in problems["remedy"]
 
 
 @pytest.mark.parametrize(
-    ("table", "properties", "said"),
+    ("table", "properties", "expected"),
     [
         ("EmailEvents", {"ReportId": "9b2f7f3e-6b1c-4d6e-8f5a-0c1d2e3f4a5b-1-2", "Timestamp": TIME}, "email"),
         (
@@ -268,11 +268,13 @@ def test_what_a_splunk_search_lacks_is_named_with_the_remedy() -> None:
         ("AlertEvidence", {"DeviceId": MACHINE, "Timestamp": TIME}, "AlertEvidence"),
     ],
 )
-def test_tables_without_endpoint_events_are_refused_by_name(table: str, properties: Any, said: str) -> None:
+def test_tables_without_endpoint_events_are_refused_by_name(
+    table: str, properties: Any, expected: str
+) -> None:
     """Rows whose ReportId is no endpoint event are refused for that reason, without a remedy that is none."""
-    told = refused(apply({**RECORD, "category": f"AdvancedHunting-{table}", "properties": properties}))
-    assert said in told["reportId"]
-    assert "remedy" not in told
+    problems = refused(apply({**RECORD, "category": f"AdvancedHunting-{table}", "properties": properties}))
+    assert expected in problems["reportId"]
+    assert "remedy" not in problems
 
 
 # ── opening and recognising ────────────────────────────────────────────────────────────────────────────────
@@ -286,7 +288,7 @@ def test_events_are_counted_over_the_whole_delivery() -> None:
     )
     assert outcome.source == "defender+generic+defender-streaming"
     assert [mapped.event for mapped in outcome.alerts] == [0, 2]
-    assert [one.event for one in outcome.refused] == [1, 3, 4]
+    assert [item.event for item in outcome.refused] == [1, 3, 4]
 
 
 @pytest.mark.parametrize("nothing", [[], {"records": []}, {"Schema": [], "Results": []}, {"body": []}])
@@ -299,7 +301,7 @@ def test_a_payload_without_an_event_is_ignored(nothing: Any) -> None:
 
 
 @pytest.mark.parametrize("strange", [{}, {"a": 1}, {"a": {"b": [{"c": None}]}}, [[[]], {}]])
-def test_an_unknown_payload_without_the_keys_is_told_all_three_and_the_remedy(strange: Any) -> None:
+def test_an_unknown_payload_without_the_keys_is_answered_with_all_three_and_the_remedy(strange: Any) -> None:
     """What carries no key is refused with the query that fetches them."""
     outcome = apply(strange)
     assert outcome.source == "generic"
@@ -312,7 +314,7 @@ def test_what_is_no_event_is_refused_with_the_fields(strange: Any) -> None:
     """A payload that is not even an object is refused; the answer names what an event is made of."""
     outcome = apply(strange)
     assert outcome.source is None
-    assert all(", ".join(alert.FIELDS) in one.problems[0].detail for one in outcome.refused)
+    assert all(", ".join(alert.FIELDS) in item.problems[0].detail for item in outcome.refused)
     assert outcome.refused
 
 
@@ -326,7 +328,7 @@ def test_a_named_source_is_used_inside_its_envelopes() -> None:
         assert only(outcome).alert.title == "S"
 
 
-def test_an_unknown_source_is_told_the_known_ones() -> None:
+def test_an_unknown_source_is_answered_with_the_known_ones() -> None:
     """A typing error in `source` is a 400 that names what it may be."""
     with pytest.raises(errors.RequestError, match=r'"splank".*splunk'):
         apply(BODY, source="splank")
@@ -406,10 +408,10 @@ def test_any_json_is_an_outcome_or_too_large(documents: list[Any], source: str |
         assert alert.check(mapped.alert.body()).alert == mapped.alert
     for text in (
         *(note for mapped in outcome.alerts for note in mapped.notes),
-        *(problem.detail for one in outcome.refused for problem in one.problems),
+        *(problem.detail for item in outcome.refused for problem in item.problems),
     ):
         assert text.encode()
-    events = [one.event for one in outcome.alerts] + [one.event for one in outcome.refused]
+    events = [item.event for item in outcome.alerts] + [item.event for item in outcome.refused]
     assert len(set(events)) == len(events)
 
 
@@ -493,12 +495,12 @@ def test_a_user_adds_a_source_with_one_file(tmp_path: Path) -> None:
 
 
 def test_a_users_file_refuses_and_ignores(tmp_path: Path) -> None:
-    """What the file closes is ignored, with the reply it names; what it refuses, and what is missing, is told."""
+    """What the file closes is ignored, with the reply it names; what it refuses, and what is missing, is reported."""
     write(tmp_path, "acme", ACME)
     mappings = mapping.load(tmp_path)
     alarms = [{**ALARM, "done": True}, {**ALARM, "kind": "mail"}, {**ALARM, "labels": []}]
     outcome = apply({**FROM_ACME, "alarms": alarms}, mappings=mappings)
-    assert [one.event for one in outcome.refused] == [1, 2]
+    assert [item.event for item in outcome.refused] == [1, 2]
     assert refused(outcome, 1) == {"reportId": "two\nlines"}
     assert refused(outcome, 2)["reportId"].endswith("It is a label.")
     assert refused(outcome, 2)["remedy"] == "Ask Acme."
@@ -521,7 +523,7 @@ def test_the_users_file_wins_by_name_and_over_ours_of_equal_priority(tmp_path: P
 
 
 def test_a_broken_file_is_reported_and_ours_stays(tmp_path: Path) -> None:
-    """What is wrong in a file of the user's is told with line and reason, and takes nothing down."""
+    """What is wrong in a file of the user's is reported with line and reason, and takes nothing down."""
     write(tmp_path, "splunk", {"title": "x", "recognize": "a"})
     write(tmp_path, "good", {"title": "x"})
     mappings = mapping.load(tmp_path)
@@ -534,9 +536,9 @@ def test_a_broken_file_is_reported_and_ours_stays(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_none_is_reported(tmp_path: Path) -> None:
-    """A wrong MAPPINGS_PATH is told; our sources work without it."""
+    """A wrong MAPPINGS_PATH is reported; our sources work without it."""
     mappings = mapping.load(tmp_path / "nowhere")
-    assert [one.field for one in mappings.broken] == ["MAPPINGS_PATH"]
+    assert [problem.field for problem in mappings.broken] == ["MAPPINGS_PATH"]
     assert apply(BODY, mappings=mappings).alerts
 
 
@@ -560,23 +562,23 @@ def test_keys_that_stand_elsewhere_are_taken_if_nothing_disagrees(tmp_path: Path
 
 
 def test_keys_that_disagree_are_not_taken(tmp_path: Path) -> None:
-    """Of two device ids none is taken, and both are told with their places."""
+    """Of two device ids none is taken, and both are reported with their places."""
     other = "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
     outcome = apply({"acme": 1, "x": ROW, "y": {"DeviceId": other}}, mappings=source(tmp_path))
-    told = refused(outcome)
-    assert "at x.DeviceId" in told["machineId"]
-    assert "at y.DeviceId" in told["machineId"]
+    problems = refused(outcome)
+    assert "at x.DeviceId" in problems["machineId"]
+    assert "at y.DeviceId" in problems["machineId"]
 
 
 def test_a_place_of_a_file_with_several_values_is_no_guess(tmp_path: Path) -> None:
-    """A path that finds two device ids is told both; one that finds the same twice is one."""
+    """A path that finds two device ids is answered with both; one that finds the same twice is one."""
     other = "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
     mappings = source(tmp_path, fields={"machineId": "acme.unit"})
     event = {name: value for name, value in ROW.items() if name != "DeviceId"}
     posted = {"acme": [{"unit": MACHINE}, {"unit": other}], "event": event}
-    told = refused(apply(posted, mappings=mappings))["machineId"]
-    assert MACHINE in told
-    assert other in told
+    detail = refused(apply(posted, mappings=mappings))["machineId"]
+    assert MACHINE in detail
+    assert other in detail
     posted["acme"] = [{"unit": MACHINE}, {"unit": MACHINE}]
     assert keys(only(apply(posted, mappings=mappings))) == (MACHINE, TIME, str(REPORT))
 
@@ -590,15 +592,15 @@ def test_one_of_several_events_takes_nothing_of_the_others(tmp_path: Path) -> No
 
 
 def test_look_alikes_are_named_for_every_source(tmp_path: Path) -> None:
-    """A refusal says what was there and is not it."""
+    """A problem says what was there and is not it."""
     posted = {"acme": {"aadDeviceId": "x", "TimeGenerated": TIME}}
-    told = refused(apply(posted, mappings=source(tmp_path)))
-    assert "Found instead: acme.aadDeviceId is the Entra (Azure AD) device id" in told["machineId"]
-    assert "Found instead: acme.TimeGenerated is when the record was received" in told["eventTime"]
+    problems = refused(apply(posted, mappings=source(tmp_path)))
+    assert "Found instead: acme.aadDeviceId is the Entra (Azure AD) device id" in problems["machineId"]
+    assert "Found instead: acme.TimeGenerated is when the record was received" in problems["eventTime"]
 
 
 def test_what_a_file_says_is_no_key_is_left(tmp_path: Path) -> None:
-    """A collector's own device id is neither taken nor told as a contradiction; without `not` it is one."""
+    """A collector's own device id is neither taken nor reported as a contradiction; without `not` it is one."""
     other = "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
     posted = {"acme": {"collector": {"DeviceId": other}}, "event": ROW}
     assert "machineId" in refused(apply(posted, mappings=source(tmp_path)))
@@ -609,9 +611,9 @@ def test_what_a_file_says_is_no_key_is_left(tmp_path: Path) -> None:
 @pytest.mark.parametrize("table", [{"Table": "EmailEvents"}, {"category": "AdvancedHunting-CloudAppEvents"}])
 def test_tables_are_refused_for_every_source(tmp_path: Path, table: Any) -> None:
     """A row that says that it is of no endpoint table is refused for that, whatever values it has."""
-    told = refused(apply({"acme": 1, **ROW, **table}, mappings=source(tmp_path)))
-    assert set(told) == {"reportId"}
-    assert "not of an endpoint event" in told["reportId"]
+    problems = refused(apply({"acme": 1, **ROW, **table}, mappings=source(tmp_path)))
+    assert set(problems) == {"reportId"}
+    assert "not of an endpoint event" in problems["reportId"]
 
 
 def test_titles_lose_what_changes_unless_they_are_meant_exactly(tmp_path: Path) -> None:
@@ -675,9 +677,9 @@ def test_a_place_may_hold_under_a_condition_and_translate_words(tmp_path: Path) 
 
 
 def test_an_envelope_tells_of_its_own_times() -> None:
-    """A missing time inside Event Grid, CloudEvents or an Event Hub message is told which time is not it."""
+    """A missing time inside Event Grid, CloudEvents or an Event Hub message learns which time is not it."""
     inner = {"DeviceId": MACHINE, "ReportId": 1}
-    for envelope, said in (
+    for envelope, expected in (
         (
             {"specversion": "1.0", "type": "t", "source": "s", "time": TIME, "data": inner},
             "CloudEvent's own time",
@@ -685,7 +687,7 @@ def test_an_envelope_tells_of_its_own_times() -> None:
         ({"eventType": "t", "topic": "/t", "eventTime": TIME, "data": inner}, "Event Grid's own eventTime"),
         ({"body": inner, "x-opt-enqueued-time": 1}, "x-opt-enqueued-time is when it received"),
     ):
-        assert said in refused(apply(envelope))["eventTime"]
+        assert expected in refused(apply(envelope))["eventTime"]
 
 
 def test_envelopes_are_opened_as_deep_as_they_may_be() -> None:
@@ -719,7 +721,7 @@ def test_what_is_over_is_ignored_and_says_by_which_field(name: str) -> None:
 def test_one_of_several_that_is_over_does_not_hide_the_others() -> None:
     """Each alert of a delivery has a state of its own."""
     outcome = apply([{"status": "closed", "event": ROW}, {"status": "open", "event": ROW}])
-    assert [one.event for one in outcome.alerts] == [1]
+    assert [item.event for item in outcome.alerts] == [1]
     assert outcome.refused == ()
     assert outcome.ignored is None
 
@@ -757,7 +759,7 @@ def test_notifications_of_microsoft_graph_are_ignored(lifecycle: Any) -> None:
 
 @pytest.mark.parametrize("name", OURS.names())
 def test_every_source_says_where_the_keys_could_be(name: str) -> None:
-    """No refusal leaves its reader without the next step: where this source could carry each key, and how."""
-    found = OURS.sources[name]
-    assert set(found.missing) >= {"machineId", "eventTime", "reportId"}
-    assert found.remedy or found.exact
+    """No refused event leaves its reader without the next step: where this source could carry each key, and how."""
+    source = OURS.sources[name]
+    assert set(source.missing) >= {"machineId", "eventTime", "reportId"}
+    assert source.remedy or source.exact

@@ -39,7 +39,7 @@ def evidence_of(outcome: Outcome, event: int = 0) -> Evidence | None:
     return evidence
 
 
-def found(outcome: Outcome, event: int = 0) -> Evidence:
+def the_evidence(outcome: Outcome, event: int = 0) -> Evidence:
     """Return by what one event could be found, which there must be."""
     evidence = evidence_of(outcome, event)
     assert evidence is not None
@@ -59,7 +59,7 @@ def test_a_refused_event_has_the_clues_of_its_payload_with_their_places() -> Non
     """What names no event of Defender names a device, a time and facts, each by its path in the payload."""
     outcome = apply(NOTABLE)
     assert not outcome.alerts
-    scan = found(outcome).scan
+    scan = the_evidence(outcome).scan
     assert scan.clues.hosts == (Host("name", "pc-1"),)
     assert (scan.clues.sha1, scan.clues.command_line) == (SHA1, "a.exe /x")
     assert scan.clues.when is not None
@@ -82,7 +82,7 @@ def test_a_product_without_references_has_its_clues_by_its_source(case: clueset.
     documents = payload.read(case.payload, max_bytes=1_048_576)
     outcome = OURS.apply(documents, source=None, defaults={}, max_alerts=100, clues=True)
     assert (outcome.ignored, outcome.alerts) == (None, ())
-    assert clueset.flat(found(outcome).scan) == case.clues
+    assert clueset.flat(the_evidence(outcome).scan) == case.clues
 
 
 def test_a_whole_reference_needs_no_clues() -> None:
@@ -104,11 +104,11 @@ def test_each_of_several_alerts_has_its_own_clues() -> None:
         for number, digit in enumerate("abc")
     ]
     outcome = apply(alerts)
-    assert [found(outcome, event).scan.clues.hosts for event in range(3)] == [
+    assert [the_evidence(outcome, event).scan.clues.hosts for event in range(3)] == [
         (Host("name", f"pc-{number}"),) for number in range(3)
     ]
-    assert [found(outcome, event).scan.clues.sha1[0] for event in range(3)] == ["a", "b", "c"]
-    assert found(outcome, 1).scan.places["hosts"].startswith("[1].")
+    assert [the_evidence(outcome, event).scan.clues.sha1[0] for event in range(3)] == ["a", "b", "c"]
+    assert the_evidence(outcome, 1).scan.places["hosts"].startswith("[1].")
 
 
 def test_of_several_events_in_one_alert_each_has_the_clues_of_its_row() -> None:
@@ -124,8 +124,8 @@ def test_of_several_events_in_one_alert_each_has_the_clues_of_its_row() -> None:
     ]
     outcome = apply({"rule": {"name": "R"}, "events": rows})
     assert [refused.event for refused in outcome.refused] == [0, 1]
-    assert [found(outcome, event).scan.clues.file_name for event in (0, 1)] == ["7.exe", "8.exe"]
-    assert [found(outcome, event).scan.clues.report_id for event in (0, 1)] == ["7", "8"]
+    assert [the_evidence(outcome, event).scan.clues.file_name for event in (0, 1)] == ["7.exe", "8.exe"]
+    assert [the_evidence(outcome, event).scan.clues.report_id for event in (0, 1)] == ["7", "8"]
 
 
 def test_values_that_contradict_each_other_are_no_clues() -> None:
@@ -155,7 +155,7 @@ def test_a_rule_that_refuses_says_that_there_is_nothing_to_look_for(tmp_path: Pa
     mappings = yours(tmp_path, refuse=[rule])
     clue = {"acme": 1, "host": "pc-1", "sha1": SHA1}
     assert evidence_of(apply({**clue, "kind": "audit"}, mappings)) is None
-    assert found(apply({**clue, "kind": "alert"}, mappings)).scan.clues.sha1 == SHA1
+    assert the_evidence(apply({**clue, "kind": "alert"}, mappings)).scan.clues.sha1 == SHA1
 
 
 def test_what_a_file_says_is_no_clue_is_none(tmp_path: Path) -> None:
@@ -165,8 +165,8 @@ def test_what_a_file_says_is_no_clue_is_none(tmp_path: Path) -> None:
         "device": {"hostname": "collector-1", "disk": {"sha1": SHA1}},
         "endpoint": {"hostname": "pc-1"},
     }
-    assert found(apply(posted, yours(tmp_path))).scan.clues.hosts == (Host("name", "collector-1"),)
-    scan = found(apply(posted, yours(tmp_path, **{"not": "device"}))).scan
+    assert the_evidence(apply(posted, yours(tmp_path))).scan.clues.hosts == (Host("name", "collector-1"),)
+    scan = the_evidence(apply(posted, yours(tmp_path, **{"not": "device"}))).scan
     assert scan.clues.hosts == (Host("name", "pc-1"),)
     assert scan.clues.sha1 == ""
 
@@ -208,9 +208,9 @@ def test_a_file_names_each_clue(name: str, tmp_path: Path) -> None:
     """Every clue can be named by a file, from a place that the scan knows nothing of, and has that place."""
     value, clue, expected = VALUES[name]
     posted = {"acme": 1, "zq": {"field": value}, **NEEDED.get(name, {})}
-    without = found(apply(posted, yours(tmp_path))).scan
+    without = the_evidence(apply(posted, yours(tmp_path))).scan
     assert getattr(without.clues, clue) in ("", (), None)
-    scan = found(apply(posted, yours(tmp_path, fields={name: ["nowhere", "zq.field"]}))).scan
+    scan = the_evidence(apply(posted, yours(tmp_path, fields={name: ["nowhere", "zq.field"]}))).scan
     assert getattr(scan.clues, clue) == expected if expected else scan.clues.when is not None
     assert scan.places[clue] == "zq.field"
 
@@ -219,7 +219,7 @@ def test_several_hashes_are_named_side_by_side(tmp_path: Path) -> None:
     """Each hash that a file names counts, and the path beside the name."""
     fields = {"sha1": "zq.a", "sha256": "zq.b", "fileName": "zq.c", "filePath": "zq.d"}
     posted = {"acme": 1, "zq": {"a": "a" * 40, "b": "b" * 64, "c": "tool.exe", "d": "C:\\t\\tool.exe"}}
-    named = found(apply(posted, yours(tmp_path, fields=fields))).scan.clues
+    named = the_evidence(apply(posted, yours(tmp_path, fields=fields))).scan.clues
     assert (named.sha1, named.sha256) == ("a" * 40, "b" * 64)
     assert (named.file_name, named.file_path) == ("tool.exe", "C:\\t\\tool.exe")
 
@@ -236,23 +236,26 @@ def test_several_hashes_are_named_side_by_side(tmp_path: Path) -> None:
 def test_what_a_file_names_goes_before_what_the_scan_reads(value: str, host: Host, tmp_path: Path) -> None:
     """The user knows which host is the device, in whatever form it is written."""
     mappings = yours(tmp_path, fields={"device": ["zq"]})
-    assert found(apply({"acme": 1, "zq": value, "host": "pc-1"}, mappings)).scan.clues.hosts == (host,)
+    assert the_evidence(apply({"acme": 1, "zq": value, "host": "pc-1"}, mappings)).scan.clues.hosts == (host,)
 
 
 def test_a_named_place_that_does_not_count_is_passed_over(tmp_path: Path) -> None:
     """A condition keeps a place from counting for a clue as for a field; the next one is taken."""
     places = [{"from": "zq", "if": "kind = edr"}, "zr"]
     mappings = yours(tmp_path, fields={"device": places})
-    assert found(apply({"acme": 1, "zq": "a-1", "zr": "b-1"}, mappings)).scan.clues.hosts[0].value == "b-1"
+    assert (
+        the_evidence(apply({"acme": 1, "zq": "a-1", "zr": "b-1"}, mappings)).scan.clues.hosts[0].value
+        == "b-1"
+    )
     posted = {"acme": 1, "zq": "a-1", "zr": "b-1", "kind": "edr"}
-    assert found(apply(posted, mappings)).scan.clues.hosts[0].value == "a-1"
+    assert the_evidence(apply(posted, mappings)).scan.clues.hosts[0].value == "a-1"
 
 
 def test_a_named_place_with_two_values_names_nothing(tmp_path: Path) -> None:
     """Two different values at one place are no clue, and no guess between them."""
     mappings = yours(tmp_path, fields={"sha1": ["zq.hash"]})
     posted = {"acme": 1, "zq": [{"hash": "a" * 40}, {"hash": "b" * 40}]}
-    assert found(apply(posted, mappings)).scan.clues.sha1 == ""
+    assert the_evidence(apply(posted, mappings)).scan.clues.sha1 == ""
 
 
 def test_clues_beyond_the_budget_are_none_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +263,7 @@ def test_clues_beyond_the_budget_are_none_and_no_error(monkeypatch: pytest.Monke
     monkeypatch.setattr(clues.ClueReader.__init__, "__defaults__", (10,))
     outcome = apply(NOTABLE)
     assert {problem.field for problem in outcome.refused[0].problems} >= set(names.KEYS)
-    assert found(outcome).scan.clues == Clues()
+    assert the_evidence(outcome).scan.clues == Clues()
 
 
 def test_clues_are_read_in_linear_work(tmp_path: Path) -> None:
@@ -270,5 +273,5 @@ def test_clues_are_read_in_linear_work(tmp_path: Path) -> None:
     outcome = apply({"acme": 1, "items": items}, mappings)
     assert len(outcome.refused) == len(items)
     for number in range(len(items)):
-        scan = found(outcome, number).scan
+        scan = the_evidence(outcome, number).scan
         assert (scan.clues.hosts, scan.clues.sha1) == ((Host("name", f"pc-{number}"),), "")

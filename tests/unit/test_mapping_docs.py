@@ -1,4 +1,4 @@
-"""What people are told of sources is true: the guide's example, its tables, and `make map`."""
+"""What the docs say of sources is true: the guide's example, its tables, and `make map`."""
 
 import io
 import json
@@ -21,9 +21,9 @@ GUIDE = (ROOT / "docs" / "mappings.md").read_text("utf-8")
 
 def block(name: str) -> str:
     """Return the example of this name in the guide."""
-    found = re.search(rf"^```json {name}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
-    assert found
-    return found[1]
+    match = re.search(rf"^```json {name}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    assert match
+    return match[1]
 
 
 def section(heading: str) -> str:
@@ -72,9 +72,9 @@ def test_the_guides_example_is_what_make_map_shows(example: tuple[Path, Path]) -
     folder, path = example
     code, out = shown(str(path), environ={"MAPPINGS_PATH": str(folder)})
     assert code == 0
-    said = output("3. Try it", 1)
-    assert len(said) > 8
-    assert [line for line in said if line not in lines(out)] == []
+    expected = output("3. Try it", 1)
+    assert len(expected) > 8
+    assert [line for line in expected if line not in lines(out)] == []
 
 
 def test_the_guides_file_is_worth_its_lines(example: tuple[Path, Path]) -> None:
@@ -94,13 +94,13 @@ def test_the_guides_pair_is_what_make_approve_writes(example: tuple[Path, Path])
     """The lines that the guide shows of the approved file are in it."""
     became = approve.became(block("payload").encode(), {}, mapping.load(example[0]))
     written = lines(json.dumps(became, indent=2, ensure_ascii=False))
-    said = output("4. Use it", 0)
-    assert len(said) == 4
-    assert [line for line in said if line not in written] == []
+    expected = output("4. Use it", 0)
+    assert len(expected) == 4
+    assert [line for line in expected if line not in written] == []
 
 
 def test_the_guides_example_ignores_and_refuses_as_it_says(example: tuple[Path, Path]) -> None:
-    """The example's heartbeat is ignored, and a missing key is told with its own words."""
+    """The example's heartbeat is ignored, and a missing key is reported in its own words."""
     mappings = mapping.load(example[0])
     assert mappings.broken == []
     posted = json.loads(block("payload"))
@@ -108,12 +108,15 @@ def test_the_guides_example_ignores_and_refuses_as_it_says(example: tuple[Path, 
     assert became["ignored"] == "Nightwatch only says that it is alive."
     posted["hits"][0]["columns"][1] = "Nothing"
     [refused] = approve.became(json.dumps(posted).encode(), {}, mappings)["refused"]
-    assert any(one.startswith("reportId: ") and "add ReportId to it" in one for one in refused["problems"])
-    assert any(one.startswith("remedy: End the query with: | select") for one in refused["problems"])
+    assert any(
+        problem.startswith("reportId: ") and "add ReportId to it" in problem
+        for problem in refused["problems"]
+    )
+    assert any(problem.startswith("remedy: End the query with: | select") for problem in refused["problems"])
 
 
 def test_the_guide_has_every_entry() -> None:
-    """Nothing that a file may say is left out, and nothing is told that there is not."""
+    """Nothing that a file may say is left out, and nothing is listed that there is not."""
     assert table("All entries", "entry") == [name for name in source._ENTRIES if name != "$schema"]
     known = table("Paths, conditions, places", "in the object")
     assert known == ["from", "scale", "words", "if", "note"]
@@ -129,8 +132,8 @@ def test_the_guides_conditions_are_some() -> None:
     assert all(condition(text).terms for text in shown_there)
 
 
-def test_the_guides_slip_is_told_so(example: tuple[Path, Path]) -> None:
-    """A misspelt entry is told in the words that the guide shows, and make map stops at it."""
+def test_the_guides_slip_is_reported_so(example: tuple[Path, Path]) -> None:
+    """A misspelt entry is reported in the words that the guide shows, and make map stops at it."""
     file = example[0] / "nightwatch.json"
     file.write_text(block("source").replace('"recognise"', '"recognize"'), "utf-8")
     code, out = shown(str(example[1]), environ={"MAPPINGS_PATH": str(example[0])})
@@ -138,21 +141,23 @@ def test_the_guides_slip_is_told_so(example: tuple[Path, Path]) -> None:
     assert lines(out) == output("Mistakes that are reported", 0)
 
 
-def test_a_path_that_finds_nothing_is_told(example: tuple[Path, Path]) -> None:
+def test_a_path_that_finds_nothing_is_reported(example: tuple[Path, Path]) -> None:
     """A slip in a path would otherwise be silent: make map names the path, and nothing of a sound file."""
     file = example[0] / "nightwatch.json"
     environ = {"MAPPINGS_PATH": str(example[0])}
     file.write_text(block("source").replace("/rule.label", "/rule.lable"), "utf-8")
-    told = [line for line in shown(str(example[1]), environ=environ)[1].splitlines() if "/rule.lable" in line]
-    assert len(told) == 1
-    assert "title" in told[0]
-    assert "nothing" in told[0]
+    reported = [
+        line for line in shown(str(example[1]), environ=environ)[1].splitlines() if "/rule.lable" in line
+    ]
+    assert len(reported) == 1
+    assert "title" in reported[0]
+    assert "nothing" in reported[0]
     file.write_text(block("source"), "utf-8")
     assert "nothing" not in shown(str(example[1]), environ=environ)[1]
 
 
-def test_a_file_that_does_not_recognise_the_payload_is_told(example: tuple[Path, Path]) -> None:
-    """Of the user's own files the one that did not fit is told; a file of ours is not."""
+def test_a_file_that_does_not_recognise_the_payload_is_reported(example: tuple[Path, Path]) -> None:
+    """Of the user's own files the one that did not fit is reported; a file of ours is not."""
     file = example[0] / "nightwatch.json"
     file.write_text(block("source").replace("product = nightwatch", "product = nightwach"), "utf-8")
     code, out = shown(str(example[1]), environ={"MAPPINGS_PATH": str(example[0])})
@@ -162,8 +167,8 @@ def test_a_file_that_does_not_recognise_the_payload_is_told(example: tuple[Path,
     assert "splunk" not in out
 
 
-def test_make_map_tells_refusals_and_their_remedy(tmp_path: Path) -> None:
-    """A refusal is shown with its problems, and is an exit code of its own."""
+def test_make_map_shows_what_is_refused_and_the_remedy(tmp_path: Path) -> None:
+    """A refused event is shown with its problems, and is an exit code of its own."""
     (tmp_path / "p.json").write_text('{"alert": {"name": "N"}, "AgentId": "x", "y": 1}', "utf-8")
     code, out = shown(str(tmp_path / "p.json"))
     assert code == 1
@@ -187,7 +192,7 @@ def test_make_map_reads_parameters_and_is_coloured_on_a_terminal(example: tuple[
 
 
 def test_make_map_tells_what_it_cannot_read(tmp_path: Path) -> None:
-    """No file, a missing one, or no JSON is told in a line; at a broken file of the user's it stops."""
+    """No file, a missing one, or no JSON is reported in a line; at a broken file of the user's it stops."""
     assert "Name a payload" in shown()[1]
     assert shown(str(tmp_path / "none.json"))[0] == 2
     (tmp_path / "p.json").write_text("{", "utf-8")

@@ -95,7 +95,7 @@ def apply(value: Any, source: str | None = None) -> Outcome:
 
 
 def keys(outcome: Outcome) -> tuple[str, str, str]:
-    """Return the keys of the one alert of an outcome without refusals."""
+    """Return the keys of the one alert of an outcome without refused events."""
     assert outcome.refused == ()
     [mapped] = outcome.alerts
     return mapped.alert.machine_id, mapped.alert.event_time, mapped.alert.report_id
@@ -180,17 +180,17 @@ def _check(outcome: Outcome) -> None:
     for mapped in outcome.alerts:
         assert alert.check(mapped.alert.body()).alert == mapped.alert
         assert set(mapped.origins) == set(alert.FIELDS)
-    for one in outcome.refused:
-        assert one.problems
+    for item in outcome.refused:
+        assert item.problems
     for text in (
         *(note for mapped in outcome.alerts for note in mapped.notes),
-        *(problem.detail for one in outcome.refused for problem in one.problems),
+        *(problem.detail for item in outcome.refused for problem in item.problems),
         *outcome.steps,
         outcome.ignored or "",
     ):
         assert text.encode() or text == ""
     assert json.dumps(outcome.reply)
-    events = [one.event for one in outcome.alerts] + [one.event for one in outcome.refused]
+    events = [item.event for item in outcome.alerts] + [item.event for item in outcome.refused]
     assert len(set(events)) == len(events) <= 100
 
 
@@ -217,7 +217,7 @@ def test_any_distortion_of_a_real_payload_is_an_outcome(
     _apply([_mutated(value, chance, part)], source)
 
 
-# ── places that people are told ────────────────────────────────────────────────────────────────────────────
+# ── places that people are shown ────────────────────────────────────────────────────────────────────────────
 
 
 def _mapped(pair: Pair) -> tuple[Outcome, list[Any]] | None:
@@ -230,23 +230,25 @@ def _mapped(pair: Pair) -> tuple[Outcome, list[Any]] | None:
 
 
 @pytest.mark.parametrize("pair", ALL, ids=[pair.name for pair in ALL])
-def test_every_place_that_is_told_is_in_the_payload(pair: Pair) -> None:
+def test_every_place_that_is_shown_is_in_the_payload(pair: Pair) -> None:
     """Origins, look-alikes and contradictions name paths of what was sent, and the value stands there."""
     if mapped := _mapped(pair):
         assert places.wrong(*mapped) == []
 
 
-def test_places_are_told_at_all() -> None:
-    """The property above is about something: each kind of place is told by some pair."""
-    found = [mapped[0] for pair in ALL if (mapped := _mapped(pair))]
-    told = [problem.detail for outcome in found for one in outcome.refused for problem in one.problems]
-    assert sum(len(one.origins) for outcome in found for one in outcome.alerts) > 500
-    assert sum("Found instead: " in text for text in told) > 50
-    assert sum("has different values: " in text and " at " in text for text in told) > 5
+def test_places_are_shown_at_all() -> None:
+    """The property above is about something: each kind of place is shown by some pair."""
+    outcomes = [mapped[0] for pair in ALL if (mapped := _mapped(pair))]
+    details = [
+        problem.detail for outcome in outcomes for item in outcome.refused for problem in item.problems
+    ]
+    assert sum(len(item.origins) for outcome in outcomes for item in outcome.alerts) > 500
+    assert sum("Found instead: " in text for text in details) > 50
+    assert sum("has different values: " in text and " at " in text for text in details) > 5
 
 
 @pytest.mark.parametrize(
-    ("name", "place", "said"),
+    ("name", "place", "expected"),
     [
         ("reportId", "event.Report", "nothing at 'event.Report'"),
         ("reportId", "event[0].ReportId", "nothing at"),
@@ -256,7 +258,7 @@ def test_places_are_told_at_all() -> None:
         ("severity", "event.ReportId", "is not made of"),
     ],
 )
-def test_a_wrong_origin_is_noticed(name: str, place: str, said: str) -> None:
+def test_a_wrong_origin_is_noticed(name: str, place: str, expected: str) -> None:
     """A place that is not there, or holds another value, is found out."""
     value = {"severity": "high", "name": "Recon", "event": {**ROW, "FileName": "x.exe"}}
     outcome = apply(value)
@@ -265,11 +267,11 @@ def test_a_wrong_origin_is_noticed(name: str, place: str, said: str) -> None:
     assert places.wrong(outcome, documents) == []
     doctored = replace(mapped, origins={**mapped.origins, name: place})
     [line] = places.wrong(replace(outcome, alerts=(doctored,)), documents)
-    assert said in line
+    assert expected in line
 
 
 @pytest.mark.parametrize(
-    ("detail", "said"),
+    ("detail", "expected"),
     [
         ('has different values: "1" at a.b; "2" at a.c.', ["nothing at 'a.c'"]),
         ('has different values: "1" at a.b; "2" at a.b.', ['"2" does not stand at']),
@@ -279,12 +281,12 @@ def test_a_wrong_origin_is_noticed(name: str, place: str, said: str) -> None:
         ('has different values: "1" at a.b; "1" at a["b"].', ["nothing at"]),
     ],
 )
-def test_a_wrong_place_in_a_problem_is_noticed(detail: str, said: list[str]) -> None:
+def test_a_wrong_place_in_a_problem_is_noticed(detail: str, expected: list[str]) -> None:
     """What a problem says of a place is compared with the payload."""
     refused = Refused(0, (Problem("reportId", detail),))
-    found = places.wrong(Outcome("generic", refused=(refused,)), [{"a": {"b": "1"}}])
-    assert len(found) == len(said)
-    assert all(one in line for one, line in zip(said, found, strict=True))
+    faults = places.wrong(Outcome("generic", refused=(refused,)), [{"a": {"b": "1"}}])
+    assert len(faults) == len(expected)
+    assert all(part in line for part, line in zip(expected, faults, strict=True))
 
 
 # ── sources beside each other ──────────────────────────────────────────────────────────────────────────────
@@ -300,9 +302,11 @@ def _with(folder: Path, **entries: Any) -> mapping.Mappings:
 
 def _became(pair: Pair, mappings: mapping.Mappings) -> dict[str, Any]:
     """Return what a pair becomes, without the hint that a file of the user's own does not recognise it."""
-    found: dict[str, Any] = json.loads(approve.text(pair, mappings))
-    found["steps"] = [step for step in found.get("steps", ()) if "(yours) does not recognise it" not in step]
-    return found
+    document: dict[str, Any] = json.loads(approve.text(pair, mappings))
+    document["steps"] = [
+        step for step in document.get("steps", ()) if "(yours) does not recognise it" not in step
+    ]
+    return document
 
 
 def _changed(mappings: mapping.Mappings) -> list[str]:
@@ -324,7 +328,7 @@ def test_a_source_that_takes_all_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pair", ALL, ids=[pair.name for pair in ALL])
 def test_no_outcome_lists_the_sources(pair: Pair) -> None:
-    """What a sender is told does not depend on which sources there are: it never names several others."""
+    """What a sender is answered does not depend on which sources there are: it never names several others."""
     outcome = json.loads(approve.text(pair, OURS))
     if "no source" not in str(outcome.get("error")):
         assert ", ".join(OURS.names()[:3]) not in json.dumps(outcome)

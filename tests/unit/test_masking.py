@@ -107,11 +107,11 @@ def _filled(form: str) -> str:
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_a_secret_is_masked_in_every_form(form: str) -> None:
     """The value is gone, the mask stands there, and what stands beside it stays."""
-    found = _filled(form)
-    masked = masking.body(found.encode()).decode()
+    payload = _filled(form)
+    masked = masking.body(payload.encode()).decode()
     assert HIDDEN not in masked
     assert MASK in masked
-    assert masked.count("pc-1") == found.count("pc-1")
+    assert masked.count("pc-1") == payload.count("pc-1")
     assert masking.text(masked) == masked
 
 
@@ -126,7 +126,7 @@ def test_json_stays_json(form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "found",
+    "harmless",
     [
         '{"DeviceId": "8e27", "RegistryKey": "HKLM\\\\a", "code": 5, "key": "a", "ReportId": 1e5, "a": 1.50}',
         '{"alert": {"signature": "ET SCAN", "sid": "S-1-5-18", "TokenElevationType": "full", "session": "3"}}',
@@ -145,9 +145,9 @@ def test_json_stays_json(form: str) -> None:
         "token:\nhost: pc-1\n",
     ],
 )
-def test_what_is_no_secret_stays_as_it_is(found: str) -> None:
+def test_what_is_no_secret_stays_as_it_is(harmless: str) -> None:
     """Fields that only sound like secrets, numbers and white space are untouched, byte for byte."""
-    assert masking.text(found) == found
+    assert masking.text(harmless) == harmless
 
 
 def _json(scalars: list[str], names: list[str]) -> st.SearchStrategy[Any]:

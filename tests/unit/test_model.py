@@ -1,6 +1,6 @@
 """A small model of the whole way, explored systematically: the real code, every interleaving and fault within bounds.
 
-A story is told again and again, each time with other choices: which host's request arrives next, and what goes wrong
+A story is played again and again, each time with other choices: which host's request arrives next, and what goes wrong
 with it. A depth-first search makes every choice within two bounds: how often a line of execution is interrupted that
 could go on, and how many faults happen. After every step all rows of the table are held against the ledger's
 promises. `MODEL_BOUNDS=2,1` in the environment explores deeper than the tests usually do.
@@ -113,7 +113,7 @@ class Explorer:
             self._path.append([0, options])
         chosen, known = self._path[self._at]
         if known != options:
-            raise RuntimeError("the same choices told another story")
+            raise RuntimeError("the same choices made another story")
         self._at += 1
         return chosen
 
@@ -309,16 +309,16 @@ def _explore(scene: Callable[[Story], None], bounds: tuple[tuple[int, int], ...]
     if deeper:
         first, second = map(int, deeper.split(","))
         bounds = ((first, second),)
-    told = 0
+    stories = 0
     for interruptions, faults in bounds:
         explorer = Explorer(interruptions, faults)
         for _ in explorer.stories():
             story = Story(explorer)
             scene(story)
             story.tell()
-            told += 1
-    print(f"{told} stories")  # noqa: T201 - for whoever runs it with -s
-    assert told >= fewest
+            stories += 1
+    print(f"{stories} stories")  # noqa: T201 - for whoever runs it with -s
+    assert stories >= fewest
 
 
 @pytest.fixture(autouse=True)

@@ -85,8 +85,8 @@ def test_the_eight_fields_are_those_of_the_check() -> None:
     assert tuple(SCHEMAS["Alert"]["properties"]["severity"]["enum"]) == vocabulary.SEVERITIES
     assert tuple(SCHEMAS["Alert"]["properties"]["category"]["enum"]) == vocabulary.CATEGORIES
     by_query = {
-        one["name"]: one["schema"]
-        for one in CONTRACT.definition["paths"]["/api/alerts"]["post"]["parameters"]
+        parameter["name"]: parameter["schema"]
+        for parameter in CONTRACT.definition["paths"]["/api/alerts"]["post"]["parameters"]
     }
     assert tuple(by_query["severity"]["enum"]) == vocabulary.SEVERITIES
     assert tuple(by_query["category"]["enum"]) == vocabulary.CATEGORIES
@@ -152,7 +152,7 @@ def test_nothing_is_defined_that_nobody_uses() -> None:
 
 
 def test_every_route_is_defined_and_every_definition_has_a_route() -> None:
-    """Routes, methods and keys of the function folders, and of the operator's room, are those of the definition."""
+    """Routes, methods and keys of the function folders, and of the operator's requests, are those of the definition."""
     defined = {
         (method, path): bool(operation["security"]) for method, path, operation in CONTRACT.operations()
     }
@@ -171,16 +171,18 @@ def test_every_route_is_defined_and_every_definition_has_a_route() -> None:
 
 
 def test_the_operators_parameters_are_those_of_the_code() -> None:
-    """What the operator's room accepts is defined, and nothing else."""
+    """What the operator's requests accept is defined, and nothing else."""
     for template, route in routes._ROUTES.items():
         operation = CONTRACT.definition["paths"][f"/api/operations/{template}"][route.method.lower()]
-        found = [
-            CONTRACT.definition["components"]["parameters"][one["$ref"].rpartition("/")[2]]
-            if "$ref" in one
-            else one
-            for one in operation.get("parameters", [])
+        parameters = [
+            CONTRACT.definition["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
+            if "$ref" in parameter
+            else parameter
+            for parameter in operation.get("parameters", [])
         ]
-        assert {one["name"] for one in found if one["in"] == "query"} == set(route.accepted), template
+        assert {parameter["name"] for parameter in parameters if parameter["in"] == "query"} == set(
+            route.accepted
+        ), template
     top = CONTRACT.definition["components"]["parameters"]["Top"]["schema"]
     assert top["maximum"] == listing.MOST
 
@@ -242,10 +244,12 @@ def test_an_alert_that_waits_for_defender_is_as_defined(status: int) -> None:
     desk = Desk(lambda _, __: answer_with(status))
     first = desk.post(eight_fields(event(1), "First"))
     second = desk.post(eight_fields(event(2), "Second"))
-    found = desk.status(first["id"])["alerts"][0]
-    assert found["error"]["status"] == status
-    assert found["error"]["hint"]
-    waits = {one["alerts"][0]["waitingFor"]["what"] for one in (first, second, desk.status(second["id"]))}
+    shown = desk.status(first["id"])["alerts"][0]
+    assert shown["error"]["status"] == status
+    assert shown["error"]["hint"]
+    waits = {
+        document["alerts"][0]["waitingFor"]["what"] for document in (first, second, desk.status(second["id"]))
+    }
     assert waits <= {"retry", "pause", "slot"}
     assert waits & ({"retry"} if status == 404 else {"pause", "retry"})
 
@@ -297,9 +301,9 @@ def test_the_handshake_of_graph_is_as_defined() -> None:
 )
 def test_texts_are_defined_as_they_are_checked(name: str, text: str) -> None:
     """What the definition takes for a text has something that can be seen, and so has what the check takes."""
-    found = eight_fields(event(1), "A rule") | {name: text}
-    breaches = CONTRACT.schema_breaches("#/components/schemas/Alert", found)
-    assert bool(breaches) == (alert.check(found).alert is None)
+    fields = eight_fields(event(1), "A rule") | {name: text}
+    breaches = CONTRACT.schema_breaches("#/components/schemas/Alert", fields)
+    assert bool(breaches) == (alert.check(fields).alert is None)
 
 
 def test_every_error_is_as_defined() -> None:
@@ -307,8 +311,8 @@ def test_every_error_is_as_defined() -> None:
 
     def below(error: type[WebhookError]) -> Iterator[type[WebhookError]]:
         yield error
-        for one in error.__subclasses__():
-            yield from below(one)
+        for kind in error.__subclasses__():
+            yield from below(kind)
 
     defined = {status for _, _, operation in CONTRACT.operations() for status in operation["responses"]}
     for error in below(WebhookError):

@@ -1,4 +1,4 @@
-"""The operator's room: what it shows is what is there, and what it changes is what was asked for, once."""
+"""The operator's requests: what they show is what is there, and what they change is what was asked for, once."""
 
 import functools
 import itertools
@@ -70,12 +70,12 @@ class Reader(Host):
         seconds: float,
     ) -> list[Row]:
         """Read from the world's table."""
-        found = super().query(start, end, after=after, limit=limit, keys_only=keys_only, seconds=seconds)
-        self.rows_read += len(found)
+        answer = super().query(start, end, after=after, limit=limit, keys_only=keys_only, seconds=seconds)
+        self.rows_read += len(answer)
         self.asked.add(start)
         if keys_only:
             self.asked_for_keys.add(start)
-        return found
+        return answer
 
 
 class Office:
@@ -205,9 +205,9 @@ def utc(seconds: float) -> str:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_unknown_path_is_a_problem_that_lists_the_known_ones(method: str, path: str) -> None:
     """404 with a problem document that names what there is."""
-    told = problem(Office().ask(method, path), 404)
-    assert told["type"].endswith(":no-operation")
-    assert "alerts/{id}/replay" in told["detail"]
+    document = problem(Office().ask(method, path), 404)
+    assert document["type"].endswith(":no-operation")
+    assert "alerts/{id}/replay" in document["detail"]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_an_unknown_path_is_a_problem_that_lists_the_known_ones(method: str, pat
         ("POST", "unreadable", "GET"),
     ],
 )
-def test_a_wrong_method_is_told_the_right_one(method: str, path: str, allowed: str) -> None:
+def test_a_wrong_method_is_answered_with_the_right_one(method: str, path: str, allowed: str) -> None:
     """405 with `Allow`; whatever changes something is a POST, so that no link or crawler does it."""
     answer = Office().ask(method, path)
     problem(answer, 405)
@@ -289,8 +289,8 @@ def test_a_wrong_parameter_is_refused_and_changes_nothing(
     url = f"{ORIGIN}/api/operations/{path}?{query}"
     answers = office.begin(lambda: handle(office.operator, method, path, url))
     office.world.run()
-    told = problem(answers[0], 400)
-    assert all(part in told["detail"] for part in expected), told["detail"]
+    document = problem(answers[0], 400)
+    assert all(part in document["detail"] for part in expected), document["detail"]
     assert office.states() == {"waiting": 1}
 
 
@@ -304,7 +304,7 @@ def test_the_function_key_in_the_url_is_the_hosts_business() -> None:
 
 
 def test_without_the_table_the_answer_says_so() -> None:
-    """503 with `Retry-After`, for a look as for a change."""
+    """503 with `Retry-After`, for a list as for a change."""
     office = Office(faults=Faults(table_lost=1.0))
     for method, path in [("GET", "status"), ("GET", "alerts"), ("POST", "pause"), ("POST", "resume")]:
         answer = office.ask(method, path)
@@ -380,8 +380,8 @@ def test_pages_show_each_alert_that_fits_once(
         if status in (None, shown) and source in (None, of) and title in (None, called):
             expected |= set() if recent and age else {alert_id}
     pages = list(office.pages("alerts", "alerts", **asked, top=top))
-    found = [one["id"] for shown_page in pages for one in shown_page]
-    assert sorted(found) == sorted(expected)
+    ids = [item["id"] for shown_page in pages for item in shown_page]
+    assert sorted(ids) == sorted(expected)
     assert all(len(shown_page) <= top for shown_page in pages)
     assert len(pages) <= len(expected) // top + 1
 
@@ -393,13 +393,13 @@ def test_what_stays_is_not_missed_while_others_come_and_go(status: str | None) -
     asked: dict[str, Any] = {"status": status} if status else {}
     staying = {office.write(number, "failed", age=number) for number in range(20)}
     going = [office.write(100 + number, "failed", age=number + 0.5) for number in range(20)]
-    found = []
+    ids = []
     for number, shown in enumerate(office.pages("alerts", "alerts", **asked, top=3)):
-        found += [one["id"] for one in shown]
+        ids += [item["id"] for item in shown]
         office.write(200 + number, "failed", age=number)
         if going:
             office.do(f"alerts/{going.pop()}/replay")
-    assert [Counter(found)[alert_id] for alert_id in staying] == [1] * 20
+    assert [Counter(ids)[alert_id] for alert_id in staying] == [1] * 20
 
 
 def test_a_page_is_bounded_work_however_long_the_list() -> None:
@@ -408,54 +408,58 @@ def test_a_page_is_bounded_work_however_long_the_list() -> None:
     for number in range(2_500):
         office.write(number)
     wanted = office.write(2_500, title="The one")
-    found = []
+    ids = []
     read = []
     before = office.host.rows_read
     for shown in office.pages("alerts", "alerts", title="The one"):
-        found += [one["id"] for one in shown]
+        ids += [item["id"] for item in shown]
         read.append(office.host.rows_read - before)
         before = office.host.rows_read
-    assert found == [wanted]
+    assert ids == [wanted]
     assert len(read) == 3
-    look = 2 * office.webhook.dispatcher.policy.calls + 1
-    assert max(read) <= page.ROWS + look
+    snapshot_rows = 2 * office.webhook.dispatcher.policy.calls + 1
+    assert max(read) <= page.ROWS + snapshot_rows
 
 
 def test_failed_and_waiting_come_in_an_order_that_means_something() -> None:
     """Failed ones by their end, the newest first or the oldest; waiting ones in the order of their turn."""
     office = Office()
     ids = [office.write(number, "failed", age=50 - number) for number in range(5)]
-    assert [one["id"] for one in office.get("alerts", status="failed")["alerts"]] == ids[::-1]
+    assert [item["id"] for item in office.get("alerts", status="failed")["alerts"]] == ids[::-1]
     oldest_first = office.get("alerts", status="failed", order="oldest")["alerts"]
-    assert [one["id"] for one in oldest_first] == ids
+    assert [item["id"] for item in oldest_first] == ids
     office.do("pause")
     for number, severity in [(9, "Low"), (8, "Medium"), (7, "High")]:
         office.post(body(10 + number, severity=severity))
     waiting = office.get("alerts", status="waiting")["alerts"]
-    assert [one["request"]["severity"] for one in waiting] == ["High", "Medium", "Low"]
+    assert [item["request"]["severity"] for item in waiting] == ["High", "Medium", "Low"]
 
 
 def test_an_alert_is_shown_as_its_sender_sees_it_and_with_its_tries() -> None:
     """The delivery's shape, and beside it source, delivery, times, and what Defender said each time."""
     office = Office()
     office.defender.says = lambda before, _: answer_with(404 if before < 2 else 200)
-    told = json.loads(office.post(body(1)).body)
+    delivery = json.loads(office.post(body(1)).body)
     office.world.run(400)
     office.tick()
     office.world.run(400)
     office.tick()
-    sent = told["alerts"][0]
+    sent = delivery["alerts"][0]
     shown = office.get(f"alerts/{sent['id']}")
     assert set(sent) < set(shown)
     assert (shown["status"], shown["attempts"], shown["alert"]["id"]) == ("created", 3, "da200")
-    assert (shown["source"], shown["delivery"], shown["request"]) == ("defender", told["id"], sent["request"])
+    assert (shown["source"], shown["delivery"], shown["request"]) == (
+        "defender",
+        delivery["id"],
+        sent["request"],
+    )
     assert shown["accepted"] < shown["ended"]
-    assert [(one["number"], one["answer"], one["status"]) for one in shown["tries"]] == [
+    assert [(attempt["number"], attempt["answer"], attempt["status"]) for attempt in shown["tries"]] == [
         (1, "not_found", 404),
         (2, "not_found", 404),
         (3, "created", 200),
     ]
-    assert all(one["at"].endswith("Z") for one in shown["tries"])
+    assert all(attempt["at"].endswith("Z") for attempt in shown["tries"])
 
 
 @pytest.mark.parametrize("path", ["alerts/{}", "refused/{}"])
@@ -464,8 +468,8 @@ def test_an_unknown_id_is_404(path: str, unknown: str) -> None:
     """Whatever stands in its place; nothing of it reaches the table's query language."""
     office = Office()
     for suffix, method in [("", "GET"), ("/replay", "POST")]:
-        told = problem(office.ask(method, path.format(unknown) + suffix), 404)
-        assert told["type"].endswith(":not-found")
+        document = problem(office.ask(method, path.format(unknown) + suffix), 404)
+        assert document["type"].endswith(":not-found")
     assert office.host.asked <= {"alert-" + unknown, "kept-" + unknown}
     assert not any("'" in key or "%" in key or len(key) > 100 for key in office.host.asked)
 
@@ -474,12 +478,12 @@ def test_an_unknown_id_is_404(path: str, unknown: str) -> None:
 
 
 def test_a_replayed_alert_is_created_by_the_dispatcher() -> None:
-    """Failed, mended, replayed: it waits again, goes through a slot, and its delivery says so."""
+    """Failed, fixed, replayed: it waits again, goes through a slot, and its delivery says so."""
     office = Office()
     office.defender.says = lambda before, _: answer_with(400 if before == 0 else 200)
-    told = json.loads(office.post(body(1)).body)
-    alert_id = told["alerts"][0]["id"]
-    assert told["alerts"][0]["status"] == "failed"
+    delivery = json.loads(office.post(body(1)).body)
+    alert_id = delivery["alerts"][0]["id"]
+    assert delivery["alerts"][0]["status"] == "failed"
     assert office.get("alerts", status="failed")["alerts"][0]["error"]["status"] == 400
     again = office.do(f"alerts/{alert_id}/replay")
     assert (again["status"], again["ended"]) == ("waiting", None)
@@ -506,8 +510,8 @@ def test_only_what_ended_badly_can_be_replayed(state: str) -> None:
     office = Office()
     alert_id = office.write(1, state)
     before = office.entry(alert_id)
-    told = problem(office.ask("POST", f"alerts/{alert_id}/replay"), 409)
-    assert told["state"] == state
+    document = problem(office.ask("POST", f"alerts/{alert_id}/replay"), 409)
+    assert document["state"] == state
     assert office.entry(alert_id) == before
 
 
@@ -584,9 +588,9 @@ def test_the_failed_are_replayed_in_portions_that_come_to_an_end() -> None:
     for number in range(120):
         office.write(number, "failed", age=number)
     office.write(500, "discarded")
-    told = [office.do("alerts/replay", status="failed", top=top) for top in (50, 50, 50)]
-    assert [(one["replayed"], one["remaining"]) for one in told] == [(50, 70), (50, 20), (20, 0)]
-    assert not any(one["atLeast"] for one in told)
+    replies = [office.do("alerts/replay", status="failed", top=top) for top in (50, 50, 50)]
+    assert [(reply["replayed"], reply["remaining"]) for reply in replies] == [(50, 70), (50, 20), (20, 0)]
+    assert not any(reply["atLeast"] for reply in replies)
     assert office.states() == {"waiting": 120, "discarded": 1}
     assert unsound(office.table) == []
 
@@ -620,32 +624,32 @@ ACME_MAPPING = {
 
 
 def refuse(office: Office) -> str:
-    """Let a payload of a source without a mapping be refused; return the id under which it is kept."""
+    """Let a payload of a source without a mapping be refused; return the id under which it is stored."""
     assert office.post(ACME, Code=KEY, severity="Low").status == 422
-    (kept,) = office.get("refused")["refused"]
-    return str(kept["id"])
+    (stored,) = office.get("refused")["refused"]
+    return str(stored["id"])
 
 
-def mend(office: Office, folder: Path) -> None:
+def fix_mapping(office: Office, folder: Path) -> None:
     """Give the app a mapping for it, as a restart with `MAPPINGS_PATH` does."""
     (folder / "acme.json").write_text(json.dumps(ACME_MAPPING))
-    mended = replace(office.webhook, mappings=mapping.load(folder))
-    office.operator = Operator(mended, office.operator.last_token)
+    fixed = replace(office.webhook, mappings=mapping.load(folder))
+    office.operator = Operator(fixed, office.operator.last_token)
 
 
 def test_a_refused_payload_is_listed_and_shown_with_its_reasons() -> None:
     """The list has its size and not its text; one of them has both and every problem, and never a key."""
     office = Office()
     before = office.world.now
-    kept = refuse(office)
+    stored = refuse(office)
     (listed,) = office.get("refused")["refused"]
     assert listed["bytes"] == len(json.dumps(ACME))
     assert listed["whole"]
     assert "payload" not in listed
-    shown = office.get(f"refused/{kept}")
+    shown = office.get(f"refused/{stored}")
     assert json.loads(shown["payload"]) == ACME
-    assert [one["event"] for one in shown["refused"]] == [0]
-    assert all(one["field"] and one["detail"] for one in shown["refused"][0]["problems"])
+    assert [event["event"] for event in shown["refused"]] == [0]
+    assert all(problem["field"] and problem["detail"] for problem in shown["refused"][0]["problems"])
     assert shown["query"] == {"severity": "Low"}
     assert KEY not in json.dumps(shown)
     assert office.get("refused", since=utc(before - 1))["refused"] == [listed]
@@ -659,33 +663,35 @@ def test_refused_payloads_are_paged_and_filtered_by_source() -> None:
     for number in range(9):
         assert office.post({"number": number}, source=("splunk", "defender")[number % 2]).status == 422
     shown = list(office.pages("refused", "refused", source="splunk", top=2))
-    found = [one for one_page in shown for one in one_page]
-    assert len(found) == 5
-    assert {one["source"] for one in found} == {"splunk"}
-    assert [one["id"] for one in found] == sorted({one["id"] for one in found}, reverse=True)
+    payloads = [payload for one_page in shown for payload in one_page]
+    assert len(payloads) == 5
+    assert {payload["source"] for payload in payloads} == {"splunk"}
+    assert [payload["id"] for payload in payloads] == sorted(
+        {payload["id"] for payload in payloads}, reverse=True
+    )
 
 
-def test_a_refused_payload_is_received_again_after_its_mapping_was_mended(tmp_path: Path) -> None:
-    """It becomes an alert with the parameters it came with, is answered as by the webhook, and is kept no more."""
+def test_a_refused_payload_is_received_again_after_its_mapping_was_fixed(tmp_path: Path) -> None:
+    """It becomes an alert with the parameters it came with, is answered as by the webhook, and is no longer stored."""
     office = Office()
-    kept = refuse(office)
-    mend(office, tmp_path)
-    answer = office.ask("POST", f"refused/{kept}/replay")
+    stored = refuse(office)
+    fix_mapping(office, tmp_path)
+    answer = office.ask("POST", f"refused/{stored}/replay")
     assert answer.status == 200, answer.body
-    (told,) = json.loads(answer.body)["alerts"]
-    assert (told["status"], told["request"]["severity"]) == ("created", "Low")
+    (raised,) = json.loads(answer.body)["alerts"]
+    assert (raised["status"], raised["request"]["severity"]) == ("created", "Low")
     assert office.get("refused")["refused"] == []
-    problem(office.ask("POST", f"refused/{kept}/replay"), 404)
+    problem(office.ask("POST", f"refused/{stored}/replay"), 404)
     assert len(office.defender.arrivals) == 1
 
 
-def test_a_payload_that_is_refused_again_is_kept_once() -> None:
+def test_a_payload_that_is_refused_again_is_stored_once() -> None:
     """The answer is the webhook's, and the row stays as it was."""
     office = Office()
-    kept = refuse(office)
+    stored = refuse(office)
     rows = office.table.query(keys.REFUSED, keys.REFUSED_END)
-    told = problem(office.ask("POST", f"refused/{kept}/replay"), 422)
-    assert told["refused"][0]["problems"]
+    document = problem(office.ask("POST", f"refused/{stored}/replay"), 422)
+    assert document["refused"][0]["problems"]
     assert office.table.query(keys.REFUSED, keys.REFUSED_END) == rows
 
 
@@ -693,9 +699,9 @@ def test_a_payload_that_is_refused_again_is_kept_once() -> None:
 def test_a_payload_replayed_twice_at_once_is_one_alert(seed: int, tmp_path: Path) -> None:
     """Both posts succeed or one finds it gone; Defender is called once."""
     office = Office(seed)
-    kept = refuse(office)
-    mend(office, tmp_path)
-    answers = [office.start("POST", f"refused/{kept}/replay") for _ in range(2)]
+    stored = refuse(office)
+    fix_mapping(office, tmp_path)
+    answers = [office.start("POST", f"refused/{stored}/replay") for _ in range(2)]
     office.world.run()
     assert {answer.status for (answer,) in answers} <= {200, 202, 404}
     office.tick()
@@ -704,35 +710,35 @@ def test_a_payload_replayed_twice_at_once_is_one_alert(seed: int, tmp_path: Path
 
 
 @pytest.mark.parametrize("meanwhile", ["removed by another", "table unavailable"])
-def test_what_happens_to_the_kept_row_does_not_spoil_the_answer(meanwhile: str, tmp_path: Path) -> None:
+def test_what_happens_to_the_stored_row_does_not_spoil_the_answer(meanwhile: str, tmp_path: Path) -> None:
     """Once its alerts are accepted, the answer is about them: also if the row is gone, or cannot be removed."""
     office = Office()
-    kept = refuse(office)
-    mend(office, tmp_path)
+    stored = refuse(office)
+    fix_mapping(office, tmp_path)
 
     def script(request: Request) -> Fault | None:
-        if [operation.key for operation in request.operations] != [keys.REFUSED + kept]:
+        if [operation.key for operation in request.operations] != [keys.REFUSED + stored]:
             return None
         if meanwhile == "table unavailable":
             return Fault("lost")
-        office.table.commit([Delete(keys.REFUSED + kept, "*")])
+        office.table.commit([Delete(keys.REFUSED + stored, "*")])
         return None
 
     office.host.script = script
-    assert office.ask("POST", f"refused/{kept}/replay").status == 200
+    assert office.ask("POST", f"refused/{stored}/replay").status == 200
     left = office.table.query(keys.REFUSED, keys.REFUSED_END)
     assert len(left) == (1 if meanwhile == "table unavailable" else 0)
 
 
-def test_a_payload_that_was_not_kept_whole_is_not_replayed() -> None:
-    """409 says how much was kept, and that it has to be sent again."""
+def test_a_payload_that_was_not_stored_whole_is_not_replayed() -> None:
+    """409 says how much was stored, and that it has to be sent again."""
     office = Office()
     assert office.post({"acme": "x" * 70_000}).status == 422
-    (kept,) = office.get("refused")["refused"]
-    assert not kept["whole"]
-    told = problem(office.ask("POST", f"refused/{kept['id']}/replay"), 409)
-    assert (told["bytes"], told["kept"]) == (kept["bytes"], rows.REFUSED_BYTES)
-    assert "sent again" in told["detail"]
+    (stored,) = office.get("refused")["refused"]
+    assert not stored["whole"]
+    document = problem(office.ask("POST", f"refused/{stored['id']}/replay"), 409)
+    assert (document["bytes"], document["kept"]) == (stored["bytes"], rows.REFUSED_BYTES)
+    assert "sent again" in document["detail"]
 
 
 # Pause and resume
@@ -873,9 +879,9 @@ def test_a_discard_takes_exactly_what_it_names() -> None:
         (source, title, state): office.write(number, state, source=source, title=title)
         for number, (source, title, state) in enumerate(itertools.product(SOURCES, titles, STATES))
     }
-    told = office.do("discard", source="splunk", title="A title")
-    assert (told["discarded"], told["remaining"], told["sending"]) == (1, 0, 1)
-    assert told["continuation"] is None
+    reply = office.do("discard", source="splunk", title="A title")
+    assert (reply["discarded"], reply["remaining"], reply["sending"]) == (1, 0, 1)
+    assert reply["continuation"] is None
     for (source, title, state), alert_id in ids.items():
         hit = (source, title, state) == ("splunk", "A title", "waiting")
         assert office.entry(alert_id).state == ("discarded" if hit else state)
@@ -891,8 +897,13 @@ def test_a_discard_goes_in_portions_that_come_to_an_end() -> None:
         office.write(number, age=number % 7)
     for number in range(450, 460):
         office.write(number, title="Another")
-    told = [office.do("discard", title="A title") for _ in range(4)]
-    assert [(one["discarded"], one["remaining"]) for one in told] == [(200, 250), (200, 50), (50, 0), (0, 0)]
+    replies = [office.do("discard", title="A title") for _ in range(4)]
+    assert [(reply["discarded"], reply["remaining"]) for reply in replies] == [
+        (200, 250),
+        (200, 50),
+        (50, 0),
+        (0, 0),
+    ]
     assert office.states() == {"waiting": 10, "discarded": 450}
 
 
@@ -902,21 +913,21 @@ def test_a_discard_finds_its_alerts_however_far_back_they_wait() -> None:
     for number in range(35):
         office.write(number, age=1000 - number, title="Another")
     wanted = office.write(100)
-    told: list[discard.Discarded] = []
+    portions: list[discard.Discarded] = []
     continuation = None
-    while not told or continuation:
-        told.append(
-            discard.portion(office.table, lambda one: one.alert.id == wanted, continuation, most_rows=10)
+    while not portions or continuation:
+        portions.append(
+            discard.portion(office.table, lambda entry: entry.alert.id == wanted, continuation, most_rows=10)
         )
-        continuation = told[-1].continuation
-    assert [one.discarded for one in told] == [0, 0, 0, 1]
-    assert [one.remaining for one in told] == [0, 0, 1, 0]
-    assert [one.at_least for one in told] == [True, True, False, False]
+        continuation = portions[-1].continuation
+    assert [portion.discarded for portion in portions] == [0, 0, 0, 1]
+    assert [portion.remaining for portion in portions] == [0, 0, 1, 0]
+    assert [portion.at_least for portion in portions] == [True, True, False, False]
     assert office.states() == {"waiting": 35, "discarded": 1}
 
 
 def test_a_discard_that_looked_too_early_changes_nothing() -> None:
-    """Between look and write the alert was taken and put back, so what was read is old: another round finds it."""
+    """Between read and write the alert was acquired and put back, so what was read is old: another round finds it."""
     office = Office()
     alert_id = office.write(1)
 
@@ -929,8 +940,8 @@ def test_a_discard_that_looked_too_early_changes_nothing() -> None:
             office.table.commit(rows.move(taken, back, alert="*"))
 
     office.host.script = script
-    told = office.do("discard", title="A title")
-    assert (told["discarded"], told["remaining"], told["continuation"]) == (0, 1, None)
+    reply = office.do("discard", title="A title")
+    assert (reply["discarded"], reply["remaining"], reply["continuation"]) == (0, 1, None)
     assert (office.entry(alert_id).state, len(office.entry(alert_id).tries)) == ("waiting", 1)
     assert office.do("discard", title="A title")["discarded"] == 1
 
@@ -1065,7 +1076,7 @@ def test_alerts_are_found_by_who_sent_them_and_what_they_are(
 ) -> None:
     """Newest first; a sender by its fingerprint or its name; several filters have to fit together."""
     shown = _sent_by_two().get("alerts", **asked)["alerts"]
-    assert [one["request"]["title"] for one in shown] == [f"Alert {number}" for number in titles]
+    assert [item["request"]["title"] for item in shown] == [f"Alert {number}" for number in titles]
 
 
 def test_alerts_are_found_by_their_delivery_and_time() -> None:
@@ -1078,14 +1089,14 @@ def test_alerts_are_found_by_their_delivery_and_time() -> None:
     ]
     assert newest not in office.get("alerts", until=utc(office.world.now - 90))["alerts"]
     assert second in office.get("alerts", until=utc(office.world.now - 90))["alerts"]
-    assert [one["senderName"] for one in office.get("alerts", order="oldest")["alerts"]] == [
+    assert [item["senderName"] for item in office.get("alerts", order="oldest")["alerts"]] == [
         "splunk",
         "splunk",
         None,
         None,
     ]
     refused = office.get("refused")["refused"]
-    assert [(one["sender"], one["senderName"]) for one in refused] == [(OTHER, None), (SPLUNK, "splunk")]
+    assert [(item["sender"], item["senderName"]) for item in refused] == [(OTHER, None), (SPLUNK, "splunk")]
     assert office.get("refused", sender="splunk")["refused"] == refused[1:]
     assert office.get("refused", order="oldest")["refused"] == refused[::-1]
     first = datetime.fromisoformat(refused[1]["at"]).timestamp()
@@ -1104,31 +1115,32 @@ def test_only_what_a_sender_sent_is_discarded() -> None:
         office.post(body(number), sender=(SPLUNK, OTHER)[number % 2])
     assert office.do("discard", sender=OTHER)["discarded"] == 2
     assert office.states() == {"waiting": 2, "discarded": 2}
-    assert {one["sender"] for one in office.get("alerts", status="waiting")["alerts"]} == {SPLUNK}
+    assert {item["sender"] for item in office.get("alerts", status="waiting")["alerts"]} == {SPLUNK}
 
 
 def test_who_sends_how_much_is_listed() -> None:
-    """Deliveries, alerts, refusals and what waits of each sender; who sent last first, the silent ones too."""
+    """Deliveries, alerts, refused payloads and what waits of each sender; who sent last first, the silent ones too."""
     office = _sent_by_two()
     office.do("pause")
     office.world.run(30)
     office.post([body(50), body(51)], sender=OTHER)
     shown = office.get("senders")
     assert shown["atLeast"] is False
-    found = {one["sender"]: one for one in shown["senders"]}
+    senders = {sender["sender"]: sender for sender in shown["senders"]}
     assert shown["senders"][0]["sender"] == OTHER
     counts = ("senderName", "deliveries", "alerts", "refused", "waiting")
-    assert {key: [one[name] for name in counts] for key, one in found.items()} == {
+    assert {key: [sender[name] for name in counts] for key, sender in senders.items()} == {
         SPLUNK: ["splunk", 2, 2, 1, 0],
         OTHER: [None, 2, 3, 1, 2],
         None: [None, 1, 1, 0, 0],
         "9" * 10: ["quiet", 0, 0, 0, 0],
     }
-    assert found["9" * 10]["last"] is None
-    last = datetime.fromisoformat(found[OTHER]["last"]).timestamp()
+    assert senders["9" * 10]["last"] is None
+    last = datetime.fromisoformat(senders[OTHER]["last"]).timestamp()
     assert office.world.now - 10 <= last <= office.world.now + 1
     assert all(
-        one["deliveries"] == 0 for one in office.get("senders", since=utc(office.world.now + 9))["senders"]
+        sender["deliveries"] == 0
+        for sender in office.get("senders", since=utc(office.world.now + 9))["senders"]
     )
 
 
@@ -1146,18 +1158,18 @@ def test_refused_payloads_come_newest_first_whatever_their_times(
     picked = functools.partial(
         ordered.newest, office.webhook.dispatcher.table, (keys.REFUSED, keys.REFUSED_END)
     )
-    found: list[str] = []
+    ids: list[str] = []
     continuation: str | None = None
     for _ in range(2_000):
         shown = office.host.world.finish(
             office.host.submit(lambda: picked(lambda row: row.key, top=top, continuation=continuation))  # noqa: B023 - it runs at once
         )
-        found += shown.items
+        ids += shown.items
         continuation = shown.continuation
         if continuation is None:
             break
-    assert found == sorted(found, reverse=True)
-    assert len(found) == len(seconds) + many
+    assert ids == sorted(ids, reverse=True)
+    assert len(ids) == len(seconds) + many
 
 
 def test_status_says_where_it_stopped_counting() -> None:
@@ -1185,8 +1197,8 @@ def test_status_shows_what_the_last_token_says_and_what_is_wrong_with_it() -> No
     assert permission.ROLE in Office(claims=replace(CLAIMS, roles=())).get("status")["tokenProblem"]
 
 
-def test_status_asks_for_a_token_only_if_told_to() -> None:
-    """With `refresh=true` a token that does not come is told as text; without it nobody is asked."""
+def test_status_asks_for_a_token_only_if_asked_to() -> None:
+    """With `refresh=true` a token that does not come is shown as text; without it nobody is asked."""
     office = Office()
     office.host.tokens = False
     assert office.get("status", refresh="false")["tokenProblem"] is None
@@ -1197,18 +1209,18 @@ def test_status_asks_for_a_token_only_if_told_to() -> None:
 
 
 def test_each_change_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """One JSON object with step `operator` and what was done; a look is none. No payload, no key."""
+    """One JSON object with step `operator` and what was done; a list writes none. No payload, no key."""
     office = Office()
     failed = office.write(1, "failed", title="Secret title")
-    kept = refuse(office)
+    stored = refuse(office)
     caplog.set_level(logging.INFO)
-    for path in ["alerts", f"alerts/{failed}", "refused", f"refused/{kept}", "status"]:
+    for path in ["alerts", f"alerts/{failed}", "refused", f"refused/{stored}", "status"]:
         office.get(path)
     assert caplog.messages == []
     expected = {
         f"alerts/{failed}/replay": {"operation": "replay", "alert": failed, "state": "waiting"},
         "alerts/replay?status=failed": {"operation": "replay failed", "replayed": 0, "remaining": 0},
-        f"refused/{kept}/replay": {"operation": "replay refused", "refusal": kept, "status": 422},
+        f"refused/{stored}/replay": {"operation": "replay refused", "refusal": stored, "status": 422},
         "pause?reason=a bad rule": {"operation": "pause", "reason": "a bad rule"},
         "discard?title=Secret title": {"operation": "discard", "discarded": 1, "remaining": 0},
         "resume": {"operation": "resume"},
@@ -1230,9 +1242,9 @@ def test_rows_moved_aside_are_listed() -> None:
     for number in range(3):
         office.world.table.commit([Insert(f"todo-{number}", {"title": "secret"})])
     office.tick()
-    shown = [one for rows_of_a_page in office.pages("unreadable", "rows", top=2) for one in rows_of_a_page]
-    assert sorted(one["row"] for one in shown) == ["todo-0", "todo-1", "todo-2"]
-    assert {one["column"] for one in shown} == {"machineId"}
+    shown = [row for rows_of_a_page in office.pages("unreadable", "rows", top=2) for row in rows_of_a_page]
+    assert sorted(row["row"] for row in shown) == ["todo-0", "todo-1", "todo-2"]
+    assert {row["column"] for row in shown} == {"machineId"}
     assert "secret" not in json.dumps(shown)
 
 

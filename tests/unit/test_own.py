@@ -34,18 +34,18 @@ def applied(value: Any) -> Outcome:
 
 
 def _conditions(kind: str) -> list[Any]:
-    return [pytest.param(one, id=one.text[:60]) for one in own._conditions(kind)]
+    return [pytest.param(condition, id=condition.text[:60]) for condition in own._conditions(kind)]
 
 
 def _example(condition: Condition) -> dict[str, Any]:
     """Return the smallest object for which a condition holds."""
-    found: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     for term in condition.terms:
         inner: Any = term.contains or (min(term.words) if term.words else "x")
         for name in reversed((*condition.prefix.names, *term.path.names)):
             inner = {name: inner}
-        found |= inner
-    return found
+        document |= inner
+    return document
 
 
 @pytest.mark.parametrize("condition", _conditions("defenders"))
@@ -90,7 +90,7 @@ def test_defenders_own_alert_is_ignored() -> None:
 def test_a_complete_reference_beside_it_is_raised() -> None:
     """A row that was joined to Defender's alert names an event: that is what the sender wants to be raised."""
     outcome = applied({**DEFENDERS, "event": ROW})
-    assert [one.alert.report_id for one in outcome.alerts] == ["51377"]
+    assert [item.alert.report_id for item in outcome.alerts] == ["51377"]
     assert outcome.refused == ()
 
 
@@ -105,5 +105,5 @@ def test_in_a_mixed_payload_the_others_count() -> None:
     """Beside Defender's own, another product's alert is raised or refused as if it were alone."""
     other = {"title": "Of another", "severity": "low"}
     outcome = applied([DEFENDERS, {**other, "event": ROW}, other])
-    assert [one.event for one in outcome.alerts] == [1]
-    assert [one.event for one in outcome.refused] == [2]
+    assert [item.event for item in outcome.alerts] == [1]
+    assert [item.event for item in outcome.refused] == [2]

@@ -64,9 +64,9 @@ def app(tmp_path: Path) -> Path:
 
 def names(path: Path) -> list[str]:
     """Return what is in a zip, in its order."""
-    with zipfile.ZipFile(path) as found:
-        assert found.testzip() is None
-        return found.namelist()
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        return archive.namelist()
 
 
 def left_out_by_core_tools(ignored: str, path: str) -> bool:
@@ -84,26 +84,26 @@ def left_out_by_core_tools(ignored: str, path: str) -> bool:
 
 def test_what_funcignore_names_is_left_out(app: Path) -> None:
     """The source package is the app without what is a developer's; names are sorted."""
-    kept = [
+    included = [
         "PostFunction/__init__.py",
         "PostFunction/function.json",
         "host.json",
         "shared/dev/notes.md",
         "shared/mapping/sources/a.json",
     ]
-    assert package.source_files(app) == [".funcignore", *kept]
+    assert package.source_files(app) == [".funcignore", *included]
 
 
 def test_the_source_package_is_the_app(clean: Path) -> None:
     """All of the app and nothing else: what is new at the root is in it or in `.funcignore`, on purpose."""
-    found = package.source_files(clean)
-    roots = {name.partition("/")[0] for name in found}
+    files = package.source_files(clean)
+    roots = {name.partition("/")[0] for name in files}
     functions = {path.parent.name for path in clean.glob("*/function.json")}
     assert roots == {"host.json", "requirements.txt", "shared", *functions}
-    assert {path.relative_to(clean).as_posix() for path in clean.glob("shared/**/*.json")} <= set(found)
-    assert {path.relative_to(clean).as_posix() for path in clean.glob("shared/**/*.py")} <= set(found)
+    assert {path.relative_to(clean).as_posix() for path in clean.glob("shared/**/*.json")} <= set(files)
+    assert {path.relative_to(clean).as_posix() for path in clean.glob("shared/**/*.py")} <= set(files)
     assert len(functions) > 3
-    assert {Path(name).suffix for name in found} == {".json", ".py", ".txt"}
+    assert {Path(name).suffix for name in files} == {".json", ".py", ".txt"}
 
 
 def test_core_tools_read_funcignore_alike(clean: Path) -> None:
@@ -166,8 +166,8 @@ def test_the_ready_package_carries_its_dependencies(app: Path, tmp_path: Path) -
     folder = ".python_packages/lib/site-packages"
     assert carried == [f"{folder}/pkg-1.dist-info/METADATA", f"{folder}/pkg/__init__.py"]
     assert set(names(built)) - set(carried) == set(package.source_files(app))
-    with zipfile.ZipFile(built) as found:
-        assert {entry.external_attr >> 16 for entry in found.infolist()} == {0o100644}
+    with zipfile.ZipFile(built) as archive:
+        assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o100644}
 
 
 @pytest.mark.parametrize(

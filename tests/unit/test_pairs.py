@@ -45,10 +45,10 @@ def test_other_forms_of_names_and_values(items: list[Any]) -> None:
 def test_a_list_of_any_length_is_read_whole() -> None:
     """The last of a thousand entries is found, and those without a value do not count."""
     items: list[Any] = [{"key": f"k{n}", "value": str(n)} for n in range(1_000)]
-    found = pairs.pairs(
+    entries = pairs.pairs(
         [*items, {"key": "empty", "value": ""}, {"key": "none", "value": None}, 5, {"key": "only"}]
     )
-    assert joined(found) == {f"k{n}": str(n) for n in range(1_000)}
+    assert joined(entries) == {f"k{n}": str(n) for n in range(1_000)}
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,6 @@ def test_each_entry_says_where_it_stood() -> None:
         [{"property": {"name": name, "value": value}} for name, value in ENTRIES.items()],
         [[name, value] for name, value in ENTRIES.items()],
     ):
-        found = pairs.pairs(items)
-        assert found
-        assert all(at(items, steps) == value for _, value, steps in found)
+        entries = pairs.pairs(items)
+        assert entries
+        assert all(at(items, steps) == value for _, value, steps in entries)

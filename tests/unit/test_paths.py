@@ -17,14 +17,14 @@ def node(value: Any) -> Node:
     return Node(document, None, Reader(lambda _: None))
 
 
-def found(text: str, value: Any) -> list[Any]:
+def values_at(text: str, value: Any) -> list[Any]:
     """Return what stands at a path."""
-    return [one.value for one in find(path(text), node(value))]
+    return [finding.value for finding in find(path(text), node(value))]
 
 
 def places(text: str, value: Any) -> list[str]:
     """Return where it stands."""
-    return [shown(one.place) for one in find(path(text), node(value))]
+    return [shown(finding.place) for finding in find(path(text), node(value))]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def places(text: str, value: Any) -> list[str]:
 )
 def test_a_path_finds_what_it_names(text: str, value: Any) -> None:
     """Nested, dotted, in any case and punctuation, in lists, in texts and in names and values."""
-    assert found(text, value) == ["x"]
+    assert values_at(text, value) == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -77,25 +77,25 @@ def test_a_path_finds_what_it_names(text: str, value: Any) -> None:
 )
 def test_a_path_finds_nothing_else(text: str, value: Any) -> None:
     """What is empty is not there, and a quoted name is meant exactly as it is written."""
-    assert found(text, value) == []
+    assert values_at(text, value) == []
 
 
 def test_every_element_of_a_list_is_found() -> None:
     """Lists are walked through on the way; one at the end is one value."""
     value = {"hits": [{"name": "x"}, {"other": 1}, {"name": "y"}, "name=z, a=b"], "tags": ["a", "b"]}
-    assert found("hits.name", value) == ["x", "y", "z"]
-    assert found("tags", value) == [["a", "b"]]
+    assert values_at("hits.name", value) == ["x", "y", "z"]
+    assert values_at("tags", value) == [["a", "b"]]
 
 
 def test_the_spelling_that_is_written_goes_first() -> None:
     """Of keys alike the one spelled as the path says is taken, else the first that is not empty."""
-    assert found("Severity", {"severity": "low", "Severity": "high"}) == ["high"]
-    assert found("Severity", {"severity": "", "SEVERITY": "high"}) == ["high"]
+    assert values_at("Severity", {"severity": "low", "Severity": "high"}) == ["high"]
+    assert values_at("Severity", {"severity": "", "SEVERITY": "high"}) == ["high"]
 
 
 def test_numbers_keep_their_digits() -> None:
     """A number is the text that was sent."""
-    assert found("a", json.loads('{"a": 639199803770463714}')) == ["639199803770463714"]
+    assert values_at("a", json.loads('{"a": 639199803770463714}')) == ["639199803770463714"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_numbers_keep_their_digits() -> None:
     ],
 )
 def test_a_place_is_a_path_in_the_payload(text: str, value: Any, place: str) -> None:
-    """What is found is told where its sender wrote it, in the sender's own spelling."""
+    """What is found is shown where its sender wrote it, in the sender's own spelling."""
     assert places(text, value) == [place]
 
 
@@ -123,11 +123,11 @@ def test_long_places_are_cut_in_the_middle() -> None:
 
 def test_what_is_found_is_bounded() -> None:
     """Of a path that finds a million values the first are given, and the walk ends."""
-    assert len(found("a.b", {"a": [{"b": "x"}] * 5_000})) == paths._MAX_NODES
+    assert len(values_at("a.b", {"a": [{"b": "x"}] * 5_000})) == paths._MAX_NODES
 
 
 def test_the_walk_is_charged() -> None:
-    """Each step is told to the budget: four times the list costs no more than some four times the steps."""
+    """Each step is counted by the budget: four times the list costs no more than some four times the steps."""
 
     def cost(length: int) -> int:
         steps: list[int] = []
@@ -141,7 +141,7 @@ def test_the_walk_is_charged() -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", ".", "a.", ".a", "a..b", "`a", "a`b`", "$", "a.-", "`a`b", "//", "é"]
 )
-def test_what_is_no_path_is_told(text: str) -> None:
+def test_what_is_no_path_is_reported(text: str) -> None:
     """A path that could never find anything is refused when it is read."""
     with pytest.raises(ValueError, match="is not a path: "):
         path(text)
@@ -150,4 +150,4 @@ def test_what_is_no_path_is_told(text: str) -> None:
 def test_the_document_is_a_path_too() -> None:
     """`/` alone is the document."""
     value = {"a": "x"}
-    assert found("/", value) == [value]
+    assert values_at("/", value) == [value]

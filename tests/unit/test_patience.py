@@ -110,7 +110,7 @@ def test_many_rows_are_read_side_by_side() -> None:
 
 
 def test_many_rows_have_the_time_of_one_query() -> None:
-    """Where some do not come in time the table is unavailable: nobody is told a part as the whole."""
+    """Where some do not come in time the table is unavailable: nobody gets a part as the whole."""
     world, host, _ = _host(*[LOST] * 50)
     table = host.table.until(host.monotonic() + 5)
     began = world.now
@@ -192,7 +192,7 @@ def test_a_write_that_lands_between_search_and_repetition_is_ours() -> None:
 
 
 def test_what_nobody_knows_is_said_so() -> None:
-    """A write without an answer, and nobody to ask: neither success nor refusal, and it may land yet."""
+    """A write without an answer, and nobody to ask: neither success nor failure, and it may land yet."""
     world, host, _ = _host(Fault("late", 30.0), *[LOST] * 50)
     began = world.now
     with pytest.raises(WriteUnknown) as caught:

@@ -20,13 +20,13 @@ WAYS = {
 def _used(path: Path) -> set[tuple[str, str, str]]:
     """Return the patterns that a module uses: the module that has it, its name, and how it is used."""
     here = _module(path)
-    found = set()
+    uses = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Attribute) and node.attr in WAYS:
             owner = node.value.func if isinstance(node.value, ast.Call) else node.value
             if isinstance(owner, ast.Name) and _pattern(here, owner.id):
-                found.add((here, owner.id, WAYS[node.attr]))
-    return found
+                uses.add((here, owner.id, WAYS[node.attr]))
+    return uses
 
 
 def _module(path: Path) -> str:
@@ -122,5 +122,5 @@ def test_the_counter_finds_what_the_engine_finds(pattern: str, text: str) -> Non
     compiled = re.compile(pattern)
     counter = steps.Steps(compiled)
     for at in range(len(text) + 1):
-        found = compiled.match(text, at)
-        assert counter.end(text, at) == (found.end() if found else None)
+        match = compiled.match(text, at)
+        assert counter.end(text, at) == (match.end() if match else None)

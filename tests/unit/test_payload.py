@@ -1,4 +1,4 @@
-"""Bytes become documents without losing a digit, or a refusal that says what to do."""
+"""Bytes become documents without losing a digit, or an error that says what to do."""
 
 import bz2
 import gzip
@@ -53,10 +53,10 @@ def test_any_bytes_are_documents_or_a_payload_error(body: bytes) -> None:
     try:
         documents = read(body)
     except errors.PayloadError as error:
-        told = error.detail
+        detail = error.detail
     else:
-        told = f"{len(documents)} documents" if documents else ""
-    assert told.encode()
+        detail = f"{len(documents)} documents" if documents else ""
+    assert detail.encode()
 
 
 @given(JSON, st.booleans(), st.booleans())
@@ -69,7 +69,7 @@ def test_any_json_is_read_as_it_is(value: Any, ascii_only: bool, bom: bool) -> N
 
 @given(st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?", fullmatch=True))
 def test_numbers_keep_every_digit(number: str) -> None:
-    """A number is the text it was written as, and can be told from text in quotes."""
+    """A number is the text it was written as, and differs from text in quotes."""
     [document] = read(f'{{"number": {number}, "text": "{number}"}}'.encode())
     assert document == {"number": number, "text": number}
     assert type(document["number"]) is Number
@@ -89,8 +89,8 @@ def test_a_comma_too_many_is_forgiven(body: str) -> None:
     assert read(body.encode())
 
 
-def test_a_mended_comma_leaves_text_alone() -> None:
-    """Mending commas does not touch what only looks like one inside a string."""
+def test_a_repaired_comma_leaves_text_alone() -> None:
+    """Repairing commas does not touch what only looks like one inside a string."""
     assert read(b'{"a": ",]", "b": "\\",}",}') == [{"a": ",]", "b": '",}'}]
 
 
@@ -156,7 +156,7 @@ def test_deflate_of_any_kind_is_opened(value: Any, window: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "declared", "said"),
+    ("body", "declared", "expected"),
     [
         (b"\x0b\x02\x80{}\x03", "br", "br (Brotli)"),
         (b"\x28\xb5\x2f\xfd\x04\x00\x11", "", "zstd"),
@@ -179,11 +179,11 @@ def test_deflate_of_any_kind_is_opened(value: Any, window: int) -> None:
         (b"\x93\xa1a\x01", "", "compressed, encrypted or in a binary format"),
     ],
 )
-def test_what_cannot_be_opened_is_named(body: bytes, declared: str, said: str) -> None:
+def test_what_cannot_be_opened_is_named(body: bytes, declared: str, expected: str) -> None:
     """What it is compressed with, or that it is no text, and what to do; never that it is an encoding of text."""
     with pytest.raises(errors.PayloadError) as refused:
         read(body, declared)
-    assert said in refused.value.detail
+    assert expected in refused.value.detail
     assert "compressed" in refused.value.detail
     assert "Windows-1252" not in refused.value.detail
     assert refused.value.status == 400
@@ -232,7 +232,7 @@ def test_raw_control_characters_in_strings_are_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "expected"),
     [
         (b"", "empty"),
         (b" \r\n", "empty"),
@@ -278,11 +278,11 @@ def test_raw_control_characters_in_strings_are_taken() -> None:
         ),
     ],
 )
-def test_what_is_no_json_is_told(body: bytes, said: str) -> None:
+def test_what_is_no_json_is_reported(body: bytes, expected: str) -> None:
     """A body that cannot be read says what it is, where, or what to do."""
     with pytest.raises(errors.PayloadError) as refused:
         read(body)
-    assert said in refused.value.detail
+    assert expected in refused.value.detail
     assert refused.value.status == 400
 
 

@@ -1,4 +1,4 @@
-"""What a sender's template engine left unfilled is told from text that only mentions braces."""
+"""What a sender's template engine left unfilled differs from text that only mentions braces."""
 
 import pytest
 from hypothesis import given

@@ -53,20 +53,20 @@ def name(path: Path) -> str:
 
 def template(path: Path) -> dict[str, Any]:
     """Return a template."""
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return found
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return content
 
 
 def resources(path: Path, kind: str) -> list[dict[str, Any]]:
     """Return the resources of a type in a template."""
-    return [one for one in template(path)["resources"] if one["type"] == kind]
+    return [resource for resource in template(path)["resources"] if resource["type"] == kind]
 
 
 def definition(path: Path) -> dict[str, Any]:
     """Return the one workflow definition in a file."""
     if path == FLOW:
-        found: dict[str, Any] = template(path)["properties"]["definition"]
-        return found
+        content: dict[str, Any] = template(path)["properties"]["definition"]
+        return content
     (workflow,) = resources(path, "Microsoft.Logic/workflows")
     inside: dict[str, Any] = workflow["properties"]["definition"]
     return inside
@@ -74,10 +74,10 @@ def definition(path: Path) -> dict[str, Any]:
 
 def actions(scope: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return all actions, also those inside of others, by their names."""
-    found = dict(scope)
+    nested = dict(scope)
     for action in scope.values():
-        found |= actions(action.get("actions", {})) | actions(action.get("else", {}).get("actions", {}))
-    return found
+        nested |= actions(action.get("actions", {})) | actions(action.get("else", {}).get("actions", {}))
+    return nested
 
 
 # The rules of the Azure-Sentinel repository, and of templates
@@ -230,7 +230,7 @@ def packed(of: Event) -> str:
 
 def incident(*events: Event, status: str = "New") -> dict[str, Any]:
     """Return the body of Sentinel's incident trigger: one alert, its events in a Custom Detail."""
-    details = {"DefenderEvent": [packed(one) for one in events], "Account": ["j.doe"]} if events else {}
+    details = {"DefenderEvent": [packed(hit) for hit in events], "Account": ["j.doe"]} if events else {}
     return {
         "objectSchemaType": "Incident",
         "objectEventType": "Create",
@@ -286,7 +286,7 @@ def incident(*events: Event, status: str = "New") -> dict[str, Any]:
 
 def alert(*events: Event, status: str = "New") -> dict[str, Any]:
     """Return the body of Sentinel's alert trigger."""
-    details = {"DefenderEvent": [packed(one) for one in events]} if events else {}
+    details = {"DefenderEvent": [packed(hit) for hit in events]} if events else {}
     return {
         "WorkspaceSubscriptionId": "5f3c1a52-0d5f-4c0c-9a5e-7a6f0f5b8a11",
         "WorkspaceResourceGroup": "soc",
@@ -325,7 +325,7 @@ class Cloud:
         problems: str = "application/problem+json",
         webhook: Answer | str | None = "ours",
         incident: Answer | None = None,
-        found: Any = None,
+        rows: Any = None,
     ) -> None:
         self.world = World()
         self.host = Host(self.world, arrive=Defender(self.world, says))
@@ -335,7 +335,7 @@ class Cloud:
         self._problems = problems
         self._webhook = webhook
         self._incident = incident
-        self._found = found
+        self._rows = rows
 
     def __call__(self, action: str, inputs: Mapping[str, Any]) -> Answer | None:
         """Answer an action that leaves the workflow."""
@@ -344,7 +344,7 @@ class Cloud:
         if action == "Hunt":
             assert inputs["uri"] == "https://graph.microsoft.com/v1.0/security/runHuntingQuery"
             assert set(inputs["body"]) == {"Query"}
-            return Answer(200, body=json.dumps(self._found).encode())
+            return Answer(200, body=json.dumps(self._rows).encode())
         if action == "Get_incident":
             assert inputs["path"].endswith("/workspaces/88a7ab6c-a07c-51e8-aa02-6fdfa6b42d49/alerts/4e83c13b")
             return self._incident or Answer(
@@ -424,11 +424,14 @@ def test_every_event_of_a_playbooks_trigger_becomes_an_alert(path: Path) -> None
     cloud = Cloud(lambda _, body: answer_with(200, raw=json.dumps({"id": f"da{body['reportId']}"}).encode()))
     done = run(path, TRIGGERS[path.parent.name](FIRST, SECOND), cloud)
     assert done.status == "Succeeded"
-    sent = {(one.body["machineId"], one.body["eventTime"], one.body["reportId"]) for one in _arrivals(cloud)}
+    sent = {
+        (arrival.body["machineId"], arrival.body["eventTime"], arrival.body["reportId"])
+        for arrival in _arrivals(cloud)
+    }
     assert sent == {FIRST.key, SECOND.key}
-    assert {one.body["severity"] for one in _arrivals(cloud)} == {"High"}
-    for one in (FIRST, SECOND):
-        assert f'<a href="https://security.microsoft.com/alerts/da{one.report_id}">open</a>' in cloud.comment
+    assert {arrival.body["severity"] for arrival in _arrivals(cloud)} == {"High"}
+    for hit in (FIRST, SECOND):
+        assert f'<a href="https://security.microsoft.com/alerts/da{hit.report_id}">open</a>' in cloud.comment
     assert "Defender alert: created" in cloud.comment
     assert "2 alert(s)" in cloud.comment
     assert "&lt;on a server>" in cloud.comment
@@ -516,7 +519,7 @@ def test_a_playbook_tells_that_the_webhook_did_not_answer(path: Path, answer: An
 
 def test_an_alert_without_an_incident_is_raised_all_the_same() -> None:
     """There is nothing to comment on: the run history has the outcome, and the run is not a failure."""
-    (path,) = (one for one in PLAYBOOKS if name(one) == "alert-trigger")
+    (path,) = (playbook for playbook in PLAYBOOKS if name(playbook) == "alert-trigger")
     cloud = Cloud(incident=Answer(404))
     done = run(path, alert(FIRST), cloud)
     assert done.status == "Succeeded"
@@ -550,9 +553,12 @@ def test_what_a_hunt_finds_becomes_alerts() -> None:
     )
     assert hunting["authentication"]["audience"] == "@parameters('GraphUrl')"
     assert creating["queries"]["source"] == "advanced-hunting"
-    cloud = Cloud(found=hunting_reply(FIRST, SECOND))
+    cloud = Cloud(rows=hunting_reply(FIRST, SECOND))
     assert run(path, None, cloud).status == "Succeeded"
-    sent = {(one.body["machineId"], one.body["eventTime"], one.body["reportId"]) for one in _arrivals(cloud)}
+    sent = {
+        (arrival.body["machineId"], arrival.body["eventTime"], arrival.body["reportId"])
+        for arrival in _arrivals(cloud)
+    }
     assert sent == {FIRST.key, SECOND.key}
     first = _arrivals(cloud)[0].body
     assert (first["title"], first["severity"], first["category"]) == (
@@ -566,7 +572,7 @@ def test_what_a_hunt_finds_becomes_alerts() -> None:
 def test_a_hunt_that_finds_nothing_posts_nothing() -> None:
     """An empty reply costs no execution of the function app."""
     path = INTEGRATIONS / "logic-apps" / "hunting" / "azuredeploy.json"
-    done = run(path, None, Cloud(found={"schema": [], "results": []}, webhook=None))
+    done = run(path, None, Cloud(rows={"schema": [], "results": []}, webhook=None))
     assert done.status == "Succeeded"
     assert "Create_alerts" not in done.actions
 
@@ -582,9 +588,9 @@ def test_the_flow_hands_back_what_became_of_its_alert(kind: str) -> None:
         "detail": "",
     }
     failed = run(FLOW, fields, Cloud(lambda _, __: answer_with(400), problems=kind))
-    told = failed.actions["Respond_with_the_problem"].inputs["body"]
-    assert told["status"] == "failed"
-    assert "Correct the field that Defender names" in told["detail"]
+    body = failed.actions["Respond_with_the_problem"].inputs["body"]
+    assert body["status"] == "failed"
+    assert "Correct the field that Defender names" in body["detail"]
     refused = run(FLOW, {**fields, "reportId": "20776.5"}, Cloud(problems=kind))
     assert "reportId: " in refused.actions["Respond_with_the_problem"].inputs["body"]["detail"]
     silent = run(FLOW, fields, Cloud(webhook=None))
@@ -602,9 +608,9 @@ def test_the_flow_uses_the_connector() -> None:
     trigger = definition(FLOW)["triggers"]["manual"]["inputs"]["schema"]
     assert trigger["required"] == fields
     for field, shown in trigger["properties"].items():
-        told = action["parameters"][0]["schema"]["properties"][field]
-        assert (shown["title"], shown["description"]) == (told["x-ms-summary"], told["description"])
-        assert shown.get("enum") == told.get("enum")
+        parameter = action["parameters"][0]["schema"]["properties"][field]
+        assert (shown["title"], shown["description"]) == (parameter["x-ms-summary"], parameter["description"])
+        assert shown.get("enum") == parameter.get("enum")
     assert call["host"]["connectionName"] in template(FLOW)["properties"]["connectionReferences"]
 
 
@@ -624,15 +630,15 @@ def test_every_path_in_every_expression_leads_somewhere(path: Path) -> None:
         {"id": None, "status": "ignored", "reason": "Resolved.", "alerts": [], "refused": []}
     )
     runs = (
-        run(path, posted, Cloud(found=hunting_reply(FIRST))),
-        run(path, posted, Cloud(lambda _, __: answer_with(400), found=hunting_reply(FIRST))),
-        run(path, refused, Cloud(found=hunting_reply())),
-        run(path, closed, Cloud(found=hunting_reply(FIRST))),
-        run(path, closed, Cloud(webhook=Answer(200, body=nothing.encode()), found=hunting_reply(FIRST))),
+        run(path, posted, Cloud(rows=hunting_reply(FIRST))),
+        run(path, posted, Cloud(lambda _, __: answer_with(400), rows=hunting_reply(FIRST))),
+        run(path, refused, Cloud(rows=hunting_reply())),
+        run(path, closed, Cloud(rows=hunting_reply(FIRST))),
+        run(path, closed, Cloud(webhook=Answer(200, body=nothing.encode()), rows=hunting_reply(FIRST))),
     )
     accesses = workflow(path).accesses()
     assert accesses
-    assert accesses - {text for one in runs for text in one.accessed} == set()
+    assert accesses - {text for run in runs for text in run.accessed} == set()
 
 
 def _arrivals(cloud: Cloud) -> list[Any]:

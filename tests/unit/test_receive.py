@@ -70,7 +70,7 @@ def _app(world: World, defender: Defender, settings: Settings | None = None) -> 
     return app
 
 
-def _told(reply: Reply) -> dict[str, Any]:
+def _document(reply: Reply) -> dict[str, Any]:
     """Return an answer's document, checked for what every delivery has."""
     document: dict[str, Any] = json.loads(reply.body)
     if reply.status in (200, 202) and document["status"] != "valid":
@@ -167,33 +167,33 @@ def test_nothing_is_lost_whatever_goes_wrong(seed: int, faults: Faults, failing:
 
 def _hold_to(reply: Reply, app: App) -> None:
     """Hold an answer's promise against what became of it in the end."""
-    told = _told(reply)
-    became = _told(app.host.world.finish(app.status(told["id"])))
-    assert len(became["alerts"]) == len(told["alerts"])
-    assert all(one["alert"] or one["error"] for one in became["alerts"])
+    delivery = _document(reply)
+    became = _document(app.host.world.finish(app.status(delivery["id"])))
+    assert len(became["alerts"]) == len(delivery["alerts"])
+    assert all(item["alert"] or item["error"] for item in became["alerts"])
 
 
 # Requests to the table
 
 
 def test_the_straight_path_is_one_query_and_two_transactions() -> None:
-    """An alert that finds an open slot costs one look, one take, one call, one outcome; answered 200 with it."""
+    """An alert that finds an open slot costs one snapshot, one acquire, one call, one outcome; answered 200 with it."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
     reply = world.finish(app.post(_payload(1)))
     assert (app.host.queries, app.host.commits, len(defender.arrivals)) == (1, 2, 1)
-    document = _told(reply)
+    document = _document(reply)
     assert reply.status == 200
     assert document["status"] == "created"
-    (told,) = document["alerts"]
-    assert told["portalUrl"] == "https://security.microsoft.com/alerts/da200"
-    assert (told["attempts"], told["duplicate"], told["error"], told["waitingFor"]) == (1, False, None, None)
-    assert told["request"] == defender.arrivals[0].body
+    (item,) = document["alerts"]
+    assert item["portalUrl"] == "https://security.microsoft.com/alerts/da200"
+    assert (item["attempts"], item["duplicate"], item["error"], item["waitingFor"]) == (1, False, None, None)
+    assert item["request"] == defender.arrivals[0].body
 
 
 def test_the_waiting_path_is_one_query_and_one_transaction() -> None:
-    """An alert that finds the window full costs one look and one commit; answered 202 at once."""
+    """An alert that finds the window full costs one snapshot and one commit; answered 202 at once."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
@@ -203,11 +203,11 @@ def test_the_waiting_path_is_one_query_and_one_transaction() -> None:
     assert (app.host.queries, app.host.commits, defender.arrivals) == (1, 1, [])
     assert world.now - began < 0.2
     assert reply.status == 202
-    assert _told(reply)["status"] == "waiting"
+    assert _document(reply)["status"] == "waiting"
 
 
 def test_while_the_window_is_known_to_be_full_it_is_one_transaction() -> None:
-    """Seconds after a look found the window full, an alert costs one commit and no look."""
+    """Seconds after a snapshot of the full window, an alert costs one commit and no snapshot."""
     world = World()
     app = _app(world, Defender(world))
     _fill_window(world)
@@ -216,7 +216,7 @@ def test_while_the_window_is_known_to_be_full_it_is_one_transaction() -> None:
     reply = world.finish(app.post(_payload(2)))
     assert (app.host.queries, app.host.commits) == (0, 1)
     assert reply.status == 202
-    assert _told(reply)["alerts"][0]["waitingFor"]["what"] == "slot"
+    assert _document(reply)["alerts"][0]["waitingFor"]["what"] == "slot"
 
 
 def test_what_was_seen_full_is_looked_at_again_when_it_opens() -> None:
@@ -248,7 +248,7 @@ def test_a_202_is_durable() -> None:
     other = _app(world, defender)
     other.timer()
     world.run(150)
-    later = world.finish(other.status(_told(reply)["id"]))
+    later = world.finish(other.status(_document(reply)["id"]))
     assert later.status == 200
     assert len(defender.arrivals) == 1
 
@@ -286,7 +286,7 @@ def test_a_hundred_alerts_are_committed_whole() -> None:
     _fill_window(world)
     commits = _commits(app)
     reply = world.finish(app.post([_payload(event) for event in range(100)]))
-    document = _told(reply)
+    document = _document(reply)
     assert reply.status == 202
     assert len(document["alerts"]) == len(_alerts(world)) == 100
     assert len(commits) == 3
@@ -296,12 +296,12 @@ def test_a_hundred_alerts_are_committed_whole() -> None:
     assert unsound(world.table) == []
 
 
-def test_a_long_rest_is_not_read_again_to_be_told() -> None:
-    """Of 100 alerts 15 go at once; the answer knows of the others from two looks, and when a slot opens for them."""
+def test_many_waiting_alerts_are_not_read_again_for_the_answer() -> None:
+    """Of 100 alerts 15 go at once; the answer knows the others from two snapshots, and when a slot opens for them."""
     world = World()
     app = _app(world, Defender(world))
     reply = world.finish(app.post([_payload(event) for event in range(100)]))
-    states = collections.Counter(one["status"] for one in _told(reply)["alerts"])
+    states = collections.Counter(item["status"] for item in _document(reply)["alerts"])
     assert states == {"created": 15, "waiting": 85}
     assert reply.headers["Retry-After"] == "60"  # not as it stood before the 15 went
     assert app.host.queries <= 3
@@ -321,7 +321,7 @@ def test_large_alerts_are_split_by_bytes() -> None:
     assert max(len(commit) for commit in commits) < 90
     assert isinstance(world.table, StrictTable)
     assert 2_000_000 < world.table.largest < 4 * 1024 * 1024
-    notes = _told(reply)["alerts"][0]["notes"]
+    notes = _document(reply)["alerts"][0]["notes"]
     assert any("cut from 10,000" in note for note in notes)
 
 
@@ -344,10 +344,10 @@ def test_if_one_transaction_fails_the_next_try_completes_the_rest() -> None:
     assert defender.arrivals == []
     app.timer()
     reply = world.finish(app.post(payload))
-    document = _told(reply)
+    document = _document(reply)
     assert reply.status == 202
     assert len(_alerts(world)) == 100
-    assert [one["duplicate"] for one in document["alerts"]].count(True) == 48
+    assert [item["duplicate"] for item in document["alerts"]].count(True) == 48
     world.run(12 * 60)
     assert sorted(call.body["title"] for call in defender.arrivals) == sorted(
         f"Rule {event}" for event in range(100)
@@ -396,13 +396,13 @@ def test_no_text_makes_a_commit_impossible() -> None:
         long = {"description": "😀" * 20_000, "recommendedAction": "é" * 20_000}
         reply = world.finish(app.post(_payload(event, title) | long))
         world.run(120)
-        told = _told(world.finish(app.status(_told(reply)["id"])))["alerts"][0]
+        item = _document(world.finish(app.status(_document(reply)["id"])))["alerts"][0]
         if title in ("object", "members", "emoji"):
             assert reply.status == 200
-            assert told["alert"]["id"] == "da1"
+            assert item["alert"]["id"] == "da1"
         else:
-            assert told["status"] == ("waiting" if title == "html" else "failed")
-            assert told["error"]["status"] == (502 if title == "html" else 400)
+            assert item["status"] == ("waiting" if title == "html" else "failed")
+            assert item["error"]["status"] == (502 if title == "html" else 400)
     assert unsound(world.table) == []
 
 
@@ -419,7 +419,7 @@ def test_an_outcome_the_table_refuses_is_written_without_its_text() -> None:
     app.host.script = refuse
     reply = world.finish(app.post(_payload(1)))
     assert reply.status == 200
-    assert _told(reply)["alerts"][0]["alert"] == {"id": "da1"}
+    assert _document(reply)["alerts"][0]["alert"] == {"id": "da1"}
     assert [entry.state for entry in _alerts(world)] == ["created"]
 
 
@@ -450,7 +450,7 @@ def test_a_table_that_refuses_everything_promises_nothing(caplog: pytest.LogCapt
 
 
 def test_a_new_alert_does_not_overtake_an_older_more_urgent_one() -> None:
-    """With one open slot the older, more urgent alert takes it, though the newer one's webhook found it."""
+    """With one open slot the older, more urgent alert acquires it, though the newer one's webhook found it."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender, Settings(rate_limit_calls=1))
@@ -481,7 +481,7 @@ def test_several_alerts_go_at_once_while_slots_are_open() -> None:
     began = world.now
     reply = world.finish(app.post([_payload(event) for event in range(5)]))
     assert reply.status == 200
-    assert _told(reply)["status"] == "created"
+    assert _document(reply)["status"] == "created"
     assert len(defender.arrivals) == 5
     assert world.now - began < 1.0
 
@@ -506,15 +506,15 @@ class Deaf(Host):
 @pytest.mark.parametrize("paused", [False, True])
 @pytest.mark.parametrize("alerts", [1, 2])
 def test_what_landed_unheard_is_no_duplicate(alerts: int, *, paused: bool) -> None:
-    """An acquire or a delivery that landed, although its answer said otherwise, was new: so its sender is told."""
+    """An acquire or a delivery that landed, although its answer said otherwise, was new: so its sender is answered."""
     world = World()
     defender = Defender(world)
     if paused:
         world.table.commit([pause.stop(None, "stop")])
     app = App.on(Deaf(world, QUICK, arrive=defender))
-    told = _told(world.finish(app.post([_payload(number) for number in range(alerts)])))
-    assert [alert["duplicate"] for alert in told["alerts"]] == [False] * alerts
-    status = json.loads(world.finish(app.status(told["id"])).body)
+    delivery = _document(world.finish(app.post([_payload(number) for number in range(alerts)])))
+    assert [alert["duplicate"] for alert in delivery["alerts"]] == [False] * alerts
+    status = json.loads(world.finish(app.status(delivery["id"])).body)
     assert [alert["duplicate"] for alert in status["alerts"]] == [False] * alerts
     if not paused:
         _app(world, defender).timer()
@@ -523,14 +523,14 @@ def test_what_landed_unheard_is_no_duplicate(alerts: int, *, paused: bool) -> No
     assert unsound(world.table) == []
 
 
-def test_a_created_alert_is_told_as_a_duplicate() -> None:
+def test_a_created_alert_is_answered_as_a_duplicate() -> None:
     """Sent again after it was created: 200, the same alert of Defender's, `duplicate: true`, no call."""
     world = World()
     defender = Defender(world)
     app, other = _app(world, defender), _app(world, defender)
-    first = _told(world.finish(app.post(_payload(1))))
+    first = _document(world.finish(app.post(_payload(1))))
     reply = world.finish(other.post(_payload(1)))
-    second = _told(reply)
+    second = _document(reply)
     assert reply.status == 200
     assert second["alerts"][0] == first["alerts"][0] | {"duplicate": True}
     assert second["id"] != first["id"]
@@ -539,27 +539,27 @@ def test_a_created_alert_is_told_as_a_duplicate() -> None:
     assert unsound(world.table) == []
 
 
-def test_a_waiting_alert_is_told_as_a_duplicate() -> None:
+def test_a_waiting_alert_is_answered_as_a_duplicate() -> None:
     """Sent again while it waits: 202 with a delivery of its own, `duplicate: true`; one call in the end."""
     world = World()
     defender = Defender(world)
     app, other = _app(world, defender), _app(world, defender)
     _fill_window(world)
-    first = _told(world.finish(app.post(_payload(1))))
+    first = _document(world.finish(app.post(_payload(1))))
     reply = world.finish(other.post(_payload(1)))
-    second = _told(reply)
+    second = _document(reply)
     assert reply.status == 202
     assert second["alerts"][0]["duplicate"] is True
     assert second["alerts"][0]["waitingFor"]["what"] == "slot"
     app.timer()
     world.run(150)
     assert len(defender.arrivals) == 1
-    ends = [_told(world.finish(app.status(one["id"]))) for one in (first, second)]
+    ends = [_document(world.finish(app.status(delivery["id"]))) for delivery in (first, second)]
     assert [end["status"] for end in ends] == ["created", "created"]
     assert [end["alerts"][0]["duplicate"] for end in ends] == [False, True]
 
 
-def test_an_alert_that_is_being_sent_is_told_as_a_duplicate() -> None:
+def test_an_alert_that_is_being_sent_is_answered_as_a_duplicate() -> None:
     """Sent again while Defender is being called: 202, `waitingFor` an answer, `duplicate: true`; one call."""
     world = World()
     defender = Defender(world)
@@ -569,11 +569,11 @@ def test_an_alert_that_is_being_sent_is_told_as_a_duplicate() -> None:
     world.run(1)
     reply = world.finish(other.post(_payload(1)))
     assert reply.status == 202
-    (told,) = _told(reply)["alerts"]
-    assert told["duplicate"] is True
-    assert told["waitingFor"]["what"] == "answer"
-    assert _told(world.finish(first))["status"] == "created"
-    assert world.finish(other.status(_told(reply)["id"])).status == 200
+    (item,) = _document(reply)["alerts"]
+    assert item["duplicate"] is True
+    assert item["waitingFor"]["what"] == "answer"
+    assert _document(world.finish(first))["status"] == "created"
+    assert world.finish(other.status(_document(reply)["id"])).status == 200
     assert len(defender.arrivals) == 1
 
 
@@ -592,7 +592,7 @@ class Sleeper(Host):
         return etags
 
 
-def test_a_take_that_landed_unseen_is_not_told_as_refused() -> None:
+def test_an_acquire_that_landed_unseen_is_not_answered_as_refused() -> None:
     """Its sender's time is over: it hears that nobody knows, and the next try tells how the alert stands."""
     world = World()
     defender = Defender(world)
@@ -602,13 +602,13 @@ def test_a_take_that_landed_unseen_is_not_told_as_refused() -> None:
     assert reply.status == 503
     assert json.loads(reply.body)["type"].endswith(":write-unknown")
     reply = world.finish(app.post(_payload(1)))
-    (told,) = _told(reply)["alerts"]
-    assert (reply.status, told["status"], told["duplicate"]) == (200, "created", True)
+    (item,) = _document(reply)["alerts"]
+    assert (reply.status, item["status"], item["duplicate"]) == (200, "created", True)
     assert len(defender.arrivals) == 1
-    assert json.loads(world.finish(app.status(_told(reply)["id"])).body)["status"] == "created"
+    assert json.loads(world.finish(app.status(_document(reply)["id"])).body)["status"] == "created"
 
 
-def test_a_failed_alert_is_told_as_a_duplicate() -> None:
+def test_a_failed_alert_is_answered_as_a_duplicate() -> None:
     """Sent again after it failed: 422 with the same error, `duplicate: true`, and no call; only replay tries again."""
     world = World()
     defender = Defender(world, lambda _number, _body: answer_with(400))
@@ -616,11 +616,11 @@ def test_a_failed_alert_is_told_as_a_duplicate() -> None:
     first = world.finish(app.post(_payload(1)))
     second = world.finish(other.post(_payload(1)))
     assert (first.status, second.status) == (422, 422)
-    (told,) = _told(second)["alerts"]
-    (note,) = told["notes"]
+    (item,) = _document(second)["alerts"]
+    (note,) = item["notes"]
     assert "rejected the same alert" in note
-    assert told == _told(first)["alerts"][0] | {"duplicate": True, "notes": [note]}
-    assert told["error"]["code"] == "Code400"
+    assert item == _document(first)["alerts"][0] | {"duplicate": True, "notes": [note]}
+    assert item["error"]["code"] == "Code400"
     assert len(defender.arrivals) == 1
 
 
@@ -632,10 +632,10 @@ def test_the_same_alert_on_several_hosts_at_one_moment_is_one(seed: int) -> None
     apps = [_app(world, defender) for _ in range(4)]
     posted = [app.post(_payload(1)) for app in apps]
     world.run(30)
-    told = [_told(post.result()) for post in posted]
-    assert [one["alerts"][0]["duplicate"] for one in told].count(False) == 1
+    deliveries = [_document(post.result()) for post in posted]
+    assert [delivery["alerts"][0]["duplicate"] for delivery in deliveries].count(False) == 1
     assert len(defender.arrivals) == 1
-    assert {world.finish(apps[0].status(one["id"])).status for one in told} == {200}
+    assert {world.finish(apps[0].status(delivery["id"])).status for delivery in deliveries} == {200}
     assert unsound(world.table) == []
 
 
@@ -645,12 +645,14 @@ def test_equal_alerts_of_one_delivery_are_one() -> None:
     defender = Defender(world)
     app = _app(world, defender)
     reply = world.finish(app.post([_payload(1, "T", "High"), _payload(1, "T", "Low"), _payload(2, "T")]))
-    document = _told(reply)
+    document = _document(reply)
     assert reply.status == 200
     assert len(document["alerts"]) == len(defender.arrivals) == 2
-    (told,) = [one for one in document["alerts"] if one["request"]["reportId"] == samples.event(1).report_id]
-    assert told["request"]["severity"] == "High"
-    assert any("severity" in note and "Low" in note for note in told["notes"])
+    (item,) = [
+        alert for alert in document["alerts"] if alert["request"]["reportId"] == samples.event(1).report_id
+    ]
+    assert item["request"]["severity"] == "High"
+    assert any("severity" in note and "Low" in note for note in item["notes"])
 
 
 def test_what_a_duplicate_says_else_is_in_its_notes() -> None:
@@ -658,12 +660,12 @@ def test_what_a_duplicate_says_else_is_in_its_notes() -> None:
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
-    first = _told(world.finish(app.post(_payload(1, "T", "High"))))
-    second = _told(world.finish(app.post(_payload(1, "T", "Low"))))
+    first = _document(world.finish(app.post(_payload(1, "T", "High"))))
+    second = _document(world.finish(app.post(_payload(1, "T", "Low"))))
     (note,) = second["alerts"][0]["notes"]
     assert "severity" in note
-    assert _told(world.finish(app.status(second["id"])))["alerts"][0]["notes"] == [note]
-    assert _told(world.finish(app.status(first["id"])))["alerts"][0]["notes"] == []
+    assert _document(world.finish(app.status(second["id"])))["alerts"][0]["notes"] == [note]
+    assert _document(world.finish(app.status(first["id"])))["alerts"][0]["notes"] == []
     assert len(defender.arrivals) == 1
 
 
@@ -671,28 +673,28 @@ def test_what_a_duplicate_says_else_is_in_its_notes() -> None:
 
 
 def test_a_404_is_tried_again_after_1_5_and_15_minutes() -> None:
-    """Each try takes a slot; meanwhile the status shows the 404 and the next attempt; after the last it has failed."""
+    """Each try has a slot; meanwhile the status shows the 404 and the next attempt; after the last it has failed."""
     world = World()
     defender = Defender(world, lambda _number, _body: answer_with(404))
     app = _app(world, defender)
     app.timer()
     commits = _commits(app)
     reply = world.finish(app.post(_payload(1)))
-    delivery = _told(reply)["id"]
+    delivery = _document(reply)["id"]
     for attempts, minutes in enumerate((1, 5, 15), 1):
         assert reply.status == 202
-        (told,) = _told(reply)["alerts"]
-        assert (told["status"], told["attempts"]) == ("waiting", attempts)
-        assert told["waitingFor"]["what"] == "retry"
-        until = datetime.fromisoformat(told["waitingFor"]["until"]).timestamp()
+        (item,) = _document(reply)["alerts"]
+        assert (item["status"], item["attempts"]) == ("waiting", attempts)
+        assert item["waitingFor"]["what"] == "retry"
+        until = datetime.fromisoformat(item["waitingFor"]["until"]).timestamp()
         assert 0 < until - world.now <= minutes * 60 + 1
-        assert "nextAttempt" not in told
-        assert told["error"]["status"] == 404
-        assert told["error"]["hint"]
+        assert "nextAttempt" not in item
+        assert item["error"]["status"] == 404
+        assert item["error"]["hint"]
         world.run(minutes * 60 + 35)
         reply = world.finish(app.status(delivery))
     assert reply.status == 422
-    document = _told(reply)
+    document = _document(reply)
     assert document["state"] == "failed"
     assert document["alerts"][0]["attempts"] == 4
     times = [call.at for call in defender.arrivals]
@@ -709,18 +711,18 @@ def test_a_404_is_tried_again_after_1_5_and_15_minutes() -> None:
 
 
 def test_retry_after_is_the_time_to_the_next_attempt() -> None:
-    """While an alert waits for its retry the caller is told to come back then, or in a minute."""
+    """While an alert waits for its retry the caller is asked to come back then, or in a minute."""
     world = World()
     app = _app(world, Defender(world, lambda _number, _body: answer_with(404)))
     reply = world.finish(app.post(_payload(1)))
     assert 59 <= int(reply.headers["Retry-After"]) <= 60
     world.run(50)
-    again = world.finish(app.status(_told(reply)["id"]))
+    again = world.finish(app.status(_document(reply)["id"]))
     assert 8 <= int(again.headers["Retry-After"]) <= 11
 
 
 def test_retry_after_is_the_time_to_the_turn() -> None:
-    """What has more than a window's worth of alerts before it is not told to come back for the first slot."""
+    """What has more than a window's worth of alerts before it is not asked to come back for the first slot."""
     world = World()
     app = _app(world, Defender(world))
     full = [world.finish(app.post(_payload(number))) for number in range(15)]
@@ -728,7 +730,7 @@ def test_retry_after_is_the_time_to_the_turn() -> None:
     waiting = [world.finish(app.post(_payload(number))) for number in range(15, 32)]
     assert {reply.status for reply in full} == {200}
     assert {reply.status for reply in waiting} == {202}
-    first, last = (world.finish(app.status(_told(reply)["id"])) for reply in (waiting[0], waiting[-1]))
+    first, last = (world.finish(app.status(_document(reply)["id"])) for reply in (waiting[0], waiting[-1]))
     assert int(first.headers["Retry-After"]) <= 25
     assert int(last.headers["Retry-After"]) == 60
 
@@ -740,7 +742,7 @@ def test_a_404_of_a_truncated_time_is_final() -> None:
     app = _app(world, defender)
     reply = world.finish(app.post(_payload(1) | {"eventTime": 1_772_600_705}))
     assert reply.status == 422
-    assert _told(reply)["alerts"][0]["error"]["status"] == 404
+    assert _document(reply)["alerts"][0]["error"]["status"] == 404
     assert len(defender.arrivals) == 1
 
 
@@ -761,10 +763,10 @@ def test_an_event_that_becomes_searchable_is_created() -> None:
     app.timer()
     reply = world.finish(app.post(_payload(1)))
     world.run(8 * 60)
-    reply = world.finish(app.status(_told(reply)["id"]))
+    reply = world.finish(app.status(_document(reply)["id"]))
     assert reply.status == 200
-    (told,) = _told(reply)["alerts"]
-    assert (told["status"], told["attempts"], told["error"], told["waitingFor"]) == (
+    (item,) = _document(reply)["alerts"]
+    assert (item["status"], item["attempts"], item["error"], item["waitingFor"]) == (
         "created",
         3,
         None,
@@ -772,14 +774,14 @@ def test_an_event_that_becomes_searchable_is_created() -> None:
     )
 
 
-def test_a_rejected_alert_is_kept_with_what_defender_said() -> None:
+def test_a_rejected_alert_is_stored_with_what_defender_said() -> None:
     """A 400 is final: 422 with Defender's status, code, message, target and what to do; it is in the failed list."""
     world = World()
     app = _app(world, Defender(world, lambda _number, _body: answer_with(400)))
     reply = world.finish(app.post(_payload(1)))
     assert reply.status == 422
     assert reply.content_type == "application/problem+json"
-    document = _told(reply)
+    document = _document(reply)
     assert document["type"].endswith(":failed")
     assert document["alerts"][0]["error"] == {
         "status": 400,
@@ -798,10 +800,10 @@ def test_a_delivery_with_created_and_failed_alerts_is_partial() -> None:
     world = World()
     app = _app(world, Defender(world, lambda _n, body: answer_with(400 if body["title"] == "bad" else 200)))
     reply = world.finish(app.post([_payload(1), _payload(2, "bad"), {"title": "nothing else"}]))
-    document = _told(reply)
+    document = _document(reply)
     assert reply.status == 200
     assert document["status"] == "partial"
-    assert [one["status"] for one in document["alerts"]] == ["created", "failed"]
+    assert [item["status"] for item in document["alerts"]] == ["created", "failed"]
     assert document["refused"][0]["problems"]
 
 
@@ -834,16 +836,16 @@ def test_the_status_says_in_the_end_what_the_post_would_have_said() -> None:
     waiting = world.finish(app.post(_payload(1)))
     app.timer()
     asked = 0
-    delivery = _told(waiting)["id"]
+    delivery = _document(waiting)["id"]
     while (reply := world.finish(app.status(delivery))).status == 202:
         asked += 1
-        assert _told(reply)["status"] == "waiting"
+        assert _document(reply)["status"] == "waiting"
         world.run(int(reply.headers["Retry-After"]))
     assert 2 <= asked <= 5
     assert "Location" not in reply.headers
     straight = _app(World(), Defender(World()))
     direct = straight.host.world.finish(straight.post(_payload(1)))
-    assert _told(reply) == _told(direct) | {"id": delivery}
+    assert _document(reply) == _document(direct) | {"id": delivery}
 
 
 def test_the_location_is_under_the_public_address_where_one_is_set() -> None:
@@ -863,9 +865,9 @@ def test_waiting_for_a_slot_says_until_when() -> None:
     app = _app(world, Defender(world))
     _fill_window(world)
     opens = world.now + 2 * POLICY.window + POLICY.margin
-    (told,) = _told(world.finish(app.post(_payload(1))))["alerts"]
-    assert told["waitingFor"]["what"] == "slot"
-    assert told["waitingFor"]["until"] == _utc(opens)
+    (item,) = _document(world.finish(app.post(_payload(1))))["alerts"]
+    assert item["waitingFor"]["what"] == "slot"
+    assert item["waitingFor"]["until"] == _utc(opens)
 
 
 def test_waiting_for_a_pause_says_why_and_until_when() -> None:
@@ -875,15 +877,15 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     app = _app(world, defender)
     reply = world.finish(app.post(_payload(1)))
     ended = world.now
-    delivery = _told(reply)["id"]
-    (told,) = _told(world.finish(app.status(delivery)))["alerts"]
-    assert told["waitingFor"]["what"] == "pause"
-    assert "429" in told["waitingFor"]["reason"]
-    assert _utc(ended + 298) <= told["waitingFor"]["until"] <= _utc(ended + 301)
+    delivery = _document(reply)["id"]
+    (item,) = _document(world.finish(app.status(delivery)))["alerts"]
+    assert item["waitingFor"]["what"] == "pause"
+    assert "429" in item["waitingFor"]["reason"]
+    assert _utc(ended + 298) <= item["waitingFor"]["until"] <= _utc(ended + 301)
     world.table.commit([pause.stop(None, "a bad rule")])
     world.run(memory.SECONDS)
-    (told,) = _told(world.finish(app.status(delivery)))["alerts"]
-    assert told["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
+    (item,) = _document(world.finish(app.status(delivery)))["alerts"]
+    assert item["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
 
 
 def test_a_defender_that_hangs_does_not_hold_the_webhook() -> None:
@@ -896,14 +898,14 @@ def test_a_defender_that_hangs_does_not_hold_the_webhook() -> None:
     reply = world.finish(app.post(_payload(1)))
     assert 7.5 <= world.now - began <= 8.5
     assert reply.status == 202
-    assert _told(reply)["alerts"][0]["waitingFor"]["what"] == "answer"
+    assert _document(reply)["alerts"][0]["waitingFor"]["what"] == "answer"
     world.run(20)
-    assert world.finish(app.status(_told(reply)["id"])).status == 200
+    assert world.finish(app.status(_document(reply)["id"])).status == 200
     assert len(defender.arrivals) == 1
 
 
 def test_without_a_token_the_alert_waits() -> None:
-    """A token endpoint that is out takes no slot and loses nothing: 202 within INLINE_SECONDS."""
+    """A token endpoint that is unavailable acquires no slot and loses nothing: 202 within INLINE_SECONDS."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
@@ -915,7 +917,7 @@ def test_without_a_token_the_alert_waits() -> None:
     assert world.table.query(keys.SLOT, keys.SLOT_END) == []
     app.host.tokens = True
     world.finish(app.tick())
-    assert world.finish(app.status(_told(reply)["id"])).status == 200
+    assert world.finish(app.status(_document(reply)["id"])).status == 200
 
 
 def test_without_a_permit_the_webhook_calls_and_does_not_wait() -> None:
@@ -942,7 +944,7 @@ def test_a_dry_run_stores_and_calls_nothing() -> None:
     defender = Defender(world)
     app = _app(world, defender)
     reply = world.finish(app.post(_payload(1), dryRun="true"))
-    assert _told(reply)["status"] == "valid"
+    assert _document(reply)["status"] == "valid"
     refused = world.finish(app.post({"DeviceId": "pc-1"}, dryRun="true"))
     assert refused.status == 422
     assert (app.host.queries, app.host.commits, defender.arrivals) == (0, 0, [])
@@ -950,7 +952,7 @@ def test_a_dry_run_stores_and_calls_nothing() -> None:
 
 @pytest.mark.parametrize("text", ["1", "yes", "ture", "true,true"])
 def test_what_was_meant_to_be_dry_is_not_sent(text: str) -> None:
-    """Any other word than true or false is told to the sender: an alert starts an investigation on a device."""
+    """Any other word than true or false is reported to the sender: an alert starts an investigation on a device."""
     world = World()
     defender = Defender(world)
     reply = world.finish(_app(world, defender).post(_payload(1), dryrun=text))
@@ -1012,7 +1014,7 @@ def test_with_a_body_a_token_is_ignored() -> None:
     """A notification that carries the parameter is a payload like any other."""
     answer, _, defender = _posted(json.dumps(_payload(1)).encode(), {"validationToken": "x"})
     assert isinstance(answer, Reply)
-    assert _told(answer)["status"] == "created"
+    assert _document(answer)["status"] == "created"
     assert len(defender.arrivals) == 1
 
 
@@ -1027,10 +1029,10 @@ def test_with_a_body_a_token_is_ignored() -> None:
     ids=["gzip that nobody declares", "gzip", "zlib", "deflate without a header"],
 )
 def test_a_compressed_body_is_opened(compress: Callable[[bytes], bytes], declared: str) -> None:
-    """It becomes an alert; refused, it is kept as it was before it was compressed, so that it can be replayed."""
+    """It becomes an alert; refused, it is stored as it was before it was compressed, so that it can be replayed."""
     answer, _, _ = _posted(compress(json.dumps(_payload(1)).encode()), {}, declared)
     assert isinstance(answer, Reply)
-    assert _told(answer)["status"] == "created"
+    assert _document(answer)["status"] == "created"
     body = json.dumps({"DeviceName": "pc-1", "text": "a" * 200}).encode()
     answer, world, _ = _posted(compress(body), {}, declared)
     assert isinstance(answer, WebhookError)
@@ -1038,7 +1040,7 @@ def test_a_compressed_body_is_opened(compress: Callable[[bytes], bytes], declare
     assert rows.read_refused(row).payload == body
 
 
-def test_a_bomb_is_413_and_not_kept() -> None:
+def test_a_bomb_is_413_and_not_stored() -> None:
     """What opens to more than is taken is too large, however small it comes."""
     answer, world, _ = _posted(gzip.compress(b" " * 40_000_000), {})
     assert isinstance(answer, WebhookError)
@@ -1078,18 +1080,18 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_refused_payload_is_kept_with_its_reasons() -> None:
-    """A payload that gave no alert is answered 422 and kept: source, problems, parameters without the key, bytes."""
+def test_a_refused_payload_is_stored_with_its_reasons() -> None:
+    """A payload that gave no alert is answered 422 and stored: source, problems, parameters without the key, bytes."""
     world = World()
     app = _app(world, Defender(world))
     body = json.dumps(_payload(1) | {"machineId": "no device"}).encode()
     reply = world.finish(app.post(body, Code="secret", clientId="secret", title="A title"))
     assert reply.status == 422
     (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
-    kept = rows.read_refused(row)
-    assert (kept.status, kept.payload, kept.bytes) == (422, body, len(body))
-    assert kept.query == {"title": "A title"}
-    assert kept.refused[0]["problems"][0]["field"] == "machineId"
+    stored = rows.read_refused(row)
+    assert (stored.status, stored.payload, stored.bytes) == (422, body, len(body))
+    assert stored.query == {"title": "A title"}
+    assert stored.refused[0]["problems"][0]["field"] == "machineId"
     assert "secret" not in str(row.values)
 
 
@@ -1099,19 +1101,19 @@ def test_a_delivery_that_was_refused_in_part_is_stored_as_well(caplog: pytest.Lo
     world = World()
     app = _app(world, Defender(world))
     reply = world.finish(app.post([_payload(1), _payload(2) | {"machineId": "no device"}]))
-    assert (reply.status, _told(reply)["status"]) == (200, "partial")
+    assert (reply.status, _document(reply)["status"]) == (200, "partial")
     (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
-    refusal = rows.read_refused(row)
-    assert (refusal.status, [one["event"] for one in refusal.refused]) == (200, [1])
-    assert b"no device" in refusal.payload
+    stored = rows.read_refused(row)
+    assert (stored.status, [event["event"] for event in stored.refused]) == (200, [1])
+    assert b"no device" in stored.payload
     lines = [json.loads(line) for line in caplog.messages]
     assert [(line["status"], line["events"]) for line in lines if line["step"] == "refused"] == [(200, 1)]
     world.finish(app.post([_payload(1), _payload(2) | {"machineId": "no device"}], dryRun="true"))
     assert len(world.table.query(keys.REFUSED, keys.REFUSED_END)) == 1
 
 
-def test_a_refusal_is_answered_even_if_it_cannot_be_kept() -> None:
-    """Where the table is out, a refused payload is still answered with its problems."""
+def test_a_refused_payload_is_answered_even_if_it_cannot_be_stored() -> None:
+    """Where the table is unavailable, a refused payload is still answered with its problems."""
     world = World()
     app = _app(world, Defender(world))
     app.host.script = lambda _request: Fault("lost")
@@ -1137,12 +1139,12 @@ def test_a_discarded_alert_says_who_ended_it() -> None:
     world = World()
     app = _app(world, Defender(world))
     _fill_window(world)
-    first = _told(world.finish(app.post(_payload(1))))
+    first = _document(world.finish(app.post(_payload(1))))
     (entry,) = _alerts(world)
     (row,) = world.table.query(entry.waits, entry.waits + "~")
     after = record.discard(entry, now=world.now)
     world.table.commit(rows.move(entry, after, waiting=row.etag))
-    (alert,) = _told(world.finish(app.status(first["id"])))["alerts"]
+    (alert,) = _document(world.finish(app.status(first["id"])))["alerts"]
     assert (alert["status"], alert["error"]["code"], alert["error"]["status"]) == (
         "discarded",
         "Discarded",
@@ -1152,21 +1154,21 @@ def test_a_discarded_alert_says_who_ended_it() -> None:
     assert "nextAttempt" not in alert
 
 
-def test_when_it_is_an_alerts_turn_is_told_or_nobody_knows() -> None:
-    """`until` is null for what stands behind more alerts than one look sees, and not the turn of the last one seen."""
+def test_when_it_is_an_alerts_turn_is_shown_or_nobody_knows() -> None:
+    """`until` is null for what stands behind more alerts than a snapshot has, and not the turn of the last one seen."""
     world = World()
     app = _app(world, Defender(world))
     _fill_window(world)
     for number in range(100):
         _backlog(world, number, "High", ago=100.0 - number)
     world.run(6)
-    reply = _told(world.finish(app.post(_payload(500))))
-    later = _told(world.finish(app.status(reply["id"])))
-    assert [one["alerts"][0]["waitingFor"]["until"] for one in (reply, later)] == [None, None]
+    reply = _document(world.finish(app.post(_payload(500))))
+    later = _document(world.finish(app.status(reply["id"])))
+    assert [answer["alerts"][0]["waitingFor"]["until"] for answer in (reply, later)] == [None, None]
 
 
 def test_a_row_of_somebody_else_stops_nobody() -> None:
-    """Waiting rows that none of us wrote stop no look: alerts are sent, status and health answer, the timer runs."""
+    """Waiting rows that none of us wrote stop nothing: alerts are sent, status and health answer, the timer runs."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
@@ -1174,7 +1176,7 @@ def test_a_row_of_somebody_else_stops_nobody() -> None:
     _backlog(world, 1, "High")
     straight = world.finish(app.post(_payload(2)))
     assert straight.status == 200
-    assert world.finish(app.status(_told(straight)["id"])).status == 200
+    assert world.finish(app.status(_document(straight)["id"])).status == 200
     world.finish(app.tick())
     assert {entry.body["title"] for entry in defender.arrivals} == {"Rule 1", "Rule 2"}
     world.run(1000)
@@ -1305,15 +1307,15 @@ def test_health_is_remembered_for_some_seconds() -> None:
     assert app.host.queries - before <= 2
 
 
-def test_polls_of_waiting_deliveries_share_one_look() -> None:
+def test_polls_of_waiting_deliveries_share_one_snapshot() -> None:
     """Each poll reads its delivery and its alerts; how the window stands was seen by another, seconds ago."""
     world = World()
     app = _app(world, Defender(world))
     _fill_window(world)
-    told = [_told(world.finish(app.post(_payload(number)))) for number in range(10)]
+    deliveries = [_document(world.finish(app.post(_payload(number)))) for number in range(10)]
     before = app.host.queries
-    assert {world.finish(app.status(one["id"])).status for one in told} == {202}
-    assert app.host.queries - before <= 2 * len(told) + 1
+    assert {world.finish(app.status(delivery["id"])).status for delivery in deliveries} == {202}
+    assert app.host.queries - before <= 2 * len(deliveries) + 1
 
 
 @pytest.mark.parametrize("status", [200, 400, 404])
@@ -1324,19 +1326,19 @@ def test_the_status_of_a_hundred_alerts_is_at_most_64_kib(status: int) -> None:
     app = _app(world, defender, Settings(max_payload_bytes=20_000_000))
     texts = {"description": "\u4e2d" * 4_000, "recommendedAction": "\u4e2d" * 4_000}
     payload = [_payload(number, "T" * 200) | texts for number in range(100)]
-    first = _told(world.finish(app.post(payload)))
+    first = _document(world.finish(app.post(payload)))
     app.timer()
     for _ in range(12):
         reply = world.finish(app.status(first["id"]))
         assert len(reply.body.encode()) <= 64 * 1024
         assert len(json.loads(reply.body)["alerts"]) == 100
         world.run(120)
-    for one in json.loads(reply.body)["alerts"]:
-        assert re.fullmatch(r"[0-9a-f]{40}", one["request"]["machineId"])
-        assert one["portalUrl"] in (None, "https://security.microsoft.com/alerts/da200")
+    for item in json.loads(reply.body)["alerts"]:
+        assert re.fullmatch(r"[0-9a-f]{40}", item["request"]["machineId"])
+        assert item["portalUrl"] in (None, "https://security.microsoft.com/alerts/da200")
     small = world.finish(app.post([_payload(200)]))
-    again = world.finish(app.status(_told(small)["id"]))
-    assert _told(again)["alerts"][0]["request"] == _told(small)["alerts"][0]["request"]
+    again = world.finish(app.status(_document(small)["id"]))
+    assert _document(again)["alerts"][0]["request"] == _document(small)["alerts"][0]["request"]
 
 
 def test_health_passes_while_a_long_backlog_is_sent() -> None:
@@ -1360,7 +1362,7 @@ def _utc(seconds: float) -> str:
     return str(utc(seconds))
 
 
-def test_what_a_dispatcher_took_first_is_told_as_it_stands() -> None:
+def test_what_a_dispatcher_took_first_is_answered_as_it_stands() -> None:
     """A timer that fires between commit and take sends the alerts of a delivery; its answer knows."""
     world = World()
     defender = Defender(world)
@@ -1380,7 +1382,7 @@ def test_what_a_dispatcher_took_first_is_told_as_it_stands() -> None:
     app.host.script = script
     reply = world.finish(app.post([_payload(1), _payload(2)]))
     assert reply.status == 200
-    assert [(alert["status"], alert["duplicate"]) for alert in _told(reply)["alerts"]] == [
+    assert [(alert["status"], alert["duplicate"]) for alert in _document(reply)["alerts"]] == [
         ("created", False)
     ] * 2
     assert len(defender.arrivals) == 2

@@ -19,7 +19,7 @@ from shared.payload.paths import Node
 from shared.payload.reader import Reader
 
 OURS = mapping.load()
-ORDER = sorted(OURS.sources.values(), key=lambda one: (-one.priority, one.ours, one.name))
+ORDER = sorted(OURS.sources.values(), key=lambda source: (-source.priority, source.ours, source.name))
 
 
 def node(value: Any) -> Node:
@@ -36,7 +36,9 @@ def by_all(document: Node, named: Source | None, *, envelopes: bool) -> Source |
             continue
         if not source.is_envelope and named is not None:
             continue
-        holds = source.name in python.INSIDE or any(one.holds(document, document) for one in source.recognise)
+        holds = source.name in python.INSIDE or any(
+            condition.holds(document, document) for condition in source.recognise
+        )
         if holds and (not source.is_envelope or recognition._opens(source, document)):
             return source
     return named
@@ -44,14 +46,14 @@ def by_all(document: Node, named: Source | None, *, envelopes: bool) -> Source |
 
 def differing(documents: list[Any], asked: Recognition) -> list[tuple[str | None, str | None, Any]]:
     """Return the documents that the index gives to another source than all conditions do, and to which."""
-    found: list[tuple[str | None, str | None, Any]] = []
+    differences: list[tuple[str | None, str | None, Any]] = []
     for document in documents:
         for named, envelopes in ((None, True), (None, False), (OURS.sources["splunk"], True)):
             quick = asked.source(node(document), named, envelopes=envelopes)
             sure = by_all(node(document), named, envelopes=envelopes)
             if quick is not sure:
-                found.append((quick.name if quick else None, sure.name if sure else None, document))
-    return found
+                differences.append((quick.name if quick else None, sure.name if sure else None, document))
+    return differences
 
 
 def _parts(value: Any) -> Iterator[Any]:
@@ -64,14 +66,14 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def _documents() -> list[Any]:
-    found: list[Any] = []
+    parts: list[Any] = []
     for pair in approve.pairs():
         try:
             documents = payload.read(pair.payload.read_bytes(), max_bytes=approve.MAX_BYTES)
         except WebhookError:
             continue
-        found += (part for document in documents for part in _parts(document))
-    return found
+        parts += (part for document in documents for part in _parts(document))
+    return parts
 
 
 DOCUMENTS = _documents()
@@ -86,9 +88,9 @@ NAMES = sorted(
     | {
         name
         for source in ORDER
-        for one in source.recognise
-        for term in (*one.terms, *one.elsewhere)
-        for name in (*one.prefix.names, *term.path.names)
+        for condition in source.recognise
+        for term in (*condition.terms, *condition.elsewhere)
+        for name in (*condition.prefix.names, *term.path.names)
     }
 )
 TEXTS = ["", "x", "High", "resolved", "acme", '{"alerts": [{"labels": {}, "startsAt": 1}]}', "a=1, b=2"]
@@ -127,7 +129,9 @@ def test_the_index_spares_most_conditions() -> None:
     assert asked + len(OURS.recognition._always) < sum(len(source.recognise) for source in ORDER) / 4
 
 
-@pytest.mark.parametrize("source", [one for one in ORDER if one.recognise], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "source", [source for source in ORDER if source.recognise], ids=lambda source: source.name
+)
 def test_every_source_recognises_a_payload_of_its_own(source: Source) -> None:
     """No source waits in vain: it recognises one of the payloads that are approved of it."""
     known = [
@@ -135,9 +139,9 @@ def test_every_source_recognises_a_payload_of_its_own(source: Source) -> None:
         for pair in approve.pairs()
         if pair.payload.parent.name == source.name and "source" not in pair.query
     ]
-    told = [str(one.get("source")).split("+") for one in known]
-    opened = [step for one in known for step in one.get("steps", ())]
-    assert any(source.name in names for names in told) or f"opened: {source.title}" in opened
+    named = [str(pair.get("source")).split("+") for pair in known]
+    opened = [step for pair in known for step in pair.get("steps", ())]
+    assert any(source.name in names for names in named) or f"opened: {source.title}" in opened
 
 
 def test_the_users_own_source_is_asked_before_ours_of_its_priority(tmp_path: Any) -> None:
@@ -146,12 +150,12 @@ def test_the_users_own_source_is_asked_before_ours_of_its_priority(tmp_path: Any
         entries = {"title": name, "priority": priority, "recognise": f"machineId & {name}"}
         (tmp_path / f"{name}.json").write_text(json.dumps(entries), "utf-8")
     ask = mapping.load(tmp_path).recognition.source
-    found = []
+    asked = []
     for document in (
         {"machineId": "x"},
         {"machineId": "x", "zeta": "1", "alpha": "1"},
         dict.fromkeys(("machineId", "zeta", "alpha", "omega"), "1"),
     ):
         source = ask(node(document), None, envelopes=True)
-        found.append(source and source.name)
-    assert found == ["defender", "alpha", "omega"]
+        asked.append(source and source.name)
+    assert asked == ["defender", "alpha", "omega"]

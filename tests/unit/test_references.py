@@ -31,21 +31,21 @@ def taken(value: Any, **own: str) -> Taken:
     """Return the reference of an event in a value, where the source's function knows some keys by their paths."""
     document = node(value)
     groups = scan.scan(document).groups or [Group()]
-    reference = {name: found for name, where in own.items() if (found := document.first(where))}
+    reference = {name: finding for name, where in own.items() if (finding := document.first(where))}
     return references.taken(Event(document, reference=reference), groups[0])
 
 
-def values(found: Taken) -> dict[str, str]:
+def values(reference: Taken) -> dict[str, str]:
     """Return the values of the keys that were taken."""
-    return {name: one.value for name, one in found.findings.items()}
+    return {name: finding.value for name, finding in reference.findings.items()}
 
 
 def test_what_the_scan_found_is_taken() -> None:
     """Without anything of the source's own the scan's reference is the event's."""
-    found = taken({"event": ROW})
-    assert values(found) == {"machineId": MACHINE, "eventTime": TIME, "reportId": REPORT}
-    assert not found.differ
-    assert found.notes == ()
+    reference = taken({"event": ROW})
+    assert values(reference) == {"machineId": MACHINE, "eventTime": TIME, "reportId": REPORT}
+    assert not reference.differ
+    assert reference.notes == ()
 
 
 def test_what_the_source_knows_goes_before() -> None:
@@ -56,23 +56,25 @@ def test_what_the_source_knows_goes_before() -> None:
         "eventTime": TIME,
         "reportId": REPORT,
     }
-    found = taken({"event": ROW, "own": {"id": "7", "unit": OTHER}}, reportId="own.id", machineId="own.unit")
-    assert values(found) == {"machineId": OTHER, "reportId": "7"}
+    reference = taken(
+        {"event": ROW, "own": {"id": "7", "unit": OTHER}}, reportId="own.id", machineId="own.unit"
+    )
+    assert values(reference) == {"machineId": OTHER, "reportId": "7"}
 
 
-def test_a_key_with_several_values_is_told() -> None:
+def test_a_key_with_several_values_is_reported() -> None:
     """Two values at the source's own place are no guess of ours."""
-    found = taken({"own": {"id": ["7", "8", "7"]}, "event": ROW}, reportId="own.id")
-    assert '"7", "8"' in found.differ["reportId"]
+    reference = taken({"own": {"id": ["7", "8", "7"]}, "event": ROW}, reportId="own.id")
+    assert '"7", "8"' in reference.differ["reportId"]
 
 
-def test_contradictions_of_the_scan_are_told_with_advice() -> None:
-    """Where the payload itself disagrees, both places are told and what to send."""
-    found = taken({"event": ROW, "DeviceId": OTHER})
-    assert "machineId" not in values(found)
-    assert "at DeviceId" in found.differ["machineId"]
-    assert "at event.DeviceId" in found.differ["machineId"]
-    assert found.differ["machineId"].endswith(".")
+def test_contradictions_of_the_scan_are_reported_with_advice() -> None:
+    """Where the payload itself disagrees, both places are reported and what to send."""
+    reference = taken({"event": ROW, "DeviceId": OTHER})
+    assert "machineId" not in values(reference)
+    assert "at DeviceId" in reference.differ["machineId"]
+    assert "at event.DeviceId" in reference.differ["machineId"]
+    assert reference.differ["machineId"].endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -81,18 +83,18 @@ def test_contradictions_of_the_scan_are_told_with_advice() -> None:
 )
 def test_of_a_value_that_lost_digits_the_exact_one_is_taken(name: str, copy: str) -> None:
     """A time that was cut, or a report id that was rounded, gives way to its original beside it, with a note."""
-    found = taken({"event": {**ROW, name: copy}, "original": json.dumps(ROW)})
-    assert values(found) == {"machineId": MACHINE, "eventTime": TIME, "reportId": REPORT}
-    assert len(found.notes) == 1
-    assert "lost digits, so the exact value was used" in found.notes[0]
+    reference = taken({"event": {**ROW, name: copy}, "original": json.dumps(ROW)})
+    assert values(reference) == {"machineId": MACHINE, "eventTime": TIME, "reportId": REPORT}
+    assert len(reference.notes) == 1
+    assert "lost digits, so the exact value was used" in reference.notes[0]
 
 
 @pytest.mark.parametrize(("name", "other"), [("Timestamp", LATER), ("ReportId", "639288123456789015")])
 def test_another_value_is_no_copy(name: str, other: str) -> None:
     """Its twin: a value that cannot come from lost digits is a contradiction."""
-    found = taken({"event": {**ROW, name: other}, "original": json.dumps(ROW)})
-    assert found.notes == ()
-    assert found.differ
+    reference = taken({"event": {**ROW, name: other}, "original": json.dumps(ROW)})
+    assert reference.notes == ()
+    assert reference.differ
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ RULES = record.Rules()
 
 @dataclass
 class CountingTable(StrictTable):
-    """A table that counts requests, and can be told to meet conflicts."""
+    """A table that counts requests, and can be made to meet conflicts."""
 
     queries: int = 0
     payloads: int = 0  # rows of refused payloads that were read whole
@@ -212,7 +212,7 @@ def test_a_large_delivery_goes_alerts_first() -> None:
 
 
 def test_an_alert_that_changes_meanwhile_stays() -> None:
-    """An alert that is replayed between the look and the delete is not lost."""
+    """An alert that is replayed between the read and the delete is not lost."""
     past = Past()
     delivery = past.deliver(400)
     past.now += 31 * DAY
@@ -246,7 +246,7 @@ def _again(past: Past, alert_id: str, *, note: bool = True) -> Delivery:
 
 @pytest.mark.parametrize("status", [200, 400])
 def test_an_alert_stays_while_a_younger_delivery_names_it(status: int) -> None:
-    """Whoever asks for a delivery within the retention is told of its alerts; with the last one they go."""
+    """Whoever asks for a delivery within the retention gets its alerts; with the last one they go."""
     past = Past()
     first = past.deliver(status)
     past.now += 10 * DAY
@@ -419,7 +419,7 @@ def test_a_piece_on_a_slow_table_does_not_hold_the_timer(*, tokens: bool) -> Non
         world.finish(app.tick())
         assert (
             world.now - began <= 6 + 4 + retention.PIECE_SECONDS + 4
-        )  # token, look, piece, its last request
+        )  # token, snapshot, piece, its last request
         assert world.now - began > 0
     assert len(world.table.query("", "~")) < before - 350
 

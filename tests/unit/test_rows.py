@@ -7,7 +7,7 @@ import pytest
 from shared.payload import rows
 
 
-def found(table: dict[str, Any]) -> list[dict[str, Any]]:
+def rows_of(table: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of a table as objects."""
     return [{name: value for name, value, _ in row} for row in rows.rows(table)]
 
@@ -28,7 +28,7 @@ def found(table: dict[str, Any]) -> list[dict[str, Any]]:
 )
 def test_tables_of_many_products_are_rows(table: dict[str, Any]) -> None:
     """Log Analytics, Kusto, ES|QL, Splunk, BigQuery and spreadsheets name their columns and rows differently."""
-    assert found(table) == [{"x": "1"}]
+    assert rows_of(table) == [{"x": "1"}]
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,12 @@ def test_tables_of_many_products_are_rows(table: dict[str, Any]) -> None:
 )
 def test_what_has_no_named_columns_is_no_table(table: dict[str, Any]) -> None:
     """Rows without the names of their columns are a list like any other."""
-    assert found(table) == []
+    assert rows_of(table) == []
 
 
 def test_a_row_that_is_short_has_fewer_columns() -> None:
     """Cells count from the first column; what is no row is left out."""
-    assert found({"columns": ["x", "y"], "rows": [["1", "2"], ["3"], "no"]}) == [
+    assert rows_of({"columns": ["x", "y"], "rows": [["1", "2"], ["3"], "no"]}) == [
         {"x": "1", "y": "2"},
         {"x": "3"},
     ]

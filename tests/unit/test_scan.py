@@ -1,4 +1,4 @@
-"""The keys are found wherever they stand, each event's own, and what disagrees or only looks alike is told."""
+"""The keys are found wherever they stand, each event's own, and what disagrees or only looks alike is reported."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ ROW = {"DeviceId": MACHINE, "ReportId": int(REPORT), "Timestamp": TIME}
 KEYS = (MACHINE, TIME, REPORT)
 
 
-def look(value: Any) -> Scan:
+def scanned(value: Any) -> Scan:
     """Scan a value as it would arrive."""
     [document] = payload.read(json.dumps(value).encode(), max_bytes=1_048_576)
     return scan.scan(Node(document, None, Reader(lambda _: None)))
@@ -32,20 +32,20 @@ def look(value: Any) -> Scan:
 
 def keys(group: Group) -> tuple[str | None, ...]:
     """Return the keys of an event, None where it has none."""
-    found = group.values()
-    return tuple(found[name].value if name in found else None for name in names.KEYS)
+    findings = group.values()
+    return tuple(findings[name].value if name in findings else None for name in names.KEYS)
 
 
 def only(value: Any) -> Group:
     """Return the one event seen in a value."""
-    [group] = look(value).groups
+    [group] = scanned(value).groups
     return group
 
 
 def best(group: Group, field: str) -> str | None:
     """Return the most telling text of a field."""
-    found = candidates.best(field, group.texts.get(field, ()))
-    return found[0] if found else None
+    choice = candidates.best(field, group.texts.get(field, ()))
+    return choice[0] if choice else None
 
 
 def nested(value: Any, levels: int) -> Any:
@@ -126,7 +126,7 @@ def test_the_keys_are_found_to_the_digit(value: Any) -> None:
         ({"some": [ROW, {**ROW, "ReportId": 6}], "others": [{**ROW, "ReportId": 7}]}, "reportId"),
     ],
 )
-def test_what_disagrees_is_told_with_both_places(value: Any, field: str) -> None:
+def test_what_disagrees_is_reported_with_both_places(value: Any, field: str) -> None:
     """Two values of one key are no guess of ours: both are named, and where they stand."""
     event = only(value)
     assert list(event.differ()) == [field]
@@ -145,11 +145,11 @@ def test_events_of_an_array_are_each_their_own() -> None:
             {"title": "Other", "event": {"ReportId": 2, "Timestamp": LATER}},
         ],
     }
-    events = look(value).groups
+    events = scanned(value).groups
     assert [keys(event) for event in events] == [(MACHINE, TIME, "1"), (MACHINE, LATER, "2")]
     assert [best(event, "title") for event in events] == ["Recon", "Recon"]
     assert shown(events[1].values()["reportId"].place) == "events[1].event.ReportId"
-    assert [keys(event)[2] for event in look({"x": [ROW, ROW, {**ROW, "ReportId": 3}]}).groups] == [
+    assert [keys(event)[2] for event in scanned({"x": [ROW, ROW, {**ROW, "ReportId": 3}]}).groups] == [
         REPORT,
         "3",
     ]
@@ -179,7 +179,7 @@ def test_texts_are_taken_by_the_most_telling_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "expected"),
     [
         ("machineId", {"host": {"aadDeviceId": "x"}}, "host.aadDeviceId is the Entra"),
         ("machineId", {"event": {"AgentId": "9" * 32}}, "event.AgentId is the agent id of another product"),
@@ -204,11 +204,11 @@ def test_texts_are_taken_by_the_most_telling_name() -> None:
         ("reportId", {"externalId": "4688"}, "externalId is the number of another event id"),
     ],
 )
-def test_look_alikes_are_named_and_never_taken(field: str, value: Any, said: str) -> None:
-    """What is easily mistaken for a key is no key: it is told by name, with what it is instead."""
-    seen = look(value)
+def test_look_alikes_are_named_and_never_taken(field: str, value: Any, expected: str) -> None:
+    """What is easily mistaken for a key is no key: it is reported by name, with what it is instead."""
+    seen = scanned(value)
     assert all(keys(group) == (None, None, None) for group in seen.groups)
-    assert any(said in line for line in seen.unlike(field))
+    assert any(expected in line for line in seen.unlike(field))
 
 
 @pytest.mark.parametrize(
@@ -229,8 +229,8 @@ def test_look_alikes_are_named_and_never_taken(field: str, value: Any, said: str
     ],
 )
 def test_a_time_around_the_event_is_the_wrappers(value: Any) -> None:
-    """A time that is not beside the device id and the report id is told, and never taken for the event's."""
-    seen = look(value)
+    """A time that is not beside the device id and the report id is reported, and never taken for the event's."""
+    seen = scanned(value)
     assert keys(seen.groups[0]) == (MACHINE, None, "1")
     assert any("is a time outside the event" in line for line in seen.unlike("eventTime"))
 
@@ -249,7 +249,7 @@ def test_a_time_around_the_event_is_the_wrappers(value: Any) -> None:
 )
 def test_a_report_id_alone_may_be_anybodys(value: Any) -> None:
     """A report id in an object without a device id is joined with none from elsewhere: a scanner has such ids too."""
-    seen = look(value)
+    seen = scanned(value)
     assert all(keys(group)[2] is None for group in seen.groups)
     [line] = seen.unlike("reportId")
     assert "is a report id without a device id beside it" in line
@@ -288,7 +288,7 @@ def test_texts_of_something_else_are_none_of_the_alerts(name: str) -> None:
 
 
 def test_a_device_name_is_the_nearest_to_the_event() -> None:
-    """The device beside the event is told, never one chosen by alphabet; of two that are equally near, none."""
+    """The device beside the event is named, never one chosen by alphabet; of two that are equally near, none."""
     event = only({"host": {"name": "a-collector"}, "event": {**ROW, "DeviceName": "pc-1"}})
     assert best(event, "device") == "pc-1"
     event = only({"source": {"DeviceName": "pc-1"}, "target": {"DeviceName": "pc-2"}, "event": ROW})
@@ -299,8 +299,8 @@ def test_a_device_name_is_the_nearest_to_the_event() -> None:
 
 @pytest.mark.parametrize("name", ["user", "vulnerability", "related_alert", "owner"])
 def test_a_device_id_of_another_thing_is_not_the_events(name: str) -> None:
-    """A device in what is not about the event's device is told, and never joined with an event beside it."""
-    seen = look({name: {"DeviceId": MACHINE}, "event": {"ReportId": REPORT, "Timestamp": TIME}})
+    """A device in what is not about the event's device is reported, and never joined with an event beside it."""
+    seen = scanned({name: {"DeviceId": MACHINE}, "event": {"ReportId": REPORT, "Timestamp": TIME}})
     assert all(keys(group)[0] is None for group in seen.groups)
     assert any(name in line for line in seen.unlike("machineId"))
 
@@ -310,7 +310,7 @@ def test_what_is_left_out_is_not_found() -> None:
     row = {**ROW, "ReportId": REPORT}
     value = {"alerts": [row], "manager": {"DeviceId": OTHER, "ReportId": "1", "Timestamp": LATER}}
     node = Node(value, None, Reader(lambda _: None))
-    [group] = scan.scan(node, (), [found.place for found in find(path("manager"), node)]).groups
+    [group] = scan.scan(node, (), [manager.place for manager in find(path("manager"), node)]).groups
     assert keys(group) == KEYS
     assert keys(scan.scan(node, {id(row)}).groups[0]) == (OTHER, LATER, "1")
 
@@ -341,7 +341,7 @@ def test_a_rounded_report_id_gives_way_to_its_original() -> None:
 
 
 def test_times_without_a_report_id_are_the_times_of_anything() -> None:
-    """An alert with several timestamps and no event is not told that these disagree."""
+    """An alert with several timestamps and no event is not answered that these disagree."""
     event = only({"a": {"timestamp": TIME}, "b": {"timestamp": LATER}, "DeviceId": MACHINE})
     assert keys(event) == (MACHINE, None, None)
     assert event.differ() == {}

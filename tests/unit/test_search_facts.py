@@ -84,9 +84,9 @@ def test_a_well_known_sid_names_no_event(sid: str) -> None:
     """A SID that every machine has is never strong; a person's is, where the event is a logon."""
     row = {**ROW, "Table": "DeviceLogonEvents", "AccountSid": sid}
     persons = "S-1-5-21-1-2-3-1104"
-    for one, expected in ((sid, False), (persons, True)):
-        clues = Clues(account_sid=one)
-        compared = facts.compare(clues, {**row, "AccountSid": one})
+    for account, expected in ((sid, False), (persons, True)):
+        clues = Clues(account_sid=account)
+        compared = facts.compare(clues, {**row, "AccountSid": account})
         assert ("account_sid" in facts.strong(clues, compared, row)) is expected
         assert "account_sid" not in facts.strong(clues, compared, ROW)
 
@@ -103,12 +103,12 @@ def at(text: str, report: int, **columns: str) -> dict[str, str]:
 
 def test_the_match_says_what_agrees_and_how_far_it_is() -> None:
     """A match has its grade, the facts that agree, the ticks to it and the reference as the row writes it."""
-    said = judged(ROW)
-    assert (said.outcome, said.grade, said.reason) == ("match", "exact", "")
-    assert said.match is not None
-    assert said.match.agree == {"sha1", "file_name", "command_line"}
-    assert said.match.apart == 12_345
-    assert verdict.reference(said.match.row) == {
+    judgement = judged(ROW)
+    assert (judgement.outcome, judgement.grade, judgement.reason) == ("match", "exact", "")
+    assert judgement.match is not None
+    assert judgement.match.agree == {"sha1", "file_name", "command_line"}
+    assert judgement.match.apart == 12_345
+    assert verdict.reference(judgement.match.row) == {
         "machineId": DEVICE,
         "eventTime": "2026-03-04T05:06:07.8912345Z",
         "reportId": "20776",
@@ -119,16 +119,16 @@ def test_of_twins_the_nearest_is_taken_and_of_equally_near_ones_the_earlier() ->
     """The same alert twice gives the same event, in whatever order the rows come."""
     rows = [at("07.9900000", 3), at("07.7900000", 2), at("08.8900000", 1)]
     for order in (rows, rows[::-1]):
-        said = judged(*order)
-        assert said.match is not None
-        assert (said.match.row["ReportId"], said.match.twins) == ("2", 3)
+        judgement = judged(*order)
+        assert judgement.match is not None
+        assert (judgement.match.row["ReportId"], judgement.match.twins) == ("2", 3)
 
 
 def test_a_name_and_its_second_are_a_probable_match_if_nothing_else_has_the_name() -> None:
     """Without a strong fact only the one event of the name at the event's own time is taken, and only as probable."""
     clues = replace(CLUES, sha1="", command_line="", when=When(AT, AT, SECOND, own=True))
-    said = judged(ROW, clues=clues)
-    assert (said.outcome, said.grade) == ("match", "probable")
+    judgement = judged(ROW, clues=clues)
+    assert (judgement.outcome, judgement.grade) == ("match", "probable")
     assert judged(ROW, at("40.0000000", 5, CommandLine="other"), clues=clues).match is None
     assert judged({**ROW, "Timestamp": "2026-03-04T05:06:10.0000000Z"}, clues=clues).match is None
     assert judged(ROW, clues=replace(clues, when=When(AT, AT, SECOND, own=False))).match is None
@@ -160,9 +160,9 @@ def test_of_two_ends_the_initiating_one_is_taken() -> None:
     clues = replace(CLUES, hosts=(Host("name", "pc-1"), Host("name", "srv-1")))
     there = {**ROW, "DeviceId": OTHER, "DeviceName": "srv-1.contoso.example"}
     for rows in ((ROW, there), (there, ROW)):
-        said = judged(*rows, clues=clues)
-        assert said.match is not None
-        assert said.match.row["DeviceId"] == DEVICE
+        judgement = judged(*rows, clues=clues)
+        assert judgement.match is not None
+        assert judgement.match.row["DeviceId"] == DEVICE
     alone = judged(there, clues=clues)
     assert alone.match is not None
     assert alone.match.row["DeviceId"] == OTHER

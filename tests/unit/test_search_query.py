@@ -121,9 +121,9 @@ def clues_of(kind: Kind, *names: str, host: str = "name") -> Clues:
 
 def built(clues: Clues) -> query.Query:
     """Return the query of clues, which there must be."""
-    found = query.build(clues)
-    assert found is not None
-    return found
+    asked = query.build(clues)
+    assert asked is not None
+    return asked
 
 
 def findable(kind: Kind) -> list[str]:
@@ -156,7 +156,7 @@ def tenant() -> hunting.Tenant:
     return hunting.Tenant()
 
 
-def found(clues: Clues, *records: hunting.Record) -> list[str]:
+def report_ids(clues: Clues, *records: hunting.Record) -> list[str]:
     """Return the report ids of the events that the query of clues finds among records."""
     tenant().clear()
     tenant().add((*KNOWN, *records))
@@ -169,15 +169,17 @@ def test_microsofts_parser_takes_every_query() -> None:
         clues_of(kind, *findable(kind), host=host) for kind, host in itertools.product(tables.TABLES, HOSTS)
     ]
     queries = [built(clues) for clues in asked]
-    for clues, one, checked in zip(asked, queries, hunting.check([one.text for one in queries]), strict=True):
+    for clues, written, checked in zip(
+        asked, queries, hunting.check([written.text for written in queries]), strict=True
+    ):
         [kind] = clues.kinds
         by_address = clues.hosts[0].identity == "address"
         assert checked.errors == ()
         assert checked.statements == 1
         assert checked.tables == {tables.TABLES[kind][0], "DeviceNetworkInfo" if by_address else "DeviceInfo"}
         assert {column.partition(": ")[2] for column in checked.columns} == {"string"}
-        assert {column.partition(": ")[0] for column in checked.columns} <= set(one.columns)
-        assert len(one.text) <= query.MAX_QUERY
+        assert {column.partition(": ")[0] for column in checked.columns} <= set(written.columns)
+        assert len(written.text) <= query.MAX_QUERY
 
 
 @pytest.mark.parametrize("kind", tables.TABLES)
@@ -188,8 +190,8 @@ def test_each_fact_finds_its_event(kind: Kind) -> None:
         record(kind, fact, 20_776 if fact == "report_id" else number) for number, fact in enumerate(known)
     ]
     other = record(kind, "report_id", 999)
-    assert sorted(found(clues_of(kind, *known), *events, other)) == sorted(
-        str(one["ReportId"]) for one in events
+    assert sorted(report_ids(clues_of(kind, *known), *events, other)) == sorted(
+        str(event["ReportId"]) for event in events
     )
 
 
@@ -198,21 +200,21 @@ def test_each_way_to_name_a_device_finds_its_event(host: str) -> None:
     """An event is found by each name of its device, and the same event of another device is not."""
     mine = record("process", "sha1")
     others = {**mine, "DeviceId": OTHER, "DeviceName": "pc-10.contoso.example", "ReportId": 6}
-    assert found(clues_of("process", "sha1", host=host), mine, others) == ["20776"]
+    assert report_ids(clues_of("process", "sha1", host=host), mine, others) == ["20776"]
 
 
 def test_a_registry_value_is_found_by_its_key_and_name_in_one_text() -> None:
     """Sysmon writes the value's name behind its key; other values of the key are not looked at."""
     clues = replace(clues_of("registry"), registry_key=r"HKLM\Software\Contoso\Run\Evil")
     mine = {**record("registry", "registry_key"), "RegistryValueName": "evil"}
-    assert found(clues, mine, {**mine, "RegistryValueName": "Good", "ReportId": 5}) == ["20776"]
+    assert report_ids(clues, mine, {**mine, "RegistryValueName": "Good", "ReportId": 5}) == ["20776"]
 
 
 def test_all_tables_at_once_are_one_query() -> None:
     """A report id alone is looked for in every table, within the longest query."""
     clues = Clues(hosts=(HOSTS["id"],), when=WHEN, report_id="20776")
     events = [record(kind, "report_id") for kind in tables.TABLES]
-    assert found(clues, *events) == ["20776"] * len(tables.TABLES)
+    assert report_ids(clues, *events) == ["20776"] * len(tables.TABLES)
     [checked] = hunting.check([built(clues).text])
     assert checked.errors == ()
 
@@ -251,8 +253,8 @@ def test_the_span_is_set_and_narrow() -> None:
     late = {**record("process", "sha1", 7), "Timestamp": "2026-03-04T05:09:07.89"}
     later = {**record("process", "sha1", 8), "Timestamp": "2026-03-04T05:22:07.89"}
     coarse = replace(clues, when=When(AT, AT, SECOND, own=True))
-    assert found(clues, record("process", "sha1"), late, later) == ["20776"]
-    assert found(coarse, record("process", "sha1"), late, later) == ["20776", "7"]
+    assert report_ids(clues, record("process", "sha1"), late, later) == ["20776"]
+    assert report_ids(coarse, record("process", "sha1"), late, later) == ["20776", "7"]
     assert built(clues).timespan == "2026-02-25T05:06:07.8900000Z/2026-03-05T05:06:07.8900000Z"
     half = query.build(clues, half=True)
     assert half is not None
@@ -263,7 +265,7 @@ def test_a_name_is_looked_for_in_the_minute_of_its_time_only() -> None:
     """Names are common: without another fact an event is looked at within a minute of the event's own time."""
     clues = clues_of("process", "file_name")
     late = {**record("process", "file_name", 7), "Timestamp": "2026-03-04T05:07:30"}
-    assert found(clues, record("process", "file_name"), late) == ["20776"]
+    assert report_ids(clues, record("process", "file_name"), late) == ["20776"]
     assert query.build(replace(clues, when=When(AT, AT, 1, own=False))) is None
 
 
@@ -273,7 +275,7 @@ def test_rows_are_capped_and_the_nearest_come_first() -> None:
         {**record("process", "sha1", number), "Timestamp": f"2026-03-04T05:07:{number:02}"}
         for number in range(40)
     ]
-    assert found(clues_of("process", "sha1"), *reversed(events)) == [
+    assert report_ids(clues_of("process", "sha1"), *reversed(events)) == [
         str(number) for number in range(query.ROWS + 1)
     ]
 
@@ -296,7 +298,7 @@ def hostile_clues(kind: Kind, value: str) -> Clues:
 
 def assert_values_are_only_literals(clues: list[Clues]) -> None:
     """Check that queries keep their meaning: with each text replaced by a harmless one the rest parses the same."""
-    queries = [built(one).text for one in clues]
+    queries = [built(hostile).text for hostile in clues]
     harmless = []
     for text in queries:
         statements = text.split(";\n")
@@ -347,7 +349,7 @@ def test_a_hostile_value_finds_itself_alone(value: str) -> None:
     clues = replace(clues_of("process"), command_line=value)
     mine = {**record("process", "report_id"), "ProcessCommandLine": value}
     other = {**record("process", "report_id", 5), "ProcessCommandLine": "harmless"}
-    assert found(clues, mine, other) == ["20776"]
+    assert report_ids(clues, mine, other) == ["20776"]
 
 
 @pytest.mark.parametrize("value", ['" or true', "A" * 40, "a" * 39, f"{DEVICE}\n", ""])

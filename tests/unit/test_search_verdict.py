@@ -41,7 +41,7 @@ def shortcut(world: worlds.World) -> list[facts.Row]:
 def known_of(world: worlds.World) -> list[facts.Row]:
     """Return the rows about devices that the query of a world brings."""
     [host] = world.clues.hosts
-    found: dict[tuple[str, str], dict[str, str]] = {}
+    newest: dict[tuple[str, str], dict[str, str]] = {}
     for record in world.known:
         time = str(record["Timestamp"])
         device, name = str(record["DeviceId"]), str(record["DeviceName"])
@@ -55,25 +55,25 @@ def known_of(world: worlds.World) -> list[facts.Row]:
             }
             row["IPAddresses"] = str(record["IPAddresses"])
             key = (device, row["Row"])
-            if key not in found or (time > found[key]["Timestamp"]) != late:
-                found[key] = row
+            if key not in newest or (time > newest[key]["Timestamp"]) != late:
+                newest[key] = row
         elif record["Table"] == "DeviceInfo" and host.identity != "address":
             merged = str(record["MergedToDeviceId"])
-            row = found.setdefault((device, name), {"Row": "device", "DeviceId": device, "DeviceName": name})
+            row = newest.setdefault((device, name), {"Row": "device", "DeviceId": device, "DeviceName": name})
             row |= {"MergedToDeviceId": merged, "Since": min(row.get("Since", time), time)}
             row["Timestamp"] = max(row.get("Timestamp", time), time)
-    return list(found.values())
+    return list(newest.values())
 
 
 def outcome(world: worlds.World, rows: list[facts.Row]) -> str:
     """Return what the verdict on a world's rows is: right, wrong, or the honest no that it is."""
-    said = verdict.judge(world.clues, rows, age=world.age)
-    if said.match is None:
-        assert said.reason
-        assert said.outcome != "match"
-        return said.outcome
-    assert said.outcome == "match"
-    return "right" if world.is_right(said.match.row) else "wrong"
+    judged = verdict.judge(world.clues, rows, age=world.age)
+    if judged.match is None:
+        assert judged.reason
+        assert judged.outcome != "match"
+        return judged.outcome
+    assert judged.outcome == "match"
+    return "right" if world.is_right(judged.match.row) else "wrong"
 
 
 def test_the_right_event_or_an_honest_no_never_another_one() -> None:
@@ -81,8 +81,8 @@ def test_the_right_event_or_an_honest_no_never_another_one() -> None:
     counted: Counter[str] = Counter()
     for seed in range(SEEDS):
         world = worlds.made(seed)
-        counted[found := outcome(world, shortcut(world))] += 1
-        assert found != "wrong", f"seed {seed}"
+        counted[ending := outcome(world, shortcut(world))] += 1
+        assert ending != "wrong", f"seed {seed}"
     assert counted["right"] > SEEDS // 4
     assert min(counted["ambiguous"], counted["none"]) > SEEDS // 50
 
@@ -92,10 +92,10 @@ def test_the_query_and_the_verdict_together_find_no_other_event(seed: int) -> No
     """The same with the query run for real; and what the verdict finds among all events the query brings as well."""
     world = worlds.made(seed)
     rows = rows_of(world)
-    found = outcome(world, rows)
-    assert found != "wrong"
+    ending = outcome(world, rows)
+    assert ending != "wrong"
     if query.build(world.clues):
-        assert found == outcome(world, shortcut(world))
+        assert ending == outcome(world, shortcut(world))
 
 
 def test_a_payload_becomes_a_match() -> None:
@@ -127,10 +127,10 @@ def test_a_payload_becomes_a_match() -> None:
     }
     asked = query.build(clues)
     assert asked is not None
-    said = verdict.judge(clues, hunting.run(hunting.Tenant([like, right]), asked), age=4_000)
-    assert said.grade == "exact"
-    assert said.match is not None
-    assert verdict.reference(said.match.row) == {
+    judged = verdict.judge(clues, hunting.run(hunting.Tenant([like, right]), asked), age=4_000)
+    assert judged.grade == "exact"
+    assert judged.match is not None
+    assert verdict.reference(judged.match.row) == {
         "machineId": "a" * 40,
         "eventTime": "2026-03-04T05:06:07.8912340Z",
         "reportId": str(2**62 + 1),
@@ -144,7 +144,9 @@ def any_fact(_clues: Clues, compared: facts.Compared, _row: facts.Row) -> frozen
 
 def first_that_agrees(_when: When, candidates: Sequence[verdict.Candidate]) -> verdict.Verdict:
     """Take the first of several events that have a fact."""
-    having = [one for one in candidates if one.agree & facts.STRONG and not one.differ]
+    having = [
+        candidate for candidate in candidates if candidate.agree & facts.STRONG and not candidate.differ
+    ]
     if having:
         return verdict.Verdict("match", grade="exact", match=having[0])
     return verdict.Verdict("none", "none")
@@ -154,7 +156,9 @@ def nearest_of_all(_when: When, candidates: Sequence[verdict.Candidate]) -> verd
     """Take the nearest event, whatever it is."""
     if not candidates:
         return verdict.Verdict("none", "none")
-    return verdict.Verdict("match", grade="exact", match=min(candidates, key=lambda one: abs(one.apart)))
+    return verdict.Verdict(
+        "match", grade="exact", match=min(candidates, key=lambda candidate: abs(candidate.apart))
+    )
 
 
 def first_twin(_when: When, twins: Sequence[facts.Row]) -> facts.Row:
@@ -191,7 +195,7 @@ CARELESS: dict[str, list[tuple[object, str, object]]] = {
     "the nearest event, whatever it is": [(verdict, "_chosen", nearest_of_all)],
     "the first twin instead of the nearest": [(verdict, "_nearest", first_twin)],
     "a young event is taken at once": [(verdict, "YOUNG", 0)],
-    "a time with a fraction is not believed": [(verdict, "_is_near", lambda when, one: True)],
+    "a time with a fraction is not believed": [(verdict, "_is_near", lambda when, other: True)],
 }
 LOSING: dict[str, list[tuple[object, str, object]]] = {
     "names by contains": [

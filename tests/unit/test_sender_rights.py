@@ -39,17 +39,17 @@ def test_a_fingerprint_is_the_beginning_of_the_keys_hash() -> None:
 
 
 def test_the_sender_is_on_rows_answers_and_log_lines(caplog: pytest.LogCaptureFixture) -> None:
-    """Alert, delivery, refusal and each line of the log: a flood has an author."""
+    """Alert, delivery, refused payload and each line of the log: a flood has an author."""
     caplog.set_level(logging.INFO, "defender-alert-webhook")
     world = World()
-    told = json.loads(_post(world, BODY, {}, SPLUNK).body)
-    assert [alert["sender"] for alert in told["alerts"]] == [SPLUNK]
+    document = json.loads(_post(world, BODY, {}, SPLUNK).body)
+    assert [alert["sender"] for alert in document["alerts"]] == [SPLUNK]
     assert _post(world, b'{"DeviceId": "pc-1"}', {}, SPLUNK).status == 422
     (alert,) = world.table.query(keys.ALERT, keys.ALERT_END)
     (delivery,) = world.table.query(keys.DELIVERY, keys.DELIVERY_END)
-    (refusal,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
+    (row,) = world.table.query(keys.REFUSED, keys.REFUSED_END)
     assert rows.read(alert).sender == rows.read_delivery(delivery).sender == SPLUNK
-    assert rows.read_refused(refusal).sender == SPLUNK
+    assert rows.read_refused(row).sender == SPLUNK
     lines: list[dict[str, Any]] = [json.loads(line) for line in caplog.messages]
     for step in ("accepted", "refused"):
         assert [line["sender"] for line in lines if line["step"] == step] == [SPLUNK]
@@ -57,8 +57,8 @@ def test_the_sender_is_on_rows_answers_and_log_lines(caplog: pytest.LogCaptureFi
 
 def test_without_a_key_the_sender_is_null() -> None:
     """Behind Easy Auth, or on a developer's machine, nobody has a key."""
-    told = json.loads(_post(World(), BODY, {}, "", ()).body)
-    assert [alert["sender"] for alert in told["alerts"]] == [None]
+    document = json.loads(_post(World(), BODY, {}, "", ()).body)
+    assert [alert["sender"] for alert in document["alerts"]] == [None]
 
 
 @pytest.mark.parametrize(("sender", "status"), [(SPLUNK, 200), (OTHER, 403), ("", 403)])

@@ -50,8 +50,8 @@ def blocks(page: Path, language: str) -> list[str]:
 def filled(template: str) -> str:
     """Return a template as its product would send it: the placeholders of Mustache, workflows, SOAR and ours."""
 
-    def value(found: re.Match[str]) -> str:
-        word = re.findall(r"\w+", found[0])[-1]
+    def value(match: re.Match[str]) -> str:
+        word = re.findall(r"\w+", match[0])[-1]
         return VALUES.get(word, f"a {word}")
 
     template = template.replace("{{{context.alerts.asJSON}}}", json.dumps(KIBANA))
@@ -74,9 +74,9 @@ def the_alert(outcome: Outcome) -> Alert:
 
 def assert_keys(outcome: Outcome) -> None:
     """Demand one alert with the three keys as they were put in."""
-    found = the_alert(outcome).body()
-    assert (found["machineId"], found["reportId"], found["eventTime"]) == (DEVICE, REPORT, TIME)
-    assert all(found.values())
+    body = the_alert(outcome).body()
+    assert (body["machineId"], body["reportId"], body["eventTime"]) == (DEVICE, REPORT, TIME)
+    assert all(body.values())
 
 
 def templates() -> Iterator[Any]:
@@ -112,7 +112,7 @@ def test_the_index_names_every_page_and_the_readme_the_index() -> None:
     """No page is lost, and the first thing of the index is the first alert."""
     text = INDEX.read_text("utf-8")
     assert sorted(re.findall(r"^\| \[.*?\]\(([\w-]+\.md)\)", text, re.MULTILINE)) == [
-        one.name for one in PAGES
+        page.name for page in PAGES
     ]
     assert re.findall(r"^## (.*)$", text, re.MULTILINE)[0] == "The first alert"
     assert "(docs/senders/README.md)" in (ROOT / "README.md").read_text("utf-8")
@@ -128,7 +128,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert path.is_file(), target
         headings = re.findall(r"^## (.*)$", path.read_text("utf-8"), re.MULTILINE)
         assert not heading or heading in [
-            re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings
+            re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings
         ]
 
 

@@ -143,23 +143,23 @@ def table(page: str) -> dict[str, list[str]]:
 
 def read_by_the_code() -> set[str]:
     """Return the name of every setting the code asks for, whichever way the table is named."""
-    found = set()
+    names = set()
     for given in ({}, {"AlertStorage__accountName": "a"}, {"AzureWebJobsStorage__accountName": "a"}):
         environ = Asked(given)
         settings.read(environ)
-        found |= environ.names
+        names |= environ.names
     platforms = {"IDENTITY_ENDPOINT", "MSI_ENDPOINT"}  # given by Azure where there is an identity
     for path in [*ROOT.glob("shared/*.py"), *ROOT.glob("*Function/*.py")]:
         text = path.read_text("utf-8")
         if "environ" in text:
-            found |= {
+            names |= {
                 node.value
                 for node in ast.walk(ast.parse(text))
                 if isinstance(node, ast.Constant)
                 and isinstance(node.value, str)
                 and re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", node.value)
             }
-    return {name for name in found - platforms if not name.startswith("TCP_")}  # options of a socket
+    return {name for name in names - platforms if not name.startswith("TCP_")}  # options of a socket
 
 
 def in_the_template() -> dict[str, str]:
@@ -184,12 +184,12 @@ def test_a_setting_has_its_default(name: str, attribute: str, default: object) -
 
 @pytest.mark.parametrize(("name", "attribute", "given"), [(case[0], case[1], case[3]) for case in CASES])
 def test_a_setting_is_read(name: str, attribute: str, given: tuple[str, object]) -> None:
-    """What is set is what the app is told, in its own type, and changes nothing else."""
+    """What is set is what the app gets, in its own type, and changes nothing else."""
     text, value = given
-    found = settings.read({name: text})
-    assert getattr(found, attribute) == value
+    values = settings.read({name: text})
+    assert getattr(values, attribute) == value
     others = [case[1] for case in CASES if case[0] != name]
-    assert [getattr(found, other) for other in others] == [getattr(Settings(), other) for other in others]
+    assert [getattr(values, other) for other in others] == [getattr(Settings(), other) for other in others]
 
 
 def test_every_setting_is_tested_here() -> None:
@@ -218,7 +218,7 @@ def test_a_wrong_value_is_named(name: str, text: str) -> None:
         ("PUBLIC_BASE_URL", "https:///defender"),
     ],
 )
-def test_what_is_no_url_is_told_with_the_rest(name: str, text: str) -> None:
+def test_what_is_no_url_is_reported_with_the_rest(name: str, text: str) -> None:
     """A URL that cannot even be taken apart is one problem among the others, not an error of its own."""
     with pytest.raises(SettingsError) as caught:
         settings.read({name: text, "RATE_LIMIT_CALLS": "99"})
@@ -226,7 +226,7 @@ def test_what_is_no_url_is_told_with_the_rest(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["http://localhost@api.example", "https://user:secret@api.example"])
-def test_a_password_in_a_url_is_not_told(text: str) -> None:
+def test_a_password_in_a_url_is_not_shown(text: str) -> None:
     """The answer to a sender names the setting whose URL holds a user name, and does not quote it."""
     with pytest.raises(SettingsError) as caught:
         settings.read({"DEFENDER_API_URL": text})
@@ -236,7 +236,7 @@ def test_a_password_in_a_url_is_not_told(text: str) -> None:
     assert "@" not in problem.detail
 
 
-def test_all_wrong_values_are_told_at_once() -> None:
+def test_all_wrong_values_are_reported_at_once() -> None:
     """Whoever sets up the app learns of everything in one go."""
     first = dict(reversed(WRONG))
     with pytest.raises(SettingsError) as caught:
@@ -244,7 +244,7 @@ def test_all_wrong_values_are_told_at_once() -> None:
     assert {problem.field for problem in caught.value.problems} == set(first)
 
 
-def test_what_ended_is_kept_longer_than_it_is_tried() -> None:
+def test_what_ended_is_stored_longer_than_it_is_tried() -> None:
     """An alert must not be cleared away while it is still tried."""
     with pytest.raises(SettingsError, match="RETENTION_DAYS: 2 days do not exceed GIVE_UP_HOURS"):
         settings.read({"RETENTION_DAYS": "2", "GIVE_UP_HOURS": "48"})
@@ -252,7 +252,7 @@ def test_what_ended_is_kept_longer_than_it_is_tried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "found"),
+    ("given", "storage"),
     [
         ({}, StorageSettings()),
         ({"AzureWebJobsStorage": CONNECTION}, StorageSettings(connection_string=CONNECTION)),
@@ -281,18 +281,18 @@ def test_what_ended_is_kept_longer_than_it_is_tried() -> None:
         ),
     ],
 )
-def test_the_table_is_named_one_way_or_another(given: dict[str, str], found: StorageSettings) -> None:
+def test_the_table_is_named_one_way_or_another(given: dict[str, str], storage: StorageSettings) -> None:
     """By connection string, by account, by endpoint; `AlertStorage` wins, and takes nothing of the other's."""
-    assert settings.read(given).storage == found
+    assert settings.read(given).storage == storage
 
 
 def test_no_secret_is_shown() -> None:
     """Neither the settings nor an error about them shows the connection string."""
-    found = settings.read({"AzureWebJobsStorage": CONNECTION})
-    assert found.storage.connection_string == CONNECTION
+    values = settings.read({"AzureWebJobsStorage": CONNECTION})
+    assert values.storage.connection_string == CONNECTION
     with pytest.raises(SettingsError) as caught:
         settings.read({"AzureWebJobsStorage": CONNECTION, **dict(WRONG)})
-    for shown in (repr(found), str(found), repr(found.storage), str(caught.value), repr(caught.value)):
+    for shown in (repr(values), str(values), repr(values.storage), str(caught.value), repr(caught.value)):
         assert KEY not in shown
         assert "AccountKey" not in shown
 
@@ -313,14 +313,14 @@ def test_code_template_sample_and_docs_name_the_same_settings() -> None:
 def test_code_template_sample_and_docs_agree_on_the_defaults() -> None:
     """The value in the sample, the one a deployment makes and the one in the docs are the code's own default."""
     sample, template = SAMPLE["Values"], in_the_template()
-    told = {name: cells[0].strip("`").replace(NONE, "") for name, cells in table(OURS).items()}
+    documented = {name: cells[0].strip("`").replace(NONE, "") for name, cells in table(OURS).items()}
     for name, attribute, default, *_ in CASES:
         assert getattr(settings.read({name: sample[name]}), attribute) == default
-        assert told[name] == sample[name]
+        assert documented[name] == sample[name]
         if name != "AZURE_CLIENT_ID":  # only the deployment knows it
             assert template[name] == sample[name]
     threads = "PYTHON_THREADPOOL_THREAD_COUNT"
-    assert told[threads] == sample[threads] == template[threads] == "32"
+    assert documented[threads] == sample[threads] == template[threads] == "32"
 
 
 def test_template_and_sample_name_the_table() -> None:
@@ -340,9 +340,9 @@ def test_the_docs_tell_the_limits() -> None:
             settings.read({name: text})
         limits = re.search(r"outside (\S+) to (\S+)$", caught.value.problems[0].detail)
         if limits:
-            told = re.search(r"([\d.]+) to ([\d.]+)$", rows[name][1])
-            assert told, name
-            assert [float(told[1]), float(told[2])] == pytest.approx(
+            documented = re.search(r"([\d.]+) to ([\d.]+)$", rows[name][1])
+            assert documented, name
+            assert [float(documented[1]), float(documented[2])] == pytest.approx(
                 [float(limits[1]), float(limits[2])], 1e-5
             )
             checked += 1

@@ -38,13 +38,13 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def imported(path: Path) -> set[str]:
     """Return the first part of every name that a file imports absolutely."""
-    found = set()
+    packages = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {name.name.partition(".")[0] for name in node.names}
+            packages |= {name.name.partition(".")[0] for name in node.names}
         if isinstance(node, ast.ImportFrom) and not node.level:
-            found.add((node.module or "").partition(".")[0])
-    return found
+            packages.add((node.module or "").partition(".")[0])
+    return packages
 
 
 def normal(name: str) -> str:
@@ -56,21 +56,21 @@ def provided_by_the_requirements() -> set[str]:
     """Return every package that our requirements bring, directly or not, extras left aside."""
     files = [setup.ROOT / "requirements.txt", setup.ROOT / "requirements-dev.txt"]
     names = re.compile(r"^[A-Za-z0-9][\w.-]*", re.MULTILINE)
-    found: set[str] = set()
+    provided: set[str] = set()
     queue = [name for file in files for name in names.findall(file.read_text("utf-8"))]
     while queue:
-        if (name := normal(queue.pop())) not in found:
-            found.add(name)
+        if (name := normal(queue.pop())) not in provided:
+            provided.add(name)
             with contextlib.suppress(metadata.PackageNotFoundError):  # of another platform
                 needs = [need for need in metadata.requires(name) or [] if "extra ==" not in need]
                 queue += names.findall("\n".join(needs))
-    return found
+    return provided
 
 
 def test_make_alone_lists_every_target(tmp_path: Path) -> None:
     """`make` names every target of the Makefile with a line of help, and sets nothing up for it."""
-    told = make(tmp_path)
-    listed = dict(re.findall(r"^  make (\w+) +(\S.*)$", told.stdout, re.MULTILINE))
+    completed = make(tmp_path)
+    listed = dict(re.findall(r"^  make (\w+) +(\S.*)$", completed.stdout, re.MULTILINE))
     assert {"demo", "test", "start", "lint", "help", "setup"} <= TARGETS
     assert set(listed) == TARGETS
     assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
@@ -87,10 +87,10 @@ def test_every_target_that_runs_something_sets_up_first() -> None:
 @pytest.mark.parametrize("python", ["no-such-python", "/bin/false"])
 def test_a_missing_or_old_python_is_named(tmp_path: Path, python: str) -> None:
     """Without Python 3.11 the advice names what was tried, what is needed and how to choose another."""
-    told = make(tmp_path, "test", f"PYTHON={python}")
-    assert told.returncode != 0
-    assert f"{python} is missing or older than Python 3.11" in told.stderr
-    assert "make test PYTHON=python3.12" in told.stderr
+    completed = make(tmp_path, "test", f"PYTHON={python}")
+    assert completed.returncode != 0
+    assert f"{python} is missing or older than Python 3.11" in completed.stderr
+    assert "make test PYTHON=python3.12" in completed.stderr
 
 
 def test_the_supported_pythons_are_the_same_everywhere() -> None:
@@ -112,7 +112,7 @@ def test_the_supported_pythons_are_the_same_everywhere() -> None:
 def test_our_commands_speak_utf_8_in_any_locale(tmp_path: Path) -> None:
     """A shell with an old locale, or one that switches Python's UTF-8 off, does not stop a command half-way."""
     (tmp_path / "ask.mk").write_text("ask: ; @printenv PYTHONUTF8\n")
-    told = subprocess.run(  # noqa: S603 - our own Makefile
+    completed = subprocess.run(  # noqa: S603 - our own Makefile
         ["make", "--silent", "-f", "Makefile", "-f", str(tmp_path / "ask.mk"), "ask"],  # noqa: S607 - as above
         cwd=setup.ROOT,
         env=child.environment({"LC_ALL": "C", "PYTHONUTF8": "0"}),
@@ -120,7 +120,7 @@ def test_our_commands_speak_utf_8_in_any_locale(tmp_path: Path) -> None:
         encoding="utf-8",
         check=True,
     )
-    assert told.stdout == "1\n"
+    assert completed.stdout == "1\n"
 
 
 def test_set_up_needs_nothing_but_python() -> None:
@@ -217,8 +217,8 @@ def test_a_node_that_is_too_old_or_lacks_npm_is_left_alone(
     for name, does in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
         (tmp_path / name).chmod(0o755)
-    found = (Path("/opt/node"), [str(tmp_path / "npm")]) if taken else None
-    assert setup.system_node(str(tmp_path)) == found
+    system = (Path("/opt/node"), [str(tmp_path / "npm")]) if taken else None
+    assert setup.system_node(str(tmp_path)) == system
 
 
 def test_hooks_and_ci_call_the_commands_of_the_makefile() -> None:

@@ -179,7 +179,7 @@ def test_judge_and_scan_agree(times: list[float], calls: int, window: float) -> 
     """The judge, who sees one call at a time, and the scan of the whole log find the same calls too many."""
     judge = Judge(calls, window)
     rejected = [at for at in times if judge.arrive(at) is not None]
-    assert [found.excess for found in violations(reversed(times), calls, window)] == rejected
+    assert [violation.excess for violation in violations(reversed(times), calls, window)] == rejected
 
 
 @given(times=ARRIVALS, calls=st.integers(1, 6), window=st.floats(0.5, 50))
@@ -457,8 +457,8 @@ def test_a_burst_of_many_threads_is_judged_one_by_one() -> None:
         assert [arrival.sequence for arrival in log] == list(range(40))
         assert [arrival.at for arrival in log] == sorted(arrival.at for arrival in log)
         assert [arrival.over_limit for arrival in log] == [False] * 15 + [True] * 25
-        found = violations([arrival.at for arrival in log], 15, 3600.0)
-        assert [one.excess for one in found] == [arrival.at for arrival in log[15:]]
+        reported = violations([arrival.at for arrival in log], 15, 3600.0)
+        assert [violation.excess for violation in reported] == [arrival.at for arrival in log[15:]]
 
 
 # ---- the log
@@ -527,8 +527,8 @@ def test_a_connection_is_kept_alive_and_recognised_in_the_log(simulator: Simulat
             assert "Connection" not in answer.headers
             assert int(answer.headers["Content-Length"]) == len(answer.body)
         call(simulator)
-    one, two, three = (arrival.connection for arrival in simulator.log)
-    assert one == two != three
+    first, two, three = (arrival.connection for arrival in simulator.log)
+    assert first == two != three
 
 
 def test_a_body_of_unknown_length_is_refused_and_the_connection_closed(simulator: Simulator) -> None:
@@ -733,7 +733,7 @@ def test_a_fault_by_title_strikes_only_there(simulator: Simulator) -> None:
     assert [call(simulator, {**GOOD, "title": title}).status for title in titles] == [500, 200, 500, 200]
 
 
-def test_a_fault_strikes_as_often_as_it_is_told(simulator: Simulator) -> None:
+def test_a_fault_strikes_as_often_as_it_is_asked_to(simulator: Simulator) -> None:
     """The first in the list goes first; what is left of it can be read."""
     simulator.switch(faults=(Fault("status", times=2), Fault("empty", times=1)))
     assert call(simulator).status == 500
@@ -826,7 +826,7 @@ def test_events_of_hunting_can_be_made_from_another_process(simulator: Simulator
     ],
 )
 def test_a_wrong_switch_changes_nothing(simulator: Simulator, name: str, method: str, body: Any) -> None:
-    """A slip in a test is told, and is no quiet pass."""
+    """A slip in a test is reported, and is no quiet pass."""
     before = simulator.switches
     answer = control(simulator, method, name, body)
     assert answer.status == 400
@@ -942,7 +942,7 @@ def test_tokens_can_be_wrong_in_every_way(
 
 
 def test_the_token_endpoint_can_fail_without_defender_failing(simulator: Simulator) -> None:
-    """A fault strikes only where it is told to, and errors have the token endpoint's own shape."""
+    """A fault strikes only where it is asked to, and errors have the token endpoint's own shape."""
     simulator.switch(
         faults=(Fault("status", on="token", status=503, times=1), Fault("reset", on="token", times=1))
     )
@@ -955,7 +955,7 @@ def test_the_token_endpoint_can_fail_without_defender_failing(simulator: Simulat
 
 
 def test_the_real_credential_gets_a_token_here(simulator: Simulator) -> None:
-    """The app's own credential, told by environment only, gets a token for both kinds of identity."""
+    """The app's own credential, set by environment only, gets a token for both kinds of identity."""
     script = """
 import os, sys
 from shared import identity

@@ -81,7 +81,7 @@ def test_a_device_has_one_address_whatever_its_events_say() -> None:
     assert '"10.1.2.3"' in str(addresses)
 
 
-def test_an_event_that_is_told_twice_is_one() -> None:
+def test_an_event_that_comes_twice_is_one() -> None:
     """Two products tell of one event: it is there once. Two events in one place are a slip."""
     world = World()
     records, [first, again] = world.place([EVENT, EVENT])
@@ -135,7 +135,7 @@ def test_an_answer_says_the_types_of_its_columns() -> None:
     assert answer.rows[0] | {"ReportId": 0} == {"ReportId": 0, "MD5": "", "ProcessCreationTime": None}
 
 
-def test_a_slip_is_told() -> None:
+def test_a_slip_is_reported() -> None:
     """A column that a table does not have, and a query that the engine does not run, are errors that say so."""
     with pytest.raises(ValueError, match="DeviceInfo has no SHA1"):
         Tenant([{"Table": "DeviceInfo", "Timestamp": TIME, "SHA1": "c"}])

@@ -1,4 +1,4 @@
-"""Source files: each slip is told with file, line and the nearest known entry; editors find the same by the schema."""
+"""Source files: each slip is shown with file, line and the nearest known entry; editors find the same by the schema."""
 
 import json
 from pathlib import Path
@@ -153,7 +153,7 @@ def read(folder: Path, content: Any) -> source.Source:
     return source.read(file, ours=False)
 
 
-def told(folder: Path, content: Any) -> str:
+def reported(folder: Path, content: Any) -> str:
     """Return what is said of a file that cannot be read."""
     with pytest.raises(ValueError, match=r"^line \d+: ") as caught:
         read(folder, content)
@@ -168,16 +168,16 @@ def test_what_the_reader_takes_the_schema_takes(tmp_path: Path, content: Any) ->
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), SLIPS, ids=lambda value: value if isinstance(value, str) else ""
+    ("content", "expected"), SLIPS, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_a_slip_is_told_and_the_schema_finds_it(tmp_path: Path, content: Any, said: str) -> None:
+def test_a_slip_is_reported_and_the_schema_finds_it(tmp_path: Path, content: Any, expected: str) -> None:
     """The app says the line, what is wrong and what was meant; an editor underlines the same file."""
-    assert said in told(tmp_path, content)
+    assert expected in reported(tmp_path, content)
     assert list(CHECK.iter_errors(content))
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ('{\n  "title": "x",\n  "recognise" "y"\n}', "line 3: is not JSON: Expecting ':' delimiter"),
         ('{"title": "x",\n"alerts": "a",\n"alerts": "b"}', "the entry 'alerts' occurs twice"),
@@ -185,12 +185,12 @@ def test_a_slip_is_told_and_the_schema_finds_it(tmp_path: Path, content: Any, sa
         ("", "line 1: is not JSON"),
     ],
 )
-def test_what_is_no_json_is_told_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+def test_what_is_no_json_is_reported_with_its_line(tmp_path: Path, text: str, expected: str) -> None:
     """A comma too few is found by its line; an entry that is there twice would silently lose one."""
-    assert said in told(tmp_path, text)
+    assert expected in reported(tmp_path, text)
 
 
-def test_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
+def test_another_encoding_is_reported_with_its_line(tmp_path: Path) -> None:
     """A file that an editor saved as Latin-1 says where; one with a byte order mark is read."""
     file = tmp_path / "acme.json"
     file.write_bytes('{\n"title": "Überwachung"}'.encode("latin-1"))
@@ -200,8 +200,8 @@ def test_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
     assert source.read(file, ours=False).title == "Überwachung"
 
 
-def test_a_slip_is_told_with_its_file(tmp_path: Path) -> None:
-    """Of several files each broken one is told by its name, and the sound ones are used."""
+def test_a_slip_is_reported_with_its_file(tmp_path: Path) -> None:
+    """Of several files each broken one is reported by its name, and the sound ones are used."""
     (tmp_path / "one.json").write_text('{\n"title": "x",\n"recognize": "a"}', "utf-8")
     (tmp_path / "two.json").write_text("{", "utf-8")
     (tmp_path / "deep.json").write_text("[" * 100_000, "utf-8")
@@ -274,4 +274,4 @@ def test_the_schema_reads_conditions_as_the_reader_does(text: str) -> None:
 @given(ANY_TEXT)
 def test_the_schema_reads_places_as_the_reader_does(text: str) -> None:
     """Whatever is written for a place is one to both, or to none."""
-    assert PLACE.is_valid(text) == _takes(lambda one: source._place("title", one), text)
+    assert PLACE.is_valid(text) == _takes(lambda written: source._place("title", written), text)

@@ -25,12 +25,12 @@ OPEN = [
 
 def closed(*where: Any) -> str | None:
     """Return what says that an alert is over."""
-    return states.closed([Where(one, alert=True) for one in where], Reader(lambda _: None))
+    return states.closed([Where(place, alert=True) for place in where], Reader(lambda _: None))
 
 
 def is_test(*where: Any) -> str | None:
     """Return what says that a payload is a test message."""
-    return states.test([Where(one, alert=True) for one in where], Reader(lambda _: None))
+    return states.test([Where(place, alert=True) for place in where], Reader(lambda _: None))
 
 
 @pytest.mark.parametrize("name", TABLE["status"]["names"])
@@ -124,8 +124,8 @@ def test_an_alert_that_is_not_over(value: Any) -> None:
     assert closed(value) is None
 
 
-def test_every_object_is_asked_and_the_first_is_told() -> None:
-    """The alert and the objects around it count; what said so is told with its name and value."""
+def test_every_object_is_asked_and_the_first_is_named() -> None:
+    """The alert and the objects around it count; what said so is shown with its name and value."""
     assert closed({"status": "open"}, {"State": "Resolved"}) == 'State is "Resolved"'
     assert closed({"isClosed": True}) == "isClosed is true"
     assert closed(None, "resolved", ["resolved"], {"a": 1}) is None

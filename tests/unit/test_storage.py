@@ -15,7 +15,7 @@ from shared.table.azure import AzureTable
 from shared.table.protocol import Delete, Insert
 
 JSON, HTML, PARTS = "application/json", "text/html", "multipart/mixed; boundary=b"
-Said = tuple[int, bytes, str]
+Reply = tuple[int, bytes, str]
 NEVER = "Fri, 31 Dec 2100 23:59:59 GMT"
 # A connection that brought no sensible answer closes as garbage.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -28,7 +28,7 @@ class Endpoint(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.says: Said = (500, b"", JSON)
+        self.says: Reply = (500, b"", JSON)
         self.date: str | None = None  # what its clock says, if not the time
         self.pause = 0.0
         self.asked = 0
@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Endpoint
 
     def do_GET(self) -> None:
-        """Read the request, and answer as told."""
+        """Read the request, and answer as it was asked to."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked += 1
         self.server.paths.append(unquote_plus(self.path))
@@ -95,7 +95,7 @@ def _commit(table: AzureTable) -> object:
     return table.commit([Insert("a1", {"n": 1}), Delete("a2", "*")], mark="m")
 
 
-ANYTHING: list[Said] = [
+ANYTHING: list[Reply] = [
     (200, b"<html>sign in</html>", HTML),
     (200, b"", JSON),
     (200, b"null", JSON),
@@ -107,8 +107,8 @@ ANYTHING: list[Said] = [
     (500, b"<html>", HTML),
     (503, b"<html>", HTML),
 ]
-EMPTY: Said = (200, b'{"value": []}', JSON)
-PARTLY: list[Said] = [(202, b"<html>", HTML), (202, b"", PARTS), (202, b"--b--\r\n", PARTS)]
+EMPTY: Reply = (200, b'{"value": []}', JSON)
+PARTLY: list[Reply] = [(202, b"<html>", HTML), (202, b"", PARTS), (202, b"--b--\r\n", PARTS)]
 
 
 def test_a_filter_says_which_rows_without_a_character_that_no_key_has(
@@ -133,7 +133,7 @@ def test_a_filter_says_which_rows_without_a_character_that_no_key_has(
     ids=lambda part: f"{part[0]}-{part[1][:12].decode()}" if isinstance(part, tuple) else part.__name__,
 )
 def test_whatever_answers_in_the_tables_place_is_unavailable(
-    endpoint: Endpoint, table: AzureTable, ask: Callable[[AzureTable], object], says: Said
+    endpoint: Endpoint, table: AzureTable, ask: Callable[[AzureTable], object], says: Reply
 ) -> None:
     """What no table says is `Unavailable` after one request, with a time to come back; no other error comes out."""
     endpoint.says = says
@@ -158,8 +158,8 @@ def _odata(code: str) -> bytes:
     ids=["429", "ServerBusy", "OperationTimedOut"],
 )
 @pytest.mark.parametrize("ask", [_query, _commit])
-def test_a_busy_table_is_told_apart(
-    endpoint: Endpoint, table: AzureTable, ask: Callable[[AzureTable], object], says: Said, certain: bool
+def test_a_busy_table_is_recognised(
+    endpoint: Endpoint, table: AzureTable, ask: Callable[[AzureTable], object], says: Reply, certain: bool
 ) -> None:
     """The table's own word that it has too much to do; only a time-out of its own leaves open whether it wrote."""
     endpoint.says = says
@@ -193,10 +193,10 @@ def test_a_query_has_no_conflicts(endpoint: Endpoint, table: AzureTable, status:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refusal_is_told_apart_and_not_tried_again(
+def test_a_request_that_the_table_refuses_is_not_tried_again(
     endpoint: Endpoint, table: AzureTable, status: int
 ) -> None:
-    """What no repetition can mend has a reason for the log, and none for the sender."""
+    """What no repetition can repair has a reason for the log, and none for the sender."""
     endpoint.says = (status, b"garbage", HTML)
     for ask in (_query, _commit):
         endpoint.asked = 0

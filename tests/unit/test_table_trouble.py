@@ -59,7 +59,7 @@ def _type(reply: "Reply") -> str:
 
 
 def _takes(app: App) -> list[str]:
-    """Return a list that collects the slots that a host takes from now on."""
+    """Return a list that collects the slots that a host acquires from now on."""
     slots: list[str] = []
 
     def note(request: Request) -> None:
@@ -152,7 +152,7 @@ def test_a_table_that_is_busy_for_seconds_costs_the_sender_seconds() -> None:
 
 @pytest.mark.parametrize("seconds", [2.5, 5.0])
 def test_a_slow_table_stops_nothing(seconds: float) -> None:
-    """The timer calls for what waits, each slot that is taken serves a call, and nothing is called twice."""
+    """The timer calls for what waits, each slot that is acquired serves a call, and nothing is called twice."""
     world = World()
     defender = Defender(world)
     app = _app(world, defender)
@@ -315,7 +315,7 @@ class Stage:
         for event in (*known, *(range(500, 515) if full else ())):
             self.world.finish(self.other.post(_payload(event)))
         self.payload = [_payload(event) for event in range(alerts)]
-        self.asked = {Alert.from_body(one).id for one in self.payload}
+        self.asked = {Alert.from_body(fields).id for fields in self.payload}
 
     def post(self, script: Callable[[Request], Fault | None]) -> str:
         """Post it; hold what is answered to what is stored. Return the problem's type, or nothing if there is none."""
@@ -371,7 +371,7 @@ class Crowded(Host):
         return super().commit(operations, mark=mark, seconds=seconds)
 
 
-def test_a_delivery_that_others_stop_halfway_is_not_told_as_refused() -> None:
+def test_a_delivery_that_others_stop_halfway_is_not_answered_as_refused() -> None:
     """Where the second transaction meets one conflict after the other, its sender hears that the first is stored."""
     world = World()
     world.table.commit([pause.stop(None, "stop")])

@@ -12,7 +12,7 @@ GUARDED = st.text(
 
 
 @pytest.mark.parametrize(
-    ("text", "limit", "kept"),
+    ("text", "limit", "cut"),
     [
         ("abcdef", 6, "abcdef"),
         ("abcdefg", 6, "abcde…"),
@@ -24,9 +24,9 @@ GUARDED = st.text(
         ("a" + "\u0301" * 100, 50, "a" + "\u0301" * 16 + "…"),
     ],
 )
-def test_texts_are_cut_between_characters(text: str, limit: int, kept: str) -> None:
+def test_texts_are_cut_between_characters(text: str, limit: int, cut: str) -> None:
     """No surrogate pair, accent or joined emoji is cut in half; a pathological one is cut nevertheless."""
-    assert texts.cut(text, limit) == kept
+    assert texts.cut(text, limit) == cut
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_texts_are_cut_between_characters(text: str, limit: int, kept: str) -> N
     ],
 )
 def test_what_nobody_can_see_does_not_survive(character: str) -> None:
-    """Direction overrides, empty spaces, marks and tags are gone from any place, and their numbers are told."""
+    """Direction overrides, empty spaces, marks and tags are gone from any place, and their numbers are noted."""
     for text in (f"{character}ab", f"a{character}b", f"ab{character * 3}", f"a\U0001f469{character}b"):
-        kept, told = texts.visible(text)
-        assert kept == text.replace(character, "")
-        assert told
-        assert told.startswith(f"U+{ord(character):04X} (")
+        visible, note = texts.visible(text)
+        assert visible == text.replace(character, "")
+        assert note
+        assert note.startswith(f"U+{ord(character):04X} (")
 
 
 @pytest.mark.parametrize(
@@ -73,20 +73,20 @@ def test_a_joiner_that_joins_nothing_goes(text: str) -> None:
 @given(GUARDED | st.text())
 def test_a_visible_text_is_left_alone(text: str) -> None:
     """What came out once comes out again, without a word."""
-    kept, _ = texts.visible(text)
-    assert texts.visible(kept) == (kept, None)
+    visible, _ = texts.visible(text)
+    assert texts.visible(visible) == (visible, None)
 
 
 @pytest.mark.parametrize(
     "ends", ["\u200b", "\ufeff", "\u00a0", "\u202e", "\u2060", "\u00ad", "\u200d", " \u200b\t"]
 )
-def test_ends_are_trimmed_and_told(ends: str) -> None:
+def test_ends_are_trimmed_with_a_note(ends: str) -> None:
     """White space goes silently as ever, what nobody can see with its number; the inside is not touched."""
-    kept, told = texts.trimmed(f"{ends}a {ends}b{ends}")
-    assert kept == f"a {ends}b"
+    trimmed, note = texts.trimmed(f"{ends}a {ends}b{ends}")
+    assert trimmed == f"a {ends}b"
     unseen = ends.strip(" \t")
-    assert told
-    assert f"U+{ord(unseen):04X}" in told
+    assert note
+    assert f"U+{ord(unseen):04X}" in note
     assert texts.trimmed(" a b\n") == ("a b", None)
     assert texts.trimmed(ends)[0] == ""
 
@@ -94,9 +94,9 @@ def test_ends_are_trimmed_and_told(ends: str) -> None:
 @given(st.text())
 def test_trimming_takes_from_the_ends_only(text: str) -> None:
     """What is kept is a part of the text, and has nothing more to trim."""
-    kept, _ = texts.trimmed(text)
-    assert kept in text
-    assert texts.trimmed(kept) == (kept, None)
+    trimmed, _ = texts.trimmed(text)
+    assert trimmed in text
+    assert texts.trimmed(trimmed) == (trimmed, None)
 
 
 @given(st.text(st.characters()) | GUARDED)

@@ -91,8 +91,8 @@ def test_names_and_values_are_read_from_text(text: str, expected: dict[str, Any]
 )
 def test_text_made_to_be_slow_is_read_once(text: str) -> None:
     """No text makes the reading start over: at most a thousand values are taken."""
-    found = texts.assigned(text).values()
-    assert sum(len(value) if isinstance(value, list) else 1 for value in found) <= 1_000
+    values = texts.assigned(text).values()
+    assert sum(len(value) if isinstance(value, list) else 1 for value in values) <= 1_000
 
 
 def test_lines_of_a_text_are_read_also_from_one_line() -> None:
@@ -121,8 +121,8 @@ def test_lines_of_a_text_are_read_also_from_one_line() -> None:
 )
 def test_a_log_line_and_a_printed_map_are_objects(text: str) -> None:
     """JSON within a line is read, and what PowerShell, Java, Go, Ruby, Elixir, JavaScript and PHP print of a map."""
-    found = texts.loose(text)
-    assert {name: found[name] for name in ROW} == ROW
+    printed = texts.loose(text)
+    assert {name: printed[name] for name in ROW} == ROW
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ GUID = "7f2f9b6e-2f5d-4f6e-9a0a-4a5f0f1e2d3c"
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"),
+    ("written", "expected"),
     [
         ("Recon by whoami 2026-07-19T14:55:51.5813247Z", "Recon by whoami"),
         ("Recon by whoami - 2026-07-19 14:55:51", "Recon by whoami"),
@@ -34,9 +34,9 @@ GUID = "7f2f9b6e-2f5d-4f6e-9a0a-4a5f0f1e2d3c"
         ("  Trimmed  ", "Trimmed"),
     ],
 )
-def test_times_and_ids_at_the_ends_are_left_out(written: str, kept: str) -> None:
+def test_times_and_ids_at_the_ends_are_left_out(written: str, expected: str) -> None:
     """Times, GUIDs, hashes, epochs and incident numbers, in brackets or behind separators."""
-    assert title.tidy(written) == kept
+    assert title.tidy(written) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Other products' words and scales for severity and category become Defender's, and what changed is told."""
+"""Other products' words and scales for severity and category become Defender's, and what changed is noted."""
 
 import json
 import re
@@ -17,8 +17,8 @@ TABLES = Path(vocabulary.__file__).parent / "tables"
 
 def table(name: str) -> dict[str, dict[str, str]]:
     """Return a table as it is written."""
-    found: dict[str, dict[str, str]] = json.loads((TABLES / f"{name}.json").read_text("utf-8"))
-    return found
+    words: dict[str, dict[str, str]] = json.loads((TABLES / f"{name}.json").read_text("utf-8"))
+    return words
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,9 @@ def test_scales_cover_their_range(scale: str) -> None:
     """Every whole number of a scale has a severity, the worst end is High, and beyond both ends there is none."""
     first, last = map(int, scale.split("-"))
     numbers = range(min(first, last), max(first, last) + 1)
-    found = [vocabulary.severity(str(number), scale).text for number in numbers]
-    assert found == sorted(found, key=vocabulary.SEVERITIES.index, reverse=first > last)
-    assert (found if first < last else found[::-1])[-1] == "High"
+    severities = [vocabulary.severity(str(number), scale).text for number in numbers]
+    assert severities == sorted(severities, key=vocabulary.SEVERITIES.index, reverse=first > last)
+    assert (severities if first < last else severities[::-1])[-1] == "High"
     with pytest.raises(ValueError, match="beyond"):
         vocabulary.severity(str(max(first, last) + 1), scale)
     if min(first, last):
@@ -255,7 +255,7 @@ def test_any_tags_have_a_category_or_no_word(tags: list[str]) -> None:
 def test_what_changed_meaning_says_so() -> None:
     """A tactic's id means the same as its name; a technique, an impact or one of several does not."""
     assert not vocabulary.category(["TA0002"]).changed
-    assert all(vocabulary.category([one]).changed for one in ("T1059", "Impact", "Execution, Impact"))
+    assert all(vocabulary.category([word]).changed for word in ("T1059", "Impact", "Execution, Impact"))
     assert vocabulary.category(["Execution"]).note is None
 
 
@@ -288,7 +288,7 @@ def test_no_word_means_two_things(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "expected"),
     [
         ({"Table": "EmailEvents"}, "email"),
         ({"category": "AdvancedHunting-UrlClickEvents"}, "email"),
@@ -301,11 +301,11 @@ def test_no_word_means_two_things(name: str) -> None:
         ({"Table": "BehaviorInfo"}, "do not describe a single endpoint event"),
     ],
 )
-def test_tables_without_endpoint_events_are_known(row: dict[str, str], said: str) -> None:
+def test_tables_without_endpoint_events_are_known(row: dict[str, str], expected: str) -> None:
     """Wherever the table's name stands, it says why its rows cannot be referred to."""
     name = hunting.table(row)
     assert name
-    assert said in (hunting.why_no_event(name) or "")
+    assert expected in (hunting.why_no_event(name) or "")
 
 
 @pytest.mark.parametrize("row", [{"Table": "DeviceEvents"}, {"category": "AdvancedHunting-DeviceInfo"}])

@@ -228,19 +228,19 @@ def test_hosts_go_by_each_others_turns() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_is_told_of_a_turn_is_right_or_null(seed: int) -> None:
+def test_what_is_said_of_a_turn_is_right_or_null(seed: int) -> None:
     """Whatever a POST or a status says of when a slot is expected comes true within a tenth, if nothing goes wrong."""
     world = World(seed)
     defender = Defender(world)
     apps = [_app(world, defender) for _ in range(2)]
     apps[0].timer()
-    told: list[tuple[float, float, str]] = []
+    turns: list[tuple[float, float, str]] = []
 
     def note(reply: "Reply") -> None:
-        for one in json.loads(reply.body)["alerts"]:
-            if one["waitingFor"] and one["waitingFor"]["what"] == "slot" and one["waitingFor"]["until"]:
-                until = datetime.fromisoformat(one["waitingFor"]["until"]).timestamp()
-                told.append((world.now, until, one["request"]["title"]))
+        for item in json.loads(reply.body)["alerts"]:
+            if item["waitingFor"] and item["waitingFor"]["what"] == "slot" and item["waitingFor"]["until"]:
+                until = datetime.fromisoformat(item["waitingFor"]["until"]).timestamp()
+                turns.append((world.now, until, item["request"]["title"]))
 
     def post(event: int, sender: str) -> None:
         future = apps[event % 2].post(_payload(event), sender=sender)
@@ -254,10 +254,10 @@ def test_what_is_told_of_a_turn_is_right_or_null(seed: int) -> None:
         future.add_done_callback(lambda done: note(done.result()))
     world.run(600)
     assert {entry.state for entry in _entries(world)} == {"created"}
-    assert told
+    assert turns
     wrong = [
         (title, until - at, defender.calls(title)[0].at - at)
-        for at, until, title in told
+        for at, until, title in turns
         if abs(defender.calls(title)[0].at - until) > max(2.0, 0.1 * (until - at))
     ]
     assert wrong == []
@@ -293,8 +293,8 @@ def test_who_may_not_wait_answers_before_defender_does() -> None:
     assert reply.status == 202
     assert world.now - began < 0.5
     world.run(3)
-    told = json.loads(world.finish(app.status(json.loads(reply.body)["id"])).body)
-    assert told["status"] == "created"
+    document = json.loads(world.finish(app.status(json.loads(reply.body)["id"])).body)
+    assert document["status"] == "created"
 
 
 # Idle
@@ -318,7 +318,7 @@ def _queries(world: World, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_an_idle_tick_and_a_paused_hour_read_little(
     monkeypatch: pytest.MonkeyPatch, waiting: int, paused: bool
 ) -> None:
-    """However much waits for a time or behind a pause, a look is at most two queries, each of 31 rows at the most."""
+    """However much waits for a time or behind a pause, a snapshot is at most two queries of 31 rows each."""
     world = World()
     app = _app(world, Defender(world, lambda _number, _body: answer_with(404)))
     _wait(world, range(waiting if paused else 0))
@@ -334,9 +334,9 @@ def test_an_idle_tick_and_a_paused_hour_read_little(
     seen = _queries(world, monkeypatch)
     began = world.now
     world.finish(app.tick())
-    looks = 1 + (world.now - began) / 5
+    snapshots = 1 + (world.now - began) / 5
     assert max(seen) == 31
-    assert len(seen) <= 2 * looks
+    assert len(seen) <= 2 * snapshots
 
 
 def test_a_backlog_of_retries_hides_no_slot() -> None:

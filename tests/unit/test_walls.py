@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT / "shared"
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("*Function/function.json"))
 MODULES = sorted(SHARED.rglob("*.py"))
+OURS = sorted(path for folder in ("shared", "dev", "bench") for path in (ROOT / folder).rglob("*.py"))
 SHIMS = [ROOT / folder / "__init__.py" for folder in FOLDERS]
 ONLY_IN = {
     "azure.functions": {*FOLDERS, "shared.web.response"},
@@ -49,6 +50,7 @@ BELOW = {
         "ledger",
         "table",
         "clients",
+        "search",
         "mapping",
         "payload",
         "alerts",
@@ -122,6 +124,24 @@ def test_a_package_imports_only_what_is_below_it(path: Path) -> None:
     assert ours <= {_package(path), *GROUND, *BELOW[_package(path)]}
 
 
+@pytest.mark.parametrize("package", BELOW)
+def test_a_packages_docstring_names_what_it_may_import(package: str) -> None:
+    """Whoever opens a package reads there what `BELOW` allows, beside the ground."""
+    text = ast.get_docstring(ast.parse((SHARED / package / "__init__.py").read_text("utf-8"))) or ""
+    _, _, allowed = text.partition("May import: ")
+    assert set(re.findall(r"`(\w+)`", allowed.partition(".")[0])) == BELOW[package]
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_modules_and_functions_are_short(path: Path) -> None:
+    """A module has at most 300 lines, and a function fits a screen: under 50."""
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 300
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    lines = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    assert [name for name, count in lines.items() if count >= 50] == []
+
+
 @pytest.mark.parametrize("module", sorted(GROUND))
 def test_the_ground_imports_nothing_of_ours(module: str) -> None:
     """Whatever stands on errors, log and loopback cannot stand beneath them as well."""
@@ -175,5 +195,5 @@ def test_a_function_folder_is_a_shim(path: Path) -> None:
 def test_the_edges_are_where_they_are_said_to_be(name: str) -> None:
     """Each wall above has something behind it: the module it names does import its library."""
     behind = {package for package, modules in ONLY_IN.items() if name in modules}
-    found = {module for module, _ in _imports(ROOT / f"{name.replace('.', '/')}.py")}
-    assert all(any(_is_in(module, package) for module in found) for package in behind)
+    imported = {module for module, _ in _imports(ROOT / f"{name.replace('.', '/')}.py")}
+    assert all(any(_is_in(module, package) for module in imported) for package in behind)

@@ -36,8 +36,8 @@ def _backlog(world: World, alerts: int) -> None:
     made = alert.check(samples.eight_fields(samples.event(1), "A rule", "High")).alert
     assert made
     for number in range(alerts):
-        one = replace(made, report_id=str(number))
-        entry = record.accept(one, source="", delivery="", now=world.now - 600 + number / 1000)
+        numbered = replace(made, report_id=str(number))
+        entry = record.accept(numbered, source="", delivery="", now=world.now - 600 + number / 1000)
         world.table.commit(rows.insert(entry))
 
 
@@ -143,7 +143,7 @@ def test_a_slot_given_back_rests_for_a_window_unless_nothing_was_sent(sent: bool
 
 
 def test_two_takers_of_one_slot_cannot_both_have_it() -> None:
-    """The second take meets a conflict, on a slot that was never used as on one that was."""
+    """The second acquire meets a conflict, on a slot that was never used as on one that was."""
     table = MemoryTable(clock=lambda: 1000.0)
     slot = window.read([], 1000.0, POLICY).slots[0]
     table.commit([window.acquire(slot, "a", POLICY)])
@@ -156,7 +156,7 @@ def test_two_takers_of_one_slot_cannot_both_have_it() -> None:
 
 
 def test_a_late_holder_cannot_give_back_a_slot_that_another_took() -> None:
-    """A give-back after the lease ran out and another took the slot changes nothing."""
+    """A release after the lease ran out and another acquired the slot changes nothing."""
     now = 1000.0
     table = MemoryTable(clock=lambda: now)
     slot = window.read([], now, POLICY).slots[0]
@@ -179,7 +179,7 @@ def test_a_row_without_a_readable_time_is_closed_for_a_lease(closed: float | str
 
 
 def test_a_pause_of_any_kind_can_be_read() -> None:
-    """What somebody wrote into the pause's row by hand stops no look."""
+    """What somebody wrote into the pause's row by hand stops no snapshot."""
     table = MemoryTable(clock=lambda: 1000.0)
     table.commit([Insert(pause.PAUSE_KEY, {"closed": "x", "reason": 7, "step": "many"})])
     held = window.read(table.query(keys.SLOT, keys.SLOT_END), 1000.0, POLICY).pause

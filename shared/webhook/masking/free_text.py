@@ -1,4 +1,4 @@
-"""Secrets in texts of any form: `name=value`, headers, command lines, forms, URLs, and what is a secret by its look."""
+"""Secrets in texts of any form: `name=value`, headers, command lines, forms, URLs, and what is a secret by its form."""
 
 import base64
 import binascii
@@ -41,7 +41,7 @@ _PART = re.compile(
     r"""\r?\n\r?\n""",
     re.IGNORECASE | re.MULTILINE,
 )
-_SAID = re.compile(r"[\w.\-]{1,60}+(?![\w.\-])")
+_VALUE = re.compile(r"[\w.\-]{1,60}+(?![\w.\-])")
 _ENCODED = re.compile(r"""[^\s"'<>&?=]++""")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
@@ -74,9 +74,9 @@ def _decoded(word: str, inside: Callable[[str], str]) -> str:
     """Return a word of a URL or a form, masked as what it says."""
     if not _ESCAPE.search(word):
         return word
-    said = unquote_plus(word)
-    hidden = inside(said)
-    return word if hidden == said else quote_plus(hidden, safe="*")
+    decoded = unquote_plus(word)
+    hidden = inside(decoded)
+    return word if hidden == decoded else quote_plus(hidden, safe="*")
 
 
 def _parts(text: str, mask: str) -> Iterator[str]:
@@ -115,14 +115,14 @@ def _pairs(text: str, mask: str) -> Iterator[str]:
         in_url = text[max(0, match.start() - 1) : match.start()] in ("?", "&")
         yield text[at : match.end()]
         at = match.end()
-        name, said = plain(match["name"]), _SAID.match(text, at)
+        name, value = plain(match["name"]), _VALUE.match(text, at)
         hidden = (
             is_secret(match["name"], in_url=in_url)
             or (name in labelled)
             or (named and is_called_value(name))
             or _is_two_words(text, match)
         )
-        named = is_name(name) and said is not None and is_secret(said[0])
+        named = is_name(name) and value is not None and is_secret(value[0])
         if hidden:
             end = _end(text, at, match)
             yield _like(text[at:end], mask)
@@ -138,8 +138,8 @@ def _labelled(text: str) -> set[str]:
         plain(match["name"]).removesuffix("label")
         for match in _BEFORE_VALUE.finditer(text)
         if plain(match["name"]).endswith("label")
-        and (said := _SAID.match(text, match.end()))
-        and is_secret(said[0])
+        and (value := _VALUE.match(text, match.end()))
+        and is_secret(value[0])
     }
 
 
