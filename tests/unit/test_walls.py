@@ -23,7 +23,12 @@ SHARED_BY = {
     "azure.core": {"shared.table.azure", "shared.table.connection", "shared.identity"},
     "urllib3": {"shared.clients.connections"},
 }
-MAY_IMPORT_RECEIVE = {"shared.app", "shared.webhook.receive", "shared.operations.routes"}
+MAY_IMPORT_RECEIVE = {
+    "shared.app",
+    "shared.webhook.receive",
+    "shared.operations.routes",
+    "shared.operations.tryout",
+}
 GROUND = {"errors", "log", "loopback", "senders"}
 BELOW = {
     "alerts": set(),
@@ -44,6 +49,7 @@ BELOW = {
         "ledger",
         "table",
         "clients",
+        "search",
         "mapping",
         "payload",
         "alerts",
