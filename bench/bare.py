@@ -27,6 +27,7 @@ MARK = "0123456789abcdef"
 _SNAPSHOT_ROWS = 2 * 15 + 1
 _CONNECTIONS = 64
 _PARTITION = "floor"
+_TURN = f"{keys.TURN}floor-Medium"
 
 
 def accepted(fields: Mapping[str, str], now: float) -> tuple[Entry, Delivery]:
@@ -47,6 +48,8 @@ class Floor:
     url: str
     token: str
     policy: window.Policy
+    turn: dict[str, str]
+    """The ETag of the row with the turn of those that wait, by its key."""
 
     @classmethod
     def open(cls) -> "Floor":
@@ -64,7 +67,7 @@ class Floor:
         session.trust_env = False
         url = f"{chosen.defender_api_url}/api/alerts/CreateAlertByReference"
         app_table = AzureTable(chosen.storage, name="", partition=_PARTITION, credential=lambda: None)
-        return cls(table, app_table, session, url, dispatcher.token(), dispatcher.policy)
+        return cls(table, app_table, session, url, dispatcher.token(), dispatcher.policy, {})
 
     def snapshot(self) -> list[Any]:
         """Query the window and the head of the backlog: the same filter, the same page."""
@@ -76,10 +79,13 @@ class Floor:
         return list(itertools.islice(entities, _SNAPSHOT_ROWS))  # no further page
 
     def fill(self, closed: float) -> None:
-        """Write the fifteen slots, closed for so many seconds."""
+        """Write the fifteen slots, closed for so many seconds, and a turn."""
         values: dict[str, Value] = {"closed": closed, "attempt": MARK}
         slots = (f"{keys.SLOT}{number:02}" for number in range(self.policy.calls))
-        self.table.submit_transaction(self.batch(Insert(key, values) for key in slots))
+        written = self.table.submit_transaction(
+            self.batch([Insert(_TURN, {"due": 0.0}), *(Insert(key, values) for key in slots)])
+        )
+        self.turn[_TURN] = written[0]["etag"]
 
     def batch(self, operations: Iterable[Operation]) -> list[Any]:
         """Return operations in the SDK's form, as the app hands them over."""
@@ -130,11 +136,12 @@ class Floor:
 
     def waiting(self, entry: Entry, delivery: Delivery, *, snapshot: bool) -> Callable[[], None]:
         """Prepare one alert's way into the backlog; the result runs it: (query,) transaction."""
-        batch = self.batch([*rows.insert(entry), rows.insert_delivery(delivery)])
+        turn = Replace(_TURN, {"due": entry.due}, self.turn[_TURN])
+        batch = self.batch([turn, *rows.insert(entry), rows.insert_delivery(delivery)])
 
         def run() -> None:
             if snapshot:
                 self.snapshot()
-            self.table.submit_transaction(batch)
+            self.turn[_TURN] = self.table.submit_transaction(batch)[0]["etag"]
 
         return run
