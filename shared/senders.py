@@ -71,10 +71,10 @@ def read(text: str) -> tuple[Sender, ...]:
         entries = json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise _Wrong(f"not JSON: {error.msg} at character {error.pos + 1}") from None
+    except RecursionError:
+        raise _Wrong(_EXAMPLE) from None
     if not isinstance(entries, dict):
-        raise _Wrong(
-            'accepted: an object such as {"splunk": {"keys": ["0123456789"], "sources": ["splunk"]}}'
-        )
+        raise _Wrong(_EXAMPLE)
     senders = tuple(_sender(called, rights) for called, rights in entries.items())
     listed = [key for sender in senders for key in sender.keys]
     if twice := next((key for key in listed if listed.count(key) > 1), None):

@@ -20,7 +20,8 @@ class Crowd:
 
     acquired: float = -math.inf
 
-    def keep_apart(self, clocks: Clocks, chance: random.Random, lately: float) -> None:
-        """Let some time pass, unless this host had a slot in the last `lately` seconds."""
-        if clocks.monotonic() > self.acquired + lately:
-            clocks.sleep(chance.uniform(0, _APART_SECONDS))
+    def keep_apart(self, clocks: Clocks, chance: random.Random, lately: float, until: float) -> None:
+        """Let some time pass, at most until `until`, unless this host had a slot in the last `lately` seconds."""
+        now = clocks.monotonic()
+        if now > self.acquired + lately:
+            clocks.sleep(max(0.0, min(chance.uniform(0, _APART_SECONDS), until - now)))

@@ -225,7 +225,7 @@ class Dispatch:
             if len(snapshot.waiting) > len(started):
                 self._wait_for_a_slot(snapshot.view, flights, until)
                 if snapshot.view.pause is None:
-                    self.crowd.keep_apart(self.clocks, self.chance, self.policy.lease)
+                    self.crowd.keep_apart(self.clocks, self.chance, self.policy.lease, until)
             elif flights:  # other hosts may accept alerts meanwhile
                 self.wait(
                     flights, min(until, self.clocks.monotonic() + _AGAIN_SECONDS) - self.clocks.monotonic()

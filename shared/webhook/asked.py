@@ -15,7 +15,7 @@ from shared.web import parameters
 
 DEFAULTS = ("severity", "category", "title", "description", "recommendedAction")
 KNOWN = (*DEFAULTS, "source", "dryRun", "validationToken")
-_TRIALS = ("dry", "test", "validate", "preview", "simulate", "whatif")
+_TRIALS = ("dry", "test", "validate", "preview", "simulat", "whatif")
 _INSIDE = re.compile(r"[?&;](?:amp;)?dry[-_.]?run(?:\[\])?(?:=|$)", re.IGNORECASE)
 """A dry run that became part of another parameter's value: `?title=a?dryRun=true`."""
 _NEAR = 2
@@ -43,6 +43,9 @@ def read(query: Mapping[str, str]) -> Asked:
     unknown: list[str] = []
     wrong: RequestError | None = None
     for name, value in query.items():
+        if inside := _INSIDE.search(value):  # also in the host's own: a header may hold the key that counts
+            alone = "the value alone; the next parameter begins with &"
+            wrong = wrong or parameters.wrong(name, inside[0], alone)
         if name.lower() in parameters.HOSTS_OWN:
             continue
         plain = _plain(name)
@@ -50,9 +53,6 @@ def read(query: Mapping[str, str]) -> Asked:
         if known is None:
             wrong = wrong or _meant(name, value, plain)
             unknown.append(name)
-        if _INSIDE.search(value):
-            alone = "the value alone; the next parameter begins with &"
-            wrong = wrong or parameters.wrong(name, value, alone)
         key = known or name
         values[key] = f"{values[key]},{value}" if key in values else value  # as the Functions host joins them
     dry = values.get("dryRun", "false").strip().lower()
@@ -63,7 +63,7 @@ def read(query: Mapping[str, str]) -> Asked:
 
 def _meant(name: str, value: str, plain: str) -> RequestError | None:
     """Return the error for an unknown name that was meant to be a known one."""
-    if plain.startswith(_TRIALS) or "dryrun" in plain:
+    if plain.removeprefix("is").startswith(_TRIALS) or "dryrun" in plain:
         return parameters.wrong(name, value, "dryRun=true, which is the only name of a dry run")
     near = next((known for name, known in _BY_PLAIN_NAME.items() if _distance(plain, name) <= _NEAR), None)
     return parameters.wrong(name, value, f"{near}; all parameters are {', '.join(KNOWN)}") if near else None

@@ -43,6 +43,8 @@ def test_a_dry_run_in_any_spelling_is_dry(query: str) -> None:
         ("dryRum=true", "dryRum"), ("dyRun=true", "dyRun"), ("severty=Low", "severty"), ("titel=a", "titel"),
         ("sources=splunk", "sources"), ("dryRun=maybe", "dryRun"), ("dryRun=true&dryRun=false", "dryRun"),
         ("dryRun=false&dry-run=true", "dryRun"), ("title=a?dryRun=true", "title"), ("x=a;dryRun=true", "x"),
+        ("code=k?dryRun=true", "code"), ("clientId=c;dry-run", "clientId"), ("isTest=1", "isTest"),
+        ("simulation=1", "simulation"),
     ],
 )  # fmt: skip
 def test_what_may_be_a_misspelt_parameter_is_refused(query: str, named: str) -> None:

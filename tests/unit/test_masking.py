@@ -96,6 +96,16 @@ FORMS = {
     "YAML: a block": "password: |\n  %s\nhost: pc-1\n",
     "YAML: a level down": "password:\n  value: %s\nhost: pc-1\n",
     "a tuple of Python": "[('Authorization', 'Bearer %s'), ('host', 'pc-1')]",
+    "a path": '{"request.query.sig": "%s", "host": "pc-1"}',
+    "a path in brackets": "query[sig]=%s&host=pc-1",
+    "a table of commas": "user,password,host\nbob,%s,pc-1\n",
+    "a table of commas and quotes": '"user","password","host"\r\n"bob, b","%s","pc-1"\r\n',
+    "a table of semicolons": "a: b\n\nuser;api_key;host\nbob;%s;pc-1\n",
+    "a table of tabs": '{"text": "user\\ttoken\\thost\\nbob\\t%s\\tpc-1"}',
+    "a table of bars": "| user | API key | a |\n|---|---|---|\n| bob | %s | b |\n\npc-1",
+    "a table of bars, two wide": "password | host\n--- | ---\n%s | pc-1\n",
+    "names and values between bars": "| Name | Value |\n|---|---|\n| password | %s |\n| host | pc-1 |\n",
+    "names and values between tabs": "password\t%s\nhost\tpc-1\n",
     "two words": "API key: %s\nhost: pc-1",
 }  # fmt: skip
 
@@ -143,6 +153,9 @@ def test_json_stays_json(form: str) -> None:
         '<a href="https://contoso.example/x">pc-1 &amp; more</a>',
         '<Data Name="host">pc-1</Data>\n<!-- token -->',
         "token:\nhost: pc-1\n",
+        "user,host,mode\nbob,pc-1,token\n",
+        "The token, as said\nby Bob, of pc-1",
+        "| host | user |\n|---|---|\n| pc-1 | token |\n",
     ],
 )
 def test_what_is_no_secret_stays_as_it_is(harmless: str) -> None:

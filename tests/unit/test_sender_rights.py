@@ -90,6 +90,7 @@ def test_what_is_recognised_as_another_source_is_accepted_with_a_warning() -> No
     [
         ("{", "not JSON"),
         ("[]", "an object"),
+        ('{"a":' * 10_000, "an object"),
         ('{"a": []}', "a: no object"),
         ('{"a": {}}', "a: keys missing"),
         ('{"a": {"keys": ["the-key-itself"]}}', "a: keys: accepted: the first 10 hex digits"),

@@ -16,7 +16,7 @@ from dev.virtual import App, Defender, Faults, Host, World, answer_with, unsound
 from shared.alerts import alert
 from shared.ledger import keys, record, rows
 from shared.operations import replay
-from shared.sending import pause
+from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Row
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.web.reply import Reply
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
+POLICY = window.Policy()
 
 
 @pytest.fixture(autouse=True)
@@ -337,6 +338,40 @@ def test_an_idle_tick_and_a_paused_hour_read_little(
     snapshots = 1 + (world.now - began) / 5
     assert max(seen) == 31
     assert len(seen) <= 2 * snapshots
+
+
+def test_retries_are_read_once_a_tick_unless_some_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While no retry is due, only the first look of a tick reads them: each later look is one query."""
+    world = World()
+    app = _app(world, Defender(world), Settings(rate_limit_window_seconds=10.0))
+    _wait(world, range(100))
+    firsts: list[str] = []
+    query = world.table.query
+
+    def noted(start: str, end: str, **options: Any) -> list[Row]:
+        firsts.append(start)
+        return query(start, end, **options)
+
+    monkeypatch.setattr(world.table, "query", noted)
+    world.finish(app.host.submit(lambda: app.webhook.dispatcher.drain(app.host.monotonic() + 55)))
+    looks = [start for start in firsts if start in (keys.LATER, keys.SLOT)]
+    assert looks[0] == keys.LATER
+    assert len(looks) > 3
+    assert keys.LATER not in looks[1:]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_tick_ends_in_time(seed: int) -> None:
+    """A host that waits for others to go first does not go on longer than its tick."""
+    world = World(seed)
+    app = _app(world, Defender(world))
+    slots = window.read([], world.now, POLICY).slots
+    world.table.commit([window.acquire(slot, "attempt", POLICY) for slot in slots])
+    _wait(world, range(3))
+    world.run(POLICY.lease - 54)  # they open just before the end
+    began = world.now
+    world.finish(app.host.submit(lambda: app.webhook.dispatcher.drain(app.host.monotonic() + 55)))
+    assert world.now - began <= 55 + 0.2
 
 
 def test_a_backlog_of_retries_hides_no_slot() -> None:

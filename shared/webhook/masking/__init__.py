@@ -10,7 +10,7 @@ import html
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from shared.webhook.masking import free_text, json_form, xml_form
+from shared.webhook.masking import free_text, json_form, table_form, xml_form
 from shared.webhook.masking.names import HINT, is_secret
 
 MASK = "***"
@@ -41,7 +41,7 @@ def text(sent: str, depth: int = 0) -> str:
             return html.escape(masked, quote="&quot;" in sent)
     if xml_form.has_tags(sent):
         sent = xml_form.masked(sent, MASK, inside)
-    sent = free_text.masked(sent, MASK, inside)
+    sent = free_text.masked(table_form.masked(sent, MASK), MASK, inside)
     return json_form.masked(sent, MASK, inside) if is_json else sent
 
 

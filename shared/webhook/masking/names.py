@@ -19,6 +19,8 @@ _SIGNATURE = re.compile(r"x[a-z0-9]+signature(256)?")
 _NUMBER_OR_VALUE = re.compile(r"(?:values?|\d+)$")
 _WORDS = re.compile(r"[\w.\-]+(?: [\w.\-]+){0,2}")
 _LONGEST = 60
+_BEFORE_LAST = re.compile(r".*[.\[/]")
+"""What stands before the last part of a path: `request.headers.sig`, `headers[sig]`."""
 HINT = re.compile(
     r"key|pwd|pass|kennwo|contrase|senha|sess|secret|token|auth|cookie|credential|connection|assertion|sig|sas|jwt"
     r"|bearer|basic|code|private|hooks|://|curl|convertto|eyj|%|\\u|&",
@@ -46,6 +48,7 @@ def is_secret(name: str, *, in_url: bool = False) -> bool:
         _ends(letters)
         or any(part in letters for part in _INSIDE)
         or (in_url and letters in _IN_URL)
+        or plain(_BEFORE_LAST.sub("", name[-200:])) in _WHOLE
         or _SIGNATURE.fullmatch(letters) is not None
     )
 
