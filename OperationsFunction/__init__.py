@@ -1,4 +1,4 @@
-"""GET, POST /api/operations/…: list, inspect, replay, discard, pause, resume, status. For the operator."""
+"""GET, POST /api/operations/…: list, inspect, replay, discard, pause, resume, try, status. For the operator."""
 
 import azure.functions as func
 
@@ -13,5 +13,14 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
     path = req.route_params.get("rest", "")
     # The URL, not `req.params`: an empty parameter does not arrive there, and `discard?source=a&title=` would
     # be `discard?source=a`.
-    answer = reply.guarded(lambda: routes.handle(app.operator(), req.method, path, req.url))
+    answer = reply.guarded(
+        lambda: routes.handle(
+            app.operator(),
+            req.method,
+            path,
+            req.url,
+            body=req.get_body(),
+            content_encoding=req.headers.get("Content-Encoding", ""),
+        )
+    )
     return azure_response(answer)

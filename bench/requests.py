@@ -21,6 +21,7 @@ from shared.operations.routes import Operator, handle
 from shared.sending import window
 from shared.settings import Settings
 from shared.webhook.receive import Webhook
+from tests.checks.searches import searching
 
 SIZES = (100, 10_000, 100_000)
 _STRAIGHT, _WAITING = 15, 60  # alerts
@@ -139,7 +140,7 @@ def of_use_cases(size: int) -> dict[str, tuple[int, float]]:
     world, meter = _world(size // _TWO, size // _TWO)
     host = Host(world, Faults(), arrive=Defender(world))
     webhook = host.webhook(Settings())
-    operator = Operator(webhook, lambda: None)
+    operator = Operator(webhook, lambda: None, searching())
     known = json.dumps(fields(_CREATED, severity="Low")).encode()
     delivery = _deliveries(world)[-1]
     cases: dict[str, Callable[[], object]] = {

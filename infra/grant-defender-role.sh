@@ -3,15 +3,28 @@
 # Alert.ReadWrite.All of the enterprise application WindowsDefenderATP. Run it as often as you like.
 #
 #   infra/grant-defender-role.sh IDENTITY
+#   infra/grant-defender-role.sh --hunting IDENTITY
+#
+# With --hunting it gives the right to search instead: ThreatHunting.Read.All of Microsoft Graph. This role opens every
+# table of advanced hunting: events of devices, and also mail, identities and cloud apps. There is no smaller one.
 #
 # IDENTITY is the identity's client id (the deployment's output identityClientId) or its object id. Needs the Azure
 # CLI, signed in to the tenant (az login) as somebody who may grant application roles.
 
 set -euo pipefail
 
-readonly defender_app='fc780465-2017-40d4-a0c5-307022471b92'
-readonly defender_name='WindowsDefenderATP'
-readonly role='Alert.ReadWrite.All'
+app='fc780465-2017-40d4-a0c5-307022471b92'
+name='WindowsDefenderATP'
+role='Alert.ReadWrite.All'
+switch=''
+if [[ ${1-} == --hunting ]]; then
+  app='00000003-0000-0000-c000-000000000000'
+  name='Microsoft Graph'
+  role='ThreatHunting.Read.All'
+  switch='--hunting '
+  shift
+fi
+readonly app name role switch
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -20,7 +33,7 @@ fail() {
 }
 
 if [[ $# -ne 1 || ! $1 =~ ^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$ ]]; then
-  fail "Usage: $0 IDENTITY" \
+  fail "Usage: $0 [--hunting] IDENTITY" \
     "IDENTITY is the client id or the object id of the app's identity, like 00000000-1111-2222-3333-444444444444." \
     "The deployment shows it as its output identityClientId; so does the function app's page, under Identity."
 fi
@@ -57,7 +70,7 @@ give_up() {
         'Application.Read.All, which the directory roles Privileged Role Administrator and Global Administrator' \
         'have. Nothing was changed. Ask somebody who has one of them to run:' \
         "  az login --tenant $tenant" \
-        "  $0 $identity"
+        "  $0 $switch$identity"
       ;;
     *) fail 'Microsoft Graph did not answer as expected. Nothing was changed. It said:' "$answer" ;;
   esac
@@ -65,19 +78,19 @@ give_up() {
 
 unknown() { [[ $answer == *Request_ResourceNotFound* || $answer == *'Not Found('* ]]; }
 
-if ! ask --method GET --url "$graph/servicePrincipals(appId='$defender_app')?\$select=id,appRoles" --query id; then
+if ! ask --method GET --url "$graph/servicePrincipals(appId='$app')?\$select=id,appRoles" --query id; then
   unknown || give_up
-  fail "The tenant $tenant has no enterprise application $defender_name ($defender_app): it comes with Defender for" \
+  fail "The tenant $tenant has no enterprise application $name ($app): it comes with Defender for" \
     'Endpoint. Sign in to the tenant your devices report to (az login --tenant …), or open' \
     'https://security.microsoft.com once, and run this again. Nothing was changed.'
 fi
-readonly defender=$answer
+readonly resource=$answer
 
-ask --method GET --url "$graph/servicePrincipals(appId='$defender_app')?\$select=id,appRoles" \
+ask --method GET --url "$graph/servicePrincipals(appId='$app')?\$select=id,appRoles" \
   --query "appRoles[?value=='$role' && isEnabled && contains(allowedMemberTypes, 'Application')].id | [0]" || give_up
 readonly role_id=$answer
 [[ -n $role_id ]] ||
-  fail "$defender_name offers no application role named $role in the tenant $tenant. Nothing was changed."
+  fail "$name offers no application role named $role in the tenant $tenant. Nothing was changed."
 
 # A client id is as good as an object id here: people have the one or the other at hand.
 if ! ask --method GET --url "$graph/servicePrincipals/$identity?\$select=id" --query id; then
@@ -91,25 +104,36 @@ fi
 readonly principal=$answer
 
 caution() {
-  say 'If the app has called Defender before, the platform may give out its older token, without the role, for up to' \
-    '24 hours; it cannot be made to renew it. GET /api/operations/status?refresh=true of the app says how it stands.'
+  if [[ -z $switch ]]; then
+    say 'If the app has called Defender before, the platform may give out its older token, without the role, for up to' \
+      '24 hours; it cannot be made to renew it. GET /api/operations/status?refresh=true of the app says how it stands.'
+    return
+  fi
+  say "$role opens every table of advanced hunting to the app: events of devices, and also mail, identities and" \
+    'cloud apps. Microsoft has no smaller role.'
+  say 'If the app has searched before, the platform may give out its older token, without the role, for up to' \
+    '24 hours; it cannot be made to renew it. POST /api/operations/try of the app says how it stands.'
+  if [[ $graph != https://graph.microsoft.com/* ]]; then
+    say "The app's settings must name your cloud: GRAPH_API_URL is https://graph.microsoft.us (GCC High) or" \
+      'https://dod-graph.microsoft.us (DoD), and GRAPH_TOKEN_SCOPE the same with /.default behind it.'
+  fi
 }
 
 ask --method GET --url "$graph/servicePrincipals/$principal/appRoleAssignments" \
-  --query "value[?appRoleId=='$role_id' && resourceId=='$defender'].id | [0]" || give_up
+  --query "value[?appRoleId=='$role_id' && resourceId=='$resource'].id | [0]" || give_up
 if [[ -n $answer ]]; then
-  say "The identity $identity has the role $role of $defender_name already. Nothing was changed."
+  say "The identity $identity has the role $role of $name already. Nothing was changed."
   caution
   exit 0
 fi
 
 if ! ask --method POST --url "$graph/servicePrincipals/$principal/appRoleAssignments" --query id --body \
-  "{\"principalId\": \"$principal\", \"resourceId\": \"$defender\", \"appRoleId\": \"$role_id\"}"; then
+  "{\"principalId\": \"$principal\", \"resourceId\": \"$resource\", \"appRoleId\": \"$role_id\"}"; then
   # Granted by somebody else just now, or on a further page of what was looked through.
   [[ $answer == *'already exists'* ]] || give_up
-  say "The identity $identity has the role $role of $defender_name already. Nothing was changed."
+  say "The identity $identity has the role $role of $name already. Nothing was changed."
   caution
   exit 0
 fi
-say "Granted: the identity $identity (object $principal) now has the role $role of $defender_name in the tenant $tenant."
+say "Granted: the identity $identity (object $principal) now has the role $role of $name in the tenant $tenant."
 caution

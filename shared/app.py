@@ -10,10 +10,12 @@ from typing import ParamSpec, TypeVar
 
 from shared import identity, log, settings
 from shared.clients.defender import Defender
+from shared.clients.graph import Graph
 from shared.errors import SettingsError
 from shared.ledger import record
 from shared.mapping import mappings as mapping
 from shared.operations.routes import Operator
+from shared.operations.tryout import Search
 from shared.sending import window
 from shared.sending.dispatcher import Dispatch
 from shared.sending.outcome import Clocks, Outcomes
@@ -63,13 +65,21 @@ def operator() -> Operator:
     """Return what the operator works with in this process. Raise `SettingsError` as `webhook` does."""
     served = webhook()
     configured = served.settings
-    return Operator(served, tokens(configured.defender_token_scope, configured.client_id).last)
+    search = Search(
+        graph=Graph(configured.graph_api_url, deadline=configured.find_events_timeout_seconds),
+        tokens=tokens(configured.graph_token_scope, configured.client_id, "GRAPH_TOKEN_SCOPE"),
+        deadline=configured.find_events_timeout_seconds,
+        margin=configured.rate_limit_margin_seconds,
+    )
+    return Operator(served, tokens(configured.defender_token_scope, configured.client_id).last, search)
 
 
 @_once
-def tokens(scope: str, client_id: str | None) -> identity.TokenSource:
-    """Return this process's source of tokens for Defender."""
-    return identity.TokenSource(scope, environ=os.environ, client_id=client_id)
+def tokens(
+    scope: str, client_id: str | None, scope_setting: str = "DEFENDER_TOKEN_SCOPE"
+) -> identity.TokenSource:
+    """Return this process's source of tokens for Defender, or for the API of another setting. It asks for none yet."""
+    return identity.TokenSource(scope, environ=os.environ, client_id=client_id, scope_setting=scope_setting)
 
 
 def assemble(configured: Settings, *, workers: int, rules: record.Rules | None = None) -> Webhook:

@@ -12,6 +12,7 @@ WebhookError                    500     internal           an unforeseen error
 │   └── NoOperation             404     no-operation       there is no such path below `operations/`
 ├── WrongMethod                 405     wrong-method       the path is right, the method is not
 ├── NotNow                      409     not-now            the present state does not allow it
+├── NoSlot                      429     no-slot            all searches of this minute are used
 ├── TableError                  503     table              the table did not do what it was asked for
 │   ├── Busy                    503     busy               it has too much to do, or others keep changing the same rows
 │   ├── TableRefused            503     table-refused      it refuses the request, also if it is repeated
@@ -162,6 +163,14 @@ class NotNow(WebhookError):
     status = 409
     slug = "not-now"
     title = "The present state does not allow this"
+
+
+class NoSlot(WebhookError):
+    """All searches of this minute are used; `Retry-After` says when the next may be made."""
+
+    status = 429
+    slug = "no-slot"
+    title = "No search may be made now"
 
 
 class TableError(WebhookError):

@@ -95,7 +95,8 @@ class World:
 
         An event has `table`, `device` (a name), `time` (ISO 8601 with a Z) and columns of its table, and perhaps the
         columns of its device. One that is there already is that, as several products tell of one event. With `recorded`
-        off nobody recorded the events themselves: their decoys are all there is.
+        off nobody recorded the events themselves: their decoys, and one of another process with the same hashes and
+        addresses, are all there is.
         """
         for event in events:
             known = {of: event[name] for name, of in _OF_DEVICE.items() if event.get(name)}
@@ -121,7 +122,8 @@ class World:
         if key not in self._placed:
             self._taken.add(at // 10)
             itself = self._record(table, device, at, columns)
-            records += [*([itself] if recorded else ()), *self._around(device, at, table, columns)]
+            alike = self._record(table, device, self._free(at + 31 * SECOND), _again(columns))
+            records += [itself if recorded else alike, *self._around(device, at, table, columns)]
             self._placed[key] = columns, (device.id, time, str(itself["ReportId"]))
         placed, reference = self._placed[key]
         if placed != columns:
@@ -177,6 +179,15 @@ class World:
 def _other(columns: Mapping[str, object]) -> Mapping[str, object]:
     """Return the columns of another event of the same program: other hashes, other values."""
     return {name: _another(name, value) if value else value for name, value in columns.items()}
+
+
+def _again(columns: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the columns of the same done by another process: only its id and its command line are others."""
+    apart = ("ProcessId", "InitiatingProcessId", "CommandLine")
+    return {
+        name: _another(name, value) if value and name.endswith(apart) else value
+        for name, value in columns.items()
+    }
 
 
 def _another(name: str, value: object) -> object:

@@ -20,6 +20,7 @@ Row = Mapping[str, str]
 
 THREAD_NAME = "graph-call"
 ROLE = "ThreatHunting.Read.All"
+GRANT = "infra/grant-defender-role.sh --hunting IDENTITY"
 
 _PATH = "/v1.0/security/runHuntingQuery"
 _ANSWER_BYTES = 8 << 20  # 42 rows with all of their long texts, every character of which is escaped
@@ -32,14 +33,9 @@ _NO_TABLE = re.compile(
 )
 _TRY_AGAIN = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY)
 
-_GRANT = (
-    "az rest --method POST --url https://graph.microsoft.com/v1.0/servicePrincipals/OBJECT/appRoleAssignments --body"
-    " \"{'principalId':'OBJECT','resourceId':'$(az ad sp show --id 00000003-0000-0000-c000-000000000000 --query id"
-    " --output tsv)','appRoleId':'dd98c7f5-2d42-42d3-a0e4-633161547251'}\""
-)
 _FORBIDDEN = (
-    f"The app's identity lacks the application role {ROLE} of Microsoft Graph: run `{_GRANT}` with the identity's"
-    " object id for OBJECT, and expect up to 24 hours until the platform renews its token."
+    f"The app's identity lacks the application role {ROLE} of Microsoft Graph: run `{GRANT}` with the identity's"
+    " client id for IDENTITY, and expect up to 24 hours until the platform renews its token."
 )
 _UNAUTHORIZED = "Graph does not accept the token: check GRAPH_TOKEN_SCOPE against GRAPH_API_URL."
 _NOT_GRAPH = "not in Graph's form: check GRAPH_API_URL, and any proxy on the way."

@@ -1,9 +1,9 @@
-"""The operator's requests, `/api/operations/…`: lists and status; replay, discard, pause, resume.
+"""The operator's requests, `/api/operations/…`: lists and status; replay, discard, pause, resume, try.
 
     GET   alerts           POST  alerts/replay        GET  refused           POST  pause
     GET   alerts/{id}      POST  alerts/{id}/replay   GET  refused/{id}      POST  resume
     GET   status           POST  discard              POST refused/{id}/replay
-    GET   senders          GET   unreadable       POST  unreadable/{id}/replay
+    GET   senders          GET   unreadable       POST  unreadable/{id}/replay       POST try
 
 Every change is a POST and one line in the log. A request does a bounded portion and says what remains; with the
 `continuation` of the answer, the same request goes on. Repeating a request is harmless.
@@ -30,7 +30,7 @@ from shared.errors import (
     WrongMethod,
 )
 from shared.identity import Claims
-from shared.operations import condition, discard, listing, permission, replay, sending
+from shared.operations import condition, discard, listing, permission, replay, sending, tryout
 from shared.senders import Sender
 from shared.sending import pause, window
 from shared.table.protocol import Delete, Table, try_commit
@@ -47,10 +47,11 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """The parts that the operator's requests need: the use cases, and the claims of this host's last token."""
+    """The parts that the operator's requests need: the use cases, the claims of this host's last token, the search."""
 
     webhook: Webhook
     last_token: Callable[[], Claims | None]
+    search: tryout.Search
 
     @property
     def senders(self) -> tuple[Sender, ...]:
@@ -65,25 +66,28 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request: the id in the path if there is one, the parameters, the scheme and host."""
+    """A request: the id in the path if there is one, the parameters, the URL, the body as it came."""
 
     id: str
     asked: Parameters
-    origin: str
+    url: str
+    body: bytes
+    content_encoding: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
+    """A use case. It takes the parameters `accepted`; None: it reads the URL itself."""
+
     method: str
     run: Callable[[Operator, Request], Any]
-    accepted: tuple[str, ...] = ()
+    accepted: tuple[str, ...] | None = ()
 
 
-def handle(operator: Operator, method: str, path: str, url: str) -> Reply:
-    """Answer a request to `path`, which is below `operations/`; `url` is the whole URL with its parameters.
-
-    Raise `RequestError`, `NotFound`, `NotNow` or `TableError`.
-    """
+def handle(
+    operator: Operator, method: str, path: str, url: str, *, body: bytes = b"", content_encoding: str = ""
+) -> Reply:
+    """Answer a request to `path` below `operations/`; `url` is whole, with parameters. Raise `WebhookError`."""
     parts = path.strip("/").lower().split("/")
     for template, route in _ROUTES.items():
         names = template.split("/")
@@ -95,8 +99,8 @@ def handle(operator: Operator, method: str, path: str, url: str) -> Reply:
             error = WrongMethod(f"operations/{template} takes {route.method}, not {method}.")
             return dataclasses.replace(reply.of_error(error), headers={"Allow": route.method})
         named = parts[names.index("{id}")] if "{id}" in names else ""
-        asked = parameters.read(url, route.accepted)
-        done = route.run(operator, Request(named, asked, reply.origin(url)))
+        asked = Parameters() if route.accepted is None else parameters.read(url, route.accepted)
+        done = route.run(operator, Request(named, asked, url, body, content_encoding))
         if method == "POST":
             operator.webhook.memory.forget()
         return done if isinstance(done, Reply) else reply.of(200, done, Cache_Control="no-store")
@@ -167,7 +171,7 @@ def _replay_refused(operator: Operator, request: Request) -> Reply:
         )
     try:
         answer = operator.webhook.receive(
-            stored.payload, stored.query, request.origin, store=False, sender=stored.sender
+            stored.payload, stored.query, reply.origin(request.url), store=False, sender=stored.sender
         )
     except WebhookError as error:
         answer = reply.of_error(error)
@@ -214,6 +218,11 @@ def _replay_unreadable(operator: Operator, request: Request) -> dict[str, Any]:
     log.step("operator", entry=again, operation="replay unreadable")
     shown = listing.alert(operator.webhook.dispatcher, again, operator.senders) if again else None
     return {"alert": shown}
+
+
+def _try(operator: Operator, request: Request) -> dict[str, Any]:
+    asked = parameters.given(request.url)
+    return tryout.answer(operator.webhook, operator.search, request.body, asked, request.content_encoding)
 
 
 def _senders(operator: Operator, request: Request) -> dict[str, Any]:
@@ -283,6 +292,7 @@ _ROUTES = {
     "discard": _Route("POST", _discard, listing.DISCARDED),
     "unreadable": _Route("GET", _unreadable, listing.UNREADABLE),
     "unreadable/{id}/replay": _Route("POST", _replay_unreadable),
+    "try": _Route("POST", _try, None),
     "senders": _Route("GET", _senders, sending.PARAMETERS),
     "status": _Route("GET", _status, ("refresh",)),
 }

@@ -36,7 +36,7 @@ STRONG = frozenset(
 _SOFT = frozenset(
     {"account_name", "account_domain", "account_upn"}
 )  # who acts is often not the account in an alert
-_PROGRAM = frozenset({"sha1", "sha256", "md5", "command_line", "file_name", "process_name"})
+PROGRAM = frozenset({"sha1", "sha256", "md5", "command_line", "file_name", "process_name"})
 _PERSON = re.compile(r"s-1-5-21(?:-\d{1,10}){3}-\d{4,10}|s-1-12-1(?:-\d{1,10}){4}", re.ASCII)
 _NOBODY = "S-1-0-0"
 _HIVES = {
@@ -91,7 +91,7 @@ def strong(clues: Clues, compared: Compared, row: Row) -> frozenset[str]:
     a report id, which is used again too, only at the event's own time.
     """
     strong_facts = compared.agree & STRONG
-    if not compared.agree & _PROGRAM:
+    if not compared.agree & PROGRAM:
         strong_facts -= {"process_id"}
     if not _is_logon(row) or not _PERSON.fullmatch(clues.account_sid.lower()):
         strong_facts -= {"account_sid"}
@@ -136,6 +136,15 @@ def path(text: str) -> str:
 def base(text: str) -> str:
     """Return the file's name of a path, in small letters."""
     return path(text).rpartition("\\")[2]
+
+
+def has_arguments(row: Row) -> bool:
+    """Tell whether a row's command line says more than the name of a program."""
+    line = (row.get("CommandLine") or "").strip()
+    names = {(row.get(column) or "").lower() for column in ("FileName", "ProcessName")} - {""}
+    return " " in line and base(line).removesuffix(".exe") not in {
+        name.removesuffix(".exe") for name in names
+    }
 
 
 def _is_logon(row: Row) -> bool:

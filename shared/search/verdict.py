@@ -5,7 +5,8 @@
                             unknown, ambiguous                 none, ambiguous
 
 A wrong event is the worst error of this product. So a fact counts only if a single event near the time has it,
-excluded rows count as other events, and two possible events are no match.
+excluded rows count as other events, two possible events are no match, and what several events can have (a hash, an
+address) names one only within seconds of the payload's time: the right one may never have been recorded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,9 @@ YOUNG = 600
 """Seconds in which an event may not be searchable although others of its time are."""
 
 _NEAR = 5 * SECOND
+_LATE = SECOND // 2  # after a detection: clocks differ
 _NAMES = frozenset({"file_name", "process_name"})
+_OBJECTS = frozenset({"remote_ip", "remote_url", "registry_key"})
 _OWN = frozenset({"Timestamp", "ReportId"})
 _ONLY = 60 * SECOND  # around the time, in which a probable event is the only one of its name
 
@@ -89,7 +92,7 @@ def _on_device(clues: Clues, when: When, device: devices.Device, age: float) -> 
     candidates = _candidates(clues, when, device.events)
     chosen = _chosen(when, candidates)
     verdict = replace(chosen, candidates=tuple(candidates))
-    if chosen.match and age < YOUNG and not _surely(chosen.match):
+    if chosen.match and age < YOUNG and not _surely(when, chosen.match):
         reason = "The event is recent: a similar one may be searchable before the event itself."
         return replace(verdict, outcome="none", reason=reason, grade=None, match=None)
     return verdict
@@ -105,16 +108,17 @@ def _candidates(clues: Clues, when: When, rows: Sequence[Row]) -> list[Candidate
         row = _nearest(when, twins)
         compared.append((row, facts.compare(clues, row), len(twins)))
     strong = [facts.strong(clues, comparison, row) for row, comparison, _ in compared]
+    owners = [_owners(compared, strong, row) for row, _, _ in compared]
     candidates = [
         Candidate(
             row,
             comparison.agree,
             facts.contradicts(comparison, row),
-            frozenset(fact for fact in facts_of_row if _is_only(fact, strong)),
+            frozenset(fact for fact in facts_of_row if sum(fact in known for known in possible) == 1),
             _apart(when, row),
             count,
         )
-        for (row, comparison, count), facts_of_row in zip(compared, strong, strict=True)
+        for (row, comparison, count), facts_of_row, possible in zip(compared, strong, owners, strict=True)
     ]
     return sorted(
         candidates,
@@ -134,9 +138,19 @@ def _nearest(when: When, twins: Sequence[Row]) -> Row:
     )
 
 
-def _is_only(fact: str, strong: Sequence[frozenset[str]]) -> bool:
-    """Tell whether a single event has a strong fact."""
-    return sum(fact in facts_of_row for facts_of_row in strong) == 1
+def _owners(
+    compared: Sequence[tuple[Row, facts.Compared, int]], strong: Sequence[frozenset[str]], row: Row
+) -> list[frozenset[str]]:
+    """Return the facts that each event has, or may have as far as a row's table says, beside those of a row.
+
+    A hash is often not recorded: an event of the same table without it, which another strong fact names, may have it.
+    """
+    return [
+        known
+        if not known or other.get("Table") != row.get("Table") or facts.contradicts(comparison, other)
+        else known | (facts.STRONG - comparison.differ)
+        for (other, comparison, _), known in zip(compared, strong, strict=True)
+    ]
 
 
 def _chosen(when: When, candidates: Sequence[Candidate]) -> Verdict:
@@ -149,7 +163,9 @@ def _chosen(when: When, candidates: Sequence[Candidate]) -> Verdict:
         return Verdict("ambiguous", f"{len(meant)} events are possible.")
     if named and not exact and not probable:
         seconds = abs(named[0].apart) / SECOND
-        return Verdict("none", f"The only possible event is {seconds:.0f} s from the event's own time.")
+        return Verdict(
+            "none", f"The only possible event is {seconds:.0f} s from the time, and may be another one."
+        )
     if meant and not meant[0].differ and devices.has_reference(meant[0].row):
         return Verdict("match", grade="exact" if exact else "probable", match=meant[0])
     if meant:
@@ -176,26 +192,50 @@ def _is_probable(when: When, candidate: Candidate, candidates: Sequence[Candidat
 
 
 def _is_near(when: When, candidate: Candidate) -> bool:
-    """Tell whether an event is near the payload's time; a wrong clock is accepted only for the process itself.
+    """Tell whether an event is near enough to the payload's time for the facts that only it has.
 
-    Around a time with a fraction only two minutes are searched, so other events farther away may have the same fact.
-    The time beside a report id is Defender's own, and at most cut or rounded.
+    A hash, an address or a key may be those of another event too, if the right one was never recorded. So an event
+    farther away is taken only if a known process did it, and around a time with a fraction only the start of that.
+    No event comes after its detection. The time beside a report id is Defender's own, and at most cut or rounded.
     """
-    if not when.own:
-        return True
-    if "report_id" in candidate.agree:
+    if when.own and "report_id" in candidate.agree:
         return abs(candidate.apart) <= SECOND
-    return when.step >= SECOND or abs(candidate.apart) <= _NEAR or _is_itself(candidate)
+    if _is_itself(candidate):
+        return True
+    if not when.own and candidate.apart > _LATE:
+        return False
+    is_inexact = not when.own or when.step >= SECOND
+    return _is_close(when, candidate) or (is_inexact and _is_known_process(candidate))
 
 
-def _surely(candidate: Candidate) -> bool:
+def _is_close(when: When, candidate: Candidate) -> bool:
+    """Tell whether an event is within seconds of the payload's time, or of one end of its span."""
+    ends = [replace(when, start=end, end=end) for end in (when.start, when.end)]
+    return when.step <= SECOND and any(abs(_apart(end, candidate.row)) <= _NEAR for end in ends)
+
+
+def _is_known_process(candidate: Candidate) -> bool:
+    """Tell whether an event is the start of a known process, or what that did to something that is known too.
+
+    A process is known by its id, or by a command line with arguments: one without is only the program's name.
+    """
+    row = candidate.row
+    is_named = "process_id" in candidate.agree and bool(candidate.agree & facts.PROGRAM)
+    is_told = "command_line" in candidate.agree and facts.has_arguments(row)
+    if row.get("Table") == "DeviceProcessEvents":
+        only = candidate.only
+        return (is_named and "process_id" in only) or (is_told and "command_line" in only)
+    return (is_named or is_told) and bool(candidate.only & _OBJECTS)
+
+
+def _surely(when: When, candidate: Candidate) -> bool:
     """Tell whether a young event is certain, although a twin may not be searchable yet: by its time or its process.
 
     One that has only the exact time may be of another table, whose events are searchable earlier.
     """
     if candidate.agree == {"event_time"}:
         return False
-    return _is_itself(candidate) or abs(candidate.apart) <= _NEAR
+    return _is_itself(candidate) or _is_close(when, candidate)
 
 
 def _is_itself(candidate: Candidate) -> bool:

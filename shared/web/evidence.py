@@ -1,14 +1,15 @@
-"""By what a search would look for an event, as a dry run shows it: the clues, each with its place, and the query."""
+"""A search as it is shown: the clues, each with its place, the query, and the verdict with its candidates."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from shared.alerts.text import cut
 from shared.mapping.outcome import Evidence
 from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import FACTS, SECOND, When
-from shared.search import query
+from shared.search import query, verdict
+from shared.search.verdict import Candidate, Verdict
 
 _LONGEST = 300  # UTF-16 units of a clue
 
@@ -48,8 +49,44 @@ def clues(scan: ClueScan) -> Iterator[dict[str, str]]:
         yield _clue("kind", kind, places.get("kinds", ""))
     for fact in FACTS:
         if value := getattr(known, fact):
-            name = re.sub("_(.)", lambda match: match[1].upper(), fact)
-            yield _clue(name, value, places.get(fact, ""))
+            yield _clue(_name(fact), value, places.get(fact, ""))
+
+
+def judged(said: Verdict, without: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a verdict as it is shown; `without` are tables that were not searched, as the tenant lacks them."""
+    return {
+        "outcome": "noDevice" if said.outcome == "no device" else said.outcome,
+        "grade": said.grade,
+        "reason": said.reason or None,
+        "reference": dict(verdict.reference(said.match.row)) if said.match else None,
+        "candidates": [_candidate(candidate) for candidate in said.candidates],
+        "missingTables": list(without),
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    row = candidate.row
+    return {
+        "table": row.get("Table") or "",
+        "action": row.get("ActionType") or "",
+        "device": row.get("DeviceName") or row.get("DeviceId") or "",
+        "file": row.get("FileName") or None,
+        "time": row.get("Timestamp") or "",
+        "secondsApart": candidate.apart / SECOND,
+        "agree": _names(candidate.agree),
+        "differ": _names(candidate.differ),
+        "only": _names(candidate.only),
+        "twins": candidate.twins,
+    }
+
+
+def _names(facts: Iterable[str]) -> list[str]:
+    return sorted(map(_name, facts))
+
+
+def _name(fact: str) -> str:
+    """Return the name of a fact as it is shown: `commandLine`."""
+    return re.sub("_(.)", lambda match: match[1].upper(), fact)
 
 
 def _clue(name: str, value: str, place: str) -> dict[str, str]:

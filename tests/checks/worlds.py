@@ -45,6 +45,18 @@ NEEDED = {
 }
 """What a payload of a kind of event names at least: without it another kind of event would be looked for."""
 
+LIKE = (
+    ("SHA1", "SHA256", "FileName", "FolderPath", "ParentName", "AccountName", "AccountSid"),
+    ("FileName", "FolderPath", "RemoteIP", "RemoteUrl", "RemotePort", "AccountName"),
+    ("FileName", "FolderPath", "RegistryKey", "RegistryValueName"),
+    ("SHA1", "FileName", "RemoteIP", "RemotePort", "RegistryKey", "AccountSid", "AccountName"),
+)
+COMMAND = ("CommandLine", "SHA1", "FileName", "FolderPath", "ParentName")
+"""What events of one program have in common, or those that reach one address or one key.
+
+`COMMAND`: and of one command line, which another process has as well.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -134,8 +146,12 @@ def made(seed: int) -> World:
         _columns(random),
     )
     recorded = random.random() < 0.9
-    events = [right, *_decoys(random, right, most=len(right.columns) if recorded else 2)]
-    clues = _clues(random, right, least=1 if recorded else len(right.columns))
+    same_command = not recorded and random.random() < 0.3
+    if recorded:
+        events = [right, *_decoys(random, right)]
+    else:
+        events = [right, *_likes(random, right, (COMMAND,) if same_command else LIKE)]
+    clues = _clues(random, right, ("process_id",) if same_command else ())
     world = World(clues, right, random.choice([5, 60, 300, 700, 4_000]), events)
     _add_devices(random, world)
     _hide(random, world, recorded=recorded)
@@ -168,18 +184,28 @@ def _columns(random: Random) -> dict[str, str]:
     }
 
 
-def _decoys(random: Random, right: Event, most: int) -> list[Event]:
+def _likes(random: Random, right: Event, like: tuple[tuple[str, ...], ...]) -> list[Event]:
+    """Return what else happens that has something in common with an event that nobody recorded."""
+    events = []
+    for number, names in enumerate(random.sample(like, min(len(like), random.choice([1, 1, 2])))):
+        columns = _columns(random) | {name: right.columns[name] for name in names}
+        apart = random.choice([8, 31, 55, 100, 400, 850]) * random.choice([-1, 1]) * SECOND
+        events.append(
+            replace(right, at=right.at + apart + 10 * number, report=2_000 + number, columns=columns)
+        )
+    return events
+
+
+def _decoys(random: Random, right: Event) -> list[Event]:
     """Return events that are easily taken for the right one: they share some of what is said of it, or all."""
     events = []
     for number in range(random.randrange(1, 9)):
         other = _columns(random)
-        shared = random.sample(
-            sorted(right.columns), min(most, random.choice([1, 1, 2, 5, len(right.columns)]))
-        )
+        shared = random.sample(sorted(right.columns), random.choice([1, 1, 2, 5, len(right.columns)]))
         columns = other | {name: right.columns[name] for name in shared}
         if right.kind == "process" and "CommandLine" in shared:
             columns["ProcessId"] = other["ProcessId"]  # two starts of a process have two ids
-        apart = random.choice([6, 20, 55, 100, 200, 500, 850]) * random.choice([-1, 1]) * SECOND
+        apart = random.choice([3, 6, 20, 55, 100, 200, 500, 850]) * random.choice([-1, 1]) * SECOND
         action = random.choice(
             [right.action, right.action, "LogonFailed" if right.kind == "logon" else right.action]
         )
@@ -195,13 +221,11 @@ def _decoys(random: Random, right: Event, most: int) -> list[Event]:
     return events
 
 
-def _clues(random: Random, right: Event, least: int) -> Clues:
+def _clues(random: Random, right: Event, also: tuple[str, ...]) -> Clues:
     """Return what a SIEM tells of an event: some facts, a time that is exact, cut, late or of a clock that is off."""
     _, where = tables.TABLES[right.kind]
     named = {CLUE_OF[name]: value for name, value in right.columns.items() if name in where and value}
-    few = set(random.sample(sorted(named), random.randrange(min(least, len(named)), len(named) + 1))) | set(
-        NEEDED[right.kind]
-    )
+    few = set(random.sample(sorted(named), random.randrange(1, len(named) + 1))) | set(NEEDED[right.kind])
     some = {name: value for name, value in named.items() if name in few}
     hint: tuple[Kind, ...] = (
         (right.kind,) if right.kind in ("file", "image", "other") or random.random() < 0.5 else ()
@@ -218,13 +242,14 @@ def _clues(random: Random, right: Event, least: int) -> Clues:
 
 
 def _when(random: Random, at: int) -> When:
-    step = random.choice([1, 10_000, SECOND])
+    step = random.choice([1, 10_000, 10_000, SECOND, SECOND, SECOND, MINUTE])
     own = random.random() < 0.6
     written = at + (0 if own else random.randrange(0, 600) * SECOND)
     if random.random() < 0.3:
         written += random.choice([-4, -2, -1, 1, 2, 4]) * MINUTE + 30 * SECOND
     written -= written % step
-    return When(written, written, step, own=own)
+    lasts = 0 if own or random.random() < 0.8 else random.randrange(1, 900) * SECOND
+    return When(written - lasts, written, step, own=own)
 
 
 def _add_devices(random: Random, world: World) -> None:
@@ -282,9 +307,15 @@ def _hide(random: Random, world: World, *, recorded: bool) -> None:
     if recorded and (world.age >= 600 or random.random() < 0.4):
         return
     hidden = {world.right.report, *((3_000,) if not recorded else ())}
-    hidden |= {event.report for event in world.events if abs(when.apart(event.at)) <= 6 * SECOND}
+    hidden |= {event.report for event in world.events if _is_close(when, event.at)}
     world.events = [replace(event, searchable=event.report not in hidden) for event in world.events]
     world.right = next(event for event in world.events if event.report == 1_000)
+
+
+def _is_close(when: When, at: int) -> bool:
+    """Tell whether a moment is within seconds of a time, or of one end of a span."""
+    ends = (replace(when, start=end, end=end) for end in (when.start, when.end))
+    return any(abs(end.apart(at)) <= 6 * SECOND for end in ends)
 
 
 assert set(CLUE_OF.values()) <= set(FACTS)

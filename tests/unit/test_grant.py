@@ -1,4 +1,4 @@
-"""The scripts that grant the Defender role: run against a stub of `az` that answers as Microsoft Graph does."""
+"""The scripts that grant the roles of Defender and Graph: run against a stub of `az` that answers as Graph does."""
 
 import json
 import re
@@ -12,6 +12,7 @@ import pytest
 import tree_sitter
 import tree_sitter_powershell
 
+from shared.clients import graph
 from shared.operations import permission
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -23,6 +24,9 @@ CLIENT = "5a4b3c2d-2222-4222-8222-222222222222"
 PRINCIPAL = "9f8e7d6c-3333-4333-8333-333333333333"
 ROLE_ID = "0f7000ec-157b-497f-b70e-ef0b0584f140"
 OTHER = "00000000-4444-4444-8444-444444444444"
+GRAPH = "3f7d3c0b-5555-4555-8555-555555555555"
+GRAPH_APPLICATION = "00000003-0000-0000-c000-000000000000"
+HUNTING_ID = "dd98c7f5-2d42-42d3-a0e4-633161547251"
 
 # What the Azure CLI does, as far as the script asks: state.json says what the tenant has, calls.jsonl keeps what
 # was called. Errors have the form of `az rest` (azure-cli, send_raw_request) around those of Microsoft Graph.
@@ -106,6 +110,11 @@ class Tenant:
             "appId": permission.APPLICATION,
             "appRoles": [role("Alert.Read.All", id=OTHER), role()],
         }
+        microsoft_graph = {
+            "id": GRAPH,
+            "appId": GRAPH_APPLICATION,
+            "appRoles": [role("Mail.Read", id=OTHER), role(graph.ROLE, id=HUNTING_ID)],
+        }
         state = {
             "tenant": TENANT,
             "graph": "https://graph.microsoft.com/",
@@ -116,7 +125,7 @@ class Tenant:
             "assignments": [
                 {"id": "other", "principalId": PRINCIPAL, "resourceId": DEFENDER, "appRoleId": OTHER}
             ],
-            "principals": [defender, {"id": PRINCIPAL, "appId": CLIENT}],
+            "principals": [defender, microsoft_graph, {"id": PRINCIPAL, "appId": CLIENT}],
         }
         (folder / "state.json").write_text(json.dumps(state | changes))
 
@@ -263,6 +272,40 @@ def test_what_is_missing_is_named_with_what_to_do(
     assert all(word in completed.stderr for word in words), completed.stderr
 
 
+def test_the_role_of_hunting_is_granted_by_a_switch(tmp_path: Path) -> None:
+    """It is Graph's role and nothing else; what it opens is said, also when it is there already."""
+    tenant = Tenant(tmp_path)
+    granted = {"id": "assigned", "principalId": PRINCIPAL, "resourceId": GRAPH, "appRoleId": HUNTING_ID}
+    for words in (f"Granted: the identity {CLIENT}", f"already. {UNCHANGED}"):
+        told = tenant.run("--hunting", CLIENT)
+        assert (told.returncode, told.stderr) == (0, "")
+        assert tenant.assignments[1:] == [granted]
+        for said in (words, "ThreatHunting.Read.All of Microsoft Graph", "also mail, identities", LAG):
+            assert said in told.stdout
+        assert "GRAPH_API_URL" not in told.stdout
+    assert tenant.methods.count("POST") == 1
+
+
+def test_the_command_to_hand_on_has_the_switch(tmp_path: Path) -> None:
+    """Whoever may grant roles gets the command for the role that was meant."""
+    told = Tenant(tmp_path, forbidden=["POST"]).run("--hunting", CLIENT)
+    assert told.stderr.endswith(f"{SHELL} --hunting {CLIENT}\n")
+
+
+def test_the_app_names_the_command_for_a_missing_role() -> None:
+    """What Graph's 403 tells to run is this script with its switch."""
+    assert f"infra/{SHELL.name} --hunting IDENTITY" == graph.GRANT
+    assert graph.ROLE in SHELL.read_text("utf-8")
+
+
+def test_in_azure_government_the_apps_settings_are_said(tmp_path: Path) -> None:
+    """Graph's host differs in GCC High and DoD, and nothing would tell the app."""
+    told = Tenant(tmp_path, graph="https://graph.microsoft.us/").run("--hunting", CLIENT)
+    assert told.returncode == 0
+    for host in ("https://graph.microsoft.us", "https://dod-graph.microsoft.us", "GRAPH_TOKEN_SCOPE"):
+        assert host in told.stdout
+
+
 def test_without_the_azure_cli_it_says_so(tmp_path: Path) -> None:
     """A machine without az is sent to the Cloud Shell."""
     tenant = Tenant(tmp_path)
@@ -273,7 +316,17 @@ def test_without_the_azure_cli_it_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["defender-alerts"], [CLIENT, PRINCIPAL], ["--help"], [f"{CLIENT}'"]]
+    "arguments",
+    [
+        [],
+        ["defender-alerts"],
+        [CLIENT, PRINCIPAL],
+        ["--help"],
+        [f"{CLIENT}'"],
+        ["--hunting"],
+        [CLIENT, "--hunting"],
+        ["--hunting", "--hunting", CLIENT],
+    ],
 )
 def test_anything_but_one_id_is_explained(tmp_path: Path, arguments: list[str]) -> None:
     """Nothing is called unless there is one id, of the form that ids have."""
@@ -338,9 +391,15 @@ def test_both_scripts_grant_the_same() -> None:
         "Authorization_RequestDenied",
         "GET /api/operations/status?refresh=true",
         "24 hours",
+        f"'{GRAPH_APPLICATION}'",
+        f"'{graph.ROLE}'",
+        "opens every table of advanced hunting to the app: events of devices, and also mail, identities",
+        "POST /api/operations/try",
+        "https://graph.microsoft.us",
+        "https://dod-graph.microsoft.us",
     ]
     for text in texts:
         assert [words for words in same if words not in text] == []
-        assert ROLE_ID not in text  # found by its name
+        assert not {ROLE_ID, HUNTING_ID} & set(re.findall(r"[0-9a-f-]{36}", text))  # found by their names
     assert permission.GRANT.split()[0] == f"infra/{SHELL.name}"
     assert re.search(r"\[guid\] \$Identity", texts[1])

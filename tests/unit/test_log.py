@@ -15,6 +15,7 @@ from shared.ledger import retention
 from shared.operations.routes import Operator, handle
 from shared.web import reply
 from tests.checks import kql
+from tests.checks.searches import searching
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 SECRET_TITLE = "A title that no log may show"
@@ -46,7 +47,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     for _ in range(3):
         app.tick()
         world.run(120)
-    operator = Operator(app.webhook, lambda: None)
+    operator = Operator(app.webhook, lambda: None, searching())
     for path in ("pause?reason=test", "resume", "alerts/replay?status=failed", "discard?title=x"):
         name = path.partition("?")[0]
         host.ask(lambda name=name, path=path: handle(operator, "POST", name, f"https://x/{path}"))  # type: ignore[misc]  # bound now

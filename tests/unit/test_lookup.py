@@ -18,6 +18,7 @@ from shared.settings import Settings
 from shared.table.patience import PatientTable
 from shared.table.protocol import Insert, Row
 from shared.threads import Readers
+from tests.checks.searches import searching
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ def test_a_hundred_known_alerts_are_not_written_one_after_the_other(before: str)
     app = App.on(Host(world, arrive=defender), rules)
     assert world.finish(app.post(_payload(range(100)))).status == 202
     if before == "discarded":
-        operator = Operator(app.webhook, lambda: None)
+        operator = Operator(app.webhook, lambda: None, searching())
         url = "https://app.contoso.example/api/operations/discard?severity=Low"
         world.finish(app.host.ask(lambda: handle(operator, "POST", "discard", url)))
     elif before != "waiting as Low":
@@ -147,7 +148,7 @@ def test_what_the_operator_changes_is_seen_at_once() -> None:
     app = _app(world)
     posted = json.loads(world.finish(app.post(_payload(range(20)))).body)
     world.finish(app.status(posted["id"]))
-    operator = Operator(app.webhook, lambda: None)
+    operator = Operator(app.webhook, lambda: None, searching())
     url = "https://app.contoso.example/api/operations/discard?severity=Low"
     world.finish(app.host.ask(lambda: handle(operator, "POST", "discard", url)))
     stands = json.loads(world.finish(app.status(posted["id"])).body)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from dev.samples import eight_fields, event
 from dev.virtual import Defender, Fault, Faults, Host, Request, World, answer_with, unsound
 from shared.alerts.alert import Alert
+from shared.clients.graph import Result
 from shared.identity import Claims
 from shared.ledger import keys, record, rows
 from shared.mapping import mappings as mapping
@@ -31,6 +32,7 @@ from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Replace, Row
 from shared.web.reply import Reply
 from shared.webhook import memory
+from tests.checks.searches import Script, searching
 
 ORIGIN = "https://app.example"
 ROOT = Path(__file__).parents[2]
@@ -81,13 +83,20 @@ class Reader(Host):
 class Office:
     """A host in a virtual world, and its operator."""
 
-    def __init__(self, seed: int = 0, *, claims: Claims | None = None, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        claims: Claims | None = None,
+        faults: Faults | None = None,
+        script: Script | None = None,
+    ) -> None:
         self.world = World(seed)
         self.table = self.world.table
         self.defender = Defender(self.world)
         self.host = Reader(self.world, faults or Faults(), arrive=self.defender)
         self.webhook = self.host.webhook(Settings())
-        self.operator = Operator(self.webhook, lambda: claims)
+        self.operator = Operator(self.webhook, lambda: claims, searching(script))
 
     def start(self, method: str, path: str, **parameters: object) -> list[Reply]:
         """Begin a request of the operator's; its answer is in the list once the world has run."""
@@ -318,13 +327,18 @@ def test_the_ready_requests_fit_the_routes() -> None:
     variables = dict(re.findall(r"^@(\w+) = (.+)$", text, re.MULTILINE))
     for name, value in variables.items():
         text = text.replace("{{" + name + "}}", value)
-    requests = re.findall(r"^(GET|POST) (\S+)\nx-functions-key: (\S+)$", text, re.MULTILINE)
+    pattern = r"^(GET|POST) (\S+)\nx-functions-key: (\S+)(?:\ncontent-type: application/json\n\n(.+))?$"
+    requests = re.findall(pattern, text, re.MULTILINE)
     assert len(requests) == len(re.findall(r"^###", text, re.MULTILINE))
     used = set()
-    for method, url, key in requests:
+    for method, url, key, body in requests:
         assert key == variables["key"]
         path = urlsplit(url).path.removeprefix("/api/operations/")
-        answer = Office().ask(method, path, **dict(parse_qsl(urlsplit(url).query)))
+        office = Office(script=Script([Result("rows", 200, "", 0.1)]))
+        request = functools.partial(handle, office.operator, method, path, url, body=body.encode())
+        answers = office.begin(request)
+        office.world.run()
+        answer = answers[0]
         assert answer.status in (200, 404), answer.body
         assert "no-operation" not in answer.body
         for name in ("alert", "refused", "unreadable"):
@@ -634,7 +648,7 @@ def fix_mapping(office: Office, folder: Path) -> None:
     """Give the app a mapping for it, as a restart with `MAPPINGS_PATH` does."""
     (folder / "acme.json").write_text(json.dumps(ACME_MAPPING))
     fixed = replace(office.webhook, mappings=mapping.load(folder))
-    office.operator = Operator(fixed, office.operator.last_token)
+    office.operator = Operator(fixed, office.operator.last_token, searching())
 
 
 def test_a_refused_payload_is_listed_and_shown_with_its_reasons() -> None:

@@ -29,7 +29,12 @@ SHARED_BY = {
     },
     "urllib3": {"shared.clients.connections"},
 }
-MAY_IMPORT_RECEIVE = {"shared.app", "shared.webhook.receive", "shared.operations.routes"}
+MAY_IMPORT_RECEIVE = {
+    "shared.app",
+    "shared.webhook.receive",
+    "shared.operations.routes",
+    "shared.operations.tryout",
+}
 GROUND = {"errors", "log", "loopback", "senders"}
 BELOW = {
     "alerts": set(),

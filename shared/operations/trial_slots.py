@@ -1,0 +1,72 @@
+"""The slots of the operator's searches: 15 of a rolling minute, which all hosts share.
+
+They are the rows `find-slot-` and follow the rules of `sending.window`: no call without a committed acquire, and a
+lease if its host dies. No other search uses them yet.
+"""
+
+import dataclasses
+import math
+import secrets
+from typing import TYPE_CHECKING
+
+from shared import log
+from shared.errors import Busy, Conflict, NoSlot, TableError
+from shared.sending import window
+from shared.sending.window import Held, Policy, Slot, Start
+from shared.table.protocol import Table, try_commit
+
+if TYPE_CHECKING:
+    from shared.sending.dispatcher import Dispatch
+
+CALLS, WINDOW = 15, 60.0
+PREFIX = "find-"
+"""What stands before the keys of `sending.window`."""
+
+_FIRST, _END = "find-slot-", "find-slot."
+_ACQUIRE_SECONDS = 10.0
+_RELEASE_SECONDS = 5.0
+_TRIES = 5
+
+
+def acquire(dispatcher: "Dispatch", policy: Policy) -> Held:
+    """Acquire a slot, whose call must start now. Raise `NoSlot` if none is open, or `TableError`."""
+    clocks = dispatcher.clocks
+    table = dispatcher.until(clocks.monotonic() + _ACQUIRE_SECONDS).table
+    for _ in range(_TRIES):
+        slot = dispatcher.choose(_open(table, policy))
+        mark = secrets.token_hex(8)
+        start = Start.now(clocks.monotonic, clocks.wall)
+        try:
+            etag = table.commit([window.acquire(slot, mark, policy)]).get(slot.key)
+        except Conflict:
+            continue
+        if etag is None:  # it landed, its answer was lost, and the slot has changed since
+            continue
+        held = Held(slot.key, mark, etag, slot.opens)
+        if start.is_fresh(policy):
+            return held
+        try_commit(table, [window.release_unused(held, policy, table.now())])
+        break
+    raise Busy("No slot could be acquired in time; try again.", retry_after=1)
+
+
+def release(dispatcher: "Dispatch", policy: Policy, held: Held) -> None:
+    """Release a slot after an answer. If the table fails, the lease ends it."""
+    table = dispatcher.until(dispatcher.clocks.monotonic() + _RELEASE_SECONDS).table
+    try:
+        try_commit(table, [window.release(held, policy)])
+    except TableError as error:
+        log.problem("slot of a try not released", error, slot=held.key)
+
+
+def _open(table: Table, policy: Policy) -> list[Slot]:
+    """Return the open slots, with their keys in the table. Raise `NoSlot` if there is none."""
+    rows = [dataclasses.replace(row, key=row.key.removeprefix(PREFIX)) for row in table.query(_FIRST, _END)]
+    view = window.read(rows, table.now(), policy)
+    if not view.open:
+        seconds = max(1, math.ceil(min(view.opens_in, policy.lease)))
+        raise NoSlot(
+            f"All {policy.calls} searches of this minute are used; a slot opens in {seconds} s.",
+            retry_after=seconds,
+        )
+    return [dataclasses.replace(slot, key=f"{PREFIX}{slot.key}") for slot in view.open]
