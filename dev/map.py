@@ -4,11 +4,13 @@
     make map FILE=payload.json SOURCE=splunk          read by this mapping
     make map FILE=- ARGS="severity=High title=Test"   from standard input, with parameters as in the URL
     make map FILE=payload.json ARGS=--anonymise       the payload with made-up values, to be sent with a report
+    make map FILE=payload.json ARGS=--hunt            searches for its events in the simulator of `make start`
 
 Of an event without a whole reference it shows the clues to it, and the KQL that a search would run. MAPPINGS_PATH names
-a folder of your own mappings, as it does for the app. Nothing is sent. Exits 1 if an event is
-refused or a file of yours is broken, at which it stops, and 2 if the payload cannot be read at all. With --anonymise
-the payload alone goes to standard output, and the exit code is 0 as soon as it can be read.
+a folder of your own mappings, as it does for the app. Nothing is sent, except with --hunt the queries. Exits 1 if an
+event is refused or a file of yours is broken, at which it stops, and 2 if the payload cannot be read at all, or no
+simulator runs to search in. With --anonymise the payload alone goes to standard output, and the exit code is 0 as soon
+as it can be read.
 """
 
 import json
@@ -21,7 +23,8 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from dev import anonymise, approve
+from dev import anonymise, approve, hunt
+from dev.hunt import Hunt
 from shared.alerts import alert
 from shared.errors import Problem, WebhookError
 from shared.mapping import mappings as mapping
@@ -30,14 +33,14 @@ from shared.mapping.outcome import Evidence, Mapped, Outcome, Refused
 from shared.web import evidence
 
 _USAGE = 'Name a payload: make map FILE=payload.json [SOURCE=splunk] [ARGS="severity=High"]'
-_ANONYMISE = "--anonymise"
+_ANONYMISE, _HUNT = "--anonymise", "--hunt"
 _COLOURS = {"machineId": "cyan", "eventTime": "cyan", "reportId": "cyan"}
 _MOST = 20  # events shown
 _VALUE, _ORIGIN = 48, 90
 
 
-def show(outcome: Outcome, mappings: Mappings, console: Console) -> None:
-    """Print an outcome for a person."""
+def show(outcome: Outcome, mappings: Mappings, console: Console, search: Hunt | None = None) -> None:
+    """Print an outcome for a person; with `search`, also what is found of events without a whole reference."""
     for step in outcome.steps:
         _line(console, Text.assemble(("→ ", "dim"), step))
     for name in (outcome.source or "").split("+"):
@@ -56,21 +59,21 @@ def show(outcome: Outcome, mappings: Mappings, console: Console) -> None:
     for event in events[:_MOST]:
         console.print()
         if isinstance(event, Mapped):
-            _accepted(event, console)
+            _accepted(event, console, search)
         else:
-            _refused(event, console)
+            _refused(event, console, search)
     if len(events) > _MOST:
         _line(console, Text(f"\n… and {len(events) - _MOST} more", "dim"))
     _line(console, Text(f"\n{len(outcome.alerts)} to raise, {len(outcome.refused)} refused", "bold"))
 
 
-def _accepted(mapped: Mapped, console: Console) -> None:
+def _accepted(mapped: Mapped, console: Console, search: Hunt | None) -> None:
     _line(console, Text.assemble((f"event {mapped.event} ", "bold"), ("valid", "green")))
     body = mapped.alert.body()
     _fields(console, [(name, body[name], mapped.origins.get(name, "")) for name in alert.FIELDS])
     for note in mapped.notes:
         _line(console, Text.assemble(("  note  ", "yellow"), note))
-    _evidence(console, mapped.evidence)
+    _evidence(console, mapped.evidence, search)
     if mapped.time_truncated:
         _line(
             console,
@@ -79,15 +82,15 @@ def _accepted(mapped: Mapped, console: Console) -> None:
     _json(console, body)
 
 
-def _refused(refused: Refused, console: Console) -> None:
+def _refused(refused: Refused, console: Console, search: Hunt | None) -> None:
     _line(console, Text.assemble((f"event {refused.event} ", "bold"), ("refused", "red")))
     _fields(console, [(name, "", refused.origins[name]) for name in alert.FIELDS if name in refused.origins])
     _problems(console, refused.problems)
-    _evidence(console, refused.evidence)
+    _evidence(console, refused.evidence, search)
 
 
-def _evidence(console: Console, item: Evidence | None) -> None:
-    """Print by what a search would look for an event: what its reference lost, its clues, and the query."""
+def _evidence(console: Console, item: Evidence | None, search: Hunt | None) -> None:
+    """Print by what a search would look for an event: what its reference lost, its clues, the query; what it found."""
     if item is None:
         return
     for lost in item.lost:
@@ -101,6 +104,8 @@ def _evidence(console: Console, item: Evidence | None) -> None:
     else:
         _line(console, Text("\nthe query with which advanced hunting may find it:", "bold"))
         _line(console, Text(shown["query"], "dim"))
+        for line in search.lines(item) if search else ():
+            _line(console, line)
 
 
 def _fields(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -148,7 +153,9 @@ def anonymised(
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console) -> int:
     """Show what the payload of a file becomes, or the payload anonymised. Return the exit code."""
-    files = [argument for argument in arguments if "=" not in argument and argument != _ANONYMISE]
+    files = [
+        argument for argument in arguments if "=" not in argument and argument not in (_ANONYMISE, _HUNT)
+    ]
     query = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     if len(files) != 1:
         _line(console, Text(_USAGE))
@@ -165,15 +172,19 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
         if mappings.broken:
             _problems(console, mappings.broken)
             return 1
+        search = Hunt(hunt.running()) if _HUNT in arguments else None
         outcome = approve.outcome_of(body, query, mappings, clues=True)
     except OSError as error:
-        _line(console, Text(f"{files[0]} cannot be read: {error.strerror}", "red"))
-        return 2
+        wrong = Text(f"{files[0]} cannot be read: {error.strerror}", "red")
+    except hunt.NoSimulator as error:
+        wrong = Text(str(error), "red")
     except WebhookError as error:
-        _line(console, Text.assemble((f"{error.status} ", "red"), error.detail))
-        return 2
-    show(outcome, mappings, console)
-    return 1 if outcome.refused else 0
+        wrong = Text.assemble((f"{error.status} ", "red"), error.detail)
+    else:
+        show(outcome, mappings, console, search)
+        return 1 if outcome.refused else 0
+    _line(console, wrong)
+    return 2
 
 
 if __name__ == "__main__":

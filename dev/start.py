@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dev import samples
+from dev import hunt, samples
 from dev.stack.child import NO_PROXY, ChildError
 from dev.stack.stack import Stack
 
@@ -84,7 +84,10 @@ def main() -> None:
         signal.signal(number, signal.default_int_handler)
     print("Starting Azurite, the Defender simulator with its token endpoint, and the app …", flush=True)
     try:
-        with Stack(hosts=options.hosts, calls=options.calls, window=options.window, settings=own) as stack:
+        with (
+            Stack(hosts=options.hosts, calls=options.calls, window=options.window, settings=own) as stack,
+            hunt.announced(stack.simulator_url),
+        ):
             print(banner(stack, has_core_tools=shutil.which("func") is not None), flush=True)
             stack.watch()
     except ChildError as error:

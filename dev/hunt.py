@@ -1,0 +1,103 @@
+"""`make map ARGS=--hunt`: searches for events in the running simulator of `make start`, as the app would in Graph.
+
+`make start` leaves the simulator's address in `.tools`, and takes it away when it ends.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from rich.text import Text
+
+from dev import setup
+from dev.stack import token_endpoint
+from shared.clients.graph import Graph, Result
+from shared.mapping.outcome import Evidence
+from shared.operations import tryout
+from shared.search.query import Query
+from shared.web import evidence
+
+ADDRESS = setup.TOOLS / "simulator-address"
+_DEADLINE_SECONDS = 60.0
+_HEALTH_SECONDS = 5.0
+
+
+class NoSimulator(Exception):
+    """No simulator runs. The text says how to start one."""
+
+
+@contextmanager
+def announced(url: str, address: Path = ADDRESS) -> Iterator[None]:
+    """Let `make map` find the simulator while the block runs."""
+    address.write_text(url, "utf-8")
+    try:
+        yield
+    finally:
+        address.unlink(missing_ok=True)
+
+
+def running(address: Path = ADDRESS) -> str:
+    """Return the address of the running simulator. Raise `NoSimulator` if none answers."""
+    try:
+        url = address.read_text("utf-8")
+        with requests.Session() as wire:
+            wire.trust_env = False
+            wire.get(f"{url}/_simulator/health", timeout=_HEALTH_SECONDS).raise_for_status()
+    except OSError:  # which those of requests are, too
+        raise NoSimulator(
+            "--hunt searches in the simulator, and none is running. Start one with `make start` in another terminal."
+        ) from None
+    return url
+
+
+class Hunt:
+    """The searches of one command, in the simulator at `url`; at most as many as a try makes."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._left = tryout.EVENTS
+        self._without: set[str] = set()
+        grant = token_endpoint.grant(token_endpoint.GRAPH_AUDIENCE)
+        self._token, _ = token_endpoint.seal(token_endpoint.USER_ASSIGNED_CLIENT_ID, grant, time.time())
+
+    def lines(self, item: Evidence) -> Iterator[Text]:
+        """Search for an event, and yield what is to be said of it: the verdict, the reference, the candidates."""
+        if not self._left:
+            yield Text.assemble(("  not searched  ", "yellow"), f"only {tryout.EVENTS} events are")
+            return
+        self._left -= 1
+        judgement, result = tryout.judged(item.scan.clues, self._call, self._without, time.time)
+        if judgement is None:
+            yield Text.assemble(("  no answer  ", "red"), result.message if result else "no table is left")
+            return
+        yield from _verdict(evidence.judged(judgement, sorted(self._without)))
+        if judgement.outcome == "no device":
+            advice = (
+                f"The simulator's devices are made up; POST {self._url}/_simulator/world adds your event:"
+                " dev/simulator/hunting.py says how."
+            )
+            yield Text(f"  {advice}", "dim")
+
+    def _call(self, built: Query) -> Result:
+        with closing(Graph(self._url, deadline=_DEADLINE_SECONDS)) as graph:
+            return graph.hunt(built.text, built.timespan, built.columns, self._token)
+
+
+def _verdict(shown: dict[str, Any]) -> Iterator[Text]:
+    colour = "green" if shown["outcome"] == "match" else "yellow"
+    yield Text.assemble((f"  {shown['outcome']}  ", colour), shown["grade"] or shown["reason"] or "")
+    for name, value in (shown["reference"] or {}).items():
+        yield Text.assemble((f"    {name:16}", "cyan"), value)
+    for candidate in shown["candidates"]:
+        what = " ".join(filter(None, (candidate["table"], candidate["action"], candidate["file"])))
+        facts = [f"{name}: {', '.join(candidate[name]) or 'none'}" for name in ("agree", "differ", "only")]
+        twins = f"; {candidate['twins']} equal events" if candidate["twins"] > 1 else ""
+        yield Text(
+            f"  {candidate['secondsApart']:+.7g} s  {what} on {candidate['device']}, {candidate['time']}"
+        )
+        yield Text(f"      {'; '.join(facts)}{twins}", "dim")
+    if shown["missingTables"]:
+        yield Text(f"  not searched: {', '.join(shown['missingTables'])}", "yellow")
