@@ -3,12 +3,13 @@
 import itertools
 import json
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import ORIGIN, Defender, Fault, Host, World
+from dev.virtual import ORIGIN, Defender, Fault, Faults, Host, World
 from shared.clients.graph import Result
 from shared.errors import TokenError
 from shared.operations import trial_slots, tryout
@@ -49,13 +50,22 @@ def rows(*records: Mapping[str, str]) -> Result:
 class Office:
     """An operator in a virtual world that begins a day after the event; `script` answers for Graph."""
 
-    def __init__(self, script: Script | None = None, *, deadline: float = 60.0) -> None:
-        self.world = World()
+    def __init__(
+        self, script: Script | None = None, *, deadline: float = 60.0, world: World | None = None
+    ) -> None:
+        self.world = world or World()
         self.defender = Defender(self.world)
         self.host = Host(self.world, arrive=self.defender)
         self.script = script or Script()
         webhook = self.host.webhook(Settings())
         self.operator = Operator(webhook, lambda: None, searching(self.script, deadline=deadline))
+
+    def begin(self, payload: Any) -> Future[Reply]:
+        """Try a payload, and wait for nothing."""
+        body = json.dumps(payload).encode()
+        return self.host.ask(
+            lambda: handle(self.operator, "POST", "try", ORIGIN + "/api/operations/try", body=body)
+        )
 
     def ask(self, payload: Any, parameters: str = "", *, method: str = "POST", seconds: float = 300) -> Reply:
         """Try a payload, and return the answer, which keeps the contract."""
@@ -250,6 +260,30 @@ def test_where_slots_end_within_a_try_what_was_found_is_shown() -> None:
     errors = [item["error"] for item in itertools.chain(*answers)]
     assert errors[:15] == [None] * 15
     assert "searches of this minute" in errors[15]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_minute_has_more_calls_than_slots(seed: int) -> None:
+    """Three hosts, tries at any time, a table that loses requests: in no rolling minute more than 15 calls begin."""
+    world = World(seed)
+    calls: list[float] = []
+    rooms = []
+
+    def call() -> None:
+        calls.append(world.now)
+        world.sleep(world.random.uniform(0.1, 20.0))
+
+    for _ in range(3):
+        rooms.append(Office(Script((rows(ROW) for _ in range(1_000)), during=call), world=world))
+        rooms[-1].host.faults = Faults(table_lost=0.1)
+    asked = []
+    for _ in range(120):
+        asked.append(world.random.choice(rooms).begin(NOTABLE))
+        world.run(world.random.choice([0.0, 0.0, 2.0, 6.0]))
+    world.run(300)
+    assert {answer.result(timeout=0).status for answer in asked} <= {200, 429, 503}
+    assert len(calls) > 2 * trial_slots.CALLS
+    assert all(later - first >= 60 for first, later in zip(calls, calls[trial_slots.CALLS :], strict=False))
 
 
 def test_a_call_without_an_answer_holds_its_slot_for_the_lease() -> None:
