@@ -73,7 +73,8 @@ def _accepted(mapped: Mapped, console: Console, search: Hunt | None) -> None:
     _fields(console, [(name, body[name], mapped.origins.get(name, "")) for name in alert.FIELDS])
     for note in mapped.notes:
         _line(console, Text.assemble(("  note  ", "yellow"), note))
-    _evidence(console, mapped.evidence, search)
+    _evidence(console, mapped.evidence)
+    _found(console, mapped.evidence, search)
     if mapped.time_truncated:
         _line(
             console,
@@ -86,11 +87,12 @@ def _refused(refused: Refused, console: Console, search: Hunt | None) -> None:
     _line(console, Text.assemble((f"event {refused.event} ", "bold"), ("refused", "red")))
     _fields(console, [(name, "", refused.origins[name]) for name in alert.FIELDS if name in refused.origins])
     _problems(console, refused.problems)
-    _evidence(console, refused.evidence, search)
+    _evidence(console, refused.evidence)
+    _found(console, refused.evidence, search)
 
 
-def _evidence(console: Console, item: Evidence | None, search: Hunt | None) -> None:
-    """Print by what a search would look for an event: what its reference lost, its clues, the query; what it found."""
+def _evidence(console: Console, item: Evidence | None) -> None:
+    """Print by what a search would look for an event: what its reference lost, its clues, and the query."""
     if item is None:
         return
     for lost in item.lost:
@@ -104,8 +106,6 @@ def _evidence(console: Console, item: Evidence | None, search: Hunt | None) -> N
     else:
         _line(console, Text("\nthe query with which advanced hunting may find it:", "bold"))
         _line(console, Text(shown["query"], "dim"))
-        for line in search.lines(item) if search else ():
-            _line(console, line)
 
 
 def _fields(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -114,6 +114,13 @@ def _fields(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
         if value:
             line.append(f"{_cut(value, _VALUE):{_VALUE}}  ")
         _line(console, line.append(f"← {_cut(origin, _ORIGIN)}", "dim"))
+
+
+def _found(console: Console, item: Evidence | None, search: Hunt | None) -> None:
+    """Print what a search finds, if there is one and it has a query."""
+    if item is not None and search is not None and evidence.shown(item)["query"] is not None:
+        for line in search.lines(item):
+            _line(console, line)
 
 
 def _cut(text: str, limit: int) -> str:
