@@ -22,7 +22,7 @@ from shared.web import evidence
 
 ADDRESS = setup.TOOLS / "simulator-address"
 _DEADLINE_SECONDS = 60.0
-_LOOK_SECONDS = 5.0
+_HEALTH_SECONDS = 5.0
 
 
 class NoSimulator(Exception):
@@ -45,7 +45,7 @@ def running(address: Path = ADDRESS) -> str:
         url = address.read_text("utf-8")
         with requests.Session() as wire:
             wire.trust_env = False
-            wire.get(f"{url}/_simulator/health", timeout=_LOOK_SECONDS).raise_for_status()
+            wire.get(f"{url}/_simulator/health", timeout=_HEALTH_SECONDS).raise_for_status()
     except OSError:  # which those of requests are, too
         raise NoSimulator(
             "--hunt searches in the simulator, and none is running. Start one with `make start` in another terminal."
@@ -69,12 +69,12 @@ class Hunt:
             yield Text.assemble(("  not searched  ", "yellow"), f"only {tryout.EVENTS} events are")
             return
         self._left -= 1
-        said, result = tryout.judged(item.scan.clues, self._call, self._without, time.time)
-        if said is None:
+        judgement, result = tryout.judged(item.scan.clues, self._call, self._without, time.time)
+        if judgement is None:
             yield Text.assemble(("  no answer  ", "red"), result.message if result else "no table is left")
             return
-        yield from _verdict(evidence.judged(said, sorted(self._without)))
-        if said.outcome == "no device":
+        yield from _verdict(evidence.judged(judgement, sorted(self._without)))
+        if judgement.outcome == "no device":
             advice = (
                 f"The simulator's devices are made up; POST {self._url}/_simulator/world adds your event:"
                 " dev/simulator/hunting.py says how."

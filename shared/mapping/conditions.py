@@ -30,14 +30,14 @@ class Term:
 
     def holds(self, node: Node) -> bool:
         """Say whether it holds at a node; `path` counts from there."""
-        found = find(self.path, node)
-        texts = (text for inner in found for text in _texts(inner.value))
+        nodes = find(self.path, node)
+        texts = (text for inner in nodes for text in _texts(inner.value))
         if self.words is not None:
             truth = any(names.word(text) in self.words for text in texts)
         elif self.contains is not None:
             truth = any(self.contains in text.lower() for text in texts)
         else:
-            truth = bool(found)
+            truth = bool(nodes)
         return truth is not self.negated
 
 

@@ -78,8 +78,8 @@ def answer(
     outcome = _outcome(webhook, body, parameters, content_encoding)
     chosen, remaining = _chosen(sorted((*outcome.alerts, *outcome.refused), key=lambda event: event.event))
     events = [attempt.event(event) for event in chosen]
-    found = sum(event["verdict"] is not None and event["verdict"]["outcome"] == "match" for event in events)
-    log.step("operator", operation="try", source=outcome.source, searches=attempt.searches, found=found)
+    matches = sum(event["verdict"] is not None and event["verdict"]["outcome"] == "match" for event in events)
+    log.step("operator", operation="try", source=outcome.source, searches=attempt.searches, found=matches)
     return {
         "source": outcome.source,
         "ignored": outcome.ignored,
@@ -134,13 +134,13 @@ class _Try:
             "verdict": None,
             "error": None,
         }
-        found = event.evidence
-        if found is not None:
-            shown |= evidence.shown(found)
+        known = event.evidence
+        if known is not None:
+            shown |= evidence.shown(known)
             if shown["query"] is None:
-                shown["error"] = f"There is no query: {evidence.missing(found.scan)}."
+                shown["error"] = f"There is no query: {evidence.missing(known.scan)}."
             else:
-                shown["verdict"], shown["error"] = self._verdict(found.scan.clues)
+                shown["verdict"], shown["error"] = self._verdict(known.scan.clues)
         elif isinstance(event, Mapped):
             body = event.alert.body()
             shown["reference"] = {name: body[name] for name in names.KEYS}
@@ -155,14 +155,14 @@ class _Try:
         if self._over:
             return None, self._over
         try:
-            said, result = judged(clues, self._hunt, self._without, self._dispatcher.table.now)
+            judgement, result = judged(clues, self._hunt, self._without, self._dispatcher.table.now)
         except WebhookError as error:
             if not self.searches:
                 raise
             self._over = f"Not searched: {error.detail}"
             return None, self._over
-        if said:
-            return evidence.judged(said, sorted(self._without)), None
+        if judgement:
+            return evidence.judged(judgement, sorted(self._without)), None
         if result is None or result.kind == "no table":
             return (
                 None,

@@ -40,8 +40,8 @@ def _parts(request: Any, kind: str, body: bytes) -> list[HttpResponse]:
     whole = _WHOLE.fullmatch(body)
     if whole is None or kind != f"multipart/mixed; boundary={whole['batch'].decode()}":
         return []
-    found = [_PART.fullmatch(piece) for piece in whole["parts"].split(b"--%b\r\n" % whole["changes"])]
-    return [_part(request, part["headers"]) for part in found if part] if all(found) else []
+    matches = [_PART.fullmatch(piece) for piece in whole["parts"].split(b"--%b\r\n" % whole["changes"])]
+    return [_part(request, part["headers"]) for part in matches if part] if all(matches) else []
 
 
 def _part(request: Any, lines: bytes) -> HttpResponse:

@@ -52,14 +52,14 @@ def clues(scan: ClueScan) -> Iterator[dict[str, str]]:
             yield _clue(_name(fact), value, places.get(fact, ""))
 
 
-def judged(said: Verdict, without: Sequence[str] = ()) -> dict[str, Any]:
+def judged(judgement: Verdict, without: Sequence[str] = ()) -> dict[str, Any]:
     """Return a verdict as it is shown; `without` are tables that were not searched, as the tenant lacks them."""
     return {
-        "outcome": "noDevice" if said.outcome == "no device" else said.outcome,
-        "grade": said.grade,
-        "reason": said.reason or None,
-        "reference": dict(verdict.reference(said.match.row)) if said.match else None,
-        "candidates": [_candidate(candidate) for candidate in said.candidates],
+        "outcome": "noDevice" if judgement.outcome == "no device" else judgement.outcome,
+        "grade": judgement.grade,
+        "reason": judgement.reason or None,
+        "reference": dict(verdict.reference(judgement.match.row)) if judgement.match else None,
+        "candidates": [_candidate(candidate) for candidate in judgement.candidates],
         "missingTables": list(without),
     }
 

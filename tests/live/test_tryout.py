@@ -84,20 +84,20 @@ def tried(stack: Stack, wire: requests.Session, payload: Any, status: int = 200)
 
 def events(answer: Any) -> list[Any]:
     """Return the events of an answer."""
-    found: list[Any] = answer["events"]
-    return found
+    listed: list[Any] = answer["events"]
+    return listed
 
 
 def test_the_event_of_a_notable_is_found_and_nothing_is_created(stack: Stack, wire: requests.Session) -> None:
     """The match is exact and has the event's reference; its decoys are no match; Defender saw no call."""
-    [found] = events(tried(stack, wire, FOUND))
-    verdict = found["verdict"]
+    [shown] = events(tried(stack, wire, FOUND))
+    verdict = shown["verdict"]
     assert (verdict["outcome"], verdict["grade"]) == ("match", "exact")
     [known] = stack.simulator("POST", "world", {"events": [EVENT]})
     assert verdict["reference"] == known
     first = verdict["candidates"][0]
     assert (first["time"], first["device"], first["agree"]) == (TIME, EVENT["device"], ["commandLine"])
-    assert found["problems"]
+    assert shown["problems"]
     assert stack.simulator("GET", "log") == []
     listed = (
         stack.operate("GET", "alerts").json()["alerts"],
@@ -108,9 +108,9 @@ def test_the_event_of_a_notable_is_found_and_nothing_is_created(stack: Stack, wi
 
 def test_two_possible_events_are_no_match(stack: Stack, wire: requests.Session) -> None:
     """The same command twice within a second is ambiguous, and both are shown."""
-    [found] = events(tried(stack, wire, notable("pc-0816", "whoami.exe /all")))
-    assert (found["verdict"]["outcome"], found["verdict"]["reference"]) == ("ambiguous", None)
-    same = [each for each in found["verdict"]["candidates"] if "commandLine" in each["agree"]]
+    [shown] = events(tried(stack, wire, notable("pc-0816", "whoami.exe /all")))
+    assert (shown["verdict"]["outcome"], shown["verdict"]["reference"]) == ("ambiguous", None)
+    same = [each for each in shown["verdict"]["candidates"] if "commandLine" in each["agree"]]
     assert len(same) == 2
 
 
@@ -142,11 +142,11 @@ def test_what_graph_refuses_is_one_sentence(
 ) -> None:
     """The operator reads what is wrong and what to do; the clues and the query are shown all the same."""
     stack.simulator("PUT", "switches", {"faults": [{**fault, "on": "hunting", "times": 1}]})
-    [found] = events(tried(stack, wire, FOUND))
-    assert found["verdict"] is None
-    assert all(word in found["error"] for word in words), found["error"]
-    assert found["clues"]
-    assert found["query"]
+    [shown] = events(tried(stack, wire, FOUND))
+    assert shown["verdict"] is None
+    assert all(word in shown["error"] for word in words), shown["error"]
+    assert shown["clues"]
+    assert shown["query"]
 
 
 def test_the_hosts_of_a_table_share_the_searches_of_a_minute(

@@ -29,7 +29,7 @@ def imported(package: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_a_package_imports_only_what_it_may(package: str) -> None:
-    """Stack, simulator and demo build on each other in this order; only the simulator knows some words of the app."""
+    """Stack, simulator and demo build on each other in this order; none knows the app or the tests."""
     assert set(imported(package)) <= MAY_IMPORT[package]
 
 

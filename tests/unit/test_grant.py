@@ -277,19 +277,19 @@ def test_the_role_of_hunting_is_granted_by_a_switch(tmp_path: Path) -> None:
     tenant = Tenant(tmp_path)
     granted = {"id": "assigned", "principalId": PRINCIPAL, "resourceId": GRAPH, "appRoleId": HUNTING_ID}
     for words in (f"Granted: the identity {CLIENT}", f"already. {UNCHANGED}"):
-        told = tenant.run("--hunting", CLIENT)
-        assert (told.returncode, told.stderr) == (0, "")
+        completed = tenant.run("--hunting", CLIENT)
+        assert (completed.returncode, completed.stderr) == (0, "")
         assert tenant.assignments[1:] == [granted]
-        for said in (words, "ThreatHunting.Read.All of Microsoft Graph", "also mail, identities", LAG):
-            assert said in told.stdout
-        assert "GRAPH_API_URL" not in told.stdout
+        for sentence in (words, "ThreatHunting.Read.All of Microsoft Graph", "also mail, identities", LAG):
+            assert sentence in completed.stdout
+        assert "GRAPH_API_URL" not in completed.stdout
     assert tenant.methods.count("POST") == 1
 
 
 def test_the_command_to_hand_on_has_the_switch(tmp_path: Path) -> None:
     """Whoever may grant roles gets the command for the role that was meant."""
-    told = Tenant(tmp_path, forbidden=["POST"]).run("--hunting", CLIENT)
-    assert told.stderr.endswith(f"{SHELL} --hunting {CLIENT}\n")
+    completed = Tenant(tmp_path, forbidden=["POST"]).run("--hunting", CLIENT)
+    assert completed.stderr.endswith(f"{SHELL} --hunting {CLIENT}\n")
 
 
 def test_the_app_names_the_command_for_a_missing_role() -> None:
@@ -300,10 +300,10 @@ def test_the_app_names_the_command_for_a_missing_role() -> None:
 
 def test_in_azure_government_the_apps_settings_are_said(tmp_path: Path) -> None:
     """Graph's host differs in GCC High and DoD, and nothing would tell the app."""
-    told = Tenant(tmp_path, graph="https://graph.microsoft.us/").run("--hunting", CLIENT)
-    assert told.returncode == 0
+    completed = Tenant(tmp_path, graph="https://graph.microsoft.us/").run("--hunting", CLIENT)
+    assert completed.returncode == 0
     for host in ("https://graph.microsoft.us", "https://dod-graph.microsoft.us", "GRAPH_TOKEN_SCOPE"):
-        assert host in told.stdout
+        assert host in completed.stdout
 
 
 def test_without_the_azure_cli_it_says_so(tmp_path: Path) -> None:

@@ -68,9 +68,9 @@ def test_what_two_events_can_have_names_none_far_from_the_time(
 ) -> None:
     """A hash, an address, a key, a bare command or a SID is no proof for an event that is not close to the time."""
     facts, values = SHARED[shared]
-    found = judged(replace(DETECTED, when=TIMES[when], **facts), row(seconds, values))
-    assert found.outcome == "none"
-    assert found.reason
+    judgement = judged(replace(DETECTED, when=TIMES[when], **facts), row(seconds, values))
+    assert judgement.outcome == "none"
+    assert judgement.reason
 
 
 @pytest.mark.parametrize("when", ["of its detection", "its own, to the second"])
