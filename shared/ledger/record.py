@@ -60,7 +60,8 @@ class Entry:
     `named` is when a delivery last contained it after its end, as far as that was noted.
     `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
     often it was accepted again after its end; `stage` is the stage whose queue it waits in, or waited in last;
-    `unknown` are columns of its row that a newer version wrote.
+    `clues` are those of an alert without a reference, as `search.kept` writes them; `unknown` are columns of its row
+    that a newer version wrote.
     """
 
     alert: Alert
@@ -87,6 +88,7 @@ class Entry:
     renewed: int = 0
     named: float | None = None
     stage: Stage = keys.REFERENCE
+    clues: Mapping[str, Any] | None = None
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -158,8 +160,9 @@ def accept(
     truncated: bool = False,
     sender: str = "",
     stage: Stage = keys.REFERENCE,
+    clues: Mapping[str, Any] | None = None,
 ) -> Entry:
-    """Return a new entry that waits for a slot. A lower severity is due hours later, so it is never passed forever."""
+    """Return a new entry that waits in a stage. A lower severity is due hours later, so it is never passed forever."""
     due = now + DUE_SECONDS[alert.severity]
     entry = Entry(
         alert=alert,
@@ -173,6 +176,7 @@ def accept(
         notes=tuple(notes),
         sender=sender,
         stage=stage,
+        clues=clues,
     )
     return replace(entry, waits=_todo(entry))
 

@@ -38,6 +38,7 @@ _ENTRY = (
     Column("lost", columns.WHOLE, default=0),
     Column("renewed", columns.WHOLE, default=0),
     Column("stage", _STAGE, default=keys.REFERENCE),
+    Column("clues", columns.OBJECT_OR_NONE, default=None),
 )
 _DELIVERY = (
     Column("source", columns.TEXT_OR_NONE, default=None),

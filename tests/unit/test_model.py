@@ -132,6 +132,7 @@ class OneAlert:
         defaults: "Mapping[str, str]",
         max_alerts: int,
         now: float | None = None,
+        clues: bool = False,
     ) -> Outcome:
         """Return the alert."""
         return Outcome("defender", (Mapped(0, self.alert, (), False, {}),), (), None)
