@@ -3,6 +3,10 @@
 from dev.memory_table import MemoryTable
 from shared.ledger import keys, record, rows
 
+_OF_STAGES = tuple(
+    stage.prefix + name for stage in (keys.REFERENCE, keys.SEARCH) for name in (keys.SLOT, keys.TURN)
+)
+
 
 def unsound(table: MemoryTable) -> list[str]:
     """Return what is wrong with a table's rows, by the rules of the ledger.
@@ -30,7 +34,7 @@ def unsound(table: MemoryTable) -> list[str]:
         if key.startswith(keys.DELIVERY):
             lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((keys.SLOT, keys.TURN, keys.RESUMED, keys.REFUSED, keys.ASIDE)):
+        elif key.startswith((*_OF_STAGES, keys.RESUMED, keys.REFUSED, keys.ASIDE)):
             continue
         elif key not in expected:
             wrong.append(f"{key} belongs to no alert")
@@ -42,9 +46,9 @@ def _contradictions(entry: record.Entry) -> list[str]:
     wrong = []
     if ended != entry.has_ended or ended != (entry.ended is not None):
         wrong.append(f"{entry.state}, waits for {entry.waits!r}, ended {entry.ended}")
-    if entry.state == "sending" and not entry.waits.startswith(keys.LATER):
+    if entry.state == "sending" and not entry.stage.is_later(entry.waits):
         wrong.append(f"sending, but waits as {entry.waits}")
-    if entry.waits.startswith(keys.LATER) != (
+    if entry.stage.is_later(entry.waits) != (
         entry.state == "sending" or (entry.state == "waiting" and entry.next_attempt is not None)
     ):
         wrong.append(f"{entry.state}, next attempt {entry.next_attempt}, waits as {entry.waits}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from shared.errors import Unreadable
 from shared.ledger import keys, rows
+from shared.ledger.keys import Stage
 from shared.ledger.record import Waiting
 from shared.table.protocol import Row
 
@@ -23,11 +24,11 @@ class Backlog:
     unreadable: tuple[Row, ...]
 
 
-def read(stored: Iterable[Row], now: float, most: int) -> Backlog:
-    """Return the backlog in `todo-` rows and in `later-` rows that are due, with at most `most` alerts."""
-    before = keys.later_before(now)
-    waits = [row for row in stored if _waits(row)]
-    due = [row for row in waits if row.key.startswith(keys.TODO) or row.key < before]
+def read(stored: Iterable[Row], now: float, most: int, stage: Stage = keys.REFERENCE) -> Backlog:
+    """Return a stage's backlog in `todo-` rows and in `later-` rows that are due, with at most `most` alerts."""
+    before = stage.later_before(now)
+    waits = [row for row in stored if any(first <= row.key < end for first, end in stage.waiting)]
+    due = [row for row in waits if not stage.is_later(row.key) or row.key < before]
     due.sort(key=lambda row: (_number(row, "due"), row.key.rpartition("-")[2]))
     waiting: list[Waiting] = []
     unreadable = []
@@ -40,10 +41,6 @@ def read(stored: Iterable[Row], now: float, most: int) -> Backlog:
             unreadable.append(row)
     oldest = min((_number(row, "accepted") for row in waits), default=math.inf)
     return Backlog(tuple(waiting), len(waits), oldest if oldest < math.inf else None, tuple(unreadable))
-
-
-def _waits(row: Row) -> bool:
-    return row.key.startswith((keys.TODO, keys.LATER))
 
 
 def _number(row: Row, name: str) -> float:

@@ -1,23 +1,95 @@
-"""The keys of rows: their prefixes, which are ranges, and the times and ids that follow."""
+"""The keys of rows: their prefixes, which are ranges, and the times and ids that follow.
+
+Each stage has its own waiting rows, slots, pauses and turns: their keys begin with the stage's prefix.
+"""
 
 import re
 import secrets
+from dataclasses import dataclass
 
 LATER, LATER_END = "later-", "later."
 SLOT, SLOT_END = "slot-", "slot."
 TODO, TODO_END = "todo-", "todo."
 """From `later-` to `todo.` is what one snapshot reads: no other prefix may sort between them."""
-WAITING = ((TODO, TODO_END), (LATER, LATER_END))  # in the order in which an alert moves
 FAILED, FAILED_END = "failed-", "failed."
 REFUSED, REFUSED_END = "kept-", "kept."
 ASIDE, ASIDE_END = "aside-", "aside."
 DELIVERY, DELIVERY_END = "delivery-", "delivery."
 ALERT, ALERT_END = "alert-", "alert."
 TURN = "turn-"
+PAUSE, STOP = "slot-pause", "slot-stop"
+"""The API's pause and the operator's."""
 RESUMED = "window-resumed"
 """The row that was written when the operator last resumed: its stamp is the time."""
-_WAITING_KEY = re.compile(r"(todo|later)-[0-9.]+-[0-9A-Za-z]+")
+_WAITING_KEY = re.compile(r"(?:[a-z]+-)?(?:todo|later)-[0-9.]+-[0-9A-Za-z]+")
 _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage that alerts wait in, for the calls of one API: its name, and what the keys of its rows begin with."""
+
+    name: str
+    prefix: str
+
+    def span(self, first: str, end: str) -> tuple[str, str]:
+        """Return the range of the stage's rows between two prefixes."""
+        return self.prefix + first, self.prefix + end
+
+    @property
+    def waiting(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """The ranges of waiting rows, in the order in which an alert moves."""
+        return self.span(TODO, TODO_END), self.span(LATER, LATER_END)
+
+    @property
+    def slots(self) -> tuple[str, str]:
+        """The range of the slots and pauses."""
+        return self.span(SLOT, SLOT_END)
+
+    @property
+    def pause(self) -> str:
+        """The key of the API's pause."""
+        return self.prefix + PAUSE
+
+    @property
+    def stop(self) -> str:
+        """The key of the operator's pause."""
+        return self.prefix + STOP
+
+    def slot_key(self, number: int) -> str:
+        """Return the key of a slot, counted from 0."""
+        return f"{self.prefix}{SLOT}{number:02}"
+
+    def todo_key(self, due: float, alert_id: str) -> str:
+        """Return the key under which an alert waits for a slot: in the order of `due` (UTC seconds)."""
+        return f"{self.prefix}{TODO}{stamp(due)}-{alert_id}"
+
+    def later_key(self, at: float, alert_id: str) -> str:
+        """Return the key under which an alert waits for a time (UTC seconds): a retry's, or the end of a lease."""
+        return f"{self.prefix}{LATER}{stamp(at)}-{alert_id}"
+
+    def later_before(self, now: float) -> str:
+        """Return the key before which every `later-` row is due."""
+        return f"{self.prefix}{LATER}{stamp(now)}"
+
+    def is_later(self, key: str) -> bool:
+        """Tell whether an alert that waits under this key waits for a time."""
+        return key.startswith(self.prefix + LATER)
+
+    def turn_key(self, sender: str, severity: str) -> str:
+        """Return the key of the next turn of a sender's alerts of a severity."""
+        return f"{self.prefix}{TURN}{sender}-{severity}"
+
+
+REFERENCE = Stage("reference", "")
+SEARCH = Stage("search", "find-")
+WAITING = REFERENCE.waiting
+_STAGES = {stage.name: stage for stage in (REFERENCE, SEARCH)}
+
+
+def stage(name: str) -> Stage:
+    """Return the stage of a name; one that this version does not know has its name as prefix."""
+    return _STAGES.get(name) or Stage(name, f"{name}-")
 
 
 def stamp(seconds: float) -> str:
@@ -50,16 +122,6 @@ def delivery_time(seconds: float) -> str:
     return f"{int(max(seconds, 0.0) * 1000):013d}"
 
 
-def todo_key(due: float, alert_id: str) -> str:
-    """Return the key under which an alert waits for a slot: in the order of `due` (UTC seconds)."""
-    return f"{TODO}{stamp(due)}-{alert_id}"
-
-
-def later_key(at: float, alert_id: str) -> str:
-    """Return the key under which an alert waits for a time (UTC seconds): a retry's, or the end of a lease."""
-    return f"{LATER}{stamp(at)}-{alert_id}"
-
-
 def is_waiting_key(text: str) -> bool:
     """Tell whether an alert may wait under this key."""
     return bool(_WAITING_KEY.fullmatch(text))
@@ -73,11 +135,6 @@ def waiting_alert(key: str) -> str:
 def failed_key(ended: float | None, alert_id: str) -> str:
     """Return the key under which an alert is listed that failed at a time (UTC seconds)."""
     return f"{FAILED}{stamp(ended or 0.0)}-{alert_id}"
-
-
-def later_before(now: float) -> str:
-    """Return the key before which every `later-` row is due."""
-    return LATER + stamp(now)
 
 
 def refused_id(now: float, sender: str = "") -> str:

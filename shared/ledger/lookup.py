@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from shared.errors import Unreadable
 from shared.ledger import keys, rows
+from shared.ledger.keys import Stage
 from shared.ledger.record import Entry
 from shared.table.protocol import Table
 
@@ -56,12 +57,12 @@ def waiting(table: Table, alerts: Sequence[str]) -> dict[str, Entry]:
     return entries
 
 
-def waiting_key(table: Table, alert: str) -> str:
-    """Return the key of an alert's waiting row, empty if there is none.
+def waiting_key(table: Table, alert: str, stage: Stage = keys.REFERENCE) -> str:
+    """Return the key of an alert's waiting row in a stage, empty if there is none.
 
     The keys of all that waits are read for it: it is for an alert whose own row does not name that row.
     """
-    for begin, end in keys.WAITING:
+    for begin, end in stage.waiting:
         start: str | None = begin
         while start:
             page = table.query(start, end, after=True, limit=_KEYS, keys_only=True)
@@ -78,7 +79,7 @@ def movable(table: Table, entry: Entry) -> Entry:
     Such a row is removed by hand, or moved aside. Or the entry has changed meanwhile: then its alert row's ETag is old.
     """
     if entry.waits and not table.get(entry.waits):
-        return replace(entry, waits=waiting_key(table, entry.alert.id))
+        return replace(entry, waits=waiting_key(table, entry.alert.id, entry.stage))
     if entry.state == "failed" and not table.get(keys.failed_key(entry.ended, entry.alert.id)):
         return replace(entry, state="discarded")  # ended, and not listed
     return entry

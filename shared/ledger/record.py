@@ -18,6 +18,7 @@ from typing import Any, Literal
 from shared.alerts.alert import Alert
 from shared.clients.answer import Answer
 from shared.ledger import keys, tries
+from shared.ledger.keys import Stage
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
 
@@ -58,7 +59,9 @@ class Entry:
     `lost` counts the calls without a written outcome, one after the other.
     `named` is when a delivery last contained it after its end, as far as that was noted.
     `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
-    often it was accepted again after its end; `unknown` are columns of its row that a newer version wrote.
+    often it was accepted again after its end; `stage` is the stage whose queue it waits in, or waited in last;
+    `clues` are those of an alert without a reference, as `search.kept` writes them; `unknown` are columns of its row
+    that a newer version wrote.
     """
 
     alert: Alert
@@ -84,6 +87,8 @@ class Entry:
     lost: int = 0
     renewed: int = 0
     named: float | None = None
+    stage: Stage = keys.REFERENCE
+    clues: Mapping[str, Any] | None = None
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -154,8 +159,10 @@ def accept(
     notes: Sequence[str] = (),
     truncated: bool = False,
     sender: str = "",
+    stage: Stage = keys.REFERENCE,
+    clues: Mapping[str, Any] | None = None,
 ) -> Entry:
-    """Return a new entry that waits for a slot. A lower severity is due hours later, so it is never passed forever."""
+    """Return a new entry that waits in a stage. A lower severity is due hours later, so it is never passed forever."""
     due = now + DUE_SECONDS[alert.severity]
     entry = Entry(
         alert=alert,
@@ -168,6 +175,8 @@ def accept(
         time_truncated=truncated,
         notes=tuple(notes),
         sender=sender,
+        stage=stage,
+        clues=clues,
     )
     return replace(entry, waits=_todo(entry))
 
@@ -187,7 +196,7 @@ def hold(entry: Entry, attempt: str, *, now: float, lease: float) -> Entry:
         attempts=entry.attempts + 1,
         next_attempt=None,
         lost=entry.lost + (entry.state == "sending"),
-        waits=keys.later_key(now + lease, entry.alert.id),
+        waits=entry.stage.later_key(now + lease, entry.alert.id),
     )
 
 
@@ -280,7 +289,7 @@ def _fail(entry: Entry, now: float) -> Entry:
 
 
 def _retry(entry: Entry, at: float) -> Entry:
-    return replace(entry, state="waiting", next_attempt=at, waits=keys.later_key(at, entry.alert.id))
+    return replace(entry, state="waiting", next_attempt=at, waits=entry.stage.later_key(at, entry.alert.id))
 
 
 def without_answer(entry: Entry) -> Entry:
@@ -291,4 +300,4 @@ def without_answer(entry: Entry) -> Entry:
 
 
 def _todo(entry: Entry) -> str:
-    return keys.todo_key(entry.due, entry.alert.id)
+    return entry.stage.todo_key(entry.due, entry.alert.id)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from shared.alerts.alert import FIELDS, Alert
 from shared.errors import Unreadable
 from shared.ledger import columns, keys
-from shared.ledger.columns import Column
+from shared.ledger.columns import Column, Kind
 from shared.ledger.record import Delivery, Entry, RefusedPayload
 from shared.table.protocol import Delete, Insert, Operation, Replace, Row, Value
 
 REFUSED_BYTES = 60 * 1024
+_STAGE = Kind(lambda stage: stage.name, lambda value: keys.stage(columns.TEXT.read(value)))
 _BODY = tuple(Column(name, columns.TEXT) for name in FIELDS)
 _ENTRY = (
     Column("state", columns.TEXT),
@@ -36,6 +37,8 @@ _ENTRY = (
     Column("sender", columns.TEXT, default=""),
     Column("lost", columns.WHOLE, default=0),
     Column("renewed", columns.WHOLE, default=0),
+    Column("stage", _STAGE, default=keys.REFERENCE),
+    Column("clues", columns.OBJECT_OR_NONE, default=None),
 )
 _DELIVERY = (
     Column("source", columns.TEXT_OR_NONE, default=None),
@@ -126,9 +129,8 @@ def read(row: Row) -> Entry:
         **columns.read(_ENTRY, row),
         unknown=columns.unknown((*_BODY, *_ENTRY), row),
     )
-    if (
-        row.key.startswith((keys.TODO, keys.LATER)) and row.key != entry.waits
-    ):  # a copy under another key could never be taken
+    if not row.key.startswith((keys.ALERT, keys.FAILED)) and row.key != entry.waits:
+        # a copy under another key could never be taken
         raise Unreadable(row.key, "waits")
     if bool(entry.waits) != (entry.state in ("waiting", "sending")):  # somebody cleared or invented it
         raise Unreadable(row.key, "waits")

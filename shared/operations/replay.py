@@ -80,7 +80,7 @@ def _put_back(table: Table, before: Row) -> tuple[list[Operation], Entry | None]
 
 def _insert(table: Table, held: Entry) -> tuple[list[Operation], Entry]:
     """Return the operations that write an alert whose own row is not there."""
-    key = lookup.waiting_key(table, held.alert.id)
+    key = lookup.waiting_key(table, held.alert.id, held.stage)
     if key and (waiting := table.get(key)):
         entry = rows.read(waiting)
         return rows.move(entry, entry, waiting=waiting.etag), entry

@@ -107,15 +107,15 @@ class Dispatch:
 
         That is a second query; neither reads more than 31 rows.
         """
-        head = self.table.query(keys.LATER if later else keys.SLOT, keys.TODO_END, limit=_HEAD)
+        stage = self.policy.stage
+        head = self.table.query(*stage.span(keys.LATER if later else keys.SLOT, keys.TODO_END), limit=_HEAD)
         whole = len(head) < _HEAD
         if later and not whole:  # what is cut off would look open
-            again = [row for row in head if row.key < keys.LATER_END]
-            head = [*again, *self.table.query(keys.SLOT, keys.TODO_END, limit=_HEAD)]
+            again = [row for row in head if stage.is_later(row.key)]
+            head = [*again, *self.table.query(*stage.span(keys.SLOT, keys.TODO_END), limit=_HEAD)]
         now = self.table.now()
-        slots = [row for row in head if row.key.startswith(keys.SLOT)]
-        view = window.read(slots, now, self.policy).quiet_until(self.outcomes.heard.until)
-        return Snapshot(view, backlog.read(head, now, _HEAD), whole)
+        view = window.read(head, now, self.policy).quiet_until(self.outcomes.heard.until)
+        return Snapshot(view, backlog.read(head, now, _HEAD, stage), whole)
 
     def choose(self, slots: Sequence[window.Slot]) -> window.Slot:
         """Pick one of the open slots at random."""
@@ -142,8 +142,8 @@ class Dispatch:
         if held.waits not in etags or slot.key not in etags:
             raise Conflict  # it landed, its answer was lost, and by now somebody else has moved the alert
         probe = None
-        if view.asked and pause.PAUSE_KEY in etags:  # else somebody has lengthened it since
-            probe = pause.Probe(view.asked.step, etags[pause.PAUSE_KEY])
+        if view.asked and view.asked.key in etags:  # else somebody has lengthened it since
+            probe = pause.Probe(view.asked.step, etags[view.asked.key], view.asked.key)
         self.crowd.acquired = start.at[0]
         log.step("taken", entry=held, slot=slot.key, probe=probe is not None)
         return Sending(
@@ -213,7 +213,7 @@ class Dispatch:
             # What is due again and gets no slot is in the next snapshot as well; the others in that of the next tick.
             first, later = (
                 False,
-                any(waiting.entry.waits.startswith(keys.LATER) for waiting in snapshot.waiting),
+                any(self.policy.stage.is_later(waiting.entry.waits) for waiting in snapshot.waiting),
             )
             started: Flights = {}
             if snapshot.acquires:

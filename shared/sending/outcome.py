@@ -167,7 +167,7 @@ class Outcomes:
 
     def _lengthen(self, sending: Sending, cause: pause.Trouble) -> list[Operation]:
         """Return how a failure that is no probe starts a pause, or lengthens the one there is; nothing: it need not."""
-        stored = self.table.query(keys.SLOT, keys.SLOT_END)
+        stored = self.table.query(*self.policy.stage.slots)
         view = window.read(stored, self.table.now(), self.policy)
         return window.start_pause(view, cause, sending.slot.key)
 

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 
 from shared.clients.answer import Answer
 from shared.ledger import keys
+from shared.ledger.keys import Stage
 from shared.table.protocol import Delete, Insert, Operation, Replace, Row, Value
 
-PAUSE_KEY = f"{keys.SLOT}pause"
-STOP_KEY = f"{keys.SLOT}stop"
 FIRST_PAUSE_SECONDS = 5.0
 SLACK_SECONDS = 1.0
 PROBE_SECONDS = 60.0
@@ -40,7 +39,7 @@ class Pause:
     step: int
     etag: str
     probed: bool = False
-    key: str = PAUSE_KEY
+    key: str = keys.PAUSE
 
     @property
     def by_operator(self) -> bool:
@@ -54,6 +53,7 @@ class Probe:
 
     step: int
     etag: str
+    key: str = keys.PAUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Heard:
 def read(row: Row, opens: float) -> Pause:
     """Read a pause from its row; `opens` is when the row's time is over (server's UTC seconds)."""
     step = row.values.get("step")
-    stopped = row.key == STOP_KEY or bool(
+    stopped = row.key.endswith(keys.STOP) or bool(
         row.values.get("operator")
     )  # the older version has one row for both
     return Pause(
@@ -103,21 +103,21 @@ def trouble(answer: Answer, window: float) -> Trouble:
     return Trouble(reason, max(least, answer.retry_after or 0.0), named=answer.retry_after is not None)
 
 
-def start(pause: Pause | None, cause: Trouble, now: float) -> Operation | None:
-    """Return the operation of a failure that is no probe: it starts the API's pause, or may only lengthen one.
+def start(pause: Pause | None, cause: Trouble, now: float, stage: Stage = keys.REFERENCE) -> Operation | None:
+    """Return the operation of a failure that is no probe: it starts a stage's pause, or may only lengthen one.
 
     So fifteen failures at once are one step. None if the pause lasts long enough, or a probe is under way.
     """
     values: dict[str, Value] = {"closed": cause.seconds, "reason": cause.reason, "step": 1}
     if pause is None:
-        return Insert(PAUSE_KEY, values)
+        return Insert(stage.pause, values)
     if now + cause.seconds <= pause.ends and not pause.probed:
         return None
     if pause.probed and not cause.named:
         return None
     # A second longer: the neighbours, who fail in the same second, need no write each.
     values |= {"closed": cause.seconds + SLACK_SECONDS, "step": pause.step}
-    return Replace(PAUSE_KEY, values, pause.etag)
+    return Replace(pause.key, values, pause.etag)
 
 
 def probe(pause: Pause, attempt: str, lease: float) -> Operation:
@@ -128,7 +128,7 @@ def probe(pause: Pause, attempt: str, lease: float) -> Operation:
         "step": pause.step,
         "attempt": attempt,
     }
-    return Replace(PAUSE_KEY, values, pause.etag)
+    return Replace(pause.key, values, pause.etag)
 
 
 def renew(held: Probe, cause: Trouble) -> Operation:
@@ -136,23 +136,23 @@ def renew(held: Probe, cause: Trouble) -> Operation:
     step = held.step + 1
     doublings = min(step - 1, 10)  # an outage of days has thousands of steps
     closed = max(cause.seconds, min(PROBE_SECONDS, FIRST_PAUSE_SECONDS * 2.0**doublings))
-    return Replace(PAUSE_KEY, {"closed": closed, "reason": cause.reason, "step": step}, held.etag)
+    return Replace(held.key, {"closed": closed, "reason": cause.reason, "step": step}, held.etag)
 
 
 def abandon(held: Probe, reason: str) -> Operation:
     """Return the operation of a probe that made no call: the pause is over as before, and the next acquire probes."""
-    return Replace(PAUSE_KEY, {"closed": 0.0, "reason": reason, "step": held.step}, held.etag)
+    return Replace(held.key, {"closed": 0.0, "reason": reason, "step": held.step}, held.etag)
 
 
 def end(held: Probe | Pause) -> Operation:
     """Return the operation that ends the API's pause, as its probe was answered."""
-    return Delete(PAUSE_KEY, held.etag)
+    return Delete(held.key, held.etag)
 
 
-def stop(held: Pause | None, reason: str) -> Operation:
+def stop(held: Pause | None, reason: str, stage: Stage = keys.REFERENCE) -> Operation:
     """Return the operation by which the operator pauses, or changes the reason of the pause that they `held`."""
     values: dict[str, Value] = {"operator": True, "reason": reason}
-    return Insert(STOP_KEY, values) if held is None else Replace(held.key, values, held.etag)
+    return Insert(stage.stop, values) if held is None else Replace(held.key, values, held.etag)
 
 
 def resume(held: Pause) -> list[Operation]:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from shared.ledger import keys, record
+from shared.ledger import record
 from shared.ledger.record import Entry
 from shared.table.protocol import Insert, Operation, Replace, Table
 
@@ -104,7 +104,7 @@ class Turns:
 
 
 def _key(entry: Entry) -> str:
-    return f"{keys.TURN}{entry.sender}-{entry.alert.severity}"
+    return entry.stage.turn_key(entry.sender, entry.alert.severity)
 
 
 def _write(key: str, turn: _Turn) -> Operation:

@@ -21,8 +21,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from shared.ledger import keys
+from shared.ledger.keys import Stage
 from shared.sending import pause as pauses
-from shared.sending.pause import PAUSE_KEY, STOP_KEY, Pause, Trouble
+from shared.sending.pause import Pause, Trouble
 from shared.table.protocol import Insert, Operation, Replace, Row, Value
 
 MOST_CALLS = 15
@@ -32,12 +33,13 @@ START_SECONDS = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How many calls (`calls`) Defender takes in how many seconds, and how long one call may last."""
+    """How many calls (`calls`) a stage's API takes in how many seconds, and how long one call may last."""
 
     calls: int = 15
     window: float = 60.0
     margin: float = 0.25
     deadline: float = 30.0
+    stage: Stage = keys.REFERENCE
 
     @property
     def lease(self) -> float:
@@ -81,6 +83,7 @@ class View:
     cooldown: float
     asked: Pause | None = None
     stop: Pause | None = None
+    stage: Stage = keys.REFERENCE
 
     @property
     def pause(self) -> Pause | None:
@@ -133,7 +136,7 @@ class View:
         """Return the view of a host that was itself asked not to call until then (server's UTC seconds)."""
         if until <= self.now or (self.asked and self.asked.ends >= until):
             return self
-        held = self.asked or Pause(until, "the last answer asked for it", 1, "")
+        held = self.asked or Pause(until, "the last answer asked for it", 1, "", key=self.stage.pause)
         return replace(self, asked=replace(held, ends=until))
 
 
@@ -165,13 +168,14 @@ def read(rows: Sequence[Row], now: float, policy: Policy) -> View:
     known = {row.key: row for row in rows}
     slots = []
     for number in range(policy.calls):
-        key = f"{keys.SLOT}{number:02}"
+        key = policy.stage.slot_key(number)
         row = known.get(key)
         slots.append(Slot(key, -math.inf, None) if row is None else Slot(key, _opens(row, policy), row.etag))
-    asked, stop = read_pause(known.get(PAUSE_KEY), policy), read_pause(known.get(STOP_KEY), policy)
+    stage = policy.stage
+    asked, stop = (read_pause(known.get(key), policy) for key in (stage.pause, stage.stop))
     if asked and asked.by_operator:
         asked, stop = None, asked
-    return View(tuple(slots), now, policy.cooldown, asked, stop)
+    return View(tuple(slots), now, policy.cooldown, asked, stop, stage)
 
 
 def read_pause(row: Row | None, policy: Policy) -> Pause | None:
@@ -208,8 +212,8 @@ def release_unused(held: Held, policy: Policy, now: float) -> Operation:
 
 def start_pause(view: View, cause: Trouble, ours: str) -> list[Operation]:
     """Return the operations by which a failure in the slot `ours` starts the API's pause, or lengthens it."""
-    held = view.stop if view.stop and view.stop.key == PAUSE_KEY else view.asked
-    operation = pauses.start(held, cause, view.now)
+    held = view.stop if view.stop and view.stop.key == view.stage.pause else view.asked
+    operation = pauses.start(held, cause, view.now, view.stage)
     if operation is None:
         return []
     return [operation] if held else [operation, *void(view, ours)]

@@ -36,7 +36,7 @@ def _is_well(dispatcher: "Dispatch") -> bool:
     """Tell whether everything that is due is sent. Raise `WebhookError` if that is unknown."""
     snapshot = dispatcher.snapshot()
     before = snapshot.view.now - OVERDUE_SECONDS
-    due = dispatcher.table.query(keys.LATER, keys.later_before(before), limit=_SOME)
+    due = dispatcher.table.query(keys.LATER, keys.REFERENCE.later_before(before), limit=_SOME)
     overdue = any(waiting.entry.accepted < before for waiting in snapshot.waiting)
     later = backlog.read(due, before, 1)
     forgotten = later.waiting  # only the dispatcher takes back what came due again

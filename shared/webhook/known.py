@@ -144,7 +144,7 @@ def _decide(table: Table, sent: Entry, known: Entry, *, gone: bool) -> tuple[Dec
 
 def _is_idle(known: Entry, now: float) -> bool:
     """Tell whether no call for an alert can be under way: a call has its lease."""
-    return known.state != "sending" or known.waits < keys.later_before(now)
+    return known.state != "sending" or known.waits < known.stage.later_before(now)
 
 
 def decide(sent: Entry, known: Entry, now: float) -> Decision:
@@ -195,7 +195,7 @@ def _waiting(sent: Entry, known: Entry, differs: tuple[str, ...]) -> Decision:
     if alert == known.alert:
         return Decision(None, duplicate=True, what="duplicate", notes=tuple(notes))
     due = min(known.due, sent.due)
-    moved = known.waits if known.waits.startswith(keys.LATER) else keys.todo_key(due, alert.id)
+    moved = known.waits if known.stage.is_later(known.waits) else known.stage.todo_key(due, alert.id)
     after = replace(known, alert=alert, due=due, waits=moved)
     return Decision(after, duplicate=True, what="joined", notes=tuple(notes))
 

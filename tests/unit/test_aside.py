@@ -236,7 +236,7 @@ def test_a_row_is_not_written_anew_for_an_alert_that_waits_elsewhere() -> None:
     entry = _entry(1, EPOCH)
     table = StrictTable(clock=lambda: EPOCH)
     table.commit(rows.insert(entry))
-    copy = keys.todo_key(EPOCH - 5, entry.alert.id)
+    copy = keys.REFERENCE.todo_key(EPOCH - 5, entry.alert.id)
     table.commit([Insert(copy, {"title": "T"})])
     row = table.get(copy)
     assert row

@@ -71,7 +71,7 @@ def _times(defender: Defender) -> list[float]:
 
 
 def _pause(world: World) -> pause.Pause | None:
-    row = world.table.get(pause.PAUSE_KEY)
+    row = world.table.get(keys.PAUSE)
     return window.read_pause(row, POLICY) if row else None
 
 
@@ -292,7 +292,7 @@ def test_a_lowered_limit_hides_nothing(calls: int) -> None:
     assert reply.status == 202
     assert defender.arrivals == []
     _backlog(world, range(3 * calls))
-    world.table.commit([Delete(pause.STOP_KEY, "*")])
+    world.table.commit([Delete(keys.STOP, "*")])
     world.finish(app.tick())
     assert len(defender.arrivals) == 3 * calls + 1
 
@@ -418,7 +418,7 @@ def test_failures_that_clash_give_their_slots_back() -> None:
     app.host.faults = Faults(table_delay=(0.01, 0.01), call_delay=(1.0, 1.0), answer_delay=(0.1, 0.1))
     app.tick()
     world.run(4)
-    slots = world.table.query(keys.SLOT, pause.PAUSE_KEY)
+    slots = world.table.query(keys.SLOT, keys.PAUSE)
     assert [row.values["closed"] for row in slots] == [POLICY.cooldown] * 15
     assert {entry.unavailable for entry in _alerts(world)} == {1}
 
@@ -513,7 +513,7 @@ def test_the_operators_pause_lasts_until_resumed() -> None:
         app.timer()
     world.run(3600)
     assert defender.arrivals == []
-    world.table.commit([Delete(pause.STOP_KEY, "*")])
+    world.table.commit([Delete(keys.STOP, "*")])
     world.run(12)
     assert len(defender.arrivals) == 10
 
@@ -556,14 +556,14 @@ def test_a_probe_whose_pause_the_operator_took_is_a_call_like_any_other() -> Non
     world.table.commit([operation])
     _backlog(world, range(1))
     host = Forgetful(world, QUICK, arrive=defender)
-    host.forgotten = pause.PAUSE_KEY
+    host.forgotten = keys.PAUSE
     app = App.on(host)
     app.tick()
     world.run(0.1)
     world.table.commit([pause.stop(None, "stop")])
     world.run(10)
     assert _states(world) == {"created"}
-    assert world.table.query(pause.STOP_KEY, pause.STOP_KEY + "~")
+    assert world.table.query(keys.STOP, keys.STOP + "~")
 
 
 def test_other_answers_only_lengthen_a_pause() -> None:
@@ -749,7 +749,7 @@ def test_a_refused_connection_gives_the_slot_back() -> None:
     app.tick()
     world.run(5)
     slots = world.table.query(keys.SLOT, keys.SLOT_END)
-    assert {row.values["closed"] for row in slots if row.key != pause.PAUSE_KEY} == {0.0}
+    assert {row.values["closed"] for row in slots if row.key != keys.PAUSE} == {0.0}
     (entry,) = _alerts(world)
     assert entry.state == "waiting"
     assert entry.next_attempt

@@ -16,8 +16,8 @@ from shared.alerts.alert import FIELDS, Alert
 from shared.clients.answer import Answer
 from shared.errors import Conflict, Unreadable
 from shared.ledger import backlog, keys, record, rows
+from shared.ledger.keys import Stage
 from shared.ledger.record import Delivery, Entry, Rules
-from shared.sending import pause
 from shared.table.protocol import Delete, Insert, Replace, Row, Value
 from tests.checks.strict_table import StrictTable
 
@@ -117,17 +117,32 @@ def _under(row: Row, key: str) -> Row:
     return replace(row, key=key)
 
 
-def test_no_prefix_sorts_among_those_of_a_snapshot() -> None:
-    """One query reads from `later-` to `todo.`, 31 rows of it: only retries, slots and the backlog may lie there."""
-    prefixes = {
+@pytest.mark.parametrize("stage", [keys.REFERENCE, keys.SEARCH], ids=lambda stage: stage.name)
+def test_no_prefix_sorts_among_those_of_a_snapshot(stage: Stage) -> None:
+    """One query of a stage reads from `later-` to `todo.`, 31 rows: no row of another stage or kind may lie there.
+
+    The range of the stage `reference` is that of older versions, which would take everything in it for their own.
+    """
+    common = {
         value
         for name, value in vars(keys).items()
         if name.isupper() and isinstance(value, str) and not value.endswith(".")
     }
-    assert {"alert-", "aside-", "delivery-", "failed-", "kept-", "turn-", "window-resumed"} <= prefixes
-    between = [prefix for prefix in sorted(prefixes) if keys.LATER <= prefix < keys.TODO_END]
-    assert between == ["later-", "slot-", "todo-"]
-    assert all(keys.SLOT <= key < keys.SLOT_END for key in (pause.PAUSE_KEY, pause.STOP_KEY))
+    assert {"alert-", "aside-", "delivery-", "failed-", "kept-", "turn-", "window-resumed"} <= common
+    prefixes = common | {keys.SEARCH.prefix + prefix for prefix in common}
+    first, end = stage.span(keys.LATER, keys.TODO_END)
+    between = [prefix for prefix in sorted(prefixes) if first <= prefix < end]
+    assert between == [
+        stage.prefix + prefix for prefix in ("later-", "slot-", "slot-pause", "slot-stop", "todo-")
+    ]
+    for key in (stage.pause, stage.stop, stage.slot_key(0), stage.slot_key(14)):
+        assert stage.slots[0] <= key < stage.slots[1]
+    waits = (stage.todo_key(NOW, "a"), stage.later_key(NOW, "a"))
+    assert [first <= key < end for key, (first, end) in zip(waits, stage.waiting, strict=True)] == [
+        True,
+        True,
+    ]
+    assert all(map(keys.is_waiting_key, waits))
 
 
 @given(st.lists(st.floats(0, 4e9), min_size=2, max_size=2))

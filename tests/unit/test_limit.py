@@ -159,7 +159,7 @@ def test_what_the_api_asks_for_outlives_the_operators_pause(named: float) -> Non
     world.table.commit([pause.stop(None, "stop")])
     world.run(3)
     (first,) = _times(defender)
-    (stop,) = world.table.query(pause.STOP_KEY, pause.STOP_KEY + "~")
+    (stop,) = world.table.query(keys.STOP, keys.STOP + "~")
     held = window.read_pause(stop, POLICY)
     assert held
     world.table.commit(pause.resume(held))
@@ -227,7 +227,7 @@ def _acquired_in_a_pause(world: World) -> list[str]:
     begun = [
         row.timestamp
         for row in stored
-        if row.key in (pause.PAUSE_KEY, pause.STOP_KEY)
+        if row.key in (keys.PAUSE, keys.STOP)
         and (held := window.read_pause(row, POLICY))
         and not held.probed
         and world.now < held.ends

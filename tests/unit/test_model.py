@@ -241,7 +241,7 @@ class Story:
         self._judge()
 
     def _says(self, _number: int, _body: "Mapping[str, str]") -> "Answer":
-        self._paused.append(bool(self.world.table.query(pause.PAUSE_KEY, pause.PAUSE_KEY + "~")))
+        self._paused.append(bool(self.world.table.query(keys.PAUSE, keys.PAUSE + "~")))
         return self.explorer.answer()
 
     def _entry(self, event: int, *, due: float | None = None) -> record.Entry:

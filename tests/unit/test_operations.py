@@ -798,9 +798,9 @@ def test_pausing_and_resuming_twice_is_the_same_as_once() -> None:
     office = Office()
     assert office.do("resume") == {"pause": None}
     first = office.do("pause", reason="one")
-    etag = office.table.query(pause.STOP_KEY, pause.STOP_KEY + "~")[0].etag
+    etag = office.table.query(keys.STOP, keys.STOP + "~")[0].etag
     assert office.do("pause", reason="one") == office.do("pause") == first
-    assert office.table.query(pause.STOP_KEY, pause.STOP_KEY + "~")[0].etag == etag
+    assert office.table.query(keys.STOP, keys.STOP + "~")[0].etag == etag
     assert office.do("pause", reason="two")["pause"]["reason"] == "two"
     assert office.do("resume") == office.do("resume") == {"pause": None}
 

@@ -1243,7 +1243,7 @@ def test_health_fails_where_the_dispatcher_is_dead() -> None:
     world.table.commit([pause.stop(None, "stop")])
     world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
-    world.table.commit([Delete(pause.STOP_KEY, "*")])
+    world.table.commit([Delete(keys.STOP, "*")])
     _fill_window(world)
     world.run(memory.SECONDS)
     assert world.finish(app.health()).status == 200
@@ -1272,7 +1272,7 @@ def test_health_passes_right_after_a_resume() -> None:
     world.table.commit([pause.stop(None, "stop")])
     world.run(3_600)
     assert world.finish(app.health()).status == 200
-    stop = window.read_pause(world.table.get(pause.STOP_KEY), POLICY)
+    stop = window.read_pause(world.table.get(keys.STOP), POLICY)
     assert stop
     world.table.commit(pause.resume(stop))
     assert world.finish(app.health()).status == 200

@@ -43,8 +43,8 @@ def _backlog(world: World, alerts: int) -> None:
 
 def _no_pauses(world: World) -> None:
     """Take every pause away within a second: the window alone must hold."""
-    if world.table.query(pause.PAUSE_KEY, pause.PAUSE_KEY + "~"):
-        world.table.commit([Delete(pause.PAUSE_KEY, "*")])
+    if world.table.query(keys.PAUSE, keys.PAUSE + "~"):
+        world.table.commit([Delete(keys.PAUSE, "*")])
     world.at(world.now + 1.0, lambda: _no_pauses(world))
 
 
@@ -110,7 +110,7 @@ def test_a_window_without_faults_is_used_to_the_full() -> None:
 def test_no_slot_is_lost_for_longer_than_its_lease(seed: int, faults: Faults) -> None:
     """Whatever happened to its holders, every slot is open one lease after the last write to it."""
     world, _ = _campaign(seed, replace(faults, crash=0.01), hosts=5, minutes=4)
-    rows = world.table.query(keys.SLOT, pause.PAUSE_KEY)
+    rows = world.table.query(keys.SLOT, keys.PAUSE)
     assert rows
     for row in rows:
         assert window.read([row], row.timestamp + POLICY.lease, POLICY).open
@@ -181,7 +181,7 @@ def test_a_row_without_a_readable_time_is_closed_for_a_lease(closed: float | str
 def test_a_pause_of_any_kind_can_be_read() -> None:
     """What somebody wrote into the pause's row by hand stops no snapshot."""
     table = MemoryTable(clock=lambda: 1000.0)
-    table.commit([Insert(pause.PAUSE_KEY, {"closed": "x", "reason": 7, "step": "many"})])
+    table.commit([Insert(keys.PAUSE, {"closed": "x", "reason": 7, "step": "many"})])
     held = window.read(table.query(keys.SLOT, keys.SLOT_END), 1000.0, POLICY).pause
     assert held
     assert (held.ends, held.reason, held.step) == (1000.0 + POLICY.lease, "7", 1)

@@ -1,0 +1,77 @@
+"""What is kept of an alert whose event is still to be found: its clues as JSON, and an id of its own.
+
+Such an alert has no reference. A digest of its source, the source's own id and its clues stands in for the report id,
+so that its id is made as any other is, by older versions too: the same payload twice is one search.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from shared.alerts.alert import Alert
+from shared.payload.clues import FACTS, Clues, Host, Identity, Kind, When
+
+MOST = 32_000
+"""The longest JSON that a column takes, in UTF-16 units."""
+
+_MARK = "find:"
+_WHEN = {"start": int, "end": int, "step": int, "own": bool}
+
+
+def alert(texts: Mapping[str, str], clues: Clues, *, source: str, own_id: str) -> Alert:
+    """Return an alert without a reference; `texts` are its other five fields, as `alert.check` gives them.
+
+    `own_id` is the source's own id of it, empty where there is none.
+    """
+    named = json.dumps([source, own_id, write(clues)], sort_keys=True)
+    digest = hashlib.sha256(named.encode()).hexdigest()[:32]
+    return Alert.from_body({**texts, "machineId": "", "eventTime": "", "reportId": f"{_MARK}{digest}"})
+
+
+def fits(clues: Clues) -> bool:
+    """Tell whether clues can be kept whole. A part of them could lead to another event."""
+    return len(json.dumps(write(clues))) <= MOST
+
+
+def write(clues: Clues) -> dict[str, Any]:
+    """Return clues as JSON: what is unknown is left out."""
+    known = {name: value for name, value in dataclasses.asdict(clues).items() if value}
+    written: dict[str, Any] = json.loads(json.dumps(known))  # with lists, as they are read from a row
+    return written
+
+
+def read(kept: Mapping[str, Any]) -> Clues:
+    """Return the clues that `write` has written. Raise `ValueError` if this version does not know all of it."""
+    try:
+        facts = {_one(name, FACTS): _text(kept[name]) for name in kept.keys() - {"hosts", "when", "kinds"}}
+        return Clues(
+            hosts=tuple(
+                Host(_one(host["identity"], get_args(Identity)), _text(host["value"]))
+                for host in kept.get("hosts", ())
+            ),
+            when=_when(kept["when"]) if "when" in kept else None,
+            kinds=tuple(_one(kind, get_args(Kind)) for kind in kept.get("kinds", ())),
+            **facts,
+        )
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("the clues are not those of this version") from None
+
+
+def _when(kept: Mapping[str, Any]) -> When:
+    if kept.keys() != _WHEN.keys() or any(type(kept[name]) is not kind for name, kind in _WHEN.items()):
+        raise ValueError
+    return When(**kept)
+
+
+def _one(value: Any, choices: tuple[Any, ...]) -> Any:
+    if value not in choices:
+        raise ValueError
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

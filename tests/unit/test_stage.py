@@ -1,0 +1,195 @@
+"""Two stages in one table: each has its own queue, window, pause and turns, and neither takes what is the other's."""
+
+import functools
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from dev import samples
+from dev.simulator.judge import violations
+from dev.virtual import App, Defender, Fault, Faults, Host, World, answer_with, unsound
+from shared.alerts import alert
+from shared.clients.answer import Answer
+from shared.ledger import keys, record, rows
+from shared.ledger.keys import Stage
+from shared.ledger.record import Entry
+from shared.sending import pause, window
+from shared.sending.dispatcher import Dispatch
+from shared.sending.pause import Heard
+from shared.sending.turns import Turns
+
+STAGES = (keys.REFERENCE, keys.SEARCH)
+QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
+
+
+@pytest.fixture(autouse=True)
+def _no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Keep quiet: every call logs some lines, and nobody reads them here."""
+    caplog.set_level(logging.CRITICAL, "defender-alert-webhook")
+
+
+def _entry(world: World, stage: Stage, number: int) -> Entry:
+    """Return an alert of a stage; its title begins with the stage's name."""
+    title = f"{stage.name} {number}"
+    made = alert.check(samples.eight_fields(samples.event(number), title, "High")).alert
+    assert made
+    now = world.now + number / 1000
+    return record.accept(made, source="defender", delivery="before", now=now, stage=stage)
+
+
+def _backlog(world: World, count: int, *stages: Stage) -> None:
+    for stage in stages:
+        for number in range(count):
+            world.table.commit(rows.insert(_entry(world, stage, number)))
+
+
+def _of(app: App, stage: Stage) -> Dispatch:
+    """Return the dispatcher of one stage on a host."""
+    dispatcher = app.webhook.dispatcher
+    policy = replace(dispatcher.policy, stage=stage)
+    outcomes = replace(dispatcher.outcomes, policy=policy, heard=Heard())
+    return replace(dispatcher, outcomes=outcomes, turns=Turns())
+
+
+def _drain(world: World, app: App, *stages: Stage, seconds: float) -> None:
+    """Let the stages of a host send what waits, side by side, and time pass."""
+    _start(app, *stages, seconds=seconds)
+    world.run(seconds)
+
+
+def _start(app: App, *stages: Stage, seconds: float) -> None:
+    until = app.host.monotonic() + seconds
+    for stage in stages:
+        app.host.submit(functools.partial(_of(app, stage).drain, until))
+
+
+def _states(world: World, stage: Stage) -> set[str]:
+    entries = map(rows.read, world.table.query(keys.ALERT, keys.ALERT_END))
+    return {entry.state for entry in entries if entry.stage == stage}
+
+
+def _times(defender: Defender, stage: Stage) -> list[float]:
+    return [arrival.at for arrival in defender.arrivals if arrival.body["title"].startswith(stage.name)]
+
+
+@pytest.mark.parametrize(("stage", "other"), [STAGES, STAGES[::-1]], ids=lambda stage: stage.name)
+def test_a_stage_leaves_the_other_alone(stage: Stage, other: Stage) -> None:
+    """A dispatcher sends its own stage's alerts only, and writes no row of the other stage."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, 3, *STAGES)
+    first, end = other.span(keys.LATER, keys.TODO_END)
+    before = world.table.query(first, end)
+    _drain(world, App.on(Host(world, QUICK, arrive=defender)), stage, seconds=20)
+    assert (_states(world, stage), _states(world, other)) == ({"created"}, {"waiting"})
+    assert world.table.query(first, end) == before
+    assert unsound(world.table) == []
+
+
+def test_each_stage_has_its_own_window() -> None:
+    """Two stages drain side by side on two hosts, each at the full speed of its window, and no faster."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, 32, *STAGES)
+    for _ in range(2):
+        _start(App.on(Host(world, QUICK, arrive=defender)), *STAGES, seconds=200)
+    world.run(200)
+    for stage in STAGES:
+        times = _times(defender, stage)
+        assert len(times) == 32
+        assert violations(times, calls=15, window=60.0) == []
+        assert max(times) - min(times) < 125
+    assert unsound(world.table) == []
+
+
+@pytest.mark.parametrize(("stage", "other"), [STAGES, STAGES[::-1]], ids=lambda stage: stage.name)
+def test_a_pause_is_that_of_one_stage(stage: Stage, other: Stage) -> None:
+    """A 429 to one stage pauses it until its probe is answered, while the other one goes on."""
+    world = World()
+
+    def says(number: int, body: Mapping[str, str]) -> Answer | None:
+        busy = body["title"].startswith(stage.name) and world.now < began + 10
+        return answer_with(429, retry_after=30.0) if busy and number == 0 else answer_with(200)
+
+    began = world.now
+    defender = Defender(world, says)
+    _backlog(world, 1, stage)
+    app = App.on(Host(world, QUICK, arrive=defender))
+    _drain(world, app, stage, seconds=5)
+    held = world.table.get(stage.pause)
+    assert held is not None
+    assert world.table.get(other.pause) is None
+    _backlog(world, 3, other)
+    _drain(world, app, *STAGES, seconds=15)
+    assert (_states(world, stage), _states(world, other)) == ({"waiting"}, {"created"})
+    _drain(world, app, stage, seconds=60)
+    assert _states(world, stage) == {"created"}
+    assert world.table.get(stage.pause) is None
+    assert unsound(world.table) == []
+
+
+@pytest.mark.parametrize(("stage", "other"), [STAGES, STAGES[::-1]], ids=lambda stage: stage.name)
+def test_the_operator_pauses_one_stage(stage: Stage, other: Stage) -> None:
+    """The stop row of a stage stops that stage alone; after resuming everything is sent."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, 2, *STAGES)
+    world.table.commit([pause.stop(None, "a bad rule", stage)])
+    app = App.on(Host(world, QUICK, arrive=defender))
+    _drain(world, app, *STAGES, seconds=20)
+    assert (_states(world, stage), _states(world, other)) == ({"waiting"}, {"created"})
+    stop = window.read_pause(world.table.get(stage.stop), window.Policy(stage=stage))
+    assert stop
+    assert stop.by_operator
+    world.table.commit(pause.resume(stop))
+    _drain(world, app, stage, seconds=20)
+    assert _states(world, stage) == {"created"}
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_what_a_dead_host_held_comes_back(stage: Stage) -> None:
+    """A host dies during its call: another host makes it again once the lease is over, in the same stage."""
+    world = World()
+    defender = Defender(world)
+    _backlog(world, 1, stage)
+    host = Host(
+        world,
+        QUICK,
+        arrive=defender,
+        script=lambda request: Fault("crashed") if request.kind == "call" else None,
+    )
+    _drain(world, App.on(host), stage, seconds=5)
+    assert _states(world, stage) == {"sending"}
+    other = App.on(Host(world, QUICK, arrive=defender))
+    lease = other.webhook.dispatcher.policy.lease
+    for _ in range(2):
+        world.run(lease)
+        _drain(world, other, stage, seconds=5)
+    assert _states(world, stage) == {"created"}
+    assert unsound(world.table) == []
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_turns_are_those_of_one_stage(stage: Stage) -> None:
+    """Alerts that wait in one stage take no turn of the same sender's alerts in the other."""
+    world = World()
+    turns, given = Turns(), {}
+    for each in STAGES:
+        count = 5 if each == stage else 1
+        plan = turns.plan([_entry(world, each, 0)] * count, 4.0)
+        given[each] = [entry.due - world.now for entry in plan.entries]
+        assert [operation.key for operation in plan.operations] == [each.turn_key("", "High")]
+    other = next(each for each in STAGES if each != stage)
+    assert given == {stage: [0.0, 4.0, 8.0, 12.0, 16.0], other: [0.0]}
+
+
+def test_the_slots_of_the_stages_are_other_rows() -> None:
+    """The window of a stage is read from its own slots: a closed one of the other stage closes nothing."""
+    world = World()
+    taken = [window.acquire(slot, "a", window.Policy()) for slot in window.read([], 0, window.Policy()).slots]
+    world.table.commit(taken)
+    stored = world.table.query("", "~")
+    for stage, is_open in zip(STAGES, (0, 15), strict=True):
+        assert len(window.read(stored, world.now, window.Policy(stage=stage)).open) == is_open
