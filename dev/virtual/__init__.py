@@ -14,18 +14,16 @@ limited number of entities a second (`Partition`), and may be slow. Of all possi
 the one that `World.pick` chooses.
 """
 
-from dev.virtual.app import ORIGIN, App
+from dev.virtual.app import ORIGIN
 from dev.virtual.defender import Arrival, Defender, answer_with
 from dev.virtual.faults import AT_ONCE, Fault, Faults, Request
 from dev.virtual.host import Host
-from dev.virtual.sound import unsound
 from dev.virtual.world import EPOCH, Partition, World
 
 __all__ = [
     "AT_ONCE",
     "EPOCH",
     "ORIGIN",
-    "App",
     "Arrival",
     "Defender",
     "Fault",
@@ -35,5 +33,4 @@ __all__ = [
     "Request",
     "World",
     "answer_with",
-    "unsound",
 ]

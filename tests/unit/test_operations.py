@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev.samples import eight_fields, event
-from dev.virtual import Defender, Fault, Faults, Host, Request, World, answer_with, unsound
+from dev.virtual import Defender, Fault, Faults, Host, Request, World, answer_with
 from shared.alerts.alert import Alert
 from shared.clients.graph import Result
 from shared.identity import Claims
@@ -33,6 +33,7 @@ from shared.table.protocol import Delete, Insert, Replace, Row
 from shared.web.reply import Reply
 from shared.webhook import memory
 from tests.checks.searches import Script, searching
+from tests.checks.sound import unsound
 
 ORIGIN = "https://app.example"
 ROOT = Path(__file__).parents[2]

@@ -20,19 +20,7 @@ from hypothesis import strategies as st
 from CreateAlertFunction import main as create_alert
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import (
-    EPOCH,
-    ORIGIN,
-    App,
-    Defender,
-    Fault,
-    Faults,
-    Host,
-    Request,
-    World,
-    answer_with,
-    unsound,
-)
+from dev.virtual import EPOCH, ORIGIN, Defender, Fault, Faults, Host, Request, World, answer_with
 from shared import app as app_module
 from shared.alerts import alert
 from shared.errors import Conflict, TableRefused, WebhookError
@@ -43,6 +31,8 @@ from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
 from shared.web.response import azure_response
 from shared.webhook import memory
+from tests.checks.app import App
+from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
 
 if TYPE_CHECKING:

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from dev import samples
 from dev.memory_table import MemoryTable
 from dev.simulator.judge import violations
-from dev.virtual import App, Defender, Faults, Host, World, answer_with, unsound
+from dev.virtual import Defender, Faults, Host, World, answer_with
 from shared.alerts import alert
 from shared.errors import Conflict
 from shared.ledger import keys, record, rows
 from shared.sending import pause, window
 from shared.table.protocol import Delete, Insert, Replace
+from tests.checks.app import App
+from tests.checks.sound import unsound
 
 POLICY = window.Policy()
 
