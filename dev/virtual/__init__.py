@@ -9,7 +9,7 @@ the same seed always gives the same run.
     Partition ── how busy and how slow the table's server is
     Host      ── a function host: its own wall clock (wrong), monotonic clock, table client, Defender client
 
-Faults happen by chance (`Faults`), or as a script says for each request (`Host.script`). The table's server serves a
+Faults happen as a script says for each request (`Host.script`). The table's server serves a
 limited number of entities a second (`Partition`), and may be slow. Of all possible next events the oldest happens, or
 the one that `World.pick` chooses.
 """
