@@ -15,7 +15,7 @@ from statistics import median
 from bench.bare import MARK, accepted
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, fields
-from dev.virtual import ORIGIN, App, Defender, Faults, Host, Partition, World, answer_with
+from dev.virtual import ORIGIN, Defender, Faults, Host, Partition, World, answer_with
 from shared.ledger import keys, record, rows
 from shared.operations.routes import Operator, handle
 from shared.sending import window
@@ -172,7 +172,7 @@ def storm(deliveries: int) -> tuple[list[float], int]:
     world, meter = _world(deliveries, 0)
     hosts = [Host(world, Faults(), arrive=Defender(world)) for _ in range(_HOSTS)]
     webhooks = [host.webhook(Settings()) for host in hosts]
-    App(hosts[0], webhooks[0]).timer()
+    hosts[0].spawn(functools.partial(tick, webhooks[0], world, world.now + 60.0 * _MINUTES))
     polls = 0
 
     def ask(delivery: str) -> None:

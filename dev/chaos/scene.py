@@ -22,10 +22,10 @@ from dev.stack import token_endpoint
 from dev.stack.azurite import Azurite
 from dev.stack.proxy import Fault, Moment, Proxy
 from dev.stack.stack import Host, Stack
-from dev.virtual import unsound
 from shared.ledger import keys, rows
 from shared.settings import Settings, StorageSettings
 from shared.table.azure import AzureTable
+from tests.checks.sound import unsound
 
 CALLS = 15
 _MOST_HOSTS = 32

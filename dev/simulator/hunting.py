@@ -22,7 +22,7 @@ from dev.simulator import rules
 from dev.simulator.judge import Judge
 from dev.simulator.moments import SECOND
 from dev.simulator.parser import Parser
-from dev.simulator.reply import Reply, json_reply
+from dev.simulator.reply import Reply, error_reply, json_reply
 from dev.simulator.rules import Rejected
 from dev.simulator.schema import TABLES, Record
 from dev.simulator.world import World
@@ -154,10 +154,7 @@ class Hunting:
         self, search: Search, method: str, content_type: str | None, body: Mapping[str, Any] | None
     ) -> Reply:
         """Return the rows of a query. Raise `Rejected` unless the call is what Graph documents, to the letter."""
-        if method != "POST":
-            raise Rejected(405, "MethodNotAllowed", f"There is no {method} here.")
-        if (content_type or "").partition(";")[0].strip().lower() != "application/json":
-            raise Rejected(415, "UnsupportedMediaType", f"The media type {content_type!r} is not supported.")
+        rules.check_form(method, content_type)
         if (
             body is None
             or set(body) != {"Query", "Timespan"}
@@ -231,7 +228,4 @@ def _error_reply(rejected: Rejected) -> Reply:
         "request-id": request,
         "client-request-id": request,
     }
-    error = {"code": rejected.code, "message": rejected.message, "innerError": inner}
-    reply = json_reply(rejected.status, {"error": error})
-    after = {} if rejected.retry_after is None else {"Retry-After": str(rejected.retry_after)}
-    return replace(reply, headers={**reply.headers, **after}, code=rejected.code)
+    return error_reply(rejected, innerError=inner)

@@ -27,9 +27,10 @@ def json_reply(status: int, value: Any) -> Reply:
     return Reply(status, body, {"Content-Type": "application/json; charset=utf-8"})
 
 
-def error_reply(rejected: Rejected) -> Reply:
-    """Return an error in Defender's shape; `target` is the id to quote to Microsoft."""
-    error = {"code": rejected.code, "message": rejected.message, "target": str(uuid.uuid4())}
+def error_reply(rejected: Rejected, **more: Any) -> Reply:
+    """Return an error in Defender's shape; `target` is the id to quote to Microsoft, and `more` comes in its place."""
+    more = more or {"target": str(uuid.uuid4())}
+    error = {"code": rejected.code, "message": rejected.message, **more}
     reply = json_reply(rejected.status, {"error": error})
     after = {} if rejected.retry_after is None else {"Retry-After": str(rejected.retry_after)}
     return replace(reply, headers={**reply.headers, **after}, code=rejected.code)

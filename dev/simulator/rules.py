@@ -62,13 +62,18 @@ def _unauthorized(reason: str) -> Rejected:
     return Rejected(401, "Unauthorized", f"Unauthorized (invalid or expired authorization header): {reason}.")
 
 
-def check(method: str, content_type: str | None, fields: Mapping[str, Any] | None) -> None:
-    """Raise `Rejected` unless the call is exactly as Defender documents it."""
+def check_form(method: str, content_type: str | None) -> None:
+    """Raise `Rejected` unless a call is a POST of JSON."""
     if method != "POST":
         message = f"The requested resource does not support http method '{method}'."
         raise Rejected(405, "MethodNotAllowed", message)
     if (content_type or "").partition(";")[0].strip().lower() != "application/json":
         raise Rejected(415, "UnsupportedMediaType", f"The media type {content_type!r} is not supported.")
+
+
+def check(method: str, content_type: str | None, fields: Mapping[str, Any] | None) -> None:
+    """Raise `Rejected` unless the call is exactly as Defender documents it."""
+    check_form(method, content_type)
     if fields is None:
         raise Rejected(400, "InvalidRequestBody", "Invalid request body.")
     for name in FIELDS:

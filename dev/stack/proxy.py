@@ -1,4 +1,4 @@
-"""A TCP proxy in front of the table: it passes everything through, until it gets a fault."""
+"""A TCP proxy in front of the table: it passes everything through but what is to meet a fault."""
 
 import contextlib
 import re
@@ -19,7 +19,7 @@ _BUSY = (
 
 
 class Proxy:
-    """Stands at `port` on loopback before `target`'s port. Its faults hit the next requests, then end.
+    """Stands at `port` on loopback before `target`'s port.
 
     lose_request    the request never reaches the server, the client's connection closes
     swallow_answer  the server gets the request and answers, the client's connection closes without a byte
@@ -29,18 +29,14 @@ class Proxy:
     busy            the request never reaches the server; the client is answered as a busy table does, 503 ServerBusy
 
     `watch` sees every whole request before it is passed on, and again when its answer begins to come; it may
-    take its time, and may answer with a fault: `lose_request`, `late` or `busy` of a request, `swallow_answer`, `slow`
-    or `hang` of an answer.
+    take its time, and may answer with a fault: any of a request, `swallow_answer`, `slow` or `hang` of an answer.
     """
 
     def __init__(self, target: int, *, watch: Watch | None = None, seconds: float = 1.0) -> None:
         self.watch = watch
-        self.hit = 0  # faults that happened
         self.connections = 0  # of clients, so far
         self._target = target
         self._seconds = seconds
-        self._faults: list[Fault] = []
-        self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -50,16 +46,6 @@ class Proxy:
     def through(self, connection_string: str) -> str:
         """Return a connection string that leads to the same server by way of this proxy."""
         return connection_string.replace(f":{self._target}/", f":{self.port}/")
-
-    def lose(self, fault: Fault, times: int = 1) -> None:
-        """Let the next `times` requests meet this fault."""
-        with self._lock:
-            self._faults.extend([fault] * times)
-
-    def heal(self) -> None:
-        """Forget all faults that have not happened yet."""
-        with self._lock:
-            self._faults.clear()
 
     def __enter__(self) -> Self:
         self._start(self._accept)
@@ -93,7 +79,7 @@ class Proxy:
 
     def _exchange(self, client: socket.socket, request: bytes) -> bool:
         """Pass on a request and its answer, over a connection of its own; say whether the client's stays open."""
-        fault = self._fault("request", request)
+        fault = self.watch("request", request) if self.watch else None
         if fault == "lose_request":
             return False
         if fault == "busy":
@@ -104,7 +90,7 @@ class Proxy:
         with self._held(socket.create_connection(("127.0.0.1", self._target))) as server:
             server.sendall(request)
             answer = _message(server)
-        fault = self._fault("answer", request) or fault
+        fault = (self.watch("answer", request) if self.watch else None) or fault
         if fault in ("slow", "hang"):
             self._stopping.wait(self._seconds if fault == "slow" else None)
         if fault in ("swallow_answer", "hang") or not answer:
@@ -121,15 +107,6 @@ class Proxy:
                 yield sock
             finally:
                 self._open.discard(sock)
-
-    def _fault(self, moment: Moment, request: bytes) -> Fault | None:
-        """Return the fault that happens now, by the word of `watch` or as asked for, and count it."""
-        fault = self.watch(moment, request) if self.watch else None
-        with self._lock:
-            if not fault and moment == "request" and self._faults:
-                fault = self._faults.pop(0)
-            self.hit += fault is not None
-        return fault
 
 
 def _message(sock: socket.socket) -> bytes:

@@ -9,23 +9,21 @@ the same seed always gives the same run.
     Partition ── how busy and how slow the table's server is
     Host      ── a function host: its own wall clock (wrong), monotonic clock, table client, Defender client
 
-Faults happen by chance (`Faults`), or as a script says for each request (`Host.script`). The table's server serves a
+Faults happen as a script says for each request (`Host.script`). The table's server serves a
 limited number of entities a second (`Partition`), and may be slow. Of all possible next events the oldest happens, or
 the one that `World.pick` chooses.
 """
 
-from dev.virtual.app import ORIGIN, App
+from dev.virtual.app import ORIGIN
 from dev.virtual.defender import Arrival, Defender, answer_with
 from dev.virtual.faults import AT_ONCE, Fault, Faults, Request
 from dev.virtual.host import Host
-from dev.virtual.sound import unsound
 from dev.virtual.world import EPOCH, Partition, World
 
 __all__ = [
     "AT_ONCE",
     "EPOCH",
     "ORIGIN",
-    "App",
     "Arrival",
     "Defender",
     "Fault",
@@ -35,5 +33,4 @@ __all__ = [
     "Request",
     "World",
     "answer_with",
-    "unsound",
 ]

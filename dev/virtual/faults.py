@@ -1,4 +1,4 @@
-"""Faults: as chances, or of one request."""
+"""How long requests take, and the fault of one of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,24 +10,18 @@ if TYPE_CHECKING:
     from dev.virtual.host import Host
 
 
+Kind = Literal[
+    "lost", "late", "swallowed", "busy", "timed out", "denied", "unsent",
+    "crash", "crashed", "freeze", "frozen", "suspended",
+]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """The chances of faults, from 0 to 1 a request, and their lengths, in seconds."""
+    """How long requests take on their way: each way to the table, to Defender, and back from it; in seconds."""
 
     table_delay: tuple[float, float] = (0.005, 0.05)
-    table_lost: float = 0.0  # the request never arrives
-    table_late: float = 0.0  # no answer, and the write lands up to `table_late_seconds` later
-    table_late_seconds: float = 120.0
-    table_swallowed: float = 0.0  # the write lands at once, its answer is lost
-    table_busy: float = 0.0  # 503 ServerBusy
-    freeze: float = 0.0  # the host stands still for up to `freeze_seconds` before it sees an answer
-    freeze_seconds: float = 300.0
-    crash: float = 0.0  # the host dies while it waits
-    call_delay: tuple[float, float] = (0.01, 1.0)  # on the way to Defender
-    call_slow: float = 0.0  # the request arrives as late as `call_slow_seconds` after it left
-    call_slow_seconds: float = 60.0
-    call_unsent: float = 0.0  # connection refused
-    answer_lost: float = 0.0
+    call_delay: tuple[float, float] = (0.01, 1.0)
     answer_delay: tuple[float, float] = (0.01, 0.5)
 
 
@@ -51,22 +45,11 @@ class Fault:
     crashed    the host dies as soon as it has arrived
     freeze     the host stands still for `seconds` before it arrives
     frozen     the host stands still for `seconds` before it sees the answer
+    suspended  the same, and its monotonic clock stands still as well
     ```
     """
 
-    kind: Literal[
-        "lost",
-        "late",
-        "swallowed",
-        "busy",
-        "timed out",
-        "denied",
-        "unsent",
-        "crash",
-        "crashed",
-        "freeze",
-        "frozen",
-    ]
+    kind: Kind
     seconds: float = 0.0
 
 

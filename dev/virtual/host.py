@@ -6,17 +6,16 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
-from greenlet import getcurrent
+from greenlet import GreenletExit, getcurrent
 
 from dev.virtual import app
-from dev.virtual.chances import Unlucky
 from dev.virtual.defender import nothing
-from dev.virtual.faults import Fault, Faults, Request
+from dev.virtual.faults import Fault, Faults, Kind, Request
 from dev.virtual.world import EPOCH, Line, World
 from shared.clients.answer import Answer
-from shared.errors import Busy, Conflict, TableRefused, TokenError
+from shared.errors import Busy, Conflict, TableRefused, TokenError, Unavailable
 from shared.mapping import mappings as mapping
 from shared.settings import Settings
 from shared.table.clock import ServerClock
@@ -30,7 +29,7 @@ _T = TypeVar("_T")
 
 
 @dataclass
-class Host(Unlucky):
+class Host:
     """One function host. Its wall clock is `wall_error` seconds off; `dead` hosts never go on.
 
     `script` says for every request what goes wrong with it, if anything; `tokens` whether the identity gives one;
@@ -154,14 +153,16 @@ class Host(Unlucky):
             self._land(serve, there)
             self._no_answer(until)
         self.world.sleep(there, edge=True)
-        fault = self._table_fault(request)
+        fault = self.script(request) if self.script else None
+        self._die_if(fault, "crash")
+        self._freeze_if(fault, "freeze")
         kind = fault.kind if fault else ""
         if fault and kind == "late":
             self._land(serve, fault.seconds)
         if kind in ("late", "lost"):
             self._no_answer(until)
         if kind in ("busy", "denied") or not self.world.partition.admits():
-            self._come_back(back)
+            self.world.sleep(back)
             raise TableRefused("403 denied") if kind == "denied" else Busy("503 ServerBusy")
         at = self.world.now
         try:
@@ -170,11 +171,27 @@ class Host(Unlucky):
             if kind == "swallowed" or there + back > seconds:
                 self._no_answer(until)
             self._die_if(fault, "crashed")
-        self._freeze_if(fault, "frozen")
-        self._come_back(back)
+        self._freeze_if(fault, "frozen", "suspended")
+        if back:
+            self.world.sleep(back)
         if kind == "timed out":
             raise Busy("500 OperationTimedOut", certain=False)
         return served, at
+
+    def _die_if(self, fault: Fault | None, kind: Kind) -> None:
+        if fault and fault.kind == kind:
+            self.dead = True
+            raise GreenletExit
+
+    def _freeze_if(self, fault: Fault | None, *kinds: Kind) -> None:
+        if fault and fault.kind in kinds:
+            self.frozen_until = self.world.now + fault.seconds
+            self._suspended += fault.seconds if fault.kind == "suspended" else 0.0
+            self.world.sleep(0)
+
+    def _no_answer(self, until: float) -> NoReturn:
+        self.world.sleep(max(0.0, until - self.world.now))
+        raise Unavailable("The table did not answer.")
 
     def _land(self, serve: Callable[[], Any], seconds: float) -> None:
         """Let a request arrive so much later; its answer is lost."""
@@ -223,7 +240,7 @@ class Host(Unlucky):
         """Call Defender over a network that may be slow, refuse, or swallow the answer."""
         if self.arrive is None:
             raise RuntimeError("no Defender in this world")
-        fault = self._call_fault(Request(self, "call", body=body))
+        fault = self.script(Request(self, "call", body=body)) if self.script else None
         self._die_if(fault, "crash")
         if fault and fault.kind == "unsent":
             return nothing(sent=False)
@@ -236,7 +253,7 @@ class Host(Unlucky):
         if not arrived or (fault and fault.kind == "swallowed"):
             return nothing(sent=True)
         self.world.sleep(self.world.random.uniform(*self.faults.answer_delay))
-        self._stand_still()
+        self._freeze_if(fault, "frozen", "suspended")
         return arrived[0]
 
     def _call(self, body: Mapping[str, str], delay: float) -> list[Answer]:

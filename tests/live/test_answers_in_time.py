@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from dev import samples
 from dev.stack.azurite import Azurite
-from dev.stack.proxy import Proxy
 from dev.stack.stack import Stack
+from tests.checks.losing import LosingProxy
 from tests.checks.sender import follow
 
 Start = Callable[..., Stack]
@@ -78,7 +78,7 @@ def _failing_health(stack: Stack) -> int:
 
 def test_the_webhook_answers_while_the_table_hangs(start_stack: Start, azurite: Azurite) -> None:
     """503 and when to try again, and nothing is called; whoever asks for a state is answered too."""
-    with Proxy(azurite.port) as proxy:
+    with LosingProxy(azurite.port) as proxy:
         stack = start_stack(settings={"AzureWebJobsStorage": proxy.through(azurite.connection_string)})
         assert stack.post(alert(1)).status_code == 200
         proxy.lose("hang", times=1_000)  # until the proxy stops: whatever is answered now was not waited for
@@ -103,7 +103,7 @@ def test_the_webhook_answers_while_the_table_hangs(start_stack: Start, azurite: 
 
 def test_a_slow_table_does_not_keep_the_sender_of_many_alerts(start_stack: Start, azurite: Azurite) -> None:
     """When `INLINE_SECONDS` are over, no more slots are acquired for the delivery; the timer acquires them."""
-    with Proxy(azurite.port, seconds=1.0) as proxy:
+    with LosingProxy(azurite.port, seconds=1.0) as proxy:
         stack = start_stack(
             settings={
                 "AzureWebJobsStorage": proxy.through(azurite.connection_string),

@@ -9,12 +9,12 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from dev.stack.azurite import Azurite
-from dev.stack.proxy import Proxy
 from shared.errors import Conflict, SettingsError, TableRefused, Unavailable
 from shared.settings import StorageSettings
 from shared.table.azure import AzureTable
 from shared.table.patience import PatientTable
 from shared.table.protocol import Delete, Insert, Replace, Value
+from tests.checks.losing import LosingProxy
 
 
 def _no_credential() -> object:
@@ -45,14 +45,14 @@ def table(azurite: Azurite, table_name: str) -> Iterator[PatientTable]:
 
 
 @pytest.fixture
-def proxy(azurite: Azurite) -> Iterator[Proxy]:
+def proxy(azurite: Azurite) -> Iterator[LosingProxy]:
     """Give a proxy in front of Azurite."""
-    with Proxy(azurite.port) as proxy:
+    with LosingProxy(azurite.port) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def lossy(azurite: Azurite, proxy: Proxy, table_name: str) -> Iterator[PatientTable]:
+def lossy(azurite: Azurite, proxy: LosingProxy, table_name: str) -> Iterator[PatientTable]:
     """Give a table behind the proxy, made and warm."""
     with _open(proxy.through(azurite.connection_string), table_name) as table:
         table.commit([Insert("warm", {})])
@@ -178,7 +178,7 @@ def test_the_servers_time_is_never_ahead_of_its_stamps(table: PatientTable) -> N
     assert table.now() >= row.timestamp
 
 
-def test_a_write_whose_answer_was_lost_is_recognised_as_ours(lossy: PatientTable, proxy: Proxy) -> None:
+def test_a_write_whose_answer_was_lost_is_recognised_as_ours(lossy: PatientTable, proxy: LosingProxy) -> None:
     """The second try meets its own first write, and finds out that it landed."""
     proxy.lose("swallow_answer")
     etags = lossy.commit([Insert("a1", {"n": 1}), Insert("a2", {"n": 2})])
@@ -187,7 +187,7 @@ def test_a_write_whose_answer_was_lost_is_recognised_as_ours(lossy: PatientTable
 
 
 def test_a_conditional_write_whose_answer_was_lost_is_recognised_as_ours(
-    lossy: PatientTable, proxy: Proxy
+    lossy: PatientTable, proxy: LosingProxy
 ) -> None:
     """A replace whose ETag was used up by its own first try is no conflict."""
     first = lossy.commit([Insert("a1", {"n": 1})])["a1"]
@@ -197,7 +197,7 @@ def test_a_conditional_write_whose_answer_was_lost_is_recognised_as_ours(
     assert (row.etag, row.values["n"]) == (etag, 2)
 
 
-def test_a_lost_answer_does_not_hide_a_real_conflict(lossy: PatientTable, proxy: Proxy) -> None:
+def test_a_lost_answer_does_not_hide_a_real_conflict(lossy: PatientTable, proxy: LosingProxy) -> None:
     """Where somebody else's write was first, the second try says so."""
     lossy.commit([Insert("a1", {"n": 1})])
     proxy.lose("swallow_answer")
@@ -206,7 +206,7 @@ def test_a_lost_answer_does_not_hide_a_real_conflict(lossy: PatientTable, proxy:
     assert proxy.hit == 1
 
 
-def test_a_request_that_never_arrived_is_sent_again(lossy: PatientTable, proxy: Proxy) -> None:
+def test_a_request_that_never_arrived_is_sent_again(lossy: PatientTable, proxy: LosingProxy) -> None:
     """Lost requests are made good, for reading as for writing."""
     proxy.lose("lose_request", times=2)
     lossy.commit([Insert("a1", {"n": 1})])
@@ -215,7 +215,7 @@ def test_a_request_that_never_arrived_is_sent_again(lossy: PatientTable, proxy: 
     assert proxy.hit == 4
 
 
-def test_a_busy_table_is_asked_again_on_the_same_connection(lossy: PatientTable, proxy: Proxy) -> None:
+def test_a_busy_table_is_asked_again_on_the_same_connection(lossy: PatientTable, proxy: LosingProxy) -> None:
     """503 ServerBusy costs a pause and another request; nothing is written twice, and nobody connects anew."""
     connections = proxy.connections
     proxy.lose("busy", times=3)
@@ -226,7 +226,7 @@ def test_a_busy_table_is_asked_again_on_the_same_connection(lossy: PatientTable,
     assert proxy.connections == connections
 
 
-def test_a_slow_table_is_waited_for(lossy: PatientTable, proxy: Proxy) -> None:
+def test_a_slow_table_is_waited_for(lossy: PatientTable, proxy: LosingProxy) -> None:
     """An answer that takes a second is an answer, and its request is not made again."""
     proxy.lose("slow", times=2)
     lossy.commit([Insert("a1", {"n": 1})])
@@ -235,7 +235,7 @@ def test_a_slow_table_is_waited_for(lossy: PatientTable, proxy: Proxy) -> None:
 
 
 def test_an_unavailable_table_is_reported_and_works_again_without_a_restart(
-    lossy: PatientTable, proxy: Proxy
+    lossy: PatientTable, proxy: LosingProxy
 ) -> None:
     """Requests that are lost until the time is over are `Unavailable`; the next one works as soon as the table does."""
     proxy.lose("lose_request", times=1_000)

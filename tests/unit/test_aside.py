@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from dev import samples
-from dev.virtual import EPOCH, App, Defender, Faults, Host, World, unsound
+from dev.virtual import EPOCH, Defender, Faults, Host, World
 from shared.alerts import alert
 from shared.errors import NotFound, NotNow, TableRefused
 from shared.ledger import aside, backlog, keys, record, rows
 from shared.operations import replay
 from shared.table.protocol import Delete, Insert, Replace, Row
+from tests.checks.app import App
+from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))

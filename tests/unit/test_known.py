@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import App, Defender, Fault, Host, Request, World, answer_with, unsound
+from dev.virtual import Defender, Fault, Host, Request, World, answer_with
 from shared.clients import answer
 from shared.clients.call import Response
 from shared.errors import Unreadable
@@ -21,6 +21,8 @@ from shared.sending import window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
 from shared.webhook import known
+from tests.checks.app import App
+from tests.checks.sound import unsound
 
 ORIGIN = "https://app.contoso.example"
 SPLUNK, OTHER = "0123456789", "abcdef0123"

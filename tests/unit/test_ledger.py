@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev import samples
-from dev.virtual import EPOCH, answer_with, unsound
+from dev.virtual import EPOCH, answer_with
 from shared.alerts import alert
 from shared.alerts.alert import FIELDS, Alert
 from shared.clients.answer import Answer
@@ -19,6 +19,7 @@ from shared.ledger import backlog, keys, record, rows
 from shared.ledger.keys import Stage
 from shared.ledger.record import Delivery, Entry, Rules
 from shared.table.protocol import Delete, Insert, Replace, Row, Value
+from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
 
 NOW = EPOCH

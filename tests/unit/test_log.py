@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import App, Defender, Fault, Host, World, answer_with
+from dev.virtual import Defender, Fault, Host, World, answer_with
 from shared import log
 from shared.ledger import retention
 from shared.operations.routes import Operator, handle
 from shared.web import reply
 from tests.checks import kql
+from tests.checks.app import App
 from tests.checks.searches import searching
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"

@@ -11,13 +11,14 @@ import pytest
 
 from dev import samples
 from dev.memory_table import MemoryTable
-from dev.virtual import App, Defender, Host, World, answer_with
+from dev.virtual import Defender, Host, World, answer_with
 from shared.ledger import keys, lookup
 from shared.operations.routes import Operator, handle
 from shared.settings import Settings
 from shared.table.patience import PatientTable
 from shared.table.protocol import Insert, Row
 from shared.threads import Readers
+from tests.checks.app import App
 from tests.checks.searches import searching
 
 if TYPE_CHECKING:

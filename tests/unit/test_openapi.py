@@ -1,5 +1,6 @@
 """The definition of the HTTP contract: valid, strict, complete, and true of what the code answers."""
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from dev.samples import eight_fields, event
-from dev.virtual import ORIGIN, Defender, Faults, Host, World, answer_with
+from dev.virtual import ORIGIN, Defender, Fault, Host, World, answer_with
 from shared.alerts import alert, vocabulary
 from shared.errors import WebhookError
 from shared.operations import listing, routes
@@ -274,9 +275,9 @@ def test_the_end_of_a_long_wait_is_as_defined() -> None:
 
 def test_a_503_of_the_table_is_as_defined() -> None:
     """Whatever the table does, the answer is a problem document, and nothing else of the delivery."""
-    for faults, kind in ((Faults(table_lost=1.0), "table-unavailable"), (Faults(table_busy=1.0), "busy")):
+    for fault, kind in ((Fault("lost"), "table-unavailable"), (Fault("busy"), "busy")):
         desk = Desk()
-        desk.host.faults = faults
+        desk.host.script = functools.partial(lambda fault, _: fault, fault)
         refused = desk.post(eight_fields(event(1), "First"))
         assert refused["type"].endswith(f":{kind}")
         assert "id" not in refused

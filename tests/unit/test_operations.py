@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev.samples import eight_fields, event
-from dev.virtual import Defender, Fault, Faults, Host, Request, World, answer_with, unsound
+from dev.virtual import Defender, Fault, Host, Request, World, answer_with
 from shared.alerts.alert import Alert
 from shared.clients.graph import Result
 from shared.identity import Claims
@@ -33,6 +33,7 @@ from shared.table.protocol import Delete, Insert, Replace, Row
 from shared.web.reply import Reply
 from shared.webhook import memory
 from tests.checks.searches import Script, searching
+from tests.checks.sound import unsound
 
 ORIGIN = "https://app.example"
 ROOT = Path(__file__).parents[2]
@@ -88,13 +89,13 @@ class Office:
         seed: int = 0,
         *,
         claims: Claims | None = None,
-        faults: Faults | None = None,
+        fault: Fault | None = None,
         script: Script | None = None,
     ) -> None:
         self.world = World(seed)
         self.table = self.world.table
         self.defender = Defender(self.world)
-        self.host = Reader(self.world, faults or Faults(), arrive=self.defender)
+        self.host = Reader(self.world, script=lambda _: fault, arrive=self.defender)
         self.webhook = self.host.webhook(Settings())
         self.operator = Operator(self.webhook, lambda: claims, searching(script))
 
@@ -314,7 +315,7 @@ def test_the_function_key_in_the_url_is_the_hosts_business() -> None:
 
 def test_without_the_table_the_answer_says_so() -> None:
     """503 with `Retry-After`, for a list as for a change."""
-    office = Office(faults=Faults(table_lost=1.0))
+    office = Office(fault=Fault("lost"))
     for method, path in [("GET", "status"), ("GET", "alerts"), ("POST", "pause"), ("POST", "resume")]:
         answer = office.ask(method, path)
         problem(answer, 503)

@@ -20,19 +20,7 @@ from hypothesis import strategies as st
 from CreateAlertFunction import main as create_alert
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import (
-    EPOCH,
-    ORIGIN,
-    App,
-    Defender,
-    Fault,
-    Faults,
-    Host,
-    Request,
-    World,
-    answer_with,
-    unsound,
-)
+from dev.virtual import EPOCH, ORIGIN, Defender, Fault, Faults, Host, Request, World, answer_with
 from shared import app as app_module
 from shared.alerts import alert
 from shared.errors import Conflict, TableRefused, WebhookError
@@ -43,6 +31,9 @@ from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
 from shared.web.response import azure_response
 from shared.webhook import memory
+from tests.checks.app import App
+from tests.checks.chances import Chances
+from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
 
 if TYPE_CHECKING:
@@ -104,7 +95,7 @@ def _backlog(world: World, event: int, severity: str, *, ago: float = 0.0) -> No
 
 CHANCE = st.sampled_from([0.0, 0.02, 0.1])
 FAULTS = st.builds(
-    Faults,
+    Chances,
     table_lost=CHANCE,
     table_late=CHANCE,
     table_swallowed=CHANCE,
@@ -120,7 +111,7 @@ FAULTS = st.builds(
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), faults=FAULTS, failing=st.sampled_from([0.0, 0.1, 0.5]))
-def test_nothing_is_lost_whatever_goes_wrong(seed: int, faults: Faults, failing: float) -> None:
+def test_nothing_is_lost_whatever_goes_wrong(seed: int, faults: Chances, failing: float) -> None:
     """Minutes of faults, all hosts die, a new one comes: what was answered 2xx is created, or failed with a reason.
 
     No alert is stuck, no call was one too many, and the rows are sound all the time.
@@ -141,7 +132,7 @@ def test_nothing_is_lost_whatever_goes_wrong(seed: int, faults: Faults, failing:
             world.at(world.now + 7.0, watch)
 
     defender = Defender(world, says)
-    apps = [App.on(Host(world, faults, arrive=defender)) for _ in range(4)]
+    apps = [App.on(Host(world, script=faults.script(world), arrive=defender)) for _ in range(4)]
     apps[0].timer()
     apps[1].timer()
     watch()

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from dev import samples
-from dev.virtual import EPOCH, App, Defender, Faults, Host, World, answer_with, unsound
+from dev.virtual import EPOCH, Defender, Faults, Host, World, answer_with
 from shared.alerts import alert
 from shared.errors import Conflict
 from shared.ledger import aside, keys, record, retention, rows
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import Delete, Insert, Operation, Replace, Row
+from tests.checks.app import App
+from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
 
 DAY = 86_400.0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import App, Defender, Fault, Faults, Host, Request, World, unsound
+from dev.virtual import Defender, Fault, Faults, Host, Request, World
 from shared.alerts.alert import Alert
 from shared.errors import Conflict
 from shared.ledger import keys, record, rows
@@ -22,6 +22,8 @@ from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Operation
 from shared.webhook.receive import TABLE_SECONDS
+from tests.checks.app import App
+from tests.checks.sound import unsound
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

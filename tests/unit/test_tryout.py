@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import ORIGIN, Defender, Fault, Faults, Host, World
+from dev.virtual import ORIGIN, Defender, Fault, Host, World
 from shared.clients.graph import Result
 from shared.errors import TokenError
 from shared.operations import trial_slots, tryout
@@ -17,6 +17,7 @@ from shared.operations.routes import Operator, handle
 from shared.search import devices, query
 from shared.settings import Settings
 from shared.web.reply import Reply
+from tests.checks.chances import Chances
 from tests.checks.contract import Contract
 from tests.checks.searches import Script, searching
 
@@ -275,7 +276,7 @@ def test_no_minute_has_more_calls_than_slots(seed: int) -> None:
 
     for _ in range(3):
         rooms.append(Office(Script((rows(ROW) for _ in range(1_000)), during=call), world=world))
-        rooms[-1].host.faults = Faults(table_lost=0.1)
+        rooms[-1].host.script = Chances(table_lost=0.1).script(world)
     asked = []
     for _ in range(120):
         asked.append(world.random.choice(rooms).begin(NOTABLE))

@@ -12,13 +12,15 @@ import pytest
 
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import App, Defender, Faults, Host, World, answer_with, unsound
+from dev.virtual import Defender, Faults, Host, World, answer_with
 from shared.alerts import alert
 from shared.ledger import keys, record, rows
 from shared.operations import replay
 from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Row
+from tests.checks.app import App
+from tests.checks.sound import unsound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from dev import samples
 from dev.memory_table import MemoryTable
 from dev.simulator.judge import violations
-from dev.virtual import App, Defender, Faults, Host, World, answer_with, unsound
+from dev.virtual import Defender, Faults, Host, World, answer_with
 from shared.alerts import alert
 from shared.errors import Conflict
 from shared.ledger import keys, record, rows
 from shared.sending import pause, window
 from shared.table.protocol import Delete, Insert, Replace
+from tests.checks.app import App
+from tests.checks.chances import Chances
+from tests.checks.sound import unsound
 
 POLICY = window.Policy()
 
@@ -48,13 +51,16 @@ def _no_pauses(world: World) -> None:
     world.at(world.now + 1.0, lambda: _no_pauses(world))
 
 
-def _campaign(seed: int, faults: Faults, *, hosts: int, minutes: float) -> tuple[World, list[float]]:
+def _campaign(
+    seed: int, chances: Chances, *, hosts: int, minutes: float, delays: Faults | None = None
+) -> tuple[World, list[float]]:
     """Let hosts dispatch one backlog, as fast as the window lets them; return when calls arrived at Defender."""
     world = World(seed)
     defender = Defender(world)
     _backlog(world, int(minutes * 15) + 30)
     for _ in range(hosts):
-        host = Host(world, faults, wall_error=world.random.uniform(-6, 6) * 3600, arrive=defender)
+        host = Host(world, delays or Faults(), world.random.uniform(-6, 6) * 3600, defender)
+        host.script = chances.script(world)
         App.on(host).timer(every=world.random.uniform(1.0, 5.0))
     _no_pauses(world)
     world.run(minutes * 60)
@@ -63,7 +69,7 @@ def _campaign(seed: int, faults: Faults, *, hosts: int, minutes: float) -> tuple
 
 CHANCE = st.sampled_from([0.0, 0.02, 0.1, 0.3])
 FAULTS = st.builds(
-    Faults,
+    Chances,
     table_lost=CHANCE,
     table_late=CHANCE,
     table_swallowed=CHANCE,
@@ -81,7 +87,7 @@ CAMPAIGN = settings(max_examples=30)
 @CAMPAIGN
 @given(seed=st.integers(0, 2**32), faults=FAULTS, hosts=st.integers(1, 8))
 def test_no_rolling_window_ever_holds_more_calls_than_defender_takes(
-    seed: int, faults: Faults, hosts: int
+    seed: int, faults: Chances, hosts: int
 ) -> None:
     """Within the stated assumption no fault brings a sixteenth arrival into any rolling minute."""
     world, arrivals = _campaign(seed, faults, hosts=hosts, minutes=5)
@@ -91,7 +97,7 @@ def test_no_rolling_window_ever_holds_more_calls_than_defender_takes(
 
 def test_the_property_can_fail() -> None:
     """Where requests arrive later than the assumption allows, the same campaign does find a violation."""
-    faults = Faults(call_slow=0.5, call_slow_seconds=600.0)
+    faults = Chances(call_slow=0.5, call_slow_seconds=600.0)
     assert any(
         violations(_campaign(seed, faults, hosts=3, minutes=15)[1], POLICY.calls, POLICY.window)
         for seed in range(20)
@@ -100,14 +106,14 @@ def test_the_property_can_fail() -> None:
 
 def test_a_window_without_faults_is_used_to_the_full() -> None:
     """Without faults the window is used up to its margin, so the property above is no property of silence."""
-    faults = replace(Faults(), call_delay=(0.01, 0.02), answer_delay=(0.01, 0.02))
-    _, arrivals = _campaign(7, faults, hosts=4, minutes=10)
+    delays = Faults(call_delay=(0.01, 0.02), answer_delay=(0.01, 0.02))
+    _, arrivals = _campaign(7, Chances(), hosts=4, minutes=10, delays=delays)
     assert len(arrivals) >= 0.95 * 15 * 10
 
 
 @CAMPAIGN
 @given(seed=st.integers(0, 2**32), faults=FAULTS)
-def test_no_slot_is_lost_for_longer_than_its_lease(seed: int, faults: Faults) -> None:
+def test_no_slot_is_lost_for_longer_than_its_lease(seed: int, faults: Chances) -> None:
     """Whatever happened to its holders, every slot is open one lease after the last write to it."""
     world, _ = _campaign(seed, replace(faults, crash=0.01), hosts=5, minutes=4)
     rows = world.table.query(keys.SLOT, keys.PAUSE)
