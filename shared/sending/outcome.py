@@ -140,7 +140,7 @@ class Outcomes:
         opens = now + self.policy.lease
         if answer is None or not answer.sent:
             release = (window.release_unused(sending.slot, self.policy, now),)
-            opens = max(now, sending.slot.opens)
+            opens = max(now + window.UNUSED_SECONDS, sending.slot.opens)
         elif answer.answered:
             release = (window.release(sending.slot, self.policy),)
             opens = now + self.policy.cooldown

@@ -27,6 +27,8 @@ from shared.sending.pause import Pause, Trouble
 from shared.table.protocol import Insert, Operation, Replace, Row, Value
 
 MOST_CALLS = 15
+UNUSED_SECONDS = 1.0
+"""For so long a slot stays closed that was not used; so old is a snapshot at the most that acquires one."""
 START_SECONDS = 12.0
 """The most between acquire and call: what a table that is slow may take for one write."""
 
@@ -203,10 +205,12 @@ def release(held: Held, policy: Policy) -> Operation:
 
 
 def release_unused(held: Held, policy: Policy, now: float) -> Operation:
-    """Return the operation that releases a slot in which nothing was sent: it opens when it did before."""
-    values: dict[str, Value] = {"closed": 0.0, "attempt": held.attempt}
-    if held.opens > -math.inf:
-        values |= {"closed": held.opens - now, "rest": policy.cooldown}
+    """Return the operation that releases a slot in which nothing was sent: it opens soon, but not before it did.
+
+    Not at once: a pause that begins leaves a slot alone that was held when it read the table.
+    """
+    closed = max(UNUSED_SECONDS, held.opens - now)
+    values: dict[str, Value] = {"closed": closed, "rest": policy.cooldown, "attempt": held.attempt}
     return Replace(held.key, values, held.etag)
 
 

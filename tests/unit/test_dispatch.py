@@ -736,13 +736,13 @@ def test_a_call_that_could_not_start_soon_is_not_made() -> None:
     assert defender.arrivals == []
     assert _alerts(world) == before
     slots = world.table.query(keys.SLOT, keys.SLOT_END)
-    assert [row.values["closed"] for row in slots] == [0.0]
+    assert [row.values["closed"] for row in slots] == [window.UNUSED_SECONDS]
     world.run(60)
     assert _states(world) == {"created"}
 
 
 def test_a_refused_connection_gives_the_slot_back() -> None:
-    """Where not a byte was sent the slot opens at once, and the alert waits its minute."""
+    """Where not a byte was sent the slot opens in a second, and the alert waits its minute."""
     world = World()
     _backlog(world, range(1))
     (app,) = _apps(world, Defender(world), 1)
@@ -751,7 +751,8 @@ def test_a_refused_connection_gives_the_slot_back() -> None:
     app.tick()
     world.run(5)
     slots = world.table.query(keys.SLOT, keys.SLOT_END)
-    assert {row.values["closed"] for row in slots if row.key != keys.PAUSE} == {0.0}
+    closed = {row.values["closed"] for row in slots if row.key != keys.PAUSE}
+    assert closed == {0.0, window.UNUSED_SECONDS}
     (entry,) = _alerts(world)
     assert entry.state == "waiting"
     assert entry.next_attempt
