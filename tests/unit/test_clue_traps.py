@@ -109,6 +109,26 @@ def test_of_a_local_time_and_one_in_utc_the_second_counts() -> None:
     assert read(payload)["when"] == "2026-03-04T05:06:07.0000000Z"
 
 
+def test_the_start_of_a_process_is_not_the_time_of_a_file() -> None:
+    """A file's alert may name when the process that holds it was started."""
+    started = {"process_start_time": "2026-03-02T05:06:07Z"}
+    assert read({**EVENT, "file_name": "x.exe", **started})["when"] == "2026-03-04T05:06:07.0000000Z"
+    assert read({**EVENT, "process_name": "x.exe", **started})["when"] == "2026-03-02T05:06:07.0000000Z"
+
+
+@pytest.mark.parametrize(
+    ("more", "fact", "value"),
+    [
+        ({"processFileHashSha256": OTHER, "processFilePath": "C:\\x.exe"}, "sha256", OTHER),
+        ({"file": {"path": "/etc/passwd", "sha256_after": OTHER, "sha256_before": SHA256}}, "sha256", OTHER),
+        ({"Application Hash": OTHER}, "sha256", OTHER),
+    ],
+)
+def test_a_hash_under_a_products_own_name(more: dict[str, Any], fact: str, value: str) -> None:
+    """The file's hash is read, and not the one that it had before."""
+    assert read({"hostname": "PC-77", "time": TIME, **more})[fact] == value
+
+
 @pytest.mark.parametrize(
     ("text", "path"),
     [
