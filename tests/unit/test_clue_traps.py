@@ -50,7 +50,8 @@ LOGON = {"_time": TIME, "EventCode": "4624", "TargetUserName": "anna", "LogonTyp
         ({"_collector": "relay-1", "_sourcehost": "PC-77"}, ["pc-77"]),
         ({"machines": [{"displayName": "PC-77"}], "time": TIME}, ["pc-77"]),
         ({"asset": "pc-77.contoso.example", "time": TIME}, ["pc-77.contoso.example"]),
-        ({"event": {"endpoint": {"host": "PC-77", "ip": "10.1.2.3"}}}, ["pc-77"]),
+        ({"event": {"endpoint": {"host": "PC-77"}}, "server": {"host": "srv-av-1"}}, ["pc-77"]),
+        ({"device": {"ip": "10.1.2.3"}, "ems": {"host": "ems-1"}}, ["10.1.2.3"]),
     ],
 )
 def test_the_device_is_where_the_event_was_recorded(payload: dict[str, Any], hosts: list[str]) -> None:
