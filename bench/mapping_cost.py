@@ -22,7 +22,7 @@ from shared.mapping import mappings as mapping
 NATIVE = "defender/eight-fields"
 """The pair whose body needs no mapping."""
 
-_MEDIAN, _WORST, _OF_JSON = 2.0, 5.0, 150.0
+_MEDIAN, _WORST, _OF_JSON = 2.0, 5.0, 60.0
 _TURN = 0.01  # CPU seconds: what a side runs for before the other one's turn
 
 
