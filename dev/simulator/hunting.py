@@ -9,6 +9,7 @@ The tenant has 40 devices and the last day of each, and what was added. A call i
 """
 
 import math
+import re
 import threading
 import time
 import uuid
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 HUNTING_PATH = "/v1.0/security/runHuntingQuery"
 CALLS, WINDOW = 45, 60.0
 _LONGEST = timedelta(days=30)
+_LONGEST_QUERY = 10_000
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?Z", re.ASCII)
 _CONTEXT = "https://graph.microsoft.com/v1.0/$metadata#microsoft.graph.security.huntingQueryResults"
 _QUOTA = "API calls quota exceeded! maximum allowed {} per 00:01:00"
 _RESOURCES = (
@@ -162,6 +165,10 @@ class Hunting:
         ):
             raise Rejected(400, "BadRequest", "The body is a JSON object of two texts, Query and Timespan.")
         since, until = _span(body["Timespan"])
+        if len(body["Query"]) > _LONGEST_QUERY or body["Query"].lstrip().startswith("."):
+            raise Rejected(
+                400, "BadRequest", f"A query has at most {_LONGEST_QUERY} characters, and is no command."
+            )
         with self._lock:
             search.query, search.timespan = body["Query"], body["Timespan"]
             tenant, parser = self._ready()
@@ -202,7 +209,7 @@ def _span(text: str) -> tuple[datetime, datetime]:
     """Return the moments between which a Timespan is: both are written, as this app does."""
     try:
         since, until = map(datetime.fromisoformat, text.split("/"))
-        good = bool(since.tzinfo and until.tzinfo) and timedelta() < until - since <= _LONGEST
+        good = all(map(_MOMENT.fullmatch, text.split("/"))) and timedelta() < until - since <= _LONGEST
     except (ValueError, TypeError):
         good = False
     if not good:

@@ -60,8 +60,7 @@ class Entry:
     `named` is when a delivery last contained it after its end, as far as that was noted.
     `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
     often it was accepted again after its end; `stage` is the stage whose queue it waits in, or waited in last;
-    `clues` are those of an alert without a reference, as `search.kept` writes them; `unknown` are columns of its row
-    that a newer version wrote.
+    `clues` are those of an alert without a reference; `unknown` are columns that a newer version wrote.
     """
 
     alert: Alert

@@ -5,7 +5,7 @@ or carries an agent; if the event is of the network, both ends of the connection
 the event counts if there is no other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from shared.payload import clue_values as values
@@ -34,7 +34,7 @@ def read(readings: Readings, *, logon: bool, program: bool) -> tuple[Hosts, dict
     explicit = bool(hosts)
     if not hosts and not any(values.host(reading.text) for reading in readings.of("host")):  # two that differ
         hosts = (
-            _of_ends(readings, (_DESTINATION, _SOURCE) if logon else (_SOURCE, _DESTINATION))
+            _of_ends(readings, (_DESTINATION,) if logon else (_SOURCE, _DESTINATION))
             or _beside(readings)
             or _addressed(readings, "address")
             or _named(readings, "transport")
@@ -83,12 +83,19 @@ def _far(readings: Readings, hosts: Hosts, *, explicit: bool, logon: bool) -> st
         if address not in own and not (len(hosts) == 1 and _end(readings, side) == hosts[0])
     ]
     if not source or not destination or len(others) == 1:
-        return others[0] if len(others) == 1 else ""
+        return others[0] if len(others) == 1 and (logon or _is_told(readings, ends, others[0])) else ""
     if logon:
         return _SOURCE
     if values.is_private(source) != values.is_private(destination):
         return _DESTINATION if values.is_private(source) else _SOURCE
     return _SOURCE if explicit and _is_inbound(readings) else _DESTINATION
+
+
+def _is_told(readings: Readings, ends: Mapping[str, str], side: str) -> bool:
+    """Tell whether an end is of a connection: a private address alone is likely the device's own."""
+    if len(ends) > 1 or not values.is_private(ends[side]):
+        return True
+    return _is_inbound(readings) if side == _SOURCE else readings.has(*_PORTS[side])
 
 
 def _is_inbound(readings: Readings) -> bool:

@@ -40,6 +40,11 @@ _ACCOUNT = re.compile(r"[^@\\\s/][^@\\/\r\n]{0,99}")
 _BACKSLASHES = re.compile(r"\\+")
 _MAX_PATH = 1_024
 _FILE_URL = "file://"
+_DETECTED = re.compile(r"^(?:container)?file:_", re.ASCII)  # as Windows Defender writes
+_STARTED = re.compile(  # a program with its arguments, as of a service
+    r'"?((?:[A-Za-z]:|\\\\|%)[^"\n]{1,500}?\.(?:exe|com|sys|dll|scr|bat|cmd|ps1))(?:"| +[-/"\w%]).*',
+    re.IGNORECASE,
+)
 _DRIVE = re.compile(r"^/([A-Za-z]:)")
 
 
@@ -62,7 +67,9 @@ def base(path: str) -> str:
 
 def path(value: str) -> str:
     """Return a path, or a file's name; "" for what is longer than any, or a URL."""
-    value = unescaped(text(value).strip('"'))
+    started = _STARTED.fullmatch(text(value)[: _MAX_PATH + 1])
+    value = unescaped(started[1] if started else text(value).strip('"'))
+    value = _DETECTED.sub("", value, count=1)
     if value.startswith(_FILE_URL):
         value = _DRIVE.sub(r"\1", unquote(value.removeprefix(_FILE_URL)), count=1)
     usual = 0 < len(value) <= _MAX_PATH and "\n" not in value and "://" not in value

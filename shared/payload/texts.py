@@ -52,6 +52,7 @@ _ELEMENT = re.compile(
     r"<(?:\w{1,40}:)?(?:\w{1,40} Name=['\"])?([\w.-]{1,100})['\"]?>(?:<!\[CDATA\[)?([^<>\]]{1,4096})(?:\]\]>)?</",
     re.ASCII | re.IGNORECASE,
 )
+_PRIORITY = re.compile(r"^<\d{1,3}>", re.ASCII)  # of syslog, and no markup
 _BAR = re.compile(r"(?<!\\)\|")
 _TERM = re.compile(r"<d[td][^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
@@ -93,6 +94,7 @@ def _decoded(text: str) -> str | None:
 
 def loose(text: str) -> Any:
     """Return other structures of a text: JSON within a log line, a table, a printed map, lines and assignments."""
+    text = _PRIORITY.sub("", text, count=1) if text[:1] == "<" else text
     if "{" in text and (inner := body.embedded(text) or _printed(text)):
         return inner
     if "<" in text and (inner := _markup(text)):

@@ -174,9 +174,9 @@ def _name(column: str) -> Callable[[str, Row], bool | None]:
 
 
 def _path(clue: str, row: Row) -> bool | None:
-    """Compare whole paths; for some events the table has only the folder."""
+    """Compare whole paths; for some events the table has only the folder, and a variable can stand for any."""
     folder, name = path(row.get("FolderPath") or ""), (row.get("FileName") or "").lower()
-    if not folder or "\\" not in path(clue):
+    if not folder or "\\" not in path(clue) or "%" in clue:
         return None
     return path(clue) in (folder, f"{folder.rstrip(chr(92))}\\{name}")
 

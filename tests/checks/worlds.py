@@ -54,7 +54,7 @@ LIKE = (
 COMMAND = ("CommandLine", "SHA1", "FileName", "FolderPath", "ParentName")
 """What events of one program have in common, or those that reach one address or one key.
 
-`COMMAND`: and of one command line, which another process has as well.
+`COMMAND`: and of one command line, which another process has as well: there the payload names the process by its id.
 """
 
 
@@ -225,7 +225,7 @@ def _clues(random: Random, right: Event, also: tuple[str, ...]) -> Clues:
     """Return what a SIEM tells of an event: some facts, a time that is exact, cut, late or of a clock that is off."""
     _, where = tables.TABLES[right.kind]
     named = {CLUE_OF[name]: value for name, value in right.columns.items() if name in where and value}
-    few = set(random.sample(sorted(named), random.randrange(1, len(named) + 1))) | set(NEEDED[right.kind])
+    few = {*random.sample(sorted(named), random.randrange(1, len(named) + 1)), *NEEDED[right.kind], *also}
     some = {name: value for name, value in named.items() if name in few}
     hint: tuple[Kind, ...] = (
         (right.kind,) if right.kind in ("file", "image", "other") or random.random() < 0.5 else ()

@@ -208,15 +208,18 @@ def test_the_window_is_judged(simulator: Simulator, hunt: Hunt, monkeypatch: pyt
         {"text": "DeviceInfo | where Nothing == 1"},
         {"text": "DeviceProcessEvent | take 1"},
         {"text": ""},
+        {"text": ".show tables"},
+        {"text": f"DeviceInfo // {'x' * 10_000}"},
         {"span": "P30D/"},
         {"span": ""},
         {"span": "2026-01-01T00:00:00Z/2026-03-01T00:00:00Z"},
         {"span": "2026-03-02T00:00:00Z/2026-03-01T00:00:00Z"},
         {"span": "2026-03-01T00:00:00/2026-03-02T00:00:00"},
+        {"span": "2026-03-01 00:00:00Z/2026-03-02 00:00:00Z"},
     ],
 )
 def test_what_graph_does_not_run_is_a_bad_query(hunt: Hunt, changes: dict[str, str]) -> None:
-    """A query of two statements, with an error or without a span of at most 30 days is refused."""
+    """A query of two statements, too long, of a command, with an error or without a span of at most 30 days."""
     result = hunt(**changes)
     assert (result.kind, result.status) == ("bad query", 400)
 

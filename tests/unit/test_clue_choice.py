@@ -57,7 +57,7 @@ def test_what_stands_beside_an_event_is_not_of_it(beside: dict[str, Any]) -> Non
         ({"agent": {"name": "wec-1"}, "winlog": {"computer_name": "pc-1"}}, ["pc-1"]),
         ({"hostname": "fw-1", "src_ip": "10.0.0.5", "dst_ip": "203.0.113.9"}, ["fw-1", "10.0.0.5"]),
         ({"observer": {"name": "fw-1"}, "source": {"ip": "10.0.0.5"}}, ["10.0.0.5"]),
-        ({"event_category": "authentication", "src": "pc-1", "dest": "srv-1"}, ["srv-1", "pc-1"]),
+        ({"event_category": "authentication", "src": "pc-1", "dest": "srv-1"}, ["srv-1"]),
         ({"http": {"hostname": "www.fabrikam.example"}, "src_ip": "10.0.0.5"}, ["10.0.0.5"]),
         ({"host": {"name": ["pc-1", "pc-2"]}, "src": "10.0.0.5"}, []),
     ],

@@ -49,6 +49,7 @@ ROW = {
         ("file_path", "C:\\x\\a.exe", "FolderPath", "\\Device\\HarddiskVolume3\\x\\a.exe", True),
         ("file_path", "/usr/bin/a", "FolderPath", "/usr/bin/b", False),
         ("file_path", "a.exe", "FolderPath", "C:\\a.exe", None),
+        ("file_path", "%SystemRoot%\\system32\\a.exe", "FolderPath", "C:\\Windows\\System32\\a.exe", None),
         ("remote_ip", "::ffff:203.0.113.7", "RemoteIP", "203.0.113.7", True),
         ("remote_ip", "203.0.113.7", "RemoteIP", "203.0.113.77", False),
         ("remote_url", "https://u:p@A.example:8443/x?y", "RemoteUrl", "a.example", True),
