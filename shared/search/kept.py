@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from shared.alerts.alert import Alert
-from shared.payload.clues import FACTS, Clues, Host, Identity, Kind, When
+from shared.payload.clues import Clues, Host, Identity, Kind, When
 
 MOST = 32_000
 """The longest JSON that a column takes, in UTF-16 units."""
@@ -45,7 +45,7 @@ def write(clues: Clues) -> dict[str, Any]:
 def read(kept: Mapping[str, Any]) -> Clues:
     """Return the clues that `write` has written. Raise `ValueError` if this version does not know all of it."""
     try:
-        facts = {_one(name, FACTS): _text(kept[name]) for name in kept.keys() - {"hosts", "when", "kinds"}}
+        facts = {name: _text(kept[name]) for name in kept.keys() - {"hosts", "when", "kinds"}}
         return Clues(
             hosts=tuple(
                 Host(_one(host["identity"], get_args(Identity)), _text(host["value"]))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.memory_table import StrictTable
+from dev.memory_table import MemoryTable
 from dev.virtual import EPOCH
 from shared.ledger import backlog, columns, keys, lookup, record, retention, rows
 from shared.ledger.record import Delivery, Entry
@@ -49,7 +49,7 @@ def _entry(clues: Clues = CLUES, source: str = "splunk", own_id: str = "n-1", **
     )
 
 
-def _stored(table: StrictTable, entry: Entry) -> Entry:
+def _stored(table: MemoryTable, entry: Entry) -> Entry:
     row = table.get(keys.alert_key(entry.alert.id))
     assert row
     return rows.read(row)
@@ -101,7 +101,7 @@ def test_clues_too_long_to_be_kept_whole_do_not_fit() -> None:
     """What fits is stored whole; what does not is never cut."""
     short, long = replace(CLUES, command_line="x" * 31_000), replace(CLUES, command_line="ü" * 6_000)
     assert (kept.fits(short), kept.fits(long)) == (True, False)
-    table = StrictTable(lambda: EPOCH)
+    table = MemoryTable(lambda: EPOCH)
     table.commit(rows.insert(_entry(short)))
     stored = _stored(table, _entry(short))
     assert stored.clues is not None
@@ -110,7 +110,7 @@ def test_clues_too_long_to_be_kept_whole_do_not_fit() -> None:
 
 def test_it_waits_in_the_queue_of_the_search() -> None:
     """Accepted, taken, put back and replayed it is in the search's ranges, and in no other stage's backlog."""
-    table = StrictTable(lambda: EPOCH)
+    table = MemoryTable(lambda: EPOCH)
     entry = _entry()
     table.commit(rows.insert(entry))
     stored = table.query("", "~")
@@ -130,7 +130,7 @@ def test_it_waits_in_the_queue_of_the_search() -> None:
 @pytest.mark.parametrize("name", ["entity", "search"])
 def test_an_older_version_keeps_what_it_does_not_know(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """It reads the row, even of a stage that it has never heard of, and writes stage and clues back unchanged."""
-    table = StrictTable(lambda: EPOCH)
+    table = MemoryTable(lambda: EPOCH)
     entry = _entry()
     entry = replace(entry, stage=keys.stage(name))
     entry = record.due_at(entry, entry.due)
@@ -149,7 +149,7 @@ def test_an_older_version_keeps_what_it_does_not_know(monkeypatch: pytest.Monkey
 
 def test_a_row_of_an_older_version_is_of_the_reference() -> None:
     """A row without the columns belongs to the stage that older versions know, and has no clues."""
-    table = StrictTable(lambda: EPOCH)
+    table = MemoryTable(lambda: EPOCH)
     entry = replace(_entry(), stage=keys.REFERENCE, clues=None)
     entry = record.due_at(entry, entry.due)
     table.commit(rows.insert(entry))
@@ -163,7 +163,7 @@ def test_a_row_of_an_older_version_is_of_the_reference() -> None:
 def test_a_search_that_failed_goes_with_its_delivery() -> None:
     """After its retention nothing of it is left, neither its row nor its place in the list of failed alerts."""
     now = EPOCH
-    table = StrictTable(lambda: now)
+    table = MemoryTable(lambda: now)
     delivery = keys.delivery_id(now)
     entry = replace(_entry(), delivery=delivery)
     failed = replace(entry, state="failed", waits="", ended=now, error={"code": "EventNotFound"})
