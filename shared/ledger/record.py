@@ -18,7 +18,6 @@ from typing import Any, Literal
 from shared.alerts.alert import Alert
 from shared.clients.answer import Answer
 from shared.ledger import keys, tries
-from shared.ledger.keys import Stage
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
 
@@ -59,8 +58,8 @@ class Entry:
     `lost` counts the calls without a written outcome, one after the other.
     `named` is when a delivery last contained it after its end, as far as that was noted.
     `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
-    often it was accepted again after its end; `stage` is the stage whose queue it waits in, or waited in last;
-    `clues` are those of an alert without a reference; `unknown` are columns that a newer version wrote.
+    often it was accepted again; `stage` is where it waits, or waited last; `clues` are those of an alert without a
+    reference (`search.stored`); `unknown` are columns of its row that a newer version wrote.
     """
 
     alert: Alert
@@ -86,7 +85,7 @@ class Entry:
     lost: int = 0
     renewed: int = 0
     named: float | None = None
-    stage: Stage = keys.REFERENCE
+    stage: keys.Stage = keys.REFERENCE
     clues: Mapping[str, Any] | None = None
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -158,7 +157,7 @@ def accept(
     notes: Sequence[str] = (),
     truncated: bool = False,
     sender: str = "",
-    stage: Stage = keys.REFERENCE,
+    stage: keys.Stage = keys.REFERENCE,
     clues: Mapping[str, Any] | None = None,
 ) -> Entry:
     """Return a new entry that waits in a stage. A lower severity is due hours later, so it is never passed forever."""
@@ -201,8 +200,7 @@ def hold(entry: Entry, attempt: str, *, now: float, lease: float) -> Entry:
 
 def put_back(entry: Entry) -> Entry:
     """Return the entry after an acquire that led to no call: as if nothing had happened."""
-    back = replace(entry, state="waiting", attempt="", attempts=entry.attempts - 1)
-    return replace(back, waits=_todo(back))
+    return replace(entry, state="waiting", attempt="", attempts=entry.attempts - 1, waits=_todo(entry))
 
 
 def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:

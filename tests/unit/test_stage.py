@@ -132,6 +132,21 @@ def test_a_pause_is_that_of_one_stage(stage: Stage, other: Stage) -> None:
     assert unsound(world.table) == []
 
 
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_a_later_answer_lengthens_the_pause_of_its_stage(stage: Stage) -> None:
+    """Of two calls under way, one asks for a short pause and then the other for a long one: the long one holds."""
+    world = World()
+    waits = iter([5.0, 600.0])
+    defender = Defender(world, lambda _number, _body: answer_with(429, retry_after=next(waits)))
+    _backlog(world, 2, stage)
+    began = world.now
+    _drain(world, App.on(Host(world, QUICK, arrive=defender)), stage, seconds=4)
+    held = window.read_pause(world.table.get(stage.pause), window.Policy(stage=stage))
+    assert len(defender.arrivals) == 2
+    assert held
+    assert held.ends > began + 590
+
+
 @pytest.mark.parametrize(("stage", "other"), [STAGES, STAGES[::-1]], ids=lambda stage: stage.name)
 def test_the_operator_pauses_one_stage(stage: Stage, other: Stage) -> None:
     """The stop row of a stage stops that stage alone; after resuming everything is sent."""

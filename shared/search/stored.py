@@ -1,4 +1,4 @@
-"""What is kept of an alert whose event is still to be found: its clues as JSON, and an id of its own.
+"""What is stored of an alert whose event is still to be found: its clues as JSON, and an id of its own.
 
 Such an alert has no reference. A digest of its source, the source's own id and its clues stands in for the report id,
 so that its id is made as any other is, by older versions too: the same payload twice is one search.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from shared.alerts.alert import Alert
-from shared.payload.clues import FACTS, Clues, Host, Identity, Kind, When
+from shared.payload.clues import Clues, Host, Identity, Kind, When
 
 MOST = 32_000
 """The longest JSON that a column takes, in UTF-16 units."""
@@ -31,7 +31,7 @@ def alert(texts: Mapping[str, str], clues: Clues, *, source: str, own_id: str) -
 
 
 def fits(clues: Clues) -> bool:
-    """Tell whether clues can be kept whole. A part of them could lead to another event."""
+    """Tell whether clues can be stored whole. A part of them could lead to another event."""
     return len(json.dumps(write(clues))) <= MOST
 
 
@@ -42,27 +42,27 @@ def write(clues: Clues) -> dict[str, Any]:
     return written
 
 
-def read(kept: Mapping[str, Any]) -> Clues:
+def read(row: Mapping[str, Any]) -> Clues:
     """Return the clues that `write` has written. Raise `ValueError` if this version does not know all of it."""
     try:
-        facts = {_one(name, FACTS): _text(kept[name]) for name in kept.keys() - {"hosts", "when", "kinds"}}
+        facts = {name: _text(row[name]) for name in row.keys() - {"hosts", "when", "kinds"}}
         return Clues(
             hosts=tuple(
                 Host(_one(host["identity"], get_args(Identity)), _text(host["value"]))
-                for host in kept.get("hosts", ())
+                for host in row.get("hosts", ())
             ),
-            when=_when(kept["when"]) if "when" in kept else None,
-            kinds=tuple(_one(kind, get_args(Kind)) for kind in kept.get("kinds", ())),
+            when=_when(row["when"]) if "when" in row else None,
+            kinds=tuple(_one(kind, get_args(Kind)) for kind in row.get("kinds", ())),
             **facts,
         )
     except (KeyError, TypeError, ValueError):
         raise ValueError("the clues are not those of this version") from None
 
 
-def _when(kept: Mapping[str, Any]) -> When:
-    if kept.keys() != _WHEN.keys() or any(type(kept[name]) is not kind for name, kind in _WHEN.items()):
+def _when(row: Mapping[str, Any]) -> When:
+    if row.keys() != _WHEN.keys() or any(type(row[name]) is not kind for name, kind in _WHEN.items()):
         raise ValueError
-    return When(**kept)
+    return When(**row)
 
 
 def _one(value: Any, choices: tuple[Any, ...]) -> Any:

@@ -13,7 +13,7 @@ from dev.virtual import EPOCH
 from shared.ledger import backlog, columns, keys, lookup, record, retention, rows
 from shared.ledger.record import Delivery, Entry
 from shared.payload.clues import FACTS, Clues, Host, When
-from shared.search import kept
+from shared.search import stored as written
 from tests.checks.strict_table import StrictTable
 
 TEXTS = {
@@ -43,9 +43,9 @@ ALL = st.builds(
 
 
 def _entry(clues: Clues = CLUES, source: str = "splunk", own_id: str = "n-1", **texts: str) -> Entry:
-    made = kept.alert({**TEXTS, **texts}, clues, source=source, own_id=own_id)
+    made = written.alert({**TEXTS, **texts}, clues, source=source, own_id=own_id)
     return record.accept(
-        made, source=source, delivery="d", now=EPOCH, stage=keys.SEARCH, clues=kept.write(clues)
+        made, source=source, delivery="d", now=EPOCH, stage=keys.SEARCH, clues=written.write(clues)
     )
 
 
@@ -58,7 +58,7 @@ def _stored(table: StrictTable, entry: Entry) -> Entry:
 @given(ALL)
 def test_clues_are_read_as_they_were_written(clues: Clues) -> None:
     """Through JSON, all clues come back, whichever are known."""
-    assert kept.read(json.loads(json.dumps(kept.write(clues)))) == clues
+    assert written.read(json.loads(json.dumps(written.write(clues)))) == clues
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_clues_are_read_as_they_were_written(clues: Clues) -> None:
 def test_clues_that_this_version_does_not_know_are_not_read_in_part(change: Mapping[str, Any]) -> None:
     """A clue left out could lead to another event."""
     with pytest.raises(ValueError, match="not those of this version"):
-        kept.read({**kept.write(CLUES), **change})
+        written.read({**written.write(CLUES), **change})
 
 
 def test_the_same_payload_is_one_search() -> None:
@@ -100,12 +100,12 @@ def test_the_same_payload_is_one_search() -> None:
 def test_clues_too_long_to_be_kept_whole_do_not_fit() -> None:
     """What fits is stored whole; what does not is never cut."""
     short, long = replace(CLUES, command_line="x" * 31_000), replace(CLUES, command_line="ü" * 6_000)
-    assert (kept.fits(short), kept.fits(long)) == (True, False)
+    assert (written.fits(short), written.fits(long)) == (True, False)
     table = StrictTable(lambda: EPOCH)
     table.commit(rows.insert(_entry(short)))
     stored = _stored(table, _entry(short))
     assert stored.clues is not None
-    assert kept.read(stored.clues) == short
+    assert written.read(stored.clues) == short
 
 
 def test_it_waits_in_the_queue_of_the_search() -> None:
