@@ -1,10 +1,9 @@
 """The slots of the operator's searches: 15 of a rolling minute, which all hosts share.
 
-They are the rows `find-slot-` and follow the rules of `sending.window`: no call without a committed acquire, and a
-lease if its host dies. No other search uses them yet.
+They are the window of the stage *search* and follow the rules of `sending.window`: no call without a committed
+acquire, and a lease if its host dies. No other search uses them yet.
 """
 
-import dataclasses
 import math
 import secrets
 from typing import TYPE_CHECKING
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
 
 CALLS, WINDOW = 15, 60.0
-PREFIX = "find-"
-"""What stands before the keys of `sending.window`."""
 
-_FIRST, _END = "find-slot-", "find-slot."
 _ACQUIRE_SECONDS = 10.0
 _RELEASE_SECONDS = 5.0
 _TRIES = 5
@@ -59,14 +55,13 @@ def release(dispatcher: "Dispatch", policy: Policy, held: Held) -> None:
         log.problem("slot of a try not released", error, slot=held.key)
 
 
-def _open(table: Table, policy: Policy) -> list[Slot]:
-    """Return the open slots, with their keys in the table. Raise `NoSlot` if there is none."""
-    rows = [dataclasses.replace(row, key=row.key.removeprefix(PREFIX)) for row in table.query(_FIRST, _END)]
-    view = window.read(rows, table.now(), policy)
+def _open(table: Table, policy: Policy) -> tuple[Slot, ...]:
+    """Return the open slots. Raise `NoSlot` if there is none."""
+    view = window.read(table.query(*policy.stage.slots), table.now(), policy)
     if not view.open:
         seconds = max(1, math.ceil(min(view.opens_in, policy.lease)))
         raise NoSlot(
             f"All {policy.calls} searches of this minute are used; a slot opens in {seconds} s.",
             retry_after=seconds,
         )
-    return [dataclasses.replace(slot, key=f"{PREFIX}{slot.key}") for slot in view.open]
+    return view.open

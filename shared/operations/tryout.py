@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from shared import log
 from shared.clients.graph import Result
 from shared.errors import Busy, WebhookError
+from shared.ledger import keys
 from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.operations import trial_slots
 from shared.payload import body as payload
@@ -61,9 +62,7 @@ class Search:
     @property
     def policy(self) -> Policy:
         """The rules of the window in front of Graph."""
-        return Policy(
-            calls=trial_slots.CALLS, window=trial_slots.WINDOW, margin=self.margin, deadline=self.deadline
-        )
+        return Policy(trial_slots.CALLS, trial_slots.WINDOW, self.margin, self.deadline, keys.SEARCH)
 
 
 def answer(

@@ -48,11 +48,11 @@ def read(row: Mapping[str, Any]) -> Clues:
         facts = {name: _text(row[name]) for name in row.keys() - {"hosts", "when", "kinds"}}
         return Clues(
             hosts=tuple(
-                Host(_one(host["identity"], get_args(Identity)), _text(host["value"]))
+                Host(_known(host["identity"], get_args(Identity)), _text(host["value"]))
                 for host in row.get("hosts", ())
             ),
             when=_when(row["when"]) if "when" in row else None,
-            kinds=tuple(_one(kind, get_args(Kind)) for kind in row.get("kinds", ())),
+            kinds=tuple(_known(kind, get_args(Kind)) for kind in row.get("kinds", ())),
             **facts,
         )
     except (KeyError, TypeError, ValueError):
@@ -65,7 +65,7 @@ def _when(row: Mapping[str, Any]) -> When:
     return When(**row)
 
 
-def _one(value: Any, choices: tuple[Any, ...]) -> Any:
+def _known(value: Any, choices: tuple[Any, ...]) -> Any:
     if value not in choices:
         raise ValueError
     return value
