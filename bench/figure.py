@@ -104,7 +104,5 @@ def _cells(figure: Figure) -> tuple[str, ...]:
 
 
 def _number(value: float, unit: str) -> str:
-    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004 - four digits are enough
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return f"{text} {unit}".rstrip()
+    four_digits = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"  # noqa: PLR2004 - 1e+03
+    return f"{four_digits} {unit}".rstrip()

@@ -10,6 +10,7 @@ beyond what it held after 100.
 
 import http.client
 import json
+import re
 import sys
 import threading
 import time
@@ -140,11 +141,9 @@ def _held(marks: list[int]) -> dict[int, float]:
 
 def resident(status: str) -> int:
     """Return the bytes of a process's own memory from its `/proc/…/status`."""
-    for line in status.splitlines():
-        name, _, value = line.partition(":")
-        if name == "RssAnon":
-            return int(value.split()[0]) * 1024
-    raise BenchError("this kernel does not tell RssAnon")
+    if not (held := re.search(r"^RssAnon:\s*(\d+)", status, re.MULTILINE)):
+        raise BenchError("this kernel does not tell RssAnon")
+    return int(held[1]) * 1024
 
 
 class Wire:

@@ -69,9 +69,7 @@ class Evidence:
     def excess(self) -> list[Arrival]:
         """The calls too many, of all hosts together."""
         judged = [arrival for arrival in self.log if arrival["judged"]]
-        late = {
-            violation.excess for violation in violations((a["at"] for a in judged), self.calls, self.window)
-        }
+        late = violations((arrival["at"] for arrival in judged), self.calls, self.window)
         return [arrival for arrival in judged if arrival["at"] in late]
 
 

@@ -93,7 +93,9 @@ def control(simulator: "Simulator", method: str, name: str, body: bytes) -> Repl
     routes: dict[tuple[str, str], Callable[[], Any]] = {
         ("GET", "health"): lambda: {"status": "pass"},
         ("GET", "log"): lambda: [_camel(asdict(arrival)) for arrival in simulator.log],
-        ("GET", "violations"): lambda: [_camel(asdict(arrival)) for arrival in simulator.violations],
+        ("GET", "violations"): lambda: [
+            _camel(asdict(arrival)) for arrival in simulator.log if arrival.over_limit
+        ],
         ("GET", "alerts"): lambda: simulator.alerts,
         ("GET", "searches"): lambda: [_camel(asdict(search)) for search in simulator.hunting.log],
         ("POST", "world"): lambda: simulator.hunting.add(**_snake(json.loads(body))),

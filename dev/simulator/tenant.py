@@ -65,13 +65,6 @@ class Tenant:
             for table, rows in by_table.items():
                 self._insert(table, rows)
 
-    def clear(self) -> None:
-        """Empty all tables."""
-        with self._lock:
-            for table in COLUMNS:
-                self._connection.execute(f"TRUNCATE All{table}")
-            self._sevenths.clear()
-
     def run(self, query: str, since: datetime, until: datetime) -> Answer:
         """Return what a query finds in a span of time. Raise `QueryError` if the engine does not run it."""
         with self._lock:
