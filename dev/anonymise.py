@@ -40,6 +40,8 @@ _PERSONAL_ENDS = tuple(_LISTS["personal ends"])
 _NAMES, _VALUES = ("key", "name", "field", "type", "label", "id"), ("value", "values", "v", "val", "content")
 _CODES = frozenset(_LISTS["codes"])  # numbers that say what kind of thing it is
 _CODE_DIGITS = 6
+_NUMBER = "\udc00"  # half a pair, which no payload can have
+_WRITTEN = re.compile(f'"{_NUMBER}([^"]*)"')
 
 
 def anonymise(body: bytes, own: Path | None = None) -> str:
@@ -50,7 +52,7 @@ def anonymise(body: bytes, own: Path | None = None) -> str:
     documents = payload.read(body, max_bytes=len(body))
     made = _Payload(hashlib.sha256(body).digest(), known_words(own))
     done = [made.value(document, "", personal=False) for document in documents]
-    return "\n".join(_json(document, "\n" if len(done) == 1 else "") for document in done)
+    return "\n".join(_json(document, 2 if len(done) == 1 else None) for document in done)
 
 
 def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
@@ -104,7 +106,7 @@ class _Payload:
         if isinstance(value, list):
             return [self.value(item, name, personal=personal) for item in value]
         if isinstance(value, Number):
-            return Number(self._number(value, name))
+            return _NUMBER + self._number(value, name)
         return self._text(value, name, personal=personal) if isinstance(value, str) else value
 
     def _object(self, where: dict[str, Any], around: str) -> dict[str, Any]:
@@ -177,16 +179,6 @@ def _from_base64(text: str) -> str | None:
     return inner if all(letter.isprintable() or letter in "\r\n\t" for letter in inner) else None
 
 
-def _json(value: Any, gap: str = "") -> str:
-    """Return JSON with numbers as they were written. `gap` is the line break to its own level, "" for one line."""
-    if isinstance(value, Number):
-        return str(value)
-    inner = gap and gap + "  "
-    if isinstance(value, dict) and value:
-        parts = [f"{_json(name)}: {_json(item, inner)}" for name, item in value.items()]
-    elif isinstance(value, list) and value:
-        parts = [_json(item, inner) for item in value]
-    else:
-        return json.dumps(value, ensure_ascii=False)
-    start, end = "{}" if isinstance(value, dict) else "[]"
-    return start + inner + f",{inner or ' '}".join(parts) + gap + end
+def _json(value: Any, indent: int | None = None) -> str:
+    """Return JSON with numbers as they were written: texts that begin with `_NUMBER`."""
+    return _WRITTEN.sub(r"\1", json.dumps(value, ensure_ascii=False, indent=indent))

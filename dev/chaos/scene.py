@@ -104,9 +104,12 @@ class Scene:
 
     # ---- what can be done
 
-    def proxy(self, *, seconds: float = 5.0) -> Proxy:
-        """Put a proxy before the table, for the hosts that are told so."""
-        return self.proxies.enter_context(Proxy(self.stack.azurite.port, seconds=seconds))
+    def proxy(self, *, hosts: int = 0, seconds: float = 5.0) -> Proxy:
+        """Put a proxy before the table, with so many hosts behind it."""
+        proxy = self.proxies.enter_context(Proxy(self.stack.azurite.port, seconds=seconds))
+        for _ in range(hosts):
+            self.host(through=proxy)
+        return proxy
 
     @contextlib.contextmanager
     def striking(

@@ -38,9 +38,10 @@ from dev.simulator.hunting import Hunting
 from dev.simulator.judge import Judge
 from dev.simulator.reply import Reply, error_reply, json_reply
 from dev.simulator.rules import Rejected
-from dev.simulator.server import ALERTS_PATH, SimulatorServer
+from dev.simulator.server import ALERTS_PATH, SimulatorConnection
 from dev.simulator.switches import Delay, Switches, bounds
 from dev.stack import token_endpoint
+from dev.stack.loopback import Server
 
 _CODES = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests"}
 _SWITCHED = "Switched on in the simulator."
@@ -73,7 +74,7 @@ class Simulator:
         self._lock = threading.Lock()  # guards all of the above
         self._released = threading.Event()  # lets go of the calls that hang
         self._stopping = threading.Event()
-        self._server = SimulatorServer(self)
+        self._server = Server(SimulatorConnection, self)
 
     def __enter__(self) -> Self:
         self._server.start()

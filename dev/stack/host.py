@@ -83,7 +83,7 @@ class Host:
             sys.path.remove(str(self.root))
             raise
         self._pool = ThreadPoolExecutor(self.threads, "function")
-        self._server = _Server(self)
+        self._server = Server(_Connection, self)
         self._server.start()
         self.url = self._server.url
         for function in self.functions if self.timers else ():
@@ -183,16 +183,10 @@ class Host:
         return 202, [], b""
 
 
-class _Server(Server):
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        super().__init__(_Connection)
-
-
 class _Connection(Connection):
     """Bodies may be chunked; `Expect: 100-continue` is answered by the base class."""
 
-    server: _Server
+    server: Server
     timeout = 130  # seconds of silence after which a connection is closed
 
     def serve(self) -> None:
@@ -200,7 +194,7 @@ class _Connection(Connection):
         names = {name.lower() for name in self.headers}
         headers = {name: ",".join(filter(None, self.headers.get_all(name, []))) for name in names}
         try:
-            status, fields, content = self.server.host.answer(self.command, self.path, headers, self._body())
+            status, fields, content = self.server.owner.answer(self.command, self.path, headers, self._body())
         except (ValueError, OverflowError) as error:
             self.close_connection = True  # the rest of the body may still come
             status, fields, content = 413 if isinstance(error, OverflowError) else 400, [], b""
@@ -212,7 +206,7 @@ class _Connection(Connection):
 
     def _body(self) -> bytes:
         """Read the whole body. Raises ValueError where this is not HTTP, OverflowError above the limit."""
-        limit = self.server.host.body_limit
+        limit = self.server.owner.body_limit
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
             return self._read(int(self.headers.get("content-length") or 0), limit)
         body = b""

@@ -1,6 +1,7 @@
 """A function host: its clocks, table client, calls to Defender, and workers."""
 
 import contextlib
+import functools
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ from shared.table.protocol import Delete, Operation, Row
 from shared.webhook.receive import Webhook
 
 _T = TypeVar("_T")
+_Row = TypeVar("_Row", Row, Row | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,10 @@ class Host:
 
     def get(self, key: str, *, seconds: float) -> Row | None:
         """Read one row from the world's table, over its network."""
-
-        def read() -> list[Row]:
-            row = self.world.table.get(key)
-            return [row] if row else []
-
-        stored = self._read(Request(self, "query", key, key), read, seconds)
-        return stored[0] if stored else None
+        stored = self._read(
+            Request(self, "query", key, key), lambda: self.world.table.get_all([key]), seconds
+        )
+        return stored[0]
 
     def query(
         self,
@@ -110,34 +109,30 @@ class Host:
         seconds: float,
     ) -> list[Row]:
         """Read from the world's table, over its network."""
-
-        def read() -> list[Row]:
-            return self.world.table.query(start, end, after=after, limit=limit, keys_only=keys_only)
-
+        read = functools.partial(
+            self.world.table.query, start, end, after=after, limit=limit, keys_only=keys_only
+        )
         return self._read(Request(self, "query", start, end), read, seconds)
 
-    def _read(self, request: Request, read: Callable[[], list[Row]], seconds: float) -> list[Row]:
+    def _read(self, request: Request, read: Callable[[], list[_Row]], seconds: float) -> list[_Row]:
         self.queries += 1
 
-        def serve() -> list[Row]:
+        def serve() -> list[_Row]:
             stored = read()
             self.world.partition.spend(max(1, len(stored)))
             return stored
 
-        stored, at = self._exchange(request, seconds, serve)
-        self._see_date(at)
-        if stored:
-            self._clock.observe(max(row.timestamp for row in stored))
+        stored, _ = self._exchange(request, seconds, serve)
+        if known := [row.timestamp for row in stored if row]:
+            self._clock.observe(max(known))
         return stored
 
     def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write to the world's table, over its network."""
         self.commits += 1
         marked = [
-            written
-            if isinstance(written, Delete)
-            else replace(written, values={**written.values, "mark": mark})
-            for written in operations
+            each if isinstance(each, Delete) else replace(each, values={**each.values, "mark": mark})
+            for each in operations
         ]
 
         def serve() -> dict[str, str]:
@@ -146,14 +141,9 @@ class Host:
 
         sent = self.monotonic()
         etags, at = self._exchange(Request(self, "commit", operations=operations), seconds, serve)
-        self._see_date(at)
         if etags:
             self._clock.wrote(at, sent)
         return etags
-
-    def _see_date(self, at: float) -> None:
-        """Take an answer's `Date` as the real client does: whole seconds, so one second less."""
-        self._clock.guess(math.floor(at + self.world.date_error) - 1.0)
 
     def _exchange(self, request: Request, seconds: float, serve: Callable[[], _T]) -> tuple[_T, float]:
         """Return the server's answer to one request, and its time; or raise the error that is its answer."""
@@ -167,7 +157,7 @@ class Host:
             self._no_answer(until)
         self.world.sleep(there, edge=True)
         try:
-            answer = self._arrive(request, serve, until)
+            served, at = self._arrive(request, serve, until)
         except (Busy, TableRefused):
             self.world.sleep(back)
             raise
@@ -176,7 +166,9 @@ class Host:
                 self._no_answer(until)
         if back:
             self.world.sleep(back)
-        return answer
+        # The answer's `Date`, taken as the real client does: whole seconds, so one second less.
+        self._clock.guess(math.floor(at + self.world.date_error) - 1.0)
+        return served, at
 
     def _arrive(self, request: Request, serve: Callable[[], _T], until: float) -> tuple[_T, float]:  # noqa: ARG002 - for a host with faults
         """Let a request be served now, whose host waits `until` some moment; return the answer and its time."""

@@ -1,5 +1,6 @@
 """The true time, the queue of events, and the table that all hosts share."""
 
+import functools
 import heapq
 import itertools
 import random
@@ -62,19 +63,6 @@ class Event:
     cancelled: bool = field(default=False, compare=False)
 
 
-@dataclass(eq=False)
-class _Waiter:
-    ready: Callable[[], bool]
-    resume: Callable[[], None]
-    line: Line
-    woken: bool = False
-
-    def wake(self) -> None:
-        if not self.woken:
-            self.woken = True
-            self.resume()
-
-
 class World:
     """The true time in UTC seconds, a queue of events, and one table.
 
@@ -92,7 +80,7 @@ class World:
         self.partition = Partition(lambda: self.now)
         self._queue: list[Event] = []
         self._order = itertools.count()
-        self._waiters: list[_Waiter] = []
+        self._waiting: dict[Line, tuple[Callable[[], bool], Event]] = {}
         self._scheduler = getcurrent()
 
     def at(
@@ -121,18 +109,17 @@ class World:
         if ready() or seconds <= 0:
             return
         line = cast("Line", getcurrent())
-        waiter = _Waiter(ready, lambda: self._resume(line), line)
-        self._waiters.append(waiter)
-        timeout = self.at(self.now + seconds, waiter.wake, line)
+        self._waiting[line] = (ready, self.at(self.now + seconds, lambda: self._resume(line), line))
         self._switch()
-        timeout.cancelled = True
-        self._waiters.remove(waiter)
+        self._waiting.pop(line, None)
 
     def notify(self) -> None:
         """Wake the lines that wait for something that is ready now."""
-        for waiter in self._waiters:
-            if waiter.ready():
-                self.at(self.now, waiter.wake, waiter.line)
+        for line, (ready, timeout) in list(self._waiting.items()):
+            if ready():
+                timeout.cancelled = True
+                del self._waiting[line]
+                self.at(self.now, functools.partial(self._resume, line), line)
 
     def run(self, seconds: float = float("inf")) -> None:
         """Let all events of so many seconds happen."""
