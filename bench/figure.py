@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bench.plot import Plot
-
 TIMES = "\N{MULTIPLICATION SIGN}"
 Compare = Literal["at most", "at least"]
 
@@ -55,11 +53,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of one benchmark: figures for the table, data and plots for the record."""
+    """The result of one benchmark: figures for the table, data for the record, and a chart in Markdown."""
 
     figures: tuple[Figure, ...]
     data: Mapping[str, Any] = field(default_factory=dict)
-    plots: Mapping[str, Plot] = field(default_factory=dict)
+    chart: str = ""
 
 
 def failed(name: str, why: str) -> Figure:
