@@ -60,11 +60,6 @@ class Report:
     chart: str = ""
 
 
-def failed(name: str, why: str) -> Figure:
-    """Return the line of a benchmark without a figure; its goal counts as missed."""
-    return Figure(f"{name}, measured", 0, goal=Goal("at least", 1), note=" ".join(why.split())[-200:])
-
-
 def quantile(values: Iterable[float], part: float) -> float:
     """Return the smallest value that at least `part` (0 to 1) of the values do not exceed."""
     ordered = sorted(values)

@@ -20,7 +20,6 @@ from urllib.parse import quote_plus, unquote_plus
 
 from dev import approve
 from dev.lookalike import LookAlikes, words
-from shared.errors import WebhookError
 from shared.mapping.mappings import Mappings
 from shared.payload import body as payload
 from shared.payload.body import Number
@@ -57,18 +56,22 @@ def anonymise(body: bytes, own: Path | None = None) -> str:
 
 def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
     """Return the outcome of a body without any value, to compare it with that of its anonymised copy."""
-    try:
-        outcome = approve.outcome_of(body, query, mappings)
-    except WebhookError as error:
-        return {"status": error.status}
+    became = approve.became(body, query, mappings)
+    raised = [
+        (each["event"], each["body"]["severity"], each["body"]["category"])
+        for each in became.get("alerts", ())
+    ]
+    refused = [
+        (each["event"], sorted({problem.partition(":")[0] for problem in each["problems"]}))
+        for each in became.get("refused", ())
+    ]
+    status = became.get("error", {}).get("status")
     return {
-        "source": outcome.source,
-        "ignored": outcome.ignored is not None,
-        "raised": [(mapped.event, mapped.alert.severity, mapped.alert.category) for mapped in outcome.alerts],
-        "refused": [
-            (refused.event, sorted({problem.field for problem in refused.problems}))
-            for refused in outcome.refused
-        ],
+        "status": status,
+        "source": became.get("source"),
+        "ignored": "ignored" in became,
+        "raised": raised,
+        "refused": refused,
     }
 
 

@@ -14,7 +14,7 @@ is judged before a fault can strike it: a call that meets a reset or a 500 has u
 window. Without a fault, the checks decide, in this order: token (401), role (403), window (429), method,
 content type, JSON and fields (4xx), event (404).
 
-Under `/_simulator/` JSON has the names of the dataclasses in arrival.py, faults.py and switches.py, in camel
+Under `/_simulator/` JSON has the names of the dataclasses in arrival.py and faults.py, in camel
 case. Durations are in seconds.
 """
 
@@ -33,13 +33,12 @@ from urllib.parse import parse_qsl
 from dev.simulator import rules
 from dev.simulator.alerts import Alerts
 from dev.simulator.arrival import Arrival
-from dev.simulator.faults import Fault
+from dev.simulator.faults import Delay, Fault, Switches, bounds
 from dev.simulator.hunting import Hunting
 from dev.simulator.judge import Judge
 from dev.simulator.reply import Reply, error_reply, json_reply
 from dev.simulator.rules import Rejected
 from dev.simulator.server import ALERTS_PATH, SimulatorConnection
-from dev.simulator.switches import Delay, Switches, bounds
 from dev.stack import token_endpoint
 from dev.stack.loopback import Server
 

@@ -233,17 +233,16 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("azure").setLevel(logging.WARNING)  # a line for every call to storage helps nobody here
-    signals: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda taken, _: signals.append(taken))
+    # Blocked for every thread and waited for: a handler could interrupt a lock that it then waits for itself.
+    signals = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     keys = {name: value for name, _, value in (each.partition("=") for each in options.key)}
     os.chdir(options.root)  # the worker's working directory is the app's
     try:
         with Host(keys=keys, timers=not options.no_timers) as host:
             ready = {"url": host.url, "functions": [function.name for function in host.functions]}
             print(json.dumps(ready), flush=True)
-            while not signals:
-                time.sleep(0.1)  # not an Event: one set in a signal handler can deadlock with its own wait
+            signal.sigwait(signals)
     except LoadError:
         log.exception("The functions cannot be loaded")
         sys.exit(1)
