@@ -78,5 +78,6 @@ def _refused(scene: Scene, name: str, status: int) -> None:
         done = scene.operate("alerts/replay?status=failed&top=50")
         if (done["replayed"], done["remaining"]) != (len(alerts), 0):
             case.wrong.append(f"{len(alerts)} failed, and the replay says {done}")
-        scene.ask_again(case)
+        for sent in case.sent:
+            scene.senders.ask_again(sent)
         scene.drain()

@@ -156,11 +156,6 @@ class Scene:
             alerts = [self._alert(case, severity) for _ in range(size)]
             case.sent.append(self.senders.send(alerts, host, key=key))
 
-    def ask_again(self, case: Case) -> None:
-        """Let the senders ask once more for what has ended already."""
-        for sent in case.sent:
-            self.senders.ask_again(sent)
-
     def drain(self) -> None:
         """Let the hosts' timers tick until every delivery has ended, or its sender has given up.
 

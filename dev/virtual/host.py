@@ -222,23 +222,30 @@ class Host:
 
     def create_alert(self, body: Mapping[str, str], token: str) -> Answer:  # noqa: ARG002 - as the real one
         """Call Defender over a network that may be slow."""
-        if self.arrive is None:
-            raise RuntimeError("no Defender in this world")
-        arrived = self._call(body, self.world.random.uniform(*self.faults.call_delay))
+        answer = self._call(self.arrive, body)
+        return nothing(sent=answer is not False) if isinstance(answer, bool) else answer
+
+    def _call(
+        self, arrive: Callable[[Mapping[str, str]], _T | None] | None, body: Mapping[str, str]
+    ) -> _T | bool:
+        """Return a service's answer to a call: False if nothing was sent, True if no answer came."""
+        arrived = self._send(arrive, body, self.world.random.uniform(*self.faults.call_delay))
         self.world.wait(lambda: bool(arrived), self.deadline)
         if not arrived:
-            return nothing(sent=True)
+            return True
         self.world.sleep(self.world.random.uniform(*self.faults.answer_delay))
         return arrived[0]
 
-    def _call(self, body: Mapping[str, str], delay: float) -> list[Answer]:
+    def _send(
+        self, arrive: Callable[[Mapping[str, str]], _T | None] | None, body: Mapping[str, str], delay: float
+    ) -> list[_T]:
         """Let a call arrive after `delay` seconds; return the list that its answer will be in."""
-        answers: list[Answer] = []
-        arrive = self.arrive
+        if arrive is None:
+            raise RuntimeError("there is no such service in this world")
+        answers: list[_T] = []
 
         def arrival() -> None:
-            answer = arrive(body) if arrive else None
-            if answer:
+            if answer := arrive(body):
                 answers.append(answer)
                 self.world.notify()
 

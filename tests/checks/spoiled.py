@@ -24,9 +24,9 @@ class Altered(Fault):
 
     def bend(self, answer: Reply) -> Reply:
         """Return what the caller sees in the place of the real answer."""
-        if self.on == "token" or answer.status != HTTPStatus.OK:
+        if self.on == "token" or answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
             return answer
-        return json_reply(200, self.change(json.loads(answer.body)))
+        return json_reply(answer.status or 0, self.change(json.loads(answer.body)))
 
     def alter(self, grant: Grant) -> Grant:
         """Return the claims of the token."""

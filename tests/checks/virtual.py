@@ -9,9 +9,7 @@ from greenlet import GreenletExit
 
 from dev import virtual
 from dev.virtual import EPOCH, ORIGIN, Arrival, Defender, Faults, Partition, Request, answer_with
-from dev.virtual.defender import nothing
 from dev.virtual.world import Event, Line
-from shared.clients.answer import Answer
 from shared.errors import Busy, TableRefused, TokenError
 from shared.web import reply
 from shared.web.reply import Reply
@@ -156,22 +154,23 @@ class Host(virtual.Host):
             raise TokenError("the token endpoint does not answer", late=True)
         return super().token(timeout=timeout)
 
-    def create_alert(self, body: Mapping[str, str], token: str) -> Answer:
-        """Call Defender over a network that may be slow, refuse, or swallow the answer."""
+    def _call(
+        self, arrive: Callable[[Mapping[str, str]], _T | None] | None, body: Mapping[str, str]
+    ) -> _T | bool:
         fault = self.script(Request(self, "call", body=body)) if self.script else None
         if fault is None:
-            return super().create_alert(body, token)
+            return super()._call(arrive, body)
         self._die_if(fault, "crash")
         if fault.kind == "unsent":
-            return nothing(sent=False)
+            return False
         delay = self.world.random.uniform(*self.faults.call_delay)
         if fault.kind == "late":
             delay = fault.seconds
-        arrived = [] if fault.kind == "lost" else self._call(body, delay)
+        arrived = [] if fault.kind == "lost" else self._send(arrive, body, delay)
         self.world.wait(lambda: bool(arrived), self.deadline)
         self._die_if(fault, "crashed")
         if not arrived or fault.kind == "swallowed":
-            return nothing(sent=True)
+            return True
         self.world.sleep(self.world.random.uniform(*self.faults.answer_delay))
         self._freeze_if(fault, "frozen", "suspended")
         return arrived[0]
