@@ -114,7 +114,9 @@ class _Payload:
 
     def _object(self, where: dict[str, Any], around: str) -> dict[str, Any]:
         names = {_plain(name): value for name, value in where.items() if isinstance(value, str)}
-        label = next((names[plain] for plain in _NAMES if plain in names), "") if _is_pair(where) else ""
+        keys = set(map(_plain, where))
+        is_pair = not (keys.isdisjoint(_NAMES) or keys.isdisjoint(_VALUES))
+        label = next((names[plain] for plain in _NAMES if plain in names), "") if is_pair else ""
         return {
             self._like.name(name): self.value(
                 value,
@@ -153,11 +155,6 @@ class _Payload:
 
 
 _WHOLE = re.compile(r"\d+(?:\.0+)?", re.ASCII)  # also as a tool writes it that keeps all numbers as floats
-
-
-def _is_pair(where: dict[str, Any]) -> bool:
-    plain = set(map(_plain, where))
-    return not plain.isdisjoint(_NAMES) and not plain.isdisjoint(_VALUES)
 
 
 def _is_personal(name: str, around: str) -> bool:

@@ -153,7 +153,11 @@ class Scene:
     ) -> None:
         """Let deliveries of so many alerts be sent with a key; the first tries go to `host`, if given."""
         for size in sizes:
-            alerts = [self._alert(case, severity) for _ in range(size)]
+            numbers = itertools.islice(self._numbers, size)
+            alerts = [
+                samples.eight_fields(samples.event(number), f"{case.fault}, {number}", severity)
+                for number in numbers
+            ]
             case.sent.append(self.senders.send(alerts, host, key=key))
 
     def drain(self) -> None:
@@ -229,7 +233,3 @@ class Scene:
         )
         self.cases[-1].wrong += unsound(copy)
         return [judge(case, evidence) for case in self.cases]
-
-    def _alert(self, case: Case, severity: str) -> dict[str, Any]:
-        number = next(self._numbers)
-        return samples.eight_fields(samples.event(number), f"{case.fault}, {number}", severity)

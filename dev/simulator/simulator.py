@@ -42,7 +42,6 @@ from dev.simulator.server import ALERTS_PATH, SimulatorConnection
 from dev.stack import token_endpoint
 from dev.stack.loopback import Server
 
-_CODES = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests"}
 _SWITCHED = "Switched on in the simulator."
 _STOP_SECONDS = 30.0
 
@@ -186,8 +185,7 @@ class Simulator:
                 return error_reply(rejection)
 
         def fail(status: int) -> Reply:
-            code = _CODES.get(status, HTTPStatus(status).phrase.replace(" ", ""))
-            return error_reply(Rejected(status, code, _SWITCHED))
+            return error_reply(Rejected(status, HTTPStatus(status).phrase.replace(" ", ""), _SWITCHED))
 
         reply = self.bend(fault, released, process, fail)
         retry_after = reply.headers.get("Retry-After")

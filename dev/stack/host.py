@@ -14,8 +14,8 @@ Several values of one header or query parameter arrive joined by commas, an empt
 arrive at all.
 
 Not as there: HEAD reaches only functions that declare it. What would be logged as a function in error ends
-the start; so does what no function of this app uses: `async`, a context, constraints in a route, a setting
-in a schedule. A timer is single in one host only (there: one lease for all instances). No timer status is
+the start; so does what no function of this app uses: `async`, a context, constraints in a route, a schedule
+of anything but seconds. A timer is single in one host only (there: one lease for all instances). No timer status is
 kept, so `past_due` is never true (there neither, for a schedule under a minute). A chunked body arrives;
 there it is empty unless a front end has joined it (azure-functions-host issue 7930).
 """
@@ -33,14 +33,12 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dev.stack.functions import Answer, Function, LoadError, http_answer, http_request, load, timer_request
 from dev.stack.loopback import Connection, Server
-from dev.stack.schedule import Schedule, next_time
 
 log = logging.getLogger("host")
 
@@ -87,8 +85,8 @@ class Host:
         self._server.start()
         self.url = self._server.url
         for function in self.functions if self.timers else ():
-            if function.schedule:
-                self._start(self._keep_time, function, function.schedule)
+            if function.every:
+                self._start(self._keep_time, function, function.every)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,7 +107,7 @@ class Host:
         """Run the function in the pool, and return what it returned. Raises what it raised."""
         started, invocation_id = time.monotonic(), str(uuid.uuid4())
         result = self._pool.submit(function.call, **{function.trigger["name"]: triggered_by}).result()
-        if function.schedule and result is not None:
+        if function.every and result is not None:
             raise RuntimeError("a function without a $return binding returned a value")
         milliseconds = (time.monotonic() - started) * 1000
         log.info("Executed '%s' (Id=%s, Duration=%dms)", function.name, invocation_id, milliseconds)
@@ -124,14 +122,14 @@ class Host:
                 except Exception:  # as the platform: the next tick comes whatever this one raised
                     log.exception("Failed '%s'", function.name)
 
-    def _keep_time(self, function: Function, schedule: Schedule) -> None:
+    def _keep_time(self, function: Function, every: int) -> None:
         """Tick on schedule. A tick that took longer is followed by one at once, not by all it missed."""
-        now = datetime.now(UTC)
-        due = now if function.trigger.get("runOnStartup") else next_time(schedule, now)
-        while not self._stopping.wait(max(0.0, (due - datetime.now(UTC)).total_seconds())):
-            started = max(due, datetime.now(UTC))
+        now = time.time()
+        due = now if function.trigger.get("runOnStartup") else (now // every + 1) * every
+        while not self._stopping.wait(max(0.0, due - time.time())):
+            started = max(due, time.time())
             self._tick(function)
-            due = next_time(schedule, started)
+            due = (started // every + 1) * every
 
     def _opens(self, level: str, key: str) -> bool:
         """Say whether `key` opens `level`: anonymous, function or admin."""
@@ -174,7 +172,7 @@ class Host:
         if not self._opens("admin", key):
             return 401, [], b""
         name = path.removeprefix("/admin/functions/")
-        timers = [each for each in self.functions if each.schedule and each.name.lower() == name]
+        timers = [each for each in self.functions if each.every and each.name.lower() == name]
         if method != "POST" or not timers:
             return 404, [], b""
         if not body.lstrip().startswith(b"{"):
