@@ -42,8 +42,8 @@ ALL = st.builds(
 )
 
 
-def _entry(clues: Clues = CLUES, source: str = "splunk", own_id: str = "n-1", **texts: str) -> Entry:
-    made = written.alert({**TEXTS, **texts}, clues, source=source, own_id=own_id)
+def _entry(clues: Clues = CLUES, source: str = "splunk", **texts: str) -> Entry:
+    made = written.alert({**TEXTS, **texts}, clues, source=source)
     return record.accept(
         made, source=source, delivery="d", now=EPOCH, stage=keys.SEARCH, clues=written.write(clues)
     )
