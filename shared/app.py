@@ -12,7 +12,7 @@ from shared import identity, log, settings
 from shared.clients.defender import Defender
 from shared.clients.graph import Graph
 from shared.errors import SettingsError
-from shared.ledger import record
+from shared.ledger import settlement
 from shared.mapping import mappings as mapping
 from shared.operations.routes import Operator
 from shared.operations.tryout import Search
@@ -82,7 +82,7 @@ def tokens(
     return identity.TokenSource(scope, environ=os.environ, client_id=client_id, scope_setting=scope_setting)
 
 
-def assemble(configured: Settings, *, workers: int, rules: record.Rules | None = None) -> Webhook:
+def assemble(configured: Settings, *, workers: int, rules: settlement.Rules | None = None) -> Webhook:
     """Put a webhook together. At most half of the worker threads may wait for Defender at once.
 
     `rules` replaces those of the settings, for tests that cannot wait for minutes.
@@ -101,7 +101,7 @@ def assemble(configured: Settings, *, workers: int, rules: record.Rules | None =
         table=table,
         defender=Defender(configured.defender_api_url, deadline=configured.defender_timeout_seconds),
         policy=policy,
-        rules=rules or record.Rules(configured.not_found_retry_minutes, configured.give_up_hours),
+        rules=rules or settlement.Rules(configured.not_found_retry_minutes, configured.give_up_hours),
         clocks=clocks,
     )
     dispatcher = Dispatch(

@@ -4,7 +4,7 @@ import functools
 import threading
 from typing import TYPE_CHECKING
 
-from shared.ledger import record
+from shared.ledger import settlement
 from shared.mapping import mappings as mapping
 from shared.sending import window
 from shared.sending.dispatcher import Dispatch
@@ -31,7 +31,7 @@ def assemble(host: "Host", settings: Settings, mappings: mapping.Mappings | None
         table=host.table,
         defender=host,
         policy=policy,
-        rules=record.Rules(settings.not_found_retry_minutes, settings.give_up_hours),
+        rules=settlement.Rules(settings.not_found_retry_minutes, settings.give_up_hours),
         clocks=clocks,
     )
     dispatcher = Dispatch(

@@ -16,37 +16,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.alerts.alert import Alert
-from shared.clients.answer import Answer
-from shared.ledger import keys, tries
+from shared.ledger import keys
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
 
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 4 * 3600.0, "Low": 24 * 3600.0}
-MOST_LOST = 10
-_TOO_MANY_REQUESTS = 429
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How often and how long an alert is tried again, in minutes and hours as the names say.
-
-    `unavailable_minutes`: after the first such answer, the second …; the last holds for all that follow.
-    """
-
-    not_found_retry_minutes: tuple[float, ...] = (1.0, 5.0, 15.0)
-    give_up_hours: float = 48.0
-    unavailable_minutes: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0)
-
-    def minutes(self, unavailable: int) -> float:
-        """Return the minutes to the next try after so many such answers and one more."""
-        return self.unavailable_minutes[min(unavailable, len(self.unavailable_minutes) - 1)]
-
-    def gives_up(self, unavailable: int) -> bool:
-        """Tell whether the times between so many tries add up to `give_up_hours`.
-
-        Pauses, and times in which Defender was unavailable without a try, do not count.
-        """
-        return sum(map(self.minutes, range(unavailable))) >= self.give_up_hours * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,62 +177,6 @@ def put_back(entry: Entry) -> Entry:
     return replace(entry, state="waiting", attempt="", attempts=entry.attempts - 1, waits=_todo(entry))
 
 
-def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
-    """Return the entry after an answer (docs/architecture.md: What Defender says, and what we do)."""
-    settled = replace(
-        entry,
-        tries=tries.add(entry.tries, answer, number=entry.attempts, at=now),
-        error=answer.error,
-        next_attempt=None,
-        notes=tuple(dict.fromkeys((*entry.notes, *answer.notes))),
-        lost=0,
-    )
-    if answer.kind == "created":
-        return replace(
-            settled,
-            state="created",
-            created=answer.alert,
-            merged=answer.merged,
-            error=None,
-            waits="",
-            ended=now,
-        )
-    if answer.kind == "rejected":
-        return _fail(settled, now)
-    if answer.kind == "not_found":
-        return _not_found(settled, now, rules)
-    return _unavailable(settled, answer, now, rules)
-
-
-def _not_found(entry: Entry, now: float, rules: Rules) -> Entry:
-    """Try again later, as the event may not be searchable yet; one with a truncated time never will be."""
-    minutes = rules.not_found_retry_minutes
-    if entry.time_truncated or entry.not_found >= len(minutes):
-        return _fail(entry, now)
-    return _retry(replace(entry, not_found=entry.not_found + 1), now + minutes[entry.not_found] * 60)
-
-
-def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entry:
-    """Let an alert about which Defender said nothing wait, so that the next alert probes. It keeps its place."""
-    if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone, and no alert's fault
-        return replace(entry, state="waiting", waits=_todo(entry))
-    if answer.may_have_created and tries.without_alert(entry.tries, entry.accepted) > 1:
-        return _fail(entry, now)  # each further call may create one more alert that nobody sees
-    if rules.gives_up(entry.unavailable):
-        return _fail(entry, now)
-    at = now + rules.minutes(entry.unavailable) * 60
-    return _retry(replace(entry, unavailable=entry.unavailable + 1), at)
-
-
-def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
-    """Return the entry as failed if too many leases in a row ended without an outcome; None: it is tried again."""
-    if entry.state != "sending" or entry.lost + 1 < MOST_LOST:
-        return None
-    message = f"{MOST_LOST} calls one after the other ended without a written answer."
-    error = {"status": None, "code": "AnswerLost", "message": message, "target": None}
-    return _fail(replace(entry, error=error, next_attempt=None), now)
-
-
 def replay(entry: Entry, *, now: float) -> Entry:
     """Return a failed or discarded entry as accepted again, with its former tries."""
     again = replace(
@@ -281,19 +199,19 @@ def discard(entry: Entry, *, now: float) -> Entry:
     return replace(entry, state="discarded", waits="", next_attempt=None, ended=now)
 
 
-def _fail(entry: Entry, now: float) -> Entry:
+def fail(entry: Entry, now: float) -> Entry:
+    """Return an entry as failed at a time (UTC seconds)."""
     return replace(entry, state="failed", waits="", ended=now)
 
 
-def _retry(entry: Entry, at: float) -> Entry:
+def retry(entry: Entry, at: float) -> Entry:
+    """Return an entry that is tried again at a time (UTC seconds)."""
     return replace(entry, state="waiting", next_attempt=at, waits=entry.stage.later_key(at, entry.alert.id))
 
 
-def without_answer(entry: Entry) -> Entry:
-    """Return the entry without Defender's own text, for a table that refuses it."""
-    created = {"id": entry.created["id"]} if entry.created else None
-    error = {"status": entry.error.get("status")} if entry.error else None
-    return replace(entry, created=created, error=error, tries=())
+def wait(entry: Entry) -> Entry:
+    """Return an entry that waits for a slot, in its place."""
+    return replace(entry, state="waiting", waits=_todo(entry))
 
 
 def _todo(entry: Entry) -> str:

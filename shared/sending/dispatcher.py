@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared import log
 from shared.errors import Conflict
-from shared.ledger import aside, backlog, keys, record, rows
+from shared.ledger import aside, backlog, keys, record, rows, settlement
 from shared.ledger.record import Entry, Waiting
 from shared.sending import pause, window
 from shared.sending.crowd import Crowd
@@ -182,7 +182,7 @@ class Dispatch:
 
     def _gave_up(self, waiting: Waiting) -> bool:
         """End an alert whose calls end without a written outcome again and again."""
-        failed = record.give_up_lost(waiting.entry, now=self.table.now())
+        failed = settlement.give_up_lost(waiting.entry, now=self.table.now())
         if failed is None:
             return False
         self.table.commit(rows.move(waiting.entry, failed, waiting=waiting.etag))

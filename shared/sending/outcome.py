@@ -12,7 +12,7 @@ from typing import Protocol
 from shared import log
 from shared.clients.answer import Answer
 from shared.errors import Conflict, TableError, TableRefused, Unreadable
-from shared.ledger import keys, lookup, record, rows
+from shared.ledger import keys, lookup, record, rows, settlement
 from shared.ledger.record import Entry
 from shared.sending import pause, window
 from shared.sending.pause import Heard, Probe
@@ -91,7 +91,7 @@ class Outcomes:
     table: Table
     defender: Caller
     policy: window.Policy
-    rules: record.Rules
+    rules: settlement.Rules
     clocks: Clocks
     heard: Heard = field(default_factory=Heard)
 
@@ -109,7 +109,7 @@ class Outcomes:
             return self._without_answer(sending, answer)
 
     def _after(self, sending: Sending, answer: Answer) -> Entry:
-        return record.settle(sending.entry, answer, now=self.table.now(), rules=self.rules)
+        return settlement.settle(sending.entry, answer, now=self.table.now(), rules=self.rules)
 
     def _without_answer(self, sending: Sending, answer: Answer | None) -> Finished:
         """Write the outcome without Defender's own words, if the table refuses them."""
@@ -187,9 +187,9 @@ class Outcomes:
                 wait = min(_RETRY_SECONDS, 2 * wait)
             except TableRefused as error:
                 log.problem("outcome refused", error)
-                if after == record.without_answer(after):
+                if after == settlement.without_answer(after):
                     return None
-                after = record.without_answer(after)
+                after = settlement.without_answer(after)
             except TableError as error:
                 log.problem("outcome not written yet", error)
                 self.clocks.sleep(_RETRY_SECONDS)
