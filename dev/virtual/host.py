@@ -4,7 +4,7 @@ import contextlib
 import functools
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn, TypeVar, cast
@@ -15,6 +15,7 @@ from dev.virtual import app
 from dev.virtual.defender import nothing
 from dev.virtual.world import EPOCH, Line, World
 from shared.clients.answer import Answer
+from shared.clients.graph import Result
 from shared.errors import Busy, Conflict, TableRefused, Unavailable
 from shared.mapping import mappings as mapping
 from shared.settings import Settings
@@ -59,6 +60,7 @@ class Host:
     faults: Faults = field(default_factory=Faults)
     wall_error: float = 0.0
     arrive: Callable[[Mapping[str, str]], Answer | None] | None = None
+    hunts: Callable[[Mapping[str, str]], Result | None] | None = None
     dead: bool = False
     deadline: float = 30.0
     frozen_until: float = 0.0
@@ -218,12 +220,17 @@ class Host:
         enough = all if everyone else any
         self.world.wait(lambda: enough(future.done() for future in waited) or not waited, seconds)
 
-    # Defender's client, for the dispatch
+    # Defender's and Graph's clients, for the dispatch
 
     def create_alert(self, body: Mapping[str, str], token: str) -> Answer:  # noqa: ARG002 - as the real one
         """Call Defender over a network that may be slow."""
         answer = self._call(self.arrive, body)
-        return nothing(sent=answer is not False) if isinstance(answer, bool) else answer
+        return nothing(sent=answer) if isinstance(answer, bool) else answer
+
+    def hunt(self, query: str, timespan: str, columns: Collection[str], token: str) -> Result:  # noqa: ARG002 - as the real one
+        """Search with Graph over the same network."""
+        result = self._call(self.hunts, {"Query": query})
+        return Result("unavailable", None, "no answer", 0.0) if isinstance(result, bool) else result
 
     def _call(
         self, arrive: Callable[[Mapping[str, str]], _T | None] | None, body: Mapping[str, str]
