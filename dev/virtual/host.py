@@ -236,12 +236,12 @@ class Host:
         enough = all if everyone else any
         self.world.wait(lambda: enough(future.done() for future in waited) or not waited, seconds)
 
-    # The clients of Defender and Graph, for the dispatch
+    # Defender's and Graph's clients, for the dispatch
 
     def create_alert(self, body: Mapping[str, str], token: str) -> Answer:  # noqa: ARG002 - as the real one
         """Call Defender over a network that may be slow, refuse, or swallow the answer."""
         answer = self._ask_service(self.arrive, body)
-        return nothing(sent=answer is not False) if isinstance(answer, bool) else answer
+        return nothing(sent=answer) if isinstance(answer, bool) else answer
 
     def hunt(self, query: str, timespan: str, columns: Collection[str], token: str) -> Result:  # noqa: ARG002 - as the real one
         """Search with Graph over the same network."""
@@ -258,9 +258,8 @@ class Host:
         self._die_if(fault, "crash")
         if fault and fault.kind == "unsent":
             return False
-        delay = self.world.random.uniform(*self.faults.call_delay)
-        if fault and fault.kind == "late":
-            delay = fault.seconds
+        usual = self.world.random.uniform(*self.faults.call_delay)
+        delay = fault.seconds if fault and fault.kind == "late" else usual
         arrived: list[_T] = []
         if not (fault and fault.kind == "lost"):
             self._call(arrive, body, delay, arrived)
