@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import Defender, Host, World
 from shared import senders
 from shared.ledger import keys, rows
 from shared.senders import Sender
 from shared.settings import Settings
 from shared.web.reply import Reply
+from tests.checks.virtual import Defender, Host, World
 
 ORIGIN = "https://app.contoso.example"
 BODY = json.dumps(eight_fields(event(1), "A rule", "High")).encode()
