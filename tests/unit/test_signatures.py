@@ -15,13 +15,13 @@ import pytest
 
 from CreateAlertFunction import main
 from dev.samples import eight_fields, event
-from dev.virtual import ORIGIN, Defender, Host, World
 from shared import app, senders
 from shared.errors import Unsigned
 from shared.ledger import keys
 from shared.senders import Signature
 from shared.settings import Settings
 from shared.web import signature
+from tests.checks.virtual import ORIGIN, Defender, Host, World
 
 KEY = "a-made-up-function-key"
 SENDER = senders.fingerprint({"x-functions-key": KEY}, {})
