@@ -47,7 +47,7 @@ class Fault:
     """
 
     kind: str
-    on: Literal["alerts", "token", "hunting"] = "alerts"
+    on: Literal["alerts", "token", "hunting", "entity"] = "alerts"
     times: int | None = None
     title: str | None = None
     after_processing: bool = False
@@ -61,7 +61,7 @@ class Fault:
         if self.kind not in _STATUS:
             raise ValueError(f"no such kind of fault: {self.kind!r}; there are {', '.join(_STATUS)}")
         only_hunting = self.kind in _OF_HUNTING and self.on != "hunting"
-        if self.on not in {"alerts", "token", "hunting"} or only_hunting:
+        if self.on not in {"alerts", "token", "hunting", "entity"} or only_hunting:
             raise ValueError(f"{self.kind!r} cannot strike on {self.on!r}")
         if (self.kind == "altered") != callable(self.change):
             raise ValueError("'altered' needs a change, and no other kind has one")
@@ -88,8 +88,10 @@ class Fault:
                 return replace(answer, manner="trickle", pace=self.delay)
             case "truncated":
                 return replace(answer, manner="truncated")
-            case "altered" if self.change and self.on != "token" and answer.status == HTTPStatus.OK:
-                return json_reply(200, self.change(json.loads(answer.body)))
+            case "altered" if (
+                self.change and self.on != "token" and answer.status in (HTTPStatus.OK, HTTPStatus.CREATED)
+            ):
+                return json_reply(answer.status, self.change(json.loads(answer.body)))
             case _:
                 return answer
 
