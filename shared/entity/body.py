@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.alerts.mark import MARK
 from shared.alerts.text import cut, units
 from shared.entity import entities
 from shared.entity.entities import Entity
 from shared.payload.clues import SECOND, Clues, When
 
-MARK = "Raised by the Defender alert webhook"
-"""Begins the lines that we add to a description: by it an alert is known that comes back to its SIEM."""
 DESCRIPTION = 5_000
 """UTF-16 units of a description."""
 CATEGORIES: Mapping[str, str] = {

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.alerts import alert as alerts
+from shared.alerts.mark import MARK, is_marked
 from shared.alerts.text import units
 from shared.alerts.vocabulary import CATEGORIES, SEVERITIES, _table
 from shared.entity import body, entities, once
@@ -175,7 +176,7 @@ def test_a_description_holds_both(letter: str, described: int, told: int) -> Non
     assert units(text) <= 5_000
     text.encode()
     assert text.startswith(letter)
-    assert f"\n\n{body.MARK} from Splunk" in text
+    assert f"\n\n{MARK} from Splunk" in text
     assert "Time at the source: 2026-03-04T05:06:07.89Z" in text
     assert FULL.md5 in text
 
@@ -278,3 +279,20 @@ def test_an_alert_without_an_event_brings_its_id() -> None:
     assert alerts.Alert.from_body(json.loads(json.dumps(made.body()))).id == made.id
     assert alerts.canonical("reportId", made.report_id) is None
     assert replace(made, title="Another").id == made.id
+
+
+@pytest.mark.parametrize("description", ["It happened.", "x" * 4_096, "A\r\nB", "\U0001f600" * 2_048])
+def test_every_body_is_marked(description: str) -> None:
+    """So that the alert is known if it comes back, also as HTML, and whatever else is in its description."""
+    text = built(replace(FULL, command_line="y" * 32_000), description=description)["description"]
+    assert is_marked(text)
+    assert is_marked(f"<p>{text.replace(chr(10), '<br>')}</p>")
+    assert not is_marked(description)
+
+
+@pytest.mark.parametrize(
+    "text", [f'cmd.exe /c "{MARK} from Splunk"', f"It says: {MARK} from Splunk", MARK, f"{MARK}s from x", ""]
+)
+def test_a_mark_within_a_line_is_none(text: str) -> None:
+    """Whoever quotes it, such as the command line of somebody who wants to hide, is not taken for this app."""
+    assert not is_marked(text)
