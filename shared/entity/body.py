@@ -112,7 +112,7 @@ def _described(text: str, lines: str) -> str:
 def _told(clues: Clues, named: Sequence[Entity]) -> Iterator[str]:
     """Yield a line for each clue that no entity has."""
     values = {entity.value for entity in named}
-    for host in clues.hosts:
+    for host in (*clues.hosts, *clues.named):
         if host.value not in values:
             yield f"Device: {_line(host.value)}"
     if clues.account_name:

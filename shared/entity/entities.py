@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from shared.alerts.text import units
 from shared.errors import Problem
-from shared.payload.clues import Clues, Host
+from shared.payload.clues import Clues
 
 MOST = 100
 """Entities of an alert."""
@@ -78,17 +78,14 @@ def is_process(clues: Clues) -> bool:
 
 
 def _named(clues: Clues) -> Iterator[Entity]:
-    for number, host in enumerate(clues.hosts):
-        yield from _host(host, "related" if number else "impacted")
+    yield from _devices(clues)
     if clues.account_upn:
         yield Entity("user", "userPrincipalName", clues.account_upn, "impacted")
     elif _OF_ACCOUNT.fullmatch(clues.account_sid):
         yield Entity("user", "sid", clues.account_sid, "impacted")
     program = "process" if is_process(clues) else "file"
-    if clues.sha1:
-        yield Entity(program, "sha1", clues.sha1)
-    elif clues.sha256:
-        yield Entity(program, "sha256", clues.sha256)
+    if clues.sha1 or clues.sha256:
+        yield Entity(program, "sha1" if clues.sha1 else "sha256", clues.sha1 or clues.sha256)
     if clues.remote_ip:
         yield Entity("ip", "address", clues.remote_ip)
     if clues.remote_url:
@@ -99,8 +96,11 @@ def _named(clues: Clues) -> Iterator[Entity]:
             yield Entity("registryValue", "valueName", clues.registry_value)
 
 
-def _host(host: Host, role: Role) -> Iterator[Entity]:
-    """Yield the entity of a device; the API takes no Entra id, and an address is no asset that can be impacted."""
-    if host.identity in _OF_HOSTS:
-        kind, identifier = _OF_HOSTS[host.identity]
-        yield Entity(kind, identifier, host.value, role if kind == "device" else "related")
+def _devices(clues: Clues) -> Iterator[Entity]:
+    """Yield the devices; the API takes no Entra id, and an address is no asset that can be impacted."""
+    impacted = [*clues.hosts[:1], *(clues.named if len(clues.named) == 1 else ())]
+    for host in (*clues.hosts, *clues.named):
+        if host.identity in _OF_HOSTS:
+            kind, identifier = _OF_HOSTS[host.identity]
+            is_impacted = host in impacted and kind == "device"
+            yield Entity(kind, identifier, host.value, "impacted" if is_impacted else "related")

@@ -37,15 +37,28 @@ class ClueReader:
         self._left_out: tuple[Any, frozenset[Place]] = (None, frozenset())  # of the last document
 
     def of(self, source: Source, document: Node, event: Event, draft: Draft) -> Evidence | None:
-        """Return the clues to an event; None if its reference is whole, or if it is not exactly one event."""
+        """Return the clues to an event; None if its reference is whole, or a rule of its source refuses it.
+
+        Of what is not exactly one event, or has none in Defender, no device is one to search on.
+        """
         left = draft.exactness
-        if left.whole or not draft.is_one_event:
+        if any(rule.holds(document, event.alert) for rule in source.refuse):
+            return None
+        if not draft.is_one_event:
+            scan = self._scan(source, document, event, several=True)
+            return Evidence(scan) if scan.clues.named else None
+        if draft.has_no_event:
+            scan = self._scan(source, document, event)
+            places = {"named": scan.places.get("hosts", ""), **scan.places}
+            named = scan.clues.hosts or scan.clues.named
+            return Evidence(ClueScan(replace(scan.clues, hosts=(), named=named), places))
+        if left.whole:
             return None
         is_named = left.time and MACHINE in left.exact and (REPORT in left.exact or TIME in left.exact)
         scan = _NOTHING if is_named else self._scan(source, document, event)
         return Evidence(_with_reference(scan, left, draft.origins), left.lost)
 
-    def _scan(self, source: Source, document: Node, event: Event) -> ClueScan:
+    def _scan(self, source: Source, document: Node, event: Event, *, several: bool = False) -> ClueScan:
         if event.part is None:
             return _NOTHING
         part, top, alert = (
@@ -53,10 +66,10 @@ class ClueReader:
         )
         try:
             named = _named(source, top, alert)
-            scan = clue_scan.read(part, self._ignored(source, top), named)
+            scan = clue_scan.read(part, self._ignored(source, top), named, several=several)
         except TooManySteps:
             return _NOTHING
-        return _with_device(scan, named.get(HOST, ()))
+        return scan if several else _with_device(scan, named.get(HOST, ()))
 
     def _ignored(self, source: Source, document: Node) -> frozenset[Place]:
         """Return the places of a document that hold no clue, as its source says."""
@@ -89,14 +102,14 @@ def _with_device(scan: ClueScan, texts: Sequence[tuple[str, Place]]) -> ClueScan
     if len(hosts) != 1:
         return scan
     [(host, place)] = hosts.items()
-    return ClueScan(replace(scan.clues, hosts=(host,)), {**scan.places, "hosts": shown(place)})
+    return ClueScan(replace(scan.clues, hosts=(host,), named=()), {**scan.places, "hosts": shown(place)})
 
 
 def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str]) -> ClueScan:
     """Return clues in which the exact parts of a reference replace others, because they are Defender's own."""
     if MACHINE not in left.exact:
         return scan
-    clues = replace(scan.clues, hosts=(Host("id", left.exact[MACHINE]),))
+    clues = replace(scan.clues, hosts=(Host("id", left.exact[MACHINE]),), named=())
     at = dict(scan.places) | {"hosts": origins.get(MACHINE, "")}
     if left.time:
         clues = replace(clues, when=clue_times.read(left.time, own=True), event_time=left.exact.get(TIME, ""))
