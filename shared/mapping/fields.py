@@ -43,7 +43,7 @@ class Draft:
         self._event = event
         self._document = document
         self._lookalikes = lookalikes
-        self._envelopes = envelopes
+        self.envelopes = envelopes
         self._group = event.group or grouping.Group()
         self._row = defaults.Row(self._group, event.alert)
         self._values: dict[str, object] = {}
@@ -148,7 +148,7 @@ class Draft:
                 for each in candidates.attack(tag)
             ]
         yield from (((text, shown(at)), None) for _, _, text, at in scanned)
-        for envelope, around in self._envelopes:
+        for envelope, around in self.envelopes:
             for place in envelope.fields.get(name, ()):
                 yield from ((candidate, place) for candidate in self._texts(place, around))
 
