@@ -17,7 +17,7 @@ from azure.data.tables import TableClient
 from shared import app, settings
 from shared.alerts.alert import Alert
 from shared.clients.answer import Answer
-from shared.ledger import keys, record, rows
+from shared.ledger import keys, record, rows, settlement
 from shared.ledger.record import Delivery, Entry
 from shared.sending import window
 from shared.table.azure import AzureTable
@@ -106,7 +106,7 @@ class Floor:
         """
         held = record.hold(entry, MARK, now=entry.accepted, lease=self.policy.lease)
         answer = Answer("created", 200, created, False, None, None, True, True, 0.01)
-        ended = record.settle(held, answer, now=entry.accepted, rules=record.Rules())
+        ended = settlement.settle(held, answer, now=entry.accepted, rules=settlement.Rules())
         slot = f"{keys.SLOT}00"
         take = self.batch(
             [

@@ -16,7 +16,7 @@ from bench.bare import MARK, accepted
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, fields
 from dev.virtual import ORIGIN, Defender, Faults, Host, Partition, World, answer_with
-from shared.ledger import keys, record, rows
+from shared.ledger import keys, record, rows, settlement
 from shared.operations.routes import Operator, handle
 from shared.sending import window
 from shared.settings import Settings
@@ -220,7 +220,7 @@ def _world(waiting: int, created: int) -> tuple[World, Meter]:
     for number in range(_CREATED, _CREATED + created):
         entry, delivery = accepted(fields(number, severity="Low"), world.now)
         held = record.hold(entry, MARK, now=world.now, lease=policy.lease)
-        ended = record.settle(held, answer_with(200), now=world.now, rules=record.Rules())
+        ended = settlement.settle(held, answer_with(200), now=world.now, rules=settlement.Rules())
         world.table.commit([*rows.note(ended, "*"), rows.insert_delivery(delivery)])
     return world, meter
 

@@ -27,13 +27,13 @@ def main() -> None:
 
     from dev.stack import host  # noqa: PLC0415 - after the clock was set
     from shared import app, settings  # noqa: PLC0415 - after the clock was set
-    from shared.ledger import record  # noqa: PLC0415 - after the clock was set
+    from shared.ledger import settlement  # noqa: PLC0415 - after the clock was set
 
     @functools.cache
     def webhook() -> "Webhook":
         """Return the webhook of this process, as `shared.app` puts it together but for its patience."""
         configured = settings.current()
-        rules = record.Rules(
+        rules = settlement.Rules(
             configured.not_found_retry_minutes,
             configured.give_up_hours,
             unavailable_minutes=(_RETRY_SECONDS / 60,),

@@ -23,13 +23,27 @@ class Stored:
 
 
 def find(table: Table, alerts: Sequence[str]) -> Stored:
-    """Return the stored ones of some alerts. Their rows are read in parallel."""
+    """Return the stored ones of some alerts, read in parallel; for one whose event was found, the alert of it."""
     stored = Stored()
     for alert, row in zip(alerts, table.get_all([keys.alert_key(alert) for alert in alerts]), strict=True):
         if row is None:
             continue
         try:
             stored.entries[alert] = rows.read(row)
+        except Unreadable as error:
+            stored.unreadable[alert] = error
+    return _follow(table, stored)
+
+
+def _follow(table: Table, stored: Stored) -> Stored:
+    """Return stored alerts with those that searches have led to in place of the searches; none where one is gone."""
+    links = {alert: entry.link for alert, entry in stored.entries.items() if entry.state == "matched"}
+    linked = table.get_all([keys.alert_key(link) for link in links.values()]) if links else []
+    for alert, row in zip(links, linked, strict=True):
+        del stored.entries[alert]
+        try:
+            if row is not None:
+                stored.entries[alert] = rows.read(row)
         except Unreadable as error:
             stored.unreadable[alert] = error
     return stored

@@ -16,37 +16,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from shared.alerts.alert import Alert
-from shared.clients.answer import Answer
-from shared.ledger import keys, tries
+from shared.ledger import keys
 
-State = Literal["waiting", "sending", "created", "failed", "discarded"]
+State = Literal["waiting", "sending", "created", "failed", "discarded", "matched", "searched"]
+"""`matched`: its event was found, and `link` is the alert of it. `searched`: a trial ended, whatever it found."""
 
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 4 * 3600.0, "Low": 24 * 3600.0}
-MOST_LOST = 10
-_TOO_MANY_REQUESTS = 429
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How often and how long an alert is tried again, in minutes and hours as the names say.
-
-    `unavailable_minutes`: after the first such answer, the second …; the last holds for all that follow.
-    """
-
-    not_found_retry_minutes: tuple[float, ...] = (1.0, 5.0, 15.0)
-    give_up_hours: float = 48.0
-    unavailable_minutes: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0)
-
-    def minutes(self, unavailable: int) -> float:
-        """Return the minutes to the next try after so many such answers and one more."""
-        return self.unavailable_minutes[min(unavailable, len(self.unavailable_minutes) - 1)]
-
-    def gives_up(self, unavailable: int) -> bool:
-        """Tell whether the times between so many tries add up to `give_up_hours`.
-
-        Pauses, and times in which Defender was unavailable without a try, do not count.
-        """
-        return sum(map(self.minutes, range(unavailable))) >= self.give_up_hours * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +34,9 @@ class Entry:
     `named` is when a delivery last contained it after its end, as far as that was noted.
     `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
     often it was accepted again; `stage` is where it waits, or waited last; `clues` are those of an alert without a
-    reference (`search.stored`); `unknown` are columns of its row that a newer version wrote.
+    reference (`search.stored`), `match` is what the search settled on, and `candidates` the events that it compared;
+    `link` is the id of the alert that it has become, or of the search that it came from; `trial` is true if nothing is
+    to be raised; `unknown` are columns of its row that a newer version wrote.
     """
 
     alert: Alert
@@ -87,6 +64,10 @@ class Entry:
     named: float | None = None
     stage: keys.Stage = keys.REFERENCE
     clues: Mapping[str, Any] | None = None
+    match: Mapping[str, Any] | None = None
+    candidates: tuple[Mapping[str, Any], ...] = ()
+    link: str = ""
+    trial: bool = False
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -134,6 +115,7 @@ class RefusedPayload:
     """A payload with events that became no alert, stored with the reasons, because most SIEMs do not show our answer.
 
     `payload` is its first 60 KiB; `query` the parameters it came with, without the key, whose fingerprint is `sender`.
+    `searches` are the ids of the alerts of a trial, whose events are searched.
     """
 
     id: str
@@ -146,6 +128,7 @@ class RefusedPayload:
     payload: bytes
     bytes: int
     sender: str = ""
+    searches: tuple[str, ...] = ()
 
 
 def accept(
@@ -203,62 +186,6 @@ def put_back(entry: Entry) -> Entry:
     return replace(entry, state="waiting", attempt="", attempts=entry.attempts - 1, waits=_todo(entry))
 
 
-def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
-    """Return the entry after an answer (docs/architecture.md: What Defender says, and what we do)."""
-    settled = replace(
-        entry,
-        tries=tries.add(entry.tries, answer, number=entry.attempts, at=now),
-        error=answer.error,
-        next_attempt=None,
-        notes=tuple(dict.fromkeys((*entry.notes, *answer.notes))),
-        lost=0,
-    )
-    if answer.kind == "created":
-        return replace(
-            settled,
-            state="created",
-            created=answer.alert,
-            merged=answer.merged,
-            error=None,
-            waits="",
-            ended=now,
-        )
-    if answer.kind == "rejected":
-        return _fail(settled, now)
-    if answer.kind == "not_found":
-        return _not_found(settled, now, rules)
-    return _unavailable(settled, answer, now, rules)
-
-
-def _not_found(entry: Entry, now: float, rules: Rules) -> Entry:
-    """Try again later, as the event may not be searchable yet; one with a truncated time never will be."""
-    minutes = rules.not_found_retry_minutes
-    if entry.time_truncated or entry.not_found >= len(minutes):
-        return _fail(entry, now)
-    return _retry(replace(entry, not_found=entry.not_found + 1), now + minutes[entry.not_found] * 60)
-
-
-def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entry:
-    """Let an alert about which Defender said nothing wait, so that the next alert probes. It keeps its place."""
-    if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone, and no alert's fault
-        return replace(entry, state="waiting", waits=_todo(entry))
-    if answer.may_have_created and tries.without_alert(entry.tries, entry.accepted) > 1:
-        return _fail(entry, now)  # each further call may create one more alert that nobody sees
-    if rules.gives_up(entry.unavailable):
-        return _fail(entry, now)
-    at = now + rules.minutes(entry.unavailable) * 60
-    return _retry(replace(entry, unavailable=entry.unavailable + 1), at)
-
-
-def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
-    """Return the entry as failed if too many leases in a row ended without an outcome; None: it is tried again."""
-    if entry.state != "sending" or entry.lost + 1 < MOST_LOST:
-        return None
-    message = f"{MOST_LOST} calls one after the other ended without a written answer."
-    error = {"status": None, "code": "AnswerLost", "message": message, "target": None}
-    return _fail(replace(entry, error=error, next_attempt=None), now)
-
-
 def replay(entry: Entry, *, now: float) -> Entry:
     """Return a failed or discarded entry as accepted again, with its former tries."""
     again = replace(
@@ -281,19 +208,19 @@ def discard(entry: Entry, *, now: float) -> Entry:
     return replace(entry, state="discarded", waits="", next_attempt=None, ended=now)
 
 
-def _fail(entry: Entry, now: float) -> Entry:
+def fail(entry: Entry, now: float) -> Entry:
+    """Return an entry as failed at a time (UTC seconds)."""
     return replace(entry, state="failed", waits="", ended=now)
 
 
-def _retry(entry: Entry, at: float) -> Entry:
+def retry(entry: Entry, at: float) -> Entry:
+    """Return an entry that is tried again at a time (UTC seconds)."""
     return replace(entry, state="waiting", next_attempt=at, waits=entry.stage.later_key(at, entry.alert.id))
 
 
-def without_answer(entry: Entry) -> Entry:
-    """Return the entry without Defender's own text, for a table that refuses it."""
-    created = {"id": entry.created["id"]} if entry.created else None
-    error = {"status": entry.error.get("status")} if entry.error else None
-    return replace(entry, created=created, error=error, tries=())
+def wait(entry: Entry) -> Entry:
+    """Return an entry that waits for a slot, in its place."""
+    return replace(entry, state="waiting", waits=_todo(entry))
 
 
 def _todo(entry: Entry) -> str:

@@ -15,7 +15,7 @@ from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import Defender, Fault, Faults, Host, Request, World, answer_with
 from shared.alerts import alert
-from shared.ledger import keys, record, rows
+from shared.ledger import keys, record, rows, settlement
 from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
@@ -244,7 +244,9 @@ def test_all_that_came_due_again_is_sent_in_one_tick() -> None:
     for event in range(6):
         entry = _entry(world, event, "High", ago=100 - event)
         held = record.hold(entry, "attempt", now=world.now - 90, lease=POLICY.lease)
-        retry = record.settle(held, answer_with(404), now=world.now - 70 - event, rules=record.Rules())
+        retry = settlement.settle(
+            held, answer_with(404), now=world.now - 70 - event, rules=settlement.Rules()
+        )
         world.table.commit(rows.insert(retry))
     _backlog(world, range(6, 8), "Low")
     host = Host(world, QUICK, arrive=defender)
@@ -790,7 +792,7 @@ def test_an_exception_while_an_outcome_is_written_is_logged(
     def broken(*_: object, **__: object) -> record.Entry:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(record, "settle", broken)
+    monkeypatch.setattr(settlement, "settle", broken)
     world.finish(app.tick())
     steps = [json.loads(line.message)["step"] for line in caplog.records]
     assert steps.count("outcome lost") == 3
@@ -810,7 +812,7 @@ def test_an_alert_that_brings_its_host_down_is_given_up() -> None:
         app.host.script = crash
         app.timer()
         world.run(POLICY.lease + 40)
-    assert len(defender.calls("Rule 0")) == record.MOST_LOST
+    assert len(defender.calls("Rule 0")) == settlement.MOST_LOST
     (entry,) = _alerts(world)
     assert entry.error
     assert (entry.state, entry.error["code"]) == ("failed", "AnswerLost")

@@ -15,9 +15,10 @@ from shared.alerts import alert
 from shared.alerts.alert import FIELDS, Alert
 from shared.clients.answer import Answer
 from shared.errors import Conflict, Unreadable
-from shared.ledger import backlog, keys, record, rows
+from shared.ledger import backlog, keys, record, rows, settlement
 from shared.ledger.keys import Stage
-from shared.ledger.record import Delivery, Entry, Rules
+from shared.ledger.record import Delivery, Entry
+from shared.ledger.settlement import Rules
 from shared.table.protocol import Delete, Insert, Replace, Row, Value
 from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
@@ -71,8 +72,10 @@ def test_putting_back_is_as_if_nothing_had_happened() -> None:
 
 def test_the_backlog_is_in_order_of_due() -> None:
     """Most urgent first, whichever row it waits in; retries whose time has not come are left out; ties go by id."""
-    due_again = record.settle(_held(_entry(1, now=NOW - 500)), answer_with(404), now=NOW - 100, rules=RULES)
-    not_yet = record.settle(_held(_entry(2, now=NOW - 600)), answer_with(404), now=NOW - 10, rules=RULES)
+    due_again = settlement.settle(
+        _held(_entry(1, now=NOW - 500)), answer_with(404), now=NOW - 100, rules=RULES
+    )
+    not_yet = settlement.settle(_held(_entry(2, now=NOW - 600)), answer_with(404), now=NOW - 10, rules=RULES)
     entries = [_entry(3, "Low"), _entry(4), _entry(5, "Medium"), _entry(6), due_again, not_yet]
     rows = sorted((_under(_row(entry), entry.waits) for entry in entries), key=lambda row: row.key)
     order = [waiting.entry for waiting in backlog.read(rows, NOW, 10).waiting]
@@ -134,7 +137,8 @@ def test_no_prefix_sorts_among_those_of_a_snapshot(stage: Stage) -> None:
     first, end = stage.span(keys.LATER, keys.TODO_END)
     between = [prefix for prefix in sorted(prefixes) if first <= prefix < end]
     assert between == [
-        stage.prefix + prefix for prefix in ("later-", "slot-", "slot-pause", "slot-stop", "todo-")
+        stage.prefix + prefix
+        for prefix in ("later-", "slot-", "slot-pause", "slot-stop", "slot-tables", "todo-")
     ]
     for key in (stage.pause, stage.stop, stage.slot_key(0), stage.slot_key(14)):
         assert stage.slots[0] <= key < stage.slots[1]
@@ -161,7 +165,7 @@ def test_keys_sort_as_their_times(times: list[float]) -> None:
 def test_created_ends_an_alert() -> None:
     """Created: ended, with Defender's alert, without an error from before."""
     failed_before = replace(_held(), error={"status": 404}, not_found=1)
-    after = record.settle(failed_before, answer_with(200), now=NOW + 1, rules=RULES)
+    after = settlement.settle(failed_before, answer_with(200), now=NOW + 1, rules=RULES)
     assert (after.state, after.ended, after.waits, after.error) == ("created", NOW + 1, "", None)
     assert after.created == {"id": "da200", "status": "New"}
 
@@ -169,7 +173,7 @@ def test_created_ends_an_alert() -> None:
 @pytest.mark.parametrize("status", [400, 405, 409, 410, 413, 415, 422])
 def test_any_other_4xx_fails_an_alert(status: int) -> None:
     """A rejection is final, and stored with Defender's words."""
-    after = record.settle(_held(), answer_with(status), now=NOW + 1, rules=RULES)
+    after = settlement.settle(_held(), answer_with(status), now=NOW + 1, rules=RULES)
     assert (after.state, after.ended, after.waits) == ("failed", NOW + 1, "")
     assert after.error
     assert after.error["target"] == "43f4cb08"
@@ -179,13 +183,13 @@ def test_a_404_is_tried_again_as_often_as_asked() -> None:
     """After 1, 5 and 15 minutes, then it has failed; unavailable answers in between do not count."""
     entry, waits = _entry(), []
     for answer in (answer_with(404), answer_with(500), answer_with(404), answer_with(404)):
-        entry = record.settle(_held(entry), answer, now=NOW, rules=RULES)
+        entry = settlement.settle(_held(entry), answer, now=NOW, rules=RULES)
         assert entry.state == "waiting"
         assert entry.next_attempt
         waits.append((entry.next_attempt - NOW) / 60)
         assert entry.waits == f"later-{entry.next_attempt:014.3f}-{entry.alert.id}"
     assert waits == [1, 1, 5, 15]
-    assert record.settle(_held(entry), answer_with(404), now=NOW, rules=RULES).state == "failed"
+    assert settlement.settle(_held(entry), answer_with(404), now=NOW, rules=RULES).state == "failed"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +199,7 @@ def test_a_404_is_tried_again_as_often_as_asked() -> None:
 )
 def test_a_404_can_be_final(fields: dict[str, Any], rules: Rules) -> None:
     """A time known to be truncated, or no minutes to retry after: the first 404 fails the alert."""
-    after = record.settle(_held(_entry(**fields)), answer_with(404), now=NOW, rules=rules)
+    after = settlement.settle(_held(_entry(**fields)), answer_with(404), now=NOW, rules=rules)
     assert after.state == "failed"
 
 
@@ -203,7 +207,7 @@ def test_a_404_can_be_final(fields: dict[str, Any], rules: Rules) -> None:
 def test_a_429_keeps_the_alerts_place(hours: int) -> None:
     """The pause is for everyone; the alert goes back to where it waited, however old, with the 429 as its error."""
     entry = _entry(severity="Medium")
-    after = record.settle(
+    after = settlement.settle(
         _held(entry), answer_with(429, retry_after=60.0), now=NOW + hours * 3600, rules=RULES
     )
     assert (after.waits, after.due, after.state, after.unavailable) == (entry.waits, entry.due, "waiting", 0)
@@ -228,7 +232,7 @@ def test_an_unavailable_answer_says_nothing_about_the_alert(answer: Answer) -> N
     """It keeps its due and waits 1, 2, 4, 8, then every 15 minutes, so that the next one probes."""
     entry, waits = _entry(), []
     for _ in range(6):
-        entry = record.settle(_held(entry), answer, now=NOW, rules=RULES)
+        entry = settlement.settle(_held(entry), answer, now=NOW, rules=RULES)
         assert (entry.state, entry.due) == ("waiting", NOW)
         assert entry.next_attempt
         waits.append((entry.next_attempt - NOW) / 60)
@@ -239,13 +243,13 @@ def test_it_is_given_up_in_the_end() -> None:
     """An unavailable answer is the last when GIVE_UP_HOURS lie between its tries; a replay begins anew."""
     answer, last = answer_with(500), NOW + 100 * 3600
     held = replace(_held(), unavailable=195)  # 1 + 2 + 4 + 8 + 191 * 15 minutes
-    assert record.settle(replace(held, unavailable=194), answer, now=last, rules=RULES).state == "waiting"
-    failed = record.settle(held, answer, now=last, rules=RULES)
+    assert settlement.settle(replace(held, unavailable=194), answer, now=last, rules=RULES).state == "waiting"
+    failed = settlement.settle(held, answer, now=last, rules=RULES)
     assert (failed.state, failed.ended) == ("failed", last)
     again = record.replay(failed, now=last + 10)
     assert (again.state, again.accepted, again.due, again.ended) == ("waiting", last + 10, last + 10, None)
     assert (again.not_found, again.unavailable, again.next_attempt, again.tries) == (0, 0, None, failed.tries)
-    assert record.settle(_held(again), answer, now=last + 3600, rules=RULES).state == "waiting"
+    assert settlement.settle(_held(again), answer, now=last + 3600, rules=RULES).state == "waiting"
 
 
 def test_a_second_success_without_an_alert_is_the_last() -> None:
@@ -253,19 +257,19 @@ def test_a_second_success_without_an_alert_is_the_last() -> None:
     entry, empty = _entry(), answer_with(204, raw=b"")
     for answer in (empty, answer_with(503), answer_with(404), empty):
         assert entry.state == "waiting"
-        entry = record.settle(_held(entry), answer, now=NOW + 1, rules=RULES)
+        entry = settlement.settle(_held(entry), answer, now=NOW + 1, rules=RULES)
     assert entry.state == "failed"
     again = record.replay(entry, now=NOW + 2)
-    again = record.settle(_held(again), empty, now=NOW + 3, rules=RULES)
+    again = settlement.settle(_held(again), empty, now=NOW + 3, rules=RULES)
     assert again.state == "waiting"
-    assert record.settle(_held(again), empty, now=NOW + 4, rules=RULES).state == "failed"
+    assert settlement.settle(_held(again), empty, now=NOW + 4, rules=RULES).state == "failed"
 
 
 def test_the_first_and_last_tries_are_stored() -> None:
     """Of many tries the first four and the last four stay, each with what Defender said."""
     entry = _entry()
     for number in range(20):
-        entry = record.settle(_held(entry), answer_with(500), now=NOW + number, rules=RULES)
+        entry = settlement.settle(_held(entry), answer_with(500), now=NOW + number, rules=RULES)
     assert [attempt["number"] for attempt in entry.tries] == [1, 2, 3, 4, 17, 18, 19, 20]
     assert entry.tries[0] == {
         "number": 1,
@@ -393,7 +397,7 @@ def test_columns_of_a_newer_version_stay() -> None:
     """While two versions run beside each other, the older one writes a row again without a loss."""
     entry = _entry()
     table = _table(entry)
-    newer: dict[str, Value] = {"route": "entity", "match": 0.5}
+    newer: dict[str, Value] = {"route": "entity", "score": 0.5}
     for row in table.query("", "~"):
         table.commit([Replace(row.key, {**row.values, **newer, "mark": "a write's own"}, row.etag)])
     (row,) = table.query(keys.TODO, keys.TODO_END)
@@ -503,12 +507,12 @@ def test_of_a_large_object_the_small_members_stay() -> None:
 
 def test_without_the_answer_only_ids_and_status_stay() -> None:
     """What is written where the table refuses an answer's text: Defender's id, the status, nothing of its words."""
-    entry = record.settle(_held(), answer_with(200), now=NOW, rules=RULES)
-    assert record.without_answer(entry).created == {"id": "da200"}
-    failed = record.settle(_held(), answer_with(400), now=NOW, rules=RULES)
-    plain = record.without_answer(failed)
+    entry = settlement.settle(_held(), answer_with(200), now=NOW, rules=RULES)
+    assert settlement.without_answer(entry).created == {"id": "da200"}
+    failed = settlement.settle(_held(), answer_with(400), now=NOW, rules=RULES)
+    plain = settlement.without_answer(failed)
     assert (plain.error, plain.tries, plain.state) == ({"status": 400}, (), "failed")
-    assert record.without_answer(plain) == plain
+    assert settlement.without_answer(plain) == plain
 
 
 # Moves
@@ -533,7 +537,7 @@ def test_an_alert_is_accepted_once() -> None:
     table = _table(entry)
     with pytest.raises(Conflict):
         table.commit(rows.insert(_entry(severity="Low")))
-    created = record.settle(_held(entry), answer_with(200), now=NOW, rules=RULES)
+    created = settlement.settle(_held(entry), answer_with(200), now=NOW, rules=RULES)
     table.commit(rows.move(entry, created, waiting="*"))
     with pytest.raises(Conflict):
         table.commit(rows.insert(entry))
@@ -551,7 +555,7 @@ def test_the_waiting_row_is_the_lock() -> None:
     lock = _etag(table, first.waits)
     second = record.hold(first, "second", now=NOW + LEASE, lease=LEASE)
     table.commit(rows.move(first, second, waiting=lock))
-    after = record.settle(first, answer_with(500), now=NOW + LEASE, rules=RULES)
+    after = settlement.settle(first, answer_with(500), now=NOW + LEASE, rules=RULES)
     with pytest.raises(Conflict):
         table.commit(rows.move(first, after, waiting=lock))
     assert unsound(table) == []
@@ -564,7 +568,7 @@ def test_a_lock_is_of_one_time() -> None:
     seen = _etag(table, entry.waits)
     held = _held(entry)
     table.commit(rows.move(entry, held, waiting=seen))
-    back = record.settle(held, answer_with(429), now=NOW, rules=RULES)
+    back = settlement.settle(held, answer_with(429), now=NOW, rules=RULES)
     table.commit(rows.move(held, back, waiting=_etag(table, held.waits)))
     assert back.waits == entry.waits
     with pytest.raises(Conflict):
@@ -575,7 +579,7 @@ def test_an_alert_without_a_waiting_row_is_locked_by_its_own() -> None:
     """Of two replays of a failed alert one lands, though nobody deletes a waiting row."""
     entry = _entry()
     table = _table(entry)
-    failed = record.settle(_held(entry), answer_with(400), now=NOW, rules=RULES)
+    failed = settlement.settle(_held(entry), answer_with(400), now=NOW, rules=RULES)
     table.commit(rows.move(entry, failed, waiting="*"))
     seen = _etag(table, keys.alert_key(entry.alert.id))
     discarded = replace(failed, state="discarded", error=None)
@@ -596,13 +600,13 @@ def test_every_move_keeps_the_rows_in_step() -> None:
     table = _table(entry)
     steps = [
         _held(entry),
-        record.settle(_held(entry), answer_with(404), now=NOW, rules=RULES),
+        settlement.settle(_held(entry), answer_with(404), now=NOW, rules=RULES),
         replace(_held(entry), attempts=2),
-        record.settle(_held(entry), answer_with(400), now=NOW + 1, rules=RULES),
+        settlement.settle(_held(entry), answer_with(400), now=NOW + 1, rules=RULES),
         record.replay(entry, now=NOW + 2),
         record.discard(entry, now=NOW + 3),
         record.replay(entry, now=NOW + 4),
-        record.settle(_held(entry), answer_with(200), now=NOW + 5, rules=RULES),
+        settlement.settle(_held(entry), answer_with(200), now=NOW + 5, rules=RULES),
     ]
     for before, after in zip([entry, *steps], steps, strict=False):
         lock = _etag(table, keys.alert_key(entry.alert.id))
@@ -615,7 +619,7 @@ def test_a_retry_at_the_leases_end_is_one_row() -> None:
     """Where the retry's time is the lease's end to the millisecond, the row is written over, not twice in one go."""
     held = _held()
     minutes = Rules(not_found_retry_minutes=(2.5,))
-    after = record.settle(held, answer_with(404), now=NOW + LEASE - 150.0, rules=minutes)
+    after = settlement.settle(held, answer_with(404), now=NOW + LEASE - 150.0, rules=minutes)
     assert after.waits == held.waits
     table = _table(held)
     table.commit(rows.move(held, after, waiting=_etag(table, held.waits)))

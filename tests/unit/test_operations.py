@@ -22,7 +22,7 @@ from dev.virtual import Defender, Fault, Host, Request, World, answer_with
 from shared.alerts.alert import Alert
 from shared.clients.graph import Result
 from shared.identity import Claims
-from shared.ledger import keys, record, rows
+from shared.ledger import keys, record, rows, settlement
 from shared.mapping import mappings as mapping
 from shared.operations import condition, discard, ordered, page, permission
 from shared.operations.routes import Operator, handle
@@ -173,7 +173,7 @@ class Office:
             after = record.discard(entry, now=accepted + 1)
         else:
             answer = answer_with(200 if state == "created" else 400)
-            after = record.settle(taken, answer, now=accepted + 1, rules=record.Rules())
+            after = settlement.settle(taken, answer, now=accepted + 1, rules=settlement.Rules())
         self.table.commit(rows.move(entry, after, waiting=etags[entry.waits]))
         return alert.id
 
@@ -951,7 +951,7 @@ def test_a_discard_that_looked_too_early_changes_nothing() -> None:
         if request.kind == "commit" and not entry.tries:
             taken = record.hold(entry, "attempt", now=office.world.now, lease=150.0)
             office.table.commit(rows.move(entry, taken, alert="*"))
-            back = record.settle(taken, answer_with(429), now=office.world.now, rules=record.Rules())
+            back = settlement.settle(taken, answer_with(429), now=office.world.now, rules=settlement.Rules())
             office.table.commit(rows.move(taken, back, alert="*"))
 
     office.host.script = script

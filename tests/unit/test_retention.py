@@ -11,7 +11,7 @@ from dev import samples
 from dev.virtual import EPOCH, Defender, Faults, Host, World, answer_with
 from shared.alerts import alert
 from shared.errors import Conflict
-from shared.ledger import aside, keys, record, retention, rows
+from shared.ledger import aside, keys, record, retention, rows, settlement
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import Delete, Insert, Operation, Replace, Row
 from tests.checks.app import App
@@ -20,7 +20,7 @@ from tests.checks.strict_table import StrictTable
 
 DAY = 86_400.0
 MONTH = 30 * DAY
-RULES = record.Rules()
+RULES = settlement.Rules()
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Past:
     def end(self, entry: Entry, status: int) -> None:
         """Let Defender answer a call for an alert now."""
         held = record.hold(entry, "attempt", now=self.now, lease=150.0)
-        after = record.settle(held, answer_with(status), now=self.now, rules=RULES)
+        after = settlement.settle(held, answer_with(status), now=self.now, rules=RULES)
         self.table.commit(rows.move(entry, after, waiting="*"))
 
     def refuse(self, sender: str = "", *, times: int = 1) -> None:

@@ -14,7 +14,7 @@ from dev import samples
 from dev.simulator.judge import violations
 from dev.virtual import Defender, Faults, Host, World, answer_with
 from shared.alerts import alert
-from shared.ledger import keys, record, rows
+from shared.ledger import keys, record, rows, settlement
 from shared.operations import replay
 from shared.sending import pause, window
 from shared.settings import Settings
@@ -116,7 +116,7 @@ def test_a_pause_gives_nobody_up() -> None:
 @pytest.mark.parametrize("hours", [0.01, 1.0, 48.0])
 def test_giving_up_counts_the_time_between_tries(hours: float) -> None:
     """An alert fails once the times between its tries add up to `GIVE_UP_HOURS`, and not before."""
-    rules = record.Rules(give_up_hours=hours)
+    rules = settlement.Rules(give_up_hours=hours)
     tries = next(number for number in range(1000) if rules.gives_up(number))
     assert sum(rules.minutes(number) for number in range(tries)) >= hours * 60
     assert sum(rules.minutes(number) for number in range(tries - 1)) < hours * 60

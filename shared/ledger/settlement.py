@@ -1,0 +1,96 @@
+"""What an answer of Defender makes of an entry: ended, or tried again, and when."""
+
+from dataclasses import dataclass, replace
+
+from shared.clients.answer import Answer
+from shared.ledger import record, tries
+from shared.ledger.record import Entry
+
+MOST_LOST = 10
+_TOO_MANY_REQUESTS = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How often and how long an alert is tried again, in minutes and hours as the names say.
+
+    `unavailable_minutes`: after the first such answer, the second …; the last holds for all that follow.
+    """
+
+    not_found_retry_minutes: tuple[float, ...] = (1.0, 5.0, 15.0)
+    give_up_hours: float = 48.0
+    unavailable_minutes: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 15.0)
+
+    def minutes(self, unavailable: int) -> float:
+        """Return the minutes to the next try after so many such answers and one more."""
+        return self.unavailable_minutes[min(unavailable, len(self.unavailable_minutes) - 1)]
+
+    def gives_up(self, unavailable: int) -> bool:
+        """Tell whether the times between so many tries add up to `give_up_hours`.
+
+        Pauses, and times in which Defender was unavailable without a try, do not count.
+        """
+        return sum(map(self.minutes, range(unavailable))) >= self.give_up_hours * 60
+
+
+def settle(entry: Entry, answer: Answer, *, now: float, rules: Rules) -> Entry:
+    """Return the entry after an answer (docs/architecture.md: What Defender says, and what we do)."""
+    settled = replace(
+        entry,
+        tries=tries.add(entry.tries, answer, number=entry.attempts, at=now),
+        error=answer.error,
+        next_attempt=None,
+        notes=tuple(dict.fromkeys((*entry.notes, *answer.notes))),
+        lost=0,
+    )
+    if answer.kind == "created":
+        return replace(
+            settled,
+            state="created",
+            created=answer.alert,
+            merged=answer.merged,
+            error=None,
+            waits="",
+            ended=now,
+        )
+    if answer.kind == "rejected":
+        return record.fail(settled, now)
+    if answer.kind == "not_found":
+        return _not_found(settled, now, rules)
+    return _unavailable(settled, answer, now, rules)
+
+
+def _not_found(entry: Entry, now: float, rules: Rules) -> Entry:
+    """Try again later, as the event may not be searchable yet; one with a truncated time never will be."""
+    minutes = rules.not_found_retry_minutes
+    if entry.time_truncated or entry.not_found >= len(minutes):
+        return record.fail(entry, now)
+    return record.retry(replace(entry, not_found=entry.not_found + 1), now + minutes[entry.not_found] * 60)
+
+
+def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entry:
+    """Let an alert about which Defender said nothing wait, so that the next alert probes. It keeps its place."""
+    if answer.status == _TOO_MANY_REQUESTS:  # the pause is for everyone, and no alert's fault
+        return record.wait(entry)
+    if answer.may_have_created and tries.without_alert(entry.tries, entry.accepted) > 1:
+        return record.fail(entry, now)  # each further call may create one more alert that nobody sees
+    if rules.gives_up(entry.unavailable):
+        return record.fail(entry, now)
+    at = now + rules.minutes(entry.unavailable) * 60
+    return record.retry(replace(entry, unavailable=entry.unavailable + 1), at)
+
+
+def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
+    """Return the entry as failed if too many leases in a row ended without an outcome; None: it is tried again."""
+    if entry.state != "sending" or entry.lost + 1 < MOST_LOST:
+        return None
+    message = f"{MOST_LOST} calls one after the other ended without a written answer."
+    error = {"status": None, "code": "AnswerLost", "message": message, "target": None}
+    return record.fail(replace(entry, error=error, next_attempt=None), now)
+
+
+def without_answer(entry: Entry) -> Entry:
+    """Return the entry without Defender's own text, for a table that refuses it."""
+    created = {"id": entry.created["id"]} if entry.created else None
+    error = {"status": entry.error.get("status")} if entry.error else None
+    return replace(entry, created=created, error=error, tries=())
