@@ -29,10 +29,14 @@ _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage that alerts wait in, for the calls of one API: its name, and what the keys of its rows begin with."""
+    """A stage that alerts wait in, for the calls of one API: its name, and what the keys of its rows begin with.
+
+    `once`: a call whose answer is unknown is never made again, because the API merges nothing.
+    """
 
     name: str
     prefix: str
+    once: bool = False
 
     def span(self, first: str, end: str) -> tuple[str, str]:
         """Return the range of the stage's rows between two prefixes."""
@@ -91,7 +95,8 @@ class Stage:
 REFERENCE = Stage("reference", "")
 SEARCH = Stage("search", "find-")
 WAITING = REFERENCE.waiting
-STAGES = (REFERENCE, SEARCH)
+ENTITY = Stage("entity", "entity-", once=True)
+STAGES = (REFERENCE, SEARCH, ENTITY)
 _STAGES = {stage.name: stage for stage in STAGES}
 
 

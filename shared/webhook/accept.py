@@ -23,7 +23,7 @@ from shared.table.protocol import Operation, Row
 from shared.web import delivery
 from shared.web.delivery import DeliveryAlert
 from shared.webhook import entries, transactions
-from shared.webhook.entries import Maker
+from shared.webhook.entries import Maker, Wanted
 from shared.webhook.inline import TRIES, Inline, Room
 
 if TYPE_CHECKING:
@@ -47,14 +47,9 @@ class Acceptance:
         """The dispatcher of the stage *reference*."""
         return self.stages[0]
 
-    def accept(
-        self, outcome: "Outcome", origin: str, sender: str, searches: "Sequence[Refused]" = ()
-    ) -> "Reply":
-        """Store a delivery, send what the windows allow, and answer. Raise a `TableError` that says what is stored.
-
-        `searches` are events without a reference, whose event is to be searched.
-        """
-        accepted, asked = self._delivery(outcome, searches, sender)
+    def accept(self, wanted: "Wanted", origin: str, sender: str) -> "Reply":
+        """Store a delivery, send what the windows allow, and answer. Raise a `TableError` that says what is stored."""
+        accepted, asked = self._delivery(wanted, sender)
         names = {entry.stage.name for entry in asked.values()}
         rooms = [self.inline.room(stage) for stage in self.stages if stage.policy.stage.name in names]
         alerts: list[DeliveryAlert] | None = None
@@ -70,24 +65,25 @@ class Acceptance:
             snapshot,
             now=self.dispatcher.table.now(),
             origin=origin,
-            failure_status=outcome.refused_status,
+            failure_status=wanted.outcome.refused_status,
         )
 
-    def trial(self, outcome: "Outcome", searches: "Sequence[Refused]", sender: str) -> tuple[str, ...]:
+    def trial(self, outcome: "Outcome", searches: "tuple[Refused, ...]", sender: str) -> tuple[str, ...]:
         """Store the searches of a trial, in a delivery that nobody is told of; return their ids. Raise `TableError`."""
         nothing = dataclasses.replace(outcome, alerts=(), refused=())
-        accepted, asked = self._delivery(nothing, searches, sender, trial=True)
+        accepted, asked = self._delivery(Wanted(nothing, searches), sender, trial=True)
         self._store(accepted, asked)
         return tuple(asked)
 
     def _delivery(
-        self, outcome: "Outcome", searches: "Sequence[Refused]", sender: str, *, trial: bool = False
+        self, wanted: "Wanted", sender: str, *, trial: bool = False
     ) -> tuple[Delivery, dict[str, Entry]]:
         """Return the delivery of an outcome, and its entries by id: those with the same id are one."""
-        now = self.dispatcher.table.now()
+        outcome, now = wanted.outcome, self.dispatcher.table.now()
         maker = Maker(outcome.source or "", keys.delivery_id(now), now, sender, trial)
+        search = any(stage.policy.stage == keys.SEARCH for stage in self.stages)
         asked: dict[str, Entry] = {}
-        for entry in entries.of(outcome, searches, maker, search=len(self.stages) > 1):
+        for entry in entries.of(wanted, maker, search=search):
             first = asked.setdefault(entry.alert.id, entry)
             notes = dict.fromkeys((*first.notes, *differences(entry, first)))
             asked[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
