@@ -204,7 +204,7 @@ class _Reader:
     def _senders(self, name: str) -> tuple[Sender, ...]:
         text = self._text(name, None)
         try:
-            return senders.read(text) if text else ()
+            return senders.read(text, self._environ) if text else ()
         except ValueError as error:  # the value may be a key instead of its fingerprint
             self._wrong(name, str(error))
             return ()
