@@ -20,6 +20,8 @@ from shared.ledger import keys
 
 State = Literal["waiting", "sending", "created", "failed", "discarded"]
 
+FEW = 8
+"""A delivery of more alerts has copies of those that ended, so that its status is read in few requests."""
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 4 * 3600.0, "Low": 24 * 3600.0}
 
 
@@ -33,7 +35,8 @@ class Entry:
     `named` is when a delivery last contained it after its end, as far as that was noted.
     `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
     often it was accepted again; `stage` is where it waits, or waited last; `clues` are those of an alert without a
-    reference (`search.stored`); `unknown` are columns of its row that a newer version wrote.
+    reference (`search.stored`); `many`: its delivery has more than `FEW` alerts; `unknown` are columns of its row that
+    a newer version wrote.
     """
 
     alert: Alert
@@ -61,6 +64,7 @@ class Entry:
     named: float | None = None
     stage: keys.Stage = keys.REFERENCE
     clues: Mapping[str, Any] | None = None
+    many: bool = False
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -91,7 +95,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One POST: the ids of its alerts in the order of its events, what was refused of it, and who sent it."""
+    """One POST: the ids of its alerts in the order of its events, what was refused of it, and who sent it.
+
+    `others` are large deliveries that have copies of most of its duplicates.
+    """
 
     id: str
     source: str | None
@@ -101,6 +108,7 @@ class Delivery:
     duplicates: tuple[str, ...] = ()
     refused: tuple[Mapping[str, Any], ...] = ()
     sender: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
