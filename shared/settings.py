@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from shared import senders
@@ -17,6 +17,8 @@ from shared.clients import address
 from shared.errors import Problem, SettingsError
 from shared.senders import Sender
 
+FindEvents = Literal["false", "trial", "true"]
+Grade = Literal["probable", "exact"]
 _STORAGE_PREFIXES = ("AlertStorage", "AzureWebJobsStorage")
 _T = TypeVar("_T")
 
@@ -46,6 +48,11 @@ class Settings:
     defender_timeout_seconds: float = 30.0
     graph_api_url: str = "https://graph.microsoft.com"
     graph_token_scope: str = "https://graph.microsoft.com/.default"  # noqa: S105 - a scope
+    find_events: FindEvents = "false"
+    find_events_grade: Grade = "probable"
+    find_events_calls: int = 15
+    find_events_window_seconds: float = 60.0
+    find_events_retry_minutes: tuple[float, ...] = (1.0, 3.0, 10.0)
     find_events_timeout_seconds: float = 60.0
     rate_limit_calls: int = 15
     rate_limit_window_seconds: float = 60.0
@@ -92,6 +99,11 @@ class _Reader:
             defender_timeout_seconds=self._seconds("DEFENDER_TIMEOUT_SECONDS", 30.0, 1, 200),
             graph_api_url=self._url("GRAPH_API_URL", default.graph_api_url),
             graph_token_scope=self._text("GRAPH_TOKEN_SCOPE", default.graph_token_scope),
+            find_events=self._word("FIND_EVENTS", FindEvents),
+            find_events_grade=self._word("FIND_EVENTS_GRADE", Grade),
+            find_events_calls=self._whole("FIND_EVENTS_CALLS", 15, 1, 15),
+            find_events_window_seconds=self._seconds("FIND_EVENTS_WINDOW_SECONDS", 60.0, 0.5, 3600),
+            find_events_retry_minutes=self._minutes("FIND_EVENTS_RETRY_MINUTES", "1,3,10"),
             find_events_timeout_seconds=self._seconds("FIND_EVENTS_TIMEOUT_SECONDS", 60.0, 1, 200),
             rate_limit_calls=self._whole("RATE_LIMIT_CALLS", 15, 1, 15),
             rate_limit_window_seconds=self._seconds("RATE_LIMIT_WINDOW_SECONDS", 60.0, 0.5, 3600),
@@ -152,6 +164,14 @@ class _Reader:
         text = self._text(name, default)
         if not re.fullmatch(pattern, text):
             self._wrong(name, f"{text!r} found; accepted: {accepted}")
+        return text
+
+    def _word(self, name: str, words: Any) -> Any:
+        """Return one of the words of a `Literal`, the first if the setting is missing."""
+        accepted = get_args(words)
+        text = self._text(name, accepted[0]).lower()
+        if text not in accepted:
+            self._wrong(name, f"{text!r} found; accepted: {', '.join(accepted)}")
         return text
 
     def _minutes(self, name: str, default: str) -> tuple[float, ...]:

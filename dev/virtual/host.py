@@ -3,7 +3,7 @@
 import contextlib
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeVar, cast
@@ -15,6 +15,7 @@ from dev.virtual.defender import nothing
 from dev.virtual.faults import Fault, Faults, Kind, Request
 from dev.virtual.world import EPOCH, Line, World
 from shared.clients.answer import Answer
+from shared.clients.graph import Result
 from shared.errors import Busy, Conflict, TableRefused, TokenError, Unavailable
 from shared.mapping import mappings as mapping
 from shared.settings import Settings
@@ -41,6 +42,7 @@ class Host:
     faults: Faults = field(default_factory=Faults)
     wall_error: float = 0.0
     arrive: Callable[[Mapping[str, str]], Answer | None] | None = None
+    hunts: Callable[[Mapping[str, str]], Result | None] | None = None
     dead: bool = False
     deadline: float = 30.0
     frozen_until: float = 0.0
@@ -234,42 +236,58 @@ class Host:
         enough = all if everyone else any
         self.world.wait(lambda: enough(future.done() for future in waited) or not waited, seconds)
 
-    # Defender's client, for the dispatch
+    # Defender's and Graph's clients, for the dispatch
 
     def create_alert(self, body: Mapping[str, str], token: str) -> Answer:  # noqa: ARG002 - as the real one
         """Call Defender over a network that may be slow, refuse, or swallow the answer."""
-        if self.arrive is None:
-            raise RuntimeError("no Defender in this world")
+        answer = self._ask_service(self.arrive, body)
+        return nothing(sent=answer) if isinstance(answer, bool) else answer
+
+    def hunt(self, query: str, timespan: str, columns: Collection[str], token: str) -> Result:  # noqa: ARG002 - as the real one
+        """Search with Graph over the same network."""
+        result = self._ask_service(self.hunts, {"Query": query})
+        return Result("unavailable", None, "no answer", 0.0) if isinstance(result, bool) else result
+
+    def _ask_service(
+        self, arrive: "Callable[[Mapping[str, str]], _T | None] | None", body: Mapping[str, str]
+    ) -> "_T | bool":
+        """Return the answer to a call; False if nothing was sent, True if no answer came."""
+        if arrive is None:
+            raise RuntimeError("no such service in this world")
         fault = self.script(Request(self, "call", body=body)) if self.script else None
         self._die_if(fault, "crash")
         if fault and fault.kind == "unsent":
-            return nothing(sent=False)
-        delay = self.world.random.uniform(*self.faults.call_delay)
-        if fault and fault.kind == "late":
-            delay = fault.seconds
-        arrived = [] if fault and fault.kind == "lost" else self._call(body, delay)
+            return False
+        usual = self.world.random.uniform(*self.faults.call_delay)
+        delay = fault.seconds if fault and fault.kind == "late" else usual
+        arrived: list[_T] = []
+        if not (fault and fault.kind == "lost"):
+            self._call(arrive, body, delay, arrived)
         self.world.wait(lambda: bool(arrived), self.deadline)
         self._die_if(fault, "crashed")
         if not arrived or (fault and fault.kind == "swallowed"):
-            return nothing(sent=True)
+            return True
         self.world.sleep(self.world.random.uniform(*self.faults.answer_delay))
         self._freeze_if(fault, "frozen", "suspended")
         return arrived[0]
 
-    def _call(self, body: Mapping[str, str], delay: float) -> list[Answer]:
-        """Let a call arrive after `delay` seconds; return the list that its answer will be in."""
-        answers: list[Answer] = []
-        arrive = self.arrive
+    def _call(
+        self,
+        arrive: "Callable[[Mapping[str, str]], _T | None]",
+        body: Mapping[str, str],
+        delay: float,
+        arrived: "list[_T]",
+    ) -> None:
+        """Let a call arrive after `delay` seconds; its answer will be in `arrived`."""
 
         def arrival() -> None:
-            answer = arrive(body) if arrive else None
+            answer = arrive(body)
             if answer:
-                answers.append(answer)
+                arrived.append(answer)
                 self.world.notify()
 
         line = cast("Line", getcurrent())
         self.world.at(self.world.now + delay, arrival, line, edge=True)
-        return answers
 
     # The app on this host
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -33,6 +33,8 @@ FIELDS = (
     "recommendedAction",
 )
 """The API's names, in the order we document, check and send them."""
+TEXTS = FIELDS[3:]
+"""The fields beside the reference."""
 MAX_LENGTHS: Mapping[str, int] = MappingProxyType(
     {"title": 256, "description": 4096, "recommendedAction": 4096}
 )
@@ -92,13 +94,15 @@ class Alert:
 class Checked:
     """An alert, or all problems of its values. `notes` say what was changed.
 
-    `time_truncated`: the event's time certainly lost digits, so trying again after a 404 is useless.
+    `time_truncated`: the event's time certainly lost digits, so trying again after a 404 is useless. `texts` are the
+    five fields beside the reference, if they are allowed.
     """
 
     alert: Alert | None
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     time_truncated: bool = False
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +120,20 @@ def check(values: Mapping[str, object], now: float | None = None) -> Checked:
     """
     readings: dict[str, _Value] = {}
     wrong: list[Problem] = []
-    for field in FIELDS:
-        value = values.get(field)
+    for name in FIELDS:
+        value = values.get(name)
         try:
-            readings[field] = _read(field, value)
+            readings[name] = _read(name, value)
         except ValueError as reason:
-            wrong.append(Problem(field, f"{reason}. Accepted: {_ACCEPTED[field]}."))
-    notes = tuple(f"{field}: {note}" for field, value in readings.items() for note in value.notes)
+            wrong.append(Problem(name, f"{reason}. Accepted: {_ACCEPTED[name]}."))
+    notes = tuple(f"{name}: {note}" for name, value in readings.items() for note in value.notes)
     if now is not None and "eventTime" in readings:
         time = readings["eventTime"].text
         notes += tuple(f"eventTime: {time} {why}" for why in _some(event_time.unfindable(time, now)))
     if wrong:
-        return Checked(None, tuple(wrong), notes)
-    alert = Alert(*(readings[field].text for field in FIELDS))
+        texts_ = {name: readings[name].text for name in TEXTS} if readings.keys() >= set(TEXTS) else {}
+        return Checked(None, tuple(wrong), notes, texts=texts_)
+    alert = Alert(*(readings[name].text for name in FIELDS))
     return Checked(alert, (), notes, readings["eventTime"].truncated)
 
 

@@ -21,6 +21,8 @@ COPY = "copy-"
 TURN = "turn-"
 PAUSE, STOP = "slot-pause", "slot-stop"
 """The API's pause and the operator's."""
+MISSING = "slot-tables"
+"""What a tenant does not have, each with the time until which it is not asked for."""
 RESUMED = "window-resumed"
 """The row that was written when the operator last resumed: its stamp is the time."""
 _WAITING_KEY = re.compile(r"(?:[a-z]+-)?(?:todo|later)-[0-9.]+-[0-9A-Za-z]+")
@@ -58,6 +60,11 @@ class Stage:
         """The key of the operator's pause."""
         return self.prefix + STOP
 
+    @property
+    def missing(self) -> str:
+        """The key of the row of what the API does not have."""
+        return self.prefix + MISSING
+
     def slot_key(self, number: int) -> str:
         """Return the key of a slot, counted from 0."""
         return f"{self.prefix}{SLOT}{number:02}"
@@ -86,7 +93,8 @@ class Stage:
 REFERENCE = Stage("reference", "")
 SEARCH = Stage("search", "find-")
 WAITING = REFERENCE.waiting
-_STAGES = {stage.name: stage for stage in (REFERENCE, SEARCH)}
+STAGES = (REFERENCE, SEARCH)
+_STAGES = {stage.name: stage for stage in STAGES}
 
 
 def stage(name: str) -> Stage:

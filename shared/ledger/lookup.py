@@ -27,7 +27,7 @@ class Stored:
 
 
 def find(table: Table, alerts: Sequence[str]) -> Stored:
-    """Return the stored ones of some alerts. Their rows are read in parallel."""
+    """Return the stored ones of some alerts, read in parallel; for one whose event was found, the alert of it."""
     stored = Stored()
     for alert, row in zip(alerts, table.get_all([keys.alert_key(alert) for alert in alerts]), strict=True):
         if row is None:
@@ -36,26 +36,47 @@ def find(table: Table, alerts: Sequence[str]) -> Stored:
             stored.entries[alert] = rows.read(row)
         except Unreadable as error:
             stored.unreadable[alert] = error
+    return _follow(table, stored)
+
+
+def _follow(table: Table, stored: Stored) -> Stored:
+    """Return stored alerts with those that searches have led to in place of the searches; none where one is gone."""
+    links = {alert: entry.link for alert, entry in stored.entries.items() if entry.state == "matched"}
+    linked = table.get_all([keys.alert_key(link) for link in links.values()]) if links else []
+    for alert, row in zip(links, linked, strict=True):
+        del stored.entries[alert]
+        try:
+            if row is not None:
+                stored.entries[alert] = rows.read(row)
+        except Unreadable as error:
+            stored.unreadable[alert] = error
     return stored
 
 
 def ended(table: Table, delivery: Delivery) -> dict[str, Entry]:
     """Return those alerts of a large delivery, by id, that have copies: its own, or those of a few others."""
     asked = set(delivery.alerts)
-    entries: dict[str, Entry] = {}
+    copies: dict[str, Entry] = {}
     read: list[str] = []
     homes = [delivery.id, *delivery.others]
     while homes:
         read += homes
         pages = table.side_by_side([functools.partial(table.query, *keys.copies(home)) for home in homes])
-        theirs = [row for row in itertools.chain(*pages) if keys.waiting_alert(row.key) in asked]
-        moved = collections.Counter(filter(None, map(rows.copy_moved, theirs)))
-        for row in theirs:
-            with contextlib.suppress(Unreadable):
-                if not rows.copy_moved(row):
-                    entries[keys.waiting_alert(row.key)] = rows.read(row)
+        moved: collections.Counter[str] = collections.Counter()
+        for row in itertools.chain(*pages):
+            alert, home = keys.waiting_alert(row.key), rows.copy_moved(row)
+            if home is None:
+                with contextlib.suppress(Unreadable):
+                    copies[alert] = rows.read(row)
+            elif alert in asked:
+                moved[home] += 1
         homes = [home for home, _ in moved.most_common() if home not in read][: _RANGES - len(read)]
-    return entries
+    stands = {alert: copies[alert] for alert in delivery.alerts if alert in copies}
+    led = {
+        alert: copies.get(entry.link) if entry.state == "matched" else entry
+        for alert, entry in stands.items()
+    }
+    return {alert: entry for alert, entry in led.items() if entry}
 
 
 def waiting(table: Table, delivery: Delivery) -> dict[str, Entry]:

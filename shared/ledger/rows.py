@@ -40,6 +40,10 @@ _ENTRY = (
     Column("renewed", columns.WHOLE, default=0),
     Column("stage", _STAGE, default=keys.REFERENCE),
     Column("clues", columns.OBJECT_OR_NONE, default=None),
+    Column("match", columns.OBJECT_OR_NONE, default=None),
+    Column("candidates", columns.LIST, default=()),
+    Column("link", columns.TEXT, default=""),
+    Column("trial", columns.FLAG, default=False),
     Column("many", columns.FLAG, default=False),
 )
 _DELIVERY = (
@@ -62,6 +66,7 @@ _REFUSED = (
     Column("payload", columns.BYTES),
     Column("bytes", columns.WHOLE),
     Column("sender", columns.TEXT, default=""),
+    Column("searches", columns.IDS, default=()),
 )
 
 

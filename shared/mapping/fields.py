@@ -86,17 +86,16 @@ class Draft:
         self._describe()
         checked = alert.check(self._values, now)
         reported = {problem.field for problem in self._problems}
-        problems = [
-            *self._problems,
-            *(self._located(problem) for problem in checked.problems if problem.field not in reported),
-        ]
+        new = (self._located(problem) for problem in checked.problems if problem.field not in reported)
+        problems = [*self._problems, *new]
         if self._source.remedy and not refused and any(key not in self._values for key in names.KEYS):
             problems.append(Problem("remedy", self._source.remedy))
-        return alert.Checked(
-            None if problems else checked.alert,
-            tuple(problems),
-            tuple(dict.fromkeys((*self._notes, *checked.notes))),
-            self._truncated or checked.time_truncated,
+        return replace(
+            checked,
+            alert=None if problems else checked.alert,
+            problems=tuple(problems),
+            notes=tuple(dict.fromkeys((*self._notes, *checked.notes))),
+            time_truncated=self._truncated or checked.time_truncated,
         )
 
     def _reference(self) -> None:
@@ -258,9 +257,9 @@ class Draft:
                 f"description: the device names {listed} are equally near to the event, so none is used"
             )
         description = self._values.get("description")
-        lines = [*self._footer_lines()]
-        self._footer += [*self._event_line(lines), *lines]
-        if not isinstance(description, str) or not self._footer:
+        lines = list(self._footer_lines())
+        self._footer += self._event_line(lines) + lines
+        if not (isinstance(description, str) and self._footer):
             return
         footer = alert.cut("\n".join(self._footer), _MAX_FOOTER)
         left = alert.MAX_LENGTHS["description"] - alert.units(footer) - 2
@@ -283,8 +282,8 @@ class Draft:
     def _event_line(self, footer: Sequence[str]) -> list[str]:
         """Return a line with the event's time and place, unless the description has them already."""
         time, machine = (self._values.get(name) for name in ("eventTime", "machineId"))
-        texts = [str(self._values.get("description")), *footer]
-        if self._source.exact or not isinstance(time, str) or any(time in text for text in texts):
+        said = "\n".join([str(self._values.get("description")), *footer])
+        if self._source.exact or not isinstance(time, str) or time in said:
             return []
         return [f"Event: {time} on {self._row.device() or machine}"]
 

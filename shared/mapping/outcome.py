@@ -38,12 +38,17 @@ class Mapped:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One event that cannot become an alert, with all its problems."""
+    """One event that cannot become an alert, with all its problems.
+
+    `texts` are its five fields beside the reference, checked, if nothing but its reference is wrong.
+    """
 
     event: int
     problems: tuple[Problem, ...]
     origins: Mapping[str, str] = field(default_factory=dict)
     evidence: Evidence | None = None
+    notes: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from shared.mapping.fields import Draft
 from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.mapping.recognition import Recognition, is_empty, single
 from shared.mapping.source import Source
-from shared.payload import scan, states
+from shared.payload import names, scan, states
 from shared.payload.body import Number
 from shared.payload.grouping import MACHINE, Group
 from shared.payload.paths import Node, Place, find
@@ -36,6 +36,7 @@ Envelopes = tuple[tuple[Source, Node], ...]
 
 _SOME = 5  # places of device ids that are followed
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
+_OF_A_REFERENCE = {*names.KEYS, "remedy"}  # what problems are about that a search may solve
 _IN_DEFENDER = "Defender has raised this alert itself, so it is not raised again."
 
 
@@ -192,7 +193,11 @@ class Run:
             mapped = Mapped(number, checked.alert, checked.notes, truncated, draft.origins, evidence)
             self._alerts.append(mapped)
         else:
-            self._refused.append(Refused(number, checked.problems, draft.origins, evidence))
+            lacks_reference = draft.is_one_event and {p.field for p in checked.problems} <= _OF_A_REFERENCE
+            texts = checked.texts if lacks_reference else {}
+            self._refused.append(
+                Refused(number, checked.problems, draft.origins, evidence, checked.notes, texts)
+            )
 
     def _beside(
         self, source: Source, document: Node, at: Node, theirs: list[Node], envelopes: Envelopes

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared import log
+from shared.alerts.event_time import utc
 from shared.alerts.text import cut
 from shared.errors import (
     Busy,
@@ -35,7 +36,6 @@ from shared.senders import Sender
 from shared.sending import pause, window
 from shared.table.protocol import Delete, Table, try_commit
 from shared.web import parameters, reply
-from shared.web.delivery import utc
 from shared.web.parameters import Parameters
 from shared.web.reply import Reply
 from shared.webhook.receive import Webhook

@@ -1,6 +1,6 @@
 """What is stored of an alert whose event is still to be found: its clues as JSON, and an id of its own.
 
-Such an alert has no reference. A digest of its source, the source's own id and its clues stands in for the report id,
+Such an alert has no reference. A digest of its source and its clues stands in for the report id,
 so that its id is made as any other is, by older versions too: the same payload twice is one search.
 """
 
@@ -16,16 +16,19 @@ from shared.payload.clues import Clues, Host, Identity, Kind, When
 MOST = 32_000
 """The longest JSON that a column takes, in UTF-16 units."""
 
+GIVEN = "given"
+"""Beside the clues: the reference as it came, if it lost something on its way."""
 _MARK = "find:"
+_TRIAL = "trial"
 _WHEN = {"start": int, "end": int, "step": int, "own": bool}
 
 
-def alert(texts: Mapping[str, str], clues: Clues, *, source: str, own_id: str) -> Alert:
+def alert(texts: Mapping[str, str], clues: Clues, *, source: str, trial: bool = False) -> Alert:
     """Return an alert without a reference; `texts` are its other five fields, as `alert.check` gives them.
 
-    `own_id` is the source's own id of it, empty where there is none.
+    That of a `trial` has another id, so that the trial does not stand for the alert itself.
     """
-    named = json.dumps([source, own_id, write(clues)], sort_keys=True)
+    named = json.dumps([source, write(clues), *([_TRIAL] if trial else [])], sort_keys=True)
     digest = hashlib.sha256(named.encode()).hexdigest()[:32]
     return Alert.from_body({**texts, "machineId": "", "eventTime": "", "reportId": f"{_MARK}{digest}"})
 
@@ -45,7 +48,7 @@ def write(clues: Clues) -> dict[str, Any]:
 def read(row: Mapping[str, Any]) -> Clues:
     """Return the clues that `write` has written. Raise `ValueError` if this version does not know all of it."""
     try:
-        facts = {name: _text(row[name]) for name in row.keys() - {"hosts", "when", "kinds"}}
+        facts = {name: _text(row[name]) for name in row.keys() - {"hosts", "when", "kinds", GIVEN}}
         return Clues(
             hosts=tuple(
                 Host(_known(host["identity"], get_args(Identity)), _text(host["value"]))

@@ -4,6 +4,7 @@ receive:  read ─ map ─ check ─ accept (see `accept`)
 dispatch: snapshot ─ acquire ─ call ─ write the outcome, while there is a backlog and time
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,9 @@ from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
 from shared.web import delivery, reply
-from shared.webhook import accept, asked, health, refused, status
+from shared.webhook import asked, entries, health, refused, status
+from shared.webhook.accept import Acceptance
+from shared.webhook.inline import Inline
 from shared.webhook.memory import Memory
 from shared.webhook.permits import Permits
 from shared.webhook.refused import Received
@@ -45,8 +48,14 @@ class Webhook:
     dispatcher: "Dispatch"
     clocks: "Clocks"
     permits: Permits
+    search: "Dispatch | None" = None
     memory: Memory = field(default_factory=Memory)
     _purge: retention.Schedule = field(default_factory=retention.Schedule)
+
+    @property
+    def stages(self) -> "tuple[Dispatch, ...]":
+        """The dispatchers of the stages that are on, that of `reference` first."""
+        return (self.dispatcher,) if self.search is None else (self.dispatcher, self.search)
 
     def receive(
         self,
@@ -68,11 +77,11 @@ class Webhook:
         request's key, empty without a key.
         """
         began = self.clocks.monotonic()
-        dispatcher = self.dispatcher.until(began + TABLE_SECONDS)
         wanted = asked.read(query)
         token = wanted.values.get("validationToken", "")
         if not body.strip() and 0 < len(token) <= MAX_TOKEN:
             return reply.echo(token)
+        stages = [stage.until(began + TABLE_SECONDS) for stage in self.stages]
         store = store and not wanted.dry
         try:
             body = compression.opened(
@@ -83,20 +92,52 @@ class Webhook:
             raise  # that is no fault of the payload, which is not refused
         except WebhookError as error:
             if store:
-                refused.by(error, dispatcher.table, Received(body, wanted.values, sender))
+                refused.by(error, stages[0].table, Received(body, wanted.values, sender))
             raise
         if outcome.ignored is not None:
             return delivery.ignored(outcome)
         if wanted.dry:
-            return delivery.valid(outcome)
-        accepting = accept.Acceptance(
-            dispatcher, self.clocks, self.permits, self.memory, began + self.settings.inline_seconds
+            if outcome.alerts:
+                return delivery.valid(outcome)
+            raise delivery.unmapped(outcome, dry=True)
+        inline = Inline(self.clocks, self.permits, self.memory, began + self.settings.inline_seconds)
+        origin = self.settings.public_base_url or origin
+        return self._accept(
+            outcome, Received(body, wanted.values, sender), origin, stages, inline, store=store
         )
-        answer = accepting.accept(outcome, self.settings.public_base_url or origin, sender)
-        if store and outcome.refused:
-            received = Received(body, wanted.values, sender)
-            refused.in_part(dispatcher.table, received, outcome, answer.status)
+
+    def _accept(
+        self,
+        outcome: "Outcome",
+        received: Received,
+        origin: str,
+        stages: "list[Dispatch]",
+        inline: Inline,
+        *,
+        store: bool,
+    ) -> "Reply":
+        """Accept what is to be sent and searched, store what is refused, and answer."""
+        mode = self.settings.find_events if self._may_search(received.sender) else "false"
+        left, searches = entries.split(outcome)
+        hint = delivery.FIND_EVENTS if mode == "false" and searches else ""
+        if mode == "trial" and searches:
+            tried = Acceptance(stages, inline).trial(outcome, searches, received.sender)
+            received = replace(received, searches=tried)
+        if mode != "true":
+            left, searches, stages = outcome, (), stages[:1]
+        if not (left.alerts or searches):
+            error = delivery.unmapped(left, hint=hint)
+            if store:
+                refused.by(error, stages[0].table, received)
+            raise error
+        answer = Acceptance(stages, inline).accept(left, origin, received.sender, searches)
+        if store and left.refused:
+            refused.in_part(stages[0].table, received, left, answer.status)
         return answer
+
+    def _may_search(self, sender: str) -> bool:
+        rights = senders.of(self.settings.senders, sender)
+        return self.search is not None and (rights is None or rights.search)
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery. Raise `NotFound`; `origin` as for `receive`."""
@@ -113,10 +154,10 @@ class Webhook:
     def dispatch(self) -> None:
         """Send the backlog for up to 55 s, as the timer does. Then delete rows that are past their retention."""
         until = self.clocks.monotonic() + TICK_SECONDS
-        try:
-            self.dispatcher.drain(until)
-        except (TableError, TokenError) as error:
-            log.problem("dispatch stopped", error)
+        workers = self.dispatcher.workers
+        others = [workers.submit(functools.partial(_drain, stage, until)) for stage in self.stages[1:]]
+        _drain(self.dispatcher, until)
+        workers.wait(others, until - self.clocks.monotonic(), everyone=True)
         try:  # also where no token comes
             self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
         except TableError as error:
@@ -148,10 +189,8 @@ class Webhook:
             defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
             now=self.clocks.wall(),
-            clues=wanted.dry,
+            clues=True,
         )
-        if outcome.ignored is None and not outcome.alerts:
-            raise delivery.unmapped(outcome, dry=wanted.dry)
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
             notes.append(
@@ -159,3 +198,11 @@ class Webhook:
             )
         alerts = (replace(mapped, notes=(*mapped.notes, *notes)) for mapped in outcome.alerts)
         return replace(outcome, alerts=tuple(alerts)) if notes else outcome
+
+
+def _drain(dispatcher: "Dispatch", until: float) -> None:
+    """Send the backlog of a stage until a time (monotonic seconds)."""
+    try:
+        dispatcher.drain(until)
+    except (TableError, TokenError) as error:
+        log.problem("dispatch stopped", error, stage=dispatcher.policy.stage.name)

@@ -792,7 +792,7 @@ def test_an_exception_while_an_outcome_is_written_is_logged(
     def broken(*_: object, **__: object) -> record.Entry:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(record, "settle", broken)
+    monkeypatch.setattr(settlement, "settle", broken)
     world.finish(app.tick())
     steps = [json.loads(line.message)["step"] for line in caplog.records]
     assert steps.count("outcome lost") == 3

@@ -1348,7 +1348,7 @@ def test_health_passes_while_a_long_backlog_is_sent() -> None:
 
 
 def _utc(seconds: float) -> str:
-    from shared.web.delivery import utc  # noqa: PLC0415 - the form of times in answers
+    from shared.alerts.event_time import utc  # noqa: PLC0415 - the form of times in answers
 
     return str(utc(seconds))
 

@@ -42,8 +42,8 @@ ALL = st.builds(
 )
 
 
-def _entry(clues: Clues = CLUES, source: str = "splunk", own_id: str = "n-1", **texts: str) -> Entry:
-    made = written.alert({**TEXTS, **texts}, clues, source=source, own_id=own_id)
+def _entry(clues: Clues = CLUES, source: str = "splunk", **texts: str) -> Entry:
+    made = written.alert({**TEXTS, **texts}, clues, source=source)
     return record.accept(
         made, source=source, delivery="d", now=EPOCH, stage=keys.SEARCH, clues=written.write(clues)
     )
@@ -81,10 +81,9 @@ def test_clues_that_this_version_does_not_know_are_not_read_in_part(change: Mapp
 
 
 def test_the_same_payload_is_one_search() -> None:
-    """The id is the same for the same source, own id, title and clues, and another one if any of them differs."""
+    """The id is the same for the same source, title and clues, and another one if any of them differs."""
     others = [
         _entry(source="wazuh"),
-        _entry(own_id="n-2"),
         _entry(title="Another rule"),
         _entry(replace(CLUES, hosts=CLUES.hosts[:1])),
         _entry(replace(CLUES, when=When(AT, AT, 10, own=True))),

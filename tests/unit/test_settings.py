@@ -68,6 +68,17 @@ CASES: list[tuple[str, str, Any, tuple[str, Any], list[str]]] = [
         ("https://graph.example/.default", "https://graph.example/.default"),
         [],
     ),
+    ("FIND_EVENTS", "find_events", "false", (" Trial", "trial"), ["yes", "1", "on"]),
+    ("FIND_EVENTS_GRADE", "find_events_grade", "probable", ("exact", "exact"), ["all", "likely"]),
+    ("FIND_EVENTS_CALLS", "find_events_calls", 15, ("3", 3), ["0", "16", "1.5"]),
+    ("FIND_EVENTS_WINDOW_SECONDS", "find_events_window_seconds", 60.0, ("2.5", 2.5), ["0", "3601", "1m"]),
+    (
+        "FIND_EVENTS_RETRY_MINUTES",
+        "find_events_retry_minutes",
+        (1.0, 3.0, 10.0),
+        ("0.05, 2", (0.05, 2.0)),
+        ["0", "-1", "1441", "1;5"],
+    ),
     (
         "FIND_EVENTS_TIMEOUT_SECONDS",
         "find_events_timeout_seconds",
@@ -179,7 +190,7 @@ def test_a_setting_has_its_default(name: str, attribute: str, default: object) -
     """Without a setting, or with an empty one, its default holds; empty retry minutes mean: none."""
     assert getattr(settings.read({}), attribute) == default
     empty = getattr(settings.read({name: ""}), attribute)
-    assert empty == (() if name == "NOT_FOUND_RETRY_MINUTES" else default)
+    assert empty == (() if name.endswith("_RETRY_MINUTES") else default)
 
 
 @pytest.mark.parametrize(("name", "attribute", "given"), [(case[0], case[1], case[3]) for case in CASES])

@@ -195,7 +195,7 @@ def test_turns_are_those_of_one_stage(stage: Stage) -> None:
     turns, given = Turns(), {}
     for each in STAGES:
         count = 5 if each == stage else 1
-        plan = turns.plan([_entry(world, each, 0)] * count, 4.0)
+        plan = turns.plan([_entry(world, each, 0)] * count, lambda _: 4.0)
         given[each] = [entry.due - world.now for entry in plan.entries]
         assert [operation.key for operation in plan.operations] == [each.turn_key("", "High")]
     other = next(each for each in STAGES if each != stage)
