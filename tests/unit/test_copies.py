@@ -1,9 +1,8 @@
 """Copies of ended alerts of large deliveries: they never say anything else than the alerts' own rows."""
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +15,10 @@ from shared.table.protocol import Insert, Operation
 from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
 
-_ALERTS = 6
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ALERTS = 14
 _DAY = 86_400.0
 
 
@@ -40,15 +42,13 @@ class Past:
 
     def accept(self) -> None:
         """Let a delivery bring some of the alerts: new ones wait, and ended ones are accepted anew or named."""
-        many = self.chance.random() < 0.7
-        brought = tuple(made.id for made in self.alerts if self.chance.random() < 0.7)
+        share = self.chance.choice([0.3, 0.8, 1.0])
+        brought = tuple(made.id for made in self.alerts if self.chance.random() < share)
         delivery = Delivery(keys.delivery_id(self.now), "defender", self.now, brought)
         others = []
-        for made in self.alerts:
-            if made.id not in brought:
-                continue
+        for made in (each for each in self.alerts if each.id in brought):
             entry = record.accept(made, source="defender", delivery=delivery.id, now=self.now)
-            entry, known = replace(entry, many=many), self.entry(made.id)
+            entry, known = replace(entry, many=len(brought) > record.FEW), self.entry(made.id)
             if known is None:
                 self.table.commit(rows.insert(entry))
             elif known.state in ("failed", "discarded") and self.chance.random() < 0.7:
@@ -97,8 +97,10 @@ class Past:
         return self.chance.choice(entries) if entries else None
 
     def wrong(self) -> list[str]:
-        """Return the deliveries whose copies say something else than their alerts' own rows."""
-        return [
+        """Return what copies say otherwise than the alerts' own rows, and copies of deliveries that are gone."""
+        there = tuple(keys.copies(each.id)[0] for each in self.deliveries)
+        copies = [row.key for row in self.table.query(keys.COPY, keys.COPY + "~")]
+        return [key for key in copies if not key.startswith(there)] + [
             f"{each.id}: {alert_id}"
             for each in self.deliveries
             for alert_id, copy in lookup.ended(self.table, each).items()
@@ -122,7 +124,7 @@ def _live(seed: int) -> list[str]:
         past.replay,
         past.purge,
     ]
-    for _ in range(60):
+    for _ in range(200):
         past.now += 60.0
         past.chance.choice(steps)()
         orphans = [each for each in unsound(past.table) if keys.COPY in each]

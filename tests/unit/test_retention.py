@@ -3,7 +3,7 @@
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -230,7 +230,7 @@ def _large(past: Past, alerts: int, status: int) -> Delivery:
 
 @pytest.mark.parametrize("older", [0, 30])
 def test_copies_go_with_their_alerts(older: int) -> None:
-    """A hundred failed alerts, their list and copies take several transactions; some an older version wrote no copy of."""
+    """A hundred failed alerts, their list and copies take several transactions; an older version wrote no copies."""
     past = Past()
     delivery = _large(past, 100, 400)
     past.table.commit(
