@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev import samples
-from dev.virtual import EPOCH, answer_with
 from shared.alerts import alert
 from shared.ledger import keys, lookup, record, retention, rows, settlement
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import Insert, Operation
 from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
+from tests.checks.virtual import EPOCH, answer_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,6 @@ import pytest
 
 from dev import samples
 from dev.memory_table import MemoryTable
-from dev.virtual import Defender, Host, World, answer_with
 from shared.ledger import keys, lookup, record
 from shared.operations.routes import Operator, handle
 from shared.settings import Settings
@@ -23,6 +22,7 @@ from shared.threads import Readers
 from tests.checks.app import App
 from tests.checks.searches import searching
 from tests.checks.sound import unsound
+from tests.checks.virtual import Defender, Host, World, answer_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
