@@ -16,6 +16,8 @@ REFUSED, REFUSED_END = "kept-", "kept."
 ASIDE, ASIDE_END = "aside-", "aside."
 DELIVERY, DELIVERY_END = "delivery-", "delivery."
 ALERT, ALERT_END = "alert-", "alert."
+COPY = "copy-"
+"""Copies of ended alerts, in the order of their deliveries."""
 TURN = "turn-"
 PAUSE, STOP = "slot-pause", "slot-stop"
 """The API's pause and the operator's."""
@@ -113,6 +115,16 @@ def stamp(seconds: float) -> str:
 def alert_key(alert_id: str) -> str:
     """Return the key of an alert's row."""
     return f"{ALERT}{alert_id}"
+
+
+def copy_key(delivery: str, alert_id: str) -> str:
+    """Return the key of the copy of an alert that a delivery brought."""
+    return f"{COPY}{delivery}-{alert_id}"
+
+
+def copies(delivery: str) -> tuple[str, str]:
+    """Return the range of the copies of a delivery's alerts."""
+    return f"{COPY}{delivery}-", f"{COPY}{delivery}."
 
 
 def delivery_key(delivery_id: str) -> str:

@@ -231,7 +231,7 @@ def _accepted(
         sender=entry.sender,
         stage=stage,
     )
-    return dataclasses.replace(accepted, link=entry.alert.id)
+    return dataclasses.replace(accepted, link=entry.alert.id, many=entry.many)
 
 
 def _age(clues: Clues, now: float) -> float:

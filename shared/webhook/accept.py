@@ -6,6 +6,7 @@
 Nothing is answered 2xx before it is stored. If the table fails, the error says what is stored and what is not.
 """
 
+import collections
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, WriteUnknown
-from shared.ledger import keys, rows
+from shared.ledger import keys, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.sending import known
 from shared.sending.decision import differences
@@ -87,6 +88,8 @@ class Acceptance:
             first = asked.setdefault(entry.alert.id, entry)
             notes = dict.fromkeys((*first.notes, *differences(entry, first)))
             asked[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
+        many = len(asked) > record.FEW
+        asked = {alert: dataclasses.replace(entry, many=many) for alert, entry in asked.items()}
         accepted = Delivery(
             id=maker.delivery,
             source=outcome.source,
@@ -218,4 +221,8 @@ def _with_known(accepted: Delivery, there: Mapping[str, Known]) -> Delivery:
     """Return a delivery with the duplicates and notes of alerts that were known."""
     notes = {alert: known.decision.notes for alert, known in there.items()}
     duplicates = tuple(alert for alert, known in there.items() if known.decision.duplicate)
-    return dataclasses.replace(accepted, duplicates=duplicates, notes=notes)
+    homes = collections.Counter(
+        there[alert].entry.delivery for alert in duplicates if there[alert].entry.many
+    )
+    others = tuple(home for home, _ in homes.most_common(2))
+    return dataclasses.replace(accepted, duplicates=duplicates, notes=notes, others=others)
