@@ -24,21 +24,16 @@ CONTROL_PATH = "/_simulator/"
 _SERVER = ("Server", "Microsoft-HTTPAPI/2.0 (simulated)")
 
 
-class SimulatorServer(Server):
-    """Serves one simulator."""
+class SimulatorConnection(Connection):
+    """A caller's connection to a simulator, which owns the server."""
 
-    def __init__(self, simulator: "Simulator") -> None:
-        self.simulator = simulator
-        super().__init__(_Connection)
-
-
-class _Connection(Connection):
-    server: SimulatorServer
+    server: Server
 
     def serve(self) -> None:
         """Answer one request."""
         path, _, query = self.path.partition("?")
-        headers, simulator = self.headers, self.server.simulator
+        headers = self.headers
+        simulator: Simulator = self.server.owner
         if path == ALERTS_PATH:  # a call is stamped before its body is read
             arrived = simulator.arrive(headers["Authorization"], self.command, self.client_address[1])
             self._send(simulator.answer(*arrived, headers["Content-Type"], self._body()))
@@ -89,7 +84,7 @@ class _Connection(Connection):
         if reply.manner == "trickle":
             for byte in message:
                 self.wfile.write(bytes((byte,)))
-                self.server.simulator.wait(reply.pace)
+                self.server.owner.wait(reply.pace)
         else:
             self.wfile.write(message)
 
@@ -99,7 +94,9 @@ def control(simulator: "Simulator", method: str, name: str, body: bytes) -> Repl
     routes: dict[tuple[str, str], Callable[[], Any]] = {
         ("GET", "health"): lambda: {"status": "pass"},
         ("GET", "log"): lambda: [_camel(asdict(arrival)) for arrival in simulator.log],
-        ("GET", "violations"): lambda: [_camel(asdict(arrival)) for arrival in simulator.violations],
+        ("GET", "violations"): lambda: [
+            _camel(asdict(arrival)) for arrival in simulator.log if arrival.over_limit
+        ],
         ("GET", "alerts"): lambda: simulator.alerts,
         ("GET", "searches"): lambda: [_camel(asdict(search)) for search in simulator.hunting.log],
         ("GET", "creations"): lambda: [_camel(asdict(creation)) for creation in simulator.creations.log],

@@ -18,7 +18,7 @@ from dev.stack import token_endpoint
 from shared.clients import create_alert
 from shared.entity import body, entities
 from shared.payload.clues import Clues
-from tests.checks import clueset
+from tests.checks import clueset, spoiled
 from tests.unit.test_entity import FULL, TEXTS
 
 LIMIT = 30.0  # seconds; generous, nothing is expected to take that long
@@ -173,7 +173,7 @@ def test_too_many_calls_are_throttled(simulator: Simulator, create: Create) -> N
         (Fault("reset", on="entity", after_processing=True), "unknown", 1),
         (Fault("hang", on="entity", after_processing=True), "unknown", 1),
         (Fault("slow", on="entity", delay=0.1), "created", 1),
-        (Fault("altered", on="entity", change=lambda alert: alert | {"id": None}), "unknown", 1),
+        (spoiled.Altered(on="entity", change=lambda alert: alert | {"id": None}), "unknown", 1),
     ],
     ids=lambda value: f"{value.kind}-{value.status}" if isinstance(value, Fault) else str(value),
 )

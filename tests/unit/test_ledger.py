@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev import samples
-from dev.virtual import EPOCH, answer_with
 from shared.alerts import alert
 from shared.alerts.alert import FIELDS, Alert
 from shared.clients.answer import Answer
@@ -22,6 +21,7 @@ from shared.ledger.settlement import Rules
 from shared.table.protocol import Delete, Insert, Replace, Row, Value
 from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
+from tests.checks.virtual import EPOCH, answer_with
 
 NOW = EPOCH
 LEASE = 150.25

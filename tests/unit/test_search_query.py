@@ -158,7 +158,7 @@ def tenant() -> hunting.Tenant:
 
 def report_ids(clues: Clues, *records: hunting.Record) -> list[str]:
     """Return the report ids of the events that the query of clues finds among records."""
-    tenant().clear()
+    hunting.clear(tenant())
     tenant().add((*KNOWN, *records))
     return [row["ReportId"] for row in hunting.run(tenant(), built(clues)) if row["Row"] == "event"]
 
@@ -284,7 +284,7 @@ def test_a_long_text_comes_cut() -> None:
     """Rows bring 4,096 characters of a command line, and it is found by its beginning."""
     long = "tool.exe " + "x" * 9_000
     clues = replace(clues_of("process"), command_line=long)
-    tenant().clear()
+    hunting.clear(tenant())
     tenant().add([{**record("process", "report_id"), "ProcessCommandLine": long}])
     [row] = hunting.run(tenant(), built(clues))
     assert row["CommandLine"] == long[: facts.LONGEST_TEXT]
