@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared.mapping import places
+from shared.mapping import about, places
 from shared.mapping.budget import Budget, TooManySteps
 from shared.mapping.clue_fields import HOST, NAMES, READ_AS
 from shared.mapping.defaults import Row
@@ -43,6 +43,10 @@ class ClueReader:
 
         Of what is not exactly one event, or has none in Defender, no device is one to search on.
         """
+        found = self._of(source, document, event, draft)
+        return found and replace(found, about=about.of(document, event, draft))
+
+    def _of(self, source: Source, document: Node, event: Event, draft: Draft) -> Evidence | None:
         left = draft.exactness
         table = Row(event.group or Group(), event.alert).table()
         is_state = table is not None and hunting.tells_of_no_event(table)
