@@ -103,14 +103,14 @@ class Search:
             until = {**answer.missing, result.table: now + MISSING_SECONDS}
             return Outcome(record.wait(failed), beside=(Replace(keys.SEARCH.missing, until, "*"),))
         if result.kind in ("no table", "bad query"):
-            return Outcome(_end(failed, now))
+            return Outcome(record.fail(failed, now))
         cause = Trouble(result.message, pause.ACCESS_PAUSE_SECONDS) if result.kind == "forbidden" else None
         return Outcome(self._again_later(failed, now), answered=answered, cause=cause)
 
     def _again_later(self, entry: Entry, now: float) -> Entry:
         """Return an alert whose search Graph did not answer."""
         if self.rules.gives_up(entry.unavailable):
-            return _end(entry, now)
+            return record.fail(entry, now)
         at = now + self.rules.minutes(entry.unavailable) * 60
         return record.retry(dataclasses.replace(entry, unavailable=entry.unavailable + 1), at)
 
@@ -146,7 +146,7 @@ class Search:
             found = _accepted(entry, {**entry.alert.body(), **given}, (*entry.notes, note))
             after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
             return Outcome(after, found=found)
-        return Outcome(_end(entry, now))
+        return Outcome(record.fail(entry, now))
 
     def _minutes(self, entry: Entry, clues: Clues, judged: Verdict, now: float) -> float | None:
         """Return the minutes to the next search, None if there is none."""
@@ -161,12 +161,6 @@ class Search:
         if entry.not_found < len(minutes):
             return minutes[entry.not_found]
         return minutes[-1] if _age(clues, now) < YOUNG else None
-
-
-def _end(entry: Entry, now: float) -> Entry:
-    """Return an alert whose search has ended without a match; that of a trial did not fail."""
-    failed = record.fail(entry, now)
-    return dataclasses.replace(failed, state="searched") if entry.trial else failed
 
 
 def _tried(entry: Entry, kind: str, result: Result | None, reason: str, now: float) -> Entry:
