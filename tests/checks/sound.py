@@ -13,7 +13,7 @@ def unsound(table: MemoryTable) -> list[str]:
 
     An alert that has not ended has exactly one waiting row, which says the same as the alert's; one that has
     ended has none. Exactly the failed have a row in the failed list. A delivery's alerts exist, and so do those that
-    searches have led to.
+    searches have led to. No alert stands beside its own search.
     """
     stored = {row.key: row for row in table.query("", "~")}
     entries = {key: rows.read(row) for key, row in stored.items() if key.startswith(keys.ALERT)}
@@ -21,6 +21,13 @@ def unsound(table: MemoryTable) -> list[str]:
         f"{key} has become {entry.link}, which is not there"
         for key, entry in entries.items()
         if entry.state == "matched" and keys.alert_key(entry.link) not in entries
+    ]
+    wrong += [
+        f"{entry.alert.id} stands in both stages"
+        for entry in entries.values()
+        if entry.stage != keys.SEARCH
+        and (search := entries.get(keys.alert_key(entry.link)))
+        and not search.has_ended
     ]
     expected = set(entries)
     for key, entry in entries.items():
