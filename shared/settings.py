@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
-from urllib.parse import urlsplit
 
 from shared import senders
 from shared.clients import address
@@ -124,7 +123,7 @@ class _Reader:
             max_payload_bytes=self._whole("MAX_PAYLOAD_BYTES", 1_048_576, 1_024, 100 * 1_048_576),
             max_alerts_per_delivery=self._whole("MAX_ALERTS_PER_DELIVERY", 100, 1, 1_000),
             mappings_path=self._folder("MAPPINGS_PATH"),
-            public_base_url=self._base_url("PUBLIC_BASE_URL"),
+            public_base_url=self._url("PUBLIC_BASE_URL", None),
             senders=self._senders("SENDERS"),
         )
         if values.retention_days * 24 <= values.give_up_hours:
@@ -189,34 +188,23 @@ class _Reader:
         text = self._text(name, None)
         return Path(text) if text else None
 
-    def _url(self, name: str, default: str) -> str:
-        """Return an origin to which a token may be sent: `https`, or `http` to loopback."""
-        text = self._text(name, default).rstrip("/")
+    def _url(self, name: str, default: _T) -> str | _T:
+        """Return the base of a service's addresses: `https`, or `http` to loopback."""
+        text = self._text(name, None)
+        if text is None:
+            return default
         try:
             address.check(text, name)
         except SettingsError as error:
             prefix = "" if "@" in text else f"{text!r} found: "  # a URL may hold a password
             for problem in error.problems:
                 self._wrong(name, prefix + problem.detail)
-        return text
-
-    def _base_url(self, name: str) -> str | None:
-        text = self._text(name, None)
-        if text is None:
-            return None
-        try:
-            parts = urlsplit(text)
-            absolute = parts.scheme in ("http", "https") and parts.hostname is not None
-        except ValueError:
-            absolute = False
-        if not absolute:
-            self._wrong(name, f"{text!r} found; accepted: an absolute http or https URL")
         return text.rstrip("/")
 
     def _senders(self, name: str) -> tuple[Sender, ...]:
         text = self._text(name, None)
         try:
-            return senders.read(text) if text else ()
+            return senders.read(text, self._environ) if text else ()
         except ValueError as error:  # the value may be a key instead of its fingerprint
             self._wrong(name, str(error))
             return ()
@@ -227,7 +215,7 @@ class _Reader:
             if connection_string:
                 return StorageSettings(connection_string=connection_string)
             account = self._text(f"{prefix}__accountName", None)
-            endpoint = self._text(f"{prefix}__tableServiceUri", None) or (
+            endpoint = self._url(f"{prefix}__tableServiceUri", None) or (
                 f"https://{account}.table.core.windows.net" if account else None
             )
             if endpoint:

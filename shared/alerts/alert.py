@@ -40,6 +40,9 @@ MAX_LENGTHS: Mapping[str, int] = MappingProxyType(
 )
 """The longest texts we send, in UTF-16 units. Longer ones are cut and end in an ellipsis."""
 
+WITHOUT_EVENT = "entity:"
+"""Begins the report id of an alert that has no event: its id follows."""
+
 _MAX_INT64 = 2**63 - 1
 _MAX_EXACT_DOUBLE = 2**53
 _READ = 16_384  # characters of a text: four times what the longest field takes
@@ -84,7 +87,12 @@ class Alert:
 
     @property
     def id(self) -> str:
-        """The first 32 hex digits of a SHA-256 over reference and title: the same event and title give the same id."""
+        """32 hex digits of a SHA-256 over reference and title: the same event and title give the same id.
+
+        An alert that has no event brings its id.
+        """
+        if self.report_id.startswith(WITHOUT_EVENT):
+            return self.report_id.removeprefix(WITHOUT_EVENT)
         # As a JSON array, so that no title can imitate the border between two fields.
         named = json.dumps([self.machine_id, self.event_time, self.report_id, self.title])
         return hashlib.sha256(named.encode()).hexdigest()[:32]

@@ -38,6 +38,9 @@ _SOME = 5  # places of device ids that are followed
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
 _OF_A_REFERENCE = {*names.KEYS, "remedy"}  # what problems are about that a search may solve
 _IN_DEFENDER = "Defender has raised this alert itself, so it is not raised again."
+_MADE = (
+    "The alert was made in Defender by its API: it is manual, or has this app's mark. It is not raised again."
+)
 
 
 class Run:
@@ -176,8 +179,8 @@ class Run:
             self._ignored.append(f"The payload says that its alert has ended: {over}.")
         elif not draft.complete and (test := states.test(where, self._reader)):
             self._ignored.append(f"The payload says that it is a test: {test}.")
-        elif own.is_ours(event.alert):
-            self._ignored.append(_IN_DEFENDER)
+        elif any(map(own.is_ours, _along(document, event))):
+            self._ignored.append(_MADE)
         elif not draft.complete and (theirs := _defenders(document, event)):
             self._beside(source, document, event.alert, theirs, envelopes)
         else:
@@ -254,10 +257,15 @@ class Run:
 
 def _defenders(document: Node, event: Event) -> list[Node]:
     """Return the alerts of Defender around an event or around its device id; the outermost first."""
+    return [node for node in _along(document, event) if own.is_defenders(node)]
+
+
+def _along(document: Node, event: Event) -> list[Node]:
+    """Return a document, the alert of an event, and all nodes from the document to the event's device id."""
     group = event.group or Group()
     findings = [*group.keys.get(MACHINE, {}).values(), *group.wrong.values()]
     nodes = [node for finding in findings[:_SOME] for node in document.along(finding.place)]
-    return [node for node in (document, event.alert, *nodes) if own.is_defenders(node)]
+    return list({id(node.value): node for node in (document, event.alert, *nodes)}.values())
 
 
 def _around(document: Node, at: Node, group: Group) -> list[states.Where]:

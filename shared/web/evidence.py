@@ -28,7 +28,11 @@ def shown(evidence: Evidence | None) -> dict[str, Any]:
 def missing(scan: ClueScan) -> str:
     """Return what clues lack to be looked for."""
     if not scan.clues.hosts:
-        return "the payload names no device"
+        return (
+            "the payload does not say which device the event was on"
+            if scan.clues.named
+            else "the payload names no device"
+        )
     if not scan.clues.when:
         return "the payload names no time that can be read"
     return (
@@ -65,6 +69,8 @@ def _named(clues: Clues) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield each clue as it is shown, with the field that it is of."""
     for host in clues.hosts:
         yield "hosts", _clue("device", host.value)
+    for host in clues.named:
+        yield "named", _clue("named", host.value)
     if clues.when:
         yield "when", _clue("time", _time(clues.when))
     for kind in clues.kinds:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import Defender, Fault, Host, Request, World, answer_with
 from shared.clients import answer
 from shared.clients.call import Response
 from shared.errors import Unreadable
@@ -22,6 +21,7 @@ from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
 from tests.checks.app import App
 from tests.checks.sound import unsound
+from tests.checks.virtual import Defender, Fault, Host, Request, World, answer_with
 
 ORIGIN = "https://app.contoso.example"
 SPLUNK, OTHER = "0123456789", "abcdef0123"

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev import samples
-from dev.virtual import EPOCH, answer_with
 from shared.alerts import alert
 from shared.alerts.alert import FIELDS, Alert
 from shared.clients.answer import Answer
@@ -22,6 +21,7 @@ from shared.ledger.settlement import Rules
 from shared.table.protocol import Delete, Insert, Replace, Row, Value
 from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
+from tests.checks.virtual import EPOCH, answer_with
 
 NOW = EPOCH
 LEASE = 150.25
@@ -132,7 +132,7 @@ def test_no_prefix_sorts_among_those_of_a_snapshot(stage: Stage) -> None:
         for name, value in vars(keys).items()
         if name.isupper() and isinstance(value, str) and not value.endswith(".")
     }
-    assert {"alert-", "aside-", "delivery-", "failed-", "kept-", "turn-", "window-resumed"} <= common
+    assert {"alert-", "aside-", "delivery-", "failed-", "kept-", "trial-", "turn-", "window-resumed"} <= common
     prefixes = common | {keys.SEARCH.prefix + prefix for prefix in common}
     first, end = stage.span(keys.LATER, keys.TODO_END)
     between = [prefix for prefix in sorted(prefixes) if first <= prefix < end]

@@ -11,7 +11,6 @@ import pytest
 
 from dev import samples
 from dev.memory_table import MemoryTable
-from dev.virtual import Defender, Host, World, answer_with
 from shared.ledger import keys, lookup
 from shared.operations.routes import Operator, handle
 from shared.settings import Settings
@@ -20,6 +19,7 @@ from shared.table.protocol import Insert, Row
 from shared.threads import Readers
 from tests.checks.app import App
 from tests.checks.searches import searching
+from tests.checks.virtual import Defender, Host, World, answer_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

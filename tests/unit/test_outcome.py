@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from dev import samples
-from dev.virtual import EPOCH, answer_with
 from shared.alerts import alert
 from shared.clients.answer import Answer
 from shared.errors import Conflict
@@ -14,6 +13,7 @@ from shared.sending import window
 from shared.sending.api import Reference
 from shared.sending.outcome import Clocks, Outcomes, Sending
 from shared.table.protocol import Insert, Operation, Row
+from tests.checks.virtual import EPOCH, answer_with
 
 POLICY = window.Policy()
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from dev.samples import Event, eight_fields, event, hunting_reply, splunk_plain
-from dev.virtual import ORIGIN, Defender, Host, World, answer_with
 from shared.settings import Settings
 from shared.web.reply import Reply
 from tests.checks import arm
 from tests.checks.contract import Contract
 from tests.checks.expressions import Call
+from tests.checks.virtual import ORIGIN, Defender, Host, World, answer_with
 from tests.checks.workflow import Answer, Run, Workflow
 
 INTEGRATIONS = Path(__file__).parents[2] / "integrations"

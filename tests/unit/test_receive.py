@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from CreateAlertFunction import main as create_alert
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import EPOCH, ORIGIN, Defender, Fault, Faults, Host, Request, World, answer_with
 from shared import app as app_module
 from shared.alerts import alert
 from shared.errors import Conflict, TableRefused, WebhookError
@@ -35,6 +34,7 @@ from tests.checks.app import App
 from tests.checks.chances import Chances
 from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
+from tests.checks.virtual import EPOCH, ORIGIN, Defender, Fault, Faults, Host, Request, World, answer_with
 
 if TYPE_CHECKING:
     from shared.clients.answer import Answer

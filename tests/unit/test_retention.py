@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from dev import samples
-from dev.virtual import EPOCH, Defender, Faults, Host, World, answer_with
 from shared.alerts import alert
 from shared.errors import Conflict
 from shared.ledger import aside, keys, record, retention, rows, settlement
@@ -17,6 +16,7 @@ from shared.table.protocol import Delete, Insert, Operation, Replace, Row
 from tests.checks.app import App
 from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
+from tests.checks.virtual import EPOCH, Defender, Faults, Host, World, answer_with
 
 DAY = 86_400.0
 MONTH = 30 * DAY

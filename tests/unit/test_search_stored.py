@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.virtual import EPOCH
 from shared.ledger import backlog, columns, keys, lookup, record, retention, rows
 from shared.ledger.record import Delivery, Entry
 from shared.payload.clues import FACTS, Clues, Host, When
 from shared.search import stored as written
 from tests.checks.strict_table import StrictTable
+from tests.checks.virtual import EPOCH
 
 TEXTS = {
     "severity": "High",
@@ -38,6 +38,7 @@ ALL = st.builds(
     ),
     when=st.none() | st.builds(When, st.integers(), st.integers(), st.integers(), own=st.booleans()),
     kinds=st.lists(st.sampled_from(["process", "file", "logon"])).map(tuple),
+    named=st.lists(st.builds(Host, st.sampled_from(["id", "name"]), st.text())).map(tuple),
     **{name: st.text() for name in FACTS},
 )
 

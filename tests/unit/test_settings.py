@@ -109,7 +109,7 @@ CASES: list[tuple[str, str, Any, tuple[str, Any], list[str]]] = [
         "public_base_url",
         None,
         ("https://soc.example/defender/", "https://soc.example/defender"),
-        ["soc.example", "ftp://soc.example"],
+        ["soc.example", "ftp://soc.example", "http://soc.example"],
     ),
     (
         "SENDERS",
@@ -224,7 +224,12 @@ def test_a_wrong_value_is_named(name: str, text: str) -> None:
     [
         ("DEFENDER_API_URL", "https://["),
         ("DEFENDER_API_URL", "https://api.example:99999"),
-        ("DEFENDER_API_URL", "https://api.example?key=1"),
+        ("DEFENDER_API_URL", "https://api.example?"),
+        ("GRAPH_API_URL", "https://graph.example#beta"),
+        ("PUBLIC_BASE_URL", "https://gw.exämple.de"),
+        ("PUBLIC_BASE_URL", "https://gw.example/a\tb"),
+        ("PUBLIC_BASE_URL", "https://gw.example\\defender"),
+        ("PUBLIC_BASE_URL", "https://gw.example/?code=1"),
         ("PUBLIC_BASE_URL", "https://["),
         ("PUBLIC_BASE_URL", "https:///defender"),
     ],
@@ -236,15 +241,27 @@ def test_what_is_no_url_is_reported_with_the_rest(name: str, text: str) -> None:
     assert {problem.field for problem in caught.value.problems} == {name, "RATE_LIMIT_CALLS"}
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["AzureWebJobsStorage__tableServiceUri", "DEFENDER_API_URL", "GRAPH_API_URL", "PUBLIC_BASE_URL"],
+)
 @pytest.mark.parametrize("text", ["http://localhost@api.example", "https://user:secret@api.example"])
-def test_a_password_in_a_url_is_not_shown(text: str) -> None:
+def test_a_password_in_a_url_is_not_shown(name: str, text: str) -> None:
     """The answer to a sender names the setting whose URL holds a user name, and does not quote it."""
     with pytest.raises(SettingsError) as caught:
-        settings.read({"DEFENDER_API_URL": text})
+        settings.read({name: text})
     (problem,) = caught.value.problems
-    assert problem.field == "DEFENDER_API_URL"
+    assert problem.field == name
     assert "user name" in problem.detail
     assert "@" not in problem.detail
+
+
+def test_a_name_beyond_ascii_is_told_how_to_be_written() -> None:
+    """It would break the header `Location`; the form that DNS knows is accepted, and so is http to this machine."""
+    with pytest.raises(SettingsError, match="written xn--"):
+        settings.read({"PUBLIC_BASE_URL": "https://gw.exämple.de"})
+    for url in ("https://gw.xn--exmple-cua.de/defender", "http://127.0.0.1:7071", "http://localhost:7071"):
+        assert settings.read({"PUBLIC_BASE_URL": url}).public_base_url == url
 
 
 def test_all_wrong_values_are_reported_at_once() -> None:

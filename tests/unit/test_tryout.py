@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import ORIGIN, Defender, Fault, Host, World
 from shared.clients.graph import Result
 from shared.errors import TokenError
 from shared.operations import tryout
@@ -21,6 +20,7 @@ from shared.web.reply import Reply
 from tests.checks.chances import Chances
 from tests.checks.contract import Contract
 from tests.checks.searches import Script, searching
+from tests.checks.virtual import ORIGIN, Defender, Fault, Host, World
 
 DEVICE = "a" * 40
 TIME = "2026-03-04T05:06:07.8912345Z"

@@ -44,6 +44,7 @@ BELOW = {
     "payload": {"alerts"},
     "mapping": {"payload", "alerts"},
     "search": {"payload", "alerts"},
+    "entity": {"payload", "alerts"},
     "ledger": {"table", "clients", "alerts"},
     "sending": {"ledger", "table", "clients", "search", "payload", "alerts"},
     "web": {"sending", "ledger", "table", "clients", "search", "mapping", "payload", "alerts"},
