@@ -148,7 +148,9 @@ class Search:
             after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
             return Outcome(after, found=found)
         named = {"EventAmbiguous": "ambiguous", "EventNotFound": "none"}
-        return Outcome(_end(entry, now), beside=_counted(entry, named.get((entry.error or {}).get("code", ""), "")))
+        return Outcome(
+            _end(entry, now), beside=_counted(entry, named.get((entry.error or {}).get("code", ""), ""))
+        )
 
     def _minutes(self, entry: Entry, clues: Clues, judged: Verdict, now: float) -> float | None:
         """Return the minutes to the next search, None if there is none."""
