@@ -15,7 +15,7 @@ import tree_sitter
 import tree_sitter_bicep
 import yaml
 
-from dev import package
+from dev import lock
 from shared import settings
 from shared.operations import permission
 from tests.checks import arm
@@ -353,8 +353,8 @@ def test_code_is_installed_only_if_there_is_an_address() -> None:
 def test_the_template_offers_what_can_be_packaged() -> None:
     """Every Python of the template has a package, and the default is the same."""
     declared = DOCUMENT["parameters"]["pythonVersion"]
-    assert tuple(declared["allowedValues"]) == package.PYTHONS
-    assert declared["defaultValue"] == package.PYTHONS[0]
+    assert tuple(declared["allowedValues"]) == lock.PYTHONS
+    assert declared["defaultValue"] == lock.PYTHONS[0]
 
 
 def test_alert_rules_tell_somebody_if_there_is_an_address() -> None:
