@@ -1,14 +1,14 @@
 """The eight fields of a `CreateAlertByReference` call: what Defender allows, and all problems of an alert at once.
 
-Source of the rules: Microsoft's page "Create alert from event" of the Defender for Endpoint API, and reports of its
-users. The page gives no lengths of texts; ours are `MAX_LENGTHS`.
+The rules are of Microsoft's page "Create alert from event", and of reports; the lengths of texts are ours.
 """
 
 import hashlib
 import json
+import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -69,16 +69,7 @@ class Alert:
 
     def body(self) -> dict[str, str]:
         """Return the eight fields by the API's names, in the documented order."""
-        return {
-            "machineId": self.machine_id,
-            "eventTime": self.event_time,
-            "reportId": self.report_id,
-            "severity": self.severity,
-            "category": self.category,
-            "title": self.title,
-            "description": self.description,
-            "recommendedAction": self.recommended_action,
-        }
+        return dict(zip(FIELDS, _values(self), strict=True))
 
     @classmethod
     def from_body(cls, body: Mapping[str, str]) -> "Alert":
@@ -87,15 +78,15 @@ class Alert:
 
     @property
     def id(self) -> str:
-        """32 hex digits of a SHA-256 over reference and title: the same event and title give the same id.
-
-        An alert that has no event brings its id.
-        """
+        """32 hex digits, of a SHA-256 over reference and title, or as an alert that has no event brings them."""
         if self.report_id.startswith(WITHOUT_EVENT):
             return self.report_id.removeprefix(WITHOUT_EVENT)
         # As a JSON array, so that no title can imitate the border between two fields.
         named = json.dumps([self.machine_id, self.event_time, self.report_id, self.title])
         return hashlib.sha256(named.encode()).hexdigest()[:32]
+
+
+_values = operator.attrgetter(*(field.name for field in fields(Alert)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +126,10 @@ def check(values: Mapping[str, object], now: float | None = None) -> Checked:
         except ValueError as reason:
             wrong.append(Problem(name, f"{reason}. Accepted: {_ACCEPTED[name]}."))
     notes = tuple(f"{name}: {note}" for name, value in readings.items() for note in value.notes)
-    if now is not None and "eventTime" in readings:
-        time = readings["eventTime"].text
-        notes += tuple(f"eventTime: {time} {why}" for why in _some(event_time.unfindable(time, now)))
+    if now is not None and (time := readings.get("eventTime")):
+        notes += tuple(
+            f"eventTime: {time.text} {why}" for why in _some(event_time.unfindable(time.text, now))
+        )
     if wrong:
         texts_ = {name: readings[name].text for name in TEXTS} if readings.keys() >= set(TEXTS) else {}
         return Checked(None, tuple(wrong), notes, texts=texts_)
