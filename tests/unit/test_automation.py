@@ -14,8 +14,8 @@ from dev import lock, setup
 
 ROOT = setup.ROOT
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-COMMAND = re.compile(r"\bmake ([a-z]+)")
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+COMMAND = re.compile(r"\bmake ([a-z-]+)")
 
 
 def steps(workflow: Path) -> Iterator[dict[str, Any]]:
