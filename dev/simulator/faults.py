@@ -42,7 +42,7 @@ class Fault:
     """
 
     kind: str
-    on: Literal["alerts", "token", "hunting"] = "alerts"
+    on: Literal["alerts", "token", "hunting", "entity"] = "alerts"
     times: int | None = None
     title: str | None = None
     after_processing: bool = False
@@ -54,7 +54,7 @@ class Fault:
         if self.kind not in _STATUS:
             raise ValueError(f"no such kind of fault: {self.kind!r}; there are {', '.join(_STATUS)}")
         only_hunting = self.kind in _OF_HUNTING and self.on != "hunting"
-        if self.on not in {"alerts", "token", "hunting"} or only_hunting:
+        if self.on not in {"alerts", "token", "hunting", "entity"} or only_hunting:
             raise ValueError(f"{self.kind!r} cannot strike on {self.on!r}")
         if not (self.times is None or self.times > 0) or self.delay < 0:
             raise ValueError("times and delay must be positive")

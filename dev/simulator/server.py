@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from dev.simulator.create_alert import CREATE_PATH
 from dev.simulator.faults import Fault
 from dev.simulator.hunting import HUNTING_PATH
 from dev.simulator.reply import Reply, error_reply, json_reply
@@ -40,6 +41,11 @@ class SimulatorConnection(Connection):
         if path == HUNTING_PATH:
             search = simulator.hunting.arrive(headers["Authorization"])
             self._send(simulator.hunting.answer(*search, self.command, headers["Content-Type"], self._body()))
+            return
+        if path == CREATE_PATH:
+            creation = simulator.creations.arrive(headers["Authorization"])
+            form = self.command, headers["Content-Type"]
+            self._send(simulator.creations.answer(*creation, *form, self._body()))
             return
         body = self._body()
         if (self.command, path) == ("GET", token_endpoint.PATH):
@@ -93,6 +99,8 @@ def control(simulator: "Simulator", method: str, name: str, body: bytes) -> Repl
         ],
         ("GET", "alerts"): lambda: simulator.alerts,
         ("GET", "searches"): lambda: [_camel(asdict(search)) for search in simulator.hunting.log],
+        ("GET", "creations"): lambda: [_camel(asdict(creation)) for creation in simulator.creations.log],
+        ("GET", "entityAlerts"): lambda: simulator.creations.alerts,
         ("POST", "world"): lambda: simulator.hunting.add(**_snake(json.loads(body))),
         ("GET", "tokens"): lambda: simulator.token_requests,
         ("GET", "switches"): lambda: _camel(asdict(simulator.switches)),

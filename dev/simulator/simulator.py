@@ -1,7 +1,8 @@
 """Microsoft Defender for Endpoint on a developer's machine: stricter than the real service.
 
     POST /api/alerts/CreateAlertByReference   the one call of Defender's API that we make
-    POST /v1.0/security/runHuntingQuery       the one call of Graph's that we make, see hunting.py
+    POST /v1.0/security/runHuntingQuery       Graph's hunting, see hunting.py
+    POST /beta/security/alerts_v2/createAlert   Graph's alerts without an event, see create_alert.py
     GET  /msi/token                           the token endpoint of a managed identity, see dev/stack
     /_simulator/…                             switches, log, events, alerts, violations, tokens, health
 
@@ -33,6 +34,7 @@ from urllib.parse import parse_qsl
 from dev.simulator import rules
 from dev.simulator.alerts import Alerts
 from dev.simulator.arrival import Arrival
+from dev.simulator.create_alert import Creations
 from dev.simulator.faults import Delay, Fault, Switches, bounds
 from dev.simulator.hunting import Hunting
 from dev.simulator.judge import Judge
@@ -69,6 +71,7 @@ class Simulator:
         self._log: list[Arrival] = []
         self._alerts = Alerts()
         self.hunting = Hunting(self)
+        self.creations = Creations(self)
         self._lock = threading.Lock()  # guards all of the above
         self._released = threading.Event()  # lets go of the calls that hang
         self._stopping = threading.Event()

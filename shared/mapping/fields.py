@@ -26,7 +26,7 @@ Candidate = tuple[str, str]  # a text, and where it came from
 class Draft:
     """The values of one event's fields. `origins` names the place or the parameter each came from.
 
-    `is_one_event`: a search may find it, because no rule refuses it and no values differ.
+    `is_one_event`: no values differ. `has_no_event`: a rule says that Defender has no event of it.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Draft:
         self._event = event
         self._document = document
         self._lookalikes = lookalikes
-        self._envelopes = envelopes
+        self.envelopes = envelopes
         self._group = event.group or grouping.Group()
         self._row = defaults.Row(self._group, event.alert)
         self._values: dict[str, object] = {}
@@ -52,7 +52,7 @@ class Draft:
         self._problems: list[Problem] = list(event.problems)
         self.is_one_event = all(problem.field != "payload" for problem in event.problems)
         self._footer: list[str] = []
-        self._truncated = False
+        self._truncated = self.has_no_event = False
         self._reference()
         for name in alert.FIELDS[3:]:
             if not self._take(name, self._candidates(name)) and not self._given(name, given.get(name)):
@@ -82,7 +82,7 @@ class Draft:
         """Return the alert, or everything that keeps the event from being one, and the notes of both."""
         refused = list(self._refused())
         self._problems[:0] = refused
-        self.is_one_event &= not refused
+        self.has_no_event = bool(refused)
         self._describe()
         checked = alert.check(self._values, now)
         reported = {problem.field for problem in self._problems}
@@ -147,7 +147,7 @@ class Draft:
                 for each in candidates.attack(tag)
             ]
         yield from (((text, shown(at)), None) for _, _, text, at in scanned)
-        for envelope, around in self._envelopes:
+        for envelope, around in self.envelopes:
             for place in envelope.fields.get(name, ()):
                 yield from ((candidate, place) for candidate in self._texts(place, around))
 

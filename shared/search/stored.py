@@ -16,8 +16,8 @@ from shared.payload.clues import Clues, Host, Identity, Kind, When
 MOST = 32_000
 """The longest JSON that a column takes, in UTF-16 units."""
 
-GIVEN = "given"
-"""Beside the clues: the reference as it came, if it lost something on its way."""
+GIVEN, ABOUT = "given", "about"
+"""Beside the clues: the reference as it came, if it lost something on its way; what the source says of its alert."""
 _MARK = "find:"
 _TRIAL = "trial"
 _WHEN = {"start": int, "end": int, "step": int, "own": bool}
@@ -48,18 +48,22 @@ def write(clues: Clues) -> dict[str, Any]:
 def read(row: Mapping[str, Any]) -> Clues:
     """Return the clues that `write` has written. Raise `ValueError` if this version does not know all of it."""
     try:
-        facts = {name: _text(row[name]) for name in row.keys() - {"hosts", "when", "kinds", GIVEN}}
+        facts = {
+            name: _text(row[name]) for name in row.keys() - {"hosts", "named", "when", "kinds", GIVEN, ABOUT}
+        }
         return Clues(
-            hosts=tuple(
-                Host(_known(host["identity"], get_args(Identity)), _text(host["value"]))
-                for host in row.get("hosts", ())
-            ),
+            hosts=_hosts(row.get("hosts", ())),
+            named=_hosts(row.get("named", ())),
             when=_when(row["when"]) if "when" in row else None,
             kinds=tuple(_known(kind, get_args(Kind)) for kind in row.get("kinds", ())),
             **facts,
         )
     except (KeyError, TypeError, ValueError):
         raise ValueError("the clues are not those of this version") from None
+
+
+def _hosts(rows: Any) -> tuple[Host, ...]:
+    return tuple(Host(_known(row["identity"], get_args(Identity)), _text(row["value"])) for row in rows)
 
 
 def _when(row: Mapping[str, Any]) -> When:

@@ -28,7 +28,11 @@ def shown(evidence: Evidence | None) -> dict[str, Any]:
 def missing(scan: ClueScan) -> str:
     """Return what clues lack to be looked for."""
     if not scan.clues.hosts:
-        return "the payload names no device"
+        return (
+            "the payload does not say which device the event was on"
+            if scan.clues.named
+            else "the payload names no device"
+        )
     if not scan.clues.when:
         return "the payload names no time that can be read"
     return (
@@ -42,6 +46,8 @@ def clues(scan: ClueScan) -> Iterator[dict[str, str]]:
     at = places.get("hosts", "").split(", ")
     for number, host in enumerate(known.hosts):
         yield _clue("device", host.value, at[number] if len(at) == len(known.hosts) else ", ".join(at))
+    for host in known.named:
+        yield _clue("named", host.value, places.get("named", ""))
     if known.when:
         yield _clue("time", _time(known.when), places.get("when", ""))
     for kind in known.kinds:

@@ -3,17 +3,16 @@
 from dev.memory_table import MemoryTable
 from shared.ledger import keys, record, rows
 
-_OF_STAGES = tuple(
-    stage.prefix + name for stage in (keys.REFERENCE, keys.SEARCH) for name in (keys.SLOT, keys.TURN)
-)
+_OF_STAGES = tuple(stage.prefix + name for stage in keys.STAGES for name in (keys.SLOT, keys.TURN))
 
 
 def unsound(table: MemoryTable) -> list[str]:
     """Return what is wrong with a table's rows, by the rules of the ledger.
 
     An alert that has not ended has exactly one waiting row, which says the same as the alert's; one that has
-    ended has none. Exactly the failed have a row in the failed list. A delivery's alerts exist, and so do those that
-    searches have led to. No alert stands beside its own search.
+    ended has none. Exactly the failed have a row in the failed list, and exactly the ended of large deliveries a copy
+    under their delivery. A delivery's alerts exist, and so do those that searches have led to. No alert stands
+    beside its own search.
     """
     stored = {row.key: row for row in table.query("", "~")}
     entries = {key: rows.read(row) for key, row in stored.items() if key.startswith(keys.ALERT)}
@@ -34,9 +33,7 @@ def unsound(table: MemoryTable) -> list[str]:
         if key != keys.alert_key(entry.alert.id):
             wrong.append(f"{key} holds {entry.alert.id}")
         wrong += [f"{key}: {problem}" for problem in _contradictions(entry)]
-        beside = [entry.waits] if entry.waits else []
-        beside += [keys.failed_key(entry.ended, entry.alert.id)] if entry.state == "failed" else []
-        for other in beside:
+        for other in _beside(entry):
             expected.add(other)
             if other not in stored:
                 wrong.append(f"{key} is {entry.state}, but there is no {other}")
@@ -48,9 +45,18 @@ def unsound(table: MemoryTable) -> list[str]:
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
         elif key.startswith((*_OF_STAGES, keys.RESUMED, keys.REFUSED, keys.ASIDE)):
             continue
-        elif key not in expected:
+        elif key not in expected and not rows.copy_moved(row):
             wrong.append(f"{key} belongs to no alert")
     return wrong
+
+
+def _beside(entry: record.Entry) -> list[str]:
+    """Return the keys of the rows that say the same as an alert's own."""
+    beside = [entry.waits] if entry.waits else []
+    beside += [keys.failed_key(entry.ended, entry.alert.id)] if entry.state == "failed" else []
+    return beside + (
+        [keys.copy_key(entry.delivery, entry.alert.id)] if entry.many and entry.has_ended else []
+    )
 
 
 def _contradictions(entry: record.Entry) -> list[str]:
@@ -66,8 +72,8 @@ def _contradictions(entry: record.Entry) -> list[str]:
         wrong.append(f"{entry.state}, next attempt {entry.next_attempt}, waits as {entry.waits}")
     if (entry.created is not None) != (entry.state == "created"):
         wrong.append(f"{entry.state} with Defender's alert {entry.created}")
-    if entry.stage != keys.SEARCH and (entry.clues or entry.state in ("matched", "searched")):
-        wrong.append(f"{entry.state} in the stage {entry.stage.name} with the clues {entry.clues}")
+    if entry.stage != keys.SEARCH and entry.state in ("matched", "searched"):
+        wrong.append(f"{entry.state} in the stage {entry.stage.name}")
     if entry.state == "failed" and not entry.error:
         wrong.append("failed without a reason")
     return wrong

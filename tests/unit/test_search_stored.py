@@ -38,6 +38,7 @@ ALL = st.builds(
     ),
     when=st.none() | st.builds(When, st.integers(), st.integers(), st.integers(), own=st.booleans()),
     kinds=st.lists(st.sampled_from(["process", "file", "logon"])).map(tuple),
+    named=st.lists(st.builds(Host, st.sampled_from(["id", "name"]), st.text())).map(tuple),
     **{name: st.text() for name in FACTS},
 )
 
