@@ -1,6 +1,6 @@
 """Deletes rows after their retention, in steps of limited time; waiting alerts stay.
 
-deliveries ──► refused payloads ──► rows moved aside        each from the oldest on
+deliveries ──► refused payloads ──► rows moved aside ──► outcomes of a trial        each from the oldest on
 """
 
 import collections
@@ -25,7 +25,7 @@ NAMED_SECONDS = 3600.0
 _DELIVERIES = 50
 _KEYS = 1_000
 _DAY = 86_400.0
-_PHASES = (keys.DELIVERY, keys.REFUSED, keys.ASIDE)
+_PHASES = (keys.DELIVERY, keys.REFUSED, keys.ASIDE, keys.TRIAL)
 
 
 @dataclass(slots=True)
@@ -92,7 +92,17 @@ class _Piece:
         """Do one phase from a row on; return the last row that was read when the time is over, None at its end."""
         if phase == keys.DELIVERY:
             return self._deliveries(start)
-        return self._refused() if phase == keys.REFUSED else self._moved()
+        if phase == keys.REFUSED:
+            return self._refused()
+        if phase == keys.ASIDE:
+            return self._old(phase, (phase, phase + keys.stamp(self.before)))
+        return self._old(
+            phase,
+            *(
+                (keys.trials(outcome, 0.0)[0], keys.trials(outcome, self.before)[0])
+                for outcome in keys.OUTCOMES
+            ),
+        )
 
     def _deliveries(self, start: str) -> str | None:
         end = keys.delivery_key(keys.delivery_time(self.before))
@@ -127,14 +137,16 @@ class _Piece:
             self._delete_keys(surplus.keys)
         return keys.REFUSED if self.over() else None
 
-    def _moved(self) -> str | None:
+    def _old(self, phase: str, *ranges: tuple[str, str]) -> str | None:
+        """Delete all rows of some ranges."""
         old: list[str] = []
-        for row in self._keys(keys.ASIDE, keys.ASIDE + keys.stamp(self.before)):
-            old.append(row.key)
-            if len(old) == MAX_OPERATIONS:
-                self._delete_keys(old)
+        for first, end in ranges:
+            for row in self._keys(first, end):
+                old.append(row.key)
+                if len(old) == MAX_OPERATIONS:
+                    self._delete_keys(old)
         self._delete_keys(old)
-        return keys.ASIDE if self.over() else None
+        return phase if self.over() else None
 
     def _keys(self, start: str, end: str) -> Iterator[Row]:
         """Yield the rows of a range, in key order and without values, until the time is over."""
@@ -201,10 +213,13 @@ def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
     """Return the transactions that delete a delivery and the alerts it brought, its own row last; none if it stays."""
     delivery = rows.read_delivery(row)
     brought = [alert for alert in delivery.alerts if alert not in delivery.duplicates]
-    stored = filter(None, table.get_all([keys.alert_key(alert) for alert in brought]))
-    entries = [(alert, rows.read(alert)) for alert in stored]
+    entries = _stored(table, brought)
+    links = [entry.link for _, entry in entries if entry.state == "matched" and entry.link not in brought]
+    linked = _stored(table, list(dict.fromkeys(links)))
+    if not all(_may_go(entry, before) for _, entry in linked):
+        return []  # a search stays as long as the alert that it has led to
     held = []
-    for alert, entry in entries:
+    for alert, entry in (*entries, *linked):
         if _holds(table, delivery, entry):
             if not _may_go(entry, before):
                 return []
@@ -227,6 +242,12 @@ def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
             pieces.append([])
         pieces[-1] += group
     return pieces
+
+
+def _stored(table: Table, alerts: Sequence[str]) -> list[tuple[Row, Entry]]:
+    """Return the rows of alerts that are there, and the alerts."""
+    stored = table.get_all([keys.alert_key(alert) for alert in alerts]) if alerts else []
+    return [(row, rows.read(row)) for row in stored if row is not None]
 
 
 def _copies(table: Table, delivery: Delivery, held: Sequence[Entry]) -> set[str]:

@@ -3,7 +3,9 @@
 from dev.memory_table import MemoryTable
 from shared.ledger import keys, record, rows
 
-_OF_STAGES = tuple(stage.prefix + name for stage in keys.STAGES for name in (keys.SLOT, keys.TURN))
+_OF_STAGES = tuple(
+    stage.prefix + name for stage in (keys.REFERENCE, keys.SEARCH) for name in (keys.SLOT, keys.TURN)
+)
 
 
 def unsound(table: MemoryTable) -> list[str]:
@@ -11,8 +13,8 @@ def unsound(table: MemoryTable) -> list[str]:
 
     An alert that has not ended has exactly one waiting row, which says the same as the alert's; one that has
     ended has none. Exactly the failed have a row in the failed list, and exactly the ended of large deliveries a copy
-    under their delivery. A delivery's alerts exist, and so do those that searches have led to. No alert stands
-    beside its own search.
+    under their delivery. A delivery's alerts exist, and so do those that searches have led to. No alert stands beside
+    its own search.
     """
     stored = {row.key: row for row in table.query("", "~")}
     entries = {key: rows.read(row) for key, row in stored.items() if key.startswith(keys.ALERT)}
@@ -43,7 +45,7 @@ def unsound(table: MemoryTable) -> list[str]:
         if key.startswith(keys.DELIVERY):
             lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((*_OF_STAGES, keys.RESUMED, keys.REFUSED, keys.ASIDE)):
+        elif key.startswith((*_OF_STAGES, keys.RESUMED, keys.REFUSED, keys.ASIDE, keys.TRIAL)):
             continue
         elif key not in expected and not rows.copy_moved(row):
             wrong.append(f"{key} belongs to no alert")
@@ -72,8 +74,8 @@ def _contradictions(entry: record.Entry) -> list[str]:
         wrong.append(f"{entry.state}, next attempt {entry.next_attempt}, waits as {entry.waits}")
     if (entry.created is not None) != (entry.state == "created"):
         wrong.append(f"{entry.state} with Defender's alert {entry.created}")
-    if entry.stage != keys.SEARCH and entry.state in ("matched", "searched"):
-        wrong.append(f"{entry.state} in the stage {entry.stage.name}")
+    if entry.stage != keys.SEARCH and (entry.clues or entry.state in ("matched", "searched")):
+        wrong.append(f"{entry.state} in the stage {entry.stage.name} with the clues {entry.clues}")
     if entry.state == "failed" and not entry.error:
         wrong.append("failed without a reason")
     return wrong
