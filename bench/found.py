@@ -43,7 +43,7 @@ def measure(form: Form) -> Report:
     unrecorded = Counter(outcome.became for outcome in searched(cases, recorded=False))
     became = Counter(outcome.became for outcome in outcomes)
     findable = sum(case.event is not None for case in cases)
-    missed = [_name(each.case) for each in outcomes if each.became == "no" and each.case.event is not None]
+    missed = [each.case.path for each in outcomes if each.became == "no" and each.case.event is not None]
     products = len({case.product for case in cases})
     note = f"{became['right']} of {findable} that can be; {len(cases)} payloads of {products} products"
     seconds = statistics.median(outcome.seconds for outcome in outcomes)
@@ -56,7 +56,7 @@ def measure(form: Form) -> Report:
         Figure("events not found, and said so", len(missed), note=", ".join(missed)),
         Figure(beside, seconds * 1_000, "ms", note="clues, query, HTTP and verdict"),
     )
-    data = {_name(each.case): {"became": each.became, "reason": each.reason} for each in outcomes}
+    data = {each.case.path: {"became": each.became, "reason": each.reason} for each in outcomes}
     return Report(figures, data)
 
 
@@ -66,9 +66,9 @@ def searched(cases: list[Case], *, recorded: bool = True) -> Iterator[Outcome]:
         simulator.hunting = Hunting(simulator, calls=len(cases) + 1)
         findable = [case for case in cases if case.event is not None]
         references = simulator.hunting.add([case.event or {} for case in findable], recorded=recorded)
-        expected = {_name(case): reference for case, reference in zip(findable, references, strict=True)}
+        expected = {case.path: reference for case, reference in zip(findable, references, strict=True)}
         for case in cases:
-            yield _search(case, expected.get(_name(case)), call, simulator.hunting)
+            yield _search(case, expected.get(case.path), call, simulator.hunting)
 
 
 def _search(
@@ -82,13 +82,9 @@ def _search(
     if result is None:
         return Outcome(case, "no", "No device, no time or no fact.", seconds)
     if judged is None:
-        raise BenchError(f"{_name(case)}: {result.message}")
+        raise BenchError(f"{case.path}: {result.message}")
     seconds -= hunting.log[-1].seconds
     if judged.match is None:
         return Outcome(case, "no", judged.reason, seconds)
     right = verdict.reference(judged.match.row) == expected
     return Outcome(case, "right" if right else "wrong", judged.grade or "", seconds)
-
-
-def _name(case: Case) -> str:
-    return f"{case.product}/{case.name}"

@@ -6,9 +6,11 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from shared import identity, log, settings
+from shared.clients.create_alert import CreateAlert
 from shared.clients.defender import Defender
 from shared.clients.graph import Graph
 from shared.errors import SettingsError
@@ -17,9 +19,11 @@ from shared.mapping import mappings as mapping
 from shared.operations import tryout
 from shared.operations.routes import Operator
 from shared.sending import stages, window
-from shared.sending.api import Reference
+from shared.sending.api import Caller, Reference
+from shared.sending.dispatcher import Tokens
+from shared.sending.entity import Creates, Entity
 from shared.sending.outcome import Clocks
-from shared.sending.search import Search
+from shared.sending.search import Hunts, Search
 from shared.sending.stages import Part
 from shared.settings import Settings
 from shared.table import azure
@@ -96,12 +100,14 @@ def assemble(configured: Settings, *, workers: int, rules: settlement.Rules | No
     chance = random.Random()  # noqa: S311 - spreads hosts, hides nothing
     clocks = Clocks(time.monotonic, time.time, time.sleep)
     host = stages.Host(_table(configured, chance), clocks, Threads(), chance)
-    parts = [_reference(configured, rules)]
-    if configured.find_events != "false":
-        minutes, grade = configured.find_events_retry_minutes, configured.find_events_grade
-        api = Search(graph(configured), rules, minutes, grade)
-        parts.append(Part(api, _graph_tokens(configured), _search_policy(configured)))
-    dispatcher, *others = stages.build(host, parts)
+    services = Services(
+        defender=Defender(configured.defender_api_url, deadline=configured.defender_timeout_seconds),
+        tokens=tokens(configured.defender_token_scope, configured.client_id),
+        hunting=graph(configured),
+        creating=CreateAlert(configured.graph_api_url, deadline=configured.defender_timeout_seconds),
+        graph_tokens=_graph_tokens(configured),
+    )
+    dispatcher, *others = stages.build(host, parts(configured, rules, services))
     mappings = mapping.load(configured.mappings_path)
     for broken in mappings.broken:
         log.problem("mapping broken", SettingsError([broken]))
@@ -109,22 +115,56 @@ def assemble(configured: Settings, *, workers: int, rules: settlement.Rules | No
         settings=configured,
         mappings=mappings,
         dispatcher=dispatcher,
-        search=others[0] if others else None,
+        others=tuple(others),
         clocks=clocks,
         permits=threading.BoundedSemaphore(max(1, workers // 2)),
     )
 
 
-def _reference(configured: Settings, rules: settlement.Rules) -> Part:
-    policy = window.Policy(
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services that alerts are sent to, and the tokens for them."""
+
+    defender: Caller
+    tokens: Tokens
+    hunting: Hunts
+    creating: Creates
+    graph_tokens: Tokens
+
+
+def parts(configured: Settings, rules: settlement.Rules, services: Services) -> list[Part]:
+    """Return the stages that the settings ask for: each after those that it passes alerts on to."""
+    on = [
+        Part(
+            Reference(services.defender, rules, configured.rate_limit_window_seconds),
+            services.tokens,
+            _policy(configured),
+        )
+    ]
+    without_event = configured.no_event == "entity"
+    if without_event:
+        policy = window.Policy(
+            calls=configured.entity_alert_calls,
+            window=configured.entity_alert_window_seconds,
+            margin=configured.rate_limit_margin_seconds,
+            deadline=configured.defender_timeout_seconds,
+            stage=keys.ENTITY,
+        )
+        on.append(Part(Entity(services.creating, rules), services.graph_tokens, policy))
+    if configured.find_events != "false":
+        minutes, grade = configured.find_events_retry_minutes, configured.find_events_grade
+        api = Search(services.hunting, rules, minutes, grade, without_event)
+        on.append(Part(api, services.graph_tokens, _search_policy(configured)))
+    return on
+
+
+def _policy(configured: Settings) -> window.Policy:
+    return window.Policy(
         calls=configured.rate_limit_calls,
         window=configured.rate_limit_window_seconds,
         margin=configured.rate_limit_margin_seconds,
         deadline=configured.defender_timeout_seconds,
     )
-    defender = Defender(configured.defender_api_url, deadline=configured.defender_timeout_seconds)
-    source = tokens(configured.defender_token_scope, configured.client_id)
-    return Part(Reference(defender, rules, policy.window), source, policy)
 
 
 def _search_policy(configured: Settings) -> window.Policy:

@@ -17,6 +17,7 @@ from shared.errors import Problem, SettingsError
 from shared.senders import Sender
 
 FindEvents = Literal["false", "trial", "true"]
+NoEvent = Literal["fail", "entity"]
 Grade = Literal["probable", "exact"]
 _STORAGE_PREFIXES = ("AlertStorage", "AzureWebJobsStorage")
 _T = TypeVar("_T")
@@ -53,6 +54,9 @@ class Settings:
     find_events_window_seconds: float = 60.0
     find_events_retry_minutes: tuple[float, ...] = (1.0, 3.0, 10.0)
     find_events_timeout_seconds: float = 60.0
+    no_event: NoEvent = "fail"
+    entity_alert_calls: int = 15
+    entity_alert_window_seconds: float = 60.0
     rate_limit_calls: int = 15
     rate_limit_window_seconds: float = 60.0
     rate_limit_margin_seconds: float = 0.25
@@ -104,6 +108,9 @@ class _Reader:
             find_events_window_seconds=self._seconds("FIND_EVENTS_WINDOW_SECONDS", 60.0, 0.5, 3600),
             find_events_retry_minutes=self._minutes("FIND_EVENTS_RETRY_MINUTES", "1,3,10"),
             find_events_timeout_seconds=self._seconds("FIND_EVENTS_TIMEOUT_SECONDS", 60.0, 1, 200),
+            no_event=self._word("NO_EVENT", NoEvent),
+            entity_alert_calls=self._whole("ENTITY_ALERT_CALLS", 15, 1, 15),
+            entity_alert_window_seconds=self._seconds("ENTITY_ALERT_WINDOW_SECONDS", 60.0, 0.5, 3600),
             rate_limit_calls=self._whole("RATE_LIMIT_CALLS", 15, 1, 15),
             rate_limit_window_seconds=self._seconds("RATE_LIMIT_WINDOW_SECONDS", 60.0, 0.5, 3600),
             rate_limit_margin_seconds=self._seconds("RATE_LIMIT_MARGIN_SECONDS", 0.25, 0, 60),

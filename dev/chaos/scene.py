@@ -18,7 +18,6 @@ from dev import samples
 from dev.chaos.senders import Senders
 from dev.chaos.verdict import Case, Evidence, Verdict, judge
 from dev.memory_table import MemoryTable
-from dev.stack import token_endpoint
 from dev.stack.azurite import Azurite
 from dev.stack.proxy import Fault, Moment, Proxy
 from dev.stack.stack import Host, Stack
@@ -49,11 +48,7 @@ def opened(*, window: float, deadline: float) -> Iterator["Scene"]:
         "NOT_FOUND_RETRY_MINUTES": "0.02,0.05",
     }
     clients = [str(uuid.uuid5(uuid.NAMESPACE_URL, f"host {n}")) for n in range(_MOST_HOSTS)]
-    identities = [
-        part
-        for client in (token_endpoint.USER_ASSIGNED_CLIENT_ID, *clients)
-        for part in ("--client-id", client)
-    ]
+    identities = [part for client in clients for part in ("--client-id", client)]
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as folder,
         Azurite(Path(folder)) as azurite,

@@ -108,13 +108,8 @@ class Tenant:
         if isinstance(value, datetime):
             time = f"{value:%Y-%m-%dT%H:%M:%S.%f}"
             return f"{time}{self._sevenths.get(time, '0')}".rstrip("0").rstrip(".") + "Z"
-        if (
-            isinstance(value, str)
-            and len(value) == _MICROSECONDS + 2
-            and value[:_MICROSECONDS] in self._sevenths
-        ):
-            return f"{value[:_MICROSECONDS]}{self._sevenths[value[:_MICROSECONDS]]}Z"
-        return value
+        micro = value[:_MICROSECONDS] if isinstance(value, str) and len(value) == _MICROSECONDS + 2 else ""
+        return f"{micro}{self._sevenths[micro]}Z" if micro in self._sevenths else value
 
 
 def _characters(query: str) -> str:

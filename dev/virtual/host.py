@@ -14,6 +14,7 @@ from greenlet import getcurrent
 from dev.virtual import app
 from dev.virtual.defender import nothing
 from dev.virtual.world import EPOCH, Line, World
+from shared.clients import create_alert as creating
 from shared.clients.answer import Answer
 from shared.clients.graph import Result
 from shared.errors import Busy, Conflict, TableRefused, Unavailable
@@ -61,6 +62,7 @@ class Host:
     wall_error: float = 0.0
     arrive: Callable[[Mapping[str, str]], Answer | None] | None = None
     hunts: Callable[[Mapping[str, str]], Result | None] | None = None
+    creates: Callable[[Mapping[str, Any]], creating.Result | None] | None = None
     dead: bool = False
     deadline: float = 30.0
     frozen_until: float = 0.0
@@ -231,6 +233,15 @@ class Host:
         """Search with Graph over the same network."""
         result = self._call(self.hunts, {"Query": query})
         return Result("unavailable", None, "no answer", 0.0) if isinstance(result, bool) else result
+
+    def create(self, alert_input: Mapping[str, Any], token: str) -> creating.Result:  # noqa: ARG002 - as the real one
+        """Create an alert without an event over the same network."""
+        result = self._call(self.creates, alert_input)
+        if not isinstance(result, bool):
+            return result
+        kind: creating.Kind = "unknown" if result else "unavailable"
+        code = creating.UNKNOWN if result else "NoConnection"
+        return creating.Result(kind, None, 0.0, sent=result, error={"code": code, "message": "no answer"})
 
     def _call(
         self, arrive: Callable[[Mapping[str, str]], _T | None] | None, body: Mapping[str, str]

@@ -1,7 +1,6 @@
 """The eight fields of a `CreateAlertByReference` call: what Defender allows, and all problems of an alert at once.
 
-Source of the rules: Microsoft's page "Create alert from event" of the Defender for Endpoint API, and reports of its
-users. The page gives no lengths of texts; ours are `MAX_LENGTHS`.
+The rules are of Microsoft's page "Create alert from event", and of reports; the lengths of texts are ours.
 """
 
 import hashlib
@@ -135,9 +134,10 @@ def check(values: Mapping[str, object], now: float | None = None) -> Checked:
         except ValueError as reason:
             wrong.append(Problem(name, f"{reason}. Accepted: {_ACCEPTED[name]}."))
     notes = tuple(f"{name}: {note}" for name, value in readings.items() for note in value.notes)
-    if now is not None and "eventTime" in readings:
-        time = readings["eventTime"].text
-        notes += tuple(f"eventTime: {time} {why}" for why in _some(event_time.unfindable(time, now)))
+    if now is not None and (time := readings.get("eventTime")):
+        notes += tuple(
+            f"eventTime: {time.text} {why}" for why in _some(event_time.unfindable(time.text, now))
+        )
     if wrong:
         texts_ = {name: readings[name].text for name in TEXTS} if readings.keys() >= set(TEXTS) else {}
         return Checked(None, tuple(wrong), notes, texts=texts_)

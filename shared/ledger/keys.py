@@ -19,6 +19,8 @@ ALERT, ALERT_END = "alert-", "alert."
 TRIAL = "trial-"
 """Outcomes of a trial's searches: each outcome is a range of its own, in the order of acceptance."""
 OUTCOMES = ("exact", "probable", "ambiguous", "none")
+COPY = "copy-"
+"""Copies of ended alerts, in the order of their deliveries."""
 TURN = "turn-"
 PAUSE, STOP = "slot-pause", "slot-stop"
 """The API's pause and the operator's."""
@@ -32,10 +34,14 @@ _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage that alerts wait in, for the calls of one API: its name, and what the keys of its rows begin with."""
+    """A stage that alerts wait in, for the calls of one API: its name, and what the keys of its rows begin with.
+
+    `once`: a call whose answer is unknown is never made again, because the API merges nothing.
+    """
 
     name: str
     prefix: str
+    once: bool = False
 
     def span(self, first: str, end: str) -> tuple[str, str]:
         """Return the range of the stage's rows between two prefixes."""
@@ -94,7 +100,8 @@ class Stage:
 REFERENCE = Stage("reference", "")
 SEARCH = Stage("search", "find-")
 WAITING = REFERENCE.waiting
-STAGES = (REFERENCE, SEARCH)
+ENTITY = Stage("entity", "entity-", once=True)
+STAGES = (REFERENCE, SEARCH, ENTITY)
 _STAGES = {stage.name: stage for stage in STAGES}
 
 
@@ -111,6 +118,16 @@ def stamp(seconds: float) -> str:
 def alert_key(alert_id: str) -> str:
     """Return the key of an alert's row."""
     return f"{ALERT}{alert_id}"
+
+
+def copy_key(delivery: str, alert_id: str) -> str:
+    """Return the key of the copy of an alert that a delivery brought."""
+    return f"{COPY}{delivery}-{alert_id}"
+
+
+def copies(delivery: str) -> tuple[str, str]:
+    """Return the range of the copies of a delivery's alerts."""
+    return f"{COPY}{delivery}-", f"{COPY}{delivery}."
 
 
 def delivery_key(delivery_id: str) -> str:

@@ -21,6 +21,8 @@ from shared.ledger import keys
 State = Literal["waiting", "sending", "created", "failed", "discarded", "matched", "searched"]
 """`matched`: its event was found, and `link` is the alert of it. `searched`: a trial ended, whatever it found."""
 
+FEW = 8
+"""A delivery of more alerts has copies of those that ended, so that its status is read in few requests."""
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 4 * 3600.0, "Low": 24 * 3600.0}
 
 
@@ -36,8 +38,8 @@ class Entry:
     often it was accepted again; `stage` is where it waits, or waited last; `clues` are those of an alert without a
     reference (`search.stored`), `match` is what the search settled on, and `candidates` the events that it compared;
     `link` is the id of the alert that it has become, or of the search that it came from; `trial` is true if nothing is
-    to be raised, `wrong_match` if the operator marked the match as wrong; `unknown` are columns of its row that a newer
-    version wrote.
+    to be raised, `wrong_match` if the operator marked the match as wrong; `many`: its delivery has more than `FEW`
+    alerts; `unknown` are columns of its row that a newer version wrote.
     """
 
     alert: Alert
@@ -70,6 +72,7 @@ class Entry:
     link: str = ""
     trial: bool = False
     wrong_match: bool = False
+    many: bool = False
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -100,7 +103,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One POST: the ids of its alerts in the order of its events, what was refused of it, and who sent it."""
+    """One POST: the ids of its alerts in the order of its events, what was refused of it, and who sent it.
+
+    `others` are large deliveries that have copies of most of its duplicates.
+    """
 
     id: str
     source: str | None
@@ -110,6 +116,7 @@ class Delivery:
     duplicates: tuple[str, ...] = ()
     refused: tuple[Mapping[str, Any], ...] = ()
     sender: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

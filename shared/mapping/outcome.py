@@ -10,14 +10,26 @@ from shared.payload.clue_choice import ClueScan
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What a source says about its own alert: its id of it, its page, the techniques of ATT&CK, its lowest severity."""
+
+    own_id: str = ""
+    link: str = ""
+    techniques: tuple[str, ...] = ()
+    informational: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """How a search could find an event that has no whole reference: its clues, and where they were read.
 
-    `lost` has a sentence for each key of a reference that lost something on its way.
+    `lost` has a sentence for each key of a reference that lost something on its way; `about` is for an alert without
+    an event.
     """
 
     scan: ClueScan
     lost: tuple[str, ...] = ()
+    about: About = About()
 
 
 @dataclass(frozen=True, slots=True)

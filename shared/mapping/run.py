@@ -8,7 +8,6 @@ A string with JSON counts as that JSON, an envelope as its contents, and an arra
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from shared import errors
@@ -153,7 +152,7 @@ class Run:
             self.steps[f"{source.name} does not recognise it: none of its conditions (recognise) holds"] = (
                 None
             )
-        source = _within(source, around)
+        source = source.within([envelope for envelope, _ in around])
         whole = functools.cache(lambda: scan.scan(document))
         for event, scanned in events.of(source, document):
             lookalikes = functools.partial(_given, scanned) if scanned else whole
@@ -289,17 +288,4 @@ def _unknown(document: Any) -> Problem:
         "payload",
         f"{alert.shown(document)} is not an event. Send an object with {', '.join(alert.FIELDS)}, or the payload of a"
         " SIEM as it posts it.",
-    )
-
-
-def _within(source: Source, around: Envelopes) -> Source:
-    """Return a source with the hints of the envelopes around it about missing fields."""
-    tables = [source.missing, *(envelope.missing for envelope, _ in around if envelope.missing)]
-    if len(tables) == 1:
-        return source
-    return replace(
-        source,
-        missing={
-            name: " ".join(table[name] for table in tables if name in table) for name in set().union(*tables)
-        },
     )

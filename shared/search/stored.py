@@ -16,8 +16,8 @@ from shared.payload.clues import Clues, Host, Identity, Kind, When
 MOST = 32_000
 """The longest JSON that a column takes, in UTF-16 units."""
 
-GIVEN = "given"
-"""Beside the clues: the reference as it came, if it lost something on its way."""
+GIVEN, ABOUT = "given", "about"
+"""Beside the clues: the reference as it came, if it lost something on its way; what the source says of its alert."""
 _MARK = "find:"
 _TRIAL = "trial"
 _WHEN = {"start": int, "end": int, "step": int, "own": bool}
@@ -48,7 +48,9 @@ def write(clues: Clues) -> dict[str, Any]:
 def read(row: Mapping[str, Any]) -> Clues:
     """Return the clues that `write` has written. Raise `ValueError` if this version does not know all of it."""
     try:
-        facts = {name: _text(row[name]) for name in row.keys() - {"hosts", "named", "when", "kinds", GIVEN}}
+        facts = {
+            name: _text(row[name]) for name in row.keys() - {"hosts", "named", "when", "kinds", GIVEN, ABOUT}
+        }
         return Clues(
             hosts=_hosts(row.get("hosts", ())),
             named=_hosts(row.get("named", ())),

@@ -104,7 +104,7 @@ class Outcomes:
     policy: window.Policy
     clocks: Clocks
     heard: Heard = field(default_factory=Heard)
-    next: Next | None = None
+    next: Mapping[str, Next] = field(default_factory=dict)
 
     def finish(self, sending: Sending, token: str) -> Finished:
         """Call the API for a committed acquire, and write the outcome. Never raise: no caller may be waiting."""
@@ -238,8 +238,8 @@ class Outcomes:
 
     def _commit(self, outcome: Outcome, operations: Sequence[Operation]) -> Entry:
         """Write an outcome, and accept what was found in the next stage. Raise `Conflict` or a `TableError`."""
-        if outcome.found and self.next:
-            return self.next.accept(outcome.found, operations)
+        if outcome.found:
+            return self.next[outcome.found.stage.name].accept(outcome.found, operations)
         self.table.commit(operations)
         return outcome.after
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from shared.alerts.alert import MAX_LENGTHS, Alert, canonical
 from shared.alerts.text import cut, units
 from shared.clients.graph import Result
+from shared.entity import entities, once
 from shared.ledger import keys, record, settlement, tries
 from shared.ledger.record import Entry
 from shared.payload.clues import SECOND, Clues
@@ -63,12 +64,16 @@ class Searched:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Searches for the events of alerts. Minutes are those between searches, `grade` the least that is taken."""
+    """Searches for the events of alerts. Minutes are those between searches, `grade` the least that is taken.
+
+    `without_event`: an alert whose event is not found goes on to the stage *entity*.
+    """
 
     graph: Hunts
     rules: settlement.Rules
     retry_minutes: tuple[float, ...] = (1.0, 3.0, 10.0)
     grade: Grade = "probable"
+    without_event: bool = False
 
     def call(self, entry: Entry, missing: Mapping[str, float], token: str) -> Searched:
         """Search once; after a failure of Graph with half the span. Raise `ValueError` for clues of another version."""
@@ -105,14 +110,7 @@ class Search:
         if result.kind in ("no table", "bad query"):
             return Outcome(_end(failed, now))
         cause = Trouble(result.message, pause.ACCESS_PAUSE_SECONDS) if result.kind == "forbidden" else None
-        return Outcome(self._again_later(failed, now), answered=answered, cause=cause)
-
-    def _again_later(self, entry: Entry, now: float) -> Entry:
-        """Return an alert whose search Graph did not answer."""
-        if self.rules.gives_up(entry.unavailable):
-            return _end(entry, now)
-        at = now + self.rules.minutes(entry.unavailable) * 60
-        return record.retry(dataclasses.replace(entry, unavailable=entry.unavailable + 1), at)
+        return Outcome(settlement.again_later(failed, now, self.rules), answered=answered, cause=cause)
 
     def _judged(self, entry: Entry, answer: Searched, result: Result, now: float) -> Outcome:
         clues = answer.clues
@@ -145,6 +143,10 @@ class Search:
         if given and not entry.trial:
             note = f"The event was not found by advanced hunting ({judged.reason}); sent with the reference as it came."
             found = _accepted(entry, {**entry.alert.body(), **given}, (*entry.notes, note))
+            after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
+            return Outcome(after, found=found)
+        if self.without_event and not entry.trial and not entities.missing(answer.clues):
+            found = _without_event(entry, answer.clues)
             after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
             return Outcome(after, found=found)
         named = {"EventAmbiguous": "ambiguous", "EventNotFound": "none"}
@@ -217,8 +219,20 @@ def _found(entry: Entry, judged: Verdict) -> Entry:
     return dataclasses.replace(_accepted(entry, body, entry.notes), match=report.match(judged))
 
 
-def _accepted(entry: Entry, body: Mapping[str, str], notes: tuple[str, ...]) -> Entry:
-    """Return the alert with a reference that goes on, in its place by its own acceptance."""
+def _without_event(entry: Entry, clues: Clues) -> Entry:
+    """Return the alert that names the entities of clues in place of an event."""
+    about = (entry.clues or {}).get(stored.ABOUT, {})
+    alert = once.alert(entry.alert.body(), clues, source=entry.source, own_id=about.get("own_id", ""))
+    note = f"No event was found: {(entry.error or {}).get('message')}"
+    accepted = _accepted(entry, alert.body(), (*entry.notes, note), keys.ENTITY)
+    kept = {name: value for name, value in (entry.clues or {}).items() if name != stored.GIVEN}
+    return dataclasses.replace(accepted, clues=kept)
+
+
+def _accepted(
+    entry: Entry, body: Mapping[str, str], notes: tuple[str, ...], stage: keys.Stage = keys.REFERENCE
+) -> Entry:
+    """Return the alert that goes on to another stage, in its place by its own acceptance."""
     accepted = record.accept(
         Alert.from_body(body),
         source=entry.source,
@@ -226,8 +240,9 @@ def _accepted(entry: Entry, body: Mapping[str, str], notes: tuple[str, ...]) -> 
         now=entry.accepted,
         notes=notes,
         sender=entry.sender,
+        stage=stage,
     )
-    return dataclasses.replace(accepted, link=entry.alert.id)
+    return dataclasses.replace(accepted, link=entry.alert.id, many=entry.many)
 
 
 def _age(clues: Clues, now: float) -> float:

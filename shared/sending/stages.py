@@ -34,7 +34,7 @@ class Part:
 
 
 def build(host: Host, parts: Sequence[Part]) -> list[Dispatch]:
-    """Return a dispatcher for each stage; the first is that which the others pass alerts on to."""
+    """Return a dispatcher for each stage; each can pass alerts on to those before it."""
     turns = Turns()
     policies = {part.policy.stage.name: part.policy for part in parts}
     dispatchers: list[Dispatch] = []
@@ -44,7 +44,7 @@ def build(host: Host, parts: Sequence[Part]) -> list[Dispatch]:
             part.api,
             part.policy,
             host.clocks,
-            next=Forward(dispatchers[0]) if dispatchers else None,
+            next={each.policy.stage.name: Forward(each) for each in dispatchers},
         )
         dispatchers.append(
             Dispatch(

@@ -6,6 +6,7 @@
 Nothing is answered 2xx before it is stored. If the table fails, the error says what is stored and what is not.
 """
 
+import collections
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.errors import Busy, Conflict, HalfAccepted, TableError, WriteUnknown
-from shared.ledger import keys, rows
+from shared.ledger import keys, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.sending import known
 from shared.sending.decision import differences
@@ -23,7 +24,7 @@ from shared.table.protocol import Operation, Row
 from shared.web import delivery
 from shared.web.delivery import DeliveryAlert
 from shared.webhook import entries, transactions
-from shared.webhook.entries import Maker
+from shared.webhook.entries import Maker, Wanted
 from shared.webhook.inline import TRIES, Inline, Room
 
 if TYPE_CHECKING:
@@ -47,14 +48,9 @@ class Acceptance:
         """The dispatcher of the stage *reference*."""
         return self.stages[0]
 
-    def accept(
-        self, outcome: "Outcome", origin: str, sender: str, searches: "Sequence[Refused]" = ()
-    ) -> "Reply":
-        """Store a delivery, send what the windows allow, and answer. Raise a `TableError` that says what is stored.
-
-        `searches` are events without a reference, whose event is to be searched.
-        """
-        accepted, asked = self._delivery(outcome, searches, sender)
+    def accept(self, wanted: "Wanted", origin: str, sender: str) -> "Reply":
+        """Store a delivery, send what the windows allow, and answer. Raise a `TableError` that says what is stored."""
+        accepted, asked = self._delivery(wanted, sender)
         names = {entry.stage.name for entry in asked.values()}
         rooms = [self.inline.room(stage) for stage in self.stages if stage.policy.stage.name in names]
         alerts: list[DeliveryAlert] | None = None
@@ -70,27 +66,30 @@ class Acceptance:
             snapshot,
             now=self.dispatcher.table.now(),
             origin=origin,
-            failure_status=outcome.refused_status,
+            failure_status=wanted.outcome.refused_status,
         )
 
-    def trial(self, outcome: "Outcome", searches: "Sequence[Refused]", sender: str) -> tuple[str, ...]:
+    def trial(self, outcome: "Outcome", searches: "tuple[Refused, ...]", sender: str) -> tuple[str, ...]:
         """Store the searches of a trial, in a delivery that nobody is told of; return their ids. Raise `TableError`."""
         nothing = dataclasses.replace(outcome, alerts=(), refused=())
-        accepted, asked = self._delivery(nothing, searches, sender, trial=True)
+        accepted, asked = self._delivery(Wanted(nothing, searches), sender, trial=True)
         self._store(accepted, asked)
         return tuple(asked)
 
     def _delivery(
-        self, outcome: "Outcome", searches: "Sequence[Refused]", sender: str, *, trial: bool = False
+        self, wanted: "Wanted", sender: str, *, trial: bool = False
     ) -> tuple[Delivery, dict[str, Entry]]:
         """Return the delivery of an outcome, and its entries by id: those with the same id are one."""
-        now = self.dispatcher.table.now()
+        outcome, now = wanted.outcome, self.dispatcher.table.now()
         maker = Maker(outcome.source or "", keys.delivery_id(now), now, sender, trial)
+        search = any(stage.policy.stage == keys.SEARCH for stage in self.stages)
         asked: dict[str, Entry] = {}
-        for entry in entries.of(outcome, searches, maker, search=len(self.stages) > 1):
+        for entry in entries.of(wanted, maker, search=search):
             first = asked.setdefault(entry.alert.id, entry)
             notes = dict.fromkeys((*first.notes, *differences(entry, first)))
             asked[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
+        many = len(asked) > record.FEW
+        asked = {alert: dataclasses.replace(entry, many=many) for alert, entry in asked.items()}
         accepted = Delivery(
             id=maker.delivery,
             source=outcome.source,
@@ -222,4 +221,8 @@ def _with_known(accepted: Delivery, there: Mapping[str, Known]) -> Delivery:
     """Return a delivery with the duplicates and notes of alerts that were known."""
     notes = {alert: known.decision.notes for alert, known in there.items()}
     duplicates = tuple(alert for alert, known in there.items() if known.decision.duplicate)
-    return dataclasses.replace(accepted, duplicates=duplicates, notes=notes)
+    homes = collections.Counter(
+        there[alert].entry.delivery for alert in duplicates if there[alert].entry.many
+    )
+    others = tuple(home for home, _ in homes.most_common(2))
+    return dataclasses.replace(accepted, duplicates=duplicates, notes=notes, others=others)

@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING
 from shared import log, senders
 from shared.alerts.text import shown
 from shared.errors import Forbidden, TableError, TokenError, WebhookError
-from shared.ledger import retention
+from shared.ledger import keys, retention
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
 from shared.web import delivery, reply
 from shared.webhook import asked, entries, health, refused, status
 from shared.webhook.accept import Acceptance
+from shared.webhook.entries import Wanted
 from shared.webhook.inline import Inline
 from shared.webhook.memory import Memory
 from shared.webhook.permits import Permits
 from shared.webhook.refused import Received
 
 if TYPE_CHECKING:
-    from shared.mapping.outcome import Outcome
+    from shared.mapping.outcome import Outcome, Refused
     from shared.sending.dispatcher import Dispatch
     from shared.sending.outcome import Clocks
     from shared.sending.snapshot import Snapshot
@@ -48,14 +49,14 @@ class Webhook:
     dispatcher: "Dispatch"
     clocks: "Clocks"
     permits: Permits
-    search: "Dispatch | None" = None
+    others: "tuple[Dispatch, ...]" = ()
     memory: Memory = field(default_factory=Memory)
     _purge: retention.Schedule = field(default_factory=retention.Schedule)
 
     @property
     def stages(self) -> "tuple[Dispatch, ...]":
         """The dispatchers of the stages that are on, that of `reference` first."""
-        return (self.dispatcher,) if self.search is None else (self.dispatcher, self.search)
+        return (self.dispatcher, *self.others)
 
     def receive(
         self,
@@ -118,26 +119,36 @@ class Webhook:
     ) -> "Reply":
         """Accept what is to be sent and searched, store what is refused, and answer."""
         mode = self.settings.find_events if self._may_search(received.sender) else "false"
-        left, searches = entries.split(outcome)
+        left, searches = entries.split(outcome, entries.can_search)
         hint = delivery.FIND_EVENTS if mode == "false" and searches else ""
         if mode == "trial" and searches:
             tried = Acceptance(stages, inline).trial(outcome, searches, received.sender)
             received = replace(received, searches=tried)
+        wanted = Wanted(left, searches) if mode == "true" else Wanted(outcome)
         if mode != "true":
-            left, searches, stages = outcome, (), stages[:1]
-        if not (left.alerts or searches):
-            error = delivery.unmapped(left, hint=hint)
+            stages = [stage for stage in stages if stage.policy.stage != keys.SEARCH]
+        if self.settings.no_event == "entity":
+            wanted = self._with_entities(wanted, () if mode == "false" else searches)
+        if wanted.is_nothing:
+            error = delivery.unmapped(wanted.outcome, hint=hint)
             if store:
                 refused.by(error, stages[0].table, received)
             raise error
-        answer = Acceptance(stages, inline).accept(left, origin, received.sender, searches)
-        if store and left.refused:
-            refused.in_part(stages[0].table, received, left, answer.status)
+        answer = Acceptance(stages, inline).accept(wanted, origin, received.sender)
+        if store and wanted.outcome.refused:
+            refused.in_part(stages[0].table, received, wanted.outcome, answer.status)
         return answer
+
+    def _with_entities(self, wanted: Wanted, searches: "tuple[Refused, ...]") -> Wanted:
+        """Return what is wanted with alerts on entities in place of refused events, but not of those `searches`."""
+        left, without = entries.split(wanted.outcome, entries.names_entities)
+        tried = tuple(event for event in without if event in searches)
+        left = replace(left, refused=tuple(sorted((*left.refused, *tried), key=lambda event: event.event)))
+        return replace(wanted, outcome=left, entities=tuple(event for event in without if event not in tried))
 
     def _may_search(self, sender: str) -> bool:
         rights = senders.of(self.settings.senders, sender)
-        return self.search is not None and (rights is None or rights.search)
+        return self.settings.find_events != "false" and (rights is None or rights.search)
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery. Raise `NotFound`; `origin` as for `receive`."""

@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import re
+import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -25,6 +26,7 @@ from shared.alerts import alert
 from shared.errors import Conflict, TableRefused, WebhookError
 from shared.ledger import keys, record, rows
 from shared.sending import pause, window
+from shared.sending.outcome import Clocks
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
@@ -1044,6 +1046,9 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
     asked: list[tuple[object, ...]] = []
 
     class Listening:
+        settings = Settings()
+        clocks = Clocks(time.monotonic, time.time, time.sleep)
+
         def receive(
             self,
             body: bytes,
