@@ -71,8 +71,8 @@ class Entry:
     candidates: tuple[Mapping[str, Any], ...] = ()
     link: str = ""
     trial: bool = False
-    wrong_match: bool = False
     many: bool = False
+    wrong_match: bool = False
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
