@@ -444,6 +444,13 @@ def test_without_the_stage_nothing_waits_for_a_search() -> None:
     desk.operator = Operator(off.webhook, lambda: None, searching())
     for path in ("search", "replay"):
         assert "FIND_EVENTS" in desk.refused(409, f"alerts/{alert}/{path}")["detail"]
+    known = desk.world.finish(off.post({**samples.eight_fields(samples.event(3), "Known", "High")}))
+    assert known.status == 200
+    assert desk.do("alerts/replay", status="failed", top=1) == {
+        "replayed": 0,
+        "remaining": 1,
+        "atLeast": False,
+    }
 
 
 # The reference by hand
