@@ -501,6 +501,8 @@ def test_the_log_tells_what_a_call_was_and_what_became_of_it(simulator: Simulato
             "retryAfter": None,
             "alertId": alert["id"],
             "merged": False,
+            **dict.fromkeys(("query", "timespan", "rows")),
+            "seconds": 0.0,
         }
     ]
 
