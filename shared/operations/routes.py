@@ -2,56 +2,60 @@
 
     GET   alerts           POST  alerts/replay        GET  refused           POST  pause
     GET   alerts/{id}      POST  alerts/{id}/replay   GET  refused/{id}      POST  resume
-    GET   status           POST  discard              POST refused/{id}/replay
-    GET   senders          GET   unreadable       POST  unreadable/{id}/replay       POST try
+    GET   status           POST  alerts/{id}/discard  POST refused/{id}/replay
+    GET   outcomes         POST  discard              POST  dry-run          POST  try
+    GET   senders          GET   unreadable           POST  unreadable/{id}/replay
+    POST  alerts/{id}/search    POST  alerts/{id}/reference    POST  alerts/{id}/wrong-match
 
 Every change is a POST and one line in the log. A request does a bounded portion and says what remains; with the
 `continuation` of the answer, the same request goes on. Repeating a request is harmless.
 """
 
 import dataclasses
-import functools
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from shared import log
-from shared.alerts.event_time import utc
-from shared.alerts.text import cut
 from shared.errors import (
-    Busy,
     NoOperation,
-    NotNow,
     RequestError,
-    TableError,
-    TokenError,
-    WebhookError,
     WrongMethod,
 )
 from shared.identity import Claims
-from shared.operations import condition, discard, listing, permission, replay, sending, tryout
+from shared.operations import (
+    by_hand,
+    condition,
+    discard,
+    halt,
+    listing,
+    outcomes,
+    refusals,
+    replay,
+    searches,
+    sending,
+    standing,
+    tryout,
+)
 from shared.senders import Sender
-from shared.sending import pause, window
-from shared.table.protocol import Delete, Table, try_commit
+from shared.sending.dispatcher import Dispatch
+from shared.table.protocol import Table
 from shared.web import parameters, reply
 from shared.web.parameters import Parameters
 from shared.web.reply import Reply
 from shared.webhook.receive import Webhook
 
 _DEFAULT_TOP = 50
-_REASON_UNITS = 300
-_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """The parts that the operator's requests need: the use cases, the claims of this host's last token, the search."""
+    """The parts that the operator's requests need: the use cases, the claims of this host's last tokens, the search."""
 
     webhook: Webhook
     last_token: Callable[[], Claims | None]
     search: tryout.Search
+    last_graph_token: Callable[[], Claims | None] = lambda: None
 
     @property
     def senders(self) -> tuple[Sender, ...]:
@@ -123,6 +127,26 @@ def _replay(operator: Operator, request: Request) -> dict[str, Any]:
     return listing.alert(operator.webhook.dispatcher, again, operator.senders)
 
 
+def _search(operator: Operator, request: Request) -> dict[str, Any]:
+    search = searches.again(operator.webhook.dispatcher, request.id)
+    log.step("operator", entry=search, operation="search")
+    return listing.alert(operator.webhook.dispatcher, search, operator.senders)
+
+
+def _reference(operator: Operator, request: Request) -> dict[str, Any]:
+    most = operator.webhook.settings.max_payload_bytes
+    row = by_hand.read(request.body, max_bytes=most, content_encoding=request.content_encoding)
+    found = by_hand.give(operator.webhook.dispatcher, request.id, row)
+    log.step("operator", entry=found, operation="reference")
+    return listing.alert(operator.webhook.dispatcher, found, operator.senders)
+
+
+def _wrong_match(operator: Operator, request: Request) -> dict[str, Any]:
+    marked, shown = searches.wrong(operator.table, request.id)
+    log.step("operator", entry=marked, operation="wrong match")
+    return shown
+
+
 def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
     if request.asked.word("status", ["failed"]) is None:
         raise RequestError("status: missing; accepted: failed. Discarded alerts are replayed one by one.")
@@ -132,6 +156,12 @@ def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
     left = condition.failed(operator.table)
     log.step("operator", operation="replay failed", replayed=replayed, remaining=left["count"])
     return {"replayed": replayed, "remaining": left["count"], "atLeast": left["atLeast"]}
+
+
+def _discard_one(operator: Operator, request: Request) -> dict[str, Any]:
+    ended = discard.one(operator.table, request.id)
+    log.step("operator", entry=ended, operation="discard")
+    return listing.alert(operator.webhook.dispatcher, ended, operator.senders)
 
 
 def _discard(operator: Operator, request: Request) -> dict[str, Any]:
@@ -154,59 +184,35 @@ def _discard(operator: Operator, request: Request) -> dict[str, Any]:
 
 
 def _refused_payloads(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.refused_payloads(operator.table, request.asked, operator.senders)
+    return refusals.page(operator.table, request.asked, operator.senders)
 
 
 def _refused_payload(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.refused_payload(listing.stored(operator.table, request.id)[0], operator.senders)
+    return refusals.shown(operator.table, refusals.stored(operator.table, request.id)[0], operator.senders)
 
 
 def _replay_refused(operator: Operator, request: Request) -> Reply:
-    """Receive a stored payload again, with its parameters, and answer as the webhook does."""
-    stored, row = listing.stored(operator.table, request.id)
-    if stored.bytes > len(stored.payload):
-        raise NotNow(
-            f"Of {stored.bytes:,} bytes only the first {len(stored.payload):,} were stored: let it be sent again.",
-            extensions={"bytes": stored.bytes, "kept": len(stored.payload)},
-        )
-    try:
-        answer = operator.webhook.receive(
-            stored.payload, stored.query, reply.origin(request.url), store=False, sender=stored.sender
-        )
-    except WebhookError as error:
-        answer = reply.of_error(error)
-    log.step("operator", operation="replay refused", refusal=stored.id, status=answer.status)
-    if answer.status // 100 == 2 and not json.loads(answer.body).get("refused"):  # noqa: PLR2004 - HTTP's success
-        try:
-            try_commit(operator.table, [Delete(row.key, row.etag)])
-        except TableError as error:  # its alerts are accepted, and that is what the answer is about
-            log.problem("replayed payload not removed", error, refusal=stored.id)
-    return answer
+    return refusals.replay(operator.webhook, request.id, reply.origin(request.url))
 
 
 def _pause(operator: Operator, request: Request) -> dict[str, Any]:
-    reason = cut(request.asked.text("reason") or "paused by the operator", _REASON_UNITS)
-    for _ in range(2 * window.MOST_CALLS):  # each conflict is a slot that somebody acquired meanwhile
-        view = operator.webhook.dispatcher.snapshot().view
-        held = view.stop
-        if held and (held.reason == reason or not request.asked.text("reason")):
-            log.step("operator", operation="pause", reason=held.reason)
-            return {"pause": condition.pause(held, view.now)}
-        begins = [] if held else window.void(view)
-        try_commit(operator.table, [pause.stop(held, reason), *begins])
-    raise _busy()
+    views = halt.pause(_stages(operator, request), request.asked.text("reason"))
+    reason = views[0].pause.reason if views[0].pause else ""
+    log.step("operator", operation="pause", reason=reason, stages=halt.names(views))
+    return halt.shown(views)
 
 
-def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: ARG001 - as every use case
-    """End the operator's pause. One that Defender asked for stays: calling sooner would lengthen it."""
-    for _ in range(_TRIES):
-        view = operator.webhook.dispatcher.snapshot().view
-        held = view.stop
-        if held is None:
-            log.step("operator", operation="resume")
-            return {"pause": condition.pause(view.asked, view.now)}
-        try_commit(operator.table, pause.resume(held))
-    raise _busy()
+def _resume(operator: Operator, request: Request) -> dict[str, Any]:
+    views = halt.resume(_stages(operator, request))
+    log.step("operator", operation="resume", stages=halt.names(views))
+    return halt.shown(views)
+
+
+def _stages(operator: Operator, request: Request) -> Sequence[Dispatch]:
+    """Return the stage that is asked for, or all that are on."""
+    every = operator.webhook.stages
+    name = request.asked.word("stage", [stage.policy.stage.name for stage in every])
+    return [stage for stage in every if name in (None, stage.policy.stage.name)]
 
 
 def _unreadable(operator: Operator, request: Request) -> dict[str, Any]:
@@ -225,58 +231,33 @@ def _try(operator: Operator, request: Request) -> dict[str, Any]:
     return tryout.answer(operator.webhook, operator.search, request.body, asked, request.content_encoding)
 
 
+def _dry_run(operator: Operator, request: Request) -> Reply:
+    """Show what a payload becomes. Nothing is stored."""
+    asked = parameters.given(request.url) | {"dryRun": "true"}
+    origin = reply.origin(request.url)
+    return operator.webhook.receive(
+        request.body, asked, origin, store=False, content_encoding=request.content_encoding
+    )
+
+
+def _outcomes(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: ARG001 - as every use case
+    """Return the newest outcomes, at most a few seconds old."""
+    webhook = operator.webhook
+    latest: dict[str, Any] = webhook.memory.answer(
+        "outcomes",
+        webhook.clocks.monotonic(),
+        lambda: {"outcomes": outcomes.latest(webhook.dispatcher, operator.senders)},
+    )
+    return latest
+
+
 def _senders(operator: Operator, request: Request) -> dict[str, Any]:
     return sending.listed(operator.table, request.asked, operator.senders)
 
 
 def _status(operator: Operator, request: Request) -> dict[str, Any]:
-    """Return the status. `tokenProblem`: why no token came, or what is wrong with it.
-
-    Each instance has its own token; this is the one of the instance that answers.
-    """
-    webhook = operator.webhook
-    problem = None
-    if request.asked.word("refresh", ["true", "false"]) == "true":
-        try:
-            webhook.dispatcher.token()
-        except TokenError as error:
-            problem = error.detail
-        webhook.memory.forget()
-    claims, settings = operator.last_token(), webhook.settings
-    stands: dict[str, Any] = webhook.memory.answer(
-        "status", webhook.clocks.monotonic(), functools.partial(_stands, operator)
-    )
-    return {
-        **stands,
-        "token": condition.token(claims),
-        "tokenProblem": problem
-        or permission.wrong(
-            claims,
-            api_url=settings.defender_api_url,
-            scope=settings.defender_token_scope,
-            client_id=settings.client_id,
-            tenant_id=settings.defender_tenant_id,
-            now=datetime.fromtimestamp(operator.table.now(), UTC),
-        ),
-    }
-
-
-def _stands(operator: Operator) -> dict[str, Any]:
-    """Return the part of the status that the table shows."""
-    dispatcher = operator.webhook.dispatcher
-    view = dispatcher.snapshot().view
-    return {
-        "now": utc(view.now),
-        "window": condition.window(view, dispatcher.policy),
-        "pause": condition.pause(view.pause, view.now),
-        "backlog": condition.backlog(operator.table, view.now),
-        "failed": condition.failed(operator.table),
-        "unreadable": condition.unreadable(operator.table),
-    }
-
-
-def _busy() -> Busy:
-    return Busy("Others keep changing this at the same moment; try again.", retry_after=1)
+    refresh = request.asked.word("refresh", ["true", "false"]) == "true"
+    return standing.status(operator.webhook, operator.last_token, operator.last_graph_token, refresh=refresh)
 
 
 _ROUTES = {
@@ -284,15 +265,21 @@ _ROUTES = {
     "alerts/replay": _Route("POST", _replay_failed, ("status", "top")),
     "alerts/{id}": _Route("GET", _alert),
     "alerts/{id}/replay": _Route("POST", _replay),
-    "refused": _Route("GET", _refused_payloads, listing.REFUSED),
+    "alerts/{id}/discard": _Route("POST", _discard_one),
+    "alerts/{id}/search": _Route("POST", _search),
+    "alerts/{id}/reference": _Route("POST", _reference),
+    "alerts/{id}/wrong-match": _Route("POST", _wrong_match),
+    "refused": _Route("GET", _refused_payloads, refusals.PARAMETERS),
     "refused/{id}": _Route("GET", _refused_payload),
     "refused/{id}/replay": _Route("POST", _replay_refused),
-    "pause": _Route("POST", _pause, ("reason",)),
-    "resume": _Route("POST", _resume),
+    "pause": _Route("POST", _pause, ("reason", "stage")),
+    "resume": _Route("POST", _resume, ("stage",)),
     "discard": _Route("POST", _discard, listing.DISCARDED),
     "unreadable": _Route("GET", _unreadable, listing.UNREADABLE),
     "unreadable/{id}/replay": _Route("POST", _replay_unreadable),
+    "dry-run": _Route("POST", _dry_run, None),
     "try": _Route("POST", _try, None),
+    "outcomes": _Route("GET", _outcomes),
     "senders": _Route("GET", _senders, sending.PARAMETERS),
     "status": _Route("GET", _status, ("refresh",)),
 }
