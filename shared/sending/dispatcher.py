@@ -199,7 +199,7 @@ class Dispatch:
         if failed is None:
             return False
         self.table.commit(rows.move(waiting.entry, failed, waiting=waiting.etag))
-        log.step("settled", entry=failed)
+        log.step("settled", entry=failed, code=(failed.error or {}).get("code"))
         return True
 
     def launch(self, sending: Sending, token: str) -> Flights:
