@@ -8,12 +8,19 @@ from typing import Any, TypeVar
 
 import pytest
 
+from shared.alerts.alert import FIELDS, Alert
 from shared.alerts.text import units
 from shared.clients.graph import Result
-from shared.ledger import keys
+from shared.ledger import columns, keys
+from shared.ledger.columns import Column
+from shared.mapping.outcome import About, Evidence, Mapped
 from shared.operations import listing
+from shared.payload.clue_choice import ClueScan
+from shared.payload.clues import Clues, Host, When
 from shared.settings import Settings
 from shared.table.protocol import Replace
+from shared.webhook import entries
+from shared.webhook.entries import Maker
 from tests.checks.graph import failure, found, payload, row
 from tests.unit.test_search_stage import ON, Scene, _lossy
 
@@ -85,6 +92,23 @@ def test_a_lossy_reference_is_sent_though_no_search_succeeds(kind: str) -> None:
     (arrived,) = scene.defender.arrivals
     assert arrived.body["eventTime"] == _lossy()["eventTime"]
     assert any("Syntax." in note for note in scene.entry("created").notes)
+
+
+def test_what_is_stored_beside_long_clues_takes_none_of_them_away() -> None:
+    """Clues near the limit are stored whole, with the reference and the techniques beside them, or not searched."""
+    reference = {"machineId": "a" * 40, "eventTime": "2026-03-04T08:40:00.1234567Z", "reportId": "9" * 19}
+    alert = Alert.from_body({**dict.fromkeys(FIELDS, "High"), **reference})
+    about = About("i" * 200, techniques=("T1059",) * 50)
+    searched = []
+    for length in range(30_000, 32_100, 50):
+        clues = Clues((Host("name", "pc-1"),), When(1, 1, 1, own=True), command_line="a " + "x" * length)
+        evidence = Evidence(ClueScan(clues, {}), ("eventTime: lost its last digits",), about)
+        searched.append(entries.can_search(evidence))
+        if searched[-1]:
+            entry = Maker("splunk", "d", 0.0, "").mapped(Mapped(0, alert, evidence=evidence), search=True)
+            stored = columns.write([Column("clues", columns.OBJECT_OR_NONE)], entry)
+            assert json.loads(str(stored["clues"])) == entry.clues
+    assert (searched[0], searched[-1]) == (True, False)
 
 
 def test_clues_of_a_newer_version_wait_for_a_newer_host() -> None:
