@@ -17,6 +17,7 @@ from dev.stack.stack import Stack
 
 CALLS = 15
 MERGED_SECONDS = 6  # the app calls an alert merged when it is clearly older than the call
+SLOW_SECONDS = 9  # of the first search: a sender is answered within eight
 _WAITING = (HTTPStatus.ACCEPTED, HTTPStatus.TOO_MANY_REQUESTS)
 _PROBLEM = "application/problem+json"
 _TRIES = 20
@@ -63,6 +64,8 @@ class Demo:
             "Alerts that name no event: it is searched in Defender, or the alert names devices and users.",
             "bold",
         )
+        slow = {"kind": "slow", "on": "hunting", "times": 1, "delay": SLOW_SECONDS}
+        self._stack.simulator("PUT", "switches", {"faults": [slow]})
         events = [event for each in SEARCHES for event in each["events"]]
         for posted in self._play(searches(self._stack.simulator("POST", "world", {"events": events}))):
             self._settle(posted)
@@ -206,7 +209,7 @@ def _became(alert: Mapping[str, Any]) -> tuple[str, str]:
 def _search(alert: Mapping[str, Any]) -> list[str]:
     """Return what a search found: how sure it is, and what agrees; or why an alert has no event."""
     if match := alert["match"]:
-        return [f"found, {match['grade']}: {', '.join(match['agree'])} agree"]
+        return [f"found, {match['grade']}; what agrees: {', '.join(match['agree'])}"]
     return [note for note in alert["notes"] if note.startswith("No event")]
 
 
