@@ -540,14 +540,15 @@ def test_a_connection_is_kept_alive_and_recognised_in_the_log(simulator: Simulat
 def test_a_body_of_unknown_length_is_refused_and_the_connection_closed(simulator: Simulator) -> None:
     """Chunked bodies are not read, and what is left of one is not taken for a next request."""
     with connect(simulator) as connection:
-        connection.request(
-            "POST",
-            Alerts.path,
-            iter([json.dumps(GOOD).encode()]),
-            {"Authorization": f"Bearer {good_token()}", "Content-Type": "application/json"},
-            encode_chunked=True,
+        body = json.dumps(GOOD).encode()
+        head = (
+            f"POST {Alerts.path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {good_token()}\r\n"
+            "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
-        with closing(connection.getresponse()) as response:
+        connection.connect()  # and in one piece, because the server closes the connection soon
+        connection.send(head.encode() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        with closing(http.client.HTTPResponse(connection.sock)) as response:
+            response.begin()
             assert response.status == 400
             assert response.headers["Connection"] == "close"
     assert len(simulator.log) == 1
