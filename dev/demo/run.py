@@ -60,10 +60,7 @@ class Demo:
         self._wait(started + MERGED_SECONDS)
         say("Another event of an alert that is still open, and the very first payload once more.", "bold")
         self._play(afterwards())
-        say(
-            "Alerts that name no event: it is searched in Defender, or the alert names devices and users.",
-            "bold",
-        )
+        say("Alerts that name no event: the app searches for it. The first answer is slow.", "bold")
         slow = {"kind": "slow", "on": "hunting", "times": 1, "delay": SLOW_SECONDS}
         self._stack.simulator("PUT", "switches", {"faults": [slow]})
         events = [event for each in SEARCHES for event in each["events"]]
