@@ -128,7 +128,9 @@ class Demo:
         waits = {(alert["waitingFor"] or {}).get("what") for alert in alerts}
         word = "searching" if "event" in waits else "waiting" if accepted else "full"
         self._line(posted, word, detail)
-        if not delivery.full and not waits <= {"answer", "event"}:  # a host's timer may have been faster
+        if not delivery.full and not (
+            waits and waits <= {"answer", "event"}
+        ):  # a host's timer may have been faster
             self._report([f"{delivery.sender}: it had to wait, though the window was open"])
         if not after.isdecimal() or not 0 < int(after) <= self._window + 1:
             self._report([f"{delivery.sender}: Retry-After is {after!r}"])
