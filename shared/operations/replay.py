@@ -1,12 +1,12 @@
 """Replay: alerts that failed or were discarded, or whose rows were removed or corrected, are tried again."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import Busy, NotFound, NotNow, Unreadable
-from shared.ledger import aside, keys, lookup, record, rows
+from shared.ledger import aside, keys, lookup, record, rows, settlement
 from shared.ledger.record import Entry
 from shared.operations import listing
 from shared.table.protocol import Delete, Insert, Operation, Row, Table, try_commit
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
 
 _TRIES = 5
+_PORTIONS = 20
+_OFF = {
+    keys.SEARCH.name: "Its event would have to be searched, and FIND_EVENTS is false.",
+    keys.ENTITY.name: "It is an alert on entities, and NO_EVENT is not entity.",
+}
 
 
 def alert(dispatcher: "Dispatch", alert_id: str) -> Entry:
@@ -55,7 +60,7 @@ def wait(dispatcher: "Dispatch", read: Callable[[], Again]) -> Entry:
         again = read()
         stage = again.after.stage
         if stage != dispatcher.policy.stage and stage.name not in dispatcher.others:
-            raise not_now("Its event would have to be searched, and FIND_EVENTS is false.", again.before)
+            raise not_now(_OFF.get(stage.name, "This version does not have its stage."), again.before)
         plan = dispatcher.plan([again.after], write=number < _TRIES - 1)
         (turned,) = plan.entries
         if dispatcher.commit(plan, [*rows.move(again.before, turned, alert=again.etag), *again.beside]):
@@ -120,14 +125,21 @@ def _insert(table: Table, held: Entry) -> tuple[list[Operation], Entry]:
 
 
 def failed(dispatcher: "Dispatch", top: int) -> int:
-    """Replay up to `top` failed alerts, the earliest failure first; return their number."""
+    """Replay up to `top` failed alerts, the earliest failure first; return their number.
+
+    One whose answer is unknown is passed over, as a call more may create a second alert: it is replayed by its id.
+    """
     replayed = 0
     unreadable = []
-    for row in dispatcher.table.query(keys.FAILED, keys.FAILED_END, limit=top):
+    for row in _listed(dispatcher.table, top):
+        if replayed == top:
+            break
         try:
             entry = rows.read(row)
         except Unreadable:
             unreadable.append(row)
+            continue
+        if (entry.error or {}).get("code") == settlement.UNKNOWN:
             continue
         with contextlib.suppress(
             NotFound, NotNow, Unreadable
@@ -136,3 +148,14 @@ def failed(dispatcher: "Dispatch", top: int) -> int:
             replayed += 1
     aside.move(dispatcher.table, unreadable)  # else they would stand at the head of every portion
     return replayed
+
+
+def _listed(table: Table, top: int) -> Iterator[Row]:
+    """Yield rows of the failed list in its order, at most `_PORTIONS` portions."""
+    at = keys.FAILED
+    for _ in range(_PORTIONS):
+        portion = table.query(at, keys.FAILED_END, after=at != keys.FAILED, limit=top)
+        yield from portion
+        if len(portion) < top:
+            return
+        at = portion[-1].key
