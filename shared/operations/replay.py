@@ -1,25 +1,21 @@
 """Replay: alerts that failed or were discarded, or whose rows were removed or corrected, are tried again."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import Busy, NotFound, NotNow, Unreadable
 from shared.ledger import aside, keys, lookup, record, rows, settlement
+from shared.ledger.keys import Stage
 from shared.ledger.record import Entry
-from shared.operations import listing
+from shared.operations import listing, page
 from shared.table.protocol import Delete, Insert, Operation, Row, Table, try_commit
 
 if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
 
 _TRIES = 5
-_PORTIONS = 20
-_OFF = {
-    keys.SEARCH.name: "Its event would have to be searched, and FIND_EVENTS is false.",
-    keys.ENTITY.name: "It is an alert on entities, and NO_EVENT is not entity.",
-}
 
 
 def alert(dispatcher: "Dispatch", alert_id: str) -> Entry:
@@ -58,9 +54,9 @@ def wait(dispatcher: "Dispatch", read: Callable[[], Again]) -> Entry:
     """
     for number in range(_TRIES):
         again = read()
-        stage = again.after.stage
-        if stage != dispatcher.policy.stage and stage.name not in dispatcher.others:
-            raise not_now(_OFF.get(stage.name, "This version does not have its stage."), again.before)
+        if not _is_on(dispatcher, again.after.stage):
+            setting = "FIND_EVENTS" if again.after.stage == keys.SEARCH else "NO_EVENT"
+            raise not_now(f"It would wait for ever, because the setting {setting} is off.", again.before)
         plan = dispatcher.plan([again.after], write=number < _TRIES - 1)
         (turned,) = plan.entries
         if dispatcher.commit(plan, [*rows.move(again.before, turned, alert=again.etag), *again.beside]):
@@ -127,35 +123,28 @@ def _insert(table: Table, held: Entry) -> tuple[list[Operation], Entry]:
 def failed(dispatcher: "Dispatch", top: int) -> int:
     """Replay up to `top` failed alerts, the earliest failure first; return their number.
 
-    One whose answer is unknown is passed over, as a call more may create a second alert: it is replayed by its id.
+    Left out are those of a stage that is off, and those that may have been created: each of them needs a look.
     """
-    replayed = 0
-    unreadable = []
-    for row in _listed(dispatcher.table, top):
-        if replayed == top:
-            break
+    unreadable: list[Row] = []
+
+    def pick(row: Row) -> Entry | None:
         try:
             entry = rows.read(row)
         except Unreadable:
             unreadable.append(row)
-            continue
-        if (entry.error or {}).get("code") == settlement.UNKNOWN:
-            continue
-        with contextlib.suppress(
-            NotFound, NotNow, Unreadable
-        ):  # somebody else was first, or its own row is no row
+            return None
+        doubtful = entry.stage.once and (entry.error or {}).get("code") == settlement.UNKNOWN
+        return entry if _is_on(dispatcher, entry.stage) and not doubtful else None
+
+    replayed = 0
+    for entry in page.read(dispatcher.table, [(keys.FAILED, keys.FAILED_END)], pick, top=top).items:
+        # Somebody else was first, or its own row is no row.
+        with contextlib.suppress(NotFound, NotNow, Unreadable):
             alert(dispatcher, entry.alert.id)
             replayed += 1
     aside.move(dispatcher.table, unreadable)  # else they would stand at the head of every portion
     return replayed
 
 
-def _listed(table: Table, top: int) -> Iterator[Row]:
-    """Yield rows of the failed list in its order, at most `_PORTIONS` portions."""
-    at = keys.FAILED
-    for _ in range(_PORTIONS):
-        portion = table.query(at, keys.FAILED_END, after=at != keys.FAILED, limit=top)
-        yield from portion
-        if len(portion) < top:
-            return
-        at = portion[-1].key
+def _is_on(dispatcher: "Dispatch", stage: Stage) -> bool:
+    return stage == dispatcher.policy.stage or stage.name in dispatcher.others

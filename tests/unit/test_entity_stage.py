@@ -385,7 +385,7 @@ def test_without_its_stage_an_alert_is_not_replayed() -> None:
     scene = Scene(lambda _: answered(400))
     scene.post(sign_in(1))
     scene.app = scene.host(settings=Settings())
-    with pytest.raises(NotNow, match="NO_EVENT is not entity"):
+    with pytest.raises(NotNow, match="NO_EVENT is off"):
         scene.does(lambda dispatcher: replay.alert(dispatcher, scene.entry("failed").alert.id))
 
 
