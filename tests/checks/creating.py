@@ -9,9 +9,17 @@ from dev.simulator import create_alert as simulated
 from shared.clients import create_alert
 from shared.clients.call import Response
 from shared.clients.create_alert import Result
-from tests.checks.virtual import Arrival, World
+from tests.checks.virtual import World
 
 URL = "https://security.microsoft.com/alerts/ma7_1?tid=5f3c1a52-0d5f-4c0c-9a5e-7a6f0f5b8a11"
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """One call as Graph saw it: when (true time, UTC seconds), and its body."""
+
+    at: float
+    body: Mapping[str, Any]
 
 
 def sign_in(number: int, *, user: str = "amy@contoso.example", **more: Any) -> dict[str, Any]:
@@ -45,12 +53,12 @@ class Creations:
 
     world: World
     says: Callable[[int], Result | None] = lambda before: created(before + 1)
-    arrivals: list[Arrival] = field(default_factory=list)
+    arrivals: list[Creation] = field(default_factory=list)
 
     def __call__(self, body: Mapping[str, Any]) -> Result | None:
         """Take one call."""
         simulated.check(body)
-        self.arrivals.append(Arrival(self.world.now, body))
+        self.arrivals.append(Creation(self.world.now, body))
         return self.says(len(self.arrivals) - 1)
 
     @property

@@ -19,7 +19,7 @@ from shared.ledger import keys, record, rows, settlement
 from shared.ledger.record import Entry
 from shared.operations import discard, listing, replay
 from shared.sending import entity, outcome, pause, window
-from shared.sending.stages import Dispatch
+from shared.sending.dispatcher import Dispatch
 from shared.settings import Settings
 from shared.table.protocol import Delete
 from shared.web.parameters import Parameters
