@@ -108,9 +108,11 @@ class Search:
             until = {**answer.missing, result.table: now + MISSING_SECONDS}
             return Outcome(record.wait(failed), beside=(Replace(keys.SEARCH.missing, until, "*"),))
         if result.kind in ("no table", "bad query"):
-            return Outcome(record.fail(failed, now))
+            return _as_it_came(failed, now) or Outcome(record.fail(failed, now))
         cause = Trouble(result.message, pause.ACCESS_PAUSE_SECONDS) if result.kind == "forbidden" else None
-        return Outcome(settlement.again_later(failed, now, self.rules), answered=answered, cause=cause)
+        given = _as_it_came(failed, now) if entry.unavailable >= len(self.retry_minutes) else None
+        outcome = given or Outcome(settlement.again_later(failed, now, self.rules))
+        return dataclasses.replace(outcome, answered=answered, cause=cause)
 
     def _judged(self, entry: Entry, answer: Searched, result: Result, now: float) -> Outcome:
         clues = answer.clues
@@ -139,12 +141,8 @@ class Search:
             due = entry.accepted + record.DUE_SECONDS[entry.alert.severity] + LATER_SECONDS
             again = dataclasses.replace(entry, not_found=entry.not_found + 1, due=due)
             return Outcome(record.retry(again, now + minutes * 60))
-        given = (entry.clues or {}).get(stored.GIVEN)
-        if given and not entry.trial:
-            note = f"The event was not found by advanced hunting ({judged.reason}); sent with the reference as it came."
-            found = _accepted(entry, {**entry.alert.body(), **given}, (*entry.notes, note))
-            after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
-            return Outcome(after, found=found)
+        if given := _as_it_came(entry, now, judged.reason):
+            return given
         if self.without_event and not entry.trial and not entities.missing(answer.clues):
             found = _without_event(entry, answer.clues)
             after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
@@ -168,6 +166,19 @@ class Search:
         if entry.not_found < len(minutes):
             return minutes[entry.not_found]
         return minutes[-1] if _age(clues, now) < YOUNG else None
+
+
+def _as_it_came(entry: Entry, now: float, reason: str = "") -> Outcome | None:
+    """Return an alert that is sent with the reference it came with, which lost something; None if it came with none."""
+    given = (entry.clues or {}).get(stored.GIVEN)
+    if not given or entry.trial:
+        return None
+    why = reason or (entry.error or {}).get("message")
+    note = f"The event was not found by advanced hunting ({why}); sent with the reference as it came."
+    found = _accepted(entry, {**entry.alert.body(), **given}, (*entry.notes, note))
+    return Outcome(
+        dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id), found=found
+    )
 
 
 def _counted(entry: Entry, outcome: str) -> tuple[Replace, ...]:
