@@ -202,7 +202,7 @@ class Dispatch:
         after = settlement.give_up_lost(entry, now=self.table.now()) if is_ours else record.wait(entry)
         if after:
             self.table.commit(rows.move(entry, after, waiting=waiting.etag))
-            log.step("settled", entry=after)
+            log.step("settled", entry=after, code=(after.error or {}).get("code"))
         return after is not None
 
     def launch(self, sending: Sending, token: str) -> Flights:
