@@ -10,7 +10,7 @@ RUN := .venv/bin/python
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo start map approve test chaos bench lint format hooks package flow-solution clean
+.PHONY: help setup demo start map approve test chaos bench lint format hooks package flow-solution lock audit clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,13 @@ package: setup ## Build the packages that Azure installs, into dist/ [ARGS="--py
 
 flow-solution: setup ## Build the solutions that Power Platform imports, into dist/
 	@$(RUN) -m dev.flow_solution $(ARGS)
+
+lock: setup ## Write the newest dependencies of the app, with their hashes, into requirements-3.NN.lock
+	@$(RUN) -m dev.lock
+
+audit: setup ## Ask whether a locked dependency has a known vulnerability
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
+	@for lock in requirements-3.*.lock; do $(RUN) -m pip_audit --disable-pip --require-hashes -r $$lock || exit 1; done
 
 clean: ## Remove what setup made
 	rm -rf .venv .tools

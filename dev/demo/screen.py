@@ -9,8 +9,8 @@ _COLUMNS = {
     "sender": 19, "became": 9, "ms": 5, "window": 6, "severity": 8, "title": 24, "Defender's alert": 0,
 }  # fmt: skip
 _COLOURS = {
-    **dict.fromkeys(("created", "merged", "known"), "green"),
-    **dict.fromkeys(("full", "waiting"), "yellow"),
+    **dict.fromkeys(("created", "merged", "known", "entity"), "green"),
+    **dict.fromkeys(("full", "waiting", "searching"), "yellow"),
     "refused": "magenta",
 }
 

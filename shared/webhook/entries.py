@@ -112,6 +112,17 @@ def split(outcome: Outcome, can: Callable[[Evidence], bool]) -> tuple[Outcome, t
     return replace(outcome, refused=left), chosen
 
 
+def told(refused: Refused) -> Refused:
+    """Return a refused event that also says what it lacks for an alert on entities."""
+    if refused.evidence is None:
+        return refused
+    lacks = entities.missing(refused.evidence.scan.clues)
+    more = [
+        replace(each, detail=f"For an alert without an event the payload {each.detail}") for each in lacks
+    ]
+    return replace(refused, problems=(*refused.problems, *more))
+
+
 def of(wanted: Wanted, maker: Maker, *, search: bool) -> list[Entry]:
     """Return the entries of a delivery in the order of its events; with `search` also lossy references are searched."""
     made = {mapped.event: maker.mapped(mapped, search=search) for mapped in wanted.outcome.alerts}
