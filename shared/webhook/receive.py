@@ -177,6 +177,9 @@ class Webhook:
             self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
         except TableError as error:
             log.problem("purge stopped", error)
+        for other in others:
+            if other.done():
+                other.result()  # raises what nobody foresaw, as `_drain` here does
 
     def health(self) -> "Reply":
         """Answer pass or fail, without detail and at most a few seconds old, because anybody may ask."""
