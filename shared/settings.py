@@ -61,6 +61,7 @@ class Settings:
     mappings_path: Path | None = None
     public_base_url: str | None = None
     senders: tuple[Sender, ...] = ()
+    console: bool = True
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -114,6 +115,7 @@ class _Reader:
             mappings_path=self._folder("MAPPINGS_PATH"),
             public_base_url=self._base_url("PUBLIC_BASE_URL"),
             senders=self._senders("SENDERS"),
+            console=self._flag("CONSOLE", default.console),
         )
         if values.retention_days * 24 <= values.give_up_hours:
             self._wrong(
@@ -164,6 +166,12 @@ class _Reader:
         if not all(0 < minute <= 24 * 60 for minute in minutes):
             self._wrong(name, f"{text!r} found; accepted: minutes from above 0 to 1440, separated by commas")
         return minutes
+
+    def _flag(self, name: str, default: bool) -> bool:
+        text = self._text(name, str(default)).lower()
+        if text not in ("true", "false"):
+            self._wrong(name, f"{text!r} found; accepted: true or false")
+        return text == "true"
 
     def _folder(self, name: str) -> Path | None:
         text = self._text(name, None)

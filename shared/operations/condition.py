@@ -8,7 +8,7 @@ from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry
 from shared.operations import page
 from shared.sending.pause import Pause
-from shared.sending.window import Policy, View
+from shared.sending.window import Policy, Slot, View
 from shared.table.protocol import Table
 from shared.web.delivery import utc
 
@@ -28,7 +28,15 @@ def window(view: View, policy: Policy) -> dict[str, Any]:
         "used": len(view.slots) - len(view.free),
         "open": len(view.open),
         "nextOpens": None if never else utc(view.now + view.opens_in),
+        "slots": [_slot(slot, view) for slot in view.slots],
     }
+
+
+def _slot(slot: Slot, view: View) -> dict[str, Any]:
+    """Return a slot: `free`, `calling` (its call is under way, or nobody knows its end), or `closed` after a call."""
+    left = slot.opens - view.now
+    state = "free" if left <= 0 else "calling" if left > view.cooldown else "closed"
+    return {"state": state, "opens": None if state == "free" else utc(slot.opens)}
 
 
 def pause(held: Pause | None, now: float) -> dict[str, Any] | None:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.errors import Busy, NotNow
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry, Waiting
-from shared.operations import page
+from shared.operations import listing, page
 from shared.operations.page import Page
 from shared.table.protocol import Row, Table, try_commit
 
@@ -56,6 +57,22 @@ def portion(
         at_least=remaining.continuation is not None,
         continuation=portion_read.continuation,
     )
+
+
+def one(table: Table, alert_id: str) -> Entry:
+    """Discard one waiting alert, and return it as it is then. Raise `NotFound`, or `NotNow` in any other state."""
+    entry, _ = listing.entry(table, alert_id)
+    row = table.get(entry.waits) if entry.state == "waiting" else None
+    if row is None:
+        raise NotNow(
+            f"The alert is {entry.state}; only one that waits can be discarded.",
+            extensions={"state": entry.state},
+        )
+    waiting = rows.read(row)
+    after = record.discard(waiting, now=table.now())
+    if waiting.state != "waiting" or not try_commit(table, rows.move(waiting, after, waiting=row.etag)):
+        raise Busy("The alert changed at the same moment; look at it again.", retry_after=1)
+    return after
 
 
 def _discard(table: Table, waiting: Waiting) -> bool:

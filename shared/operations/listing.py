@@ -68,7 +68,7 @@ def alerts(dispatcher: "Dispatch", asked: Parameters, senders: Sequence[Sender])
         )
     # One that was acquired between two of our queries was read twice: the last reading counts.
     entries = {entry.alert.id: entry for entry in listed.items}.values()
-    return {"alerts": _items(dispatcher, entries, senders), "continuation": listed.continuation}
+    return {"alerts": items(dispatcher, entries, senders), "continuation": listed.continuation}
 
 
 def _waits(pick: Callable[[Row], Entry | None]) -> Callable[[Row], Entry | None]:
@@ -81,7 +81,7 @@ def _waits(pick: Callable[[Row], Entry | None]) -> Callable[[Row], Entry | None]
 
 def alert(dispatcher: "Dispatch", entry: Entry, senders: Sequence[Sender]) -> dict[str, Any]:
     """Return one alert with its tries: the first and last four, each with Defender's answer."""
-    (item,) = _items(dispatcher, [entry], senders)
+    (item,) = items(dispatcher, [entry], senders)
     return {**item, "tries": [{**call, "at": utc(call["at"])} for call in entry.tries]}
 
 
@@ -184,9 +184,10 @@ def _by_time(
     return ordered.newest(table, within, pick, top=top, continuation=continuation, rows=rows_read)
 
 
-def _items(
+def items(
     dispatcher: "Dispatch", entries: Iterable[Entry], senders: Sequence[Sender]
 ) -> list[dict[str, Any]]:
+    """Return alerts as the operator sees them."""
     shown = list(entries)
     snapshot = None if all(entry.has_ended for entry in shown) else dispatcher.snapshot()
     now = dispatcher.table.now()

@@ -2,47 +2,39 @@
 
     GET   alerts           POST  alerts/replay        GET  refused           POST  pause
     GET   alerts/{id}      POST  alerts/{id}/replay   GET  refused/{id}      POST  resume
-    GET   status           POST  discard              POST refused/{id}/replay
-    GET   senders          GET   unreadable       POST  unreadable/{id}/replay       POST try
+    GET   status           POST  alerts/{id}/discard  POST refused/{id}/replay
+    GET   outcomes         POST  discard              POST  dry-run          POST  try
+    GET   senders          GET   unreadable           POST  unreadable/{id}/replay
 
 Every change is a POST and one line in the log. A request does a bounded portion and says what remains; with the
 `continuation` of the answer, the same request goes on. Repeating a request is harmless.
 """
 
 import dataclasses
-import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from shared import log
-from shared.alerts.text import cut
 from shared.errors import (
-    Busy,
     NoOperation,
     NotNow,
     RequestError,
     TableError,
-    TokenError,
     WebhookError,
     WrongMethod,
 )
 from shared.identity import Claims
-from shared.operations import condition, discard, listing, permission, replay, sending, tryout
+from shared.operations import condition, discard, halt, listing, outcomes, replay, sending, standing, tryout
 from shared.senders import Sender
-from shared.sending import pause, window
 from shared.table.protocol import Delete, Table, try_commit
 from shared.web import parameters, reply
-from shared.web.delivery import utc
 from shared.web.parameters import Parameters
 from shared.web.reply import Reply
 from shared.webhook.receive import Webhook
 
 _DEFAULT_TOP = 50
-_REASON_UNITS = 300
-_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +126,12 @@ def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
     return {"replayed": replayed, "remaining": left["count"], "atLeast": left["atLeast"]}
 
 
+def _discard_one(operator: Operator, request: Request) -> dict[str, Any]:
+    ended = discard.one(operator.table, request.id)
+    log.step("operator", entry=ended, operation="discard")
+    return listing.alert(operator.webhook.dispatcher, ended, operator.senders)
+
+
 def _discard(operator: Operator, request: Request) -> dict[str, Any]:
     asked = request.asked
     if not any(asked.text(name) for name in ("source", "title", "machineId", *listing.FILTERS)):
@@ -185,28 +183,15 @@ def _replay_refused(operator: Operator, request: Request) -> Reply:
 
 
 def _pause(operator: Operator, request: Request) -> dict[str, Any]:
-    reason = cut(request.asked.text("reason") or "paused by the operator", _REASON_UNITS)
-    for _ in range(2 * window.MOST_CALLS):  # each conflict is a slot that somebody acquired meanwhile
-        view = operator.webhook.dispatcher.snapshot().view
-        held = view.stop
-        if held and (held.reason == reason or not request.asked.text("reason")):
-            log.step("operator", operation="pause", reason=held.reason)
-            return {"pause": condition.pause(held, view.now)}
-        begins = [] if held else window.void(view)
-        try_commit(operator.table, [pause.stop(held, reason), *begins])
-    raise _busy()
+    held, now = halt.pause(operator.webhook.dispatcher, request.asked.text("reason"))
+    log.step("operator", operation="pause", reason=held.reason)
+    return {"pause": condition.pause(held, now)}
 
 
 def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: ARG001 - as every use case
-    """End the operator's pause. One that Defender asked for stays: calling sooner would lengthen it."""
-    for _ in range(_TRIES):
-        view = operator.webhook.dispatcher.snapshot().view
-        held = view.stop
-        if held is None:
-            log.step("operator", operation="resume")
-            return {"pause": condition.pause(view.asked, view.now)}
-        try_commit(operator.table, pause.resume(held))
-    raise _busy()
+    asked, now = halt.resume(operator.webhook.dispatcher)
+    log.step("operator", operation="resume")
+    return {"pause": condition.pause(asked, now)}
 
 
 def _unreadable(operator: Operator, request: Request) -> dict[str, Any]:
@@ -225,58 +210,33 @@ def _try(operator: Operator, request: Request) -> dict[str, Any]:
     return tryout.answer(operator.webhook, operator.search, request.body, asked, request.content_encoding)
 
 
+def _dry_run(operator: Operator, request: Request) -> Reply:
+    """Show what a payload becomes. Nothing is stored."""
+    asked = parameters.given(request.url) | {"dryRun": "true"}
+    origin = reply.origin(request.url)
+    return operator.webhook.receive(
+        request.body, asked, origin, store=False, content_encoding=request.content_encoding
+    )
+
+
+def _outcomes(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: ARG001 - as every use case
+    """Return the newest outcomes, at most a few seconds old."""
+    webhook = operator.webhook
+    latest: dict[str, Any] = webhook.memory.answer(
+        "outcomes",
+        webhook.clocks.monotonic(),
+        lambda: {"outcomes": outcomes.latest(webhook.dispatcher, operator.senders)},
+    )
+    return latest
+
+
 def _senders(operator: Operator, request: Request) -> dict[str, Any]:
     return sending.listed(operator.table, request.asked, operator.senders)
 
 
 def _status(operator: Operator, request: Request) -> dict[str, Any]:
-    """Return the status. `tokenProblem`: why no token came, or what is wrong with it.
-
-    Each instance has its own token; this is the one of the instance that answers.
-    """
-    webhook = operator.webhook
-    problem = None
-    if request.asked.word("refresh", ["true", "false"]) == "true":
-        try:
-            webhook.dispatcher.token()
-        except TokenError as error:
-            problem = error.detail
-        webhook.memory.forget()
-    claims, settings = operator.last_token(), webhook.settings
-    stands: dict[str, Any] = webhook.memory.answer(
-        "status", webhook.clocks.monotonic(), functools.partial(_stands, operator)
-    )
-    return {
-        **stands,
-        "token": condition.token(claims),
-        "tokenProblem": problem
-        or permission.wrong(
-            claims,
-            api_url=settings.defender_api_url,
-            scope=settings.defender_token_scope,
-            client_id=settings.client_id,
-            tenant_id=settings.defender_tenant_id,
-            now=datetime.fromtimestamp(operator.table.now(), UTC),
-        ),
-    }
-
-
-def _stands(operator: Operator) -> dict[str, Any]:
-    """Return the part of the status that the table shows."""
-    dispatcher = operator.webhook.dispatcher
-    view = dispatcher.snapshot().view
-    return {
-        "now": utc(view.now),
-        "window": condition.window(view, dispatcher.policy),
-        "pause": condition.pause(view.pause, view.now),
-        "backlog": condition.backlog(operator.table, view.now),
-        "failed": condition.failed(operator.table),
-        "unreadable": condition.unreadable(operator.table),
-    }
-
-
-def _busy() -> Busy:
-    return Busy("Others keep changing this at the same moment; try again.", retry_after=1)
+    refresh = request.asked.word("refresh", ["true", "false"]) == "true"
+    return standing.status(operator.webhook, operator.last_token, refresh=refresh)
 
 
 _ROUTES = {
@@ -284,6 +244,7 @@ _ROUTES = {
     "alerts/replay": _Route("POST", _replay_failed, ("status", "top")),
     "alerts/{id}": _Route("GET", _alert),
     "alerts/{id}/replay": _Route("POST", _replay),
+    "alerts/{id}/discard": _Route("POST", _discard_one),
     "refused": _Route("GET", _refused_payloads, listing.REFUSED),
     "refused/{id}": _Route("GET", _refused_payload),
     "refused/{id}/replay": _Route("POST", _replay_refused),
@@ -292,7 +253,9 @@ _ROUTES = {
     "discard": _Route("POST", _discard, listing.DISCARDED),
     "unreadable": _Route("GET", _unreadable, listing.UNREADABLE),
     "unreadable/{id}/replay": _Route("POST", _replay_unreadable),
+    "dry-run": _Route("POST", _dry_run, None),
     "try": _Route("POST", _try, None),
+    "outcomes": _Route("GET", _outcomes),
     "senders": _Route("GET", _senders, sending.PARAMETERS),
     "status": _Route("GET", _status, ("refresh",)),
 }

@@ -166,6 +166,8 @@ def test_every_route_is_defined_and_every_definition_has_a_route() -> None:
         if trigger["route"] == "operations/{*rest}":
             for template, route in routes._ROUTES.items():
                 routed[route.method.lower(), f"/api/operations/{template}"] = keyed
+        elif trigger["route"] == "console/{*name}":
+            routed |= {("get", path): keyed for path in ("/api/console", "/api/console/{name}")}
         else:
             routed |= {(method, f"/api/{trigger['route']}"): keyed for method in trigger["methods"]}
     assert defined == routed

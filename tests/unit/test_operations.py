@@ -905,6 +905,22 @@ def test_a_discard_takes_exactly_what_it_names() -> None:
     assert unsound(office.table) == []
 
 
+@pytest.mark.parametrize("state", STATES)
+def test_one_alert_is_discarded_if_it_waits(state: str) -> None:
+    """The alert of this id and no other; one that has ended or is being sent is left as it is."""
+    office = Office()
+    office.write(1)
+    wanted = office.write(2, state)
+    answer = office.ask("POST", f"alerts/{wanted}/discard")
+    if state == "waiting":
+        assert json.loads(answer.body)["status"] == "discarded"
+        assert office.states() == {"waiting": 1, "discarded": 1}
+    else:
+        assert problem(answer, 409)["state"] == state
+        assert office.entry(wanted).state == state
+    assert unsound(office.table) == []
+
+
 def test_a_discard_goes_in_portions_that_come_to_an_end() -> None:
     """Each answer says how many were discarded and how many remain; what waits for a retry is among them."""
     office = Office()
@@ -1002,6 +1018,7 @@ def test_status_of_an_app_that_has_done_nothing_yet() -> None:
         "used": 0,
         "open": 15,
         "nextOpens": "",
+        "slots": [{"state": "free", "opens": None}] * 15,
     }
     assert shown["pause"] is None
     assert (shown["backlog"]["waiting"], shown["backlog"]["atLeast"]) == (0, False)
@@ -1023,6 +1040,8 @@ def test_status_counts_the_window_and_the_backlog_as_they_are() -> None:
     shown = office.get("status")
     assert (shown["window"]["used"], shown["window"]["open"]) == (15, 0)
     assert shown["now"] < shown["window"]["nextOpens"]
+    assert {slot["state"] for slot in shown["window"]["slots"]} == {"closed"}
+    assert min(slot["opens"] for slot in shown["window"]["slots"]) == shown["window"]["nextOpens"]
     backlog = shown["backlog"]
     assert (backlog["waiting"], backlog["sending"]) == (3, 1)
     assert {name: group["count"] for name, group in backlog["bySeverity"].items()} == {
@@ -1049,6 +1068,41 @@ def test_status_is_remembered_for_some_seconds_and_after_a_change_asked_anew() -
     queries = office.host.queries
     office.get("status")
     assert office.host.queries > queries
+
+
+def test_the_newest_outcomes_are_the_last_that_ended() -> None:
+    """Created and failed alerts, the last end first, at most twenty; what waits is not among them."""
+    office = Office()
+    assert office.get("outcomes") == {"outcomes": []}
+    office.world.run(memory.SECONDS)
+    for number in range(12):
+        office.post(body(number))
+        office.world.run(6)
+    old = [office.write(number, "failed", age=3600) for number in range(100, 110)]
+    failed = office.write(99, "failed", age=-1)
+    shown = office.get("outcomes")["outcomes"]
+    assert len(shown) == 20
+    assert shown[0]["id"] == failed
+    titles = [item["request"]["title"] for item in shown]
+    assert titles[1:13] == [f"Alert {number}" for number in range(11, -1, -1)]
+    assert {item["id"] for item in shown[13:]} < set(old)
+
+
+def test_a_dry_run_by_the_operator_stores_nothing() -> None:
+    """It answers as the webhook's own dry run does, for a payload that is refused as well, and leaves no row behind."""
+    office = Office()
+
+    def try_it(payload: Any) -> Reply:
+        raw, url = json.dumps(payload).encode(), f"{ORIGIN}/api/operations/dry-run?severity=Low"
+        answers = office.begin(lambda: handle(office.operator, "POST", "dry-run", url, body=raw))
+        office.world.run()
+        return answers[0]
+
+    answer = try_it(body(1))
+    assert answer == office.post(body(1), severity="Low", dryRun="true")
+    assert json.loads(answer.body)["alerts"][0]["origins"]["machineId"] == "machineId"
+    assert problem(try_it({"title": "no event"}), 422)["refused"][0]["clues"] == []
+    assert office.table.query("", "~") == []
 
 
 # Senders

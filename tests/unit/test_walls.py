@@ -33,6 +33,7 @@ MAY_IMPORT_RECEIVE = {
     "shared.app",
     "shared.webhook.receive",
     "shared.operations.routes",
+    "shared.operations.standing",
     "shared.operations.tryout",
 }
 GROUND = {"errors", "log", "loopback", "senders"}
