@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent / "console"
 PAGE = "index.html"
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 NAMES = (
-    "style.css", "icon.svg", "main.js", "api.js", "dom.js", "ask.js", "json.js", "overview.js", "alert.js",
+    "style.css", "icon.svg", "main.js", "api.js", "dom.js", "ask.js", "source.js", "overview.js", "alert.js",
     "alerts.js", "refused.js", "tryout.js", "senders.js",
 )  # fmt: skip
 """The files beside the page itself."""
