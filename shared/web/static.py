@@ -49,5 +49,6 @@ def answer(name: str, url: str, *, on: bool) -> Reply:
 @functools.cache
 def _file(name: str) -> Reply:
     path = FOLDER / name
-    kind = f"{_TYPES[path.suffix]}; charset=utf-8"
-    return Reply(200, path.read_text("utf-8"), kind, HEADERS)
+    return Reply(
+        200, path.read_text("utf-8"), _TYPES[path.suffix], HEADERS
+    )  # the worker adds the character set

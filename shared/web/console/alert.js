@@ -39,12 +39,12 @@ function parts(alert) {
       ["Calls", String(alert.attempts)],
       ["Notes", alert.notes.length ? h("ul", {}, alert.notes.map((note) => h("li", {}, said(note)))) : null],
     ]),
-    error && h("div", { class: "bad" }, h("h4", {}, "Error"), facts([
+    error && h("div", { class: "bad" }, h("h3", {}, "Error"), facts([
       ["Status", error.status && String(error.status)], ["Code", error.code], ["Message", error.message], ["Target", error.target], ["What to do", error.hint]])),
-    h("h4", {}, "The eight fields"),
+    h("h3", {}, "The eight fields"),
     facts(FIELDS.map((name) => [name, alert.request[name]])),
     ...found(alert),
-    alert.alert && h("div", {}, h("h4", {}, "Defender's alert"), facts(Object.entries(alert.alert).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)])), portal(alert.portalUrl)),
+    alert.alert && h("div", {}, h("h3", {}, "Defender's alert"), facts(Object.entries(alert.alert).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)])), portal(alert.portalUrl)),
     alert.tries.length ? table("Tries", ["Number", "Ended", "Answer", "Seconds", "Said"], alert.tries.map((each) =>
       [String(each.number), time(each.at), `${each.answer}${each.status ? ` (${each.status})` : ""}`, String(each.seconds), said([each.code, each.message].filter(Boolean).join(": ") || "–")])) : null,
   ].filter(Boolean);
@@ -56,12 +56,12 @@ function found(alert) {
   const shown = [];
   if (match) {
     const rest = Object.entries(match).filter(([name]) => name !== "candidates" || !Array.isArray(match.candidates));
-    shown.push(h("h4", {}, "Match"), facts(rest.map(([name, value]) => [name, words(value)])));
+    shown.push(h("h3", {}, "Match"), facts(rest.map(([name, value]) => [name, words(value)])));
   }
   if (Array.isArray(candidates) && candidates.length) shown.push(compared(candidates));
   if (Array.isArray(clues) && clues.length) shown.push(listed(clues));
-  else if (clues && typeof clues === "object") shown.push(h("h4", {}, "Clues"), facts(Object.entries(clues).map(([name, value]) => [name, words(value)])));
-  if (query) shown.push(h("h4", {}, "Query"), code(query, "The query"));
+  else if (clues && typeof clues === "object") shown.push(h("h3", {}, "Clues"), facts(Object.entries(clues).map(([name, value]) => [name, words(value)])));
+  if (query) shown.push(h("h3", {}, "Query"), code(query, "The query"));
   return shown;
 }
 

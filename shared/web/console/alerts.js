@@ -6,6 +6,7 @@ import { button, field, folding, h, said, state, time } from "./dom.js";
 
 export const NAME = "Alerts";
 const TOP = "50";
+const PAGES = 20;
 
 export function show(place, { query, failed }) {
   if (query.get("id")) return single(place, query.get("id"), failed);
@@ -36,7 +37,10 @@ export function show(place, { query, failed }) {
     const asked = Object.fromEntries(Object.entries(fields).map(([name, { input }]) => [name, value(input)]));
     let page;
     try {
-      page = await ask("GET", "alerts", { ...asked, top: TOP, continuation });
+      for (let pages = 0; mine === run && pages < PAGES; pages += 1) { // a page of a long list may hold nothing that fits
+        page = await ask("GET", "alerts", { ...asked, top: TOP, continuation: page?.continuation ?? continuation });
+        if (page.alerts.length || !page.continuation) break;
+      }
     } catch (error) {
       if (mine !== run) return;
       news.replaceChildren();

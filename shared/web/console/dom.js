@@ -5,7 +5,7 @@ const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 
 /** Return a text in which signs that show nothing, or turn the direction, are seen by their number. */
 export const plain = (text) =>
-  String(text).replace(HIDDEN, (sign) => `‹U+${sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}›`);
+  String(text).replace(HIDDEN, (sign) => `[U+${sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}]`);
 
 /** Return the beginning of a text. */
 export const short = (text, most = 160) => {

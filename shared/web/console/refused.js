@@ -65,9 +65,9 @@ export function reasons(event) {
   const remedy = event.remedy ?? null;
   const rest = event.problems.filter((each) => each.field !== "remedy");
   const remedies = [...event.problems.filter((each) => each.field === "remedy").map((each) => each.detail), ...(Array.isArray(remedy) ? remedy : remedy ? [remedy] : [])];
-  return h("div", {}, h("h4", {}, `Event ${event.event + 1}`),
+  return h("div", {}, h("h3", {}, `Event ${event.event + 1}`),
     facts(rest.map((each) => [each.field, each.detail])),
-    remedies.length ? [h("h5", {}, "Remedy"), remedies.map((text) => code(text, "Remedy"))] : null);
+    remedies.length ? [h("h4", {}, "Remedy"), remedies.map((text) => code(text, "Remedy"))] : null);
 }
 
 async function replay(part, payload) {

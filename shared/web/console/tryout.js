@@ -64,16 +64,16 @@ const places = (alerts, refused) => [
 
 function raised(alert) {
   const rows = Object.entries(alert.request).map(([name, value]) => [name, said(value), said(alert.origins?.[name] ?? "–")]);
-  return h("div", { class: "card" }, h("h4", {}, said(alert.request.title, 200)),
+  return h("div", { class: "card" }, h("h3", {}, said(alert.request.title, 200)),
     table("Fields and where they come from", ["Field", "Value", "From"], rows),
-    alert.notes.length ? [h("h5", {}, "Notes"), h("ul", {}, alert.notes.map((note) => h("li", {}, said(note))))] : null,
+    alert.notes.length ? [h("h4", {}, "Notes"), h("ul", {}, alert.notes.map((note) => h("li", {}, said(note))))] : null,
     evidence(alert),
     h("details", {}, h("summary", {}, "Body for Defender"), coloured(JSON.stringify(alert.request))));
 }
 
 function evidence(event) {
   return [
-    event.lost?.length ? [h("h5", {}, "Lost"), h("ul", {}, event.lost.map((each) => h("li", {}, said(each))))] : null,
+    event.lost?.length ? [h("h4", {}, "Lost"), h("ul", {}, event.lost.map((each) => h("li", {}, said(each))))] : null,
     event.clues?.length ? listed(event.clues) : null,
     event.query ? h("details", {}, h("summary", {}, "Query"), code(event.query, "Query")) : null,
   ];
@@ -85,7 +85,7 @@ async function search(payload, source, result) {
   await confirm("Search for the event", text, async () => {
     const tried = await ask("POST", "try", { source }, payload);
     result.replaceChildren(h("h3", {}, "What was found"), ...tried.events.map((event) => h("div", { class: "card" },
-      h("h4", {}, `Event ${event.event + 1}`),
+      h("h3", {}, `Event ${event.event + 1}`),
       facts([["Verdict", event.verdict?.outcome], ["Grade", event.verdict?.grade], ["Why", event.verdict?.reason ?? event.error],
         ...Object.entries(event.verdict?.reference ?? event.reference ?? {})]),
       event.verdict?.candidates.length ? compared(event.verdict.candidates) : null, evidence(event))));
