@@ -10,10 +10,10 @@ RUN := .venv/bin/python
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo start map approve test chaos bench lint format hooks package clean
+.PHONY: help setup demo start map approve test chaos bench lint format hooks package flow-solution clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up .venv and .tools (the others do it by themselves)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -57,6 +57,9 @@ hooks: setup ## Let git run the checks before each commit and push
 
 package: setup ## Build the packages that Azure installs, into dist/ [ARGS="--python 3.12"]
 	@$(RUN) -m dev.package $(ARGS)
+
+flow-solution: setup ## Build the solutions that Power Platform imports, into dist/
+	@$(RUN) -m dev.flow_solution $(ARGS)
 
 clean: ## Remove what setup made
 	rm -rf .venv .tools

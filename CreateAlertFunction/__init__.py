@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from shared import app, senders
-from shared.web import parameters, reply
+from shared.web import parameters, reply, signature
 from shared.web.response import azure_response
 
 
@@ -18,10 +18,12 @@ def main(req: func.HttpRequest) -> func.HttpResponse:
 
 def _receive(req: func.HttpRequest) -> reply.Reply:
     asked = parameters.given(req.url)  # the host leaves out what is empty, and `?dryRun` is
-    return app.webhook().receive(
-        req.get_body(),
+    body, sender, webhook = req.get_body(), senders.fingerprint(req.headers, asked), app.webhook()
+    signature.demand(webhook.settings.senders, sender, req.headers, body, webhook.clocks.wall())
+    return webhook.receive(
+        body,
         asked,
         reply.origin(req.url),
         content_encoding=req.headers.get("Content-Encoding", ""),
-        sender=senders.fingerprint(req.headers, asked),
+        sender=sender,
     )

@@ -15,7 +15,7 @@ from typing import TextIO
 import requests
 
 from bench import record
-from bench.figure import Figure, Report, failed, table
+from bench.figure import Figure, Goal, Report, table
 from bench.ground import BenchError, Form
 from dev.stack.child import ChildError
 
@@ -72,7 +72,8 @@ def _reported(name: str, measure: Measure, form: Form) -> Report:
     try:
         report = measure(form)
     except (BenchError, ChildError, TimeoutError, requests.RequestException) as error:
-        report = Report((failed(name, str(error)),))
+        why = " ".join(str(error).split())[-200:]
+        report = Report((Figure(f"{name}, measured", 0, goal=Goal("at least", 1), note=why),))
     print(f"{time.monotonic() - began:.0f} s", flush=True, file=sys.stderr)
     return report
 

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bench.plot import Plot
-
 TIMES = "\N{MULTIPLICATION SIGN}"
 Compare = Literal["at most", "at least"]
 
@@ -55,16 +53,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result of one benchmark: figures for the table, data and plots for the record."""
+    """The result of one benchmark: figures for the table, data for the record, and a chart in Markdown."""
 
     figures: tuple[Figure, ...]
     data: Mapping[str, Any] = field(default_factory=dict)
-    plots: Mapping[str, Plot] = field(default_factory=dict)
-
-
-def failed(name: str, why: str) -> Figure:
-    """Return the line of a benchmark without a figure; its goal counts as missed."""
-    return Figure(f"{name}, measured", 0, goal=Goal("at least", 1), note=" ".join(why.split())[-200:])
+    chart: str = ""
 
 
 def quantile(values: Iterable[float], part: float) -> float:
@@ -104,7 +97,5 @@ def _cells(figure: Figure) -> tuple[str, ...]:
 
 
 def _number(value: float, unit: str) -> str:
-    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004 - four digits are enough
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return f"{text} {unit}".rstrip()
+    four_digits = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"  # noqa: PLR2004 - 1e+03
+    return f"{four_digits} {unit}".rstrip()

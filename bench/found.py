@@ -6,16 +6,19 @@ Each payload goes the way it goes in the app: clues, query, a call over HTTP to 
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form
+from dev import hunt
 from dev.simulator.hunting import Hunting
 from dev.simulator.simulator import Simulator
-from dev.stack import token_endpoint
-from shared.clients.graph import Graph
-from shared.search import query, verdict
+from shared.clients.graph import Result
+from shared.operations import tryout
+from shared.payload.clues import SECOND
+from shared.search import verdict
+from shared.search.query import Query
 from tests.checks import clueset
 from tests.checks.clueset import Case
 
@@ -40,63 +43,48 @@ def measure(form: Form) -> Report:
     unrecorded = Counter(outcome.became for outcome in searched(cases, recorded=False))
     became = Counter(outcome.became for outcome in outcomes)
     findable = sum(case.event is not None for case in cases)
-    missed = [_name(each.case) for each in outcomes if each.became == "no" and each.case.event is not None]
+    missed = [each.case.path for each in outcomes if each.became == "no" and each.case.event is not None]
     products = len({case.product for case in cases})
     note = f"{became['right']} of {findable} that can be; {len(cases)} payloads of {products} products"
-    return Report(
-        (
-            Figure(
-                "events found", 100 * became["right"] / findable, "%", goal=Goal("at least", 95), note=note
-            ),
-            Figure("events found, another one", became["wrong"], goal=Goal("at most", 0)),
-            Figure("events that nobody recorded, another one", unrecorded["wrong"], goal=Goal("at most", 0)),
-            Figure("events not found, and said so", len(missed), note=", ".join(missed)),
-            Figure(
-                "a search on top of the engine's own time, p50",
-                statistics.median(outcome.seconds for outcome in outcomes) * 1_000,
-                "ms",
-                note="clues, query, HTTP and verdict",
-            ),
-        ),
-        {_name(each.case): {"became": each.became, "reason": each.reason} for each in outcomes},
+    seconds = statistics.median(outcome.seconds for outcome in outcomes)
+    beside = "a search on top of the engine's own time, p50"
+    found = 100 * became["right"] / findable
+    figures = (
+        Figure("events found", found, "%", goal=Goal("at least", 95), note=note),
+        Figure("events found, another one", became["wrong"], goal=Goal("at most", 0)),
+        Figure("events that nobody recorded, another one", unrecorded["wrong"], goal=Goal("at most", 0)),
+        Figure("events not found, and said so", len(missed), note=", ".join(missed)),
+        Figure(beside, seconds * 1_000, "ms", note="clues, query, HTTP and verdict"),
     )
+    data = {each.case.path: {"became": each.became, "reason": each.reason} for each in outcomes}
+    return Report(figures, data)
 
 
 def searched(cases: list[Case], *, recorded: bool = True) -> Iterator[Outcome]:
     """Yield what becomes of each case, in a world with the events of all of them, or with their decoys only."""
-    audience = token_endpoint.GRAPH_AUDIENCE
-    token, _ = token_endpoint.seal("bench", token_endpoint.grant(audience), time.time())
-    with Simulator() as simulator:
+    with Simulator() as simulator, hunt.calls(simulator.url) as call:
         simulator.hunting = Hunting(simulator, calls=len(cases) + 1)
         findable = [case for case in cases if case.event is not None]
         references = simulator.hunting.add([case.event or {} for case in findable], recorded=recorded)
-        expected = {_name(case): reference for case, reference in zip(findable, references, strict=True)}
-        graph = Graph(simulator.url, deadline=60)
-        try:
-            for case in cases:
-                yield _search(case, expected.get(_name(case)), graph, token, simulator.hunting)
-        finally:
-            graph.close()
+        expected = {case.path: reference for case, reference in zip(findable, references, strict=True)}
+        for case in cases:
+            yield _search(case, expected.get(case.path), call, simulator.hunting)
 
 
 def _search(
-    case: Case, expected: Mapping[str, str] | None, graph: Graph, token: str, hunting: Hunting
+    case: Case, expected: Mapping[str, str] | None, call: Callable[[Query], Result], hunting: Hunting
 ) -> Outcome:
     began = time.perf_counter()
     clues = clueset.scan(case).clues
-    asked = query.build(clues)
-    if asked is None:
-        return Outcome(case, "no", "No device, no time or no fact.", time.perf_counter() - began)
-    result = graph.hunt(asked.text, asked.timespan, asked.columns, token)
-    if result.kind != "rows":
-        raise BenchError(f"{_name(case)}: {result.message}")
-    judged = verdict.judge(clues, result.rows, age=_EVENT_AGE)
-    seconds = time.perf_counter() - began - hunting.log[-1].seconds
+    now = clues.when.end / SECOND + _EVENT_AGE if clues.when else 0.0
+    judged, result = tryout.judged(clues, call, set(), lambda: now)
+    seconds = time.perf_counter() - began
+    if result is None:
+        return Outcome(case, "no", "No device, no time or no fact.", seconds)
+    if judged is None:
+        raise BenchError(f"{case.path}: {result.message}")
+    seconds -= hunting.log[-1].seconds
     if judged.match is None:
         return Outcome(case, "no", judged.reason, seconds)
     right = verdict.reference(judged.match.row) == expected
     return Outcome(case, "right" if right else "wrong", judged.grade or "", seconds)
-
-
-def _name(case: Case) -> str:
-    return f"{case.product}/{case.name}"

@@ -10,10 +10,10 @@ beyond what it held after 100.
 
 import http.client
 import json
+import re
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -51,7 +51,7 @@ def measure(form: Form) -> Report:
         Figure("burst, answers that are no 2xx", sum(refused), goal=none),
         Figure("burst, accepted and lost", sum(lost), goal=none),
     ]
-    held: Mapping[int, float] = {}
+    held: dict[int, float] = {}
     if sys.platform.startswith("linux"):
         first, last = form.pick((100, 10_000), (100, 600))
         held = _held([first + round((last - first) * step / 10) for step in range(11)])
@@ -78,9 +78,9 @@ def _burst(deliveries: int) -> tuple[float, int, int]:
             wire.post(fields(sender, "warm-up"))
             turns[sender + 1].set()
             while not turns[SENDERS].is_set():
-                wire.get(_NOTHING)
+                wire.ask("GET", _NOTHING)
             for _ in range(_ASKED):
-                wire.get(_NOTHING)
+                wire.ask("GET", _NOTHING)
             began.wait()
             start = time.monotonic()
             answers.extend(wire.post(fields(number, "burst")) for number in numbers)
@@ -140,11 +140,9 @@ def _held(marks: list[int]) -> dict[int, float]:
 
 def resident(status: str) -> int:
     """Return the bytes of a process's own memory from its `/proc/…/status`."""
-    for line in status.splitlines():
-        name, _, value = line.partition(":")
-        if name == "RssAnon":
-            return int(value.split()[0]) * 1024
-    raise BenchError("this kernel does not tell RssAnon")
+    if not (held := re.search(r"^RssAnon:\s*(\d+)", status, re.MULTILINE)):
+        raise BenchError("this kernel does not tell RssAnon")
+    return int(held[1]) * 1024
 
 
 class Wire:
@@ -156,21 +154,18 @@ class Wire:
 
     def post(self, body: object) -> int:
         """Post a body as JSON to the webhook; return the answer's status."""
-        return self._ask("POST", "/api/alerts", json.dumps(body), self._headers)
+        return self.ask("POST", "/api/alerts", json.dumps(body))
 
-    def get(self, path: str) -> int:
-        """Ask for a path without a key; return the answer's status."""
-        return self._ask("GET", path, None, {})
+    def ask(self, method: str, path: str, body: str | None = None) -> int:
+        """Ask for a path; return the answer's status."""
+        self._http.request(method, path, body, self._headers)
+        answer = self._http.getresponse()
+        answer.read()
+        return answer.status
 
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
-
-    def _ask(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> int:
-        self._http.request(method, path, body, dict(headers))
-        answer = self._http.getresponse()
-        answer.read()
-        return answer.status
 
 
 def main(partition: str, transactions: int, at: float) -> float:

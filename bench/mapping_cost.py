@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 import time
+import timeit
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -111,10 +112,7 @@ def _times(work: Callable[[], object]) -> int:
 
 
 def _seconds(work: Callable[[], object], times: int) -> float:
-    began = time.process_time()
-    for _ in range(times):
-        work()
-    return time.process_time() - began
+    return timeit.timeit(work, timer=time.process_time, number=times)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def waiting() -> dict[str, Side]:
     def ours(path: str, number: int) -> float:
         # Either as after the seconds for which a full window is remembered, or as right after a snapshot.
         now = dataclasses.replace(full, view=dataclasses.replace(full.view, now=table.now()))
-        webhook.memory.last = now if path == "known" else None
+        webhook.memory.last = {"reference": now} if path == "known" else {}
         return _posted(fields(number, f"{path}-ours"), 202)
 
     def bare(path: str, number: int) -> float:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from bench.bare import accepted
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, fields
-from bench.plot import Plot
 from bench.requests import tick
 from dev.simulator.judge import violations
 from dev.stack.stack import Stack
@@ -111,13 +110,18 @@ def measure(form: Form) -> Report:
         ),
     )
     measured = {"window": window, "cases": cases, "simulated": simulated}
-    return Report(figures, measured, {"scale": _plot(simulated)})
+    return Report(figures, measured, chart(simulated))
 
 
-def _plot(cases: Sequence[Case]) -> Plot:
+def chart(cases: Sequence[Case]) -> str:
+    """Return how conflicts and requests grow with the hosts, as two charts in Markdown."""
+    hosts = ", ".join(f'"{case.hosts}"' for case in cases)
     names = {"conflicts a call": "conflicts_a_call", "requests to the table a minute": "requests_a_minute"}
-    panels = {title: [(case.hosts, getattr(case, name)) for case in cases] for title, name in names.items()}
-    return Plot("simulated hosts", panels)
+    return "\n\n".join(
+        f'```mermaid\nxychart-beta\n    title "Simulated {title}"\n    x-axis "hosts" [{hosts}]\n'
+        f"    line [{', '.join(f'{getattr(case, name):.4g}' for case in cases)}]\n```"
+        for title, name in names.items()
+    )
 
 
 def _figure(case: Case, window: float, *, judged: bool) -> Figure:

@@ -1,4 +1,4 @@
-"""The record of a run, in `docs/benchmarks/`: one JSON file a benchmark, its plots, and the table of all."""
+"""The record of a run, in `docs/benchmarks/`: one JSON file a benchmark, and the table of all with the charts."""
 
 import itertools
 import json
@@ -43,10 +43,9 @@ def write(name: str, report: Report, machine: Mapping[str, Any], folder: Path = 
         "machine": machine,
         "figures": [asdict(figure) for figure in report.figures],
         "data": report.data,
+        "chart": report.chart,
     }
     (folder / f"{name}.json").write_text(json.dumps(document, default=asdict) + "\n", "utf-8")
-    for title, plot in report.plots.items():
-        (folder / f"{title}.svg").write_text(plot.draw(described(machine, at)), "utf-8")
 
 
 def write_table(names: list[str], folder: Path = FOLDER) -> None:
@@ -59,6 +58,7 @@ def write_table(names: list[str], folder: Path = FOLDER) -> None:
     ):
         figures = [read(figure) for document in group for figure in document["figures"]]
         parts.append(f"{line}\n\n{table(figures)}\n")
+    parts += [f"{document['chart']}\n" for document in documents if document.get("chart")]
     (folder / "results.md").write_text("\n".join(parts), "utf-8")
 
 

@@ -20,7 +20,6 @@ from urllib.parse import quote_plus, unquote_plus
 
 from dev import approve
 from dev.lookalike import LookAlikes, words
-from shared.errors import WebhookError
 from shared.mapping.mappings import Mappings
 from shared.payload import body as payload
 from shared.payload.body import Number
@@ -40,6 +39,8 @@ _PERSONAL_ENDS = tuple(_LISTS["personal ends"])
 _NAMES, _VALUES = ("key", "name", "field", "type", "label", "id"), ("value", "values", "v", "val", "content")
 _CODES = frozenset(_LISTS["codes"])  # numbers that say what kind of thing it is
 _CODE_DIGITS = 6
+_NUMBER = "\udc00"  # half a pair, which no payload can have
+_WRITTEN = re.compile(f'"{_NUMBER}([^"]*)"')
 
 
 def anonymise(body: bytes, own: Path | None = None) -> str:
@@ -50,23 +51,27 @@ def anonymise(body: bytes, own: Path | None = None) -> str:
     documents = payload.read(body, max_bytes=len(body))
     made = _Payload(hashlib.sha256(body).digest(), known_words(own))
     done = [made.value(document, "", personal=False) for document in documents]
-    return "\n".join(_json(document, "\n" if len(done) == 1 else "") for document in done)
+    return "\n".join(_json(document, 2 if len(done) == 1 else None) for document in done)
 
 
 def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
     """Return the outcome of a body without any value, to compare it with that of its anonymised copy."""
-    try:
-        outcome = approve.outcome_of(body, query, mappings)
-    except WebhookError as error:
-        return {"status": error.status}
+    became = approve.became(body, query, mappings)
+    raised = [
+        (each["event"], each["body"]["severity"], each["body"]["category"])
+        for each in became.get("alerts", ())
+    ]
+    refused = [
+        (each["event"], sorted({problem.partition(":")[0] for problem in each["problems"]}))
+        for each in became.get("refused", ())
+    ]
+    status = became.get("error", {}).get("status")
     return {
-        "source": outcome.source,
-        "ignored": outcome.ignored is not None,
-        "raised": [(mapped.event, mapped.alert.severity, mapped.alert.category) for mapped in outcome.alerts],
-        "refused": [
-            (refused.event, sorted({problem.field for problem in refused.problems}))
-            for refused in outcome.refused
-        ],
+        "status": status,
+        "source": became.get("source"),
+        "ignored": "ignored" in became,
+        "raised": raised,
+        "refused": refused,
     }
 
 
@@ -104,12 +109,14 @@ class _Payload:
         if isinstance(value, list):
             return [self.value(item, name, personal=personal) for item in value]
         if isinstance(value, Number):
-            return Number(self._number(value, name))
+            return _NUMBER + self._number(value, name)
         return self._text(value, name, personal=personal) if isinstance(value, str) else value
 
     def _object(self, where: dict[str, Any], around: str) -> dict[str, Any]:
         names = {_plain(name): value for name, value in where.items() if isinstance(value, str)}
-        label = next((names[plain] for plain in _NAMES if plain in names), "") if _is_pair(where) else ""
+        keys = set(map(_plain, where))
+        is_pair = not (keys.isdisjoint(_NAMES) or keys.isdisjoint(_VALUES))
+        label = next((names[plain] for plain in _NAMES if plain in names), "") if is_pair else ""
         return {
             self._like.name(name): self.value(
                 value,
@@ -150,11 +157,6 @@ class _Payload:
 _WHOLE = re.compile(r"\d+(?:\.0+)?", re.ASCII)  # also as a tool writes it that keeps all numbers as floats
 
 
-def _is_pair(where: dict[str, Any]) -> bool:
-    plain = set(map(_plain, where))
-    return not plain.isdisjoint(_NAMES) and not plain.isdisjoint(_VALUES)
-
-
 def _is_personal(name: str, around: str) -> bool:
     plain = _plain(name)
     if plain in _PERSONAL_INSIDE:
@@ -177,16 +179,6 @@ def _from_base64(text: str) -> str | None:
     return inner if all(letter.isprintable() or letter in "\r\n\t" for letter in inner) else None
 
 
-def _json(value: Any, gap: str = "") -> str:
-    """Return JSON with numbers as they were written. `gap` is the line break to its own level, "" for one line."""
-    if isinstance(value, Number):
-        return str(value)
-    inner = gap and gap + "  "
-    if isinstance(value, dict) and value:
-        parts = [f"{_json(name)}: {_json(item, inner)}" for name, item in value.items()]
-    elif isinstance(value, list) and value:
-        parts = [_json(item, inner) for item in value]
-    else:
-        return json.dumps(value, ensure_ascii=False)
-    start, end = "{}" if isinstance(value, dict) else "[]"
-    return start + inner + f",{inner or ' '}".join(parts) + gap + end
+def _json(value: Any, indent: int | None = None) -> str:
+    """Return JSON with numbers as they were written: texts that begin with `_NUMBER`."""
+    return _WRITTEN.sub(r"\1", json.dumps(value, ensure_ascii=False, indent=indent))

@@ -123,16 +123,12 @@ def review(chosen: Sequence[Pair], mappings: Mappings, console: Console, *, writ
         console.rule(f"{pair.name}: {'changed' if old else 'new'}", align="left")
         lines = difflib.unified_diff(old.splitlines(), new.splitlines(), "approved", "now", lineterm="", n=2)
         console.print(Syntax("\n".join(lines), "diff", word_wrap=True, background_color="default"))
-        asked = write_all or (console.is_terminal and sys.stdin.isatty() and _agreed(console))
-        if asked:
+        asks = console.is_terminal and sys.stdin.isatty()
+        if write_all or (asks and console.input("Approve? \\[y/N] ").strip().lower() == "y"):
             pair.approved.write_text(new, encoding="utf-8")
         else:
             left += 1
     return left
-
-
-def _agreed(console: Console) -> bool:
-    return console.input("Approve? \\[y/N] ").strip().lower() == "y"
 
 
 def main() -> None:

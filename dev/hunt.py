@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,15 @@ def running(address: Path = ADDRESS) -> str:
     return url
 
 
+@contextmanager
+def calls(url: str) -> Iterator[Callable[[Query], Result]]:
+    """Yield what runs a query in the simulator at `url`, as the app does in Graph."""
+    grant = token_endpoint.grant(token_endpoint.GRAPH_AUDIENCE)
+    token, _ = token_endpoint.seal(token_endpoint.USER_ASSIGNED_CLIENT_ID, grant, time.time())
+    with closing(Graph(url, deadline=_DEADLINE_SECONDS)) as graph:
+        yield lambda built: graph.hunt(built.text, built.timespan, built.columns, token)
+
+
 class Hunt:
     """The searches of one command, in the simulator at `url`; at most as many as a try makes."""
 
@@ -60,8 +69,6 @@ class Hunt:
         self._url = url
         self._left = tryout.EVENTS
         self._without: set[str] = set()
-        grant = token_endpoint.grant(token_endpoint.GRAPH_AUDIENCE)
-        self._token, _ = token_endpoint.seal(token_endpoint.USER_ASSIGNED_CLIENT_ID, grant, time.time())
 
     def lines(self, item: Evidence) -> Iterator[Text]:
         """Search for an event, and yield what is to be said of it: the verdict, the reference, the candidates."""
@@ -69,7 +76,8 @@ class Hunt:
             yield Text.assemble(("  not searched  ", "yellow"), f"only {tryout.EVENTS} events are")
             return
         self._left -= 1
-        judgement, result = tryout.judged(item.scan.clues, self._call, self._without, time.time)
+        with calls(self._url) as call:
+            judgement, result = tryout.judged(item.scan.clues, call, self._without, time.time)
         if judgement is None:
             yield Text.assemble(("  no answer  ", "red"), result.message if result else "no table is left")
             return
@@ -80,10 +88,6 @@ class Hunt:
                 " dev/simulator/hunting.py says how."
             )
             yield Text(f"  {advice}", "dim")
-
-    def _call(self, built: Query) -> Result:
-        with closing(Graph(self._url, deadline=_DEADLINE_SECONDS)) as graph:
-            return graph.hunt(built.text, built.timespan, built.columns, self._token)
 
 
 def _verdict(shown: dict[str, Any]) -> Iterator[Text]:

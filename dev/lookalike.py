@@ -65,6 +65,12 @@ def words(text: str) -> set[str]:
     return {word.lower() for name in names for word in (name, *_HUMPS.findall(name))}
 
 
+def _humps(text: str) -> list[str]:
+    """Return the parts of a word in camel case; none of a text that is anything else."""
+    humps = _HUMPS.findall(text)
+    return humps if "".join(humps) == text else []
+
+
 class LookAlikes:
     """The look-alikes of one payload. `known` are the words that stay, in small letters."""
 
@@ -147,35 +153,28 @@ class LookAlikes:
             return text
         if numbered := _ID.fullmatch(text):
             return numbered[1] + self._like(numbered[2])
-        humps = _HUMPS.findall(text)
-        if "".join(humps) == text and any(
-            len(hump) >= _HUMP and hump.lower() in self._known for hump in humps
-        ):
+        humps = _humps(text)
+        if any(len(hump) >= _HUMP and hump.lower() in self._known for hump in humps):
             return "".join(hump if hump.lower() in self._known else self._like(hump) for hump in humps)
         return self._like(text)
 
     def _is_known(self, text: str) -> bool:
         if not text or text.lower() in self._known:
             return True
-        humps = _HUMPS.findall(text)
-        return (
-            len(humps) > 1
-            and "".join(humps) == text
-            and all(len(hump) > 1 and not hump.isdecimal() and hump.lower() in self._known for hump in humps)
+        humps = _humps(text)
+        return len(humps) > 1 and all(
+            len(hump) > 1 and not hump.isdecimal() and hump.lower() in self._known for hump in humps
         )
 
     def _like(self, text: str, *, hexadecimal: bool = False) -> str:
         """Return made-up letters and digits in the place of a text's own; what says nothing stays."""
         plain = text.lower()
         if (plain, hexadecimal) not in self._made and set(plain) - set("0-:"):
-            made = next(
-                (
-                    spelled
-                    for turn in range(_TRIES)
-                    if self._is_new(spelled := self._spelled(plain, turn, hexadecimal), plain)
-                ),
-                self._spelled(plain, 0, hexadecimal),
+            tries = (self._spelled(plain, turn, hexadecimal) for turn in range(_TRIES))
+            new = (
+                made for made in tries if not (made == plain or made in self._taken or made in self._known)
             )
+            made = next(new, self._spelled(plain, 0, hexadecimal))
             self._taken.add(made)
             self._made[plain, hexadecimal] = made
         made = self._made.get((plain, hexadecimal), text)
@@ -183,28 +182,22 @@ class LookAlikes:
             return made
         return "".join(new.upper() if old.isupper() else new for old, new in zip(text, made, strict=True))
 
-    def _is_new(self, made: str, plain: str) -> bool:
-        return made != plain and made not in self._taken and made not in self._known
-
     def _spelled(self, plain: str, turn: int, hexadecimal: bool) -> str:
-        drawn = hashlib.shake_256(self._seed + f"{turn} {plain}".encode("utf-8", "replace")).digest(
-            len(plain)
-        )
-        made: list[str] = []
-        for letter, number in zip(plain, drawn, strict=True):
+        seed = self._seed + f"{turn} {plain}".encode("utf-8", "replace")
+        made = ""
+        for letter, number in zip(plain, hashlib.shake_256(seed).digest(len(plain)), strict=True):
             if letter.isdecimal():
-                made.append(str(number % 9 + 1) if letter != "0" or made else "0")
+                choice = "123456789" if letter != "0" or made else "0"
             elif not letter.isalpha():
-                made.append(letter)
+                choice = letter
             elif hexadecimal:
-                made.append(_HEX[number % len(_HEX)])
+                choice = _HEX
             elif letter.isascii():
                 choice = _VOWELS if made and made[-1] in _CONSONANTS else _CONSONANTS
-                made.append(choice[number % len(choice)])
             else:
                 choice = _UNUSUAL.get(unicodedata.category(letter), _OTHER_LETTERS)
-                made.append(choice[number % len(choice)])
-        return "".join(made)
+            made += choice[number % len(choice)]
+        return made
 
     def _address(self, text: str) -> str:
         try:

@@ -30,11 +30,11 @@ from shared.errors import Problem, WebhookError
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
 from shared.mapping.outcome import Evidence, Mapped, Outcome, Refused
+from shared.payload import names
 from shared.web import evidence
 
 _USAGE = 'Name a payload: make map FILE=payload.json [SOURCE=splunk] [ARGS="severity=High"]'
 _ANONYMISE, _HUNT = "--anonymise", "--hunt"
-_COLOURS = {"machineId": "cyan", "eventTime": "cyan", "reportId": "cyan"}
 _MOST = 20  # events shown
 _VALUE, _ORIGIN = 48, 90
 
@@ -42,15 +42,15 @@ _VALUE, _ORIGIN = 48, 90
 def show(outcome: Outcome, mappings: Mappings, console: Console, search: Hunt | None = None) -> None:
     """Print an outcome for a person; with `search`, also what is found of events without a whole reference."""
     for step in outcome.steps:
-        _line(console, Text.assemble(("→ ", "dim"), step))
+        _line(console, ("→ ", "dim"), step)
     for name in (outcome.source or "").split("+"):
         source = mappings.sources.get(name)
         if source and source.recognise:
-            conditions = Text(" | ".join(condition.text for condition in source.recognise), "dim")
+            conditions = " | ".join(condition.text for condition in source.recognise)
             heading = f"  {name} recognises a payload (priority {source.priority}) by  "
-            _line(console, Text.assemble((heading, "dim"), conditions))
+            _line(console, (heading, "dim"), (conditions, "dim"))
     if outcome.ignored is not None:
-        _line(console, Text.assemble(("ignored ", "yellow"), outcome.ignored))
+        _line(console, ("ignored ", "yellow"), outcome.ignored)
         if outcome.reply is not None:
             _json(console, outcome.reply)
     events: list[Mapped | Refused] = sorted(
@@ -58,69 +58,52 @@ def show(outcome: Outcome, mappings: Mappings, console: Console, search: Hunt | 
     )
     for event in events[:_MOST]:
         console.print()
-        if isinstance(event, Mapped):
-            _accepted(event, console, search)
-        else:
-            _refused(event, console, search)
+        _event(event, console, search)
     if len(events) > _MOST:
-        _line(console, Text(f"\n… and {len(events) - _MOST} more", "dim"))
-    _line(console, Text(f"\n{len(outcome.alerts)} to raise, {len(outcome.refused)} refused", "bold"))
+        _line(console, (f"\n… and {len(events) - _MOST} more", "dim"))
+    _line(console, (f"\n{len(outcome.alerts)} to raise, {len(outcome.refused)} refused", "bold"))
 
 
-def _accepted(mapped: Mapped, console: Console, search: Hunt | None) -> None:
-    _line(console, Text.assemble((f"event {mapped.event} ", "bold"), ("valid", "green")))
-    body = mapped.alert.body()
-    _fields(console, [(name, body[name], mapped.origins.get(name, "")) for name in alert.FIELDS])
-    for note in mapped.notes:
-        _line(console, Text.assemble(("  note  ", "yellow"), note))
-    _evidence(console, mapped.evidence)
-    _found(console, mapped.evidence, search)
-    if mapped.time_truncated:
-        _line(
-            console,
-            Text.assemble(("  note  ", "yellow"), "the time lost digits: a 404 will not be tried again"),
-        )
-    _json(console, body)
+def _event(event: Mapped | Refused, console: Console, search: Hunt | None) -> None:
+    body = event.alert.body() if isinstance(event, Mapped) else {}
+    verdict = ("valid", "green") if body else ("refused", "red")
+    _line(console, (f"event {event.event} ", "bold"), verdict)
+    told = [name for name in alert.FIELDS if name in body or name in event.origins]
+    _fields(console, [(name, body.get(name, ""), event.origins.get(name, "")) for name in told])
+    if isinstance(event, Mapped):
+        late = ["the time lost digits: a 404 will not be tried again"] if event.time_truncated else []
+        for note in (*event.notes, *late):
+            _line(console, ("  note  ", "yellow"), note)
+    else:
+        _problems(console, event.problems)
+    if event.evidence is not None:
+        _evidence(console, event.evidence, search)
+    if body:
+        _json(console, body)
 
 
-def _refused(refused: Refused, console: Console, search: Hunt | None) -> None:
-    _line(console, Text.assemble((f"event {refused.event} ", "bold"), ("refused", "red")))
-    _fields(console, [(name, "", refused.origins[name]) for name in alert.FIELDS if name in refused.origins])
-    _problems(console, refused.problems)
-    _evidence(console, refused.evidence)
-    _found(console, refused.evidence, search)
-
-
-def _evidence(console: Console, item: Evidence | None) -> None:
-    """Print by what a search would look for an event: what its reference lost, its clues, and the query."""
-    if item is None:
-        return
+def _evidence(console: Console, item: Evidence, search: Hunt | None) -> None:
+    """Print what a reference lost, the clues to its event, the query for it, and with `search` what that finds."""
     for lost in item.lost:
-        _line(console, Text.assemble(("  lost  ", "yellow"), lost))
+        _line(console, ("  lost  ", "yellow"), lost)
     shown = evidence.shown(item)
     if shown["clues"]:
-        _line(console, Text("  clues to the event:", "bold"))
+        _line(console, ("  clues to the event:", "bold"))
     _fields(console, [(clue["name"], clue["value"], clue["place"]) for clue in shown["clues"]])
     if shown["query"] is None:
-        _line(console, Text.assemble(("  no query  ", "yellow"), evidence.missing(item.scan)))
-    else:
-        _line(console, Text("\nthe query with which advanced hunting may find it:", "bold"))
-        _line(console, Text(shown["query"], "dim"))
+        _line(console, ("  no query  ", "yellow"), evidence.missing(item.scan))
+        return
+    _line(console, ("\nthe query with which advanced hunting may find it:", "bold"))
+    _line(console, (shown["query"], "dim"))
+    for line in search.lines(item) if search else ():
+        _line(console, line)
 
 
 def _fields(console: Console, rows: Sequence[tuple[str, str, str]]) -> None:
     for name, value, origin in rows:
-        line = Text("  ").append(f"{name:18}", _COLOURS.get(name, "blue"))
-        if value:
-            line.append(f"{_cut(value, _VALUE):{_VALUE}}  ")
-        _line(console, line.append(f"← {_cut(origin, _ORIGIN)}", "dim"))
-
-
-def _found(console: Console, item: Evidence | None, search: Hunt | None) -> None:
-    """Print what a search finds, if there is one and it has a query."""
-    if item is not None and search is not None and evidence.shown(item)["query"] is not None:
-        for line in search.lines(item):
-            _line(console, line)
+        shown = f"{_cut(value, _VALUE):{_VALUE}}  " if value else ""
+        colour = "cyan" if name in names.KEYS else "blue"
+        _line(console, "  ", (f"{name:18}", colour), shown, (f"← {_cut(origin, _ORIGIN)}", "dim"))
 
 
 def _cut(text: str, limit: int) -> str:
@@ -129,7 +112,7 @@ def _cut(text: str, limit: int) -> str:
 
 def _problems(console: Console, problems: Sequence[Problem]) -> None:
     for problem in problems:
-        _line(console, Text.assemble((f"  {problem.field}  ", "red"), problem.detail))
+        _line(console, (f"  {problem.field}  ", "red"), problem.detail)
 
 
 def _json(console: Console, value: object) -> None:
@@ -137,11 +120,12 @@ def _json(console: Console, value: object) -> None:
     if console.is_terminal:
         console.print(Syntax(text, "json", background_color="default", word_wrap=True))
     else:
-        _line(console, Text(text))
+        _line(console, text)
 
 
-def _line(console: Console, text: Text) -> None:
-    console.print(text, soft_wrap=not console.is_terminal)
+def _line(console: Console, *parts: str | Text | tuple[str, str]) -> None:
+    """Print parts of a line, each with its style, if it has one."""
+    console.print(Text.assemble(*parts), soft_wrap=not console.is_terminal)
 
 
 def anonymised(
@@ -160,12 +144,10 @@ def anonymised(
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console) -> int:
     """Show what the payload of a file becomes, or the payload anonymised. Return the exit code."""
-    files = [
-        argument for argument in arguments if "=" not in argument and argument not in (_ANONYMISE, _HUNT)
-    ]
+    files = [each for each in arguments if "=" not in each and each not in (_ANONYMISE, _HUNT)]
     query = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     if len(files) != 1:
-        _line(console, Text(_USAGE))
+        _line(console, _USAGE)
         return 2
     own = Path(environ["MAPPINGS_PATH"]) if environ.get("MAPPINGS_PATH") else None
     mappings = mapping.load(own)
@@ -182,15 +164,14 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
         search = Hunt(hunt.running()) if _HUNT in arguments else None
         outcome = approve.outcome_of(body, query, mappings, clues=True)
     except OSError as error:
-        wrong = Text(f"{files[0]} cannot be read: {error.strerror}", "red")
+        _line(console, (f"{files[0]} cannot be read: {error.strerror}", "red"))
     except hunt.NoSimulator as error:
-        wrong = Text(str(error), "red")
+        _line(console, (str(error), "red"))
     except WebhookError as error:
-        wrong = Text.assemble((f"{error.status} ", "red"), error.detail)
+        _line(console, (f"{error.status} ", "red"), error.detail)
     else:
         show(outcome, mappings, console, search)
         return 1 if outcome.refused else 0
-    _line(console, wrong)
     return 2
 
 

@@ -1,6 +1,5 @@
 """A table in memory: for simulated time, and for judging a campaign."""
 
-import threading
 import time
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
@@ -25,7 +24,6 @@ class MemoryTable:
     _rows: dict[str, Row] = field(default_factory=dict)
     _keys: list[str] = field(default_factory=list)
     _etags: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def now(self) -> float:
         """Return the time that stamps the rows."""
@@ -48,30 +46,28 @@ class MemoryTable:
     ) -> list[Row]:
         """Return the rows with `start <= key < end` in key order; see `shared.table.protocol.Table`."""
         del keys_only  # the values cost nothing here
-        with self._lock:
-            first = (bisect_right if after else bisect_left)(self._keys, start)
-            last = bisect_left(self._keys, end)
-            return [self._rows[key] for key in self._keys[first:last][:limit]]
+        first = (bisect_right if after else bisect_left)(self._keys, start)
+        last = bisect_left(self._keys, end)
+        return [self._rows[key] for key in self._keys[first:last][:limit]]
 
     def commit(self, operations: Sequence[Operation]) -> dict[str, str]:
         """Write all or nothing; return the new ETag by key."""
-        with self._lock:
-            if any(self._conflicts(operation) for operation in operations):
-                raise Conflict
-            if len({operation.key for operation in operations}) != len(operations):
-                raise TableRefused("a row stands twice in one transaction")
-            etags: dict[str, str] = {}
-            for operation in operations:
-                if isinstance(operation, Delete):
-                    del self._rows[operation.key], self._keys[bisect_left(self._keys, operation.key)]
-                    continue
-                if operation.key not in self._rows:
-                    insort(self._keys, operation.key)
-                self._etags += 1
-                etag = etags[operation.key] = str(self._etags)
-                self._rows[operation.key] = Row(operation.key, dict(operation.values), etag, self.clock())
-            self.writes += 1
-            return etags
+        if any(self._conflicts(operation) for operation in operations):
+            raise Conflict
+        if len({operation.key for operation in operations}) != len(operations):
+            raise TableRefused("a row stands twice in one transaction")
+        etags: dict[str, str] = {}
+        for operation in operations:
+            if isinstance(operation, Delete):
+                del self._rows[operation.key], self._keys[bisect_left(self._keys, operation.key)]
+                continue
+            if operation.key not in self._rows:
+                insort(self._keys, operation.key)
+            self._etags += 1
+            etag = etags[operation.key] = str(self._etags)
+            self._rows[operation.key] = Row(operation.key, dict(operation.values), etag, self.clock())
+        self.writes += 1
+        return etags
 
     def _conflicts(self, operation: Operation) -> bool:
         row = self._rows.get(operation.key)

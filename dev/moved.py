@@ -76,13 +76,11 @@ class Moves:
 
     def _near(self, number: int) -> int:
         """Return a number that is as far from its nearest float as this one, in binary and in decimal digits."""
-        rounded = float(number)
+        rounded, least = float(number), 10 ** (len(str(number)) - 1)
         for turn in range(_TRIES):
             step = (self._draw(f"{turn} {rounded!r}") % 10**9 + 1) * _LATTICE
             there = rounded - step
-            same_size = math.frexp(there)[1] == math.frexp(rounded)[1] and there >= 10 ** (
-                len(str(number)) - 1
-            )
+            same_size = math.frexp(there)[1] == math.frexp(rounded)[1] and there >= least
             if same_size and Decimal(repr(there)) == Decimal(repr(rounded)) - step:
                 return number - step
         return number
@@ -95,10 +93,9 @@ class Moves:
         while math.gcd(factor, span) > 1:
             factor += 2
         moved = number
-        while True:
-            moved = low + ((moved - low) * factor + self._draw(f"start {low}")) % span
-            if moved < _EXACT:
-                return moved
+        while (moved := low + ((moved - low) * factor + self._draw(f"start {low}")) % span) >= _EXACT:
+            pass
+        return moved
 
     def _draw(self, purpose: str) -> int:
         return int.from_bytes(hashlib.sha256(self._seed + purpose.encode()).digest()[:8], "big")

@@ -4,7 +4,7 @@ Gives the app's identity the right to create alerts in Microsoft Defender for En
 
 .DESCRIPTION
 Assigns the application role Alert.ReadWrite.All of the enterprise application WindowsDefenderATP, or with -Hunting the
-role ThreatHunting.Read.All of Microsoft Graph. Run it as often as you like: what is granted already stays as it is.
+role ThreatHunting.Read.All of Microsoft Graph, or with -EntityAlerts its role SecurityAlert.Create.All. Run it as often as you like: what is granted already stays as it is.
 Needs the modules Microsoft.Graph.Authentication and Microsoft.Graph.Applications, and somebody who may grant
 application roles.
 
@@ -14,6 +14,10 @@ The identity's client id (the deployment's output identityClientId) or its objec
 .PARAMETER Hunting
 Gives the right to search instead. This role opens every table of advanced hunting: events of devices, and also mail,
 identities and cloud apps. There is no smaller one.
+
+.PARAMETER EntityAlerts
+Gives the right to create alerts that have no event instead. This role creates alerts and incidents, and reads and
+changes none.
 
 .PARAMETER TenantId
 The tenant, if not the one you sign in to by default.
@@ -30,6 +34,8 @@ param(
     [guid] $Identity,
 
     [switch] $Hunting,
+
+    [switch] $EntityAlerts,
 
     [string] $TenantId,
 
@@ -49,6 +55,15 @@ if ($Hunting) {
     $name = 'Microsoft Graph'
     $role = 'ThreatHunting.Read.All'
     $option = ' -Hunting'
+}
+elseif ($EntityAlerts) {
+    $app = '00000003-0000-0000-c000-000000000000'
+    $name = 'Microsoft Graph'
+    $role = 'SecurityAlert.Create.All'
+    $option = ' -EntityAlerts'
+}
+if ($Hunting -and $EntityAlerts) {
+    throw 'Give one of -Hunting and -EntityAlerts, and run this again with the other.'
 }
 
 foreach ($module in 'Microsoft.Graph.Authentication', 'Microsoft.Graph.Applications') {
@@ -76,6 +91,13 @@ if ($Hunting) {
         'and cloud apps. Microsoft has no smaller role. If the app has searched before, the platform may give out its ' +
         'older token, without the role, for up to 24 hours; it cannot be made to renew it. ' +
         'POST /api/operations/try of the app says how it stands.'
+}
+elseif ($EntityAlerts) {
+    $caution = "$role creates alerts and incidents, and reads and changes none. If the app has called Microsoft Graph " +
+        'before, the platform may give out its older token, without the role, for up to 24 hours; it cannot be made ' +
+        'to renew it.'
+}
+if ($Hunting -or $EntityAlerts) {
     $graph = @{ USGov = 'https://graph.microsoft.us'; USGovDoD = 'https://dod-graph.microsoft.us' }[$Environment]
     if ($graph) {
         $caution += " The app's setting GRAPH_API_URL must be $graph, and GRAPH_TOKEN_SCOPE $graph/.default."

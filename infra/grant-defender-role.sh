@@ -4,9 +4,13 @@
 #
 #   infra/grant-defender-role.sh IDENTITY
 #   infra/grant-defender-role.sh --hunting IDENTITY
+#   infra/grant-defender-role.sh --entity-alerts IDENTITY
 #
 # With --hunting it gives the right to search instead: ThreatHunting.Read.All of Microsoft Graph. This role opens every
 # table of advanced hunting: events of devices, and also mail, identities and cloud apps. There is no smaller one.
+#
+# With --entity-alerts it gives the right to create alerts that have no event: SecurityAlert.Create.All of Microsoft
+# Graph. This role creates alerts and incidents, and reads and changes none.
 #
 # IDENTITY is the identity's client id (the deployment's output identityClientId) or its object id. Needs the Azure
 # CLI, signed in to the tenant (az login) as somebody who may grant application roles.
@@ -23,6 +27,12 @@ if [[ ${1-} == --hunting ]]; then
   role='ThreatHunting.Read.All'
   switch='--hunting '
   shift
+elif [[ ${1-} == --entity-alerts ]]; then
+  app='00000003-0000-0000-c000-000000000000'
+  name='Microsoft Graph'
+  role='SecurityAlert.Create.All'
+  switch='--entity-alerts '
+  shift
 fi
 readonly app name role switch
 
@@ -33,7 +43,7 @@ fail() {
 }
 
 if [[ $# -ne 1 || ! $1 =~ ^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$ ]]; then
-  fail "Usage: $0 [--hunting] IDENTITY" \
+  fail "Usage: $0 [--hunting | --entity-alerts] IDENTITY" \
     "IDENTITY is the client id or the object id of the app's identity, like 00000000-1111-2222-3333-444444444444." \
     "The deployment shows it as its output identityClientId; so does the function app's page, under Identity."
 fi
@@ -109,10 +119,16 @@ caution() {
       '24 hours; it cannot be made to renew it. GET /api/operations/status?refresh=true of the app says how it stands.'
     return
   fi
-  say "$role opens every table of advanced hunting to the app: events of devices, and also mail, identities and" \
-    'cloud apps. Microsoft has no smaller role.'
-  say 'If the app has searched before, the platform may give out its older token, without the role, for up to' \
-    '24 hours; it cannot be made to renew it. POST /api/operations/try of the app says how it stands.'
+  if [[ $switch == '--hunting ' ]]; then
+    say "$role opens every table of advanced hunting to the app: events of devices, and also mail, identities and" \
+      'cloud apps. Microsoft has no smaller role.'
+    say 'If the app has searched before, the platform may give out its older token, without the role, for up to' \
+      '24 hours; it cannot be made to renew it. POST /api/operations/try of the app says how it stands.'
+  else
+    say "$role creates alerts and incidents, and reads and changes none."
+    say 'If the app has called Microsoft Graph before, the platform may give out its older token, without the role,' \
+      'for up to 24 hours; it cannot be made to renew it.'
+  fi
   if [[ $graph != https://graph.microsoft.com/* ]]; then
     say "The app's settings must name your cloud: GRAPH_API_URL is https://graph.microsoft.us (GCC High) or" \
       'https://dod-graph.microsoft.us (DoD), and GRAPH_TOKEN_SCOPE the same with /.default behind it.'

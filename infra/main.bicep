@@ -19,6 +19,7 @@ param location string
   'Commercial, nearest: Australia'
   'Commercial, nearest: Switzerland'
   'Commercial, nearest: India'
+  'Commercial, nearest: United Arab Emirates'
   'US Government GCC'
   'US Government GCC High'
   'US Government DoD'
@@ -32,6 +33,21 @@ param defenderCloud string = 'Commercial'
 ])
 param pythonVersion string = '3.13'
 
+@description('Whether the event of a payload without a reference is searched. A trial raises nothing.')
+@allowed([
+  'false'
+  'trial'
+  'true'
+])
+param findEvents string = 'false'
+
+@description('The least certain match that is taken.')
+@allowed([
+  'probable'
+  'exact'
+])
+param findEventsGrade string = 'probable'
+
 @description('Who gets an email when an alert rule fires. Empty: the rules show in the portal only.')
 param alertEmail string = ''
 
@@ -39,7 +55,7 @@ var tags = {
   'azd-env-name': environmentName
 }
 
-resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
   location: location
   tags: tags
@@ -53,6 +69,8 @@ module webhook 'azuredeploy.json' = {
     tags: tags
     defenderCloud: defenderCloud
     pythonVersion: pythonVersion
+    findEvents: findEvents
+    findEventsGrade: findEventsGrade
     alertEmail: alertEmail
   }
 }
@@ -62,3 +80,5 @@ output APP_NAME string = webhook.outputs.appName
 output WEBHOOK_URL string = webhook.outputs.webhookUrl
 output IDENTITY_CLIENT_ID string = webhook.outputs.identityClientId
 output IDENTITY_PRINCIPAL_ID string = webhook.outputs.identityPrincipalId
+output GRAPH_ENVIRONMENT string = webhook.outputs.graphEnvironment
+output FIND_EVENTS string = findEvents

@@ -6,19 +6,25 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from shared import identity, log, settings
+from shared.clients.create_alert import CreateAlert
 from shared.clients.defender import Defender
 from shared.clients.graph import Graph
 from shared.errors import SettingsError
-from shared.ledger import settlement
+from shared.ledger import keys, settlement
 from shared.mapping import mappings as mapping
+from shared.operations import tryout
 from shared.operations.routes import Operator
-from shared.operations.tryout import Search
-from shared.sending import window
-from shared.sending.dispatcher import Dispatch
-from shared.sending.outcome import Clocks, Outcomes
+from shared.sending import stages, window
+from shared.sending.api import Caller, Reference
+from shared.sending.dispatcher import Tokens
+from shared.sending.entity import Creates, Entity
+from shared.sending.outcome import Clocks
+from shared.sending.search import Hunts, Search
+from shared.sending.stages import Part
 from shared.settings import Settings
 from shared.table import azure
 from shared.table.patience import PatientTable
@@ -65,13 +71,14 @@ def operator() -> Operator:
     """Return what the operator works with in this process. Raise `SettingsError` as `webhook` does."""
     served = webhook()
     configured = served.settings
-    search = Search(
-        graph=Graph(configured.graph_api_url, deadline=configured.find_events_timeout_seconds),
-        tokens=tokens(configured.graph_token_scope, configured.client_id, "GRAPH_TOKEN_SCOPE"),
-        deadline=configured.find_events_timeout_seconds,
-        margin=configured.rate_limit_margin_seconds,
-    )
+    search = tryout.Search(graph(configured), _graph_tokens(configured), _search_policy(configured))
     return Operator(served, tokens(configured.defender_token_scope, configured.client_id).last, search)
+
+
+@_once
+def graph(configured: Settings) -> Graph:
+    """Return this process's connections to Microsoft Graph."""
+    return Graph(configured.graph_api_url, deadline=configured.find_events_timeout_seconds)
 
 
 @_once
@@ -83,35 +90,22 @@ def tokens(
 
 
 def assemble(configured: Settings, *, workers: int, rules: settlement.Rules | None = None) -> Webhook:
-    """Put a webhook together. At most half of the worker threads may wait for Defender at once.
+    """Put a webhook together. At most half of the worker threads may wait for an answer at once.
 
     `rules` replaces those of the settings, for tests that cannot wait for minutes.
     """
-    policy = window.Policy(
-        calls=configured.rate_limit_calls,
-        window=configured.rate_limit_window_seconds,
-        margin=configured.rate_limit_margin_seconds,
-        deadline=configured.defender_timeout_seconds,
-    )
-    clocks = Clocks(time.monotonic, time.time, time.sleep)
-    permits = max(1, workers // 2)
+    rules = rules or settlement.Rules(configured.not_found_retry_minutes, configured.give_up_hours)
     chance = random.Random()  # noqa: S311 - spreads hosts, hides nothing
-    table = _table(configured, chance)
-    outcomes = Outcomes(
-        table=table,
+    clocks = Clocks(time.monotonic, time.time, time.sleep)
+    host = stages.Host(_table(configured, chance), clocks, Threads(), chance)
+    services = Services(
         defender=Defender(configured.defender_api_url, deadline=configured.defender_timeout_seconds),
-        policy=policy,
-        rules=rules or settlement.Rules(configured.not_found_retry_minutes, configured.give_up_hours),
-        clocks=clocks,
-    )
-    dispatcher = Dispatch(
-        table=table,
-        outcomes=outcomes,
         tokens=tokens(configured.defender_token_scope, configured.client_id),
-        clocks=clocks,
-        workers=Threads(),
-        chance=chance,
+        hunting=graph(configured),
+        creating=CreateAlert(configured.graph_api_url, deadline=configured.defender_timeout_seconds),
+        graph_tokens=_graph_tokens(configured),
     )
+    dispatcher, *others = stages.build(host, parts(configured, rules, services))
     mappings = mapping.load(configured.mappings_path)
     for broken in mappings.broken:
         log.problem("mapping broken", SettingsError([broken]))
@@ -119,9 +113,70 @@ def assemble(configured: Settings, *, workers: int, rules: settlement.Rules | No
         settings=configured,
         mappings=mappings,
         dispatcher=dispatcher,
+        others=tuple(others),
         clocks=clocks,
-        permits=threading.BoundedSemaphore(permits),
+        permits=threading.BoundedSemaphore(max(1, workers // 2)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services that alerts are sent to, and the tokens for them."""
+
+    defender: Caller
+    tokens: Tokens
+    hunting: Hunts
+    creating: Creates
+    graph_tokens: Tokens
+
+
+def parts(configured: Settings, rules: settlement.Rules, services: Services) -> list[Part]:
+    """Return the stages that the settings ask for: each after those that it passes alerts on to."""
+    on = [
+        Part(
+            Reference(services.defender, rules, configured.rate_limit_window_seconds),
+            services.tokens,
+            _policy(configured),
+        )
+    ]
+    without_event = configured.no_event == "entity"
+    if without_event:
+        policy = window.Policy(
+            calls=configured.entity_alert_calls,
+            window=configured.entity_alert_window_seconds,
+            margin=configured.rate_limit_margin_seconds,
+            deadline=configured.defender_timeout_seconds,
+            stage=keys.ENTITY,
+        )
+        on.append(Part(Entity(services.creating, rules), services.graph_tokens, policy))
+    if configured.find_events != "false":
+        minutes, grade = configured.find_events_retry_minutes, configured.find_events_grade
+        api = Search(services.hunting, rules, minutes, grade, without_event)
+        on.append(Part(api, services.graph_tokens, _search_policy(configured)))
+    return on
+
+
+def _policy(configured: Settings) -> window.Policy:
+    return window.Policy(
+        calls=configured.rate_limit_calls,
+        window=configured.rate_limit_window_seconds,
+        margin=configured.rate_limit_margin_seconds,
+        deadline=configured.defender_timeout_seconds,
+    )
+
+
+def _search_policy(configured: Settings) -> window.Policy:
+    return window.Policy(
+        calls=configured.find_events_calls,
+        window=configured.find_events_window_seconds,
+        margin=configured.rate_limit_margin_seconds,
+        deadline=configured.find_events_timeout_seconds,
+        stage=keys.SEARCH,
+    )
+
+
+def _graph_tokens(configured: Settings) -> identity.TokenSource:
+    return tokens(configured.graph_token_scope, configured.client_id, "GRAPH_TOKEN_SCOPE")
 
 
 def _table(configured: Settings, chance: random.Random) -> PatientTable:

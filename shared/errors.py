@@ -7,6 +7,7 @@ WebhookError                    500     internal           an unforeseen error
 ├── UnmappedError               422     unmapped           no event became an alert
 ├── FailedError                 422     failed             every alert of a delivery has ended, none was created
 ├── RequestError                400     bad-request        a query parameter is wrong
+├── Unsigned                    401     unsigned           the sender must sign its requests, and this one is not
 ├── Forbidden                   403     forbidden          the sender may not claim this source
 ├── NotFound                    404     not-found          nothing is known by this id
 │   └── NoOperation             404     no-operation       there is no such path below `operations/`
@@ -52,8 +53,7 @@ class WebhookError(Exception):
     """An error with its HTTP status, its problem type and what the reader can do about it.
 
     `detail` is shown to the sender: never put a token, a key, a connection string or a stack trace in it.
-    `extensions` are further members of the problem document; `retry_after` is in whole seconds. `status` replaces
-    the HTTP status of its kind, if a sender would handle that wrongly.
+    `extensions` are further members of its document; `retry_after` is whole seconds; `status` replaces its kind's.
     """
 
     status: int = 500
@@ -71,19 +71,13 @@ class WebhookError(Exception):
     ) -> None:
         super().__init__(detail)
         self.status = status or self.status
-        self.detail = detail
-        self.extensions = dict(extensions or {})
+        self.detail, self.extensions = detail, dict(extensions or {})
         self.retry_after = self.again if retry_after is None else retry_after
 
     def document(self, status: int | None = None) -> dict[str, Any]:
         """Return the problem document (RFC 9457). `status` replaces our own where a sender needs another."""
-        return {
-            "type": _TYPE_BASE + self.slug,
-            "title": self.title,
-            "status": status or self.status,
-            "detail": self.detail,
-            **self.extensions,
-        }
+        kind = {"type": _TYPE_BASE + self.slug, "title": self.title}
+        return {**kind, "status": status or self.status, "detail": self.detail, **self.extensions}
 
 
 class PayloadError(WebhookError):
@@ -124,6 +118,14 @@ class RequestError(WebhookError):
     status = 400
     slug = "bad-request"
     title = "The request is wrong"
+
+
+class Unsigned(WebhookError):
+    """The signature that `SENDERS` asks this sender for is missing, wrong or too old. Nothing is stored."""
+
+    status = 401
+    slug = "unsigned"
+    title = "The signature is missing or wrong"
 
 
 class Forbidden(WebhookError):
@@ -230,8 +232,7 @@ class NoTableToken(TableError):
 
     def __init__(self, reason: str, *, late: bool = False) -> None:
         super().__init__("The identity gave no token for the table; the log of the function app says why.")
-        self.reason = reason
-        self.transient = not late
+        self.reason, self.transient = reason, not late
 
 
 class WriteUnknown(TableError):

@@ -9,14 +9,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Literal, TypeVar, get_args
 
 from shared import senders
 from shared.clients import address
 from shared.errors import Problem, SettingsError
 from shared.senders import Sender
 
+FindEvents = Literal["false", "trial", "true"]
+NoEvent = Literal["fail", "entity"]
+Grade = Literal["probable", "exact"]
 _STORAGE_PREFIXES = ("AlertStorage", "AzureWebJobsStorage")
 _T = TypeVar("_T")
 
@@ -46,7 +48,15 @@ class Settings:
     defender_timeout_seconds: float = 30.0
     graph_api_url: str = "https://graph.microsoft.com"
     graph_token_scope: str = "https://graph.microsoft.com/.default"  # noqa: S105 - a scope
+    find_events: FindEvents = "false"
+    find_events_grade: Grade = "probable"
+    find_events_calls: int = 15
+    find_events_window_seconds: float = 60.0
+    find_events_retry_minutes: tuple[float, ...] = (1.0, 3.0, 10.0)
     find_events_timeout_seconds: float = 60.0
+    no_event: NoEvent = "fail"
+    entity_alert_calls: int = 15
+    entity_alert_window_seconds: float = 60.0
     rate_limit_calls: int = 15
     rate_limit_window_seconds: float = 60.0
     rate_limit_margin_seconds: float = 0.25
@@ -93,7 +103,15 @@ class _Reader:
             defender_timeout_seconds=self._seconds("DEFENDER_TIMEOUT_SECONDS", 30.0, 1, 200),
             graph_api_url=self._url("GRAPH_API_URL", default.graph_api_url),
             graph_token_scope=self._text("GRAPH_TOKEN_SCOPE", default.graph_token_scope),
+            find_events=self._word("FIND_EVENTS", FindEvents),
+            find_events_grade=self._word("FIND_EVENTS_GRADE", Grade),
+            find_events_calls=self._whole("FIND_EVENTS_CALLS", 15, 1, 15),
+            find_events_window_seconds=self._seconds("FIND_EVENTS_WINDOW_SECONDS", 60.0, 0.5, 3600),
+            find_events_retry_minutes=self._minutes("FIND_EVENTS_RETRY_MINUTES", "1,3,10"),
             find_events_timeout_seconds=self._seconds("FIND_EVENTS_TIMEOUT_SECONDS", 60.0, 1, 200),
+            no_event=self._word("NO_EVENT", NoEvent),
+            entity_alert_calls=self._whole("ENTITY_ALERT_CALLS", 15, 1, 15),
+            entity_alert_window_seconds=self._seconds("ENTITY_ALERT_WINDOW_SECONDS", 60.0, 0.5, 3600),
             rate_limit_calls=self._whole("RATE_LIMIT_CALLS", 15, 1, 15),
             rate_limit_window_seconds=self._seconds("RATE_LIMIT_WINDOW_SECONDS", 60.0, 0.5, 3600),
             rate_limit_margin_seconds=self._seconds("RATE_LIMIT_MARGIN_SECONDS", 0.25, 0, 60),
@@ -113,17 +131,20 @@ class _Reader:
             max_payload_bytes=self._whole("MAX_PAYLOAD_BYTES", 1_048_576, 1_024, 100 * 1_048_576),
             max_alerts_per_delivery=self._whole("MAX_ALERTS_PER_DELIVERY", 100, 1, 1_000),
             mappings_path=self._folder("MAPPINGS_PATH"),
-            public_base_url=self._base_url("PUBLIC_BASE_URL"),
+            public_base_url=self._url("PUBLIC_BASE_URL", None),
             senders=self._senders("SENDERS"),
             console=self._flag("CONSOLE", default.console),
         )
+        self._retained(values)
+        if self._problems:
+            raise SettingsError(self._problems)
+        return values
+
+    def _retained(self, values: Settings) -> None:
         if values.retention_days * 24 <= values.give_up_hours:
             self._wrong(
                 "RETENTION_DAYS", f"{values.retention_days:g} days do not exceed GIVE_UP_HOURS; raise it"
             )
-        if self._problems:
-            raise SettingsError(self._problems)
-        return values
 
     def _wrong(self, name: str, detail: str) -> None:
         self._problems.append(Problem(name, detail))
@@ -156,6 +177,14 @@ class _Reader:
             self._wrong(name, f"{text!r} found; accepted: {accepted}")
         return text
 
+    def _word(self, name: str, words: Any) -> Any:
+        """Return one of the words of a `Literal`, the first if the setting is missing."""
+        accepted = get_args(words)
+        text = self._text(name, accepted[0]).lower()
+        if text not in accepted:
+            self._wrong(name, f"{text!r} found; accepted: {', '.join(accepted)}")
+        return text
+
     def _minutes(self, name: str, default: str) -> tuple[float, ...]:
         # Set but empty means something here: a 404 fails at once.
         text = self._environ.get(name, default)
@@ -177,34 +206,23 @@ class _Reader:
         text = self._text(name, None)
         return Path(text) if text else None
 
-    def _url(self, name: str, default: str) -> str:
-        """Return an origin to which a token may be sent: `https`, or `http` to loopback."""
-        text = self._text(name, default).rstrip("/")
+    def _url(self, name: str, default: _T) -> str | _T:
+        """Return the base of a service's addresses: `https`, or `http` to loopback."""
+        text = self._text(name, None)
+        if text is None:
+            return default
         try:
             address.check(text, name)
         except SettingsError as error:
             prefix = "" if "@" in text else f"{text!r} found: "  # a URL may hold a password
             for problem in error.problems:
                 self._wrong(name, prefix + problem.detail)
-        return text
-
-    def _base_url(self, name: str) -> str | None:
-        text = self._text(name, None)
-        if text is None:
-            return None
-        try:
-            parts = urlsplit(text)
-            absolute = parts.scheme in ("http", "https") and parts.hostname is not None
-        except ValueError:
-            absolute = False
-        if not absolute:
-            self._wrong(name, f"{text!r} found; accepted: an absolute http or https URL")
         return text.rstrip("/")
 
     def _senders(self, name: str) -> tuple[Sender, ...]:
         text = self._text(name, None)
         try:
-            return senders.read(text) if text else ()
+            return senders.read(text, self._environ) if text else ()
         except ValueError as error:  # the value may be a key instead of its fingerprint
             self._wrong(name, str(error))
             return ()
@@ -215,7 +233,7 @@ class _Reader:
             if connection_string:
                 return StorageSettings(connection_string=connection_string)
             account = self._text(f"{prefix}__accountName", None)
-            endpoint = self._text(f"{prefix}__tableServiceUri", None) or (
+            endpoint = self._url(f"{prefix}__tableServiceUri", None) or (
                 f"https://{account}.table.core.windows.net" if account else None
             )
             if endpoint:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from dev.chaos.scene import Scene
+from dev.chaos.verdict import Case
 
 _FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Defender: 500", {"kind": "status", "status": 500}),
@@ -29,17 +30,25 @@ def rehearse(scene: Scene, short: bool) -> None:
     """Let Defender fail in every way, twice each; then the token endpoint; then let Defender reject alerts."""
     scene.host()
     for name, fault in _FAULTS[: 1 if short else None]:
-        case = scene.case(name)
-        scene.switch({**fault, "times": 1 if short else 2})
-        scene.send(case, [1, 3, *[1] * 14])  # more than a window's worth
-        scene.drain()
-        scene.switch()
-        case.struck += scene.met(case)
+        _failing(
+            scene, name, {**fault, "times": 1 if short else 2}, [1, 3, *[1] * 14]
+        )  # more than a window's worth
     if not short:
         for name, fault in _TOKEN_FAULTS:
             _no_token(scene, name, fault)
         for name, status in _REFUSALS:
             _refused(scene, name, status)
+
+
+def _failing(scene: Scene, name: str, fault: dict[str, Any], sizes: list[int]) -> Case:
+    """Send deliveries of so many alerts while Defender has a fault, until all have ended."""
+    case = scene.case(name)
+    scene.switch(fault)
+    scene.send(case, sizes)
+    scene.drain()
+    scene.switch()
+    case.struck += scene.met(case)
+    return case
 
 
 def _no_token(scene: Scene, name: str, fault: dict[str, Any]) -> None:
@@ -59,12 +68,7 @@ def _no_token(scene: Scene, name: str, fault: dict[str, Any]) -> None:
 
 def _refused(scene: Scene, name: str, status: int) -> None:
     """Let alerts fail with a reason; after a replay Defender creates them."""
-    case = scene.case(name)
-    scene.switch({"kind": "status", "status": status})
-    scene.send(case, [1, 3])
-    scene.drain()
-    scene.switch()
-    case.struck += scene.met(case)
+    case = _failing(scene, name, {"kind": "status", "status": status}, [1, 3])
     alerts = [alert for sent in case.sent for alert in (sent.outcome or {}).get("alerts", [])]
     for alert in alerts:
         reason = alert["error"] or {}
@@ -74,5 +78,6 @@ def _refused(scene: Scene, name: str, status: int) -> None:
         done = scene.operate("alerts/replay?status=failed&top=50")
         if (done["replayed"], done["remaining"]) != (len(alerts), 0):
             case.wrong.append(f"{len(alerts)} failed, and the replay says {done}")
-        scene.ask_again(case)
+        for sent in case.sent:
+            scene.senders.ask_again(sent)
         scene.drain()

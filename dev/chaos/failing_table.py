@@ -1,7 +1,7 @@
 """A table that is stopped and started, and a network that loses and delays requests and answers."""
 
 from dev.chaos.scene import Scene
-from dev.stack.proxy import Fault, Moment
+from dev.stack.proxy import Fault, Moment, Proxy
 
 _FAULTS: tuple[tuple[str, Moment, Fault, float], ...] = (
     ("table's answers swallowed", "answer", "swallow_answer", 0.25),
@@ -15,30 +15,18 @@ _SLOW_SECONDS = 2.5
 
 def rehearse(scene: Scene, short: bool) -> None:
     """Stop and start the table in a burst; swallow its answers, lose and delay requests, let it hang."""
-    proxy = scene.proxy()
-    for _ in range(2):
-        scene.host(through=proxy)
+    proxy = scene.proxy(hosts=2)
     sizes = [1, 1, 3, 1] * (2 if short else 6)
     _stopped(scene, sizes)
-    for name, moment, fault, share in _FAULTS[: 1 if short else None]:
-        case = scene.case(name)
-        with scene.striking(case, proxy, moment, fault, share=share):
-            scene.send(case, sizes)
-            scene.accepted(case, ticking=True)
-        scene.drain()
+    for fault in _FAULTS[: 1 if short else None]:
+        _struck(scene, proxy, fault, sizes)
 
 
 def busy(scene: Scene, short: bool) -> None:
     """Let the table turn away most requests of five hosts, then all for longer than a POST waits."""
-    proxy = scene.proxy()
-    for _ in range(2 if short else 5):
-        scene.host(through=proxy)
+    proxy = scene.proxy(hosts=2 if short else 5)
     sizes = [1, 1, 3, 1] * (2 if short else 10)
-    case = scene.case("busy table: four requests of five")
-    with scene.striking(case, proxy, "request", "busy", share=0.8):
-        scene.send(case, sizes)
-        scene.accepted(case, ticking=True)
-    scene.drain()
+    _struck(scene, proxy, ("busy table: four requests of five", "request", "busy", 0.8), sizes)
     if not short:
         case = scene.case("busy table: for longer than a POST waits")
         with scene.striking(case, proxy, "request", "busy", share=1.0):
@@ -49,9 +37,7 @@ def busy(scene: Scene, short: bool) -> None:
 
 def slow(scene: Scene, short: bool) -> None:
     """Let every answer of the table take seconds: calls are made all the same, and none twice."""
-    proxy = scene.proxy(seconds=_SLOW_SECONDS)
-    for _ in range(2):
-        scene.host(through=proxy)
+    proxy = scene.proxy(hosts=2, seconds=_SLOW_SECONDS)
     case = scene.case("slow table")
     with scene.striking(case, proxy, "answer", "slow", share=1.0):
         scene.send(case, [1, 3] if short else [1, 1, 3, 1, 1, 3])
@@ -59,6 +45,16 @@ def slow(scene: Scene, short: bool) -> None:
     log = scene.stack.simulator("GET", "log")
     if len(log) != len({call["title"] for call in log}):
         case.wrong.append("an alert was called twice")
+
+
+def _struck(scene: Scene, proxy: Proxy, fault: tuple[str, Moment, Fault, float], sizes: list[int]) -> None:
+    """Let a share of the requests, or of the answers, meet a fault until all deliveries were accepted."""
+    name, moment, kind, share = fault
+    case = scene.case(name)
+    with scene.striking(case, proxy, moment, kind, share=share):
+        scene.send(case, sizes)
+        scene.accepted(case, ticking=True)
+    scene.drain()
 
 
 def _stopped(scene: Scene, sizes: list[int]) -> None:

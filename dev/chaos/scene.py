@@ -18,7 +18,6 @@ from dev import samples
 from dev.chaos.senders import Senders
 from dev.chaos.verdict import Case, Evidence, Verdict, judge
 from dev.memory_table import MemoryTable
-from dev.stack import token_endpoint
 from dev.stack.azurite import Azurite
 from dev.stack.proxy import Fault, Moment, Proxy
 from dev.stack.stack import Host, Stack
@@ -49,11 +48,7 @@ def opened(*, window: float, deadline: float) -> Iterator["Scene"]:
         "NOT_FOUND_RETRY_MINUTES": "0.02,0.05",
     }
     clients = [str(uuid.uuid5(uuid.NAMESPACE_URL, f"host {n}")) for n in range(_MOST_HOSTS)]
-    identities = [
-        part
-        for client in (token_endpoint.USER_ASSIGNED_CLIENT_ID, *clients)
-        for part in ("--client-id", client)
-    ]
+    identities = [part for client in clients for part in ("--client-id", client)]
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as folder,
         Azurite(Path(folder)) as azurite,
@@ -104,9 +99,12 @@ class Scene:
 
     # ---- what can be done
 
-    def proxy(self, *, seconds: float = 5.0) -> Proxy:
-        """Put a proxy before the table, for the hosts that are told so."""
-        return self.proxies.enter_context(Proxy(self.stack.azurite.port, seconds=seconds))
+    def proxy(self, *, hosts: int = 0, seconds: float = 5.0) -> Proxy:
+        """Put a proxy before the table, with so many hosts behind it."""
+        proxy = self.proxies.enter_context(Proxy(self.stack.azurite.port, seconds=seconds))
+        for _ in range(hosts):
+            self.host(through=proxy)
+        return proxy
 
     @contextlib.contextmanager
     def striking(
@@ -150,13 +148,12 @@ class Scene:
     ) -> None:
         """Let deliveries of so many alerts be sent with a key; the first tries go to `host`, if given."""
         for size in sizes:
-            alerts = [self._alert(case, severity) for _ in range(size)]
+            numbers = itertools.islice(self._numbers, size)
+            alerts = [
+                samples.eight_fields(samples.event(number), f"{case.fault}, {number}", severity)
+                for number in numbers
+            ]
             case.sent.append(self.senders.send(alerts, host, key=key))
-
-    def ask_again(self, case: Case) -> None:
-        """Let the senders ask once more for what has ended already."""
-        for sent in case.sent:
-            self.senders.ask_again(sent)
 
     def drain(self) -> None:
         """Let the hosts' timers tick until every delivery has ended, or its sender has given up.
@@ -231,7 +228,3 @@ class Scene:
         )
         self.cases[-1].wrong += unsound(copy)
         return [judge(case, evidence) for case in self.cases]
-
-    def _alert(self, case: Case, severity: str) -> dict[str, Any]:
-        number = next(self._numbers)
-        return samples.eight_fields(samples.event(number), f"{case.fault}, {number}", severity)

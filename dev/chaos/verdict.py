@@ -69,9 +69,7 @@ class Evidence:
     def excess(self) -> list[Arrival]:
         """The calls too many, of all hosts together."""
         judged = [arrival for arrival in self.log if arrival["judged"]]
-        late = {
-            violation.excess for violation in violations((a["at"] for a in judged), self.calls, self.window)
-        }
+        late = violations((arrival["at"] for arrival in judged), self.calls, self.window)
         return [arrival for arrival in judged if arrival["at"] in late]
 
 
@@ -95,7 +93,8 @@ def judge(case: Case, evidence: Evidence) -> Verdict:
         else:
             lost.append(alert["title"])
     wrong += [f"{title}: lost" for title in lost]
-    wrong += [f"{_first(sent)}: its sender never heard the end" for sent in case.sent if sent.outcome is None]
+    unheard = [sent.alerts[0]["title"] for sent in case.sent if sent.outcome is None]
+    wrong += [f"{title}: its sender never heard the end" for title in unheard]
     wrong += [lie for sent in case.sent if sent.outcome for lie in _lies(sent.outcome, created)]
     return Verdict(
         fault=case.fault,
@@ -120,7 +119,3 @@ def _lies(outcome: Mapping[str, Any], created: set[str]) -> list[str]:
         for alert in outcome.get("alerts", [])
         if (alert["status"] == "created") != (alert["request"]["title"] in created)
     ]
-
-
-def _first(sent: Sent) -> str:
-    return sent.alerts[0]["title"]

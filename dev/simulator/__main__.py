@@ -4,8 +4,8 @@ import argparse
 import json
 import signal
 
+from dev.simulator.faults import Delay
 from dev.simulator.simulator import Simulator
-from dev.simulator.switches import Delay
 from dev.stack import token_endpoint
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from dev.simulator.moments import iso
 from dev.simulator.rules import Rejected
@@ -18,12 +18,8 @@ ALERT_FIELDS = (
 _TICKS_TO_1970 = 621_355_968_000_000_000  # .NET counts 100 ns since the year 1, and alert ids begin so
 
 
-class Event(NamedTuple):
-    """What names an event in advanced hunting; compared as the strings they are, digit for digit."""
-
-    machine_id: str
-    event_time: str
-    report_id: str
+Event = tuple[str, ...]
+"""machineId, eventTime and reportId: compared as the strings they are, digit for digit."""
 
 
 class Alerts:
@@ -40,7 +36,7 @@ class Alerts:
 
     def register(self, known: Iterable[Sequence[str]], unknown: Iterable[Sequence[str]]) -> None:
         """Make events known, or unknown: triples of machineId, eventTime, reportId."""
-        added, removed = {Event(*event) for event in known}, {Event(*event) for event in unknown}
+        added, removed = set(map(tuple, known)), set(map(tuple, unknown))
         self._known = (self._known | added) - removed
         self._unknown = (self._unknown | removed) - added
 
@@ -52,11 +48,11 @@ class Alerts:
         `sequence` numbers the calls, for the alert's id. Raise `Rejected` where the event is not known;
         `all_known` means all but those that were made unknown.
         """
-        event = Event(fields["machineId"], fields["eventTime"], fields["reportId"])
+        event = (fields["machineId"], fields["eventTime"], fields["reportId"])
         if event in self._unknown or not (all_known or event in self._known):
-            raise Rejected(404, "ResourceNotFound", f"Event {event.report_id} was not found")
+            raise Rejected(404, "ResourceNotFound", f"Event {fields['reportId']} was not found")
         ticks = time.time_ns() // 100  # the precision of Defender's times
-        key = (event.machine_id, fields["title"])
+        key = (fields["machineId"], fields["title"])
         if merged := key in self._alerts:
             self._alerts[key]["lastUpdateTime"] = iso(ticks)
         else:

@@ -1,19 +1,15 @@
-"""The faults of answers: Defender's, or the token endpoint's."""
+"""The switches of a running simulator: delays, known events, and the faults of answers."""
 
-import json
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from email.utils import formatdate
 from fnmatch import fnmatchcase
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Literal
 
 from dev.simulator.reply import Reply, json_reply
 from dev.stack.token_endpoint import Grant
 
-_SHOW_ANSWER = ("slow", "trickle", "truncated", "altered")
+_SHOW_ANSWER = ("slow", "trickle", "truncated")
 _OF_HUNTING = ("quota", "resources")
 _STATUS = {
     "status": 500, "html": 502, "foreign": 200, "empty": 200, "redirect": 302,
@@ -29,7 +25,7 @@ class Fault:
 
     ```
     kind        the caller meets
-    status      the error `status` (500), in JSON as it should be; with `retry_after` as seconds or `as_date`
+    status      the error `status` (500), in JSON as it should be; with `retry_after`
     html        a gateway's page with `status` (502)
     foreign     JSON of another service with `status` (200)
     empty       no body, with `status` (200)
@@ -39,7 +35,6 @@ class Fault:
     slow        the real answer, `delay` seconds late
     trickle     the real answer byte by byte, `delay` seconds apart
     truncated   the headers and half of the body of the real answer, then the connection is closed
-    altered     the real answer's JSON, or the token of the real claims, as `change` returns it
     quota, resources    429 in Graph's words: too many calls, or too much work; on hunting only
     ```
     A call met by a fault is not processed, unless the caller sees (some of) the real answer or
@@ -47,30 +42,24 @@ class Fault:
     """
 
     kind: str
-    on: Literal["alerts", "token", "hunting"] = "alerts"
+    on: Literal["alerts", "token", "hunting", "entity"] = "alerts"
     times: int | None = None
     title: str | None = None
     after_processing: bool = False
     status: int | None = None
     retry_after: int | str | None = None
-    as_date: bool = False
     delay: float = 0.0
-    change: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in _STATUS:
             raise ValueError(f"no such kind of fault: {self.kind!r}; there are {', '.join(_STATUS)}")
         only_hunting = self.kind in _OF_HUNTING and self.on != "hunting"
-        if self.on not in {"alerts", "token", "hunting"} or only_hunting:
+        if self.on not in {"alerts", "token", "hunting", "entity"} or only_hunting:
             raise ValueError(f"{self.kind!r} cannot strike on {self.on!r}")
-        if (self.kind == "altered") != callable(self.change):
-            raise ValueError("'altered' needs a change, and no other kind has one")
         if not (self.times is None or self.times > 0) or self.delay < 0:
             raise ValueError("times and delay must be positive")
         if self.status is not None:
             HTTPStatus(self.status)
-        if self.as_date and not isinstance(self.retry_after, int):
-            raise ValueError(f"as_date needs retry_after in seconds, not {self.retry_after!r}")
 
     def strikes(self, on: str, title: str | None) -> bool:
         """Say whether this fault is for such a call, leaving `times` aside."""
@@ -88,8 +77,6 @@ class Fault:
                 return replace(answer, manner="trickle", pace=self.delay)
             case "truncated":
                 return replace(answer, manner="truncated")
-            case "altered" if self.change and self.on != "token" and answer.status == HTTPStatus.OK:
-                return json_reply(200, self.change(json.loads(answer.body)))
             case _:
                 return answer
 
@@ -108,10 +95,47 @@ class Fault:
         reply = replies.get(self.kind) or fail(status)
         if self.retry_after is None:
             return reply
-        until = math.ceil(time.time() + float(self.retry_after)) if self.as_date else None
-        after = formatdate(until, usegmt=True) if until else str(self.retry_after)
-        return replace(reply, headers={**reply.headers, "Retry-After": after})
+        return replace(reply, headers={**reply.headers, "Retry-After": str(self.retry_after)})
 
     def alter(self, grant: Grant) -> Grant:
-        """Return the claims of the token."""
-        return self.change(grant) if self.change else grant
+        """Return the claims of the token: as they are, unless a kind of fault changes them."""
+        return grant
+
+
+Delay = float | tuple[float, float]
+"""Seconds: always the same, or drawn between two bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """What can be changed while the simulator runs. The first fault of the list that strikes counts.
+
+    `missing_tables` are those of hunting that the tenant has no licence for.
+    """
+
+    latency: Delay = 0.0
+    transit: Delay = 0.0
+    known_events: Literal["registered", "all"] = "registered"
+    missing_tables: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+    def __post_init__(self) -> None:
+        for low, high in (bounds(self.latency), bounds(self.transit)):
+            if not 0 <= low <= high:
+                raise ValueError(f"a delay is seconds, or a lower and an upper bound, not {low}, {high}")
+        if self.known_events not in {"registered", "all"}:
+            raise ValueError(f"known_events is 'registered' or 'all', not {self.known_events!r}")
+
+    def draw(self, on: str, title: str | None) -> tuple[Fault | None, "Switches"]:
+        """Return the fault that strikes such a call, if any, and the switches after it has struck."""
+        for index, fault in enumerate(self.faults):
+            if fault.strikes(on, title):
+                left = () if fault.times == 1 else (replace(fault, times=fault.times and fault.times - 1),)
+                faults = (*self.faults[:index], *left, *self.faults[index + 1 :])
+                return fault, replace(self, faults=faults)
+        return None, self
+
+
+def bounds(delay: Delay) -> tuple[float, float]:
+    """Return the lowest and the highest that a delay can be, in seconds."""
+    return delay if isinstance(delay, tuple) else (delay, delay)

@@ -10,7 +10,6 @@ arrival is too many when the arrival `calls` places before it came less than `wi
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 
 class Judge:
@@ -39,26 +38,10 @@ class Judge:
         return None if passes else latest[0] + self.window - at
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A window `[start, start + window)` that holds `count` arrivals; the one at `excess` is one too many."""
-
-    start: float
-    excess: float
-    count: int
-
-
-def violations(arrivals: Iterable[float], calls: int, window: float) -> list[Violation]:
-    """Scan a whole log, in any order, for every rolling window that holds more than `calls` arrivals.
-
-    Each arrival too many gives one violation.
-    """
+def violations(arrivals: Iterable[float], calls: int, window: float) -> list[float]:
+    """Return each arrival too many of a whole log, in any order: it is one more than `calls` in a rolling window."""
     times = sorted(arrivals)
-    return [
-        Violation(times[first], times[first + calls], end - first)
-        for first, end in _windows(times, window)
-        if end - first > calls
-    ]
+    return [times[first + calls] for first, end in _windows(times, window) if end - first > calls]
 
 
 def fullest(arrivals: Iterable[float], window: float) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from dev.simulator.create_alert import CREATE_PATH
 from dev.simulator.faults import Fault
 from dev.simulator.hunting import HUNTING_PATH
 from dev.simulator.reply import Reply, error_reply, json_reply
@@ -23,21 +24,16 @@ CONTROL_PATH = "/_simulator/"
 _SERVER = ("Server", "Microsoft-HTTPAPI/2.0 (simulated)")
 
 
-class SimulatorServer(Server):
-    """Serves one simulator."""
+class SimulatorConnection(Connection):
+    """A caller's connection to a simulator, which owns the server."""
 
-    def __init__(self, simulator: "Simulator") -> None:
-        self.simulator = simulator
-        super().__init__(_Connection)
-
-
-class _Connection(Connection):
-    server: SimulatorServer
+    server: Server
 
     def serve(self) -> None:
         """Answer one request."""
         path, _, query = self.path.partition("?")
-        headers, simulator = self.headers, self.server.simulator
+        headers = self.headers
+        simulator: Simulator = self.server.owner
         if path == ALERTS_PATH:  # a call is stamped before its body is read
             arrived = simulator.arrive(headers["Authorization"], self.command, self.client_address[1])
             self._send(simulator.answer(*arrived, headers["Content-Type"], self._body()))
@@ -45,6 +41,11 @@ class _Connection(Connection):
         if path == HUNTING_PATH:
             search = simulator.hunting.arrive(headers["Authorization"])
             self._send(simulator.hunting.answer(*search, self.command, headers["Content-Type"], self._body()))
+            return
+        if path == CREATE_PATH:
+            creation = simulator.creations.arrive(headers["Authorization"])
+            form = self.command, headers["Content-Type"]
+            self._send(simulator.creations.answer(*creation, *form, self._body()))
             return
         body = self._body()
         if (self.command, path) == ("GET", token_endpoint.PATH):
@@ -83,7 +84,7 @@ class _Connection(Connection):
         if reply.manner == "trickle":
             for byte in message:
                 self.wfile.write(bytes((byte,)))
-                self.server.simulator.wait(reply.pace)
+                self.server.owner.wait(reply.pace)
         else:
             self.wfile.write(message)
 
@@ -93,9 +94,13 @@ def control(simulator: "Simulator", method: str, name: str, body: bytes) -> Repl
     routes: dict[tuple[str, str], Callable[[], Any]] = {
         ("GET", "health"): lambda: {"status": "pass"},
         ("GET", "log"): lambda: [_camel(asdict(arrival)) for arrival in simulator.log],
-        ("GET", "violations"): lambda: [_camel(asdict(arrival)) for arrival in simulator.violations],
+        ("GET", "violations"): lambda: [
+            _camel(asdict(arrival)) for arrival in simulator.log if arrival.over_limit
+        ],
         ("GET", "alerts"): lambda: simulator.alerts,
         ("GET", "searches"): lambda: [_camel(asdict(search)) for search in simulator.hunting.log],
+        ("GET", "creations"): lambda: [_camel(asdict(creation)) for creation in simulator.creations.log],
+        ("GET", "entityAlerts"): lambda: simulator.creations.alerts,
         ("POST", "world"): lambda: simulator.hunting.add(**_snake(json.loads(body))),
         ("GET", "tokens"): lambda: simulator.token_requests,
         ("GET", "switches"): lambda: _camel(asdict(simulator.switches)),

@@ -1,7 +1,8 @@
 """Microsoft Defender for Endpoint on a developer's machine: stricter than the real service.
 
     POST /api/alerts/CreateAlertByReference   the one call of Defender's API that we make
-    POST /v1.0/security/runHuntingQuery       the one call of Graph's that we make, see hunting.py
+    POST /v1.0/security/runHuntingQuery       Graph's hunting, see hunting.py
+    POST /beta/security/alerts_v2/createAlert   Graph's alerts without an event, see create_alert.py
     GET  /msi/token                           the token endpoint of a managed identity, see dev/stack
     /_simulator/…                             switches, log, events, alerts, violations, tokens, health
 
@@ -14,7 +15,7 @@ is judged before a fault can strike it: a call that meets a reset or a 500 has u
 window. Without a fault, the checks decide, in this order: token (401), role (403), window (429), method,
 content type, JSON and fields (4xx), event (404).
 
-Under `/_simulator/` JSON has the names of the dataclasses in arrival.py, faults.py and switches.py, in camel
+Under `/_simulator/` JSON has the names of the dataclasses in arrival.py and faults.py, in camel
 case. Durations are in seconds.
 """
 
@@ -33,16 +34,16 @@ from urllib.parse import parse_qsl
 from dev.simulator import rules
 from dev.simulator.alerts import Alerts
 from dev.simulator.arrival import Arrival
-from dev.simulator.faults import Fault
+from dev.simulator.create_alert import Creations
+from dev.simulator.faults import Delay, Fault, Switches, bounds
 from dev.simulator.hunting import Hunting
 from dev.simulator.judge import Judge
 from dev.simulator.reply import Reply, error_reply, json_reply
 from dev.simulator.rules import Rejected
-from dev.simulator.server import ALERTS_PATH, SimulatorServer
-from dev.simulator.switches import Delay, Switches, bounds
+from dev.simulator.server import ALERTS_PATH, SimulatorConnection
 from dev.stack import token_endpoint
+from dev.stack.loopback import Server
 
-_CODES = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests"}
 _SWITCHED = "Switched on in the simulator."
 _STOP_SECONDS = 30.0
 
@@ -70,10 +71,11 @@ class Simulator:
         self._log: list[Arrival] = []
         self._alerts = Alerts()
         self.hunting = Hunting(self)
-        self._changed = threading.Condition()  # guards all of the above
+        self.creations = Creations(self)
+        self._lock = threading.Lock()  # guards all of the above
         self._released = threading.Event()  # lets go of the calls that hang
         self._stopping = threading.Event()
-        self._server = SimulatorServer(self)
+        self._server = Server(SimulatorConnection, self)
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -81,7 +83,7 @@ class Simulator:
 
     def __exit__(self, *_: object) -> None:
         """Stop at once: callers still waiting for an answer lose their connection."""
-        with self._changed:
+        with self._lock:
             self._stopping.set()
             self._released.set()
         self._server.stop(_STOP_SECONDS, cut=True)
@@ -107,35 +109,30 @@ class Simulator:
     @property
     def log(self) -> list[Arrival]:
         """Every arrival in its order, as known at this moment."""
-        with self._changed:
+        with self._lock:
             return [replace(arrival) for arrival in self._log]
-
-    @property
-    def violations(self) -> list[Arrival]:
-        """The arrivals too many, by the judge's word."""
-        return [arrival for arrival in self.log if arrival.over_limit]
 
     @property
     def alerts(self) -> list[dict[str, Any]]:
         """Every alert created, oldest first, as Defender shows it."""
-        with self._changed:
+        with self._lock:
             return list(self._alerts)
 
     @property
     def token_requests(self) -> dict[str, int]:
         """How many tokens were asked for, answered or not, by client id."""
-        with self._changed:
+        with self._lock:
             return dict(self._token_requests)
 
     @property
     def switches(self) -> Switches:
         """The switches as they are; a fault's `times` says how often it has still to strike."""
-        with self._changed:
+        with self._lock:
             return self._switches
 
     def switch(self, **changes: Any) -> Switches:
         """Change some of the `Switches`, return all. New faults replace the old, and end what hangs."""
-        with self._changed:
+        with self._lock:
             self._switches = replace(self._switches, **changes)
             if "faults" in changes and not self._stopping.is_set():
                 self._released.set()
@@ -144,15 +141,8 @@ class Simulator:
 
     def register(self, known: Iterable[Sequence[str]] = (), unknown: Iterable[Sequence[str]] = ()) -> None:
         """Make events known, or unknown: triples of machineId, eventTime, reportId."""
-        with self._changed:
+        with self._lock:
             self._alerts.register(known, unknown)
-
-    def wait_for(self, condition: Callable[[Sequence[Arrival]], bool], limit: float = 30.0) -> list[Arrival]:
-        """Wait until the log fulfils `condition` and return it. `TimeoutError` after `limit` seconds."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: condition(self._log), limit):
-                raise TimeoutError(f"not within {limit} s: the log has {len(self._log)} arrivals")
-            return self.log
 
     # ---- a call, step by step
 
@@ -161,7 +151,7 @@ class Simulator:
     ) -> tuple[Arrival, Rejected | None]:
         """Stamp, log and judge a call whose headers were read; return why it is rejected already, if it is."""
         self.pause(self.switches.transit)
-        with self._changed:
+        with self._lock:
             now = datetime.now(UTC).isoformat()
             arrival = Arrival(len(self._log), time.monotonic(), now, method, connection)
             self._log.append(arrival)
@@ -169,8 +159,6 @@ class Simulator:
                 self._admit(arrival, authorization)
             except Rejected as rejected:
                 return arrival, rejected
-            finally:
-                self._changed.notify_all()
             return arrival, None
 
     def answer(
@@ -200,8 +188,7 @@ class Simulator:
                 return error_reply(rejection)
 
         def fail(status: int) -> Reply:
-            code = _CODES.get(status, HTTPStatus(status).phrase.replace(" ", ""))
-            return error_reply(Rejected(status, code, _SWITCHED))
+            return error_reply(Rejected(status, HTTPStatus(status).phrase.replace(" ", ""), _SWITCHED))
 
         reply = self.bend(fault, released, process, fail)
         retry_after = reply.headers.get("Retry-After")
@@ -211,7 +198,7 @@ class Simulator:
     def answer_token(self, query: str, identity_header: str | None) -> Reply:
         """Return what to send for a token request, be it the answer or a fault."""
         asked = dict(parse_qsl(query, keep_blank_values=True))
-        with self._changed:
+        with self._lock:
             self._token_requests[asked.get("client_id") or token_endpoint.SYSTEM_ASSIGNED] += 1
         fault, released = self.draw("token")
         alter = fault.alter if fault else lambda grant: grant
@@ -228,10 +215,9 @@ class Simulator:
             raise ConnectionAbortedError("the simulator stops")
 
     def _note(self, arrival: Arrival, **facts: Any) -> None:
-        with self._changed:
+        with self._lock:
             for name, value in facts.items():
                 setattr(arrival, name, value)
-            self._changed.notify_all()
 
     def _admit(self, arrival: Arrival, authorization: str | None) -> None:
         """Check token and role, and only then count the arrival: no stranger uses up the quota."""
@@ -250,7 +236,7 @@ class Simulator:
 
     def _create(self, arrival: Arrival, fields: Mapping[str, str]) -> dict[str, Any]:
         """Return the alert, new or merged, that a call leads to; raise `Rejected` where its event is not known."""
-        with self._changed:
+        with self._lock:
             all_known = self._switches.known_events == "all"
             alert, arrival.merged = self._alerts.create(fields, arrival.sequence, all_known=all_known)
             arrival.alert_id = alert["id"]
@@ -260,7 +246,7 @@ class Simulator:
 
     def draw(self, on: str, title: str | None = None) -> tuple[Fault | None, threading.Event]:
         """Return the fault that strikes this answer, if any, and count it; with it, what ends a hang."""
-        with self._changed:
+        with self._lock:
             fault, self._switches = self._switches.draw(on, title)
             return fault, self._released
 
@@ -288,6 +274,6 @@ class Simulator:
     def pause(self, delay: Delay) -> None:
         """Wait as long as a delay says."""
         low, high = bounds(delay)
-        with self._changed:
+        with self._lock:
             seconds = low if low == high else self._dice.uniform(low, high)
         self.wait(seconds)

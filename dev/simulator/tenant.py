@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import duckdb_kql
 
+from dev.simulator.rules import Rejected
 from dev.simulator.schema import COLUMNS, Record
 
 _TYPES = {"datetime": "TIMESTAMP", "string": "VARCHAR", "long": "BIGINT", "int": "INTEGER"}
@@ -26,10 +27,6 @@ _GRAPHS = {
 _ESCAPE = re.compile(r"\\\\|\\u([0-9a-fA-F]{4})")
 _BATCH = 500  # records of one statement
 _MICROSECONDS = len("2026-03-04T05:06:07.891234")
-
-
-class QueryError(Exception):
-    """The engine does not run a query; the text is the engine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +62,8 @@ class Tenant:
             for table, rows in by_table.items():
                 self._insert(table, rows)
 
-    def clear(self) -> None:
-        """Empty all tables."""
-        with self._lock:
-            for table in COLUMNS:
-                self._connection.execute(f"TRUNCATE All{table}")
-            self._sevenths.clear()
-
     def run(self, query: str, since: datetime, until: datetime) -> Answer:
-        """Return what a query finds in a span of time. Raise `QueryError` if the engine does not run it."""
+        """Return what a query finds in a span of time. Raise `Rejected` if the engine does not run it."""
         with self._lock:
             self._connection.execute("SET VARIABLE since = ?::TIMESTAMP", [since.replace(tzinfo=None)])
             self._connection.execute("SET VARIABLE until = ?::TIMESTAMP", [until.replace(tzinfo=None)])
@@ -82,7 +72,7 @@ class Tenant:
                 names = [(column[0], _GRAPHS[str(column[1])]) for column in answer.description]
                 rows = answer.fetchall()
             except duckdb.Error as error:
-                raise QueryError(f"{error}\n{query}") from error
+                raise Rejected(400, "BadRequest", f"{error}\n{query}") from error
         return Answer(
             dict(names),
             [
@@ -118,13 +108,8 @@ class Tenant:
         if isinstance(value, datetime):
             time = f"{value:%Y-%m-%dT%H:%M:%S.%f}"
             return f"{time}{self._sevenths.get(time, '0')}".rstrip("0").rstrip(".") + "Z"
-        if (
-            isinstance(value, str)
-            and len(value) == _MICROSECONDS + 2
-            and value[:_MICROSECONDS] in self._sevenths
-        ):
-            return f"{value[:_MICROSECONDS]}{self._sevenths[value[:_MICROSECONDS]]}Z"
-        return value
+        micro = value[:_MICROSECONDS] if isinstance(value, str) and len(value) == _MICROSECONDS + 2 else ""
+        return f"{micro}{self._sevenths[micro]}Z" if micro in self._sevenths else value
 
 
 def _characters(query: str) -> str:

@@ -63,9 +63,8 @@ class World:
         self._random = Random(seed)
         self._taken: set[int] = set()
         self._known: dict[str, dict[str, str]] = {}  # of devices, by name
-        self._placed: dict[
-            Reference, tuple[Mapping[str, object], Reference]
-        ] = {}  # by table, device and time
+        # by table, device and time
+        self._placed: dict[Reference, tuple[Mapping[str, object], Reference]] = {}
         self._records = 1_000
         kinds = ("pc", "laptop", "srv", "vdi")
         names = [f"{kind}-{n:03}.contoso.example" for n in range(DEVICES // len(kinds)) for kind in kinds]
@@ -106,11 +105,8 @@ class World:
 
     def _place(self, event: Mapping[str, Any], records: list[Record], *, recorded: bool) -> Reference:
         """Add the records of an event, if it is a new one; return its reference."""
-        table, time, device = (
-            event["table"],
-            event["time"],
-            Device.named(event["device"], self._known[event["device"]]),
-        )
+        table, time = event["table"], event["time"]
+        device = Device.named(event["device"], self._known[event["device"]])
         apart = {"table", "device", "time", *_OF_DEVICE} - {"LocalIP"}
         columns = {name: value for name, value in event.items() if name not in apart}
         at = ticks(time)

@@ -3,7 +3,6 @@
 import random
 import signal
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -31,14 +30,12 @@ class Azurite:
     """The table service. `with Azurite() as azurite:` starts it; it can be stopped and started in between.
 
     With a `location` (a folder) the data is on disk and survives `stop()` and `start()`; without one it is in
-    memory and gone after `stop()`. Once started, the port (and so `connection_string`) stays the same;
-    `pick_port` is asked until it names one that nobody uses.
+    memory and gone after `stop()`. Once started, the port (and so `connection_string`) stays the same.
     """
 
-    def __init__(self, location: Path | None = None, *, pick_port: Callable[[], int] = any_port) -> None:
+    def __init__(self, location: Path | None = None) -> None:
         self.port = 0
         self._location = location
-        self._pick_port = pick_port
         self._child: Child | None = None
         self._logs: tempfile.TemporaryDirectory[str] | None = None
 
@@ -59,7 +56,7 @@ class Azurite:
             raise ChildError("Azurite is running already")
         if not (setup.NODE.exists() and setup.AZURITE_TABLE.is_file()):
             raise ChildError("Azurite is not installed here: run `make setup`")
-        ports = [self.port] if self.port else [self._pick_port() for _ in range(_TRIES)]
+        ports = [self.port] if self.port else [any_port() for _ in range(_TRIES)]
         for port in ports:
             try:
                 self._launch(port)

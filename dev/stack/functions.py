@@ -19,8 +19,7 @@ from azure.functions.http import HttpRequestConverter, HttpResponseConverter
 from azure.functions.meta import Datum
 from azure.functions.timer import TimerRequestConverter
 
-from dev.stack.schedule import Schedule, parse_schedule
-
+_EVERY = re.compile(r"\*/([1-9]\d?) \* \* \* \* \*")
 _PARAMETER = re.compile(r"\{(?P<all>\*{0,2})(?P<name>[A-Za-z]\w*)\}")
 
 Answer = tuple[int, list[tuple[str, str]], bytes]  # status, headers, body
@@ -32,13 +31,13 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Function:
-    """One folder: its code, its trigger (as in function.json), and a route or a schedule."""
+    """One folder: its code, its trigger (as in function.json), and a route, or the seconds between ticks."""
 
     name: str
     call: Callable[..., Any]
     trigger: Mapping[str, Any]
     route: re.Pattern[str] | None
-    schedule: Schedule | None
+    every: int | None
     running: threading.Lock = field(default_factory=threading.Lock)
 
     def match(self, method: str, path: str) -> re.Match[str] | None:
@@ -62,6 +61,16 @@ def route_pattern(template: str) -> re.Pattern[str]:
         else:
             pattern += f"/(?P<{parameter['name']}>[^/]+)"
     return re.compile(pattern + "/?", re.IGNORECASE)
+
+
+def seconds_between(schedule: str) -> int:
+    """Return the seconds between the ticks of a schedule `*/n * * * * *`. Raise `ValueError` for any other."""
+    every = _EVERY.fullmatch(schedule)
+    if not every or 60 % int(every[1]):  # so that a minute begins with a tick
+        raise ValueError(
+            f"the local host knows the schedule of every n seconds of a minute, not {schedule!r}"
+        )
+    return int(every[1])
 
 
 def load(root: Path) -> list[Function]:
@@ -88,12 +97,12 @@ def _load_folder(root: Path, folder: Path, prefix: str) -> Function:
     module = ".".join(("__app__", *script.with_suffix("").parts)).removesuffix(".__init__")
     call = getattr(importlib.import_module(module), config.get("entryPoint") or "main")
     trigger = _check_bindings(call, config["bindings"])
-    route, schedule = None, None
+    route, every = None, None
     if trigger["type"] == "httpTrigger":
         route = route_pattern(f"{prefix}/{trigger.get('route') or folder.name}")
     else:
-        schedule = parse_schedule(trigger["schedule"])
-    return Function(folder.name, call, trigger, route, schedule)
+        every = seconds_between(trigger["schedule"])
+    return Function(folder.name, call, trigger, route, every)
 
 
 def _check_bindings(call: Callable[..., Any], bindings: list[dict[str, Any]]) -> dict[str, Any]:

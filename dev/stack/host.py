@@ -14,8 +14,8 @@ Several values of one header or query parameter arrive joined by commas, an empt
 arrive at all.
 
 Not as there: HEAD reaches only functions that declare it. What would be logged as a function in error ends
-the start; so does what no function of this app uses: `async`, a context, constraints in a route, a setting
-in a schedule. A timer is single in one host only (there: one lease for all instances). No timer status is
+the start; so does what no function of this app uses: `async`, a context, constraints in a route, a schedule
+of anything but seconds. A timer is single in one host only (there: one lease for all instances). No timer status is
 kept, so `past_due` is never true (there neither, for a schedule under a minute). A chunked body arrives;
 there it is empty unless a front end has joined it (azure-functions-host issue 7930).
 """
@@ -33,14 +33,12 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dev.stack.functions import Answer, Function, LoadError, http_answer, http_request, load, timer_request
 from dev.stack.loopback import Connection, Server
-from dev.stack.schedule import Schedule, next_time
 
 log = logging.getLogger("host")
 
@@ -83,12 +81,12 @@ class Host:
             sys.path.remove(str(self.root))
             raise
         self._pool = ThreadPoolExecutor(self.threads, "function")
-        self._server = _Server(self)
+        self._server = Server(_Connection, self)
         self._server.start()
         self.url = self._server.url
         for function in self.functions if self.timers else ():
-            if function.schedule:
-                self._start(self._keep_time, function, function.schedule)
+            if function.every:
+                self._start(self._keep_time, function, function.every)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,7 +107,7 @@ class Host:
         """Run the function in the pool, and return what it returned. Raises what it raised."""
         started, invocation_id = time.monotonic(), str(uuid.uuid4())
         result = self._pool.submit(function.call, **{function.trigger["name"]: triggered_by}).result()
-        if function.schedule and result is not None:
+        if function.every and result is not None:
             raise RuntimeError("a function without a $return binding returned a value")
         milliseconds = (time.monotonic() - started) * 1000
         log.info("Executed '%s' (Id=%s, Duration=%dms)", function.name, invocation_id, milliseconds)
@@ -124,14 +122,14 @@ class Host:
                 except Exception:  # as the platform: the next tick comes whatever this one raised
                     log.exception("Failed '%s'", function.name)
 
-    def _keep_time(self, function: Function, schedule: Schedule) -> None:
+    def _keep_time(self, function: Function, every: int) -> None:
         """Tick on schedule. A tick that took longer is followed by one at once, not by all it missed."""
-        now = datetime.now(UTC)
-        due = now if function.trigger.get("runOnStartup") else next_time(schedule, now)
-        while not self._stopping.wait(max(0.0, (due - datetime.now(UTC)).total_seconds())):
-            started = max(due, datetime.now(UTC))
+        now = time.time()
+        due = now if function.trigger.get("runOnStartup") else (now // every + 1) * every
+        while not self._stopping.wait(max(0.0, due - time.time())):
+            started = max(due, time.time())
             self._tick(function)
-            due = next_time(schedule, started)
+            due = (started // every + 1) * every
 
     def _opens(self, level: str, key: str) -> bool:
         """Say whether `key` opens `level`: anonymous, function or admin."""
@@ -174,7 +172,7 @@ class Host:
         if not self._opens("admin", key):
             return 401, [], b""
         name = path.removeprefix("/admin/functions/")
-        timers = [each for each in self.functions if each.schedule and each.name.lower() == name]
+        timers = [each for each in self.functions if each.every and each.name.lower() == name]
         if method != "POST" or not timers:
             return 404, [], b""
         if not body.lstrip().startswith(b"{"):
@@ -183,16 +181,10 @@ class Host:
         return 202, [], b""
 
 
-class _Server(Server):
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        super().__init__(_Connection)
-
-
 class _Connection(Connection):
     """Bodies may be chunked; `Expect: 100-continue` is answered by the base class."""
 
-    server: _Server
+    server: Server
     timeout = 130  # seconds of silence after which a connection is closed
 
     def serve(self) -> None:
@@ -200,7 +192,7 @@ class _Connection(Connection):
         names = {name.lower() for name in self.headers}
         headers = {name: ",".join(filter(None, self.headers.get_all(name, []))) for name in names}
         try:
-            status, fields, content = self.server.host.answer(self.command, self.path, headers, self._body())
+            status, fields, content = self.server.owner.answer(self.command, self.path, headers, self._body())
         except (ValueError, OverflowError) as error:
             self.close_connection = True  # the rest of the body may still come
             status, fields, content = 413 if isinstance(error, OverflowError) else 400, [], b""
@@ -212,7 +204,7 @@ class _Connection(Connection):
 
     def _body(self) -> bytes:
         """Read the whole body. Raises ValueError where this is not HTTP, OverflowError above the limit."""
-        limit = self.server.host.body_limit
+        limit = self.server.owner.body_limit
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
             return self._read(int(self.headers.get("content-length") or 0), limit)
         body = b""
@@ -239,17 +231,16 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("azure").setLevel(logging.WARNING)  # a line for every call to storage helps nobody here
-    signals: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda taken, _: signals.append(taken))
+    # Blocked for every thread and waited for: a handler could interrupt a lock that it then waits for itself.
+    signals = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     keys = {name: value for name, _, value in (each.partition("=") for each in options.key)}
     os.chdir(options.root)  # the worker's working directory is the app's
     try:
         with Host(keys=keys, timers=not options.no_timers) as host:
             ready = {"url": host.url, "functions": [function.name for function in host.functions]}
             print(json.dumps(ready), flush=True)
-            while not signals:
-                time.sleep(0.1)  # not an Event: one set in a signal handler can deadlock with its own wait
+            signal.sigwait(signals)
     except LoadError:
         log.exception("The functions cannot be loaded")
         sys.exit(1)

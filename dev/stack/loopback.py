@@ -14,13 +14,14 @@ log = logging.getLogger("loopback")
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """One thread a connection. The server knows its open connections, so that it can end them."""
+    """One thread a connection, for an `owner`. The server knows its open connections, so that it can end them."""
 
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, handler: type["Connection"]) -> None:
+    def __init__(self, handler: type["Connection"], owner: Any) -> None:
+        self.owner = owner
         self._open: set[socket.socket] = set()
         self._closed = threading.Condition()
         super().__init__(("127.0.0.1", 0), handler)

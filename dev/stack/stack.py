@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,8 +33,6 @@ from dev.stack.host import MASTER_KEY
 
 _ANSWER_SECONDS = 120
 _SENDERS = 64  # that may post to a host at once and keep their connection
-_LOG_SECONDS = 60
-_LOG_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +77,11 @@ class Stack:
         self.logs = Path()
         self._first_hosts = hosts
         self._own_azurite = azurite is None
-        self._added = dict(settings or {})
-        self._limit = (calls, window)
-        self._known_events = known_events
-        self._root = root
-        self._program = program
-        self._defender = defender
+        limit = {"RATE_LIMIT_CALLS": str(calls), "RATE_LIMIT_WINDOW_SECONDS": f"{window:g}"}
+        self._added = limit | dict(settings or {})
+        self._app = python(program, "--root", str(root))
+        how = ("--calls", str(calls), "--window", f"{window:g}", "--known-events", known_events)
+        self._defender = python("dev.simulator", *how, *defender)
         self._numbers = itertools.count(1)
         self._wire = requests.Session()
         self._wire.trust_env = False  # a proxy of the shell has no business on loopback
@@ -153,16 +150,6 @@ class Stack:
         path = "/admin/functions/DispatchAlertsFunction"
         self._ask("POST", path, host, json={}, headers=headers).raise_for_status()
 
-    def wait_for(self, condition: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
-        """Wait until the simulator's log fulfils `condition`, and return it. `TimeoutError` after a minute."""
-        end = time.monotonic() + _LOG_SECONDS
-        log: list[dict[str, Any]]
-        while not condition(log := self.simulator("GET", "log")):
-            if time.monotonic() > end:
-                raise TimeoutError(f"Defender has seen {len(log)} calls, and not what was waited for")
-            time.sleep(_LOG_POLL_SECONDS)
-        return log
-
     def simulator(self, method: str, name: str, body: Any = None) -> Any:
         """Ask the simulator's own endpoint `/_simulator/{name}` (see dev/simulator); return its JSON."""
         answer = self._ask(method, f"{self.simulator_url}/_simulator/{name}", json=body)
@@ -178,9 +165,7 @@ class Stack:
         self.logs = Path(tempfile.mkdtemp(prefix="stack-"))
         self._cleanup.push(self._leave)
         self._cleanup.callback(self._wire.close)
-        calls, window = str(self._limit[0]), f"{self._limit[1]:g}"
-        how = ("--calls", calls, "--window", window, "--known-events", self._known_events)
-        simulator = Child(python("dev.simulator", *how, *self._defender), log=self.logs / "simulator.log")
+        simulator = Child(self._defender, log=self.logs / "simulator.log")
         self._cleanup.callback(simulator.stop)
         if self._own_azurite:
             self._cleanup.enter_context(self.azurite)
@@ -189,8 +174,6 @@ class Stack:
         self.settings = {
             "AzureWebJobsStorage": self.azurite.connection_string,
             "AZURE_CLIENT_ID": token_endpoint.USER_ASSIGNED_CLIENT_ID,
-            "RATE_LIMIT_CALLS": calls,
-            "RATE_LIMIT_WINDOW_SECONDS": window,
             **announced["environment"],
             **self._added,
         }
@@ -200,7 +183,7 @@ class Stack:
     def _launch_host(self, settings: Mapping[str, str], arguments: Sequence[str] = ()) -> Child:
         keys = (part for name, key in self.keys.items() for part in ("--key", f"{name}={key}"))
         process = Child(
-            python(self._program, "--root", str(self._root), *keys, *arguments),
+            [*self._app, *keys, *arguments],
             log=self.logs / f"host-{next(self._numbers)}.log",
             settings={**self.settings, **settings},
         )

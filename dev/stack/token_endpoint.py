@@ -24,6 +24,7 @@ AUDIENCE = "https://api.securitycenter.windows.com"
 ROLE = "Alert.ReadWrite.All"
 GRAPH_AUDIENCE = "https://graph.microsoft.com"
 GRAPH_ROLE = "ThreatHunting.Read.All"
+CREATE_ROLE = "SecurityAlert.Create.All"
 TENANT = "5f3c1a52-0d5f-4c0c-9a5e-7a6f0f5b8a11"
 OTHER_TENANT = "0b8c9d1e-93f4-4b52-8f0e-2b6f4a1d7c22"
 SYSTEM_ASSIGNED = "system-assigned"
@@ -104,8 +105,8 @@ def seal(client_id: str, granted: Grant, now: float, *, key: str = _KEY) -> tupl
 
 
 def grant(resource: str) -> Grant:
-    """Return what Entra would put into a token for `resource`: to each audience its own role."""
-    roles = {AUDIENCE: (ROLE,), GRAPH_AUDIENCE: (GRAPH_ROLE,)}
+    """Return what Entra would put into a token for `resource`: to each audience its own roles."""
+    roles = {AUDIENCE: (ROLE,), GRAPH_AUDIENCE: (GRAPH_ROLE, CREATE_ROLE)}
     return Grant(resource, roles.get(resource, ()))
 
 

@@ -9,24 +9,20 @@ the same seed always gives the same run.
     Partition ── how busy and how slow the table's server is
     Host      ── a function host: its own wall clock (wrong), monotonic clock, table client, Defender client
 
-Faults happen as a script says for each request (`Host.script`). The table's server serves a
-limited number of entities a second (`Partition`), and may be slow. Of all possible next events the oldest happens, or
-the one that `World.pick` chooses.
+The table's server serves a limited number of entities a second (`Partition`), and may be slow. Faults of requests, and
+the choice among the events that could be next, are the tests': `tests/checks/virtual.py`.
 """
 
 from dev.virtual.app import ORIGIN
 from dev.virtual.defender import Arrival, Defender, answer_with
-from dev.virtual.faults import AT_ONCE, Fault, Faults, Request
-from dev.virtual.host import Host
+from dev.virtual.host import Faults, Host, Request
 from dev.virtual.world import EPOCH, Partition, World
 
 __all__ = [
-    "AT_ONCE",
     "EPOCH",
     "ORIGIN",
     "Arrival",
     "Defender",
-    "Fault",
     "Faults",
     "Host",
     "Partition",

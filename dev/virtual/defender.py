@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from dev.virtual.world import World
 from shared.clients import answer as answers
 from shared.clients.answer import Answer
-from shared.clients.call import Response
+from shared.clients.call import Failure, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +52,5 @@ def answer_with(status: int, *, retry_after: float | None = None, raw: bytes | N
 
 def nothing(*, sent: bool) -> Answer:
     """Return the client's result without an answer; `sent` is whether the request left."""
-    code = "Timeout" if sent else "NoConnection"
-    return Answer(
-        kind="unavailable",
-        status=None,
-        alert=None,
-        merged=False,
-        error={"status": None, "code": code, "message": "No answer from Defender.", "target": None},
-        retry_after=None,
-        sent=sent,
-        answered=False,
-        seconds=30.0 if sent else 0.0,
-    )
+    failure = Failure("Timeout" if sent else "NoConnection", "No answer from Defender.")
+    return answers.read(Response(None, {}, None, failure, sent, 30.0 if sent else 0.0), {})

@@ -1,55 +1,74 @@
 """A function host: its clocks, table client, calls to Defender, and workers."""
 
 import contextlib
+import functools
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, Literal, NoReturn, TypeVar, cast
 
-from greenlet import GreenletExit, getcurrent
+from greenlet import getcurrent
 
 from dev.virtual import app
 from dev.virtual.defender import nothing
-from dev.virtual.faults import Fault, Faults, Kind, Request
 from dev.virtual.world import EPOCH, Line, World
+from shared.clients import create_alert as creating
 from shared.clients.answer import Answer
-from shared.errors import Busy, Conflict, TableRefused, TokenError, Unavailable
+from shared.clients.graph import Result
+from shared.errors import Busy, Conflict, TableRefused, Unavailable
 from shared.mapping import mappings as mapping
 from shared.settings import Settings
 from shared.table.clock import ServerClock
 from shared.table.patience import PatientTable
 from shared.table.protocol import Delete, Operation, Row
-from shared.web import reply
-from shared.web.reply import Reply
 from shared.webhook.receive import Webhook
 
 _T = TypeVar("_T")
+_Row = TypeVar("_Row", Row, Row | None)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """How long requests take on their way: each way to the table, to Defender, and back from it; in seconds."""
+
+    table_delay: tuple[float, float] = (0.005, 0.05)
+    call_delay: tuple[float, float] = (0.01, 1.0)
+    answer_delay: tuple[float, float] = (0.01, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request of a host: to the table a query of `start` to `end` or a commit, to Defender a call."""
+
+    host: "Host"
+    kind: Literal["query", "commit", "call"]
+    start: str = ""
+    end: str = ""
+    operations: Sequence[Operation] = ()
+    body: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Host:
     """One function host. Its wall clock is `wall_error` seconds off; `dead` hosts never go on.
 
-    `script` says for every request what goes wrong with it, if anything; `tokens` whether the identity gives one;
-    `chance` is what the app picks slots with, else the world's.
-    `queries` and `commits` count requests to the table.
+    `chance` is what the app picks slots with, else the world's. `queries` and `commits` count requests to the table.
     """
 
     world: World
     faults: Faults = field(default_factory=Faults)
     wall_error: float = 0.0
     arrive: Callable[[Mapping[str, str]], Answer | None] | None = None
+    hunts: Callable[[Mapping[str, str]], Result | None] | None = None
+    creates: Callable[[Mapping[str, Any]], creating.Result | None] | None = None
     dead: bool = False
     deadline: float = 30.0
     frozen_until: float = 0.0
-    script: Callable[[Request], Fault | None] | None = None
-    tokens: bool = True
     chance: random.Random | None = None
     queries: int = 0
     commits: int = 0
-    _suspended: float = 0.0
 
     def __post_init__(self) -> None:
         self._boot = self.world.random.uniform(0, 1e6)
@@ -59,8 +78,8 @@ class Host:
         """The table as the app on this host uses it."""
 
     def monotonic(self) -> float:
-        """Return seconds since some moment; it does not move while the machine is suspended."""
-        return self.world.now - EPOCH + self._boot - self._suspended
+        """Return seconds since some moment."""
+        return self.world.now - EPOCH + self._boot
 
     def wall(self) -> float:
         """Return what this host believes the UTC time to be."""
@@ -78,13 +97,10 @@ class Host:
 
     def get(self, key: str, *, seconds: float) -> Row | None:
         """Read one row from the world's table, over its network."""
-
-        def read() -> list[Row]:
-            row = self.world.table.get(key)
-            return [row] if row else []
-
-        stored = self._read(Request(self, "query", key, key), read, seconds)
-        return stored[0] if stored else None
+        stored = self._read(
+            Request(self, "query", key, key), lambda: self.world.table.get_all([key]), seconds
+        )
+        return stored[0]
 
     def query(
         self,
@@ -97,34 +113,30 @@ class Host:
         seconds: float,
     ) -> list[Row]:
         """Read from the world's table, over its network."""
-
-        def read() -> list[Row]:
-            return self.world.table.query(start, end, after=after, limit=limit, keys_only=keys_only)
-
+        read = functools.partial(
+            self.world.table.query, start, end, after=after, limit=limit, keys_only=keys_only
+        )
         return self._read(Request(self, "query", start, end), read, seconds)
 
-    def _read(self, request: Request, read: Callable[[], list[Row]], seconds: float) -> list[Row]:
+    def _read(self, request: Request, read: Callable[[], list[_Row]], seconds: float) -> list[_Row]:
         self.queries += 1
 
-        def serve() -> list[Row]:
+        def serve() -> list[_Row]:
             stored = read()
             self.world.partition.spend(max(1, len(stored)))
             return stored
 
-        stored, at = self._exchange(request, seconds, serve)
-        self._see_date(at)
-        if stored:
-            self._clock.observe(max(row.timestamp for row in stored))
+        stored, _ = self._exchange(request, seconds, serve)
+        if known := [row.timestamp for row in stored if row]:
+            self._clock.observe(max(known))
         return stored
 
     def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
         """Write to the world's table, over its network."""
         self.commits += 1
         marked = [
-            written
-            if isinstance(written, Delete)
-            else replace(written, values={**written.values, "mark": mark})
-            for written in operations
+            each if isinstance(each, Delete) else replace(each, values={**each.values, "mark": mark})
+            for each in operations
         ]
 
         def serve() -> dict[str, str]:
@@ -133,17 +145,12 @@ class Host:
 
         sent = self.monotonic()
         etags, at = self._exchange(Request(self, "commit", operations=operations), seconds, serve)
-        self._see_date(at)
         if etags:
             self._clock.wrote(at, sent)
         return etags
 
-    def _see_date(self, at: float) -> None:
-        """Take an answer's `Date` as the real client does: whole seconds, so one second less."""
-        self._clock.guess(math.floor(at + self.world.date_error) - 1.0)
-
     def _exchange(self, request: Request, seconds: float, serve: Callable[[], _T]) -> tuple[_T, float]:
-        """Return the server's answer to one request, and its time; or raise the error of the fault that it meets."""
+        """Return the server's answer to one request, and its time; or raise the error that is its answer."""
         until = self.world.now + seconds
         there, back = (
             self.world.random.uniform(*self.faults.table_delay) + self.world.partition.seconds / 2
@@ -153,41 +160,25 @@ class Host:
             self._land(serve, there)
             self._no_answer(until)
         self.world.sleep(there, edge=True)
-        fault = self.script(request) if self.script else None
-        self._die_if(fault, "crash")
-        self._freeze_if(fault, "freeze")
-        kind = fault.kind if fault else ""
-        if fault and kind == "late":
-            self._land(serve, fault.seconds)
-        if kind in ("late", "lost"):
-            self._no_answer(until)
-        if kind in ("busy", "denied") or not self.world.partition.admits():
-            self.world.sleep(back)
-            raise TableRefused("403 denied") if kind == "denied" else Busy("503 ServerBusy")
-        at = self.world.now
         try:
-            served = serve()
+            served, at = self._arrive(request, serve, until)
+        except (Busy, TableRefused):
+            self.world.sleep(back)
+            raise
         finally:
-            if kind == "swallowed" or there + back > seconds:
+            if there + back > seconds:
                 self._no_answer(until)
-            self._die_if(fault, "crashed")
-        self._freeze_if(fault, "frozen", "suspended")
         if back:
             self.world.sleep(back)
-        if kind == "timed out":
-            raise Busy("500 OperationTimedOut", certain=False)
+        # The answer's `Date`, taken as the real client does: whole seconds, so one second less.
+        self._clock.guess(math.floor(at + self.world.date_error) - 1.0)
         return served, at
 
-    def _die_if(self, fault: Fault | None, kind: Kind) -> None:
-        if fault and fault.kind == kind:
-            self.dead = True
-            raise GreenletExit
-
-    def _freeze_if(self, fault: Fault | None, *kinds: Kind) -> None:
-        if fault and fault.kind in kinds:
-            self.frozen_until = self.world.now + fault.seconds
-            self._suspended += fault.seconds if fault.kind == "suspended" else 0.0
-            self.world.sleep(0)
+    def _arrive(self, request: Request, serve: Callable[[], _T], until: float) -> tuple[_T, float]:  # noqa: ARG002 - for a host with faults
+        """Let a request be served now, whose host waits `until` some moment; return the answer and its time."""
+        if not self.world.partition.admits():
+            raise Busy("503 ServerBusy")
+        return serve(), self.world.now
 
     def _no_answer(self, until: float) -> NoReturn:
         self.world.sleep(max(0.0, until - self.world.now))
@@ -205,11 +196,8 @@ class Host:
 
     # The identity's token, for the dispatch
 
-    def token(self, *, timeout: float) -> str:
-        """Return a token, or wait for one that never comes."""
-        if not self.tokens:
-            self.world.sleep(max(0.0, timeout))
-            raise TokenError("the token endpoint does not answer", late=True)
+    def token(self, *, timeout: float) -> str:  # noqa: ARG002 - as the real one
+        """Return a token."""
         return "token"
 
     # Workers, for the dispatch
@@ -234,36 +222,48 @@ class Host:
         enough = all if everyone else any
         self.world.wait(lambda: enough(future.done() for future in waited) or not waited, seconds)
 
-    # Defender's client, for the dispatch
+    # Defender's and Graph's clients, for the dispatch
 
     def create_alert(self, body: Mapping[str, str], token: str) -> Answer:  # noqa: ARG002 - as the real one
-        """Call Defender over a network that may be slow, refuse, or swallow the answer."""
-        if self.arrive is None:
-            raise RuntimeError("no Defender in this world")
-        fault = self.script(Request(self, "call", body=body)) if self.script else None
-        self._die_if(fault, "crash")
-        if fault and fault.kind == "unsent":
-            return nothing(sent=False)
-        delay = self.world.random.uniform(*self.faults.call_delay)
-        if fault and fault.kind == "late":
-            delay = fault.seconds
-        arrived = [] if fault and fault.kind == "lost" else self._call(body, delay)
+        """Call Defender over a network that may be slow."""
+        answer = self._call(self.arrive, body)
+        return nothing(sent=answer) if isinstance(answer, bool) else answer
+
+    def hunt(self, query: str, timespan: str, columns: Collection[str], token: str) -> Result:  # noqa: ARG002 - as the real one
+        """Search with Graph over the same network."""
+        result = self._call(self.hunts, {"Query": query})
+        return Result("unavailable", None, "no answer", 0.0) if isinstance(result, bool) else result
+
+    def create(self, alert_input: Mapping[str, Any], token: str) -> creating.Result:  # noqa: ARG002 - as the real one
+        """Create an alert without an event over the same network."""
+        result = self._call(self.creates, alert_input)
+        if not isinstance(result, bool):
+            return result
+        kind: creating.Kind = "unknown" if result else "unavailable"
+        code = creating.UNKNOWN if result else "NoConnection"
+        return creating.Result(kind, None, 0.0, sent=result, error={"code": code, "message": "no answer"})
+
+    def _call(
+        self, arrive: Callable[[Mapping[str, str]], _T | None] | None, body: Mapping[str, str]
+    ) -> _T | bool:
+        """Return a service's answer to a call: False if nothing was sent, True if no answer came."""
+        arrived = self._send(arrive, body, self.world.random.uniform(*self.faults.call_delay))
         self.world.wait(lambda: bool(arrived), self.deadline)
-        self._die_if(fault, "crashed")
-        if not arrived or (fault and fault.kind == "swallowed"):
-            return nothing(sent=True)
+        if not arrived:
+            return True
         self.world.sleep(self.world.random.uniform(*self.faults.answer_delay))
-        self._freeze_if(fault, "frozen", "suspended")
         return arrived[0]
 
-    def _call(self, body: Mapping[str, str], delay: float) -> list[Answer]:
+    def _send(
+        self, arrive: Callable[[Mapping[str, str]], _T | None] | None, body: Mapping[str, str], delay: float
+    ) -> list[_T]:
         """Let a call arrive after `delay` seconds; return the list that its answer will be in."""
-        answers: list[Answer] = []
-        arrive = self.arrive
+        if arrive is None:
+            raise RuntimeError("there is no such service in this world")
+        answers: list[_T] = []
 
         def arrival() -> None:
-            answer = arrive(body) if arrive else None
-            if answer:
+            if answer := arrive(body):
                 answers.append(answer)
                 self.world.notify()
 
@@ -276,7 +276,3 @@ class Host:
     def webhook(self, settings: Settings, mappings: mapping.Mappings | None = None) -> Webhook:
         """Build the real webhook with the clocks and connections of this host."""
         return app.assemble(self, settings, mappings)
-
-    def ask(self, use_case: Callable[[], Reply]) -> "Future[Reply]":
-        """Run a use case as its function does; errors become answers."""
-        return self.submit(lambda: reply.guarded(use_case))

@@ -1,22 +1,20 @@
 """The true time, the queue of events, and the table that all hosts share."""
 
+import functools
 import heapq
 import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from dev.memory_table import MemoryTable
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from dev.virtual.host import Host
 
-_T = TypeVar("_T")
 EPOCH = 1_772_700_000.0  # 2026-03-05, the day after the events of samples.py
 
 
@@ -54,7 +52,9 @@ class Line(greenlet):
 
 
 @dataclass(slots=True, order=True)
-class _Event:
+class Event:
+    """What happens at a time; an `edge` is where lines of execution meet."""
+
     time: float
     order: int
     action: Callable[[], None] = field(compare=False)
@@ -63,56 +63,31 @@ class _Event:
     cancelled: bool = field(default=False, compare=False)
 
 
-@dataclass(eq=False)
-class _Waiter:
-    ready: Callable[[], bool]
-    resume: Callable[[], None]
-    line: Line
-    woken: bool = False
-
-    def wake(self) -> None:
-        if not self.woken:
-            self.woken = True
-            self.resume()
-
-
 class World:
     """The true time in UTC seconds, a queue of events, and one table.
 
-    An edge is where lines of execution meet: a request arrives. `pick` chooses among the `n` edges that could be
-    next: it gets `n` and whether the first of them is of the line that was at the last, and returns an index.
-    Without it the oldest is next. `watch` is called after everything that happened. `date_error` is how many seconds
-    the `Date` of the table's answers is ahead of the clock that stamps its rows.
-    `tables` is the kind of the table; a stricter one can be put in its place.
+    The oldest event is next. `date_error` is how many seconds the `Date` of the table's answers is ahead of the clock
+    that stamps its rows. `tables` is the kind of the table; a stricter one can be put in its place.
     """
 
     tables: ClassVar[type[MemoryTable]] = MemoryTable
 
-    def __init__(
-        self,
-        seed: int = 0,
-        *,
-        pick: Callable[[int, bool], int] | None = None,
-        watch: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, seed: int = 0) -> None:
         self.now = EPOCH
         self.date_error = 0.0
         self.random = random.Random(seed)
         self.table = self.tables(clock=lambda: self.now)
         self.partition = Partition(lambda: self.now)
-        self._pick = pick
-        self._watch = watch
-        self._queue: list[_Event] = []
+        self._queue: list[Event] = []
         self._order = itertools.count()
-        self._waiters: list[_Waiter] = []
+        self._waiting: dict[Line, tuple[Callable[[], bool], Event]] = {}
         self._scheduler = getcurrent()
-        self._ran: Line | None = None
 
     def at(
         self, time: float, action: Callable[[], None], line: "Line | None" = None, *, edge: bool = False
-    ) -> _Event:
+    ) -> Event:
         """Let an event happen at a time; events at the same time happen in the order of their requests."""
-        event = _Event(max(time, self.now), next(self._order), action, line, edge)
+        event = Event(max(time, self.now), next(self._order), action, line, edge)
         heapq.heappush(self._queue, event)
         return event
 
@@ -134,18 +109,17 @@ class World:
         if ready() or seconds <= 0:
             return
         line = cast("Line", getcurrent())
-        waiter = _Waiter(ready, lambda: self._resume(line), line)
-        self._waiters.append(waiter)
-        timeout = self.at(self.now + seconds, waiter.wake, line)
+        self._waiting[line] = (ready, self.at(self.now + seconds, lambda: self._resume(line), line))
         self._switch()
-        timeout.cancelled = True
-        self._waiters.remove(waiter)
+        self._waiting.pop(line, None)
 
     def notify(self) -> None:
         """Wake the lines that wait for something that is ready now."""
-        for waiter in self._waiters:
-            if waiter.ready():
-                self.at(self.now, waiter.wake, waiter.line)
+        for line, (ready, timeout) in list(self._waiting.items()):
+            if ready():
+                timeout.cancelled = True
+                del self._waiting[line]
+                self.at(self.now, functools.partial(self._resume, line), line)
 
     def run(self, seconds: float = float("inf")) -> None:
         """Let all events of so many seconds happen."""
@@ -156,43 +130,13 @@ class World:
             if event.cancelled:
                 continue
             self.now = max(self.now, event.time)
-            if event.edge:
-                self._ran = event.line
             event.action()
-            if self._watch:
-                self._watch()
         if end != float("inf"):
             self.now = end
 
-    def finish(self, future: "Future[_T]", seconds: float = 600.0) -> _T:
-        """Let events happen until something is done, at most so many seconds, and return its result."""
-        end = self.now + seconds
-        while not future.done() and self._queue and self._queue[0].time <= end:
-            self.run(max(0.0, self._queue[0].time - self.now))
-        return future.result(0)
-
-    def _next(self) -> _Event:
-        if self._pick is None or len(self._queue) == 1:
-            return heapq.heappop(self._queue)
-        now = max(self.now, self._queue[0].time)
-        ready: list[_Event] = []
-        while self._queue and self._queue[0].time <= now:
-            event = heapq.heappop(self._queue)
-            if event.cancelled or not event.edge:
-                ready, others = [event], ready  # concerns nobody else: no choice
-                break
-            ready.append(event)
-        else:
-            others = []
-        if len(ready) > 1:
-            goes_on = next((event for event in ready if event.line and event.line is self._ran), None)
-            if goes_on:
-                ready.remove(goes_on)
-                ready.insert(0, goes_on)
-            ready.insert(0, ready.pop(self._pick(len(ready), goes_on is not None)))
-        for other in (*ready[1:], *others):
-            heapq.heappush(self._queue, other)
-        return ready[0]
+    def _next(self) -> Event:
+        """Take the next event out of the queue."""
+        return heapq.heappop(self._queue)
 
     def _switch(self) -> None:
         if getcurrent() is self._scheduler:

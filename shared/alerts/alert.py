@@ -1,14 +1,13 @@
 """The eight fields of a `CreateAlertByReference` call: what Defender allows, and all problems of an alert at once.
 
-Source of the rules: Microsoft's page "Create alert from event" of the Defender for Endpoint API, and reports of its
-users. The page gives no lengths of texts; ours are `MAX_LENGTHS`.
+The rules are of Microsoft's page "Create alert from event", and of reports; the lengths of texts are ours.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -33,10 +32,15 @@ FIELDS = (
     "recommendedAction",
 )
 """The API's names, in the order we document, check and send them."""
+TEXTS = FIELDS[3:]
+"""The fields beside the reference."""
 MAX_LENGTHS: Mapping[str, int] = MappingProxyType(
     {"title": 256, "description": 4096, "recommendedAction": 4096}
 )
 """The longest texts we send, in UTF-16 units. Longer ones are cut and end in an ellipsis."""
+
+WITHOUT_EVENT = "entity:"
+"""Begins the report id of an alert that has no event: its id follows."""
 
 _MAX_INT64 = 2**63 - 1
 _MAX_EXACT_DOUBLE = 2**53
@@ -82,7 +86,12 @@ class Alert:
 
     @property
     def id(self) -> str:
-        """The first 32 hex digits of a SHA-256 over reference and title: the same event and title give the same id."""
+        """32 hex digits of a SHA-256 over reference and title: the same event and title give the same id.
+
+        An alert that has no event brings its id.
+        """
+        if self.report_id.startswith(WITHOUT_EVENT):
+            return self.report_id.removeprefix(WITHOUT_EVENT)
         # As a JSON array, so that no title can imitate the border between two fields.
         named = json.dumps([self.machine_id, self.event_time, self.report_id, self.title])
         return hashlib.sha256(named.encode()).hexdigest()[:32]
@@ -92,13 +101,15 @@ class Alert:
 class Checked:
     """An alert, or all problems of its values. `notes` say what was changed.
 
-    `time_truncated`: the event's time certainly lost digits, so trying again after a 404 is useless.
+    `time_truncated`: the event's time certainly lost digits, so trying again after a 404 is useless. `texts` are the
+    five fields beside the reference, if they are allowed.
     """
 
     alert: Alert | None
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     time_truncated: bool = False
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +127,21 @@ def check(values: Mapping[str, object], now: float | None = None) -> Checked:
     """
     readings: dict[str, _Value] = {}
     wrong: list[Problem] = []
-    for field in FIELDS:
-        value = values.get(field)
+    for name in FIELDS:
+        value = values.get(name)
         try:
-            readings[field] = _read(field, value)
+            readings[name] = _read(name, value)
         except ValueError as reason:
-            wrong.append(Problem(field, f"{reason}. Accepted: {_ACCEPTED[field]}."))
-    notes = tuple(f"{field}: {note}" for field, value in readings.items() for note in value.notes)
-    if now is not None and "eventTime" in readings:
-        time = readings["eventTime"].text
-        notes += tuple(f"eventTime: {time} {why}" for why in _some(event_time.unfindable(time, now)))
+            wrong.append(Problem(name, f"{reason}. Accepted: {_ACCEPTED[name]}."))
+    notes = tuple(f"{name}: {note}" for name, value in readings.items() for note in value.notes)
+    if now is not None and (time := readings.get("eventTime")):
+        notes += tuple(
+            f"eventTime: {time.text} {why}" for why in _some(event_time.unfindable(time.text, now))
+        )
     if wrong:
-        return Checked(None, tuple(wrong), notes)
-    alert = Alert(*(readings[field].text for field in FIELDS))
+        texts_ = {name: readings[name].text for name in TEXTS} if readings.keys() >= set(TEXTS) else {}
+        return Checked(None, tuple(wrong), notes, texts=texts_)
+    alert = Alert(*(readings[name].text for name in FIELDS))
     return Checked(alert, (), notes, readings["eventTime"].truncated)
 
 

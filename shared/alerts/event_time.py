@@ -5,6 +5,7 @@ is sent unchanged. Other forms are converted with integers, never with a float o
 digits, and only where no digit is lost.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -177,3 +178,10 @@ def _whole(number: Decimal, power: int) -> int | None:
         return whole * int(10**shift)
     whole, remainder = divmod(whole, int(10**-shift))
     return None if remainder else whole
+
+
+def utc(seconds: float | None) -> str | None:
+    """Return a time (UTC seconds) as ISO 8601 with whole seconds, rounded up."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(math.ceil(seconds), UTC).isoformat().replace("+00:00", "Z")

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -52,6 +52,13 @@ class Answer:
     answered: bool
     seconds: float
     differs: Mapping[str, str] = field(default_factory=dict)
+
+    def plain(self) -> "Answer":
+        """Return the answer without Defender's own words: its kind, its status, and an id that is text."""
+        made = (self.alert or {}).get("id")
+        alert = {"id": made[:200]} if isinstance(made, str) else {}
+        error = None if self.kind == "created" else {"status": self.status}
+        return replace(self, alert=alert if self.kind == "created" else None, error=error)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Literal
 
-from shared.clients import address, answer
+from shared.clients import address, answer, words
 from shared.clients.call import Response
 from shared.clients.service import Service
 
@@ -27,7 +27,6 @@ _ANSWER_BYTES = 8 << 20  # 42 rows with all of their long texts, every character
 _TEXT_CHARACTERS = 1_000
 _PAUSE_SECONDS = 60
 _QUARTER_SECONDS = 900  # after which a tenant's share of processing is filled up again
-_SECRET = re.compile(r"[\w.~+/=-]{80,}")  # a token or a part of one; an id of a device has 40 characters
 _NO_TABLE = re.compile(
     r"failed to resolve table\b.{0,40}? named '(\w{1,40}(?:Events|Info|Evidence))'", re.ASCII | re.IGNORECASE
 )
@@ -104,22 +103,22 @@ def read(response: Response, columns: Collection[str]) -> Result:
     if response.failure:
         kind: Kind = "unreadable" if response.failure.code == "TooLarge" else "unavailable"
         return Result(kind, response.status, response.failure.message, response.seconds)
-    document = _json(response.body or b"")
+    document = words.document(response.body or b"")
     if response.status == HTTPStatus.OK:
         try:
             rows = tuple(_rows(document, columns))
         except ValueError as error:
             return Result("unreadable", response.status, f"HTTP 200, but {error}", response.seconds)
         return Result("rows", response.status, "", response.seconds, rows=rows)
-    named = _member(document, "error")
-    code, text = (_text(_member(named, name)) for name in ("code", "message"))
+    named = words.member(document, "error")
+    code, text = (words.text(words.member(named, name), _TEXT_CHARACTERS) for name in ("code", "message"))
     kind, table = _failure(response.status or 0, code, text)
-    words = f"HTTP {response.status}: {code} {text}".rstrip(": ")
+    said = f"HTTP {response.status}: {code} {text}".rstrip(": ")
     advice = _FORBIDDEN if response.status == HTTPStatus.FORBIDDEN else _UNAUTHORIZED
     message = {
-        "forbidden": f"{advice} Graph's words: {words}",
+        "forbidden": f"{advice} Graph's words: {said}",
         "unreadable": f"HTTP {response.status}, {_NOT_GRAPH}",
-    }.get(kind, words)
+    }.get(kind, said)
     wait = _wait(response.headers, text) if kind == "throttled" else None
     return Result(kind, response.status, message, response.seconds, wait=wait, table=table)
 
@@ -155,7 +154,7 @@ def _wait(headers: Mapping[str, str], text: str) -> float:
 
 def _rows(document: object, columns: Collection[str]) -> Iterator[Row]:
     """Yield the rows of an answer. Raise `ValueError` if a part of it cannot be read."""
-    results = _member(document, "results")
+    results = words.member(document, "results")
     if not isinstance(results, list):
         raise ValueError(_NOT_GRAPH)  # noqa: TRY004  what an answer holds is a value
     names = {column.lower(): column for column in columns}
@@ -173,23 +172,3 @@ def _rows(document: object, columns: Collection[str]) -> Iterator[Row]:
                 raise ValueError(f"{name} is neither text nor a whole number.")  # noqa: TRY004  as above
             row[name] = str(value).encode(errors="replace").decode()  # half a character cannot be stored
         yield row
-
-
-def _member(document: object, name: str) -> Any:
-    """Return the member of an object by its name in any case; None if there is none."""
-    if not isinstance(document, dict):
-        return None
-    return next((value for key, value in document.items() if key.lower() == name), None)
-
-
-def _json(raw: bytes) -> object:
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _text(value: object) -> str:
-    """Return a text of an answer in one line, cut, without what may be a token."""
-    text = _SECRET.sub("…", " ".join(value.split())) if isinstance(value, str) else ""
-    return text if len(text) <= _TEXT_CHARACTERS else f"{text[: _TEXT_CHARACTERS - 1]}…"

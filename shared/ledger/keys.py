@@ -16,9 +16,13 @@ REFUSED, REFUSED_END = "kept-", "kept."
 ASIDE, ASIDE_END = "aside-", "aside."
 DELIVERY, DELIVERY_END = "delivery-", "delivery."
 ALERT, ALERT_END = "alert-", "alert."
+COPY = "copy-"
+"""Copies of ended alerts, in the order of their deliveries."""
 TURN = "turn-"
 PAUSE, STOP = "slot-pause", "slot-stop"
 """The API's pause and the operator's."""
+MISSING = "slot-tables"
+"""What a tenant does not have, each with the time until which it is not asked for."""
 RESUMED = "window-resumed"
 """The row that was written when the operator last resumed: its stamp is the time."""
 _WAITING_KEY = re.compile(r"(?:[a-z]+-)?(?:todo|later)-[0-9.]+-[0-9A-Za-z]+")
@@ -27,10 +31,14 @@ _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage that alerts wait in, for the calls of one API: its name, and what the keys of its rows begin with."""
+    """A stage that alerts wait in, for the calls of one API: its name, and what the keys of its rows begin with.
+
+    `once`: a call whose answer is unknown is never made again, because the API merges nothing.
+    """
 
     name: str
     prefix: str
+    once: bool = False
 
     def span(self, first: str, end: str) -> tuple[str, str]:
         """Return the range of the stage's rows between two prefixes."""
@@ -55,6 +63,11 @@ class Stage:
     def stop(self) -> str:
         """The key of the operator's pause."""
         return self.prefix + STOP
+
+    @property
+    def missing(self) -> str:
+        """The key of the row of what the API does not have."""
+        return self.prefix + MISSING
 
     def slot_key(self, number: int) -> str:
         """Return the key of a slot, counted from 0."""
@@ -84,7 +97,9 @@ class Stage:
 REFERENCE = Stage("reference", "")
 SEARCH = Stage("search", "find-")
 WAITING = REFERENCE.waiting
-_STAGES = {stage.name: stage for stage in (REFERENCE, SEARCH)}
+ENTITY = Stage("entity", "entity-", once=True)
+STAGES = (REFERENCE, SEARCH, ENTITY)
+_STAGES = {stage.name: stage for stage in STAGES}
 
 
 def stage(name: str) -> Stage:
@@ -100,6 +115,16 @@ def stamp(seconds: float) -> str:
 def alert_key(alert_id: str) -> str:
     """Return the key of an alert's row."""
     return f"{ALERT}{alert_id}"
+
+
+def copy_key(delivery: str, alert_id: str) -> str:
+    """Return the key of the copy of an alert that a delivery brought."""
+    return f"{COPY}{delivery}-{alert_id}"
+
+
+def copies(delivery: str) -> tuple[str, str]:
+    """Return the range of the copies of a delivery's alerts."""
+    return f"{COPY}{delivery}-", f"{COPY}{delivery}."
 
 
 def delivery_key(delivery_id: str) -> str:

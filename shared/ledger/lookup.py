@@ -1,16 +1,20 @@
 """Stored alerts by their ids."""
 
+import collections
 import contextlib
+import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.errors import Unreadable
 from shared.ledger import keys, rows
 from shared.ledger.keys import Stage
-from shared.ledger.record import Entry
+from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import Table
 
 _KEYS = 1_000  # read at a time
+_RANGES = 3  # of copies that are read, each with one request
 _SHARE = 85  # percent of alerts whose rows are read at a time: with the alerts' own, under two rows for each of them
 
 
@@ -23,7 +27,7 @@ class Stored:
 
 
 def find(table: Table, alerts: Sequence[str]) -> Stored:
-    """Return the stored ones of some alerts. Their rows are read in parallel."""
+    """Return the stored ones of some alerts, read in parallel; for one whose event was found, the alert of it."""
     stored = Stored()
     for alert, row in zip(alerts, table.get_all([keys.alert_key(alert) for alert in alerts]), strict=True):
         if row is None:
@@ -32,15 +36,55 @@ def find(table: Table, alerts: Sequence[str]) -> Stored:
             stored.entries[alert] = rows.read(row)
         except Unreadable as error:
             stored.unreadable[alert] = error
+    return _follow(table, stored)
+
+
+def _follow(table: Table, stored: Stored) -> Stored:
+    """Return stored alerts with those that searches have led to in place of the searches; none where one is gone."""
+    links = {alert: entry.link for alert, entry in stored.entries.items() if entry.state == "matched"}
+    linked = table.get_all([keys.alert_key(link) for link in links.values()]) if links else []
+    for alert, row in zip(links, linked, strict=True):
+        del stored.entries[alert]
+        try:
+            if row is not None:
+                stored.entries[alert] = rows.read(row)
+        except Unreadable as error:
+            stored.unreadable[alert] = error
     return stored
 
 
-def waiting(table: Table, alerts: Sequence[str]) -> dict[str, Entry]:
-    """Return those of some alerts, by id, that wait at the head of the backlog, read while most rows there are theirs.
+def ended(table: Table, delivery: Delivery) -> dict[str, Entry]:
+    """Return those alerts of a large delivery, by id, that have copies: its own, or those of a few others."""
+    asked = set(delivery.alerts)
+    copies: dict[str, Entry] = {}
+    read: list[str] = []
+    homes = [delivery.id, *delivery.others]
+    while homes:
+        read += homes
+        pages = table.side_by_side([functools.partial(table.query, *keys.copies(home)) for home in homes])
+        moved: collections.Counter[str] = collections.Counter()
+        for row in itertools.chain(*pages):
+            alert, home = keys.waiting_alert(row.key), rows.copy_moved(row)
+            if home is None:
+                with contextlib.suppress(Unreadable):
+                    copies[alert] = rows.read(row)
+            elif alert in asked:
+                moved[home] += 1
+        homes = [home for home, _ in moved.most_common() if home not in read][: _RANGES - len(read)]
+    stands = {alert: copies[alert] for alert in delivery.alerts if alert in copies}
+    led = {
+        alert: copies.get(entry.link) if entry.state == "matched" else entry
+        for alert, entry in stands.items()
+    }
+    return {alert: entry for alert, entry in led.items() if entry}
+
+
+def waiting(table: Table, delivery: Delivery) -> dict[str, Entry]:
+    """Return a delivery's alerts, by id, that wait at the head of the backlog, read while most rows there are theirs.
 
     A filter of several keys would be one request as well, but the service reads its whole partition for it.
     """
-    asked = set(alerts)
+    asked = set(delivery.alerts)
     entries: dict[str, Entry] = {}
     for first, end in keys.WAITING:
         start, limit = first, (len(asked) - len(entries)) * _SHARE // 100

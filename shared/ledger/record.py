@@ -18,8 +18,11 @@ from typing import Any, Literal
 from shared.alerts.alert import Alert
 from shared.ledger import keys
 
-State = Literal["waiting", "sending", "created", "failed", "discarded"]
+State = Literal["waiting", "sending", "created", "failed", "discarded", "matched", "searched"]
+"""`matched`: its event was found, and `link` is the alert of it. `searched`: a trial ended, whatever it found."""
 
+FEW = 8
+"""A delivery of more alerts has copies of those that ended, so that its status is read in few requests."""
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 4 * 3600.0, "Low": 24 * 3600.0}
 
 
@@ -33,7 +36,10 @@ class Entry:
     `named` is when a delivery last contained it after its end, as far as that was noted.
     `sender` is the fingerprint of the key that it was sent with, empty where none is known; `renewed` counts how
     often it was accepted again; `stage` is where it waits, or waited last; `clues` are those of an alert without a
-    reference (`search.stored`); `unknown` are columns of its row that a newer version wrote.
+    reference (`search.stored`), `match` is what the search settled on, and `candidates` the events that it compared;
+    `link` is the id of the alert that it has become, or of the search that it came from; `trial` is true if nothing is
+    to be raised; `many`: its delivery has more than `FEW` alerts; `unknown` are columns of its row that a newer
+    version wrote.
     """
 
     alert: Alert
@@ -61,6 +67,11 @@ class Entry:
     named: float | None = None
     stage: keys.Stage = keys.REFERENCE
     clues: Mapping[str, Any] | None = None
+    match: Mapping[str, Any] | None = None
+    candidates: tuple[Mapping[str, Any], ...] = ()
+    link: str = ""
+    trial: bool = False
+    many: bool = False
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -91,7 +102,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One POST: the ids of its alerts in the order of its events, what was refused of it, and who sent it."""
+    """One POST: the ids of its alerts in the order of its events, what was refused of it, and who sent it.
+
+    `others` are large deliveries that have copies of most of its duplicates.
+    """
 
     id: str
     source: str | None
@@ -101,6 +115,7 @@ class Delivery:
     duplicates: tuple[str, ...] = ()
     refused: tuple[Mapping[str, Any], ...] = ()
     sender: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +123,7 @@ class RefusedPayload:
     """A payload with events that became no alert, stored with the reasons, because most SIEMs do not show our answer.
 
     `payload` is its first 60 KiB; `query` the parameters it came with, without the key, whose fingerprint is `sender`.
+    `searches` are the ids of the alerts of a trial, whose events are searched.
     """
 
     id: str
@@ -120,6 +136,7 @@ class RefusedPayload:
     payload: bytes
     bytes: int
     sender: str = ""
+    searches: tuple[str, ...] = ()
 
 
 def accept(

@@ -4,12 +4,12 @@ deliveries ──► refused payloads ──► rows moved aside        each fro
 """
 
 import collections
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared import log
 from shared.errors import Unreadable
-from shared.ledger import keys, lookup, rows
+from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Delete, Operation, Row, Table, try_commit
 
@@ -203,19 +203,38 @@ def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
     brought = [alert for alert in delivery.alerts if alert not in delivery.duplicates]
     stored = filter(None, table.get_all([keys.alert_key(alert) for alert in brought]))
     entries = [(alert, rows.read(alert)) for alert in stored]
-    pieces: list[list[Operation]] = [[]]
+    held = []
     for alert, entry in entries:
-        if not _holds(table, delivery, entry):
-            continue
-        if not _may_go(entry, before):
-            return []
-        if len(pieces[-1]) + 3 > MAX_OPERATIONS:  # an alert with its failed row, and the delivery
-            pieces.append([])
-        pieces[-1].append(Delete(alert.key, alert.etag))
+        if _holds(table, delivery, entry):
+            if not _may_go(entry, before):
+                return []
+            held.append((alert, entry))
+    copies = _copies(table, delivery, [entry for _, entry in held])
+    groups: list[list[Operation]] = []
+    for alert, entry in held:
+        group: list[Operation] = [Delete(alert.key, alert.etag)]
         if lookup.movable(table, entry).state == "failed":  # and is listed
-            pieces[-1].append(Delete(keys.failed_key(entry.ended, entry.alert.id), "*"))
-    pieces[-1].append(Delete(row.key, row.etag))
+            group.append(Delete(keys.failed_key(entry.ended, entry.alert.id), "*"))
+        if (copy := keys.copy_key(entry.delivery, entry.alert.id)) in copies:
+            copies.remove(copy)
+            group.append(Delete(copy, "*"))
+        groups.append(group)
+    groups += [[Delete(copy, "*")] for copy in sorted(copies) if copy.startswith(keys.copies(delivery.id)[0])]
+    groups.append([Delete(row.key, row.etag)])
+    pieces: list[list[Operation]] = [[]]
+    for group in groups:
+        if len(pieces[-1]) + len(group) > MAX_OPERATIONS:
+            pieces.append([])
+        pieces[-1] += group
     return pieces
+
+
+def _copies(table: Table, delivery: Delivery, held: Sequence[Entry]) -> set[str]:
+    """Return the keys of copies of a delivery's alerts, also of those that went on to another delivery."""
+    homes = {entry.delivery for entry in held if entry.many}
+    if len(delivery.alerts) > record.FEW:
+        homes.add(delivery.id)
+    return {row.key for home in homes for row in table.query(*keys.copies(home), keys_only=True)}
 
 
 def _holds(table: Table, delivery: Delivery, entry: Entry) -> bool:

@@ -13,6 +13,7 @@ from shared.table.protocol import Delete, Insert, Operation, Replace, Row, Value
 
 REFUSED_BYTES = 60 * 1024
 _STAGE = Kind(lambda stage: stage.name, lambda value: keys.stage(columns.TEXT.read(value)))
+_MOVED = "movedTo"
 _BODY = tuple(Column(name, columns.TEXT) for name in FIELDS)
 _ENTRY = (
     Column("state", columns.TEXT),
@@ -39,6 +40,11 @@ _ENTRY = (
     Column("renewed", columns.WHOLE, default=0),
     Column("stage", _STAGE, default=keys.REFERENCE),
     Column("clues", columns.OBJECT_OR_NONE, default=None),
+    Column("match", columns.OBJECT_OR_NONE, default=None),
+    Column("candidates", columns.LIST, default=()),
+    Column("link", columns.TEXT, default=""),
+    Column("trial", columns.FLAG, default=False),
+    Column("many", columns.FLAG, default=False),
 )
 _DELIVERY = (
     Column("source", columns.TEXT_OR_NONE, default=None),
@@ -48,6 +54,7 @@ _DELIVERY = (
     Column("notes", columns.LISTS, default={}),
     Column("refused", columns.LIST, default=()),
     Column("sender", columns.TEXT, default=""),
+    Column("others", columns.LIST, default=()),
 )
 _REFUSED = (
     Column("at", columns.SECONDS),
@@ -59,6 +66,7 @@ _REFUSED = (
     Column("payload", columns.BYTES),
     Column("bytes", columns.WHOLE),
     Column("sender", columns.TEXT, default=""),
+    Column("searches", columns.IDS, default=()),
 )
 
 
@@ -89,7 +97,25 @@ def move(
         operations.append(Delete(keys.failed_key(before.ended, before.alert.id), "*"))
     if after.state == "failed":
         operations.append(Insert(keys.failed_key(after.ended, after.alert.id), values))
+    return [*operations, *_copies(before, after)]
+
+
+def _copies(before: Entry, after: Entry) -> list[Operation]:
+    """Return the operations on the copies of an alert of large deliveries: an old one only names where it went."""
+    operations: list[Operation] = []
+    stays = after.has_ended and after.delivery == before.delivery
+    if before.many and before.has_ended and not stays:
+        left = {_MOVED: after.delivery}
+        operations.append(Replace(keys.copy_key(before.delivery, before.alert.id), left, "*"))
+    if after.many and after.has_ended:
+        operations.append(Replace(keys.copy_key(after.delivery, after.alert.id), _values(after), "*"))
     return operations
+
+
+def copy_moved(row: Row) -> str | None:
+    """Return the delivery that an alert belongs to now, if it left the state of this copy; None: it is as copied."""
+    moved = row.values.get(_MOVED)
+    return moved if isinstance(moved, str) else None
 
 
 def restore(entry: Entry, etag: str) -> Operation:
@@ -103,7 +129,7 @@ def note(entry: Entry, etag: str | None) -> list[Operation]:
     operations: list[Operation] = [Insert(key, values) if etag is None else Replace(key, values, etag)]
     if entry.state == "failed":
         operations.append(Replace(keys.failed_key(entry.ended, entry.alert.id), values, "*"))
-    return operations
+    return [*operations, *_copies(entry, entry)]
 
 
 def insert_delivery(delivery: Delivery) -> Operation:
@@ -129,7 +155,7 @@ def read(row: Row) -> Entry:
         **columns.read(_ENTRY, row),
         unknown=columns.unknown((*_BODY, *_ENTRY), row),
     )
-    if not row.key.startswith((keys.ALERT, keys.FAILED)) and row.key != entry.waits:
+    if not row.key.startswith((keys.ALERT, keys.FAILED, keys.COPY)) and row.key != entry.waits:
         # a copy under another key could never be taken
         raise Unreadable(row.key, "waits")
     if bool(entry.waits) != (entry.state in ("waiting", "sending")):  # somebody cleared or invented it

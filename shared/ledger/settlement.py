@@ -1,12 +1,14 @@
 """What an answer of Defender makes of an entry: ended, or tried again, and when."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from shared.clients.answer import Answer
 from shared.ledger import record, tries
 from shared.ledger.record import Entry
 
 MOST_LOST = 10
+UNKNOWN = "AnswerUnknown"
 _TOO_MANY_REQUESTS = 429
 
 
@@ -74,6 +76,11 @@ def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entr
         return record.wait(entry)
     if answer.may_have_created and tries.without_alert(entry.tries, entry.accepted) > 1:
         return record.fail(entry, now)  # each further call may create one more alert that nobody sees
+    return again_later(entry, now, rules)
+
+
+def again_later(entry: Entry, now: float, rules: Rules) -> Entry:
+    """Return an entry about which an API said nothing: it is tried again, or given up."""
     if rules.gives_up(entry.unavailable):
         return record.fail(entry, now)
     at = now + rules.minutes(entry.unavailable) * 60
@@ -81,12 +88,26 @@ def _unavailable(entry: Entry, answer: Answer, now: float, rules: Rules) -> Entr
 
 
 def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
-    """Return the entry as failed if too many leases in a row ended without an outcome; None: it is tried again."""
+    """Return the entry as failed if too many leases in a row ended without an outcome; None: it is tried again.
+
+    In a stage whose calls are made once, one such lease is too many.
+    """
+    if entry.state == "sending" and entry.stage.once:
+        return record.fail(replace(entry, error=unknown_answer(None), next_attempt=None), now)
     if entry.state != "sending" or entry.lost + 1 < MOST_LOST:
         return None
     message = f"{MOST_LOST} calls one after the other ended without a written answer."
     error = {"status": None, "code": "AnswerLost", "message": message, "target": None}
     return record.fail(replace(entry, error=error, next_attempt=None), now)
+
+
+def unknown_answer(status: int | None) -> dict[str, Any]:
+    """Return the error of a call that may have created an alert, and is not made again by itself."""
+    message = (
+        "The call began, and its answer is not known. It is not made again by itself, because it could create a second"
+        " alert. Look in the Defender portal for an alert with this title; only if there is none, replay it."
+    )
+    return {"status": status, "code": UNKNOWN, "message": message, "target": None}
 
 
 def without_answer(entry: Entry) -> Entry:

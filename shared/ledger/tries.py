@@ -1,15 +1,46 @@
 """What an entry remembers of its calls: the first and the last few, each with Defender's answer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from shared.clients.answer import Answer, shows_no_alert
+from shared.clients.answer import shows_no_alert
 
 _AT_EACH_END = 4
 
 
+class Answered(Protocol):
+    """The answer to a call, such as `shared.clients.answer.Answer`."""
+
+    @property
+    def kind(self) -> str:
+        """What it means."""
+
+    @property
+    def status(self) -> int | None:
+        """Its HTTP status; None when no answer began."""
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        """What went wrong."""
+
+    @property
+    def seconds(self) -> float:
+        """How long the call took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The answer to a search: its `kind` is the outcome of the verdict, or why there is none."""
+
+    kind: str
+    status: int | None
+    error: Mapping[str, Any] | None
+    seconds: float
+
+
 def add(
-    tries: Sequence[Mapping[str, Any]], answer: Answer, *, number: int, at: float
+    tries: Sequence[Mapping[str, Any]], answer: Answered, *, number: int, at: float
 ) -> tuple[Mapping[str, Any], ...]:
     """Return the tries with one more: the call of this number, answered at a time (UTC seconds)."""
     error = answer.error or {}

@@ -37,15 +37,27 @@ class ClueReader:
         self._left_out: tuple[Any, frozenset[Place]] = (None, frozenset())  # of the last document
 
     def of(self, source: Source, document: Node, event: Event, draft: Draft) -> Evidence | None:
-        """Return the clues to an event; None if its reference is whole, or if it is not exactly one event."""
+        """Return the clues to an event; None if its reference is whole, or a rule of its source refuses it.
+
+        Of what is not exactly one event, or has none in Defender, no device is one to search on.
+        """
         left = draft.exactness
-        if left.whole or not draft.is_one_event:
+        if any(rule.holds(document, event.alert) for rule in source.refuse):
+            return None
+        if not draft.is_one_event:
+            scan = self._scan(source, document, event, several=True)
+            return Evidence(scan if scan.clues.named else _only_devices(self._scan(source, document, event)))
+        if draft.has_no_event:
+            return Evidence(_not_searched(self._scan(source, document, event)))
+        if left.whole:
             return None
         is_named = left.time and MACHINE in left.exact and (REPORT in left.exact or TIME in left.exact)
         scan = _NOTHING if is_named else self._scan(source, document, event)
+        if not scan.clues.when and scan.clues != Clues():
+            scan = self._dated(scan, [node for _, node in draft.envelopes])
         return Evidence(_with_reference(scan, left, draft.origins), left.lost)
 
-    def _scan(self, source: Source, document: Node, event: Event) -> ClueScan:
+    def _scan(self, source: Source, document: Node, event: Event, *, several: bool = False) -> ClueScan:
         if event.part is None:
             return _NOTHING
         part, top, alert = (
@@ -53,10 +65,22 @@ class ClueReader:
         )
         try:
             named = _named(source, top, alert)
-            scan = clue_scan.read(part, self._ignored(source, top), named)
+            scan = clue_scan.read(part, self._ignored(source, top), named, several=several)
         except TooManySteps:
             return _NOTHING
-        return _with_device(scan, named.get(HOST, ()))
+        return scan if several else _with_device(scan, named.get(HOST, ()))
+
+    def _dated(self, scan: ClueScan, envelopes: Sequence[Node]) -> ClueScan:
+        """Return clues without a time with that of the innermost envelope that has one: it sent the alert then."""
+        for node in reversed(envelopes):
+            if not isinstance(node.value, dict):
+                continue
+            flat = {name: value for name, value in node.value.items() if isinstance(value, str | int | float)}
+            sent = clue_scan.read(Node(flat, node.place, self._reader))
+            if when := sent.clues.when:
+                clues = replace(scan.clues, when=replace(when, own=False))
+                return ClueScan(clues, {**scan.places, "when": sent.places["when"]})
+        return scan
 
     def _ignored(self, source: Source, document: Node) -> frozenset[Place]:
         """Return the places of a document that hold no clue, as its source says."""
@@ -64,6 +88,19 @@ class ClueReader:
             nodes = [node for path in source.ignore for node in find(path, document)]
             self._left_out = document.value, frozenset(node.place for node in nodes)
         return self._left_out[1]
+
+
+def _not_searched(scan: ClueScan) -> ClueScan:
+    """Return clues whose devices are named, so that none is searched."""
+    places = {"named": scan.places.get("hosts", ""), **scan.places}
+    return ClueScan(replace(scan.clues, hosts=(), named=scan.clues.hosts or scan.clues.named), places)
+
+
+def _only_devices(scan: ClueScan) -> ClueScan:
+    """Return the devices and the time of clues, whose other facts may be of several events."""
+    clues, places = _not_searched(scan).clues, _not_searched(scan).places
+    kept = {name: places[name] for name in ("named", "when") if name in places and getattr(clues, name)}
+    return ClueScan(Clues(named=clues.named, when=clues.when), kept)
 
 
 def _named(source: Source, document: Node, alert: Node) -> dict[str, list[tuple[str, Place]]]:
@@ -89,14 +126,14 @@ def _with_device(scan: ClueScan, texts: Sequence[tuple[str, Place]]) -> ClueScan
     if len(hosts) != 1:
         return scan
     [(host, place)] = hosts.items()
-    return ClueScan(replace(scan.clues, hosts=(host,)), {**scan.places, "hosts": shown(place)})
+    return ClueScan(replace(scan.clues, hosts=(host,), named=()), {**scan.places, "hosts": shown(place)})
 
 
 def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str]) -> ClueScan:
     """Return clues in which the exact parts of a reference replace others, because they are Defender's own."""
     if MACHINE not in left.exact:
         return scan
-    clues = replace(scan.clues, hosts=(Host("id", left.exact[MACHINE]),))
+    clues = replace(scan.clues, hosts=(Host("id", left.exact[MACHINE]),), named=())
     at = dict(scan.places) | {"hosts": origins.get(MACHINE, "")}
     if left.time:
         clues = replace(clues, when=clue_times.read(left.time, own=True), event_time=left.exact.get(TIME, ""))

@@ -26,7 +26,7 @@ Candidate = tuple[str, str]  # a text, and where it came from
 class Draft:
     """The values of one event's fields. `origins` names the place or the parameter each came from.
 
-    `is_one_event`: a search may find it, because no rule refuses it and no values differ.
+    `is_one_event`: no values differ. `has_no_event`: a rule says that Defender has no event of it.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Draft:
         self._event = event
         self._document = document
         self._lookalikes = lookalikes
-        self._envelopes = envelopes
+        self.envelopes = envelopes
         self._group = event.group or grouping.Group()
         self._row = defaults.Row(self._group, event.alert)
         self._values: dict[str, object] = {}
@@ -52,7 +52,7 @@ class Draft:
         self._problems: list[Problem] = list(event.problems)
         self.is_one_event = all(problem.field != "payload" for problem in event.problems)
         self._footer: list[str] = []
-        self._truncated = False
+        self._truncated = self.has_no_event = False
         self._reference()
         for name in alert.FIELDS[3:]:
             if not self._take(name, self._candidates(name)) and not self._given(name, given.get(name)):
@@ -82,21 +82,20 @@ class Draft:
         """Return the alert, or everything that keeps the event from being one, and the notes of both."""
         refused = list(self._refused())
         self._problems[:0] = refused
-        self.is_one_event &= not refused
+        self.has_no_event = bool(refused)
         self._describe()
         checked = alert.check(self._values, now)
         reported = {problem.field for problem in self._problems}
-        problems = [
-            *self._problems,
-            *(self._located(problem) for problem in checked.problems if problem.field not in reported),
-        ]
+        new = (self._located(problem) for problem in checked.problems if problem.field not in reported)
+        problems = [*self._problems, *new]
         if self._source.remedy and not refused and any(key not in self._values for key in names.KEYS):
             problems.append(Problem("remedy", self._source.remedy))
-        return alert.Checked(
-            None if problems else checked.alert,
-            tuple(problems),
-            tuple(dict.fromkeys((*self._notes, *checked.notes))),
-            self._truncated or checked.time_truncated,
+        return replace(
+            checked,
+            alert=None if problems else checked.alert,
+            problems=tuple(problems),
+            notes=tuple(dict.fromkeys((*self._notes, *checked.notes))),
+            time_truncated=self._truncated or checked.time_truncated,
         )
 
     def _reference(self) -> None:
@@ -148,7 +147,7 @@ class Draft:
                 for each in candidates.attack(tag)
             ]
         yield from (((text, shown(at)), None) for _, _, text, at in scanned)
-        for envelope, around in self._envelopes:
+        for envelope, around in self.envelopes:
             for place in envelope.fields.get(name, ()):
                 yield from ((candidate, place) for candidate in self._texts(place, around))
 
@@ -258,9 +257,9 @@ class Draft:
                 f"description: the device names {listed} are equally near to the event, so none is used"
             )
         description = self._values.get("description")
-        lines = [*self._footer_lines()]
-        self._footer += [*self._event_line(lines), *lines]
-        if not isinstance(description, str) or not self._footer:
+        lines = list(self._footer_lines())
+        self._footer += self._event_line(lines) + lines
+        if not (isinstance(description, str) and self._footer):
             return
         footer = alert.cut("\n".join(self._footer), _MAX_FOOTER)
         left = alert.MAX_LENGTHS["description"] - alert.units(footer) - 2
@@ -283,8 +282,8 @@ class Draft:
     def _event_line(self, footer: Sequence[str]) -> list[str]:
         """Return a line with the event's time and place, unless the description has them already."""
         time, machine = (self._values.get(name) for name in ("eventTime", "machineId"))
-        texts = [str(self._values.get("description")), *footer]
-        if self._source.exact or not isinstance(time, str) or any(time in text for text in texts):
+        said = "\n".join([str(self._values.get("description")), *footer])
+        if self._source.exact or not isinstance(time, str) or time in said:
             return []
         return [f"Event: {time} on {self._row.device() or machine}"]
 

@@ -10,14 +10,26 @@ from shared.payload.clue_choice import ClueScan
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What a source says about its own alert: its id of it, its page, the techniques of ATT&CK, its lowest severity."""
+
+    own_id: str = ""
+    link: str = ""
+    techniques: tuple[str, ...] = ()
+    informational: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """How a search could find an event that has no whole reference: its clues, and where they were read.
 
-    `lost` has a sentence for each key of a reference that lost something on its way.
+    `lost` has a sentence for each key of a reference that lost something on its way; `about` is for an alert without
+    an event.
     """
 
     scan: ClueScan
     lost: tuple[str, ...] = ()
+    about: About = About()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +50,17 @@ class Mapped:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One event that cannot become an alert, with all its problems."""
+    """One event that cannot become an alert, with all its problems.
+
+    `texts` are its five fields beside the reference, checked, if nothing but its reference is wrong.
+    """
 
     event: int
     problems: tuple[Problem, ...]
     origins: Mapping[str, str] = field(default_factory=dict)
     evidence: Evidence | None = None
+    notes: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ import functools
 import json
 from pathlib import Path
 
+from shared.alerts.mark import is_marked
 from shared.mapping.conditions import Condition, condition
 from shared.payload.paths import Node
+from shared.payload.values import texts
 
 _TABLE = Path(__file__).parent / "tables" / "own.json"
 
@@ -16,8 +18,18 @@ def is_defenders(alert: Node) -> bool:
 
 
 def is_ours(alert: Node) -> bool:
-    """Say whether an alert is one that this app created in Defender."""
-    return any(known.holds(alert, alert) for known in _conditions("ours"))
+    """Say whether an alert is one that this app created in Defender: by its detection source, or by our mark."""
+    return any(known.holds(alert, alert) for known in _conditions("ours")) or any(
+        is_marked(text)
+        for where in _descriptions()
+        for node in alert.find(where)
+        for text in texts(node.value)
+    )
+
+
+@functools.cache
+def _descriptions() -> tuple[str, ...]:
+    return tuple(json.loads(_TABLE.read_text(encoding="utf-8"))["descriptions"])
 
 
 @functools.cache

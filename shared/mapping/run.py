@@ -8,7 +8,6 @@ A string with JSON counts as that JSON, an envelope as its contents, and an arra
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from shared import errors
@@ -22,7 +21,7 @@ from shared.mapping.fields import Draft
 from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.mapping.recognition import Recognition, is_empty, single
 from shared.mapping.source import Source
-from shared.payload import scan, states
+from shared.payload import names, scan, states
 from shared.payload.body import Number
 from shared.payload.grouping import MACHINE, Group
 from shared.payload.paths import Node, Place, find
@@ -36,7 +35,11 @@ Envelopes = tuple[tuple[Source, Node], ...]
 
 _SOME = 5  # places of device ids that are followed
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
+_OF_A_REFERENCE = {*names.KEYS, "remedy"}  # what problems are about that a search may solve
 _IN_DEFENDER = "Defender has raised this alert itself, so it is not raised again."
+_MADE = (
+    "The alert was made in Defender by its API: it is manual, or has this app's mark. It is not raised again."
+)
 
 
 class Run:
@@ -149,7 +152,7 @@ class Run:
             self.steps[f"{source.name} does not recognise it: none of its conditions (recognise) holds"] = (
                 None
             )
-        source = _within(source, around)
+        source = source.within([envelope for envelope, _ in around])
         whole = functools.cache(lambda: scan.scan(document))
         for event, scanned in events.of(source, document):
             lookalikes = functools.partial(_given, scanned) if scanned else whole
@@ -175,8 +178,8 @@ class Run:
             self._ignored.append(f"The payload says that its alert has ended: {over}.")
         elif not draft.complete and (test := states.test(where, self._reader)):
             self._ignored.append(f"The payload says that it is a test: {test}.")
-        elif own.is_ours(event.alert):
-            self._ignored.append(_IN_DEFENDER)
+        elif any(map(own.is_ours, _along(document, event))):
+            self._ignored.append(_MADE)
         elif not draft.complete and (theirs := _defenders(document, event)):
             self._beside(source, document, event.alert, theirs, envelopes)
         else:
@@ -192,7 +195,11 @@ class Run:
             mapped = Mapped(number, checked.alert, checked.notes, truncated, draft.origins, evidence)
             self._alerts.append(mapped)
         else:
-            self._refused.append(Refused(number, checked.problems, draft.origins, evidence))
+            lacks_reference = draft.is_one_event and {p.field for p in checked.problems} <= _OF_A_REFERENCE
+            texts = checked.texts if lacks_reference else {}
+            self._refused.append(
+                Refused(number, checked.problems, draft.origins, evidence, checked.notes, texts)
+            )
 
     def _beside(
         self, source: Source, document: Node, at: Node, theirs: list[Node], envelopes: Envelopes
@@ -249,10 +256,15 @@ class Run:
 
 def _defenders(document: Node, event: Event) -> list[Node]:
     """Return the alerts of Defender around an event or around its device id; the outermost first."""
+    return [node for node in _along(document, event) if own.is_defenders(node)]
+
+
+def _along(document: Node, event: Event) -> list[Node]:
+    """Return a document, the alert of an event, and all nodes from the document to the event's device id."""
     group = event.group or Group()
     findings = [*group.keys.get(MACHINE, {}).values(), *group.wrong.values()]
     nodes = [node for finding in findings[:_SOME] for node in document.along(finding.place)]
-    return [node for node in (document, event.alert, *nodes) if own.is_defenders(node)]
+    return list({id(node.value): node for node in (document, event.alert, *nodes)}.values())
 
 
 def _around(document: Node, at: Node, group: Group) -> list[states.Where]:
@@ -276,17 +288,4 @@ def _unknown(document: Any) -> Problem:
         "payload",
         f"{alert.shown(document)} is not an event. Send an object with {', '.join(alert.FIELDS)}, or the payload of a"
         " SIEM as it posts it.",
-    )
-
-
-def _within(source: Source, around: Envelopes) -> Source:
-    """Return a source with the hints of the envelopes around it about missing fields."""
-    tables = [source.missing, *(envelope.missing for envelope, _ in around if envelope.missing)]
-    if len(tables) == 1:
-        return source
-    return replace(
-        source,
-        missing={
-            name: " ".join(table[name] for table in tables if name in table) for name in set().union(*tables)
-        },
     )

@@ -21,8 +21,8 @@ A file is one JSON object; its name is the source's name (see docs/mappings.md).
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path as File
 from typing import Any, TypeVar
 
@@ -105,6 +105,15 @@ class Source:
     def is_envelope(self) -> bool:
         """Say whether it is only a wrapper around another source's payload."""
         return bool(self.envelope) or self.name == "api-reply"
+
+    def within(self, envelopes: Iterable["Source"]) -> "Source":
+        """Return the source with the hints of the envelopes around it about missing fields."""
+        tables = [self.missing, *(envelope.missing for envelope in envelopes if envelope.missing)]
+        if len(tables) == 1:
+            return self
+        names = set().union(*tables)
+        missing = {name: " ".join(table[name] for table in tables if name in table) for name in names}
+        return replace(self, missing=missing)
 
 
 def read(file: File, *, ours: bool) -> Source:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from shared.alerts.event_time import utc
 from shared.identity import Claims
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Entry
@@ -10,7 +11,6 @@ from shared.operations import page
 from shared.sending.pause import Pause
 from shared.sending.window import Policy, Slot, View
 from shared.table.protocol import Table
-from shared.web.delivery import utc
 
 MOST = 200
 """How many alerts are counted at most: whoever asks wants to know whether there are many."""

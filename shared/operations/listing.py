@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from shared.alerts.event_time import utc
 from shared.alerts.vocabulary import SEVERITIES
 from shared.errors import NotFound
 from shared.ledger import aside, keys, rows
@@ -15,7 +16,7 @@ from shared.senders import keys as keys_of
 from shared.senders import name as name_of
 from shared.table.protocol import Row, Table
 from shared.web import delivery
-from shared.web.delivery import DeliveryAlert, utc
+from shared.web.delivery import DeliveryAlert
 from shared.web.parameters import Parameters
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from shared.alerts.event_time import utc
 from shared.identity import Claims
-from shared.web.delivery import utc
 
 ROLE = "Alert.ReadWrite.All"
 APPLICATION = "fc780465-2017-40d4-a0c5-307022471b92"

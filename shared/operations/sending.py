@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from shared import senders
+from shared.alerts.event_time import utc
 from shared.errors import Unreadable
 from shared.ledger import keys, rows
 from shared.operations import page
 from shared.senders import Sender
 from shared.table.protocol import Row, Table
-from shared.web.delivery import utc
 from shared.web.parameters import Parameters
 
 _T = TypeVar("_T")

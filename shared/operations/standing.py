@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from shared.alerts.event_time import utc
 from shared.errors import TokenError
 from shared.identity import Claims
 from shared.operations import condition, permission
-from shared.web.delivery import utc
 
 if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch

@@ -17,8 +17,6 @@ from shared.table.protocol import Table, try_commit
 if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
 
-CALLS, WINDOW = 15, 60.0
-
 _ACQUIRE_SECONDS = 10.0
 _RELEASE_SECONDS = 5.0
 _TRIES = 5

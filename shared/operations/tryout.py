@@ -7,14 +7,13 @@ ends the searches of this try, and the next try does not know of it.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from shared import log
 from shared.clients.graph import Result
 from shared.errors import Busy, WebhookError
-from shared.ledger import keys
 from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.operations import trial_slots
 from shared.payload import body as payload
@@ -24,6 +23,7 @@ from shared.search import query as queries
 from shared.search import tables, verdict
 from shared.search.query import Query
 from shared.search.verdict import Verdict
+from shared.sending.search import Hunts
 from shared.sending.window import Policy
 from shared.web import evidence
 from shared.webhook import asked
@@ -43,26 +43,13 @@ _TOKEN_SECONDS = 6.0
 _TABLES = frozenset(table for table, _ in tables.TABLES.values())
 
 
-class Hunts(Protocol):
-    """Makes the calls of advanced hunting; see `clients.graph.Graph`."""
-
-    def hunt(self, query: str, timespan: str, columns: Collection[str], token: str) -> Result:
-        """Run a query, and return by the deadline."""
-
-
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The parts that a try needs beside the webhook; `deadline` bounds one call, `margin` is the window's (seconds)."""
+    """The parts that a try needs beside the webhook; `policy` are the rules of the window in front of Graph."""
 
     graph: Hunts
     tokens: "Tokens"
-    deadline: float
-    margin: float
-
-    @property
-    def policy(self) -> Policy:
-        """The rules of the window in front of Graph."""
-        return Policy(trial_slots.CALLS, trial_slots.WINDOW, self.margin, self.deadline, keys.SEARCH)
+    policy: Policy
 
 
 def answer(
@@ -177,7 +164,7 @@ class _Try:
 
     def _hunt(self, built: Query) -> Result:
         """Make one call in a slot. Raise `NoSlot`, `TokenError` or `TableError` if it cannot begin."""
-        if self.searches and self._clocks.monotonic() + self._search.deadline > self._ends:
+        if self.searches and self._clocks.monotonic() + self._search.policy.deadline > self._ends:
             raise Busy("The time of this try is over; send this event alone.", retry_after=1)
         token = self._search.tokens.token(timeout=_TOKEN_SECONDS)
         policy = self._search.policy

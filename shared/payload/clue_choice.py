@@ -32,9 +32,15 @@ class ClueScan:
     places: Mapping[str, str]
 
 
-def choose(by_field: Mapping[str, list[Reading]]) -> ClueScan:
-    """Return the clues that readings by their field come to."""
+def choose(by_field: Mapping[str, list[Reading]], *, several: bool = False) -> ClueScan:
+    """Return the clues that readings by their field come to; of `several` events only the devices and the times."""
     readings = Readings(by_field)
+    others = clue_ends.named(readings)
+    if several:
+        clues = Clues(named=others, when=clue_when.span(readings))
+        return ClueScan(
+            clues, {name: readings.places[name] for name in ("named", "when") if getattr(clues, name)}
+        )
     kinds = _kinds(readings)
     facts = _account(readings) | {
         "outcome": _outcome(readings),
@@ -51,9 +57,11 @@ def choose(by_field: Mapping[str, list[Reading]]) -> ClueScan:
     start = told and set(kinds) <= {"process"} and not any(facts.get(name) for name in _OTHERS)
     when = clue_when.read(readings, start=start)
     facts = {name: text for name, text in facts.items() if text}
-    named = {"hosts" if hosts else "", "when" if when else "", "kinds" if kinds else "", *facts}
-    places = {name: place for name, place in readings.places.items() if name in named}
-    return ClueScan(replace(Clues(), hosts=hosts, when=when, kinds=kinds, **facts), places)
+    if hosts and (hosts[0].identity != "entra" or len(others) > 1):
+        others = ()
+    clues = replace(Clues(), hosts=hosts, named=others, when=when, kinds=kinds, **facts)
+    places = {name: place for name, place in readings.places.items() if getattr(clues, name, None)}
+    return ClueScan(clues, places)
 
 
 def _kinds(readings: Readings) -> tuple[Kind, ...]:

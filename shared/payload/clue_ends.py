@@ -129,6 +129,19 @@ def _beside(readings: Readings) -> Hosts:
     return _named(readings, "agent") or _named(readings, "reporter") or _addressed(readings, "host_address")
 
 
+def named(readings: Readings) -> Hosts:
+    """Return all devices that are called so: by their ids, if any has one, else by their names; else the ends."""
+    by_name = ((field, values.host) for field in ("host", "agent", "reporter", _SOURCE, _DESTINATION))
+    for field, form in (("device_id", values.device), *by_name):
+        places = {
+            host: shown(reading.place) for reading in readings.of(field) if (host := form(reading.text))
+        }
+        if places:
+            readings.places["named"] = ", ".join(places.values())
+            return tuple(places)
+    return ()
+
+
 def _identified(readings: Readings) -> Hosts:
     """Return the device of an id of Defender or Entra."""
     for field, host in (("device_id", values.device), ("entra_id", values.entra)):

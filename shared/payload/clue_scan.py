@@ -55,10 +55,13 @@ def read(
     node: Node,
     leave: Collection[Place] = (),
     named: Mapping[str, Sequence[tuple[str, Place]]] = MappingProxyType({}),
+    *,
+    several: bool = False,
 ) -> ClueScan:
     """Return the clues in a value, a payload or one alert of it, without those at places to leave or inside them.
 
     `named` are texts with their places, by the fields of `tables/clues.json`; they count more than what is read.
+    `several`: the value tells of several events, so that only devices and times are clues.
     """
     readings = {
         field: {(_NAMED, text): Reading(_NAMED, text, place) for text, place in at_place}
@@ -68,7 +71,9 @@ def read(
         known = readings.setdefault(field, {})
         if len(known) < _MAX_READINGS and not (leave and _is_in(reading.place, leave)):
             known.setdefault((reading.rank, reading.text), reading)
-    return clue_choice.choose({field: list(known.values()) for field, known in readings.items()})
+    return clue_choice.choose(
+        {field: list(known.values()) for field, known in readings.items()}, several=several
+    )
 
 
 def _is_in(place: Place, around: Collection[Place]) -> bool:

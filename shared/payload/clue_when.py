@@ -22,6 +22,23 @@ def read(readings: Readings, *, start: bool) -> When | None:
     )
 
 
+def span(readings: Readings) -> When | None:
+    """Return the time from the earliest to the latest of several events."""
+    for field in ("own_time", "time", "from_time", "date"):
+        whens = [
+            when
+            for reading in readings.of(field)
+            if (when := clue_times.read(reading.text, own=False, zone=_zone(readings, reading.place)))
+        ]
+        if whens:
+            first, last = min(whens, key=lambda when: when.start), max(whens, key=lambda when: when.end)
+            readings.places["when"] = ", ".join(
+                dict.fromkeys(shown(reading.place) for reading in readings.of(field))
+            )
+            return replace(first, end=last.end, step=max(first.step, last.step))
+    return None
+
+
 def _time(readings: Readings, field: str, *, own: bool = False) -> When | None:
     """Return the time of the best name under which there is one moment; of two spellings the more exact one."""
     by_rank: dict[int, dict[When, Place]] = {}

@@ -42,7 +42,8 @@ class Clues:
     `hosts` are the possible devices: the initiating end of a connection first. The file is the event's subject: for
     a process, its program. `process_name` is the program that acted on it, if that is another one; command
     line and process id belong to the one that acted. `kinds` are the possible kinds of event, empty: all of them.
-    `report_id` and `event_time` are the exact parts of an incomplete reference.
+    `report_id` and `event_time` are the exact parts of an incomplete reference. `named` are devices that
+    the payload names without saying that the event was on one, or the name of the only one: no search looks there.
     """
 
     hosts: tuple[Host, ...] = ()
@@ -69,7 +70,8 @@ class Clues:
     outcome: str = ""
     report_id: str = ""
     event_time: str = ""
+    named: tuple[Host, ...] = ()
 
 
-FACTS = tuple(field.name for field in fields(Clues) if field.name not in ("hosts", "when", "kinds"))
+FACTS = tuple(field.name for field in fields(Clues) if field.name not in ("hosts", "named", "when", "kinds"))
 """The names of the facts among the clues: all but the device, the time and the kind."""

@@ -1,6 +1,6 @@
 """What is stored of an alert whose event is still to be found: its clues as JSON, and an id of its own.
 
-Such an alert has no reference. A digest of its source, the source's own id and its clues stands in for the report id,
+Such an alert has no reference. A digest of its source and its clues stands in for the report id,
 so that its id is made as any other is, by older versions too: the same payload twice is one search.
 """
 
@@ -16,16 +16,19 @@ from shared.payload.clues import Clues, Host, Identity, Kind, When
 MOST = 32_000
 """The longest JSON that a column takes, in UTF-16 units."""
 
+GIVEN, ABOUT = "given", "about"
+"""Beside the clues: the reference as it came, if it lost something on its way; what the source says of its alert."""
 _MARK = "find:"
+_TRIAL = "trial"
 _WHEN = {"start": int, "end": int, "step": int, "own": bool}
 
 
-def alert(texts: Mapping[str, str], clues: Clues, *, source: str, own_id: str) -> Alert:
+def alert(texts: Mapping[str, str], clues: Clues, *, source: str, trial: bool = False) -> Alert:
     """Return an alert without a reference; `texts` are its other five fields, as `alert.check` gives them.
 
-    `own_id` is the source's own id of it, empty where there is none.
+    That of a `trial` has another id, so that the trial does not stand for the alert itself.
     """
-    named = json.dumps([source, own_id, write(clues)], sort_keys=True)
+    named = json.dumps([source, write(clues), *([_TRIAL] if trial else [])], sort_keys=True)
     digest = hashlib.sha256(named.encode()).hexdigest()[:32]
     return Alert.from_body({**texts, "machineId": "", "eventTime": "", "reportId": f"{_MARK}{digest}"})
 
@@ -45,18 +48,22 @@ def write(clues: Clues) -> dict[str, Any]:
 def read(row: Mapping[str, Any]) -> Clues:
     """Return the clues that `write` has written. Raise `ValueError` if this version does not know all of it."""
     try:
-        facts = {name: _text(row[name]) for name in row.keys() - {"hosts", "when", "kinds"}}
+        facts = {
+            name: _text(row[name]) for name in row.keys() - {"hosts", "named", "when", "kinds", GIVEN, ABOUT}
+        }
         return Clues(
-            hosts=tuple(
-                Host(_known(host["identity"], get_args(Identity)), _text(host["value"]))
-                for host in row.get("hosts", ())
-            ),
+            hosts=_hosts(row.get("hosts", ())),
+            named=_hosts(row.get("named", ())),
             when=_when(row["when"]) if "when" in row else None,
             kinds=tuple(_known(kind, get_args(Kind)) for kind in row.get("kinds", ())),
             **facts,
         )
     except (KeyError, TypeError, ValueError):
         raise ValueError("the clues are not those of this version") from None
+
+
+def _hosts(rows: Any) -> tuple[Host, ...]:
+    return tuple(Host(_known(row["identity"], get_args(Identity)), _text(row["value"])) for row in rows)
 
 
 def _when(row: Mapping[str, Any]) -> When:

@@ -11,13 +11,14 @@ import functools
 import math
 import random
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared import log
 from shared.errors import Conflict
 from shared.ledger import aside, backlog, keys, record, rows, settlement
+from shared.ledger.keys import Stage
 from shared.ledger.record import Entry, Waiting
 from shared.sending import pause, window
 from shared.sending.crowd import Crowd
@@ -61,7 +62,10 @@ Flights = dict["Future[Finished]", Sending]
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Sends alerts through the window. Thread-safe; everything outside is passed in."""
+    """Sends the alerts of one stage through its window. Thread-safe; everything outside is passed in.
+
+    `others` are the policies of other stages, by name; all stages of a host share their `turns`.
+    """
 
     table: PatientTable
     outcomes: Outcomes
@@ -71,6 +75,7 @@ class Dispatch:
     chance: random.Random
     turns: Turns = field(default_factory=Turns)
     crowd: Crowd = field(default_factory=Crowd)
+    others: Mapping[str, window.Policy] = field(default_factory=dict)
 
     @property
     def policy(self) -> window.Policy:
@@ -78,8 +83,15 @@ class Dispatch:
         return self.outcomes.policy
 
     def plan(self, entries: Iterable[Entry], *, write: bool = True) -> Plan:
-        """Give turns to alerts that have to wait: each is due a call's share of the window after the one before it."""
-        return self.turns.plan(entries, self.policy.window / self.policy.calls, write=write)
+        """Give turns to alerts that have to wait, in whichever stage.
+
+        Each is due a call's share of its stage's window after the one before it.
+        """
+        return self.turns.plan(entries, self._step, write=write)
+
+    def _step(self, stage: Stage) -> float:
+        policy = self.others.get(stage.name, self.policy)
+        return policy.window / policy.calls
 
     def commit(self, plan: Plan, operations: Sequence[Operation]) -> bool:
         """Write operations together with the turns of a plan; return False, and write nothing, on a conflict."""
@@ -153,6 +165,7 @@ class Dispatch:
             probe=probe,
             start=start,
             begins=max(slot.opens, view.asked.ends if view.asked else -math.inf),
+            missing=view.missing,
         )
 
     def start(self, snapshot: Snapshot, token: str, until: float = math.inf) -> Flights:

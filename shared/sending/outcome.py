@@ -1,20 +1,23 @@
 """The call of an acquired slot, and its outcome, which is written in one transaction with the slot's release.
 
+It is the same for every stage; what a stage's API is asked, and what its answer means, is in `api`.
+
 Writing an outcome is tried until the lease ends; after that the alert is sent again. The outcome `created`
 replaces any other state, even after the lease.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared import log
-from shared.clients.answer import Answer
 from shared.errors import Conflict, TableError, TableRefused, Unreadable
 from shared.ledger import keys, lookup, record, rows, settlement
 from shared.ledger.record import Entry
 from shared.sending import pause, window
+from shared.sending.api import Api, Outcome
 from shared.sending.pause import Heard, Probe
 from shared.table.protocol import Operation, Table, try_commit
 
@@ -22,13 +25,6 @@ _RETRY_SECONDS = 1.0
 _CONFLICT_SECONDS = 0.05  # at first: it doubles up to a second
 _TRIES = 2 * window.MOST_CALLS  # each conflict is a slot that somebody acquired, or a pause
 _CLOCKS_DIFFER = 1.01  # our seconds, so that the bound of the server's time has surely come so far
-
-
-class Caller(Protocol):
-    """Makes the call to Defender; see `shared.clients.defender.Defender`."""
-
-    def create_alert(self, body: Mapping[str, str], token: str) -> Answer:
-        """Make one call; never raise for anything the network does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,8 @@ class Clocks:
 class Sending:
     """A committed acquire: the entry as held, the ETag of its waiting row, the slot, the probe it may be.
 
-    Its call may start at `begins` (server's UTC seconds), and soon after `start`.
+    Its call may start at `begins` (server's UTC seconds), and soon after `start`. `missing` is what the API does not
+    have, as the snapshot said.
     """
 
     entry: Entry
@@ -53,16 +50,30 @@ class Sending:
     probe: Probe | None
     start: window.Start
     begins: float
+    missing: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The outcome of one acquire, and when its slot opens again (server's UTC seconds)."""
+    """The outcome of one acquire, and when its slot opens again (server's UTC seconds).
+
+    `entry` is that of the next stage if the alert has passed on to it.
+    """
 
     entry: Entry
     slot: str
     opens: float
     was_probe: bool
+
+
+class Next(Protocol):
+    """Accepts alerts in the next stage; see `shared.sending.forward.Forward`."""
+
+    def accept(self, found: Entry, beside: Sequence[Operation]) -> Entry:
+        """Accept an alert in one transaction with what is written `beside` it; return it as it stands then.
+
+        Raise `Conflict` or a `TableError`.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,7 @@ class _Beside:
     """
 
     release: tuple[Operation, ...]
-    answered: bool
+    called: bool
     cause: pause.Trouble | None
     at: float
 
@@ -89,34 +100,35 @@ class Outcomes:
     """Makes the calls of committed acquires, and writes their outcomes. Thread-safe."""
 
     table: Table
-    defender: Caller
+    api: Api[Any]
     policy: window.Policy
-    rules: settlement.Rules
     clocks: Clocks
     heard: Heard = field(default_factory=Heard)
+    next: Mapping[str, Next] = field(default_factory=dict)
 
     def finish(self, sending: Sending, token: str) -> Finished:
-        """Call Defender for a committed acquire, and write the outcome. Never raise: no caller may be waiting."""
+        """Call the API for a committed acquire, and write the outcome. Never raise: no caller may be waiting."""
         answer = None
         try:
             if not self._may_start(sending):
-                return self._settle(sending, record.put_back(sending.entry), None)
-            answer = self.defender.create_alert(sending.entry.alert.body(), token)
+                return self._settle(
+                    sending, Outcome(record.put_back(sending.entry), called=False, sent=False)
+                )
+            answer = self.api.call(sending.entry, sending.missing, token)
             log.step("answered", entry=sending.entry, answer=answer)
-            return self._settle(sending, self._after(sending, answer), answer)
+            return self._settle(sending, self._outcome(sending, answer))
         except Exception as error:  # noqa: BLE001 - whatever it was, the alert must not be called for ever
             log.problem("outcome not written", error, alert=sending.entry.alert.id)
             return self._without_answer(sending, answer)
 
-    def _after(self, sending: Sending, answer: Answer) -> Entry:
-        return settlement.settle(sending.entry, answer, now=self.table.now(), rules=self.rules)
+    def _outcome(self, sending: Sending, answer: log.Described) -> Outcome:
+        return self.api.outcome(sending.entry, answer, self.table.now())
 
-    def _without_answer(self, sending: Sending, answer: Answer | None) -> Finished:
-        """Write the outcome without Defender's own words, if the table refuses them."""
+    def _without_answer(self, sending: Sending, answer: log.Described | None) -> Finished:
+        """Write the outcome without the API's own words, if the table refuses them."""
         try:
             if answer is not None:
-                plain = _plain(answer)
-                return self._settle(sending, self._after(sending, plain), plain)
+                return self._settle(sending, self._outcome(sending, self.api.plain(answer)))
         except Exception as error:  # noqa: BLE001 - as above
             log.problem("outcome lost", error, alert=sending.entry.alert.id)
         lease = sending.begins + self.policy.lease
@@ -133,26 +145,26 @@ class Outcomes:
         now = self.table.now()
         return sending.begins <= now and self.heard.until <= now and sending.start.is_fresh(self.policy)
 
-    def _settle(self, sending: Sending, after: Entry, answer: Answer | None) -> Finished:
-        """Write an outcome and release the slot; `answer` is None when no call was made."""
+    def _settle(self, sending: Sending, outcome: Outcome) -> Finished:
+        """Write an outcome and release the slot."""
         release: tuple[Operation, ...] = ()
         now = self.table.now()
         opens = now + self.policy.lease
-        if answer is None or not answer.sent:
+        if not outcome.sent:
             release = (window.release_unused(sending.slot, self.policy, now),)
             opens = max(now + window.UNUSED_SECONDS, sending.slot.opens)
-        elif answer.answered:
+        elif outcome.answered:
             release = (window.release(sending.slot, self.policy),)
             opens = now + self.policy.cooldown
-        cause = None
-        if answer is not None and answer.kind == "unavailable":
-            cause = pause.trouble(answer, self.policy.window)
-            self.heard.note(now + cause.seconds)
-        beside = _Beside(release, answer is not None, cause, self.clocks.monotonic())
-        written = self._record(sending, after, beside)
+        if outcome.cause is not None:
+            self.heard.note(now + outcome.cause.seconds)
+        release += outcome.beside
+        beside = _Beside(release, outcome.called, outcome.cause, self.clocks.monotonic())
+        written = self._record(sending, outcome, beside)
         if written is not None:
-            age = None if written.ended is None else round(written.ended - written.accepted, 1)
-            log.step("settled", entry=written, ageSeconds=age)
+            settled = outcome.after if outcome.found else written
+            age = None if settled.ended is None else round(settled.ended - settled.accepted, 1)
+            log.step("settled", entry=settled, ageSeconds=age)
         return Finished(written or sending.entry, sending.slot.key, opens, sending.probe is not None)
 
     def _pause(self, sending: Sending, beside: _Beside) -> list[Operation]:
@@ -162,7 +174,7 @@ class Outcomes:
             if probe is None:
                 return []
             late = "the call did not start in time"
-            return [pause.end(probe) if beside.answered else pause.abandon(probe, late)]
+            return [pause.end(probe) if beside.called else pause.abandon(probe, late)]
         return [pause.renew(probe, cause)] if probe else self._lengthen(sending, cause)
 
     def _lengthen(self, sending: Sending, cause: pause.Trouble) -> list[Operation]:
@@ -171,7 +183,7 @@ class Outcomes:
         view = window.read(stored, self.table.now(), self.policy)
         return window.start_pause(view, cause, sending.slot.key)
 
-    def _record(self, sending: Sending, after: Entry, beside: _Beside) -> Entry | None:
+    def _record(self, sending: Sending, outcome: Outcome, beside: _Beside) -> Entry | None:
         """Write an outcome; the table may be unavailable, the lease may be over. Return the entry as it then stands.
 
         None if the table was unavailable until the end of the lease: the alert is then sent again. A host that
@@ -181,15 +193,15 @@ class Outcomes:
         wait = _CONFLICT_SECONDS
         while True:
             try:
-                return self._write(sending, after, beside)
+                return self._write(sending, outcome, beside)
             except Conflict:  # somebody changed the alert between our read and our write: read again
                 self.clocks.sleep(wait)
                 wait = min(_RETRY_SECONDS, 2 * wait)
             except TableRefused as error:
                 log.problem("outcome refused", error)
-                if after == settlement.without_answer(after):
+                if outcome.after == settlement.without_answer(outcome.after):
                     return None
-                after = settlement.without_answer(after)
+                outcome = dataclasses.replace(outcome, after=settlement.without_answer(outcome.after))
             except TableError as error:
                 log.problem("outcome not written yet", error)
                 self.clocks.sleep(_RETRY_SECONDS)
@@ -199,28 +211,42 @@ class Outcomes:
             if self.clocks.monotonic() >= end:
                 return None
 
-    def _write(self, sending: Sending, after: Entry, beside: _Beside) -> Entry:
+    def _write(self, sending: Sending, outcome: Outcome, beside: _Beside) -> Entry:
+        after = outcome.after
         core = rows.move(sending.entry, after, waiting=sending.etag)
         change = self._pause(sending, beside)
         try:
-            self.table.commit([*core, *beside.release, *change])
+            return self._commit(outcome, [*core, *beside.release, *change])
         except Conflict:
             # The slot or the pause may belong to somebody else by now: that must not take the outcome along.
             if beside.release:
                 try_commit(self.table, beside.release)
             if change and not try_commit(self.table, change):
                 self._insist(sending, beside)
-        else:
-            return after
-        if (beside.release or change) and try_commit(self.table, core):
-            return after
+        if beside.release or change:
+            with contextlib.suppress(Conflict):
+                return self._commit(outcome, core)
         row = self.table.get(keys.alert_key(after.alert.id))
         current = rows.read(row) if row else after
+        if row and outcome.found and current.attempt == sending.entry.attempt and not current.has_ended:
+            raise Conflict  # it is still ours: the next stage was busy
         if row is None or after.state != "created" or current.state == "created":
-            return current  # ours landed unseen, or another attempt has it
+            return self._linked(current)  # ours landed unseen, or another attempt has it
         current = lookup.movable(self.table, current)
         self.table.commit(rows.move(current, after, alert=row.etag))  # created wins over any other state
         return after
+
+    def _commit(self, outcome: Outcome, operations: Sequence[Operation]) -> Entry:
+        """Write an outcome, and accept what was found in the next stage. Raise `Conflict` or a `TableError`."""
+        if outcome.found:
+            return self.next[outcome.found.stage.name].accept(outcome.found, operations)
+        self.table.commit(operations)
+        return outcome.after
+
+    def _linked(self, entry: Entry) -> Entry:
+        """Return the alert that an entry has become in the next stage, or the entry itself."""
+        row = self.table.get(keys.alert_key(entry.link)) if entry.link and entry.state == "matched" else None
+        return rows.read(row) if row else entry
 
     def _insist(self, sending: Sending, beside: _Beside) -> None:
         """Start a pause although others acquire slots meanwhile; or lengthen one that somebody else was first to write.
@@ -232,11 +258,3 @@ class Outcomes:
             longer = self._lengthen(sending, cause) if cause else []
             if not longer or try_commit(self.table, longer):
                 return
-
-
-def _plain(answer: Answer) -> Answer:
-    """Return an answer without Defender's own words: its kind, its status, and an id that is text."""
-    made = (answer.alert or {}).get("id")
-    alert = {"id": made[:200]} if isinstance(made, str) else {}
-    error = None if answer.kind == "created" else {"status": answer.status}
-    return dataclasses.replace(answer, alert=alert if answer.kind == "created" else None, error=error)

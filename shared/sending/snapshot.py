@@ -29,6 +29,10 @@ class Snapshot:
         """Return the seconds until the turn of an alert that is due then (UTC seconds), as far as it was read."""
         return self.view.turn_in(sum(waiting.entry.due < due for waiting in self.waiting))
 
+    def has_room(self, due: float) -> bool:
+        """Tell whether an alert that is due then (UTC seconds) may be called now: nothing more urgent waits."""
+        return bool(self.view.open) and not (self.waiting and self.waiting[0].entry.due <= due)
+
     @property
     def acquires(self) -> int:
         """How many slots may be acquired with it: one if the first call is to be a pause's probe."""

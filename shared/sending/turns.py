@@ -13,10 +13,11 @@ one writes the row, and the others use what the host remembers.
 
 import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shared.ledger import record
+from shared.ledger.keys import Stage
 from shared.ledger.record import Entry
 from shared.table.protocol import Insert, Operation, Replace, Table
 
@@ -35,13 +36,14 @@ class _Turn:
 class Plan:
     """Entries with the turns they have, and the operations that write the turns, to be committed together.
 
-    `given` are how many turns the host has given by row, since it wrote the row last.
+    `given` are how many turns the host has given by row, since it wrote the row last; `steps` are the seconds between
+    two turns, by row.
     """
 
     entries: tuple[Entry, ...]
     operations: tuple[Operation, ...]
     given: Mapping[str, int]
-    step: float
+    steps: Mapping[str, float]
 
 
 @dataclass(slots=True)
@@ -51,18 +53,19 @@ class Turns:
     _known: dict[str, _Turn] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def plan(self, entries: Iterable[Entry], step: float, *, write: bool = True) -> Plan:
-        """Give each entry its turn, `step` seconds after the one before it. `done` must follow.
+    def plan(self, entries: Iterable[Entry], step: Callable[[Stage], float], *, write: bool = True) -> Plan:
+        """Give each entry its turn, its stage's `step` in seconds after the one before it. `done` must follow.
 
         Without `write` the row is not written: alerts of other hosts may have the same turn.
         """
         with self._lock:
-            turned, operations, given = [], [], {}
+            turned, operations, given, steps = [], [], {}, {}
             for entry in entries:
                 key = _key(entry)
                 turn = self._known.setdefault(key, _Turn())
                 due = max(entry.due, turn.due)
-                turn.due = due + step
+                steps[key] = step(entry.stage)
+                turn.due = due + steps[key]
                 turn.unwritten += 1
                 given[key] = turn.unwritten
                 turned.append(record.due_at(entry, due))
@@ -71,7 +74,7 @@ class Turns:
                 if write and not turn.being_written:
                     turn.being_written = True
                     operations.append(_write(key, turn))
-            return Plan(tuple(turned), tuple(operations), given, step)
+            return Plan(tuple(turned), tuple(operations), given, steps)
 
     def done(self, plan: Plan, etags: Mapping[str, str] | None) -> None:
         """Remember what became of a plan: the new ETags by key, or None where nothing was written."""
@@ -89,7 +92,7 @@ class Turns:
         """Return the turns of a plan whose alerts were known: a sender that repeats the same alerts uses no turns."""
         with self._lock:
             for entry in plan.entries:
-                self._known[_key(entry)].due -= plan.step
+                self._known[_key(entry)].due -= plan.steps[_key(entry)]
 
     def read_again(self, table: Table, plan: Plan) -> None:
         """Read what other hosts wrote, after a conflict: turns that are not in the row come after theirs."""
@@ -100,7 +103,7 @@ class Turns:
                 turn = self._known[operation.key]
                 turn.etag = row.etag if row else None
                 if isinstance(due, int | float) and math.isfinite(due):
-                    turn.due = max(turn.due, due + turn.unwritten * plan.step)
+                    turn.due = max(turn.due, due + turn.unwritten * plan.steps[operation.key])
 
 
 def _key(entry: Entry) -> str:

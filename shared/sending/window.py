@@ -17,8 +17,8 @@ holds.
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from shared.ledger import keys
 from shared.ledger.keys import Stage
@@ -77,7 +77,9 @@ class Held:
 class View:
     """The window as one query saw it, at `now` (a lower bound of the server's time, UTC seconds).
 
-    `cooldown`: how many seconds a slot stays closed after an answer. `asked`: the API's pause, `stop`: the operator's.
+    `cooldown`: how many seconds a slot stays closed after an answer. `asked`: the API's pause, `stop`: the operator's;
+    `missing`:
+    what the API does not have, by name, each with the time until which it is not asked for.
     """
 
     slots: tuple[Slot, ...]
@@ -86,6 +88,7 @@ class View:
     asked: Pause | None = None
     stop: Pause | None = None
     stage: Stage = keys.REFERENCE
+    missing: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def pause(self) -> Pause | None:
@@ -177,7 +180,9 @@ def read(rows: Sequence[Row], now: float, policy: Policy) -> View:
     asked, stop = (read_pause(known.get(key), policy) for key in (stage.pause, stage.stop))
     if asked and asked.by_operator:
         asked, stop = None, asked
-    return View(tuple(slots), now, policy.cooldown, asked, stop, stage)
+    return View(
+        tuple(slots), now, policy.cooldown, asked, stop, stage, _missing(known.get(stage.missing), now)
+    )
 
 
 def read_pause(row: Row | None, policy: Policy) -> Pause | None:
@@ -239,6 +244,11 @@ def void(view: View, ours: str = "") -> list[Operation]:
             Insert(slot.key, values) if slot.etag is None else Replace(slot.key, values, slot.etag)
         )
     return operations
+
+
+def _missing(row: Row | None, now: float) -> dict[str, float]:
+    until = {name: _seconds(row, name) for name in row.values} if row else {}
+    return {name: seconds for name, seconds in until.items() if seconds is not None and seconds > now}
 
 
 def _opens(row: Row, policy: Policy) -> float:

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from shared.alerts.event_time import utc
 from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
 from shared.ledger.record import Delivery, Entry
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Status = Literal["created", "waiting", "partial", "failed", "ignored", "valid"]
 PORTAL = "https://security.microsoft.com/alerts/"
+FIND_EVENTS = (
+    "The payload has clues by which its event might be found; with FIND_EVENTS=true the app searches for it."
+)
 _MAX_POLL_SECONDS = 60
 _DRAIN_SECONDS = 5.0  # a slot is open: who drains the backlog reads it every so often
 
@@ -40,10 +43,11 @@ def refused_events(refused: Iterable[Refused], *, dry: bool = False) -> tuple[Ma
     )
 
 
-def unmapped(outcome: Outcome, *, dry: bool = False) -> UnmappedError:
-    """Return the error for a payload of which no event could be mapped."""
+def unmapped(outcome: Outcome, *, dry: bool = False, hint: str = "") -> UnmappedError:
+    """Return the error for a payload of which no event could be mapped; `hint` says what would help."""
+    detail = "No event of this payload could be turned into an alert; `refused` names every problem of every event."
     return UnmappedError(
-        "No event of this payload could be turned into an alert; `refused` names every problem of every event.",
+        f"{detail} {hint}".rstrip(),
         extensions={
             "source": outcome.source,
             "steps": list(outcome.steps),
@@ -237,10 +241,3 @@ def _error(entry: Entry) -> dict[str, Any] | None:
     if not entry.error:
         return None
     return {**entry.error, "hint": answers.hint(entry.error)}
-
-
-def utc(seconds: float | None) -> str | None:
-    """Return a time (UTC seconds) as ISO 8601 with whole seconds, rounded up."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(math.ceil(seconds), UTC).isoformat().replace("+00:00", "Z")

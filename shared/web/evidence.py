@@ -1,15 +1,14 @@
 """A search as it is shown: the clues, each with its place, the query, and the verdict with its candidates."""
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.alerts.text import cut
 from shared.mapping.outcome import Evidence
 from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import FACTS, SECOND, When
-from shared.search import query, verdict
-from shared.search.verdict import Candidate, Verdict
+from shared.search import query, report, verdict
+from shared.search.verdict import Verdict
 
 _LONGEST = 300  # UTF-16 units of a clue
 
@@ -29,7 +28,11 @@ def shown(evidence: Evidence | None) -> dict[str, Any]:
 def missing(scan: ClueScan) -> str:
     """Return what clues lack to be looked for."""
     if not scan.clues.hosts:
-        return "the payload names no device"
+        return (
+            "the payload does not say which device the event was on"
+            if scan.clues.named
+            else "the payload names no device"
+        )
     if not scan.clues.when:
         return "the payload names no time that can be read"
     return (
@@ -43,13 +46,15 @@ def clues(scan: ClueScan) -> Iterator[dict[str, str]]:
     at = places.get("hosts", "").split(", ")
     for number, host in enumerate(known.hosts):
         yield _clue("device", host.value, at[number] if len(at) == len(known.hosts) else ", ".join(at))
+    for host in known.named:
+        yield _clue("named", host.value, places.get("named", ""))
     if known.when:
         yield _clue("time", _time(known.when), places.get("when", ""))
     for kind in known.kinds:
         yield _clue("kind", kind, places.get("kinds", ""))
     for fact in FACTS:
         if value := getattr(known, fact):
-            yield _clue(_name(fact), value, places.get(fact, ""))
+            yield _clue(report.name(fact), value, places.get(fact, ""))
 
 
 def judged(judgement: Verdict, without: Sequence[str] = ()) -> dict[str, Any]:
@@ -59,34 +64,9 @@ def judged(judgement: Verdict, without: Sequence[str] = ()) -> dict[str, Any]:
         "grade": judgement.grade,
         "reason": judgement.reason or None,
         "reference": dict(verdict.reference(judgement.match.row)) if judgement.match else None,
-        "candidates": [_candidate(candidate) for candidate in judgement.candidates],
+        "candidates": [report.candidate(candidate) for candidate in judgement.candidates],
         "missingTables": list(without),
     }
-
-
-def _candidate(candidate: Candidate) -> dict[str, Any]:
-    row = candidate.row
-    return {
-        "table": row.get("Table") or "",
-        "action": row.get("ActionType") or "",
-        "device": row.get("DeviceName") or row.get("DeviceId") or "",
-        "file": row.get("FileName") or None,
-        "time": row.get("Timestamp") or "",
-        "secondsApart": candidate.apart / SECOND,
-        "agree": _names(candidate.agree),
-        "differ": _names(candidate.differ),
-        "only": _names(candidate.only),
-        "twins": candidate.twins,
-    }
-
-
-def _names(facts: Iterable[str]) -> list[str]:
-    return sorted(map(_name, facts))
-
-
-def _name(fact: str) -> str:
-    """Return the name of a fact as it is shown: `commandLine`."""
-    return re.sub("_(.)", lambda match: match[1].upper(), fact)
 
 
 def _clue(name: str, value: str, place: str) -> dict[str, str]:

@@ -6,6 +6,7 @@
 Nothing is answered 2xx before it is stored. If the table fails, the error says what is stored and what is not.
 """
 
+import collections
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,124 +14,105 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared import log
-from shared.errors import Busy, Conflict, HalfAccepted, TableError, TokenError, WriteUnknown
-from shared.ledger import keys, lookup, record, rows
+from shared.errors import Busy, Conflict, HalfAccepted, TableError, WriteUnknown
+from shared.ledger import keys, record, rows
 from shared.ledger.record import Delivery, Entry
+from shared.sending import known
+from shared.sending.decision import differences
+from shared.sending.known import Known
 from shared.table.protocol import Operation, Row
 from shared.web import delivery
 from shared.web.delivery import DeliveryAlert
-from shared.webhook import known, transactions
-from shared.webhook.known import Known, differences
-from shared.webhook.memory import Memory
-from shared.webhook.permits import Permits
+from shared.webhook import entries, transactions
+from shared.webhook.entries import Maker, Wanted
+from shared.webhook.inline import TRIES, Inline, Room
 
 if TYPE_CHECKING:
-    from shared.mapping.outcome import Mapped, Outcome
-    from shared.sending.dispatcher import Dispatch, Flights
-    from shared.sending.outcome import Clocks
-    from shared.sending.snapshot import Snapshot
+    from shared.mapping.outcome import Outcome, Refused
+    from shared.sending.dispatcher import Dispatch
     from shared.sending.turns import Plan
     from shared.web.reply import Reply
 
-_TRIES = 3
 _LATE_SECONDS = 15.0  # before a POST's time with the table is over
-_TOKEN_SECONDS = 5.0
-_TOKEN_SECONDS_WITHOUT = 1.0  # a permit
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """One POST being accepted. It waits for Defender until `inline`, in monotonic seconds."""
+    """One POST being accepted. `stages` are the dispatchers of the stages that are on, that of `reference` first."""
 
-    dispatcher: "Dispatch"  # its time with the table ends with that of the POST
-    clocks: "Clocks"
-    permits: Permits
-    memory: Memory
-    inline: float
+    stages: "Sequence[Dispatch]"  # their time with the table ends with that of the POST
+    inline: Inline
 
-    def accept(self, outcome: "Outcome", origin: str, sender: str) -> "Reply":
-        """Store a delivery, send what the window allows, and answer. Raise a `TableError` that says what is stored."""
-        now = self.dispatcher.table.now()
-        delivery_id = keys.delivery_id(now)
+    @property
+    def dispatcher(self) -> "Dispatch":
+        """The dispatcher of the stage *reference*."""
+        return self.stages[0]
+
+    def accept(self, wanted: "Wanted", origin: str, sender: str) -> "Reply":
+        """Store a delivery, send what the windows allow, and answer. Raise a `TableError` that says what is stored."""
+        accepted, asked = self._delivery(wanted, sender)
+        names = {entry.stage.name for entry in asked.values()}
+        rooms = [self.inline.room(stage) for stage in self.stages if stage.policy.stage.name in names]
+        alerts: list[DeliveryAlert] | None = None
+        if len(asked) == 1 and rooms[0].token is not None:
+            alerts = self._straight(accepted, next(iter(asked.values())), rooms[0], rooms[0].token)
+        if alerts is None:
+            stored, accepted = self._store(accepted, asked)
+            alerts = self.inline.send(rooms, stored)
+        snapshot = next((room.snapshot for room in rooms if room.name == keys.REFERENCE.name), None)
+        return delivery.answer(
+            accepted,
+            alerts,
+            snapshot,
+            now=self.dispatcher.table.now(),
+            origin=origin,
+            failure_status=wanted.outcome.refused_status,
+        )
+
+    def trial(self, outcome: "Outcome", searches: "tuple[Refused, ...]", sender: str) -> tuple[str, ...]:
+        """Store the searches of a trial, in a delivery that nobody is told of; return their ids. Raise `TableError`."""
+        nothing = dataclasses.replace(outcome, alerts=(), refused=())
+        accepted, asked = self._delivery(Wanted(nothing, searches), sender, trial=True)
+        self._store(accepted, asked)
+        return tuple(asked)
+
+    def _delivery(
+        self, wanted: "Wanted", sender: str, *, trial: bool = False
+    ) -> tuple[Delivery, dict[str, Entry]]:
+        """Return the delivery of an outcome, and its entries by id: those with the same id are one."""
+        outcome, now = wanted.outcome, self.dispatcher.table.now()
+        maker = Maker(outcome.source or "", keys.delivery_id(now), now, sender, trial)
+        search = any(stage.policy.stage == keys.SEARCH for stage in self.stages)
         asked: dict[str, Entry] = {}
-        for entry in (_entry(mapped, outcome, delivery_id, now, sender) for mapped in outcome.alerts):
+        for entry in entries.of(wanted, maker, search=search):
             first = asked.setdefault(entry.alert.id, entry)
             notes = dict.fromkeys((*first.notes, *differences(entry, first)))
             asked[entry.alert.id] = dataclasses.replace(first, notes=tuple(notes))
+        many = len(asked) > record.FEW
+        asked = {alert: dataclasses.replace(entry, many=many) for alert, entry in asked.items()}
         accepted = Delivery(
-            id=delivery_id,
+            id=maker.delivery,
             source=outcome.source,
             accepted=now,
             alerts=tuple(asked),
             refused=delivery.refused_events(outcome.refused),
             sender=sender,
         )
-        snapshot = self.memory.full(now)
-        alerts: list[DeliveryAlert] | None = None
-        if snapshot is None:
-            try:
-                token = self._token()
-                snapshot = self._snapshot()
-                if len(asked) == 1:
-                    alerts = self._straight(accepted, next(iter(asked.values())), snapshot, token)
-                if alerts is None:
-                    alerts, accepted = self._store(accepted, asked)
-                    if snapshot.view.open:
-                        alerts, snapshot = self._send(alerts, snapshot, token)
-            except TokenError as error:
-                log.problem("no token", error)
-        if alerts is None:
-            alerts, accepted = self._store(accepted, asked)
-        now = self.dispatcher.table.now()
-        return delivery.answer(
-            accepted, alerts, snapshot, now=now, origin=origin, failure_status=outcome.refused_status
-        )
-
-    def _snapshot(self) -> "Snapshot":
-        snapshot = self.dispatcher.snapshot()
-        self.memory.note(snapshot)
-        return snapshot
-
-    @contextlib.contextmanager
-    def _waiting(self, without: float) -> "Iterator[float]":
-        """Yield for how many seconds this POST may wait for answers: at most `without`, if it has no permit.
-
-        Without a permit it calls all the same, and a later poll shows the outcome.
-        """
-        left = max(0.0, self.inline - self.clocks.monotonic())
-        if not self.permits.acquire(blocking=False):
-            yield min(without, left)
-            return
-        try:
-            yield left
-        finally:
-            self.permits.release()
-
-    def _token(self) -> str:
-        with self._waiting(_TOKEN_SECONDS_WITHOUT) as seconds:
-            return self.dispatcher.token(min(_TOKEN_SECONDS, seconds))
-
-    def _wait(self, flights: "Flights") -> dict[str, Entry]:
-        """Wait for Defender's answers while there is time; return the alerts with their outcomes, by id."""
-        with self._waiting(0.0) as seconds:
-            self.dispatcher.wait(flights, seconds)
-        return {
-            sending.entry.alert.id: flight.result().entry if flight.done() else sending.entry
-            for flight, sending in flights.items()
-        }
+        return accepted, asked
 
     def _straight(
-        self, accepted: Delivery, entry: Entry, snapshot: "Snapshot", token: str
+        self, accepted: Delivery, entry: Entry, room: Room, token: str
     ) -> list[DeliveryAlert] | None:
         """Accept and acquire in one transaction if a slot is open and nothing more urgent waits; else return None."""
-        for _ in range(_TRIES):
-            more_urgent = snapshot.waiting and snapshot.waiting[0].entry.due <= entry.due
-            if not snapshot.view.open or more_urgent:
+        dispatcher = room.dispatcher
+        for _ in range(TRIES):
+            snapshot = room.snapshot
+            if snapshot is None or not snapshot.has_room(entry.due):
                 return None
             try:
-                sending = self.dispatcher.acquire(
+                sending = dispatcher.acquire(
                     snapshot.view,
-                    self.dispatcher.choose(snapshot.view.open),
+                    dispatcher.choose(snapshot.view.open),
                     entry,
                     lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
@@ -140,10 +122,11 @@ class Acceptance:
                     return [DeliveryAlert(rows.read(stored))]  # it landed, and nobody heard of it
                 if stored or not self._is_early():
                     return None  # known already, or a slow table leaves time for one write more
-                snapshot = self._snapshot()
+                self.inline.look(room)
                 continue
             log.step("accepted", entry=entry)
-            return [DeliveryAlert(self._wait(self.dispatcher.launch(sending, token))[entry.alert.id])]
+            sent = self.inline.wait(dispatcher, dispatcher.launch(sending, token))
+            return [DeliveryAlert(sent[entry.alert.id])]
         return None
 
     def _store(self, accepted: Delivery, asked: Mapping[str, Entry]) -> tuple[list[DeliveryAlert], Delivery]:
@@ -152,9 +135,9 @@ class Acceptance:
         there: dict[str, Known] = {}
         done: set[str] = set()
         clashes = 0
-        for _ in range(_TRIES * len(asked) + 1):
+        for _ in range(TRIES * len(asked) + 1):
             batch, last = transactions.batch([entry for alert, entry in new.items() if alert not in done])
-            plan = self.dispatcher.plan(batch, write=clashes < _TRIES - 1 and self._is_early())
+            plan = self.dispatcher.plan(batch, write=clashes < TRIES - 1 and self._is_early())
             if last:
                 accepted = _with_known(accepted, there)
             operations = transactions.operations(plan.entries, accepted, last=last)
@@ -204,7 +187,7 @@ class Acceptance:
     def _is_early(self) -> bool:
         """Tell whether there is time enough with the table for optional requests."""
         end = self.dispatcher.table.end
-        return end is None or self.clocks.monotonic() < end - _LATE_SECONDS
+        return end is None or self.inline.clocks.monotonic() < end - _LATE_SECONDS
 
     def _known(self, batch: Sequence[Entry]) -> dict[str, Known]:
         """Return the alerts of a batch that the table knows, by id, after a conflict, joined with the stored ones."""
@@ -214,43 +197,6 @@ class Acceptance:
     def _stored(self, entry: Entry) -> Row | None:
         with _unsure():
             return self.dispatcher.table.get(keys.alert_key(entry.alert.id))
-
-    def _send(
-        self, alerts: list[DeliveryAlert], snapshot: "Snapshot", token: str
-    ) -> "tuple[list[DeliveryAlert], Snapshot]":
-        """Send what the window allows, most urgent first, of all deliveries.
-
-        Return the outcomes of this delivery's alerts, and the last snapshot.
-        """
-        if self.clocks.monotonic() >= self.inline:
-            return alerts, snapshot
-        ours = {alert.entry.alert.id for alert in alerts if not alert.entry.has_ended}
-        new = {alert.entry.alert.id for alert in alerts if not alert.duplicate}
-        flights: Flights = {}
-        dispatched: dict[str, Entry] = {}
-        try:
-            for _ in range(_TRIES):
-                snapshot = self._snapshot()
-                if not snapshot.acquires or self.clocks.monotonic() >= self.inline:
-                    break
-                started = self.dispatcher.start(snapshot, token, self.inline)
-                flights |= {
-                    flight: sending for flight, sending in started.items() if sending.entry.alert.id in ours
-                }
-                if len(started) == snapshot.acquires == len(snapshot.waiting):
-                    break
-            if snapshot.whole and len(snapshot.waiting) < len(
-                new
-            ):  # what waits no more was acquired by a dispatcher
-                new -= {sending.entry.alert.id for sending in flights.values()}
-                waiting = {waiting.entry.alert.id for waiting in snapshot.waiting}
-                dispatched = lookup.find(self.dispatcher.table, sorted(new - waiting)).entries
-        except TableError as error:
-            log.problem("accepted, not sent yet", error)
-        sent = dispatched | self._wait(flights)
-        return [
-            dataclasses.replace(alert, entry=sent.get(alert.entry.alert.id, alert.entry)) for alert in alerts
-        ], snapshot
 
 
 @contextlib.contextmanager
@@ -271,20 +217,12 @@ def _half(done: int, asked: int) -> HalfAccepted:
     )
 
 
-def _entry(mapped: "Mapped", outcome: "Outcome", delivery_id: str, now: float, sender: str) -> Entry:
-    return record.accept(
-        mapped.alert,
-        source=outcome.source or "",
-        delivery=delivery_id,
-        now=now,
-        notes=mapped.notes,
-        truncated=mapped.time_truncated,
-        sender=sender,
-    )
-
-
 def _with_known(accepted: Delivery, there: Mapping[str, Known]) -> Delivery:
     """Return a delivery with the duplicates and notes of alerts that were known."""
     notes = {alert: known.decision.notes for alert, known in there.items()}
     duplicates = tuple(alert for alert, known in there.items() if known.decision.duplicate)
-    return dataclasses.replace(accepted, duplicates=duplicates, notes=notes)
+    homes = collections.Counter(
+        there[alert].entry.delivery for alert in duplicates if there[alert].entry.many
+    )
+    others = tuple(home for home, _ in homes.most_common(2))
+    return dataclasses.replace(accepted, duplicates=duplicates, notes=notes, others=others)

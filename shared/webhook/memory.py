@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shared.ledger.keys import Stage
     from shared.ledger.record import Entry
     from shared.sending.snapshot import Snapshot
 
@@ -16,19 +17,19 @@ _CREATED = 1_000
 
 @dataclass(slots=True)
 class Memory:
-    """The last snapshot of a POST, and the last answer of each kind. Each is replaced as a whole."""
+    """The last snapshot of each stage, and the last answer of each kind. Each is replaced as a whole."""
 
-    last: "Snapshot | None" = None
+    last: dict[str, "Snapshot"] = field(default_factory=dict)
     answers: dict[str, tuple[float, Any]] = field(default_factory=dict)
     created: dict[str, "Entry"] = field(default_factory=dict)
 
     def note(self, snapshot: "Snapshot") -> None:
         """Remember the snapshot of a POST."""
-        self.last = snapshot
+        self.last = {**self.last, snapshot.view.stage.name: snapshot}
 
-    def full(self, now: float) -> "Snapshot | None":
-        """Return the last snapshot if, by it, the window is still full at `now`."""
-        snapshot = self.last
+    def full(self, stage: "Stage", now: float) -> "Snapshot | None":
+        """Return the last snapshot of a stage if, by it, the window is still full at `now`."""
+        snapshot = self.last.get(stage.name)
         if snapshot is None or snapshot.view.open:
             return None
         known = SECONDS if snapshot.view.may_change() else math.inf
@@ -53,6 +54,6 @@ class Memory:
 
     def forget(self) -> None:
         """Forget everything, because the operator has changed something."""
-        self.last = None
+        self.last = {}
         self.answers = {}
         self.created = {}

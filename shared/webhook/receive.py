@@ -4,6 +4,7 @@ receive:  read ─ map ─ check ─ accept (see `accept`)
 dispatch: snapshot ─ acquire ─ call ─ write the outcome, while there is a backlog and time
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -11,18 +12,21 @@ from typing import TYPE_CHECKING
 from shared import log, senders
 from shared.alerts.text import shown
 from shared.errors import Forbidden, TableError, TokenError, WebhookError
-from shared.ledger import retention
+from shared.ledger import keys, retention
 from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
 from shared.web import delivery, reply
-from shared.webhook import accept, asked, health, refused, status
+from shared.webhook import asked, entries, health, refused, status
+from shared.webhook.accept import Acceptance
+from shared.webhook.entries import Wanted
+from shared.webhook.inline import Inline
 from shared.webhook.memory import Memory
 from shared.webhook.permits import Permits
 from shared.webhook.refused import Received
 
 if TYPE_CHECKING:
-    from shared.mapping.outcome import Outcome
+    from shared.mapping.outcome import Outcome, Refused
     from shared.sending.dispatcher import Dispatch
     from shared.sending.outcome import Clocks
     from shared.sending.snapshot import Snapshot
@@ -45,8 +49,14 @@ class Webhook:
     dispatcher: "Dispatch"
     clocks: "Clocks"
     permits: Permits
+    others: "tuple[Dispatch, ...]" = ()
     memory: Memory = field(default_factory=Memory)
     _purge: retention.Schedule = field(default_factory=retention.Schedule)
+
+    @property
+    def stages(self) -> "tuple[Dispatch, ...]":
+        """The dispatchers of the stages that are on, that of `reference` first."""
+        return (self.dispatcher, *self.others)
 
     def receive(
         self,
@@ -68,11 +78,11 @@ class Webhook:
         request's key, empty without a key.
         """
         began = self.clocks.monotonic()
-        dispatcher = self.dispatcher.until(began + TABLE_SECONDS)
         wanted = asked.read(query)
         token = wanted.values.get("validationToken", "")
         if not body.strip() and 0 < len(token) <= MAX_TOKEN:
             return reply.echo(token)
+        stages = [stage.until(began + TABLE_SECONDS) for stage in self.stages]
         store = store and not wanted.dry
         try:
             body = compression.opened(
@@ -83,20 +93,62 @@ class Webhook:
             raise  # that is no fault of the payload, which is not refused
         except WebhookError as error:
             if store:
-                refused.by(error, dispatcher.table, Received(body, wanted.values, sender))
+                refused.by(error, stages[0].table, Received(body, wanted.values, sender))
             raise
         if outcome.ignored is not None:
             return delivery.ignored(outcome)
         if wanted.dry:
-            return delivery.valid(outcome)
-        accepting = accept.Acceptance(
-            dispatcher, self.clocks, self.permits, self.memory, began + self.settings.inline_seconds
+            if outcome.alerts:
+                return delivery.valid(outcome)
+            raise delivery.unmapped(outcome, dry=True)
+        inline = Inline(self.clocks, self.permits, self.memory, began + self.settings.inline_seconds)
+        origin = self.settings.public_base_url or origin
+        return self._accept(
+            outcome, Received(body, wanted.values, sender), origin, stages, inline, store=store
         )
-        answer = accepting.accept(outcome, self.settings.public_base_url or origin, sender)
-        if store and outcome.refused:
-            received = Received(body, wanted.values, sender)
-            refused.in_part(dispatcher.table, received, outcome, answer.status)
+
+    def _accept(
+        self,
+        outcome: "Outcome",
+        received: Received,
+        origin: str,
+        stages: "list[Dispatch]",
+        inline: Inline,
+        *,
+        store: bool,
+    ) -> "Reply":
+        """Accept what is to be sent and searched, store what is refused, and answer."""
+        mode = self.settings.find_events if self._may_search(received.sender) else "false"
+        left, searches = entries.split(outcome, entries.can_search)
+        hint = delivery.FIND_EVENTS if mode == "false" and searches else ""
+        if mode == "trial" and searches:
+            tried = Acceptance(stages, inline).trial(outcome, searches, received.sender)
+            received = replace(received, searches=tried)
+        wanted = Wanted(left, searches) if mode == "true" else Wanted(outcome)
+        if mode != "true":
+            stages = [stage for stage in stages if stage.policy.stage != keys.SEARCH]
+        if self.settings.no_event == "entity":
+            wanted = self._with_entities(wanted, () if mode == "false" else searches)
+        if wanted.is_nothing:
+            error = delivery.unmapped(wanted.outcome, hint=hint)
+            if store:
+                refused.by(error, stages[0].table, received)
+            raise error
+        answer = Acceptance(stages, inline).accept(wanted, origin, received.sender)
+        if store and wanted.outcome.refused:
+            refused.in_part(stages[0].table, received, wanted.outcome, answer.status)
         return answer
+
+    def _with_entities(self, wanted: Wanted, searches: "tuple[Refused, ...]") -> Wanted:
+        """Return what is wanted with alerts on entities in place of refused events, but not of those `searches`."""
+        left, without = entries.split(wanted.outcome, entries.names_entities)
+        tried = tuple(event for event in without if event in searches)
+        left = replace(left, refused=tuple(sorted((*left.refused, *tried), key=lambda event: event.event)))
+        return replace(wanted, outcome=left, entities=tuple(event for event in without if event not in tried))
+
+    def _may_search(self, sender: str) -> bool:
+        rights = senders.of(self.settings.senders, sender)
+        return self.settings.find_events != "false" and (rights is None or rights.search)
 
     def status(self, delivery_id: str, origin: str) -> "Reply":
         """Answer what became of a delivery. Raise `NotFound`; `origin` as for `receive`."""
@@ -113,10 +165,10 @@ class Webhook:
     def dispatch(self) -> None:
         """Send the backlog for up to 55 s, as the timer does. Then delete rows that are past their retention."""
         until = self.clocks.monotonic() + TICK_SECONDS
-        try:
-            self.dispatcher.drain(until)
-        except (TableError, TokenError) as error:
-            log.problem("dispatch stopped", error)
+        workers = self.dispatcher.workers
+        others = [workers.submit(functools.partial(_drain, stage, until)) for stage in self.stages[1:]]
+        _drain(self.dispatcher, until)
+        workers.wait(others, until - self.clocks.monotonic(), everyone=True)
         try:  # also where no token comes
             self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
         except TableError as error:
@@ -148,10 +200,8 @@ class Webhook:
             defaults={name: value for name in asked.DEFAULTS if (value := wanted.text(name))},
             max_alerts=self.settings.max_alerts_per_delivery,
             now=self.clocks.wall(),
-            clues=wanted.dry,
+            clues=True,
         )
-        if outcome.ignored is None and not outcome.alerts:
-            raise delivery.unmapped(outcome, dry=wanted.dry)
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):
             notes.append(
@@ -159,3 +209,11 @@ class Webhook:
             )
         alerts = (replace(mapped, notes=(*mapped.notes, *notes)) for mapped in outcome.alerts)
         return replace(outcome, alerts=tuple(alerts)) if notes else outcome
+
+
+def _drain(dispatcher: "Dispatch", until: float) -> None:
+    """Send the backlog of a stage until a time (monotonic seconds)."""
+    try:
+        dispatcher.drain(until)
+    except (TableError, TokenError) as error:
+        log.problem("dispatch stopped", error, stage=dispatcher.policy.stage.name)

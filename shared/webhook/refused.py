@@ -22,11 +22,12 @@ _SOURCE_UNITS = 100
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A received payload: its bytes (decompressed), its parameters, and its sender."""
+    """A received payload: its bytes (decompressed), its parameters, its sender, and the ids of a trial's searches."""
 
     body: bytes
     query: Mapping[str, str]
     sender: str
+    searches: tuple[str, ...] = ()
 
 
 def by(error: WebhookError, table: Table, received: Received) -> None:
@@ -69,6 +70,7 @@ def _store(
         payload=masked,
         bytes=len(masked) + max(0, len(received.body) - _MASKED_BYTES),
         sender=received.sender,
+        searches=received.searches,
     )
     try:
         table.commit([rows.insert_refused(payload)])

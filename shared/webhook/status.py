@@ -1,12 +1,12 @@
 """The status of a delivery: what became of its alerts, for whoever knows its id."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared.errors import NotFound, Problem
-from shared.ledger import keys, lookup, rows
+from shared.ledger import keys, lookup, record, rows
 from shared.ledger.lookup import Stored
 from shared.ledger.record import Delivery
 from shared.web import delivery
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shared.table.protocol import Table
     from shared.web.reply import Reply
 
-_FEW = 8  # alerts that are read one by one
+_FEW = 3  # alerts of a large delivery that are read one by one
 BYTES = 48 * 1024
 """How long the alerts are in the answer, which anybody may ask for who knows the delivery's id."""
 
@@ -67,17 +67,20 @@ class Status:
 
     def _stands(self, stored: Delivery) -> Stored:
         """Return the alerts of a delivery: of a large one at most a few seconds old."""
-        if len(stored.alerts) <= _FEW:
+        if len(stored.alerts) <= record.FEW:
             return lookup.find(self.table, stored.alerts)
-        read = functools.partial(self._many, stored.alerts)
+        read = functools.partial(self._many, stored)
         stands: Stored = self.memory.answer(f"alerts of {stored.id}", self.at, read)
         return stands
 
-    def _many(self, alerts: Sequence[str]) -> Stored:
-        """Return alerts with few requests: created ones are remembered, and waiting ones are read in one range."""
+    def _many(self, delivery: Delivery) -> Stored:
+        """Return alerts with few requests: copies of ended ones, and waiting ones, are read in ranges."""
+        alerts = delivery.alerts
         known = {alert: self.memory.created[alert] for alert in alerts if alert in self.memory.created}
-        if len(alerts) - len(known) > _FEW:
-            known |= lookup.waiting(self.table, [alert for alert in alerts if alert not in known])
+        for read in (lookup.ended, lookup.waiting):
+            left = tuple(alert for alert in alerts if alert not in known)
+            if len(left) > _FEW:
+                known |= read(self.table, replace(delivery, alerts=left))
         stands = lookup.find(self.table, [alert for alert in alerts if alert not in known])
-        self.memory.learn(stands.entries.values())
+        self.memory.learn([*known.values(), *stands.entries.values()])
         return Stored(known | stands.entries, stands.unreadable)

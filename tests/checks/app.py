@@ -5,11 +5,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Self
 
-from dev.virtual import EPOCH, ORIGIN, Host
 from shared.mapping import mappings as mapping
 from shared.settings import Settings
 from shared.web.reply import Reply
 from shared.webhook.receive import Webhook
+from tests.checks.virtual import EPOCH, ORIGIN, Host
 
 
 @dataclass

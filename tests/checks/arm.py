@@ -27,6 +27,8 @@ from tests.checks.expressions import (
 
 CLOUDS = {"AzureCloud": "core.windows.net", "AzureUSGovernment": "core.usgovcloudapi.net"}
 
+LOGINS = {"AzureCloud": "login.microsoftonline.com", "AzureUSGovernment": "login.microsoftonline.us"}
+
 
 def read(text: str) -> Node:
     """Read one string of a template: a literal, or in brackets an expression. Raise `ExpressionError`."""
@@ -61,7 +63,11 @@ class Template:
         self._own: Functions = {
             "parameters": self.parameter,
             "variables": self.variable,
-            "environment": lambda: {"name": cloud, "suffixes": {"storage": CLOUDS[cloud]}},
+            "environment": lambda: {
+                "name": cloud,
+                "suffixes": {"storage": CLOUDS[cloud]},
+                "authentication": {"loginEndpoint": f"https://{LOGINS[cloud]}/"},
+            },
         }
         if unknown := self._given.keys() - document["parameters"].keys():
             raise ExpressionError(f"no such parameter: {', '.join(unknown)}")

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dev.virtual import Fault, Request, World
+from tests.checks.virtual import Fault, Request, World
 
 if TYPE_CHECKING:
-    from dev.virtual.faults import Kind
+    from tests.checks.virtual import Kind
 
 
 @dataclass(frozen=True, slots=True)

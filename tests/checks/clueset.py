@@ -42,6 +42,11 @@ class Case:
     event: Mapping[str, Any] | None
     why: str
 
+    @property
+    def path(self) -> str:
+        """Its place among the cases: `splunk/first-row`."""
+        return f"{self.product}/{self.name}"
+
 
 def cases() -> list[Case]:
     """Return all cases, in the order of their names. Raise `FileNotFoundError` if one of a pair of files lacks."""

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -231,6 +232,11 @@ def _json(value: Any) -> Any:
     return json.loads(value)
 
 
+def _add_minutes(timestamp: str, minutes: int) -> str:
+    moved = datetime.fromisoformat(timestamp) + timedelta(minutes=minutes)
+    return moved.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
 def _format(template: str, *values: Any) -> str:
     return _PLACE.sub(lambda place: str(values[int(place[1])]) if place[1] else place[0][0], template)
 
@@ -278,6 +284,8 @@ WORKFLOW = Language(
     ("[", "?["),
     {
         **_BOTH,
+        "addMinutes": _add_minutes,
+        "chunk": lambda values, size: [values[at : at + size] for at in range(0, len(values), size)],
         "coalesce": lambda *values: next((value for value in values if value is not None), None),
         "concat": lambda *values: "".join(map(text, values)),
         "encodeURIComponent": lambda value: quote(value, safe=""),
@@ -287,6 +295,7 @@ WORKFLOW = Language(
         "length": len,
         "replace": lambda value, old, new: value.replace(old, new),
         "string": text,
+        "sub": lambda value, less: value - less,
         "take": lambda values, count: values[:count],
     },
 )

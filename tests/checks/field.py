@@ -17,9 +17,9 @@ from urllib.parse import parse_qsl
 import azure.functions as func
 
 from CreateAlertFunction import main
-from dev.virtual import ORIGIN, Defender, Host, World
 from shared import app
 from shared.settings import Settings
+from tests.checks.virtual import ORIGIN, Defender, Host, World
 
 ROOT = Path(__file__).parents[2]
 KEY = "a-made-up-function-key"

@@ -13,7 +13,7 @@ from dev.simulator.schema import TABLES, Record
 from dev.simulator.tenant import Tenant
 from shared.search.query import Query
 
-__all__ = ["Record", "Tenant", "check", "run"]
+__all__ = ["Record", "Tenant", "check", "clear", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,13 @@ def check(queries: Sequence[str]) -> list[Checked]:
             )
             for each in map(parser.check, queries)
         ]
+
+
+def clear(tenant: Tenant) -> None:
+    """Empty all tables of a tenant."""
+    for table in TABLES:
+        tenant._connection.execute(f"TRUNCATE All{table}")
+    tenant._sevenths.clear()
 
 
 def run(tenant: Tenant, query: Query) -> list[dict[str, str]]:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from shared.clients.graph import Result
+from shared.ledger import keys
 from shared.operations.tryout import Search
+from shared.sending import window
 
 TOKEN = "a-token-for-graph"
 
@@ -38,4 +40,4 @@ class Script:
 def searching(script: Script | None = None, *, deadline: float = 60.0) -> Search:
     """Return what the operator's try needs; without a script no call is expected."""
     script = script or Script()
-    return Search(graph=script, tokens=script, deadline=deadline, margin=0.25)
+    return Search(script, script, window.Policy(deadline=deadline, stage=keys.SEARCH))

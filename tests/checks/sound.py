@@ -12,7 +12,8 @@ def unsound(table: MemoryTable) -> list[str]:
     """Return what is wrong with a table's rows, by the rules of the ledger.
 
     An alert that has not ended has exactly one waiting row, which says the same as the alert's; one that has
-    ended has none. Exactly the failed have a row in the failed list. A delivery's alerts exist.
+    ended has none. Exactly the failed have a row in the failed list,
+    and exactly the ended of large deliveries a copy under their delivery. A delivery's alerts exist.
     """
     stored = {row.key: row for row in table.query("", "~")}
     entries = {key: rows.read(row) for key, row in stored.items() if key.startswith(keys.ALERT)}
@@ -22,9 +23,7 @@ def unsound(table: MemoryTable) -> list[str]:
         if key != keys.alert_key(entry.alert.id):
             wrong.append(f"{key} holds {entry.alert.id}")
         wrong += [f"{key}: {problem}" for problem in _contradictions(entry)]
-        beside = [entry.waits] if entry.waits else []
-        beside += [keys.failed_key(entry.ended, entry.alert.id)] if entry.state == "failed" else []
-        for other in beside:
+        for other in _beside(entry):
             expected.add(other)
             if other not in stored:
                 wrong.append(f"{key} is {entry.state}, but there is no {other}")
@@ -36,9 +35,18 @@ def unsound(table: MemoryTable) -> list[str]:
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
         elif key.startswith((*_OF_STAGES, keys.RESUMED, keys.REFUSED, keys.ASIDE)):
             continue
-        elif key not in expected:
+        elif key not in expected and not rows.copy_moved(row):
             wrong.append(f"{key} belongs to no alert")
     return wrong
+
+
+def _beside(entry: record.Entry) -> list[str]:
+    """Return the keys of the rows that say the same as an alert's own."""
+    beside = [entry.waits] if entry.waits else []
+    beside += [keys.failed_key(entry.ended, entry.alert.id)] if entry.state == "failed" else []
+    return beside + (
+        [keys.copy_key(entry.delivery, entry.alert.id)] if entry.many and entry.has_ended else []
+    )
 
 
 def _contradictions(entry: record.Entry) -> list[str]:

@@ -1,9 +1,13 @@
 """Answers and tokens that are spoiled in one way each: faults for a simulator in this process."""
 
-from dataclasses import replace
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 
 from dev.simulator.faults import Fault
+from dev.simulator.reply import Reply, json_reply
 from dev.stack import token_endpoint
 from dev.stack.token_endpoint import Grant
 
@@ -11,9 +15,28 @@ HUGE = 50 << 20
 """Bytes of an answer that is larger than Graph lets one be."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Altered(Fault):
+    """The real answer's JSON, or the token of the real claims, as `change` returns it."""
+
+    kind: str = "slow"  # by no second
+    change: Callable[[Any], Any]
+
+    def bend(self, answer: Reply) -> Reply:
+        """Return what the caller sees in the place of the real answer."""
+        if self.on == "token" or answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
+            return answer
+        return json_reply(answer.status or 0, self.change(json.loads(answer.body)))
+
+    def alter(self, grant: Grant) -> Grant:
+        """Return the claims of the token."""
+        altered: Grant = self.change(grant)
+        return altered
+
+
 def expires(seconds: int) -> Fault:
     """Return the fault of a token that expires in so many seconds, which may be negative."""
-    return Fault("altered", on="token", change=lambda grant: replace(grant, lifetime=seconds))
+    return Altered(on="token", change=lambda grant: replace(grant, lifetime=seconds))
 
 
 def _other_audience(grant: Grant) -> Grant:
@@ -38,16 +61,13 @@ def _small(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-WRONG_AUDIENCE = Fault("altered", on="token", change=_other_audience)
-NO_ROLE = Fault("altered", on="token", change=lambda grant: replace(grant, roles=()))
-OTHER_TENANT = Fault(
-    "altered", on="token", change=lambda grant: replace(grant, tenant=token_endpoint.OTHER_TENANT)
-)
-LARGE = Fault("altered", on="hunting", change=lambda answer: answer | {"padding": "x" * HUGE})
-ROUNDED = Fault(
-    "altered",
+WRONG_AUDIENCE = Altered(on="token", change=_other_audience)
+NO_ROLE = Altered(on="token", change=lambda grant: replace(grant, roles=()))
+OTHER_TENANT = Altered(on="token", change=lambda grant: replace(grant, tenant=token_endpoint.OTHER_TENANT))
+LARGE = Altered(on="hunting", change=lambda answer: answer | {"padding": "x" * HUGE})
+ROUNDED = Altered(
     on="hunting",
     change=lambda answer: answer | {"results": [row | {"ReportId": 1.5e300} for row in answer["results"]]},
 )
 """Report ids are numbers, as a client rounds them that has no long ones."""
-SMALL_LETTERS = Fault("altered", on="hunting", change=_in_small_letters)
+SMALL_LETTERS = Altered(on="hunting", change=_in_small_letters)

@@ -34,6 +34,8 @@ Status = Literal["Succeeded", "Failed", "TimedOut", "Skipped"]
 _OUT = ("Http", "ApiConnection", "OpenApiConnection")
 _PLAIN = ("Compose", "Response", "Terminate")
 _SUCCESS = range(200, 300)
+NOW = "2026-03-04T05:06:07.0000000Z"
+"""The time of every run."""
 _PIECES = re.compile(r"@\{((?:[^'}]|'(?:[^']|'')*')*)\}")  # quotes in an expression may hold braces
 
 
@@ -97,10 +99,10 @@ class Workflow:
         """Return every access in the expressions of the actions, as written."""
         return {node.text for node in nodes(self.definition["actions"]) if isinstance(node, Access)}
 
-    def run(self, trigger_body: Any, call: Call) -> Run:
-        """Run the actions once."""
+    def run(self, trigger_body: Any, call: Call, trigger: Mapping[str, Any] | None = None) -> Run:
+        """Run the actions once; `trigger` are the trigger's outputs besides a body."""
         run = Run()
-        _Runner(self, trigger_body, call, run).scope(self.definition["actions"])
+        _Runner(self, trigger_body, call, run, trigger or {}).scope(self.definition["actions"])
         return run
 
 
@@ -140,7 +142,9 @@ def _is_whole(written: str) -> bool:
 
 
 class _Runner:
-    def __init__(self, workflow: Workflow, trigger_body: Any, call: Call, run: Run) -> None:
+    def __init__(
+        self, workflow: Workflow, trigger_body: Any, call: Call, run: Run, trigger: Mapping[str, Any]
+    ) -> None:
         self._call = call
         self._run = run
         self._item: Any = None
@@ -149,7 +153,9 @@ class _Runner:
             "item": lambda: self._item,
             "outputs": self._outputs,
             "parameters": workflow.parameters.__getitem__,
+            "trigger": lambda: {"outputs": trigger},
             "triggerBody": lambda: trigger_body,
+            "utcNow": lambda: NOW,
         }
 
     def scope(self, actions: Mapping[str, Any]) -> Status:
@@ -185,9 +191,8 @@ class _Runner:
             return Ran("Skipped")
         kind = action["type"]
         try:
-            if kind == "If":
-                holds = self._holds(action["expression"])
-                return Ran(self.scope(action["actions"] if holds else action["else"]["actions"]))
+            if kind in ("If", "Foreach"):
+                return Ran(self._chosen(action) if kind == "If" else self._repeated(action))
             if kind == "Select":
                 return Ran("Succeeded", outputs={"body": self._selected(action["inputs"])})
             inputs = self._value(action["inputs"])
@@ -204,6 +209,18 @@ class _Runner:
         if answer is None:
             return Ran("TimedOut", inputs)
         return Ran("Succeeded" if answer.status in _SUCCESS else "Failed", inputs, answer.outputs())
+
+    def _chosen(self, action: Mapping[str, Any]) -> Status:
+        holds = self._holds(action["expression"])
+        return self.scope(action["actions"] if holds else action["else"]["actions"])
+
+    def _repeated(self, action: Mapping[str, Any]) -> Status:
+        """Run the actions for each item, one after the other; the last item's outcomes are those that are seen."""
+        statuses = []
+        for item in self._value(action["foreach"]):
+            self._item = item
+            statuses.append(self.scope(action["actions"]))
+        return "Failed" if "Failed" in statuses else "Succeeded"
 
     def _selected(self, inputs: Mapping[str, Any]) -> list[Any]:
         made = []

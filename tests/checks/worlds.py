@@ -7,6 +7,7 @@ world.is_right(row)          # the event that is meant, or its twin
 
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Any
 
 from dev.simulator.world import ACTIONS, Device
 from dev.simulator.world import World as Builder
@@ -226,7 +227,7 @@ def _clues(random: Random, right: Event, also: tuple[str, ...]) -> Clues:
     _, where = tables.TABLES[right.kind]
     named = {CLUE_OF[name]: value for name, value in right.columns.items() if name in where and value}
     few = {*random.sample(sorted(named), random.randrange(1, len(named) + 1)), *NEEDED[right.kind], *also}
-    some = {name: value for name, value in named.items() if name in few}
+    some: dict[str, Any] = {name: value for name, value in named.items() if name in few}
     hint: tuple[Kind, ...] = (
         (right.kind,) if right.kind in ("file", "image", "other") or random.random() < 0.5 else ()
     )

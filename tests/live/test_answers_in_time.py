@@ -9,7 +9,7 @@ from dev import samples
 from dev.stack.azurite import Azurite
 from dev.stack.stack import Stack
 from tests.checks.losing import LosingProxy
-from tests.checks.sender import follow
+from tests.checks.sender import follow, wait_for_calls
 
 Start = Callable[..., Stack]
 
@@ -35,7 +35,7 @@ def test_the_webhook_answers_while_defender_hangs(start_stack: Start) -> None:
     with hanging(stack, "alerts"):
         single = stack.post(alert(1))
         several = stack.post([alert(number) for number in range(2, 5)])
-        log = stack.wait_for(lambda log: len(log) == 4)
+        log = wait_for_calls(stack, lambda log: len(log) == 4)
         assert [call["status"] for call in log] == [None] * 4  # not one of them has been answered
     assert [single.status_code, several.status_code] == [202, 202]
     alerts = single.json()["alerts"] + several.json()["alerts"]
@@ -130,10 +130,14 @@ def test_health_and_status_answer_while_every_call_hangs(start_stack: Start) -> 
     with ThreadPoolExecutor(2 * threads) as senders:
         with hanging(stack, "alerts"):
             posts = [senders.submit(stack.post, alert(number)) for number in range(2 * threads)]
-            stack.wait_for(lambda log: len(log) >= threads // 2)  # half of the threads may wait for Defender
+            wait_for_calls(
+                stack, lambda log: len(log) >= threads // 2
+            )  # half of the threads may wait for Defender
             waiting = next(as_completed(posts)).result()
             stack.dispatch()
-            stack.wait_for(lambda log: len(log) == 2 * threads)  # the timer calls for the rest, in one thread
+            wait_for_calls(
+                stack, lambda log: len(log) == 2 * threads
+            )  # the timer calls for the rest, in one thread
             assert stack.get("/api/health").status_code == 200
             assert stack.get(waiting.headers["location"]).status_code == 202
             assert {call["status"] for call in stack.simulator("GET", "log")} == {None}

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from azure.core.exceptions import AzureError
@@ -408,7 +410,8 @@ def test_a_pause_in_seconds_or_until(
     simulator: Simulator, tokens: identity.TokenSource, *, as_date: bool
 ) -> None:
     """`Retry-After` is read in both of its forms."""
-    simulator.switch(faults=(Fault("status", status=429, retry_after=30, as_date=as_date),))
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    simulator.switch(faults=(Fault("status", status=429, retry_after=date if as_date else 30),))
     with client(simulator) as caller:
         answer = caller.create_alert(BODY, tokens.token())
     assert answer.retry_after in {29, 30, 31}  # a date has whole seconds

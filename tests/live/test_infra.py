@@ -42,7 +42,7 @@ def deployed(**given: Any) -> list[dict[str, Any]]:
 def queries() -> dict[str, str]:
     """Return every query of the alert rules and of the workbook, by where it stands."""
     by_name = {}
-    for each in deployed():
+    for each in deployed(findEvents="true"):
         if each["type"] == "Microsoft.Insights/scheduledQueryRules":
             (condition,) = each["properties"]["criteria"]["allOf"]
             by_name[each["name"]] = condition["query"]
@@ -100,7 +100,7 @@ def test_the_fields_of_the_log_are_those_of_the_code() -> None:
 def test_every_query_reads_what_the_app_logs(checked: dict[str, kql.Checked]) -> None:
     """Rules and workbook: no error, steps that are logged, and fields that lines of these steps have."""
     logged, ours = kql.log_fields(), {name: checked[name] for name in queries()}
-    assert len(ours) == 15
+    assert len(ours) == 19
     for name, query in ours.items():
         assert query.errors == (), name
         assert query.fields & {"step", "error"}, name
@@ -112,7 +112,9 @@ def test_every_query_reads_what_the_app_logs(checked: dict[str, kql.Checked]) ->
 
 def test_checkov_finds_nothing_but_what_is_explained(checkov: Path, tmp_path: Path) -> None:
     """Each exception has a reason above it and is still needed; nothing else is found, nothing is unread."""
-    everything = deployed(alertEmail="soc@contoso.example", packageUri="https://soc.example/package.zip")
+    everything = deployed(
+        alertEmail="soc@contoso.example", findEvents="true", packageUri="https://soc.example/package.zip"
+    )
     template = {name: DOCUMENT[name] for name in ("$schema", "contentVersion")} | {"resources": everything}
     (tmp_path / "azuredeploy.json").write_text(json.dumps(template))
     (tmp_path / "main.bicep").write_bytes((INFRA / "main.bicep").read_bytes())

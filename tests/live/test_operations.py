@@ -10,6 +10,7 @@ import requests
 
 from dev.samples import eight_fields, event
 from dev.stack.stack import Host, Stack
+from tests.checks.sender import wait_for_calls
 
 DEVICE = event(1).machine_id
 ACME = {"acme": {"host": DEVICE, "when": "2026-03-04T05:06:07.1234567Z", "no": 7, "rule": "Beacon"}}
@@ -112,7 +113,7 @@ def test_the_operators_way_through_a_bad_rule(start: Callable[..., Operator]) ->
     assert stack.simulator("GET", "log") == []
     assert operator.done("POST", "resume") == {"pause": None}
     stack.dispatch()
-    log = stack.wait_for(lambda calls: len(calls) == 6)
+    log = wait_for_calls(stack, lambda calls: len(calls) == 6)
     assert {call["title"] for call in log} == {"Good rule"}
 
     shown = operator.done("GET", "status")
@@ -144,7 +145,7 @@ def test_a_failed_alert_is_replayed_and_created(start: Callable[..., Operator]) 
     }
     assert operator.done("POST", "alerts/replay", status="failed")["remaining"] == 0
     stack.dispatch()
-    stack.wait_for(lambda calls: [call["status"] for call in calls].count(200) == 3)
+    wait_for_calls(stack, lambda calls: [call["status"] for call in calls].count(200) == 3)
     stack.hosts[0].process.wait_until(
         lambda _: len(operator.done("GET", "alerts", status="created")["alerts"]) == 3
     )

@@ -43,14 +43,15 @@ def test_azurite_keeps_port_and_data_when_it_is_stopped_and_started(tmp_path: Pa
             assert table.get_entity("p", "r")["Text"] == "still here"
 
 
-def test_a_port_in_use_is_not_an_error() -> None:
+def test_a_port_in_use_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Azurite passes over ports that somebody else has, until it finds a free one."""
     with socket.socket() as somebody:
         somebody.bind(("127.0.0.1", 0))
         somebody.listen()
         taken = somebody.getsockname()[1]
         ports = iter([taken, taken, *(any_port() for _ in range(8))])
-        with Azurite(pick_port=lambda: next(ports)) as azurite:
+        monkeypatch.setattr("dev.stack.azurite.any_port", lambda: next(ports))
+        with Azurite() as azurite:
             assert azurite.port != taken
 
 

@@ -9,6 +9,7 @@ import requests
 from dev import samples
 from dev.simulator.judge import fullest, violations
 from dev.stack.stack import Host, Stack
+from tests.checks.sender import wait_for_calls
 
 INSTANCES = 8
 CALLS = 15
@@ -39,7 +40,7 @@ def test_eight_saturated_instances_never_exceed_any_rolling_window(
     for host in stack.hosts:
         stack.dispatch(host)  # all eight want every slot that opens
 
-    log = stack.wait_for(lambda log: len(log) >= ALERTS and all(call["status"] for call in log))
+    log = wait_for_calls(stack, lambda log: len(log) >= ALERTS and all(call["status"] for call in log))
     assert [call["status"] for call in log] == [200] * ALERTS  # each was called once, and none too early
     assert len({call["title"] for call in log}) == ALERTS
     assert stack.simulator("GET", "violations") == []

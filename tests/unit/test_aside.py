@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from dev import samples
-from dev.virtual import EPOCH, Defender, Faults, Host, World
 from shared.alerts import alert
 from shared.errors import NotFound, NotNow, TableRefused
 from shared.ledger import aside, backlog, keys, record, rows
@@ -17,6 +16,7 @@ from shared.table.protocol import Delete, Insert, Replace, Row
 from tests.checks.app import App
 from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
+from tests.checks.virtual import EPOCH, Defender, Faults, Host, World
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
 

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import Defender, Host, World
 from shared.ledger import keys, rows
 from shared.settings import Settings
 from shared.web import parameters
 from shared.webhook import asked
 from tests.checks.field import Answer, send
+from tests.checks.virtual import Defender, Host, World
 
 BODY = json.dumps(eight_fields(event(1), "A rule", "High"))
 

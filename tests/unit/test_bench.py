@@ -2,10 +2,8 @@
 
 import importlib
 import io
-import itertools
 import json
 import random
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +20,6 @@ from bench import (
 )
 from bench.figure import TIMES, Figure, Goal, Report, of_runs, quantile, table
 from bench.ground import BenchError, Form
-from bench.plot import Plot
 from dev import approve
 from shared.mapping import mappings as mapping
 from tests.checks import adversary, bodies
@@ -205,22 +202,23 @@ def test_a_record_can_be_read_back(tmp_path: Path) -> None:
     """What was written is what the table of all results shows, with the machine it was measured on."""
     figure = Figure("burst", 8.0, "/s", 10.0, AT_LEAST, "4 hosts")
     machine = {"processor": "some", "cores": 2, "system": "Linux 6", "python": "3.11.7", "node": "20"}
-    plot = Plot("hosts", {"conflicts & more": [(1, 0.0), (10, 2.0), (100, 4.0)]})
-    record.write("burst", Report((figure,), {"runs": [1]}, {"scale": plot}), machine, tmp_path)
+    record.write("burst", Report((figure,), {"runs": [1]}, "a chart"), machine, tmp_path)
     record.write_table(["burst", "never measured"], tmp_path)
     document = json.loads((tmp_path / "burst.json").read_text("utf-8"))
     assert [record.read(item) for item in document["figures"]] == [figure]
     results = (tmp_path / "results.md").read_text("utf-8")
     assert table([figure]) in results
     assert "some, 2 cores, Linux 6, Python 3.11.7" in results
-    drawn = (tmp_path / "scale.svg").read_text("utf-8")
-    texts = re.findall(r">(.*)</text>", drawn)
-    assert texts[:-1] == ["conflicts &amp; more, over hosts", "4", "0", "1", "10", "100"]
-    assert texts[-1].startswith("some, 2 cores")
-    dots = [(float(x), float(y)) for x, y in re.findall(r'cx="(.*)" cy="(.*)" r', drawn)]
-    steps = [(later[0] - dot[0], later[1] - dot[1]) for dot, later in itertools.pairwise(dots)]
-    assert steps[0] == pytest.approx(steps[1])
-    assert steps[0][0] > 0 > steps[0][1]
+    assert results.endswith("\na chart\n")
+
+
+def test_the_chart_shows_how_conflicts_and_requests_grow() -> None:
+    """A point for each number of hosts, in their order."""
+    cases = [quota.Case(1.0, hosts, 0.9, 0, 90, hosts / 8, hosts * 30.0) for hosts in (1, 10, 100)]
+    conflicts, requested = quota.chart(cases).split("\n\n")
+    assert 'x-axis "hosts" ["1", "10", "100"]' in conflicts
+    assert "line [0.125, 1.25, 12.5]" in conflicts
+    assert "line [30, 300, 3000]" in requested
 
 
 def test_every_benchmark_can_be_asked_for_by_name() -> None:

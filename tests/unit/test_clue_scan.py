@@ -146,7 +146,7 @@ def test_of_two_equally_good_values_none_is_taken() -> None:
         "a": {"hostname": "pc-1", "command_line": "a.exe /x"},
         "b": {"hostname": "pc-2", "command_line": "b.exe /y"},
     }
-    assert read(two).clues == Clues()
+    assert read(two).clues == Clues(named=(Host("name", "pc-1"), Host("name", "pc-2")))
     same = {"a": {"hostname": "pc-1"}, "b": {"hostname": "PC-1"}}
     assert read(same).clues.hosts == (Host("name", "pc-1"),)
 

@@ -13,7 +13,6 @@ import pytest
 from bench import quota
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import Defender, Fault, Faults, Host, Request, World, answer_with
 from shared.alerts import alert
 from shared.ledger import keys, record, rows, settlement
 from shared.sending import pause, window
@@ -21,6 +20,7 @@ from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
 from tests.checks.app import App
 from tests.checks.sound import unsound
+from tests.checks.virtual import Defender, Fault, Faults, Host, Request, World, answer_with
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -792,7 +792,7 @@ def test_an_exception_while_an_outcome_is_written_is_logged(
     def broken(*_: object, **__: object) -> record.Entry:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(record, "settle", broken)
+    monkeypatch.setattr(settlement, "settle", broken)
     world.finish(app.tick())
     steps = [json.loads(line.message)["step"] for line in caplog.records]
     assert steps.count("outcome lost") == 3

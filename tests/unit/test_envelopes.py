@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dev import samples
-from dev.virtual import Defender, Faults, Host, World, answer_with
 from shared.ledger import keys, rows
 from tests.checks.app import App
+from tests.checks.virtual import Defender, Faults, Host, World, answer_with
 
 if TYPE_CHECKING:
     from shared.web.reply import Reply

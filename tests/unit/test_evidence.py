@@ -8,8 +8,6 @@ import pytest
 from rich.console import Console
 
 from dev import map as shows
-from dev import virtual
-from dev.virtual import ORIGIN, Defender, World
 from shared.errors import UnmappedError
 from shared.ledger import keys, rows
 from shared.mapping import mappings as mapping
@@ -20,7 +18,9 @@ from shared.payload.clues import SECOND, Clues, Host, When
 from shared.search import devices
 from shared.settings import Settings
 from shared.web import delivery, evidence
+from tests.checks import virtual
 from tests.checks.contract import Contract
+from tests.checks.virtual import ORIGIN, Defender, World
 
 AT = devices.moment("2026-07-19T14:55:51.5810000Z") or 0
 MACHINE = "3d583074bdc1fb8ec27a43da2c777b684b0f535b"

@@ -12,7 +12,7 @@ import pytest
 import tree_sitter
 import tree_sitter_powershell
 
-from shared.clients import graph
+from shared.clients import create_alert, graph
 from shared.operations import permission
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -27,6 +27,7 @@ OTHER = "00000000-4444-4444-8444-444444444444"
 GRAPH = "3f7d3c0b-5555-4555-8555-555555555555"
 GRAPH_APPLICATION = "00000003-0000-0000-c000-000000000000"
 HUNTING_ID = "dd98c7f5-2d42-42d3-a0e4-633161547251"
+CREATE_ID = "06870c4c-7370-4a2a-ad10-239a337af816"
 
 # What the Azure CLI does, as far as the script asks: state.json says what the tenant has, calls.jsonl keeps what
 # was called. Errors have the form of `az rest` (azure-cli, send_raw_request) around those of Microsoft Graph.
@@ -113,7 +114,11 @@ class Tenant:
         microsoft_graph = {
             "id": GRAPH,
             "appId": GRAPH_APPLICATION,
-            "appRoles": [role("Mail.Read", id=OTHER), role(graph.ROLE, id=HUNTING_ID)],
+            "appRoles": [
+                role("Mail.Read", id=OTHER),
+                role(graph.ROLE, id=HUNTING_ID),
+                role(create_alert.ROLE, id=CREATE_ID),
+            ],
         }
         state = {
             "tenant": TENANT,
@@ -272,35 +277,49 @@ def test_what_is_missing_is_named_with_what_to_do(
     assert all(word in completed.stderr for word in words), completed.stderr
 
 
-def test_the_role_of_hunting_is_granted_by_a_switch(tmp_path: Path) -> None:
-    """It is Graph's role and nothing else; what it opens is said, also when it is there already."""
+SWITCHES = [
+    ("--hunting", HUNTING_ID, "ThreatHunting.Read.All of Microsoft Graph", "also mail, identities"),
+    ("--entity-alerts", CREATE_ID, "SecurityAlert.Create.All of Microsoft Graph", "reads and changes none"),
+]
+
+
+@pytest.mark.parametrize(("switch", "role_id", "role_name", "opens"), SWITCHES)
+def test_a_role_of_graph_is_granted_by_its_switch(
+    tmp_path: Path, switch: str, role_id: str, role_name: str, opens: str
+) -> None:
+    """It is that role and nothing else; what it opens is said, also when it is there already."""
     tenant = Tenant(tmp_path)
-    granted = {"id": "assigned", "principalId": PRINCIPAL, "resourceId": GRAPH, "appRoleId": HUNTING_ID}
+    granted = {"id": "assigned", "principalId": PRINCIPAL, "resourceId": GRAPH, "appRoleId": role_id}
     for words in (f"Granted: the identity {CLIENT}", f"already. {UNCHANGED}"):
-        completed = tenant.run("--hunting", CLIENT)
+        completed = tenant.run(switch, CLIENT)
         assert (completed.returncode, completed.stderr) == (0, "")
         assert tenant.assignments[1:] == [granted]
-        for sentence in (words, "ThreatHunting.Read.All of Microsoft Graph", "also mail, identities", LAG):
+        for sentence in (words, role_name, opens, LAG):
             assert sentence in completed.stdout
         assert "GRAPH_API_URL" not in completed.stdout
     assert tenant.methods.count("POST") == 1
 
 
-def test_the_command_to_hand_on_has_the_switch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("switch", [switch for switch, *_ in SWITCHES])
+def test_the_command_to_hand_on_has_the_switch(tmp_path: Path, switch: str) -> None:
     """Whoever may grant roles gets the command for the role that was meant."""
-    completed = Tenant(tmp_path, forbidden=["POST"]).run("--hunting", CLIENT)
-    assert completed.stderr.endswith(f"{SHELL} --hunting {CLIENT}\n")
+    completed = Tenant(tmp_path, forbidden=["POST"]).run(switch, CLIENT)
+    assert completed.stderr.endswith(f"{SHELL} {switch} {CLIENT}\n")
 
 
-def test_the_app_names_the_command_for_a_missing_role() -> None:
-    """What Graph's 403 tells to run is this script with its switch."""
-    assert f"infra/{SHELL.name} --hunting IDENTITY" == graph.GRANT
-    assert graph.ROLE in SHELL.read_text("utf-8")
+@pytest.mark.parametrize("client", [graph, create_alert])
+def test_the_app_names_the_command_for_a_missing_role(client: Any) -> None:
+    """What Graph's 403 tells to run is this script with the switch of that role."""
+    command, switch, identity = client.GRANT.split()
+    assert (command, identity) == (f"infra/{SHELL.name}", "IDENTITY")
+    assert any(switch == known and client.ROLE in name for known, _, name, _ in SWITCHES)
+    assert client.ROLE in SHELL.read_text("utf-8")
 
 
-def test_in_azure_government_the_apps_settings_are_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("switch", [switch for switch, *_ in SWITCHES])
+def test_in_azure_government_the_apps_settings_are_said(tmp_path: Path, switch: str) -> None:
     """Graph's host differs in GCC High and DoD, and nothing would tell the app."""
-    completed = Tenant(tmp_path, graph="https://graph.microsoft.us/").run("--hunting", CLIENT)
+    completed = Tenant(tmp_path, graph="https://graph.microsoft.us/").run(switch, CLIENT)
     assert completed.returncode == 0
     for host in ("https://graph.microsoft.us", "https://dod-graph.microsoft.us", "GRAPH_TOKEN_SCOPE"):
         assert host in completed.stdout
@@ -326,6 +345,9 @@ def test_without_the_azure_cli_it_says_so(tmp_path: Path) -> None:
         ["--hunting"],
         [CLIENT, "--hunting"],
         ["--hunting", "--hunting", CLIENT],
+        ["--entity-alerts"],
+        ["--entity-alerts", "--hunting", CLIENT],
+        ["--hunting", "--entity-alerts", CLIENT],
     ],
 )
 def test_anything_but_one_id_is_explained(tmp_path: Path, arguments: list[str]) -> None:
@@ -393,6 +415,8 @@ def test_both_scripts_grant_the_same() -> None:
         "24 hours",
         f"'{GRAPH_APPLICATION}'",
         f"'{graph.ROLE}'",
+        f"'{create_alert.ROLE}'",
+        "creates alerts and incidents, and reads and changes none",
         "opens every table of advanced hunting to the app: events of devices, and also mail, identities",
         "POST /api/operations/try",
         "https://graph.microsoft.us",
@@ -400,6 +424,8 @@ def test_both_scripts_grant_the_same() -> None:
     ]
     for text in texts:
         assert [words for words in same if words not in text] == []
-        assert not {ROLE_ID, HUNTING_ID} & set(re.findall(r"[0-9a-f-]{36}", text))  # found by their names
+        assert not {ROLE_ID, HUNTING_ID, CREATE_ID} & set(
+            re.findall(r"[0-9a-f-]{36}", text)
+        )  # found by their names
     assert permission.GRANT.split()[0] == f"infra/{SHELL.name}"
     assert re.search(r"\[guid\] \$Identity", texts[1])

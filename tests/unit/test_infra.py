@@ -30,7 +30,11 @@ AZD = yaml.safe_load((ROOT / "azure.yaml").read_text("utf-8"))
 # Where this repository lives is not known to it: one line of the README holds this in its place.
 PLACEHOLDER = re.compile(r"OWNER(/|%2F)REPOSITORY")
 
-EVERYTHING = {"alertEmail": "soc@contoso.example", "packageUri": "https://soc.example/package.zip"}
+EVERYTHING = {
+    "alertEmail": "soc@contoso.example",
+    "findEvents": "true",
+    "packageUri": "https://soc.example/package.zip",
+}
 NOTHING = {"healthTest": False}
 ROLES = {  # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Microsoft.Storage/storageAccounts",  # Storage Blob Data Owner
@@ -252,7 +256,7 @@ def test_the_plan_is_flex_consumption() -> None:
     assert config["runtime"] == {"name": "python", "version": "3.13"}
     assert config["scaleAndConcurrency"] == {
         "instanceMemoryMB": 2048,
-        "maximumInstanceCount": 40,
+        "maximumInstanceCount": 5,
         "alwaysReady": [{"name": "http", "instanceCount": 2}],
         "triggers": {"http": {"perInstanceConcurrency": 8}},
     }
@@ -279,8 +283,18 @@ def test_the_host_opens_its_storage_by_identity() -> None:
         assert setting(resources, "AzureWebJobsStorage__credential") == "managedidentity"
         client = setting(resources, "AzureWebJobsStorage__clientId")
         assert client == setting(resources, "AZURE_CLIENT_ID")
-        authentication = setting(resources, "APPLICATIONINSIGHTS_AUTHENTICATION_STRING")
-        assert authentication == f"ClientId={client};Authorization=AAD"
+        assert client.endswith(">.clientId")
+
+
+def test_the_log_takes_the_identity_where_azure_offers_it() -> None:
+    """Only public Azure takes telemetry by Entra ID: elsewhere, the setting and the closed door would lose the log."""
+    public, government = deployed(), deployed(cloud="AzureUSGovernment")
+    name = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"
+    assert setting(public, name) == f"ClientId={setting(public, 'AZURE_CLIENT_ID')};Authorization=AAD"
+    with pytest.raises(KeyError):
+        setting(government, name)
+    doors = [only(each, "Microsoft.Insights/components")["properties"] for each in (public, government)]
+    assert [each["DisableLocalAuth"] for each in doors] == [True, False]
 
 
 @pytest.mark.parametrize("cloud", DOCUMENT["parameters"]["defenderCloud"]["allowedValues"])
@@ -294,7 +308,7 @@ def test_each_defender_cloud_has_a_host_and_an_audience_that_fit(cloud: str) -> 
     now = datetime.now(UTC)
     assert not permission.wrong(None, api_url=url, scope=scope, client_id=None, tenant_id=None, now=now)
     assert scope.endswith("/.default")
-    near = re.sub(r"//(us|eu|uk|au|swa|ina)\.", "//eu.", url)
+    near = re.sub(r"//(us|eu|uk|au|swa|ina|aea)\.", "//eu.", url)
     assert f"| `{near}` | `{scope}` |" in (ROOT / "docs" / "settings.md").read_text("utf-8")
     own = {"defenderApiUrl": "https://api.example", "defenderTokenScope": "https://aud.example/.default"}
     assert setting(deployed({"defenderCloud": cloud, **own}), "DEFENDER_API_URL") == "https://api.example"
@@ -307,6 +321,24 @@ def test_each_defender_cloud_has_a_host_and_an_audience_that_fit(cloud: str) -> 
 def test_the_clouds_are_those_of_the_list() -> None:
     """Every cloud that can be chosen is defined, and none is defined that cannot be chosen."""
     assert list(DOCUMENT["variables"]["clouds"]) == DOCUMENT["parameters"]["defenderCloud"]["allowedValues"]
+
+
+def test_each_cloud_signs_in_to_the_graph_it_is_searched_in() -> None:
+    """GCC High and DoD have a Graph of their own each, GCC has the commercial one; PowerShell's words fit them."""
+    graphs = {
+        "Global": "https://graph.microsoft.com",
+        "USGov": "https://graph.microsoft.us",
+        "USGovDoD": "https://dod-graph.microsoft.us",
+    }
+    offered = re.findall(r"ValidateSet\((.*)\)", (INFRA / "grant-defender-role.ps1").read_text("utf-8"))
+    assert offered == [", ".join(f"'{name}'" for name in graphs)]
+    for cloud in DOCUMENT["parameters"]["defenderCloud"]["allowedValues"]:
+        template = arm.Template(DOCUMENT, {"defenderCloud": cloud})
+        name = template.value(DOCUMENT["outputs"])["graphEnvironment"]["value"]
+        assert setting(template.resources(), "GRAPH_API_URL") == graphs[name]
+        assert setting(template.resources(), "GRAPH_TOKEN_SCOPE") == f"{graphs[name]}/.default"
+        assert (name == "Global") == (".com" in graphs[name])
+        assert {"High": "USGov", "DoD": "USGovDoD"}.get(cloud.split()[-1], "Global") == name
 
 
 def test_code_is_installed_only_if_there_is_an_address() -> None:
@@ -331,7 +363,7 @@ def test_alert_rules_tell_somebody_if_there_is_an_address() -> None:
     group = only(resources, "Microsoft.Insights/actionGroups")
     assert group["properties"]["emailReceivers"][0]["emailAddress"] == EVERYTHING["alertEmail"]
     rules = [each for each in resources if each["type"] == "Microsoft.Insights/scheduledQueryRules"]
-    assert [rule["properties"]["actions"]["actionGroups"] for rule in rules] == [[group["id"]]] * 6
+    assert [rule["properties"]["actions"]["actionGroups"] for rule in rules] == [[group["id"]]] * 8
     health = only(resources, "Microsoft.Insights/metricAlerts")
     assert health["properties"]["actions"] == [{"actionGroupId": group["id"]}]
     silent = deployed()
@@ -339,16 +371,36 @@ def test_alert_rules_tell_somebody_if_there_is_an_address() -> None:
     assert group["id"] not in json.dumps([{**each, "dependsOn": []} for each in silent])
 
 
-def test_the_rules_ask_what_they_are_named_for() -> None:
-    """Six rules over the log, each evaluated at least as often as its window is long."""
-    rules = {
+def rules(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the rules over the log, by what stands behind the app's name in theirs."""
+    app = only(deployed(), "Microsoft.Web/sites")["name"]
+    return {
         each["name"].removeprefix(f"{app}-"): each["properties"]
-        for app in [only(deployed(), "Microsoft.Web/sites")["name"]]
-        for each in deployed({"oldestWaitingMinutes": 45})
+        for each in deployed(given)
         if each["type"] == "Microsoft.Insights/scheduledQueryRules"
     }
-    conditions = {name: rule["criteria"]["allOf"][0] for name, rule in rules.items()}
-    assert set(rules) == {"failed", "oldest-waiting", "no-permission", "table", "flood", "refused"}
+
+
+def minutes(duration: str) -> int:
+    """Return the minutes of a duration in ISO 8601."""
+    (text,) = re.findall(r"^PT(\d+)M$", duration)
+    return int(text)
+
+
+def test_the_rules_ask_what_they_are_named_for() -> None:
+    """Each reads the log that came late as well: its window is longer than the time between two evaluations.
+
+    Its query is not checked against the workspace's tables, which a component made just now does not have.
+    """
+    found = rules({"oldestWaitingMinutes": 45, "findEvents": "trial"})
+    conditions = {name: rule["criteria"]["allOf"][0] for name, rule in found.items()}
+    always = {"failed", "oldest-waiting", "no-permission", "table", "flood", "refused"}
+    assert set(rules({})) == always
+    assert set(found) == always | {"searches", "hunting"}
+    assert "line.stage == 'search'" in conditions["searches"]["query"]
+    assert "line.stage == 'search' and toint(line.status) in (401, 403)" in conditions["hunting"]["query"]
+    assert "tostring(line.stage) != 'search'" in conditions["failed"]["query"]
+    assert "tostring(line.stage) != 'search'" in conditions["no-permission"]["query"]
     assert "line.state == 'failed'" in conditions["failed"]["query"]
     assert "in (401, 403)" in conditions["no-permission"]["query"]
     assert "line.step == 'table'" in conditions["table"]["query"]
@@ -357,11 +409,13 @@ def test_the_rules_ask_what_they_are_named_for() -> None:
     oldest = conditions["oldest-waiting"]
     assert (oldest["threshold"], oldest["timeAggregation"]) == (45, "Maximum")
     assert f"{oldest['metricMeasureColumn']} = " in oldest["query"]
-    assert all(rule["evaluationFrequency"] == rule["windowSize"] for rule in rules.values())
+    for rule in found.values():
+        assert minutes(rule["evaluationFrequency"]) < minutes(rule["windowSize"])
+        assert rule["skipQueryValidation"] is True
     at_once = {"numberOfEvaluationPeriods": 1, "minFailingPeriodsToAlert": 1}
     assert all(condition["failingPeriods"] == at_once for condition in conditions.values())
     assert all(condition["operator"] == "GreaterThan" for condition in conditions.values())
-    assert all(rule["enabled"] for rule in rules.values())
+    assert all(rule["enabled"] for rule in found.values())
 
 
 def test_the_health_test_asks_the_health_function() -> None:
@@ -380,8 +434,7 @@ def test_the_health_test_asks_the_health_function() -> None:
     alert = only(resources, "Microsoft.Insights/metricAlerts")["properties"]
     assert alert["criteria"]["webTestId"] == test["id"]
     assert alert["criteria"]["failedLocationCount"] == 2
-    (minutes,) = re.findall(r"^PT(\d+)M$", alert["windowSize"])
-    assert int(minutes) * 60 > test["properties"]["Frequency"]
+    assert minutes(alert["windowSize"]) * 60 > test["properties"]["Frequency"]
     assert alert["scopes"] == [test["id"], alert["criteria"]["componentId"]]
     kinds = {each["type"] for each in deployed(NOTHING)}
     assert not kinds & {"Microsoft.Insights/webtests", "Microsoft.Insights/metricAlerts"}
@@ -389,11 +442,13 @@ def test_the_health_test_asks_the_health_function() -> None:
 
 def test_the_workbook_shows_quota_backlog_and_outcomes() -> None:
     """What is deployed is the workbook as a JSON text, every query of it over the log of this app."""
-    resources = deployed({"rateLimitCalls": 7})
+    resources = deployed({"rateLimitCalls": 7, "findEventsCalls": 3})
     workbook = json.loads(only(resources, "Microsoft.Insights/workbooks")["properties"]["serializedData"])
     shown = {each["name"]: each["content"] for each in workbook["items"]}
-    assert {"outcomes", "quota", "backlog", "oldest"} <= set(shown)
+    assert {"outcomes", "quota", "backlog", "oldest", "searches"} <= set(shown)
     assert "allowed = 7" in shown["quota"]["query"]
+    assert "allowed = 3" in shown["searching"]["query"]
+    assert "line.stage == 'search'" in shown["searches"]["query"]
     queries = [content for content in shown.values() if "query" in content]
     assert all(
         content["query"].startswith("traces | where message startswith '{\"step\"'") for content in queries
@@ -445,7 +500,7 @@ def test_the_form_offers_what_the_template_allows() -> None:
         declared = DOCUMENT["parameters"][name]
         if output == "[location()]":
             continue
-        (element,) = (filled[each] for each in filled if each in output)
+        (element,) = (filled[each] for each in filled if output in (f"[{each}]", f"[int({each})]"))
         if element["type"] == "Microsoft.Common.DropDown":
             offered = {each["label"]: each["value"] for each in element["constraints"]["allowedValues"]}
             assert [str(value) for value in declared["allowedValues"]] == list(offered.values())
@@ -481,14 +536,14 @@ def test_main_bicep_is_bicep() -> None:
     """It can be read to the end without an error."""
     assert "module webhook 'azuredeploy.json'" in BICEP
     assert not bicep().has_error
-    assert len(nodes("parameter_declaration")) == 5
+    assert len(nodes("parameter_declaration")) == 7
 
 
 def test_main_bicep_passes_what_the_template_takes() -> None:
     """Its module's parameters and outputs are those of azuredeploy.json, and its defaults too."""
     (module,) = nodes("module_declaration")
     passed = re.findall(r"^    (\w+): \w+$", module, re.MULTILINE)
-    assert len(passed) == 5
+    assert len(passed) == 7
     assert set(passed) <= set(DOCUMENT["parameters"])
     assert set(re.findall(r"webhook\.outputs\.(\w+)", BICEP)) <= set(DOCUMENT["outputs"])
     for name, default in re.findall(r"^param (\w+) string = '(.*)'$", BICEP, re.MULTILINE):
@@ -501,6 +556,10 @@ def test_main_bicep_passes_what_the_template_takes() -> None:
         assert re.findall(r"'(.*)'", values) == DOCUMENT["parameters"][name]["allowedValues"]
     given = json.loads((INFRA / "main.parameters.json").read_text("utf-8"))["parameters"]
     assert list(given) == re.findall(r"^param (\w+) ", BICEP, re.MULTILINE)
+    # azd takes a variable from the machine where its environment has none: what others set must not be ours.
+    names = [name for each in given.values() for name in re.findall(r"\$\{(\w+)", each["value"])]
+    assert len(names) == len(given)
+    assert all(name.startswith(("AZURE_", "WEBHOOK_")) for name in names)
 
 
 def test_azd_finds_what_it_deploys_to() -> None:
@@ -511,8 +570,10 @@ def test_azd_finds_what_it_deploys_to() -> None:
     assert (ROOT / AZD["infra"]["path"] / f"{AZD['infra']['module']}.bicep").is_file()
     outputs = set(re.findall(r"^output (\w+) ", BICEP, re.MULTILINE))
     for hook in AZD["hooks"]["postprovision"].values():
-        script, *_ = hook["run"].split()
-        assert (ROOT / script).stat().st_mode & 0o111 or script.endswith(".ps1")
+        scripts = re.findall(r"\./infra/\S+", hook["run"])
+        assert len(scripts) == 2
+        assert all((ROOT / each).stat().st_mode & 0o111 or each.endswith(".ps1") for each in scripts)
+        assert "unting" in hook["run"].splitlines()[1]
         assert set(re.findall(r"\$(?:env:)?([A-Z_]+)", hook["run"])) <= outputs
         assert hook["continueOnError"] is True
 

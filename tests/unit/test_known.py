@@ -10,19 +10,18 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import Defender, Fault, Host, Request, World, answer_with
 from shared.clients import answer
 from shared.clients.call import Response
 from shared.errors import Unreadable
 from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Entry
 from shared.operations import replay
-from shared.sending import window
+from shared.sending import decision, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
-from shared.webhook import known
 from tests.checks.app import App
 from tests.checks.sound import unsound
+from tests.checks.virtual import Defender, Fault, Host, Request, World, answer_with
 
 ORIGIN = "https://app.contoso.example"
 SPLUNK, OTHER = "0123456789", "abcdef0123"
@@ -193,8 +192,8 @@ def test_the_words_of_the_log_are_those_of_the_decision() -> None:
     desk = Desk()
     desk.post()
     sent = replace(desk.entry(), delivery="another", state="waiting")
-    decision = known.decide(sent, desk.entry(), desk.world.now)
-    assert (decision.after, decision.duplicate, decision.what, decision.notes) == (
+    decided = decision.decide(sent, desk.entry(), desk.world.now)
+    assert (decided.after, decided.duplicate, decided.what, decided.notes) == (
         None,
         True,
         "duplicate",

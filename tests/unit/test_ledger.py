@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev import samples
-from dev.virtual import EPOCH, answer_with
 from shared.alerts import alert
 from shared.alerts.alert import FIELDS, Alert
 from shared.clients.answer import Answer
@@ -22,6 +21,7 @@ from shared.ledger.settlement import Rules
 from shared.table.protocol import Delete, Insert, Replace, Row, Value
 from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
+from tests.checks.virtual import EPOCH, answer_with
 
 NOW = EPOCH
 LEASE = 150.25
@@ -137,7 +137,8 @@ def test_no_prefix_sorts_among_those_of_a_snapshot(stage: Stage) -> None:
     first, end = stage.span(keys.LATER, keys.TODO_END)
     between = [prefix for prefix in sorted(prefixes) if first <= prefix < end]
     assert between == [
-        stage.prefix + prefix for prefix in ("later-", "slot-", "slot-pause", "slot-stop", "todo-")
+        stage.prefix + prefix
+        for prefix in ("later-", "slot-", "slot-pause", "slot-stop", "slot-tables", "todo-")
     ]
     for key in (stage.pause, stage.stop, stage.slot_key(0), stage.slot_key(14)):
         assert stage.slots[0] <= key < stage.slots[1]
@@ -396,7 +397,7 @@ def test_columns_of_a_newer_version_stay() -> None:
     """While two versions run beside each other, the older one writes a row again without a loss."""
     entry = _entry()
     table = _table(entry)
-    newer: dict[str, Value] = {"route": "entity", "match": 0.5}
+    newer: dict[str, Value] = {"route": "entity", "score": 0.5}
     for row in table.query("", "~"):
         table.commit([Replace(row.key, {**row.values, **newer, "mark": "a write's own"}, row.etag)])
     (row,) = table.query(keys.TODO, keys.TODO_END)

@@ -10,7 +10,6 @@ import pytest
 from dev import samples
 from dev.memory_table import MemoryTable
 from dev.simulator.judge import violations
-from dev.virtual import Defender, Fault, Faults, Host, World, answer_with
 from shared.alerts import alert
 from shared.clients.answer import Answer
 from shared.ledger import keys, record, rows
@@ -20,6 +19,7 @@ from shared.table.clock import ServerClock
 from shared.table.protocol import Replace
 from tests.checks.app import App
 from tests.checks.sound import unsound
+from tests.checks.virtual import Defender, Fault, Faults, Host, World, answer_with
 
 POLICY = window.Policy()
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import Defender, Fault, Host, World, answer_with
 from shared import log
 from shared.ledger import retention
 from shared.operations.routes import Operator, handle
@@ -17,6 +16,7 @@ from shared.web import reply
 from tests.checks import kql
 from tests.checks.app import App
 from tests.checks.searches import searching
+from tests.checks.virtual import Defender, Fault, Host, World, answer_with
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 SECRET_TITLE = "A title that no log may show"

@@ -12,7 +12,8 @@ from shared.mapping.mappings import Mappings
 from shared.mapping.outcome import Evidence, Outcome
 from shared.payload import body as payload
 from shared.payload import names
-from shared.payload.clues import Clues, Host
+from shared.payload.clues import SECOND, Clues, Host
+from shared.search import query
 from tests.checks import clueset
 
 MACHINE, OTHER = "3d583074bdc1fb8ec27a43da2c777b684b0f535b", "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
@@ -129,24 +130,51 @@ def test_of_several_events_in_one_alert_each_has_the_clues_of_its_row() -> None:
 
 
 def test_values_that_contradict_each_other_are_no_clues() -> None:
-    """Nobody knows which of two events such a payload means, so nothing is looked for."""
+    """Nobody knows which of two events such a payload means: its devices are named, and nothing is looked for."""
     rows = {
         "a": {"DeviceId": MACHINE, "ReportId": "1"},
         "b": {"DeviceId": OTHER, "ReportId": "1"},
         "host": "pc-1",
+        "sha1": SHA1,
+        "first_timestamp": "2026-07-18T14:55:51Z",
     }
-    outcome = apply(rows)
-    assert outcome.refused
-    assert evidence_of(outcome) is None
+    clues = the_evidence(apply(rows)).scan.clues
+    assert (clues.hosts, clues.sha1, query.build(clues)) == ((), "", None)
+    assert clues.named == (Host("id", MACHINE), Host("id", OTHER))
+    assert clues.when
+    del rows["a"], rows["b"]
+    assert the_evidence(apply(rows)).scan.clues.hosts == (Host("name", "pc-1"),)
+
+
+def test_the_times_of_several_events_are_a_span() -> None:
+    """From the earliest to the latest, each with its place."""
+    rows = [
+        {"DeviceId": machine, "ReportId": "1", "Timestamp": f"2026-07-18T14:5{minute}:51.5813247Z"}
+        for machine, minute in ((MACHINE, 7), (OTHER, 3))
+    ]
+    [refused] = apply({"text": " ".join(f"{name}={row[name]}" for row in rows for name in row)}).refused
+    assert refused.evidence
+    when = refused.evidence.scan.clues.when
+    assert when
+    assert (when.end - when.start) / SECOND == 4 * 60
 
 
 def test_a_row_of_another_kind_is_no_event_to_look_for() -> None:
-    """An email's row names no event of an endpoint, whatever device and hash stand in it."""
+    """An email's row names no event of an endpoint: what it names is known, and no device is searched."""
     outcome = apply(
         {"Table": "EmailEvents", "ReportId": "a-1", "NetworkMessageId": "x", "host": "pc-1", "sha1": SHA1}
     )
-    assert outcome.refused
-    assert evidence_of(outcome) is None
+    evidence = the_evidence(outcome)
+    assert (evidence.scan.clues.hosts, evidence.scan.clues.sha1) == ((), SHA1)
+    assert (evidence.scan.clues.named, evidence.scan.places["named"]) == ((Host("name", "pc-1"),), "host")
+
+
+def test_a_name_beside_an_entra_id_is_named() -> None:
+    """The search goes by the id; an alert on entities needs the name, as the API takes no such id."""
+    entra = "0b8c9d1e-93f4-4b52-8f0e-2b6f4a1d7c22"
+    row = {"AadDeviceId": entra, "DeviceName": "pc-1.contoso.example", "Timestamp": "2026-07-18T14:55:51Z"}
+    clues = the_evidence(apply(row)).scan.clues
+    assert (clues.hosts, clues.named) == ((Host("entra", entra),), (Host("name", "pc-1.contoso.example"),))
 
 
 def test_a_rule_that_refuses_says_that_there_is_nothing_to_look_for(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.samples import eight_fields, event
-from dev.virtual import Defender, Host, World
 from shared.errors import WebhookError
 from shared.ledger import keys, rows
 from shared.settings import Settings
 from shared.webhook import masking
 from shared.webhook.masking import MASK
+from tests.checks.virtual import Defender, Host, World
 
 HIDDEN = "s3cr3t-Value.42"
 FORMS = {

@@ -19,13 +19,13 @@ import pytest
 
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, answer_with
 from shared.alerts import alert
 from shared.ledger import keys, record, rows
 from shared.mapping.outcome import Mapped, Outcome
 from shared.sending import pause, window
 from shared.settings import Settings
 from tests.checks.sound import unsound
+from tests.checks.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, answer_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from dev.samples import eight_fields, event
-from dev.virtual import ORIGIN, Defender, Fault, Host, World, answer_with
 from shared.alerts import alert, vocabulary
 from shared.errors import WebhookError
 from shared.operations import listing, routes
@@ -21,6 +20,7 @@ from shared.web import openapi
 from shared.web.reply import Reply
 from shared.webhook import asked, receive
 from tests.checks.contract import Contract
+from tests.checks.virtual import ORIGIN, Defender, Fault, Host, World, answer_with
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = Contract.read()

@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev.samples import eight_fields, event
-from dev.virtual import Defender, Fault, Host, Request, World, answer_with
 from shared.alerts.alert import Alert
 from shared.clients.graph import Result
 from shared.identity import Claims
@@ -34,6 +33,7 @@ from shared.web.reply import Reply
 from shared.webhook import memory
 from tests.checks.searches import Script, searching
 from tests.checks.sound import unsound
+from tests.checks.virtual import Defender, Fault, Host, Request, World, answer_with
 
 ORIGIN = "https://app.example"
 ROOT = Path(__file__).parents[2]

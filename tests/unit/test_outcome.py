@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from dev import samples
-from dev.virtual import EPOCH, answer_with
 from shared.alerts import alert
 from shared.clients.answer import Answer
 from shared.errors import Conflict
 from shared.ledger import keys, record, rows, settlement
 from shared.sending import window
+from shared.sending.api import Reference
 from shared.sending.outcome import Clocks, Outcomes, Sending
 from shared.table.protocol import Insert, Operation, Row
+from tests.checks.virtual import EPOCH, answer_with
 
 POLICY = window.Policy()
 
@@ -74,7 +75,7 @@ def test_an_outcome_that_always_meets_a_conflict_does_not_flood_the_table() -> N
     entry = record.accept(made, source="defender", delivery="d", now=EPOCH)
     held = record.hold(entry, "attempt", now=EPOCH, lease=POLICY.lease)
     table = Stubborn(held)
-    outcomes = Outcomes(table, Created(), POLICY, settlement.Rules(), clocks)
+    outcomes = Outcomes(table, Reference(Created(), settlement.Rules(), 60.0), POLICY, clocks)
     start = window.Start.now(clocks.monotonic, clocks.wall)
     slot = window.Held("slot-00", "attempt", "etag")
     finished = outcomes.finish(Sending(held, "etag", slot, None, start, EPOCH), "token")

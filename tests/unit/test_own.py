@@ -1,10 +1,12 @@
 """Alerts of Defender itself, and those that we made there, are in Defender already: they are ignored."""
 
+import copy
 import json
 from typing import Any
 
 import pytest
 
+from shared.alerts.mark import MARK
 from shared.mapping import mappings as mapping
 from shared.mapping import own
 from shared.mapping.conditions import Condition
@@ -42,9 +44,11 @@ def _example(condition: Condition) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for term in condition.terms:
         inner: Any = term.contains or (min(term.words) if term.words else "x")
-        for name in reversed((*condition.prefix.names, *term.path.names)):
-            inner = {name: inner}
-        document |= inner
+        *around, last = (*condition.prefix.names, *term.path.names)
+        at = document
+        for name in around:
+            at = at.setdefault(name, {})
+        at[last] = inner
     return document
 
 
@@ -99,6 +103,114 @@ def test_what_we_made_is_ignored_always() -> None:
     outcome = applied({**DEFENDERS, "detectionSource": "manual", "event": ROW})
     assert outcome.alerts == ()
     assert outcome.ignored
+
+
+MARKED = f"Somebody read lsass.exe.\n\n{MARK} from Splunk: no event of Defender stands behind it.\nPort: 443"
+GRAPH = {
+    "id": "ma1",
+    "incidentId": "50001",
+    "serviceSource": "microsoft365Defender",
+    "detectionSource": "manual",
+    "title": "A dump of credentials",
+    "severity": "high",
+    "description": MARKED,
+}
+OF_MACHINE = {
+    "id": "ma1",
+    "incidentId": 50001,
+    "detectionSource": "Manual",
+    "alertCreationTime": "2026-05-21T10:11:12.1314151Z",
+    "title": "A dump of credentials",
+    "description": MARKED,
+}
+SECURITY_ALERT = {
+    "Type": "SecurityAlert",
+    "TimeGenerated": "2026-05-21T10:11:12Z",
+    "DisplayName": "A dump of credentials",
+    "ProviderName": "Microsoft XDR",
+    "Description": MARKED,
+    "Entities": "[]",
+}
+INCIDENT_ROW = {
+    "Type": "SecurityIncident",
+    "TimeGenerated": "2026-05-21T10:11:12Z",
+    "Title": "A dump of credentials",
+    "Description": MARKED,
+    "IncidentNumber": 7,
+}
+INCIDENT = {
+    "object": {
+        "type": "Microsoft.SecurityInsights/Incidents",
+        "properties": {
+            "title": "A dump of credentials",
+            "incidentNumber": 7,
+            "alerts": [
+                {"kind": "SecurityAlert", "properties": {"systemAlertId": "s", "description": MARKED}}
+            ],
+        },
+    }
+}
+INFO = {
+    "AlertId": "ma1",
+    "Timestamp": "2026-05-21T10:11:12.13Z",
+    "Title": "A dump",
+    "DetectionSource": "Manual",
+}
+EVIDENCE = {**INFO, "EntityType": "Machine", "DeviceName": "pc-1.contoso.example"}
+SHAPES: dict[str, tuple[Any, list[Any]]] = {
+    "a Graph alert": (GRAPH, []),
+    "a list of Graph alerts": ({"value": [GRAPH]}, ["value", 0]),
+    "an alert of the API for machines": (OF_MACHINE, []),
+    "a row of SecurityAlert": (SECURITY_ALERT, []),
+    "a row of SecurityIncident": (INCIDENT_ROW, []),
+    "an incident of Sentinel": (INCIDENT, ["object", "properties", "alerts", 0, "properties"]),
+    "Splunk's add-on": ({"search_name": "x", "results_link": "y", "result": GRAPH}, ["result"]),
+    "a finding of Splunk": ({"search_name": "x", "result": {"description": MARKED}}, ["result"]),
+    "Wazuh": ({"rule": {"level": 9}, "data": {"ms-graph": GRAPH}}, []),
+    "Elastic": ({"m365_defender": {"alert": {"detection_source": "manual"}}, "message": MARKED}, []),
+    "anybody": ({"title": "x", "host": "pc-1", "description": MARKED}, []),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("whole", [False, True], ids=["without a reference", "with a reference"])
+def test_an_alert_of_ours_that_comes_back_is_ignored(shape: str, whole: bool) -> None:
+    """In every shape in which Defender's alerts reach a SIEM: raised again, it would go on for ever."""
+    document, at = copy.deepcopy(SHAPES[shape])
+    _inside(document, at).update({"event": ROW} if whole else {})
+    outcome = applied(document)
+    assert (outcome.alerts, outcome.refused) == ((), ())
+    assert "made in Defender" in str(outcome.ignored)
+
+
+@pytest.mark.parametrize("table", ["AlertInfo", "AlertEvidence"])
+def test_a_streamed_row_of_ours_is_ignored(table: str) -> None:
+    """Defender streams what was made by hand in two tables; neither has a description."""
+    record = {
+        "category": f"AdvancedHunting-{table}",
+        "properties": EVIDENCE if table == "AlertEvidence" else INFO,
+    }
+    outcome = applied({"records": [{"time": "2026-05-21T10:11:13Z", **record}]})
+    assert (outcome.alerts, outcome.refused) == ((), ())
+    assert "made in Defender" in str(outcome.ignored)
+
+
+@pytest.mark.parametrize("shape", ["a row of SecurityIncident", "a finding of Splunk", "anybody"])
+def test_a_mark_that_somebody_quotes_hides_nothing(shape: str) -> None:
+    """Its twin: within a line, as in a command line, our mark does not stop an alert with a reference."""
+    document, at = copy.deepcopy(SHAPES[shape])
+    inner = _inside(document, at)
+    name = "Description" if "Description" in inner else "description"
+    inner.update({"event": ROW, name: f'cmd.exe /c "{MARK} from Splunk"'})
+    assert [item.alert.report_id for item in applied(document).alerts] == ["51377"]
+
+
+def _inside(document: Any, at: list[Any]) -> dict[str, Any]:
+    """Return the object at these steps."""
+    for step in at:
+        document = document[step]
+    inner: dict[str, Any] = document
+    return inner
 
 
 def test_in_a_mixed_payload_the_others_count() -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from dev.memory_table import MemoryTable
-from dev.virtual import AT_ONCE, Fault, Host, Request, World
 from shared.errors import Busy, Conflict, NoTableToken, TableRefused, Unavailable, WriteUnknown
 from shared.table.patience import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, OWN_SECONDS, PatientTable
 from shared.table.protocol import REQUEST_SECONDS, Insert, Operation, Row
+from tests.checks.virtual import AT_ONCE, Fault, Host, Request, World
 
 BUSY, LOST, DENIED = Fault("busy"), Fault("lost"), Fault("denied")
 

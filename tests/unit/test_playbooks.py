@@ -14,18 +14,21 @@ from typing import Any
 import pytest
 
 from dev.samples import Event, eight_fields, event, hunting_reply, splunk_plain
-from dev.virtual import ORIGIN, Defender, Host, World, answer_with
+from shared.ledger import keys, rows
 from shared.settings import Settings
 from shared.web.reply import Reply
+from shared.webhook import receive
 from tests.checks import arm
 from tests.checks.contract import Contract
 from tests.checks.expressions import Call
+from tests.checks.virtual import ORIGIN, Defender, Host, World, answer_with
 from tests.checks.workflow import Answer, Run, Workflow
 
 INTEGRATIONS = Path(__file__).parents[2] / "integrations"
 CONTRACT = Contract.read()
 PLAYBOOKS = sorted(INTEGRATIONS.glob("sentinel/*/azuredeploy.json"))
 TEMPLATES = PLAYBOOKS + sorted(INTEGRATIONS.glob("logic-apps/*/azuredeploy.json"))
+HUNTING = INTEGRATIONS / "logic-apps" / "hunting" / "azuredeploy.json"
 FLOW = INTEGRATIONS / "power-automate" / "raise-defender-alert.json"
 WORKFLOWS = [*TEMPLATES, FLOW]
 ENTITIES = {
@@ -38,6 +41,8 @@ ARM_FUNCTIONS = {
     "concat", "listKeys", "parameters", "reference", "resourceGroup", "resourceId", "subscriptionResourceId",
     "variables",
 }  # fmt: skip
+WINDOW = {"windowStartTime": "2026-03-04T05:00:00Z", "windowEndTime": "2026-03-04T05:15:00Z"}
+"""The outputs of a trigger that is a sliding window."""
 WEBHOOK = "https://app.example/api/alerts"
 KEY = "the-key"
 INCIDENT_ID = (
@@ -177,16 +182,16 @@ def test_the_key_is_read_at_deployment_into_a_secure_parameter(path: Path) -> No
     posting = actions(inside["actions"])["Create_alerts"]
     assert json.dumps(inside).count("parameters('FunctionKey')") == 1
     assert posting["inputs"]["headers"]["x-functions-key"] == "@parameters('FunctionKey')"
-    assert posting["runtimeConfiguration"]["secureData"]["properties"] == ["inputs"]
+    assert posting["runtimeConfiguration"]["secureData"]["properties"] == ["inputs", "outputs"]
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name)
 def test_every_call_is_made_the_documented_way(path: Path) -> None:
-    """HTTP actions, not the Functions action; the asynchronous pattern stays on; other calls use the identity."""
+    """HTTP actions, not the Functions action; only the hunt does not wait for alerts; other calls use the identity."""
     for title, action in actions(definition(path)["actions"]).items():
         assert action["type"] != "Function"
         if action["type"] == "Http":
-            assert "operationOptions" not in action
+            assert ("operationOptions" in action) == (title == "Create_alerts" and path == HUNTING)
             if title != "Create_alerts":
                 assert action["inputs"]["authentication"]["type"] == "ManagedServiceIdentity"
 
@@ -204,20 +209,36 @@ def test_a_caller_of_the_logic_app_is_not_kept_waiting() -> None:
 
 
 def test_the_hunting_query_keeps_every_digit() -> None:
-    """The three keys reach the end of the query, the two that tools round as text, and never too many rows."""
-    parameters = template(INTEGRATIONS / "logic-apps" / "hunting" / "azuredeploy.json")["parameters"]
-    last = parameters["Query"]["defaultValue"].splitlines()[-1]
-    assert last.startswith(
+    """The three keys reach the end of the query, the two that tools round as text; the readme shows the same query."""
+    query = template(HUNTING)["parameters"]["Query"]["defaultValue"]
+    assert query.splitlines()[-1].startswith(
         "| project DeviceId, ReportId = tostring(ReportId), Timestamp = tostring(Timestamp), "
     )
-    (rows,) = re.findall(
-        r"^\| top (\d+) by Timestamp asc$", parameters["Query"]["defaultValue"], re.MULTILINE
-    )
-    assert int(rows) <= Settings().max_alerts_per_delivery
-    readme = (INTEGRATIONS / "logic-apps" / "readme.md").read_text("utf-8")
-    assert f"```kusto\n{parameters['Query']['defaultValue']}\n```" in readme
-    minutes = int(*re.findall(r"ago\((\d+)h\)", parameters["Query"]["defaultValue"])) * 60
-    assert minutes > parameters["IntervalMinutes"]["defaultValue"]
+    assert f"```kusto\n{query}\n```" in (INTEGRATIONS / "logic-apps" / "readme.md").read_text("utf-8")
+
+
+def test_no_event_falls_between_two_hunts() -> None:
+    """The trigger makes up for missed intervals; each query begins before its own, and the workflow sets both ends."""
+    (trigger,) = definition(HUNTING)["triggers"].values()
+    assert trigger["type"] == "SlidingWindow"
+    cloud = Cloud(rows=hunting_reply())
+    assert run(HUNTING, None, cloud).status == "Succeeded"
+    assert workflow(HUNTING).run(None, cloud).status == "Succeeded"  # without a window: up to now
+    assert cloud.spans == [
+        "2026-03-04T01:00:00.0000000Z/2026-03-04T05:15:00Z",
+        "2026-03-04T01:06:07.0000000Z/2026-03-04T05:06:07.0000000Z",
+    ]
+
+
+def test_a_hunt_posts_all_that_it_finds_and_waits_for_none_of_it() -> None:
+    """More rows than one delivery takes are posted by the hundred, and the run ends while its alerts wait."""
+    found = [event(number) for number in range(1, 231)]
+    assert Settings().max_alerts_per_delivery == 100
+    cloud = Cloud(rows=hunting_reply(*found))
+    assert run(HUNTING, None, cloud).status == "Succeeded"
+    assert cloud.polls == 0
+    stored = cloud.world.table.query(keys.ALERT, keys.ALERT_END)
+    assert {rows.read(row).alert.body()["reportId"] for row in stored} == {hit.report_id for hit in found}
 
 
 # Samples of what the triggers give, after the shapes of real ones
@@ -331,6 +352,8 @@ class Cloud:
         self.host = Host(self.world, arrive=Defender(self.world, says))
         self.webhook = self.host.webhook(Settings())
         self.comments: list[dict[str, Any]] = []
+        self.spans: list[str] = []
+        self.follows = True  # False for an action with `DisableAsyncPattern`
         self.polls = 0
         self._problems = problems
         self._webhook = webhook
@@ -343,7 +366,8 @@ class Cloud:
             return self._post(inputs) if self._webhook == "ours" else self._webhook  # type: ignore[return-value]
         if action == "Hunt":
             assert inputs["uri"] == "https://graph.microsoft.com/v1.0/security/runHuntingQuery"
-            assert set(inputs["body"]) == {"Query"}
+            assert set(inputs["body"]) == {"Query", "Timespan"}
+            self.spans.append(inputs["body"]["Timespan"])
             return Answer(200, body=json.dumps(self._rows).encode())
         if action == "Get_incident":
             assert inputs["path"].endswith("/workspaces/88a7ab6c-a07c-51e8-aa02-6fdfa6b42d49/alerts/4e83c13b")
@@ -376,7 +400,7 @@ class Cloud:
         sent = json.dumps(body).encode()
         path = "/api/alerts"
         answer = self._ask("POST", path, lambda: self.webhook.receive(sent, query, ORIGIN))
-        while answer.status == 202:
+        while answer.status == 202 and self.follows:
             path = answer.headers["Location"].removeprefix(ORIGIN)
             self.polls += 1
             self.host.spawn(self.webhook.dispatch)
@@ -410,7 +434,10 @@ def workflow(path: Path) -> Workflow:
 
 def run(path: Path, trigger_body: Any, cloud: Cloud) -> Run:
     """Run a workflow once."""
-    return workflow(path).run(trigger_body, cloud)
+    every = actions(definition(path)["actions"])
+    (posting,) = (every[title] for title in ("Create_alerts", "Create_an_alert") if title in every)
+    cloud.follows = posting.get("operationOptions") != "DisableAsyncPattern"
+    return workflow(path).run(trigger_body, cloud, WINDOW)
 
 
 TRIGGERS = {"incident-trigger": incident, "alert-trigger": alert}
@@ -547,7 +574,7 @@ def test_what_a_hunt_finds_becomes_alerts() -> None:
 
     The token is one for Graph, wherever that is.
     """
-    path = INTEGRATIONS / "logic-apps" / "hunting" / "azuredeploy.json"
+    path = HUNTING
     hunting, creating = (
         actions(definition(path)["actions"])[title]["inputs"] for title in ("Hunt", "Create_alerts")
     )
@@ -571,7 +598,7 @@ def test_what_a_hunt_finds_becomes_alerts() -> None:
 
 def test_a_hunt_that_finds_nothing_posts_nothing() -> None:
     """An empty reply costs no execution of the function app."""
-    path = INTEGRATIONS / "logic-apps" / "hunting" / "azuredeploy.json"
+    path = HUNTING
     done = run(path, None, Cloud(rows={"schema": [], "results": []}, webhook=None))
     assert done.status == "Succeeded"
     assert "Create_alerts" not in done.actions
@@ -586,6 +613,7 @@ def test_the_flow_hands_back_what_became_of_its_alert(kind: str) -> None:
         "status": "created",
         "portalurl": "https://security.microsoft.com/alerts/da200",
         "detail": "",
+        "deliveryid": done.actions["Create_an_alert"].outputs["body"]["id"],
     }
     failed = run(FLOW, fields, Cloud(lambda _, __: answer_with(400), problems=kind))
     body = failed.actions["Respond_with_the_problem"].inputs["body"]
@@ -595,6 +623,19 @@ def test_the_flow_hands_back_what_became_of_its_alert(kind: str) -> None:
     assert "reportId: " in refused.actions["Respond_with_the_problem"].inputs["body"]["detail"]
     silent = run(FLOW, fields, Cloud(webhook=None))
     assert "did not answer" in silent.actions["Respond_with_the_problem"].inputs["body"]["detail"]
+
+
+def test_the_flow_answers_its_parent_within_two_minutes() -> None:
+    """Power Automate gives a child flow 120 s: it tries three times, and takes the 202 of an alert that waits."""
+    call = definition(FLOW)["actions"]["Create_an_alert"]
+    again = call["inputs"]["retryPolicy"]
+    assert again == {"type": "fixed", "count": 2, "interval": "PT10S"}
+    answered = receive.TABLE_SECONDS + 5  # for what a cold start and the way there take
+    assert (again["count"] + 1) * answered + again["count"] * 10 < 120
+    done = run(FLOW, eight_fields(FIRST, "From a flow"), Cloud(lambda _, __: answer_with(404)))
+    body = done.actions["Respond"].inputs["body"]
+    assert (body["status"], body["portalurl"]) == ("waiting", "")
+    assert len(body["deliveryid"]) > 20
 
 
 def test_the_flow_uses_the_connector() -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import re
+import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -20,12 +21,12 @@ from hypothesis import strategies as st
 from CreateAlertFunction import main as create_alert
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import EPOCH, ORIGIN, Defender, Fault, Faults, Host, Request, World, answer_with
 from shared import app as app_module
 from shared.alerts import alert
 from shared.errors import Conflict, TableRefused, WebhookError
 from shared.ledger import keys, record, rows
 from shared.sending import pause, window
+from shared.sending.outcome import Clocks
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation
 from shared.web.reply import Reply, echo
@@ -35,6 +36,7 @@ from tests.checks.app import App
 from tests.checks.chances import Chances
 from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
+from tests.checks.virtual import EPOCH, ORIGIN, Defender, Fault, Faults, Host, Request, World, answer_with
 
 if TYPE_CHECKING:
     from shared.clients.answer import Answer
@@ -1044,6 +1046,9 @@ def test_the_function_passes_on_how_a_body_is_compressed(monkeypatch: pytest.Mon
     asked: list[tuple[object, ...]] = []
 
     class Listening:
+        settings = Settings()
+        clocks = Clocks(time.monotonic, time.time, time.sleep)
+
         def receive(
             self,
             body: bytes,
@@ -1348,7 +1353,7 @@ def test_health_passes_while_a_long_backlog_is_sent() -> None:
 
 
 def _utc(seconds: float) -> str:
-    from shared.web.delivery import utc  # noqa: PLC0415 - the form of times in answers
+    from shared.alerts.event_time import utc  # noqa: PLC0415 - the form of times in answers
 
     return str(utc(seconds))
 

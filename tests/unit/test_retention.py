@@ -3,12 +3,11 @@
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from dev import samples
-from dev.virtual import EPOCH, Defender, Faults, Host, World, answer_with
 from shared.alerts import alert
 from shared.errors import Conflict
 from shared.ledger import aside, keys, record, retention, rows, settlement
@@ -17,6 +16,7 @@ from shared.table.protocol import Delete, Insert, Operation, Replace, Row
 from tests.checks.app import App
 from tests.checks.sound import unsound
 from tests.checks.strict_table import StrictTable
+from tests.checks.virtual import EPOCH, Defender, Faults, Host, World, answer_with
 
 DAY = 86_400.0
 MONTH = 30 * DAY
@@ -85,6 +85,12 @@ class Past:
         held = record.hold(entry, "attempt", now=self.now, lease=150.0)
         after = settlement.settle(held, answer_with(status), now=self.now, rules=RULES)
         self.table.commit(rows.move(entry, after, waiting="*"))
+
+    def entry(self, alert_id: str) -> Entry:
+        """Return an alert as it stands."""
+        row = self.table.get(keys.alert_key(alert_id))
+        assert row
+        return rows.read(row)
 
     def refuse(self, sender: str = "", *, times: int = 1) -> None:
         """Let payloads of a sender be refused and stored, a second apart."""
@@ -211,6 +217,76 @@ def test_a_large_delivery_goes_alerts_first() -> None:
     past.purge_all()
     assert past.keys() == []
     assert all(len(operations) <= 100 for operations in past.table.commits)
+
+
+def _large(past: Past, alerts: int, status: int) -> Delivery:
+    """Let a large delivery be accepted, and its alerts end."""
+    delivery = past.deliver(None, alerts=alerts)
+    for alert_id in delivery.alerts:
+        entry = replace(past.entry(alert_id), many=True)
+        past.end(entry, status)
+    return delivery
+
+
+@pytest.mark.parametrize("older", [0, 30])
+def test_copies_go_with_their_alerts(older: int) -> None:
+    """A hundred failed alerts, their list and copies take several transactions; an older version wrote no copies."""
+    past = Past()
+    delivery = _large(past, 100, 400)
+    past.table.commit(
+        [Delete(key, "*") for key in past.keys(keys.COPY)[:older]] or [Insert("window-resumed", {})]
+    )
+    assert len(past.keys(keys.COPY)) == 100 - older
+    past.now += 31 * DAY
+    past.table.commits.clear()
+    past.table.conflicts = {2}
+    retention.purge(past.table, MONTH)
+    assert past.keys(keys.DELIVERY) == [keys.delivery_key(delivery.id)]
+    left = past.keys(keys.ALERT)
+    assert 0 < len(left) < 100
+    assert {keys.waiting_alert(key) for key in past.keys(keys.COPY)} <= {
+        key.removeprefix(keys.ALERT) for key in left
+    }
+    past.purge_all()
+    assert past.keys(keys.COPY) == past.keys(keys.ALERT) == past.keys(keys.DELIVERY) == []
+    assert all(len(operations) <= 100 for operations in past.table.commits)
+
+
+def test_what_names_another_delivery_goes_with_its_own() -> None:
+    """Alerts that were accepted again stay with the second delivery; of the first nothing is left."""
+    past = Past()
+    first = _large(past, 20, 400)
+    past.now += 10 * DAY
+    second = Delivery(keys.delivery_id(past.now), "defender", past.now, first.alerts)
+    for alert_id in first.alerts:
+        failed = past.entry(alert_id)
+        anew = record.accept(failed.alert, source="defender", delivery=second.id, now=past.now)
+        anew = replace(anew, many=True)
+        past.table.commit(rows.move(failed, anew, alert="*"))
+        past.end(anew, 200)
+    past.table.commit([rows.insert_delivery(second)])
+    assert len(past.keys(keys.COPY)) == 40
+    past.now += 21 * DAY
+    past.purge_all()
+    assert past.keys(keys.COPY) == [keys.copy_key(second.id, alert) for alert in sorted(first.alerts)]
+    assert past.keys(keys.DELIVERY) == [keys.delivery_key(second.id)]
+    assert unsound(past.table) == []
+    past.now += 10 * DAY
+    past.purge_all()
+    assert past.keys() == []
+
+
+def test_copies_of_a_delivery_that_was_never_completed_are_purged() -> None:
+    """Its alerts name a delivery that never came: their copies are under that one's id."""
+    past = Past()
+    part = past.deliver(None, alerts=10)
+    whole = keys.delivery_id(past.now)
+    for alert_id in part.alerts:
+        past.end(replace(past.entry(alert_id), delivery=whole, many=True), 400)
+    assert len(past.keys(keys.COPY + whole)) == 10
+    past.now += 31 * DAY
+    past.purge_all()
+    assert past.keys() == []
 
 
 def test_an_alert_that_changes_meanwhile_stays() -> None:

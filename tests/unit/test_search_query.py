@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -114,9 +115,8 @@ HOSTILE = (
 
 def clues_of(kind: Kind, *names: str, host: str = "name") -> Clues:
     """Return clues of one kind of event with some of the facts."""
-    return replace(
-        Clues(), hosts=(HOSTS[host],), when=WHEN, kinds=(kind,), **{name: VALUES[name] for name in names}
-    )
+    some: dict[str, Any] = {name: VALUES[name] for name in names}
+    return replace(Clues(), hosts=(HOSTS[host],), when=WHEN, kinds=(kind,), **some)
 
 
 def built(clues: Clues) -> query.Query:
@@ -158,7 +158,7 @@ def tenant() -> hunting.Tenant:
 
 def report_ids(clues: Clues, *records: hunting.Record) -> list[str]:
     """Return the report ids of the events that the query of clues finds among records."""
-    tenant().clear()
+    hunting.clear(tenant())
     tenant().add((*KNOWN, *records))
     return [row["ReportId"] for row in hunting.run(tenant(), built(clues)) if row["Row"] == "event"]
 
@@ -284,7 +284,7 @@ def test_a_long_text_comes_cut() -> None:
     """Rows bring 4,096 characters of a command line, and it is found by its beginning."""
     long = "tool.exe " + "x" * 9_000
     clues = replace(clues_of("process"), command_line=long)
-    tenant().clear()
+    hunting.clear(tenant())
     tenant().add([{**record("process", "report_id"), "ProcessCommandLine": long}])
     [row] = hunting.run(tenant(), built(clues))
     assert row["CommandLine"] == long[: facts.LONGEST_TEXT]
@@ -292,7 +292,9 @@ def test_a_long_text_comes_cut() -> None:
 
 def hostile_clues(kind: Kind, value: str) -> Clues:
     """Return clues in which every fact, and the device, is one value."""
-    texts = {fact: value for fact in FACTS if fact not in ("process_id", "report_id", "outcome")}
+    texts: dict[str, Any] = {
+        fact: value for fact in FACTS if fact not in ("process_id", "report_id", "outcome")
+    }
     return replace(Clues(), hosts=(Host("name", value),), when=WHEN, kinds=(kind,), **texts, process_id="1")
 
 

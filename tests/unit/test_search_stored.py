@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.virtual import EPOCH
 from shared.ledger import backlog, columns, keys, lookup, record, retention, rows
 from shared.ledger.record import Delivery, Entry
 from shared.payload.clues import FACTS, Clues, Host, When
 from shared.search import stored as written
 from tests.checks.strict_table import StrictTable
+from tests.checks.virtual import EPOCH
 
 TEXTS = {
     "severity": "High",
@@ -38,12 +38,13 @@ ALL = st.builds(
     ),
     when=st.none() | st.builds(When, st.integers(), st.integers(), st.integers(), own=st.booleans()),
     kinds=st.lists(st.sampled_from(["process", "file", "logon"])).map(tuple),
+    named=st.lists(st.builds(Host, st.sampled_from(["id", "name"]), st.text())).map(tuple),
     **{name: st.text() for name in FACTS},
 )
 
 
-def _entry(clues: Clues = CLUES, source: str = "splunk", own_id: str = "n-1", **texts: str) -> Entry:
-    made = written.alert({**TEXTS, **texts}, clues, source=source, own_id=own_id)
+def _entry(clues: Clues = CLUES, source: str = "splunk", **texts: str) -> Entry:
+    made = written.alert({**TEXTS, **texts}, clues, source=source)
     return record.accept(
         made, source=source, delivery="d", now=EPOCH, stage=keys.SEARCH, clues=written.write(clues)
     )
@@ -81,10 +82,9 @@ def test_clues_that_this_version_does_not_know_are_not_read_in_part(change: Mapp
 
 
 def test_the_same_payload_is_one_search() -> None:
-    """The id is the same for the same source, own id, title and clues, and another one if any of them differs."""
+    """The id is the same for the same source, title and clues, and another one if any of them differs."""
     others = [
         _entry(source="wazuh"),
-        _entry(own_id="n-2"),
         _entry(title="Another rule"),
         _entry(replace(CLUES, hosts=CLUES.hosts[:1])),
         _entry(replace(CLUES, when=When(AT, AT, 10, own=True))),

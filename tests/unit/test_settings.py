@@ -68,6 +68,17 @@ CASES: list[tuple[str, str, Any, tuple[str, Any], list[str]]] = [
         ("https://graph.example/.default", "https://graph.example/.default"),
         [],
     ),
+    ("FIND_EVENTS", "find_events", "false", (" Trial", "trial"), ["yes", "1", "on"]),
+    ("FIND_EVENTS_GRADE", "find_events_grade", "probable", ("exact", "exact"), ["all", "likely"]),
+    ("FIND_EVENTS_CALLS", "find_events_calls", 15, ("3", 3), ["0", "16", "1.5"]),
+    ("FIND_EVENTS_WINDOW_SECONDS", "find_events_window_seconds", 60.0, ("2.5", 2.5), ["0", "3601", "1m"]),
+    (
+        "FIND_EVENTS_RETRY_MINUTES",
+        "find_events_retry_minutes",
+        (1.0, 3.0, 10.0),
+        ("0.05, 2", (0.05, 2.0)),
+        ["0", "-1", "1441", "1;5"],
+    ),
     (
         "FIND_EVENTS_TIMEOUT_SECONDS",
         "find_events_timeout_seconds",
@@ -75,6 +86,9 @@ CASES: list[tuple[str, str, Any, tuple[str, Any], list[str]]] = [
         ("12.5", 12.5),
         ["0", "201", "ten", "nan"],
     ),
+    ("NO_EVENT", "no_event", "fail", ("Entity ", "entity"), ["alert", "true"]),
+    ("ENTITY_ALERT_CALLS", "entity_alert_calls", 15, ("3", 3), ["0", "16", "1.5"]),
+    ("ENTITY_ALERT_WINDOW_SECONDS", "entity_alert_window_seconds", 60.0, ("2.5", 2.5), ["0", "3601", "1m"]),
     ("RATE_LIMIT_CALLS", "rate_limit_calls", 15, ("3", 3), ["0", "16", "1.5", "-1"]),
     ("RATE_LIMIT_WINDOW_SECONDS", "rate_limit_window_seconds", 60.0, ("2.5", 2.5), ["0", "3601", "1m"]),
     ("RATE_LIMIT_MARGIN_SECONDS", "rate_limit_margin_seconds", 0.25, ("0", 0.0), ["-0.1", "61", "inf"]),
@@ -98,7 +112,7 @@ CASES: list[tuple[str, str, Any, tuple[str, Any], list[str]]] = [
         "public_base_url",
         None,
         ("https://soc.example/defender/", "https://soc.example/defender"),
-        ["soc.example", "ftp://soc.example"],
+        ["soc.example", "ftp://soc.example", "http://soc.example"],
     ),
     (
         "SENDERS",
@@ -180,7 +194,7 @@ def test_a_setting_has_its_default(name: str, attribute: str, default: object) -
     """Without a setting, or with an empty one, its default holds; empty retry minutes mean: none."""
     assert getattr(settings.read({}), attribute) == default
     empty = getattr(settings.read({name: ""}), attribute)
-    assert empty == (() if name == "NOT_FOUND_RETRY_MINUTES" else default)
+    assert empty == (() if name.endswith("_RETRY_MINUTES") else default)
 
 
 @pytest.mark.parametrize(("name", "attribute", "given"), [(case[0], case[1], case[3]) for case in CASES])
@@ -214,7 +228,12 @@ def test_a_wrong_value_is_named(name: str, text: str) -> None:
     [
         ("DEFENDER_API_URL", "https://["),
         ("DEFENDER_API_URL", "https://api.example:99999"),
-        ("DEFENDER_API_URL", "https://api.example?key=1"),
+        ("DEFENDER_API_URL", "https://api.example?"),
+        ("GRAPH_API_URL", "https://graph.example#beta"),
+        ("PUBLIC_BASE_URL", "https://gw.exämple.de"),
+        ("PUBLIC_BASE_URL", "https://gw.example/a\tb"),
+        ("PUBLIC_BASE_URL", "https://gw.example\\defender"),
+        ("PUBLIC_BASE_URL", "https://gw.example/?code=1"),
         ("PUBLIC_BASE_URL", "https://["),
         ("PUBLIC_BASE_URL", "https:///defender"),
     ],
@@ -226,15 +245,27 @@ def test_what_is_no_url_is_reported_with_the_rest(name: str, text: str) -> None:
     assert {problem.field for problem in caught.value.problems} == {name, "RATE_LIMIT_CALLS"}
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["AzureWebJobsStorage__tableServiceUri", "DEFENDER_API_URL", "GRAPH_API_URL", "PUBLIC_BASE_URL"],
+)
 @pytest.mark.parametrize("text", ["http://localhost@api.example", "https://user:secret@api.example"])
-def test_a_password_in_a_url_is_not_shown(text: str) -> None:
+def test_a_password_in_a_url_is_not_shown(name: str, text: str) -> None:
     """The answer to a sender names the setting whose URL holds a user name, and does not quote it."""
     with pytest.raises(SettingsError) as caught:
-        settings.read({"DEFENDER_API_URL": text})
+        settings.read({name: text})
     (problem,) = caught.value.problems
-    assert problem.field == "DEFENDER_API_URL"
+    assert problem.field == name
     assert "user name" in problem.detail
     assert "@" not in problem.detail
+
+
+def test_a_name_beyond_ascii_is_told_how_to_be_written() -> None:
+    """It would break the header `Location`; the form that DNS knows is accepted, and so is http to this machine."""
+    with pytest.raises(SettingsError, match="written xn--"):
+        settings.read({"PUBLIC_BASE_URL": "https://gw.exämple.de"})
+    for url in ("https://gw.xn--exmple-cua.de/defender", "http://127.0.0.1:7071", "http://localhost:7071"):
+        assert settings.read({"PUBLIC_BASE_URL": url}).public_base_url == url
 
 
 def test_all_wrong_values_are_reported_at_once() -> None:

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -22,17 +22,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.simulator import rules
-from dev.simulator.alerts import ALERT_FIELDS, Event
+from dev.simulator.alerts import ALERT_FIELDS
 from dev.simulator.faults import Fault
-from dev.simulator.judge import Judge, Violation, violations
+from dev.simulator.judge import Judge, violations
 from dev.simulator.rules import CATEGORIES, FIELDS, Rejected
 from dev.simulator.server import ALERTS_PATH
 from dev.simulator.simulator import Simulator
 from dev.stack import token_endpoint
 from dev.stack.token_endpoint import AUDIENCE, Grant
 from tests.checks import spoiled
+from tests.checks.sender import wait_for
 
 LIMIT = 30.0  # seconds; generous, nothing is expected to take that long
+
+
+class Event(NamedTuple):
+    """An event as callers name it."""
+
+    machine_id: str
+    event_time: str
+    report_id: str
+
+
 EVENT = Event("a823b898bd0e783dad3c4012b9930e03139a06bf", "2018-08-04T16:45:21.7115183Z", "20776")
 GOOD = {
     "machineId": EVENT.machine_id,
@@ -147,7 +158,7 @@ def test_arrivals_exactly_a_window_apart_are_in_different_windows() -> None:
     judge = Judge(calls=1, window=10.0)
     assert [judge.arrive(at) for at in (0.0, 10.0)] == [None, None]
     assert violations([0.0, 10.0], calls=1, window=10.0) == []
-    assert violations([0.0, 9.999], calls=1, window=10.0) == [Violation(0.0, 9.999, 2)]
+    assert violations([0.0, 9.999], calls=1, window=10.0) == [9.999]
 
 
 def test_a_refused_call_counts_too() -> None:
@@ -179,7 +190,7 @@ def test_judge_and_scan_agree(times: list[float], calls: int, window: float) -> 
     """The judge, who sees one call at a time, and the scan of the whole log find the same calls too many."""
     judge = Judge(calls, window)
     rejected = [at for at in times if judge.arrive(at) is not None]
-    assert [violation.excess for violation in violations(reversed(times), calls, window)] == rejected
+    assert violations(reversed(times), calls, window) == rejected
 
 
 @given(times=ARRIVALS, calls=st.integers(1, 6), window=st.floats(0.5, 50))
@@ -442,7 +453,7 @@ def test_the_call_over_the_limit_gets_429_with_whole_seconds() -> None:
             "API calls quota exceeded! Maximum allowed 2 per 00:01:30"
         )
         assert not first.over_limit
-        assert simulator.violations == [third]
+        assert third.over_limit
         assert control(simulator, "GET", "violations").json == control(simulator, "GET", "log").json[2:]
 
 
@@ -458,7 +469,7 @@ def test_a_burst_of_many_threads_is_judged_one_by_one() -> None:
         assert [arrival.at for arrival in log] == sorted(arrival.at for arrival in log)
         assert [arrival.over_limit for arrival in log] == [False] * 15 + [True] * 25
         reported = violations([arrival.at for arrival in log], 15, 3600.0)
-        assert [violation.excess for violation in reported] == [arrival.at for arrival in log[15:]]
+        assert reported == [arrival.at for arrival in log[15:]]
 
 
 # ---- the log
@@ -502,17 +513,11 @@ def test_a_caller_that_hangs_up_in_the_middle_of_its_body_has_arrived(simulator:
         connection.putheader("Authorization", f"Bearer {good_token()}")
         connection.putheader("Content-Length", "1000")
         connection.endheaders(b"{")
-        simulator.wait_for(lambda log: len(log) == 1, LIMIT)
+        wait_for(lambda: simulator.log, lambda log: len(log) == 1, LIMIT)
     assert call(simulator).status == 200
     cut, whole = simulator.log
     assert (cut.judged, cut.status, cut.title) == (True, None, None)
     assert whole.status == 200
-
-
-def test_waiting_for_what_never_comes_ends() -> None:
-    """`wait_for` gives up after its limit."""
-    with Simulator() as simulator, pytest.raises(TimeoutError):
-        simulator.wait_for(lambda log: len(log) > 0, limit=0.01)
 
 
 # ---- the connection
@@ -556,7 +561,7 @@ def test_transit_delays_the_arrival_and_latency_the_answer(simulator: Simulator)
         sent = time.monotonic()
         simulator.switch(transit=0.2, latency=(0.1, 0.2))
         answer = pool.submit(call, simulator)
-        (arrival,) = simulator.wait_for(lambda log: len(log) == 1, LIMIT)
+        (arrival,) = wait_for(lambda: simulator.log, lambda log: len(log) == 1, LIMIT)
         assert arrival.at - sent >= 0.2
         assert answer.result(LIMIT).status == 200
         assert time.monotonic() - arrival.at >= 0.1
@@ -591,10 +596,9 @@ def test_a_status_comes_in_defenders_shape(
 
 def test_retry_after_can_be_a_date(simulator: Simulator) -> None:
     """RFC 9110 allows a date as well as seconds."""
-    simulator.switch(faults=(Fault("status", status=429, retry_after=600, as_date=True),))
-    before = time.time()
-    until = parsedate_to_datetime(call(simulator).headers["Retry-After"])
-    assert 600 <= until.timestamp() - before < 600 + LIMIT
+    later = datetime.now(UTC) + timedelta(seconds=600)
+    simulator.switch(faults=(Fault("status", status=429, retry_after=format_datetime(later, usegmt=True)),))
+    assert parsedate_to_datetime(call(simulator).headers["Retry-After"]) == later.replace(microsecond=0)
 
 
 @pytest.mark.parametrize(
@@ -619,7 +623,7 @@ def test_bodies_that_are_not_defenders(
     assert (answer.body == b"") is (fault.kind == "empty")
 
 
-ELSEWHERE = Fault("altered", change=lambda alert: alert | {"machineId": "e15e" * 10})
+ELSEWHERE = spoiled.Altered(change=lambda alert: alert | {"machineId": "e15e" * 10})
 
 
 def test_an_altered_alert(simulator: Simulator) -> None:
@@ -672,7 +676,7 @@ def test_a_hang_ends_when_the_faults_are_switched(simulator: Simulator, after_pr
     simulator.switch(faults=(Fault("hang", times=1, after_processing=after_processing),))
     with ThreadPoolExecutor(1) as pool:
         hanging = pool.submit(call, simulator)
-        simulator.wait_for(lambda log: [arrival.fault for arrival in log] == ["hang"], LIMIT)
+        wait_for(lambda: simulator.log, lambda log: [arrival.fault for arrival in log] == ["hang"], LIMIT)
         assert call(simulator, {**GOOD, "title": "Other"}).status == 200
         assert not hanging.done()
         simulator.switch(faults=())
@@ -691,10 +695,14 @@ def test_stopping_waits_for_nobody() -> None:
         with simulator:
             assert request(idle, "GET", "/_simulator/health").status == 200
             calls = [pool.submit(call, simulator, {**GOOD, "title": title}) for title in ("x", "y")]
-            simulator.wait_for(lambda log: {arrival.fault for arrival in log} == {"hang", "trickle"}, LIMIT)
+            wait_for(
+                lambda: simulator.log,
+                lambda log: {arrival.fault for arrival in log} == {"hang", "trickle"},
+                LIMIT,
+            )
             simulator.switch(latency=3600.0)
             calls.append(pool.submit(call, simulator))
-            simulator.wait_for(lambda log: len(log) == 3, LIMIT)
+            wait_for(lambda: simulator.log, lambda log: len(log) == 3, LIMIT)
         for unanswered in calls:
             assert isinstance(unanswered.exception(LIMIT), (http.client.HTTPException, ConnectionError))
 
@@ -796,12 +804,10 @@ def test_events_of_hunting_can_be_made_from_another_process(simulator: Simulator
     ("name", "method", "body"),
     [
         ("switches", "PUT", {"faults": [{"kind": "explode"}]}),
-        ("switches", "PUT", {"faults": [{"kind": "altered"}]}),
         ("switches", "PUT", {"faults": [{"kind": "status", "on": "elsewhere"}]}),
         ("switches", "PUT", {"faults": [{"kind": "status", "times": 0}]}),
         ("switches", "PUT", {"faults": [{"kind": "status", "delay": -1}]}),
         ("switches", "PUT", {"faults": [{"kind": "status", "status": 999}]}),
-        ("switches", "PUT", {"faults": [{"kind": "status", "asDate": True}]}),
         ("switches", "PUT", {"faults": [{"kind": "status", "surprise": 1}]}),
         ("switches", "PUT", {"faults": 1}),
         ("switches", "PUT", {"latency": [2, 1]}),

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dev.simulator.tenant import QueryError, Tenant
+from dev.simulator.rules import Rejected
+from dev.simulator.tenant import Tenant
 from dev.simulator.world import DEVICES, EVENTS, Device, World
 from shared.search import devices
 
@@ -121,7 +122,7 @@ def test_the_seventh_digit_comes_back() -> None:
     query = 'DeviceProcessEvents | where SHA1 == "{}" and DeviceName =~ "pc-1.contoso.example" | project {}'
     for shown in ("Timestamp", "Timestamp = tostring(Timestamp)"):
         assert tenant.run(query.format("c" * 40, shown), *SPAN).rows == [{"Timestamp": TIME}]
-    tenant.clear()
+    tenant = Tenant()
     tenant.add([{**records[0], "Timestamp": "2026-03-04T05:06:07.5000000Z"}])
     assert tenant.run(query.format("c" * 40, "Timestamp"), *SPAN).rows == [
         {"Timestamp": "2026-03-04T05:06:07.5Z"}
@@ -145,5 +146,5 @@ def test_a_slip_is_reported() -> None:
     """A column that a table does not have, and a query that the engine does not run, are errors that say so."""
     with pytest.raises(ValueError, match="DeviceInfo has no SHA1"):
         Tenant([{"Table": "DeviceInfo", "Timestamp": TIME, "SHA1": "c"}])
-    with pytest.raises(QueryError, match="Nothing"):
+    with pytest.raises(Rejected, match="Nothing"):
         Tenant().run("DeviceInfo | where Nothing == 1", *SPAN)

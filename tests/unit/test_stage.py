@@ -9,7 +9,6 @@ import pytest
 
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import Defender, Fault, Faults, Host, World, answer_with
 from shared.alerts import alert
 from shared.clients.answer import Answer
 from shared.ledger import keys, record, rows
@@ -21,6 +20,7 @@ from shared.sending.pause import Heard
 from shared.sending.turns import Turns
 from tests.checks.app import App
 from tests.checks.sound import unsound
+from tests.checks.virtual import Defender, Fault, Faults, Host, World, answer_with
 
 STAGES = (keys.REFERENCE, keys.SEARCH)
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
@@ -195,7 +195,7 @@ def test_turns_are_those_of_one_stage(stage: Stage) -> None:
     turns, given = Turns(), {}
     for each in STAGES:
         count = 5 if each == stage else 1
-        plan = turns.plan([_entry(world, each, 0)] * count, 4.0)
+        plan = turns.plan([_entry(world, each, 0)] * count, lambda _: 4.0)
         given[each] = [entry.due - world.now for entry in plan.entries]
         assert [operation.key for operation in plan.operations] == [each.turn_key("", "High")]
     other = next(each for each in STAGES if each != stage)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import Defender, Fault, Faults, Host, Request, World
 from shared.alerts.alert import Alert
 from shared.errors import Conflict
 from shared.ledger import keys, record, rows
@@ -24,6 +23,7 @@ from shared.table.protocol import Delete, Operation
 from shared.webhook.receive import TABLE_SECONDS
 from tests.checks.app import App
 from tests.checks.sound import unsound
+from tests.checks.virtual import Defender, Fault, Faults, Host, Request, World
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

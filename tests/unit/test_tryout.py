@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 
 from dev.samples import eight_fields, event
-from dev.virtual import ORIGIN, Defender, Fault, Host, World
 from shared.clients.graph import Result
 from shared.errors import TokenError
-from shared.operations import trial_slots, tryout
+from shared.operations import tryout
 from shared.operations.routes import Operator, handle
 from shared.search import devices, query
+from shared.sending import window
 from shared.settings import Settings
 from shared.web.reply import Reply
 from tests.checks.chances import Chances
 from tests.checks.contract import Contract
 from tests.checks.searches import Script, searching
+from tests.checks.virtual import ORIGIN, Defender, Fault, Host, World
 
 DEVICE = "a" * 40
 TIME = "2026-03-04T05:06:07.8912345Z"
@@ -242,13 +243,13 @@ def tables_of(payload: Any) -> list[str]:
 def test_no_call_without_a_slot() -> None:
     """After 15 searches the next is a 429 that says when, and works then; Graph saw no sixteenth call before."""
     office = Office(Script(rows(ROW) for _ in range(100)))
-    for _ in range(trial_slots.CALLS):
+    for _ in range(window.MOST_CALLS):
         assert office.ask(NOTABLE, seconds=1).status == 200
     refused = office.ask(NOTABLE, seconds=1)
     seconds = int(refused.headers["Retry-After"])
     assert (refused.status, json.loads(refused.body)["type"].rpartition(":")[2]) == (429, "no-slot")
     assert 40 < seconds <= 61
-    assert len(office.script.queries) == trial_slots.CALLS
+    assert len(office.script.queries) == window.MOST_CALLS
     office.world.run(seconds)
     assert office.ask(NOTABLE).status == 200
 
@@ -283,8 +284,8 @@ def test_no_minute_has_more_calls_than_slots(seed: int) -> None:
         world.run(world.random.choice([0.0, 0.0, 2.0, 6.0]))
     world.run(300)
     assert {answer.result(timeout=0).status for answer in asked} <= {200, 429, 503}
-    assert len(calls) > 2 * trial_slots.CALLS
-    assert all(later - first >= 60 for first, later in zip(calls, calls[trial_slots.CALLS :], strict=False))
+    assert len(calls) > 2 * window.MOST_CALLS
+    assert all(later - first >= 60 for first, later in zip(calls, calls[window.MOST_CALLS :], strict=False))
 
 
 def test_a_call_without_an_answer_holds_its_slot_for_the_lease() -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from dev import samples
 from dev.simulator.judge import violations
-from dev.virtual import Defender, Faults, Host, World, answer_with
 from shared.alerts import alert
 from shared.ledger import keys, record, rows, settlement
 from shared.operations import replay
@@ -21,6 +20,7 @@ from shared.settings import Settings
 from shared.table.protocol import Delete, Row
 from tests.checks.app import App
 from tests.checks.sound import unsound
+from tests.checks.virtual import Defender, Faults, Host, World, answer_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

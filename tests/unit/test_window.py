@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from dev import samples
 from dev.memory_table import MemoryTable
 from dev.simulator.judge import violations
-from dev.virtual import Defender, Faults, Host, World, answer_with
 from shared.alerts import alert
 from shared.errors import Conflict
 from shared.ledger import keys, record, rows
@@ -24,6 +23,7 @@ from shared.table.protocol import Delete, Insert, Replace
 from tests.checks.app import App
 from tests.checks.chances import Chances
 from tests.checks.sound import unsound
+from tests.checks.virtual import Defender, Faults, Host, World, answer_with
 
 POLICY = window.Policy()
 

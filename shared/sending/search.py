@@ -1,0 +1,245 @@
+"""The API of the stage *search*: one hunting query of Graph, and what its verdict makes of an alert.
+
+rows ── verdict ─┬─ match ── the alert goes on to the stage *reference*
+                 ├─ not yet ── again, after `FIND_EVENTS_RETRY_MINUTES`
+                 └─ none, ambiguous ── failed
+"""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.alerts.alert import MAX_LENGTHS, Alert, canonical
+from shared.alerts.text import cut, units
+from shared.clients.graph import Result
+from shared.entity import entities, once
+from shared.ledger import keys, record, settlement, tries
+from shared.ledger.record import Entry
+from shared.payload.clues import SECOND, Clues
+from shared.search import devices, query, report, stored, tables, verdict
+from shared.search.verdict import Grade, Verdict
+from shared.sending import pause
+from shared.sending.api import Outcome
+from shared.sending.pause import Trouble
+from shared.table.protocol import Replace
+
+YOUNG = float(verdict.YOUNG)
+LATER_SECONDS = 48 * 3600.0
+"""By so much later an alert is due whose first search found nothing: first searches go before repeated ones."""
+MISSING_SECONDS = 3600.0
+"""For so long a table is not searched that the tenant does not have."""
+_NO_DEVICE_MINUTES = 10.0
+_TABLES = frozenset(table for table, _ in tables.TABLES.values())
+
+
+class Hunts(Protocol):
+    """Makes the calls of advanced hunting; see `shared.clients.graph.Graph`."""
+
+    def hunt(self, query: str, timespan: str, columns: Collection[str], token: str) -> Result:
+        """Run a query, and return by the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The answer to a search; `result` is None if there was nothing to ask. `missing` are tables with their times."""
+
+    clues: Clues
+    missing: Mapping[str, float]
+    result: Result | None
+
+    def log_fields(self) -> dict[str, str | int | None]:
+        """Return its fields of a log line."""
+        result = self.result
+        if result is None:
+            return {"answer": "not asked", "status": None}
+        rows = len(result.rows) if result.kind == "rows" else None
+        return {
+            "answer": result.kind,
+            "status": result.status,
+            "rows": rows,
+            "milliseconds": round(result.seconds * 1000),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Searches for the events of alerts. Minutes are those between searches, `grade` the least that is taken.
+
+    `without_event`: an alert whose event is not found goes on to the stage *entity*.
+    """
+
+    graph: Hunts
+    rules: settlement.Rules
+    retry_minutes: tuple[float, ...] = (1.0, 3.0, 10.0)
+    grade: Grade = "probable"
+    without_event: bool = False
+
+    def call(self, entry: Entry, missing: Mapping[str, float], token: str) -> Searched:
+        """Search once; after a failure of Graph with half the span. Raise `ValueError` for clues of another version."""
+        clues = stored.read(entry.clues or {})
+        built = query.build(clues, without=missing.keys(), half=entry.unavailable > 0)
+        result = self.graph.hunt(built.text, built.timespan, built.columns, token) if built else None
+        return Searched(clues, missing, result)
+
+    def plain(self, answer: Searched) -> Searched:
+        """Return an answer without Graph's own words."""
+        if answer.result is None:
+            return answer
+        return dataclasses.replace(answer, result=dataclasses.replace(answer.result, message=""))
+
+    def outcome(self, entry: Entry, answer: Searched, now: float) -> Outcome:
+        """Return what the answer to a search makes of an alert."""
+        result = answer.result
+        if result is None:
+            text = f"The tenant does not have the tables of this query: {', '.join(sorted(answer.missing))}."
+            after = self._without_match(
+                _tried(entry, "no table", None, text, now), answer, Verdict("none", text), now
+            )
+            return dataclasses.replace(after, called=False, sent=False)
+        if result.kind == "rows":
+            return self._judged(entry, answer, result, now)
+        failed = _tried(entry, result.kind, result, result.message, now)
+        answered = result.status is not None
+        if result.kind == "throttled":
+            named = Trouble(result.message, result.wait or 60.0, named=True)
+            return Outcome(record.wait(failed), cause=named)
+        if result.kind == "no table" and result.table in _TABLES - answer.missing.keys():
+            until = {**answer.missing, result.table: now + MISSING_SECONDS}
+            return Outcome(record.wait(failed), beside=(Replace(keys.SEARCH.missing, until, "*"),))
+        if result.kind in ("no table", "bad query"):
+            return Outcome(_end(failed, now))
+        cause = Trouble(result.message, pause.ACCESS_PAUSE_SECONDS) if result.kind == "forbidden" else None
+        return Outcome(settlement.again_later(failed, now, self.rules), answered=answered, cause=cause)
+
+    def _judged(self, entry: Entry, answer: Searched, result: Result, now: float) -> Outcome:
+        clues = answer.clues
+        judged = verdict.judge(clues, result.rows, age=_age(clues, now))
+        if judged.grade == "probable" and self.grade == "exact":
+            reason = "An event was found whose match is only probable, and FIND_EVENTS_GRADE asks for an exact one."
+            judged = dataclasses.replace(judged, outcome="none", grade=None, match=None, reason=reason)
+        tried = _tried(entry, judged.outcome, result, judged.reason, now)
+        compared = tuple(report.candidate(candidate) for candidate in judged.candidates)
+        tried = dataclasses.replace(tried, candidates=compared, unavailable=0)
+        if judged.match is None:
+            return self._without_match(tried, answer, judged, now)
+        found = _found(tried, judged)
+        after = dataclasses.replace(
+            tried, state="matched", waits="", ended=now, match=found.match, link=found.alert.id, error=None
+        )
+        if entry.trial:
+            return Outcome(dataclasses.replace(after, state="searched", link=""))
+        return Outcome(after, found=found)
+
+    def _without_match(self, entry: Entry, answer: Searched, judged: Verdict, now: float) -> Outcome:
+        """Return an alert whose event was not found: searched again, ended, or sent with the reference it came with."""
+        minutes = self._minutes(entry, answer.clues, judged, now)
+        if minutes is not None:
+            due = entry.accepted + record.DUE_SECONDS[entry.alert.severity] + LATER_SECONDS
+            again = dataclasses.replace(entry, not_found=entry.not_found + 1, due=due)
+            return Outcome(record.retry(again, now + minutes * 60))
+        given = (entry.clues or {}).get(stored.GIVEN)
+        if given and not entry.trial:
+            note = f"The event was not found by advanced hunting ({judged.reason}); sent with the reference as it came."
+            found = _accepted(entry, {**entry.alert.body(), **given}, (*entry.notes, note))
+            after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
+            return Outcome(after, found=found)
+        if self.without_event and not entry.trial and not entities.missing(answer.clues):
+            found = _without_event(entry, answer.clues)
+            after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
+            return Outcome(after, found=found)
+        return Outcome(_end(entry, now))
+
+    def _minutes(self, entry: Entry, clues: Clues, judged: Verdict, now: float) -> float | None:
+        """Return the minutes to the next search, None if there is none."""
+        minutes = self.retry_minutes
+        if not minutes:
+            return None
+        if judged.outcome == "no device":
+            before = entry.tries[-2]["answer"] if len(entry.tries) > 1 and entry.not_found else None
+            return None if before == "no device" else min(_NO_DEVICE_MINUTES, minutes[-1])
+        if judged.outcome == "ambiguous" and _youngest(clues, judged, now) > YOUNG:
+            return None
+        if entry.not_found < len(minutes):
+            return minutes[entry.not_found]
+        return minutes[-1] if _age(clues, now) < YOUNG else None
+
+
+def _end(entry: Entry, now: float) -> Entry:
+    """Return an alert whose search has ended without a match; that of a trial did not fail."""
+    failed = record.fail(entry, now)
+    return dataclasses.replace(failed, state="searched") if entry.trial else failed
+
+
+def _tried(entry: Entry, kind: str, result: Result | None, reason: str, now: float) -> Entry:
+    """Return an alert after one more search, with its error if there is a `reason`."""
+    codes = {
+        "ambiguous": "EventAmbiguous",
+        "none": "EventNotFound",
+        "no device": "EventNotFound",
+        "match": None,
+    }
+    code = codes.get(kind, "SearchFailed")
+    status = result.status if result and kind not in codes else None
+    text = f"{reason} {report.looked_for(stored.read(entry.clues or {}))}" if kind in codes else reason
+    error = {"status": status, "code": code, "message": text, "target": None} if code else None
+    seconds = result.seconds if result else 0.0
+    tried = tries.Search(kind, result.status if result else None, error, seconds)
+    return dataclasses.replace(
+        entry,
+        tries=tries.add(entry.tries, tried, number=entry.attempts, at=now),
+        error=error,
+        next_attempt=None,
+        lost=0,
+    )
+
+
+def _found(entry: Entry, judged: Verdict) -> Entry:
+    """Return the alert of the event that a search has found."""
+    line = report.sentence(judged, entry.source)
+    limit = MAX_LENGTHS["description"]
+    text = f"{cut(entry.alert.description, limit - units(line) - 2)}\n\n{line}"
+    row = judged.match.row if judged.match else {}
+    body = {
+        **entry.alert.body(),
+        **verdict.reference(row),
+        "description": canonical("description", text) or line,
+    }
+    return dataclasses.replace(_accepted(entry, body, entry.notes), match=report.match(judged))
+
+
+def _without_event(entry: Entry, clues: Clues) -> Entry:
+    """Return the alert that names the entities of clues in place of an event."""
+    about = (entry.clues or {}).get(stored.ABOUT, {})
+    alert = once.alert(entry.alert.body(), clues, source=entry.source, own_id=about.get("own_id", ""))
+    note = f"No event was found: {(entry.error or {}).get('message')}"
+    accepted = _accepted(entry, alert.body(), (*entry.notes, note), keys.ENTITY)
+    kept = {name: value for name, value in (entry.clues or {}).items() if name != stored.GIVEN}
+    return dataclasses.replace(accepted, clues=kept)
+
+
+def _accepted(
+    entry: Entry, body: Mapping[str, str], notes: tuple[str, ...], stage: keys.Stage = keys.REFERENCE
+) -> Entry:
+    """Return the alert that goes on to another stage, in its place by its own acceptance."""
+    accepted = record.accept(
+        Alert.from_body(body),
+        source=entry.source,
+        delivery=entry.delivery,
+        now=entry.accepted,
+        notes=notes,
+        sender=entry.sender,
+        stage=stage,
+    )
+    return dataclasses.replace(accepted, link=entry.alert.id, many=entry.many)
+
+
+def _age(clues: Clues, now: float) -> float:
+    """Return the least seconds since the event."""
+    return now - clues.when.end / SECOND if clues.when else 0.0
+
+
+def _youngest(clues: Clues, judged: Verdict, now: float) -> float:
+    """Return the age of the youngest event among which a search could not decide, in seconds."""
+    moments = [devices.moment(candidate.row.get("Timestamp")) for candidate in judged.candidates]
+    return min((now - moment / SECOND for moment in moments if moment is not None), default=_age(clues, now))
