@@ -49,7 +49,7 @@ class Floor:
     token: str
     policy: window.Policy
     turn: dict[str, str]
-    """The ETag of the row with the turn of those that wait, by its key."""
+    """The ETag of the row with the turn of those that wait, by its key; none before the first is written."""
 
     @classmethod
     def open(cls) -> "Floor":
@@ -136,7 +136,7 @@ class Floor:
 
     def waiting(self, entry: Entry, delivery: Delivery, *, snapshot: bool) -> Callable[[], None]:
         """Prepare one alert's way into the backlog; the result runs it: (query,) transaction."""
-        turn = Replace(_TURN, {"due": entry.due}, self.turn[_TURN])
+        turn = Replace(_TURN, {"due": entry.due}, self.turn.get(_TURN, "*"))
         batch = self.batch([turn, *rows.insert(entry), rows.insert_delivery(delivery)])
 
         def run() -> None:

@@ -48,6 +48,13 @@ param findEvents string = 'false'
 ])
 param findEventsGrade string = 'probable'
 
+@description('What happens to an alert without an event. entity: an alert on the entities that it names (beta).')
+@allowed([
+  'fail'
+  'entity'
+])
+param noEvent string = 'fail'
+
 @description('Who gets an email when an alert rule fires. Empty: the rules show in the portal only.')
 param alertEmail string = ''
 
@@ -71,6 +78,7 @@ module webhook 'azuredeploy.json' = {
     pythonVersion: pythonVersion
     findEvents: findEvents
     findEventsGrade: findEventsGrade
+    noEvent: noEvent
     alertEmail: alertEmail
   }
 }
@@ -82,3 +90,4 @@ output IDENTITY_CLIENT_ID string = webhook.outputs.identityClientId
 output IDENTITY_PRINCIPAL_ID string = webhook.outputs.identityPrincipalId
 output GRAPH_ENVIRONMENT string = webhook.outputs.graphEnvironment
 output FIND_EVENTS string = findEvents
+output NO_EVENT string = noEvent

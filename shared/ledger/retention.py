@@ -201,10 +201,13 @@ def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
     """Return the transactions that delete a delivery and the alerts it brought, its own row last; none if it stays."""
     delivery = rows.read_delivery(row)
     brought = [alert for alert in delivery.alerts if alert not in delivery.duplicates]
-    stored = filter(None, table.get_all([keys.alert_key(alert) for alert in brought]))
-    entries = [(alert, rows.read(alert)) for alert in stored]
+    entries = _stored(table, brought)
+    links = [entry.link for _, entry in entries if entry.state == "matched" and entry.link not in brought]
+    linked = _stored(table, list(dict.fromkeys(links)))
+    if not all(_may_go(entry, before) for _, entry in linked):
+        return []  # a search stays as long as the alert that it has led to
     held = []
-    for alert, entry in entries:
+    for alert, entry in (*entries, *linked):
         if _holds(table, delivery, entry):
             if not _may_go(entry, before):
                 return []
@@ -227,6 +230,12 @@ def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
             pieces.append([])
         pieces[-1] += group
     return pieces
+
+
+def _stored(table: Table, alerts: Sequence[str]) -> list[tuple[Row, Entry]]:
+    """Return the rows of alerts that are there, and the alerts."""
+    stored = table.get_all([keys.alert_key(alert) for alert in alerts]) if alerts else []
+    return [(row, rows.read(row)) for row in stored if row is not None]
 
 
 def _copies(table: Table, delivery: Delivery, held: Sequence[Entry]) -> set[str]:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / name for name in checkout.files() if re.fullmatch(r"(?:(?:docs|integrations)/.+|[^/]+)\.md", name)
 ]
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 VARIABLES = {"PYTHON", "ARGS", "FILE", "SOURCE", "BENCH", "ONLY"}
 TEMPLATES = {
     path.relative_to(ROOT).as_posix(): json.loads(path.read_text("utf-8"))
@@ -78,7 +78,7 @@ def wrong_links(page: Path, text: str) -> list[str]:
 def wrong_targets(text: str) -> list[str]:
     """Return the make targets and variables of a text that the Makefile does not know."""
     code = re.sub(r'="[^"]*"', "=quoted", shown(text))
-    commands = re.findall(r"(?:^|\s)make((?: +[A-Za-z]+(?:=\S+)?)+)", code, re.MULTILINE)
+    commands = re.findall(r"(?:^|\s)make((?: +[A-Za-z-]+(?:=\S+)?)+)", code, re.MULTILINE)
     words = [word for command in commands for word in command.split()]
     return [
         word

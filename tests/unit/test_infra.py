@@ -536,14 +536,14 @@ def test_main_bicep_is_bicep() -> None:
     """It can be read to the end without an error."""
     assert "module webhook 'azuredeploy.json'" in BICEP
     assert not bicep().has_error
-    assert len(nodes("parameter_declaration")) == 7
+    assert len(nodes("parameter_declaration")) == 8
 
 
 def test_main_bicep_passes_what_the_template_takes() -> None:
     """Its module's parameters and outputs are those of azuredeploy.json, and its defaults too."""
     (module,) = nodes("module_declaration")
     passed = re.findall(r"^    (\w+): \w+$", module, re.MULTILINE)
-    assert len(passed) == 7
+    assert len(passed) == 8
     assert set(passed) <= set(DOCUMENT["parameters"])
     assert set(re.findall(r"webhook\.outputs\.(\w+)", BICEP)) <= set(DOCUMENT["outputs"])
     for name, default in re.findall(r"^param (\w+) string = '(.*)'$", BICEP, re.MULTILINE):
@@ -571,7 +571,7 @@ def test_azd_finds_what_it_deploys_to() -> None:
     outputs = set(re.findall(r"^output (\w+) ", BICEP, re.MULTILINE))
     for hook in AZD["hooks"]["postprovision"].values():
         scripts = re.findall(r"\./infra/\S+", hook["run"])
-        assert len(scripts) == 2
+        assert len(scripts) == 3
         assert all((ROOT / each).stat().st_mode & 0o111 or each.endswith(".ps1") for each in scripts)
         assert "unting" in hook["run"].splitlines()[1]
         assert set(re.findall(r"\$(?:env:)?([A-Z_]+)", hook["run"])) <= outputs
