@@ -10,7 +10,7 @@ const TICK_MS = 1_000;
 
 export function show(place, { failed }) {
   const news = h("p", { class: "note", role: "status" }, "Asking …");
-  const body = h("div", {});
+  const body = h("div", { class: "overview" });
   place.append(news, body);
   let alive = true, busy = false, latest = null, got = 0;
 
@@ -65,15 +65,16 @@ function countDown(body) {
 
 function parts({ status, outcomes }, renew, failed, got) {
   return [
-    status.pause ? paused(status.pause) : h("p", {}, state("running"), " Defender may be called."),
-    h("div", { class: "buttons" }, status.pause?.byOperator
-      ? button("Resume", () => resume(status, renew), { "data-keep": "resume" })
-      : button("Pause", () => pause(status, renew), { "data-keep": "pause" })),
-    h("section", { "aria-labelledby": "window" }, h("h3", { id: "window" }, "Window"), ...slots(status, got)),
+    h("div", { class: "wide standing" },
+      status.pause ? paused(status.pause) : h("p", {}, state("running"), " Defender may be called."),
+      status.pause?.byOperator
+        ? button("Resume", () => resume(status, renew), { "data-keep": "resume" })
+        : button("Pause", () => pause(status, renew), { "data-keep": "pause" })),
+    h("section", { class: "wide", "aria-labelledby": "window" }, h("h3", { id: "window" }, "Window"), ...slots(status, got)),
     h("section", { "aria-labelledby": "backlog" }, h("h3", { id: "backlog" }, "Backlog"), ...backlog(status, renew)),
     ...stages(status.stages),
     h("section", { "aria-labelledby": "permission" }, h("h3", { id: "permission" }, "Permission"), ...permission(status, renew, failed)),
-    h("section", { "aria-labelledby": "outcomes" }, h("h3", { id: "outcomes" }, "Newest outcomes"), newest(outcomes)),
+    h("section", { class: "wide", "aria-labelledby": "outcomes" }, h("h3", { id: "outcomes" }, "Newest outcomes"), newest(outcomes)),
   ];
 }
 
