@@ -4,8 +4,8 @@
 
 `source.zip` is for a remote build: Azure installs the dependencies. `defender-alert-webhook-3.13.zip` carries them
 for Linux on x86-64 and the Python chosen, under `.python_packages/lib/site-packages`, where the Functions worker
-looks. Both leave out what `.funcignore` names, and both are the same bytes whenever they are built of the same
-files: sorted, without times, without what depends on the machine.
+looks. Both hold of the app what `.funcignore` allows, and both are the same bytes whenever they are built of the
+same files: sorted, without times, without what depends on the machine.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def source_files(root: Path = setup.ROOT) -> list[str]:
-    """Return the app's files, relative to `root` and sorted: all but what its `.funcignore` names."""
+    """Return the app's files, relative to `root` and sorted: what its `.funcignore` allows."""
     ignored = GitIgnoreSpec.from_lines((root / ".funcignore").read_text().splitlines())
     names: list[str] = []
     for folder, folders, files in os.walk(root):

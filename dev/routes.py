@@ -6,11 +6,11 @@ Both settings count as on, FIND_EVENTS and NO_EVENT=entity. A payload counts onc
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dev import approve
-from shared.alerts.alert import FIELDS
+from shared.alerts.alert import TEXTS
 from shared.entity import entities
 from shared.errors import WebhookError
 from shared.mapping import mappings as mapping
@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "senders" / "README.md"
 BEGIN, END = "<!-- routes -->\n", "<!-- end of routes -->\n"
 ROUTES = ("reference", "search", "entity", "ignored", "refused")
-_TEXTS = frozenset(FIELDS[3:])
 
 
 def payloads() -> Iterator[Path]:
@@ -35,9 +34,12 @@ def payloads() -> Iterator[Path]:
 
 def missing(refused: Refused) -> tuple[str, ...]:
     """Return what keeps an event without a reference from both other routes: fields, of both routes."""
-    texts = tuple(problem.field for problem in refused.problems if problem.field in _TEXTS)
-    if texts or refused.evidence is None:
-        return texts or ("one event",)
+    if not refused.texts:
+        return tuple(problem.field for problem in refused.problems if problem.field in TEXTS) or (
+            "one event",
+        )
+    if refused.evidence is None:
+        return ("one event",)
     return tuple(problem.field for problem in entities.missing(refused.evidence.scan.clues))
 
 
@@ -57,16 +59,21 @@ def route(path: Path, mappings: Mappings) -> tuple[str, str, tuple[str, ...]]:
     return source, max(routes - {"reference"} or routes, key=ROUTES.index), ()
 
 
-def table() -> str:
-    """Return the table, and the share of payloads that are not refused."""
+def counts() -> dict[str, Counter[str]]:
+    """Return how many payloads of each source take each route."""
     mappings = mapping.load()
-    counts: dict[str, Counter[str]] = {}
+    by_source: dict[str, Counter[str]] = {}
     for path in payloads():
         source, way, _ = route(path, mappings)
-        counts.setdefault(source, Counter())[way] += 1
-    everything = sum(counts.values(), Counter[str]())
+        by_source.setdefault(source, Counter())[way] += 1
+    return by_source
+
+
+def table(by_source: Mapping[str, Counter[str]]) -> str:
+    """Return the counts as a table, all of them last."""
+    everything = sum(by_source.values(), Counter[str]())
     rows = [f"| source | payloads | {' | '.join(ROUTES)} |", f"|---|{'---:|' * (len(ROUTES) + 1)}"]
-    for source, count in (*sorted(counts.items()), ("all", everything)):
+    for source, count in (*sorted(by_source.items()), ("all", everything)):
         numbers = (count.total(), *(count[way] for way in ROUTES))
         rows.append(f"| {source} | {' | '.join(f'{number:,}' for number in numbers)} |")
     return "\n".join(rows) + "\n"
@@ -75,7 +82,7 @@ def table() -> str:
 def main() -> None:
     """Write the table between its marks."""
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}{table()}{END}{rest.partition(END)[2]}", "utf-8")
+    PAGE.write_text(f"{before}{BEGIN}{table(counts())}{END}{rest.partition(END)[2]}", "utf-8")
 
 
 if __name__ == "__main__":

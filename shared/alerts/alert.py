@@ -78,10 +78,7 @@ class Alert:
 
     @property
     def id(self) -> str:
-        """32 hex digits of a SHA-256 over reference and title: the same event and title give the same id.
-
-        An alert that has no event brings its id.
-        """
+        """32 hex digits, of a SHA-256 over reference and title, or as an alert that has no event brings them."""
         if self.report_id.startswith(WITHOUT_EVENT):
             return self.report_id.removeprefix(WITHOUT_EVENT)
         # As a JSON array, so that no title can imitate the border between two fields.

@@ -117,6 +117,22 @@ def category(values: Sequence[str]) -> Word:
     return Word(name, ", ".join(parts)[:_MAX_SOURCE], changed=True)
 
 
+def is_informational(value: str) -> bool:
+    """Tell whether a severity's word is that of an alert which only informs; `severity` makes it Low."""
+    return _plain(value[:_MAX_WORD]) in ("informational", "information", "informative", "info")
+
+
+def techniques(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the ids of ATT&CK's techniques in values such as tags, each once: `T1059.001`."""
+    known = (
+        (match[1].upper(), match[2])
+        for value in values
+        for match in _TECHNIQUE_ID.finditer(_NO_ID.sub(" ", value[:_MAX_TEXT]).lower())
+        if match[1] in _techniques()
+    )
+    return tuple(dict.fromkeys(f"{name}.{part}" if part else name for name, part in known))
+
+
 def _on_scale(number: str, scale: str | None) -> Word:
     if scale is None:
         raise ValueError("is a number without a known scale")

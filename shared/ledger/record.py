@@ -217,8 +217,8 @@ def discard(entry: Entry, *, now: float) -> Entry:
 
 
 def fail(entry: Entry, now: float) -> Entry:
-    """Return an entry as failed at a time (UTC seconds)."""
-    return replace(entry, state="failed", waits="", ended=now)
+    """Return an entry as failed at a time (UTC seconds); that of a trial did not fail, as nothing was to be raised."""
+    return replace(entry, state="searched" if entry.trial else "failed", waits="", ended=now)
 
 
 def retry(entry: Entry, at: float) -> Entry:

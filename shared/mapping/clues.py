@@ -9,17 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared.mapping import places
+from shared.mapping import about, places
 from shared.mapping.budget import Budget, TooManySteps
 from shared.mapping.clue_fields import HOST, NAMES, READ_AS
+from shared.mapping.defaults import Row
 from shared.mapping.event import Event
 from shared.mapping.exactness import MACHINE, REPORT, TIME, Exactness
 from shared.mapping.fields import Draft
 from shared.mapping.outcome import Evidence
 from shared.mapping.source import Source
-from shared.payload import clue_scan, clue_times, clue_values
+from shared.payload import clue_scan, clue_times, clue_values, hunting
 from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import FACTS, Clues, Host
+from shared.payload.grouping import Group
 from shared.payload.paths import Node, Place, find, shown
 from shared.payload.reader import Reader
 
@@ -37,12 +39,18 @@ class ClueReader:
         self._left_out: tuple[Any, frozenset[Place]] = (None, frozenset())  # of the last document
 
     def of(self, source: Source, document: Node, event: Event, draft: Draft) -> Evidence | None:
-        """Return the clues to an event; None if its reference is whole, or a rule of its source refuses it.
+        """Return the clues to an event; None if its reference is whole, or there is no event.
 
         Of what is not exactly one event, or has none in Defender, no device is one to search on.
         """
+        found = self._of(source, document, event, draft)
+        return found and replace(found, about=about.of(document, event, draft))
+
+    def _of(self, source: Source, document: Node, event: Event, draft: Draft) -> Evidence | None:
         left = draft.exactness
-        if any(rule.holds(document, event.alert) for rule in source.refuse):
+        table = Row(event.group or Group(), event.alert).table()
+        is_state = table is not None and hunting.tells_of_no_event(table)
+        if is_state or any(rule.holds(document, event.alert) for rule in source.refuse):
             return None
         if not draft.is_one_event:
             scan = self._scan(source, document, event, several=True)

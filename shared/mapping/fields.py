@@ -55,7 +55,7 @@ class Draft:
         self._truncated = self.has_no_event = False
         self._reference()
         for name in alert.FIELDS[3:]:
-            if not self._take(name, self._candidates(name)) and not self._given(name, given.get(name)):
+            if not self._take(name, self.candidates(name)) and not self._given(name, given.get(name)):
                 self._default(name)
 
     def slips(self) -> list[str]:
@@ -130,7 +130,7 @@ class Draft:
                 self._notes.append(f"{name}: {note}")
                 self._truncated |= name == "eventTime" and references.is_short(different[0])
 
-    def _candidates(self, name: str) -> Iterator[tuple[Candidate, Place | None]]:
+    def candidates(self, name: str) -> Iterator[tuple[Candidate, Place | None]]:
         """Yield the texts of a field: at the source's places, the function's, the scan's, the envelopes'."""
         for place in self._source.fields.get(name, ()):
             texts = list(self._texts(place))

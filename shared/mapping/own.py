@@ -9,6 +9,12 @@ from shared.mapping.conditions import Condition, condition
 from shared.payload.paths import Node
 from shared.payload.values import texts
 
+DEFENDERS = "Defender has raised this alert itself, so it is not raised again."
+MADE = (
+    "The alert was made in Defender by its API: it is manual, or has this app's mark. It is not raised again."
+)
+"""Why an alert is ignored."""
+
 _TABLE = Path(__file__).parent / "tables" / "own.json"
 
 

@@ -35,11 +35,7 @@ Envelopes = tuple[tuple[Source, Node], ...]
 
 _SOME = 5  # places of device ids that are followed
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
-_OF_A_REFERENCE = {*names.KEYS, "remedy"}  # what problems are about that a search may solve
-_IN_DEFENDER = "Defender has raised this alert itself, so it is not raised again."
-_MADE = (
-    "The alert was made in Defender by its API: it is manual, or has this app's mark. It is not raised again."
-)
+_OF_A_REFERENCE = {*names.KEYS, "payload", "remedy"}  # problems that another route may solve
 
 
 class Run:
@@ -179,7 +175,7 @@ class Run:
         elif not draft.complete and (test := states.test(where, self._reader)):
             self._ignored.append(f"The payload says that it is a test: {test}.")
         elif any(map(own.is_ours, _along(document, event))):
-            self._ignored.append(_MADE)
+            self._ignored.append(own.MADE)
         elif not draft.complete and (theirs := _defenders(document, event)):
             self._beside(source, document, event.alert, theirs, envelopes)
         else:
@@ -195,8 +191,7 @@ class Run:
             mapped = Mapped(number, checked.alert, checked.notes, truncated, draft.origins, evidence)
             self._alerts.append(mapped)
         else:
-            lacks_reference = draft.is_one_event and {p.field for p in checked.problems} <= _OF_A_REFERENCE
-            texts = checked.texts if lacks_reference else {}
+            texts = checked.texts if {p.field for p in checked.problems} <= _OF_A_REFERENCE else {}
             self._refused.append(
                 Refused(number, checked.problems, draft.origins, evidence, checked.notes, texts)
             )
@@ -212,7 +207,7 @@ class Run:
             else []
         )
         if not others:
-            self._ignored.append(_IN_DEFENDER)
+            self._ignored.append(own.DEFENDERS)
         self._events -= bool(others)
         for group in others:
             self._event(

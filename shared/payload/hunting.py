@@ -12,6 +12,16 @@ from typing import Any
 
 _TABLE = Path(__file__).parent / "tables" / "hunting.json"
 _PREFIX = "AdvancedHunting-"
+_NO_EVENTS = (
+    "Alert",
+    "DeviceAlert",
+    "Behavior",
+    "DeviceBaseline",
+    "DeviceTvm",
+    "Disruption",
+    "ExposureGraph",
+    "Incident",
+)
 _PLACES = ("Table", "TableName", "category", "Category", "Type", "SourceTable")
 
 
@@ -29,6 +39,11 @@ def why_no_event(name: str) -> str | None:
     """Return why no alert can refer to a row of a table, or None if one can."""
     reasons = ((reason, start) for reason, starts in _reasons().items() for start in starts)
     return next((reason for reason, start in reasons if name.startswith(start)), None)
+
+
+def tells_of_no_event(name: str) -> bool:
+    """Tell whether a table's rows are of alerts, which Defender has, or of states: none is a reason for an alert."""
+    return name.startswith(_NO_EVENTS)
 
 
 @functools.cache

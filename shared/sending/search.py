@@ -108,7 +108,7 @@ class Search:
             until = {**answer.missing, result.table: now + MISSING_SECONDS}
             return Outcome(record.wait(failed), beside=(Replace(keys.SEARCH.missing, until, "*"),))
         if result.kind in ("no table", "bad query"):
-            return Outcome(_end(failed, now))
+            return Outcome(record.fail(failed, now))
         cause = Trouble(result.message, pause.ACCESS_PAUSE_SECONDS) if result.kind == "forbidden" else None
         return Outcome(settlement.again_later(failed, now, self.rules), answered=answered, cause=cause)
 
@@ -148,7 +148,7 @@ class Search:
             found = _without_event(entry, answer.clues)
             after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
             return Outcome(after, found=found)
-        return Outcome(_end(entry, now))
+        return Outcome(record.fail(entry, now))
 
     def _minutes(self, entry: Entry, clues: Clues, judged: Verdict, now: float) -> float | None:
         """Return the minutes to the next search, None if there is none."""
@@ -163,12 +163,6 @@ class Search:
         if entry.not_found < len(minutes):
             return minutes[entry.not_found]
         return minutes[-1] if _age(clues, now) < YOUNG else None
-
-
-def _end(entry: Entry, now: float) -> Entry:
-    """Return an alert whose search has ended without a match; that of a trial did not fail."""
-    failed = record.fail(entry, now)
-    return dataclasses.replace(failed, state="searched") if entry.trial else failed
 
 
 def _tried(entry: Entry, kind: str, result: Result | None, reason: str, now: float) -> Entry:

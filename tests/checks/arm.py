@@ -77,9 +77,22 @@ class Template:
         return replaced(part, lambda text: evaluate(read(text), ARM, self._own))
 
     def resources(self) -> list[dict[str, Any]]:
-        """Return the resources that would be deployed, each with its resource id as `id`."""
+        """Return the resources that would be deployed, each with its resource id as `id`.
+
+        A nested template is left as it is: its expressions are evaluated with parameters of its own.
+        """
         deployed = [each for each in self._document["resources"] if self.value(each.get("condition", True))]
-        return [{**resource, "id": _id_of(resource)} for resource in map(self.value, deployed)]
+        return [{**resource, "id": _id_of(resource)} for resource in map(self._resource, deployed)]
+
+    def _resource(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        inner = resource.get("properties", {}).get("template")
+        if inner is None:
+            evaluated: dict[str, Any] = self.value(resource)
+            return evaluated
+        outer = {name: value for name, value in resource["properties"].items() if name != "template"}
+        nested: dict[str, Any] = self.value({**resource, "properties": outer})
+        nested["properties"]["template"] = inner
+        return nested
 
     def parameter(self, name: str) -> Any:
         """Return a parameter's value: as given, else its default."""

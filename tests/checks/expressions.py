@@ -170,10 +170,11 @@ class _Reader:
 
     def _arguments(self) -> Iterator[Node]:
         self._expect("(")
-        while self._peek() != ")":
+        if self._peek() != ")":
             yield self._node()
-            if self._peek() != ")":
-                self._expect(",")
+        while self._peek() != ")":
+            self._expect(",")
+            yield self._node()
         self._expect(")")
 
     def _name(self) -> str:
@@ -203,7 +204,13 @@ class _Reader:
 
 
 def resource_id(kind: str, *names: str) -> str:
-    """Return the id of a resource in the group: `A/b/c` with two names is `A/b/{first}/c/{second}`."""
+    """Return the id of a resource in the group: `A/b/c` with two names is `A/b/{first}/c/{second}`.
+
+    The name of another group may stand before the type.
+    """
+    if "/" not in kind and names:
+        own = resource_id(*names)
+        return own.replace(GROUP, f"{SUBSCRIPTION}/resourceGroups/{kind}")
     provider, *types = kind.split("/")
     if len(types) != len(names):
         raise ExpressionError(f"{kind} needs {len(types)} names, not {len(names)}")
@@ -259,6 +266,7 @@ ARM = Language(
     (".", "["),
     {
         **_BOTH,
+        "concat": lambda *values: "".join(values),
         "createArray": lambda *values: list(values),
         "createObject": lambda *parts: dict(zip(parts[::2], parts[1::2], strict=True)),
         "empty": lambda value: not value,
@@ -266,14 +274,15 @@ ARM = Language(
         "format": _format,
         "guid": _guid,
         "not": lambda value: not value,
-        "reference": lambda resource_id: Mark(f"<{resource_id}>"),
+        "listKeys": lambda resource_id, _version: Mark(f"<keys of {resource_id}>"),
+        "reference": lambda resource_id, *_version: Mark(f"<{resource_id}>"),
         "resourceGroup": lambda: {"id": GROUP, "location": "westeurope", "name": "group"},
         "resourceId": resource_id,
         "string": lambda value: (
             value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         ),
-        "subscriptionResourceId": lambda kind, name: (
-            SUBSCRIPTION + resource_id(kind, name).removeprefix(GROUP)
+        "subscriptionResourceId": lambda kind, *names: (
+            SUBSCRIPTION + resource_id(kind, *names).removeprefix(GROUP)
         ),
         "union": lambda *parts: {key: value for part in parts for key, value in part.items()},
         "uniqueString": lambda *seeds: _unique(13, *seeds),

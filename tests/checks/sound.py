@@ -12,12 +12,24 @@ def unsound(table: MemoryTable) -> list[str]:
     """Return what is wrong with a table's rows, by the rules of the ledger.
 
     An alert that has not ended has exactly one waiting row, which says the same as the alert's; one that has
-    ended has none. Exactly the failed have a row in the failed list,
-    and exactly the ended of large deliveries a copy under their delivery. A delivery's alerts exist.
+    ended has none. Exactly the failed have a row in the failed list, and exactly the ended of large deliveries a copy
+    under their delivery. A delivery's alerts exist, and so do those that searches have led to. No alert stands beside
+    its own search.
     """
     stored = {row.key: row for row in table.query("", "~")}
     entries = {key: rows.read(row) for key, row in stored.items() if key.startswith(keys.ALERT)}
-    wrong = []
+    wrong = [
+        f"{key} has become {entry.link}, which is not there"
+        for key, entry in entries.items()
+        if entry.state == "matched" and keys.alert_key(entry.link) not in entries
+    ]
+    wrong += [
+        f"{entry.alert.id} stands in both stages"
+        for entry in entries.values()
+        if entry.stage != keys.SEARCH
+        and (search := entries.get(keys.alert_key(entry.link)))
+        and not search.has_ended
+    ]
     expected = set(entries)
     for key, entry in entries.items():
         if key != keys.alert_key(entry.alert.id):
@@ -50,7 +62,7 @@ def _beside(entry: record.Entry) -> list[str]:
 
 
 def _contradictions(entry: record.Entry) -> list[str]:
-    ended = entry.state in ("created", "failed", "discarded")
+    ended = entry.state not in ("waiting", "sending")
     wrong = []
     if ended != entry.has_ended or ended != (entry.ended is not None):
         wrong.append(f"{entry.state}, waits for {entry.waits!r}, ended {entry.ended}")
@@ -62,6 +74,8 @@ def _contradictions(entry: record.Entry) -> list[str]:
         wrong.append(f"{entry.state}, next attempt {entry.next_attempt}, waits as {entry.waits}")
     if (entry.created is not None) != (entry.state == "created"):
         wrong.append(f"{entry.state} with Defender's alert {entry.created}")
+    if entry.stage != keys.SEARCH and (entry.clues or entry.state in ("matched", "searched")):
+        wrong.append(f"{entry.state} in the stage {entry.stage.name} with the clues {entry.clues}")
     if entry.state == "failed" and not entry.error:
         wrong.append("failed without a reason")
     return wrong

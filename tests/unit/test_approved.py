@@ -11,7 +11,7 @@ from rich.console import Console
 from dev import approve
 from dev.approve import Pair
 from shared.mapping import mappings as mapping
-from shared.mapping import run
+from shared.mapping import own
 
 OURS = mapping.load()
 PAIRS = list(approve.pairs())
@@ -48,7 +48,7 @@ def test_nothing_is_approved_of_payloads_that_are_gone() -> None:
 def test_every_source_has_a_refused_pair_and_an_accepted_one(name: str) -> None:
     """Both ends of a source are held: what it raises, and what it refuses or, if Defender has it, ignores."""
     approved = [pair for pair in _approved(name) if name in str(pair.get("source")).split("+")]
-    assert any(pair.get("refused") or pair.get("ignored") == run._IN_DEFENDER for pair in approved), name
+    assert any(pair.get("refused") or pair.get("ignored") == own.DEFENDERS for pair in approved), name
     assert any(pair.get("alerts") for pair in approved), f"tests/mappings/{name}/ has no accepted pair"
 
 

@@ -169,6 +169,15 @@ def test_a_row_of_another_kind_is_no_event_to_look_for() -> None:
     assert (evidence.scan.clues.named, evidence.scan.places["named"]) == ((Host("name", "pc-1"),), "host")
 
 
+@pytest.mark.parametrize(
+    "table", ["AlertInfo", "AlertEvidence", "DeviceAlertEvents", "DeviceTvmSoftwareInventory"]
+)
+def test_a_row_of_an_alert_or_a_state_has_no_clues(table: str) -> None:
+    """Defender has that alert already, and nothing happened in a row of the inventory."""
+    row = {"Table": table, "AlertId": "da1", "DeviceName": "pc-1", "Timestamp": "2026-07-18T14:55:51Z"}
+    assert evidence_of(apply({**row, "ReportId": "1"})) is None
+
+
 def test_a_name_beside_an_entra_id_is_named() -> None:
     """The search goes by the id; an alert on entities needs the name, as the API takes no such id."""
     entra = "0b8c9d1e-93f4-4b52-8f0e-2b6f4a1d7c22"

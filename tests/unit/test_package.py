@@ -2,7 +2,9 @@
 
 import os
 import re
+import tomllib
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -23,9 +25,13 @@ MADE_HERE = (  # on a developer's machine, by our commands, by Azure's tools or 
     ".venv/bin/python",
     "clean_env/lib/x.py",
     "dist/source.zip",
+    "build/lib/x.py",
+    "defender_alert_webhook.egg-info/PKG-INFO",
+    "env/lib/x.py",
     "local.settings.json",
+    "notes/host.json",
     "payload.json",
-    "shared/__pycache__/app.cpython-313.pyc",
+    "payload2.json",
     "venv/lib/x.py",
 )
 
@@ -43,7 +49,7 @@ def app(tmp_path: Path) -> Path:
     """Make a small function app among what a developer has beside it."""
     root = tmp_path / "app"
     files = {
-        ".funcignore": "/.git\n/.tools\n/*.md\n/dev\n/local.settings.json\n/**/__pycache__\n",
+        ".funcignore": "/*\n!/*Function/\n!/shared/\n!/host.json\n/**/__pycache__\n",
         ".git/config": "",
         ".tools/deep/tool.py": "",
         "README.md": "",
@@ -72,18 +78,22 @@ def names(path: Path) -> list[str]:
 def left_out_by_core_tools(ignored: str, path: str) -> bool:
     """Tell whether `func azure functionapp publish` leaves a path out.
 
-    It reads `.funcignore` in a way of its own: a line is a prefix from the root, slash in front or not, that
-    ends where a word ends; `*` is one or more characters of a name, `**` of a path.
+    It reads `.funcignore` in a way of its own: a line is a prefix from the root, slash in front or not; `*` is one
+    or more characters of a name, `**` of a path. What begins as a line with `!` is uploaded, whatever else it is.
     """
     lines = [line.strip() for line in ignored.splitlines() if line.strip() and not line.startswith("#")]
-    patterns = [
-        re.escape(line.removeprefix("/")).replace(r"\*\*", ".+").replace(r"\*", "[^/]+") for line in lines
-    ]
-    return any(re.match(pattern + r"\b", path, re.ASCII) for pattern in patterns)
+
+    def begins(path: str, lines: Iterable[str]) -> bool:
+        prefixes = [re.escape(line.removeprefix("/")) for line in lines]
+        patterns = [each.replace(r"\*\*", ".+").replace(r"\*", "[^/]+") for each in prefixes]
+        return any(re.match(pattern, path, re.ASCII) for pattern in patterns)
+
+    allowed = [line.removeprefix("!") for line in lines if line.startswith("!")]
+    return not begins(path, allowed) and begins(path, (line for line in lines if not line.startswith("!")))
 
 
-def test_what_funcignore_names_is_left_out(app: Path) -> None:
-    """The source package is the app without what is a developer's; names are sorted."""
+def test_only_what_funcignore_allows_is_packed(app: Path) -> None:
+    """The source package is the app without whatever else lies in the same folder; names are sorted."""
     included = [
         "PostFunction/__init__.py",
         "PostFunction/function.json",
@@ -91,11 +101,11 @@ def test_what_funcignore_names_is_left_out(app: Path) -> None:
         "shared/dev/notes.md",
         "shared/mapping/sources/a.json",
     ]
-    assert package.source_files(app) == [".funcignore", *included]
+    assert package.source_files(app) == included
 
 
 def test_the_source_package_is_the_app(clean: Path) -> None:
-    """All of the app and nothing else: what is new at the root is in it or in `.funcignore`, on purpose."""
+    """All of the app and nothing else: a new file at the root is in it only if `.funcignore` allows it."""
     files = package.source_files(clean)
     roots = {name.partition("/")[0] for name in files}
     functions = {path.parent.name for path in clean.glob("*/function.json")}
@@ -107,23 +117,26 @@ def test_the_source_package_is_the_app(clean: Path) -> None:
 
 
 def test_core_tools_read_funcignore_alike(clean: Path) -> None:
-    """`func azure functionapp publish` uploads the same files, though it reads the file in its own way."""
-    for name in MADE_HERE:
+    """`func azure functionapp publish` uploads the same files, though it reads the file in its own way.
+
+    Byte code is the exception, and harmless: there, what is allowed cannot be left out again.
+    """
+    for name in (*MADE_HERE, "shared/__pycache__/app.cpython-313.pyc"):
         (clean / name).parent.mkdir(parents=True, exist_ok=True)
         (clean / name).write_text("")
     there = {path.relative_to(clean).as_posix() for path in clean.rglob("*") if path.is_file()}
     theirs = {name for name in there if not left_out_by_core_tools(IGNORED, name)}
-    assert theirs == set(package.source_files(clean))
+    assert {name for name in theirs if "__pycache__" not in name} == set(package.source_files(clean))
     assert not theirs & set(MADE_HERE)
     assert "shared/alerts/alert.py" in theirs
 
 
 def test_a_folder_of_the_users_own_is_deployed(clean: Path) -> None:
     """Mappings beside `host.json` go to Azure with the app, as the guide says."""
-    (clean / "my-mappings").mkdir()
-    (clean / "my-mappings" / "nightwatch.json").write_text("{}")
-    assert "my-mappings/nightwatch.json" in package.source_files(clean)
-    assert not left_out_by_core_tools(IGNORED, "my-mappings/nightwatch.json")
+    (clean / "my-sources").mkdir()
+    (clean / "my-sources" / "nightwatch.json").write_text("{}")
+    assert "my-sources/nightwatch.json" in package.source_files(clean)
+    assert not left_out_by_core_tools(IGNORED, "my-sources/nightwatch.json")
 
 
 def test_the_source_package_is_small(clean: Path, tmp_path: Path) -> None:
@@ -190,3 +203,13 @@ def test_a_dependency_that_would_be_missing_is_noticed(
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n{needs}"
         (tmp_path / f"{name}-1.dist-info" / "METADATA").write_text(metadata)
     assert list(package._missing(version, tmp_path)) == missing
+
+
+def test_pip_installs_the_dependencies_and_no_package() -> None:
+    """`azd restore` runs `pip install .`, which refuses a folder of many packages unless it is told to take none."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert project["project"]["dynamic"] == ["dependencies"]
+    assert project["tool"]["setuptools"] == {
+        "packages": [],
+        "dynamic": {"dependencies": {"file": ["requirements.txt"]}},
+    }

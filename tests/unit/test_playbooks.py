@@ -26,7 +26,7 @@ from tests.checks.workflow import Answer, Run, Workflow
 
 INTEGRATIONS = Path(__file__).parents[2] / "integrations"
 CONTRACT = Contract.read()
-PLAYBOOKS = sorted(INTEGRATIONS.glob("sentinel/*/azuredeploy.json"))
+PLAYBOOKS = sorted(INTEGRATIONS.glob("sentinel/*-trigger/azuredeploy.json"))
 TEMPLATES = PLAYBOOKS + sorted(INTEGRATIONS.glob("logic-apps/*/azuredeploy.json"))
 HUNTING = INTEGRATIONS / "logic-apps" / "hunting" / "azuredeploy.json"
 FLOW = INTEGRATIONS / "power-automate" / "raise-defender-alert.json"
@@ -38,8 +38,8 @@ ENTITIES = {
 }  # fmt: skip
 """What the Azure-Sentinel repository lets a playbook name as entities."""
 ARM_FUNCTIONS = {
-    "concat", "listKeys", "parameters", "reference", "resourceGroup", "resourceId", "subscriptionResourceId",
-    "variables",
+    "concat", "empty", "guid", "if", "listKeys", "not", "parameters", "reference", "resourceGroup", "resourceId",
+    "subscriptionResourceId", "variables",
 }  # fmt: skip
 WINDOW = {"windowStartTime": "2026-03-04T05:00:00Z", "windowEndTime": "2026-03-04T05:15:00Z"}
 """The outputs of a trigger that is a sliding window."""
@@ -147,18 +147,52 @@ def test_a_playbook_listens_where_sentinel_calls(path: Path) -> None:
 @pytest.mark.parametrize("path", TEMPLATES, ids=name)
 def test_a_template_is_whole(path: Path) -> None:
     """Every expression can be read, every function is one of ARM's; what is declared is used, what is used declared."""
-    document = template(path)
-    assert document["$schema"].endswith("/2019-04-01/deploymentTemplate.json#")
-    used_functions = {node.name for node in arm.nodes(document) if isinstance(node, Call)}
-    assert used_functions <= ARM_FUNCTIONS
-    for kind in ("parameters", "variables"):
-        used = {str(arguments[0]) for arguments in arm.calls(document, kind)}
-        assert used == set(document.get(kind, {}))
-    for declared in document["parameters"].values():
-        assert declared["metadata"]["description"].endswith(".")
-        assert declared.get("defaultValue", "-") in declared.get(
-            "allowedValues", [declared.get("defaultValue", "-")]
-        )
+    for document in _with_nested(template(path)):
+        assert document["$schema"].endswith("/2019-04-01/deploymentTemplate.json#")
+        own = {**document, "resources": [_without_template(each) for each in document["resources"]]}
+        used_functions = {node.name for node in arm.nodes(own) if isinstance(node, Call)}
+        assert used_functions <= ARM_FUNCTIONS
+        for kind in ("parameters", "variables"):
+            used = {str(arguments[0]) for arguments in arm.calls(own, kind)}
+            assert used == set(document.get(kind, {}))
+        for declared in document["parameters"].values():
+            assert declared["metadata"]["description"].endswith(".")
+            assert declared.get("defaultValue", "-") in declared.get(
+                "allowedValues", [declared.get("defaultValue", "-")]
+            )
+
+
+def _without_template(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource; a nested deployment without its template, whose names are its own."""
+    properties = {name: value for name, value in resource["properties"].items() if name != "template"}
+    return {**resource, "properties": properties}
+
+
+def _with_nested(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a template and those of its nested deployments."""
+    nested = (each for each in document["resources"] if each["type"].endswith("/deployments"))
+    return [document, *(each["properties"]["template"] for each in nested)]
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=name)
+def test_a_playbook_gets_its_role_where_sentinels_group_is_named(path: Path) -> None:
+    """Without the parameter no role is assigned, so that anybody can deploy; with it, the one that it needs."""
+    given = {"FunctionAppName": "app"}
+    types = [resource["type"] for resource in arm.Template(template(path), given).resources()]
+    assert sorted(types) == ["Microsoft.Logic/workflows", "Microsoft.Web/connections"]
+    resources_of = arm.Template(template(path), {**given, "SentinelResourceGroup": "soc"}).resources()
+    (nested,) = (each for each in resources_of if each["type"] == "Microsoft.Resources/deployments")
+    assert nested["resourceGroup"] == "soc"
+    properties = nested["properties"]
+    assert properties["expressionEvaluationOptions"] == {"scope": "inner"}
+    assert "identity.principalId" in properties["parameters"]["PrincipalId"]["value"]
+    (assigned,) = arm.Template(properties["template"], {"PrincipalId": "a-principal"}).resources()
+    assert assigned["properties"]["principalType"] == "ServicePrincipal"
+    assert assigned["properties"]["principalId"] == "a-principal"
+    role = assigned["properties"]["roleDefinitionId"]
+    assert role.endswith(
+        "/roleDefinitions/3e150937-b8fe-4cfb-8069-0eaf05ecd056"
+    )  # Microsoft Sentinel Responder
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name)

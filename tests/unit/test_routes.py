@@ -1,0 +1,49 @@
+"""What the project's own payloads become when searches and alerts on entities are on."""
+
+import functools
+from collections import Counter
+
+import pytest
+
+from dev import routes
+from shared.entity import entities
+from shared.mapping import mappings as mapping
+from shared.mapping.outcome import Evidence, Refused
+from shared.payload.clue_choice import ClueScan
+from shared.payload.clues import Clues
+
+COUNTS = functools.cache(routes.counts)
+MOST_REFUSED = 0.068
+
+
+def test_the_page_has_the_present_table() -> None:
+    """The table for senders is what the command writes."""
+    _, _, rest = routes.PAGE.read_text("utf-8").partition(routes.BEGIN)
+    written, end, _ = rest.partition(routes.END)
+    assert end
+    assert written == routes.table(COUNTS())
+
+
+def test_few_payloads_are_refused() -> None:
+    """All others become an alert of one of the two kinds, perhaps after a search, or are ignored for a reason."""
+    all_ = sum(COUNTS().values(), Counter[str]())
+    assert set(all_) == set(routes.ROUTES)
+    assert all_["refused"] <= MOST_REFUSED * all_.total()
+
+
+def test_what_is_refused_says_what_is_missing() -> None:
+    """Of each payload that takes no route it is named: most lack a time, or anything that Defender knows."""
+    mappings = mapping.load()
+    refused = [
+        lacks for _, way, lacks in (routes.route(p, mappings) for p in routes.payloads()) if way == "refused"
+    ]
+    assert refused
+    assert all(refused)
+
+
+@pytest.mark.parametrize("clues", [None, Clues()])
+def test_a_refused_event_lacks_something(clues: Clues | None) -> None:
+    """Without clues, or without enough of them, an event takes neither other route."""
+    evidence = Evidence(ClueScan(clues, {})) if clues else None
+    lacks = routes.missing(Refused(0, (), evidence=evidence, texts={"title": "x"}))
+    assert lacks == (("one event",) if clues is None else tuple(p.field for p in entities.missing(Clues())))
