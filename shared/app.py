@@ -71,8 +71,10 @@ def operator() -> Operator:
     """Return what the operator works with in this process. Raise `SettingsError` as `webhook` does."""
     served = webhook()
     configured = served.settings
-    search = tryout.Search(graph(configured), _graph_tokens(configured), _search_policy(configured))
-    return Operator(served, tokens(configured.defender_token_scope, configured.client_id).last, search)
+    hunting = _graph_tokens(configured)
+    search = tryout.Search(graph(configured), hunting, _search_policy(configured))
+    defender = tokens(configured.defender_token_scope, configured.client_id)
+    return Operator(served, defender.last, search, hunting.last)
 
 
 @_once

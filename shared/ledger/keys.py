@@ -18,6 +18,9 @@ DELIVERY, DELIVERY_END = "delivery-", "delivery."
 ALERT, ALERT_END = "alert-", "alert."
 COPY = "copy-"
 """Copies of ended alerts, in the order of their deliveries."""
+TRIAL = "trial-"
+"""Outcomes of a trial's searches: each outcome is a range of its own, in the order of acceptance."""
+OUTCOMES = ("exact", "probable", "ambiguous", "none")
 TURN = "turn-"
 PAUSE, STOP = "slot-pause", "slot-stop"
 """The API's pause and the operator's."""
@@ -160,6 +163,16 @@ def waiting_alert(key: str) -> str:
 def failed_key(ended: float | None, alert_id: str) -> str:
     """Return the key under which an alert is listed that failed at a time (UTC seconds)."""
     return f"{FAILED}{stamp(ended or 0.0)}-{alert_id}"
+
+
+def trial_key(outcome: str, accepted: float, alert_id: str) -> str:
+    """Return the key under which the outcome of a trial's search is counted, accepted at a time (UTC seconds)."""
+    return f"{TRIAL}{outcome}-{stamp(accepted)}-{alert_id}"
+
+
+def trials(outcome: str, since: float) -> tuple[str, str]:
+    """Return the range of the trial's searches with an outcome that were accepted since a time (UTC seconds)."""
+    return f"{TRIAL}{outcome}-{stamp(since)}", f"{TRIAL}{outcome}."
 
 
 def refused_id(now: float, sender: str = "") -> str:

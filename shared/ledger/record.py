@@ -38,8 +38,8 @@ class Entry:
     often it was accepted again; `stage` is where it waits, or waited last; `clues` are those of an alert without a
     reference (`search.stored`), `match` is what the search settled on, and `candidates` the events that it compared;
     `link` is the id of the alert that it has become, or of the search that it came from; `trial` is true if nothing is
-    to be raised; `many`: its delivery has more than `FEW` alerts; `unknown` are columns of its row that a newer
-    version wrote.
+    to be raised, `wrong_match` if the operator marked the match as wrong; `many`: its delivery has more than `FEW`
+    alerts; `unknown` are columns of its row that a newer version wrote.
     """
 
     alert: Alert
@@ -72,6 +72,7 @@ class Entry:
     link: str = ""
     trial: bool = False
     many: bool = False
+    wrong_match: bool = False
     unknown: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property

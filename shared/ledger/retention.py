@@ -1,6 +1,6 @@
 """Deletes rows after their retention, in steps of limited time; waiting alerts stay.
 
-deliveries ──► refused payloads ──► rows moved aside        each from the oldest on
+deliveries ──► refused payloads ──► rows moved aside ──► outcomes of a trial        each from the oldest on
 """
 
 import collections
@@ -25,7 +25,7 @@ NAMED_SECONDS = 3600.0
 _DELIVERIES = 50
 _KEYS = 1_000
 _DAY = 86_400.0
-_PHASES = (keys.DELIVERY, keys.REFUSED, keys.ASIDE)
+_PHASES = (keys.DELIVERY, keys.REFUSED, keys.ASIDE, keys.TRIAL)
 
 
 @dataclass(slots=True)
@@ -92,7 +92,17 @@ class _Piece:
         """Do one phase from a row on; return the last row that was read when the time is over, None at its end."""
         if phase == keys.DELIVERY:
             return self._deliveries(start)
-        return self._refused() if phase == keys.REFUSED else self._moved()
+        if phase == keys.REFUSED:
+            return self._refused()
+        if phase == keys.ASIDE:
+            return self._old(phase, (phase, phase + keys.stamp(self.before)))
+        return self._old(
+            phase,
+            *(
+                (keys.trials(outcome, 0.0)[0], keys.trials(outcome, self.before)[0])
+                for outcome in keys.OUTCOMES
+            ),
+        )
 
     def _deliveries(self, start: str) -> str | None:
         end = keys.delivery_key(keys.delivery_time(self.before))
@@ -127,14 +137,16 @@ class _Piece:
             self._delete_keys(surplus.keys)
         return keys.REFUSED if self.over() else None
 
-    def _moved(self) -> str | None:
+    def _old(self, phase: str, *ranges: tuple[str, str]) -> str | None:
+        """Delete all rows of some ranges."""
         old: list[str] = []
-        for row in self._keys(keys.ASIDE, keys.ASIDE + keys.stamp(self.before)):
-            old.append(row.key)
-            if len(old) == MAX_OPERATIONS:
-                self._delete_keys(old)
+        for first, end in ranges:
+            for row in self._keys(first, end):
+                old.append(row.key)
+                if len(old) == MAX_OPERATIONS:
+                    self._delete_keys(old)
         self._delete_keys(old)
-        return keys.ASIDE if self.over() else None
+        return phase if self.over() else None
 
     def _keys(self, start: str, end: str) -> Iterator[Row]:
         """Yield the rows of a range, in key order and without values, until the time is over."""

@@ -45,6 +45,7 @@ _ENTRY = (
     Column("link", columns.TEXT, default=""),
     Column("trial", columns.FLAG, default=False),
     Column("many", columns.FLAG, default=False),
+    Column("wrongMatch", columns.FLAG, "wrong_match", default=False),
 )
 _DELIVERY = (
     Column("source", columns.TEXT_OR_NONE, default=None),

@@ -6,6 +6,7 @@ from typing import Any
 from shared.alerts.event_time import utc
 from shared.identity import Claims
 from shared.ledger import keys, record, rows
+from shared.ledger.keys import Stage
 from shared.ledger.record import Entry
 from shared.operations import page
 from shared.sending.pause import Pause
@@ -14,6 +15,7 @@ from shared.table.protocol import Table
 
 MOST = 200
 """How many alerts are counted at most: whoever asks wants to know whether there are many."""
+TRIAL_SECONDS = 7 * 86_400.0
 
 
 def window(view: View, policy: Policy) -> dict[str, Any]:
@@ -51,12 +53,12 @@ def pause(held: Pause | None, now: float) -> dict[str, Any] | None:
     }
 
 
-def backlog(table: Table, now: float) -> dict[str, Any]:
-    """Return how many alerts wait, by severity, with the age of the oldest since its acceptance, in seconds.
+def backlog(table: Table, stage: Stage, now: float) -> dict[str, Any]:
+    """Return how many alerts wait in a stage, by severity, with the age of the oldest since its acceptance, in seconds.
 
     `atLeast`: the backlog is longer than what one request reads.
     """
-    read = page.read(table, keys.WAITING, rows.read, top=MOST, rows=MOST)
+    read = page.read(table, stage.waiting, rows.read, top=MOST, rows=MOST)
     waiting = [entry for entry in read.items if entry.state == "waiting"]
     return {
         "waiting": len(waiting),
@@ -66,6 +68,21 @@ def backlog(table: Table, now: float) -> dict[str, Any]:
             severity: _group([entry for entry in waiting if entry.alert.severity == severity], now)
             for severity in record.DUE_SECONDS
         },
+    }
+
+
+def search(table: Table, view: View, mode: str) -> dict[str, Any]:
+    """Return what only the stage *search* has: `FIND_EVENTS`, the tables that the tenant lacks, a trial's outcomes.
+
+    Outcomes are those of searches that were accepted in the last 7 days.
+    """
+    since = view.now - TRIAL_SECONDS
+    return {
+        "mode": mode,
+        "missingTables": [
+            {"table": name, "until": utc(until)} for name, until in sorted(view.missing.items())
+        ],
+        "trial": {outcome: _count(table, *keys.trials(outcome, since)) for outcome in keys.OUTCOMES},
     }
 
 

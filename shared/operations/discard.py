@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.errors import Busy, NotNow
-from shared.ledger import keys, record, rows
+from shared.ledger import record, rows
 from shared.ledger.record import Entry, Waiting
 from shared.operations import listing, page
 from shared.operations.page import Page
@@ -40,7 +40,7 @@ def portion(
         return Waiting(entry, row.etag) if matches(entry) else None
 
     def read(top: int, at: str | None) -> Page[Waiting]:
-        return page.read(table, keys.WAITING, pick, top=top, continuation=at, rows=most_rows)
+        return page.read(table, page.WAITING, pick, top=top, continuation=at, rows=most_rows)
 
     portion_read = read(MOST, continuation)
     remaining: Page[Waiting] = (

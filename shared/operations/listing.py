@@ -1,21 +1,23 @@
-"""Alerts and refused payloads for the operator: lists in pages, and single ones with all details."""
+"""Alerts for the operator: lists in pages, and single ones with all details; and rows that were moved aside."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.alerts.event_time import utc
 from shared.alerts.vocabulary import SEVERITIES
-from shared.errors import NotFound
+from shared.errors import NotFound, Unreadable
 from shared.ledger import aside, keys, rows
-from shared.ledger.record import Entry, RefusedPayload
+from shared.ledger.record import Entry
 from shared.operations import ordered, page
 from shared.operations.page import Page
+from shared.search import stored
 from shared.senders import Sender
 from shared.senders import keys as keys_of
 from shared.senders import name as name_of
 from shared.table.protocol import Row, Table
-from shared.web import delivery
+from shared.web import delivery, evidence
 from shared.web.delivery import DeliveryAlert
 from shared.web.parameters import Parameters
 
@@ -30,12 +32,12 @@ ALERTS = (
     "status", "machineId", "title", "source", "since", "top", "continuation", *FILTERS, "until", "order",
 )  # fmt: skip
 UNREADABLE = ("top", "continuation", "order")
-REFUSED = ("source", "since", "top", "continuation", "sender", "until", "order")
 DISCARDED = ("source", "title", "continuation", *FILTERS, "machineId", "since", "until")
 ORDERS = ("newest", "oldest")
 _DEFAULT_TOP = 50
 _REFUSED_ROWS = 200  # each may hold 60 KiB
-_SKEW_SECONDS = 60.0  # every host knows the server's time as a lower bound of its own
+SKEW_SECONDS = 60.0  # every host knows the server's time as a lower bound of its own
+_SEARCHED = ("matched", "searched")
 _ID = re.compile(r"[0-9a-f.-]{1,60}")
 
 
@@ -43,21 +45,22 @@ def alerts(dispatcher: "Dispatch", asked: Parameters, senders: Sequence[Sender])
     """Return a page of alerts that fit the filters, the newest first, or as `order` says.
 
     Waiting ones are sorted by their turn unless there is an `order`, failed ones by their end. `waiting` are all that
-    have not ended.
+    have not ended, in whichever stage. A search that has led to an alert is not listed: the alert is.
     """
     status, order = asked.word("status", STATUSES), asked.word("order", ORDERS)
     fits = matching(asked, senders)
 
     def pick(row: Row) -> Entry | None:
         entry = rows.read(row)
-        return entry if status in (None, "waiting", entry.state) and fits(entry) else None
+        fitting = status in (None, "waiting", entry.state) and entry.state not in _SEARCHED
+        return entry if fitting and fits(entry) else None
 
     top, continuation = asked.whole("top", _DEFAULT_TOP, MOST), asked.text("continuation")
     if status == "waiting" and order is None:
-        listed = page.read(dispatcher.table, keys.WAITING, pick, top=top, continuation=continuation)
+        listed = page.read(dispatcher.table, page.WAITING, pick, top=top, continuation=continuation)
     elif status == "failed":
-        within = (_from(keys.FAILED, asked.time("since")), keys.FAILED_END)
-        listed = _by_time(dispatcher.table, within, pick, asked, page.ROWS)
+        within = (begin(keys.FAILED, asked.time("since")), keys.FAILED_END)
+        listed = by_time(dispatcher.table, within, pick, asked, page.ROWS)
     else:
         listed = ordered.alerts(
             dispatcher.table,
@@ -83,13 +86,48 @@ def _waits(pick: Callable[[Row], Entry | None]) -> Callable[[Row], Entry | None]
 def alert(dispatcher: "Dispatch", entry: Entry, senders: Sequence[Sender]) -> dict[str, Any]:
     """Return one alert with its tries: the first and last four, each with Defender's answer."""
     (item,) = items(dispatcher, [entry], senders)
-    return {**item, "tries": [{**call, "at": utc(call["at"])} for call in entry.tries]}
+    return {
+        **item,
+        **_found(dispatcher.table, entry),
+        "tries": [{**call, "at": utc(call["at"])} for call in entry.tries],
+    }
+
+
+def _found(table: Table, entry: Entry) -> dict[str, Any]:
+    """Return what only the operator sees of an alert's search."""
+    search = search_of(table, entry)
+    clues: list[dict[str, str]] = []
+    with contextlib.suppress(ValueError):  # of a newer version
+        clues = evidence.known(stored.read((search.clues if search else None) or {}))
+    return {
+        "clues": clues,
+        "candidates": list(search.candidates) if search else [],
+        "event": (entry.match or {}).get("event"),
+        "wrongMatch": entry.wrong_match,
+    }
+
+
+def search_of(table: Table, entry: Entry) -> Entry | None:
+    """Return the search that an alert came from, or that it still is; None if there was none, or it is gone."""
+    if entry.stage == keys.SEARCH:
+        return entry
+    stored_row = table.get(keys.alert_key(entry.link)) if entry.link else None
+    with contextlib.suppress(Unreadable):
+        search = rows.read(stored_row) if stored_row else None
+        return search if search and search.stage == keys.SEARCH else None
+    return None
 
 
 def entry(table: Table, alert_id: str) -> tuple[Entry, str]:
-    """Return an alert and its row's ETag. Raise `NotFound`."""
-    row = _row(table, keys.ALERT, alert_id, "alert")
-    return rows.read(row), row.etag
+    """Return an alert and its row's ETag; of a search that has led to an alert, that alert. Raise `NotFound`."""
+    found, etag = own(table, alert_id)
+    return own(table, found.link) if found.state == "matched" else (found, etag)
+
+
+def own(table: Table, alert_id: str) -> tuple[Entry, str]:
+    """Return what is stored under an id, and its row's ETag: an alert, or a search. Raise `NotFound`."""
+    there = row(table, keys.ALERT, alert_id, "alert")
+    return rows.read(there), there.etag
 
 
 def matching(asked: Parameters, senders: Sequence[Sender]) -> Callable[[Entry], bool]:
@@ -101,50 +139,36 @@ def matching(asked: Parameters, senders: Sequence[Sender]) -> Callable[[Entry], 
     severity = asked.word("severity", SEVERITIES)
     devices = {name.lower() for name in (asked.text("device"), asked.text("machineId")) if name}
     since, until = asked.time("since"), asked.time("until")
-    sender = _keys(asked, senders)
+    sender = sent_by(asked, senders)
     return lambda entry: (
         source in (None, entry.source)
         and title in (None, entry.alert.title)
         and delivery_id in (None, entry.delivery)
         and severity in (None, entry.alert.severity)
-        and devices <= {entry.alert.machine_id}
+        and devices <= _devices(entry)
         and (sender is None or entry.sender in sender)
         and (since is None or entry.accepted >= since)
         and (until is None or entry.accepted <= until)
     )
 
 
-def _keys(asked: Parameters, senders: Sequence[Sender]) -> tuple[str, ...] | None:
+def _devices(entry: Entry) -> set[str]:
+    """Return the device of an alert; while its event is not found, the devices that it may be on, as named."""
+    if entry.stage != keys.SEARCH:
+        return {entry.alert.machine_id}
+    hosts = (entry.clues or {}).get("hosts", ())
+    return {str(host.get("value", "")).lower() for host in hosts}
+
+
+def sent_by(asked: Parameters, senders: Sequence[Sender]) -> tuple[str, ...] | None:
+    """Return the keys of the sender that is asked for; None if none is."""
     name = asked.text("sender")
     return None if name is None else keys_of(senders, name)
 
 
-def refused_payloads(table: Table, asked: Parameters, senders: Sequence[Sender]) -> dict[str, Any]:
-    """Return a page of refused payloads, the newest first or as `order` says, without the payloads themselves."""
-    since, until, source = asked.time("since"), asked.time("until"), asked.text("source")
-    sender = _keys(asked, senders)
-
-    def pick(row: Row) -> RefusedPayload | None:
-        payload = rows.read_refused(row)
-        fits = (
-            (since is None or payload.at >= since)
-            and (until is None or payload.at <= until)
-            and source in (None, payload.source)
-            and (sender is None or payload.sender in sender)
-        )
-        return payload if fits else None
-
-    end = keys.REFUSED_END if until is None else keys.REFUSED + keys.stamp(until + _SKEW_SECONDS)
-    listed = _by_time(table, (_from(keys.REFUSED, since), end), pick, asked, _REFUSED_ROWS)
-    return {
-        "refused": [_refused(payload, senders) for payload in listed.items],
-        "continuation": listed.continuation,
-    }
-
-
 def unreadable(table: Table, asked: Parameters) -> dict[str, Any]:
     """Return a page of rows that were moved aside because they cannot be read, without their contents."""
-    listed = _by_time(table, (keys.ASIDE, keys.ASIDE_END), aside.read, asked, _REFUSED_ROWS)
+    listed = by_time(table, (keys.ASIDE, keys.ASIDE_END), aside.read, asked, _REFUSED_ROWS)
     return {
         "rows": [
             {"id": row.id, "row": row.key, "column": row.column or None, "movedAside": utc(row.at)}
@@ -154,28 +178,12 @@ def unreadable(table: Table, asked: Parameters) -> dict[str, Any]:
     }
 
 
-def refused_payload(payload: RefusedPayload, senders: Sequence[Sender]) -> dict[str, Any]:
-    """Return a refused payload as text, with every problem of every event and the parameters it came with."""
-    return {
-        **_refused(payload, senders),
-        "refused": list(payload.refused),
-        "query": {name: value for name, value in payload.query.items() if name.lower() != "code"},
-        "payload": payload.payload.decode("utf-8", "replace"),
-    }
-
-
-def stored(table: Table, payload_id: str) -> tuple[RefusedPayload, Row]:
-    """Return a refused payload and its row. Raise `NotFound`."""
-    row = _row(table, keys.REFUSED, payload_id, "refused payload")
-    return rows.read_refused(row), row
-
-
 def moved(table: Table, row_id: str) -> Row:
     """Return a row that was moved aside. Raise `NotFound`."""
-    return _row(table, keys.ASIDE, row_id, "row moved aside")
+    return row(table, keys.ASIDE, row_id, "row moved aside")
 
 
-def _by_time(
+def by_time(
     table: Table, within: page.Range, pick: Callable[[Row], Any], asked: Parameters, rows_read: int
 ) -> Page[Any]:
     """Return a page of rows whose keys are times."""
@@ -200,26 +208,13 @@ def items(
             "delivery": entry.delivery,
             "accepted": utc(entry.accepted),
             "ended": utc(entry.ended),
+            "trial": entry.trial,
         }
         for entry in shown
     ]
 
 
-def _refused(payload: RefusedPayload, senders: Sequence[Sender]) -> dict[str, Any]:
-    return {
-        "id": payload.id,
-        "at": utc(payload.at),
-        "source": payload.source or None,
-        "sender": payload.sender or None,
-        "senderName": name_of(senders, payload.sender),
-        "status": payload.status,
-        "detail": payload.detail,
-        "bytes": payload.bytes,
-        "whole": payload.bytes == len(payload.payload),
-    }
-
-
-def _row(table: Table, prefix: str, row_id: str, kind: str) -> Row:
+def row(table: Table, prefix: str, row_id: str, kind: str) -> Row:
     """Return the row of an id from a URL: only characters of ids reach the query."""
     key = prefix + row_id
     row = table.get(key) if _ID.fullmatch(row_id) else None
@@ -228,6 +223,6 @@ def _row(table: Table, prefix: str, row_id: str, kind: str) -> Row:
     return row
 
 
-def _from(prefix: str, since: float | None) -> str:
+def begin(prefix: str, since: float | None) -> str:
     """Return where a range whose keys are times can begin."""
-    return prefix if since is None else prefix + keys.stamp(since - _SKEW_SECONDS)
+    return prefix if since is None else prefix + keys.stamp(since - SKEW_SECONDS)

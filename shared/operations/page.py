@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.errors import RequestError, Unreadable
+from shared.ledger import keys
 from shared.table.protocol import Row, Table
 from shared.web import parameters
 
@@ -20,7 +21,9 @@ _T = TypeVar("_T")
 Range = tuple[str, str]
 ROWS = 1_000
 """How many rows are read for a page at most."""
-_KEY = re.compile(r"[a-z]+-[0-9a-f.-]*")
+WAITING: Sequence[Range] = tuple(within for stage in keys.STAGES for within in stage.waiting)
+"""Where alerts wait, stage by stage."""
+_KEY = re.compile(r"(?:[a-z]+-){1,2}[0-9a-f.-]*")
 
 
 @dataclass(frozen=True, slots=True)

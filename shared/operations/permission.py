@@ -1,4 +1,4 @@
-"""Explains in one sentence why Defender does not accept the token.
+"""Explains in one sentence why Defender, or Graph, does not accept the token.
 
 Defender answers 401 or 403 without the reason; token and settings show it.
 """
@@ -8,6 +8,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from shared.alerts.event_time import utc
+from shared.clients import graph
 from shared.identity import Claims
 
 ROLE = "Alert.ReadWrite.All"
@@ -77,11 +78,24 @@ def _wrong(claims: Claims, client_id: str | None, tenant_id: str | None, now: da
     if claims.expires <= now:
         yield f"The token expired at {until}: the next alert asks for a new one, and so does ?refresh=true."
     if ROLE not in claims.roles:
-        command = GRANT.format(application=application or "<client id of the app's identity>")
-        yield (
-            f"The token lacks the role {ROLE} (it has {', '.join(claims.roles) or 'none'}): run {command}."
-            f" If it was granted since, the platform may give out this token until {until}."
-        )
+        yield _lacks(claims, ROLE, GRANT)
+
+
+def hunting(claims: Claims | None) -> str | None:
+    """Return why Graph does not let the app search with this token, and what to do; None if no reason is known."""
+    if claims is None or graph.ROLE in claims.roles:
+        return None
+    return _lacks(
+        claims, f"{graph.ROLE} of Microsoft Graph", graph.GRANT.replace("IDENTITY", "{application}")
+    )
+
+
+def _lacks(claims: Claims, role: str, grant: str) -> str:
+    command = grant.format(application=claims.application or "<client id of the app's identity>")
+    return (
+        f"The token lacks the role {role} (it has {', '.join(claims.roles) or 'none'}): run {command}."
+        f" If it was granted since, the platform may give out this token until {utc(claims.expires.timestamp())}."
+    )
 
 
 def _cloud(url: str) -> str | None:

@@ -1,6 +1,8 @@
 """Replay: alerts that failed or were discarded, or whose rows were removed or corrected, are tried again."""
 
 import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import Busy, NotFound, NotNow, Unreadable
@@ -21,25 +23,52 @@ def alert(dispatcher: "Dispatch", alert_id: str) -> Entry:
     The same holds for an alert without a waiting row, because an operator may remove an unreadable row. Raise
     `NotFound`, or `NotNow` in any other state.
     """
-    table = dispatcher.table
-    for number in range(_TRIES):
-        entry, etag = listing.entry(table, alert_id)
-        before = lookup.movable(table, entry)
+
+    def read() -> Again:
+        entry, etag = listing.entry(dispatcher.table, alert_id)
+        before = lookup.movable(dispatcher.table, entry)
         if before == entry and entry.state not in ("failed", "discarded"):
-            raise NotNow(
-                f"The alert is {entry.state}; only one that is failed or discarded can be replayed.",
-                extensions={"state": entry.state},
+            raise not_now(
+                f"The alert is {entry.state}; only one that is failed or discarded can be replayed.", entry
             )
-        again = record.replay(entry, now=table.now())
-        plan = dispatcher.plan([again], write=number < _TRIES - 1)
+        return Again(before, record.replay(entry, now=dispatcher.table.now()), etag)
+
+    return wait(dispatcher, read)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """An alert `before` and `after` it waits again; `etag` is that of its row; `beside` is what else is written."""
+
+    before: Entry
+    after: Entry
+    etag: str
+    beside: Sequence[Operation] = ()
+
+
+def wait(dispatcher: "Dispatch", read: Callable[[], Again]) -> Entry:
+    """Let an alert wait again as `read` says, in the turn of its sender; return the changed entry.
+
+    Raise `Busy`, `NotNow` if its stage is off, and what `read` raises.
+    """
+    for number in range(_TRIES):
+        again = read()
+        stage = again.after.stage
+        if stage != dispatcher.policy.stage and stage.name not in dispatcher.others:
+            raise not_now("Its event would have to be searched, and FIND_EVENTS is false.", again.before)
+        plan = dispatcher.plan([again.after], write=number < _TRIES - 1)
         (turned,) = plan.entries
-        if dispatcher.commit(plan, rows.move(before, turned, alert=etag)):
+        if dispatcher.commit(plan, [*rows.move(again.before, turned, alert=again.etag), *again.beside]):
             return turned
-        dispatcher.turns.give_back(
-            plan
-        )  # somebody changed the alert or the turn between our read and our write
-        dispatcher.turns.read_again(table, plan)
+        # Somebody changed the alert or the turn between our read and our write.
+        dispatcher.turns.give_back(plan)
+        dispatcher.turns.read_again(dispatcher.table, plan)
     raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
+
+
+def not_now(detail: str, entry: Entry) -> NotNow:
+    """Return the error for an alert whose state does not allow what is asked for."""
+    return NotNow(detail, extensions={"state": entry.state})
 
 
 def unreadable(table: Table, row_id: str) -> Entry | None:

@@ -5,30 +5,41 @@
     GET   status           POST  alerts/{id}/discard  POST refused/{id}/replay
     GET   outcomes         POST  discard              POST  dry-run          POST  try
     GET   senders          GET   unreadable           POST  unreadable/{id}/replay
+    POST  alerts/{id}/search    POST  alerts/{id}/reference    POST  alerts/{id}/wrong-match
 
 Every change is a POST and one line in the log. A request does a bounded portion and says what remains; with the
 `continuation` of the answer, the same request goes on. Repeating a request is harmless.
 """
 
 import dataclasses
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from shared import log
 from shared.errors import (
     NoOperation,
-    NotNow,
     RequestError,
-    TableError,
-    WebhookError,
     WrongMethod,
 )
 from shared.identity import Claims
-from shared.operations import condition, discard, halt, listing, outcomes, replay, sending, standing, tryout
+from shared.operations import (
+    by_hand,
+    condition,
+    discard,
+    halt,
+    listing,
+    outcomes,
+    refusals,
+    replay,
+    searches,
+    sending,
+    standing,
+    tryout,
+)
 from shared.senders import Sender
-from shared.table.protocol import Delete, Table, try_commit
+from shared.sending.dispatcher import Dispatch
+from shared.table.protocol import Table
 from shared.web import parameters, reply
 from shared.web.parameters import Parameters
 from shared.web.reply import Reply
@@ -39,11 +50,12 @@ _DEFAULT_TOP = 50
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """The parts that the operator's requests need: the use cases, the claims of this host's last token, the search."""
+    """The parts that the operator's requests need: the use cases, the claims of this host's last tokens, the search."""
 
     webhook: Webhook
     last_token: Callable[[], Claims | None]
     search: tryout.Search
+    last_graph_token: Callable[[], Claims | None] = lambda: None
 
     @property
     def senders(self) -> tuple[Sender, ...]:
@@ -115,6 +127,26 @@ def _replay(operator: Operator, request: Request) -> dict[str, Any]:
     return listing.alert(operator.webhook.dispatcher, again, operator.senders)
 
 
+def _search(operator: Operator, request: Request) -> dict[str, Any]:
+    search = searches.again(operator.webhook.dispatcher, request.id)
+    log.step("operator", entry=search, operation="search")
+    return listing.alert(operator.webhook.dispatcher, search, operator.senders)
+
+
+def _reference(operator: Operator, request: Request) -> dict[str, Any]:
+    most = operator.webhook.settings.max_payload_bytes
+    row = by_hand.read(request.body, max_bytes=most, content_encoding=request.content_encoding)
+    found = by_hand.give(operator.webhook.dispatcher, request.id, row)
+    log.step("operator", entry=found, operation="reference")
+    return listing.alert(operator.webhook.dispatcher, found, operator.senders)
+
+
+def _wrong_match(operator: Operator, request: Request) -> dict[str, Any]:
+    marked, shown = searches.wrong(operator.table, request.id)
+    log.step("operator", entry=marked, operation="wrong match")
+    return shown
+
+
 def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
     if request.asked.word("status", ["failed"]) is None:
         raise RequestError("status: missing; accepted: failed. Discarded alerts are replayed one by one.")
@@ -152,46 +184,35 @@ def _discard(operator: Operator, request: Request) -> dict[str, Any]:
 
 
 def _refused_payloads(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.refused_payloads(operator.table, request.asked, operator.senders)
+    return refusals.page(operator.table, request.asked, operator.senders)
 
 
 def _refused_payload(operator: Operator, request: Request) -> dict[str, Any]:
-    return listing.refused_payload(listing.stored(operator.table, request.id)[0], operator.senders)
+    return refusals.shown(operator.table, refusals.stored(operator.table, request.id)[0], operator.senders)
 
 
 def _replay_refused(operator: Operator, request: Request) -> Reply:
-    """Receive a stored payload again, with its parameters, and answer as the webhook does."""
-    stored, row = listing.stored(operator.table, request.id)
-    if stored.bytes > len(stored.payload):
-        raise NotNow(
-            f"Of {stored.bytes:,} bytes only the first {len(stored.payload):,} were stored: let it be sent again.",
-            extensions={"bytes": stored.bytes, "kept": len(stored.payload)},
-        )
-    try:
-        answer = operator.webhook.receive(
-            stored.payload, stored.query, reply.origin(request.url), store=False, sender=stored.sender
-        )
-    except WebhookError as error:
-        answer = reply.of_error(error)
-    log.step("operator", operation="replay refused", refusal=stored.id, status=answer.status)
-    if answer.status // 100 == 2 and not json.loads(answer.body).get("refused"):  # noqa: PLR2004 - HTTP's success
-        try:
-            try_commit(operator.table, [Delete(row.key, row.etag)])
-        except TableError as error:  # its alerts are accepted, and that is what the answer is about
-            log.problem("replayed payload not removed", error, refusal=stored.id)
-    return answer
+    return refusals.replay(operator.webhook, request.id, reply.origin(request.url))
 
 
 def _pause(operator: Operator, request: Request) -> dict[str, Any]:
-    held, now = halt.pause(operator.webhook.dispatcher, request.asked.text("reason"))
-    log.step("operator", operation="pause", reason=held.reason)
-    return {"pause": condition.pause(held, now)}
+    views = halt.pause(_stages(operator, request), request.asked.text("reason"))
+    reason = views[0].pause.reason if views[0].pause else ""
+    log.step("operator", operation="pause", reason=reason, stages=halt.names(views))
+    return halt.shown(views)
 
 
-def _resume(operator: Operator, request: Request) -> dict[str, Any]:  # noqa: ARG001 - as every use case
-    asked, now = halt.resume(operator.webhook.dispatcher)
-    log.step("operator", operation="resume")
-    return {"pause": condition.pause(asked, now)}
+def _resume(operator: Operator, request: Request) -> dict[str, Any]:
+    views = halt.resume(_stages(operator, request))
+    log.step("operator", operation="resume", stages=halt.names(views))
+    return halt.shown(views)
+
+
+def _stages(operator: Operator, request: Request) -> Sequence[Dispatch]:
+    """Return the stage that is asked for, or all that are on."""
+    every = operator.webhook.stages
+    name = request.asked.word("stage", [stage.policy.stage.name for stage in every])
+    return [stage for stage in every if name in (None, stage.policy.stage.name)]
 
 
 def _unreadable(operator: Operator, request: Request) -> dict[str, Any]:
@@ -236,7 +257,7 @@ def _senders(operator: Operator, request: Request) -> dict[str, Any]:
 
 def _status(operator: Operator, request: Request) -> dict[str, Any]:
     refresh = request.asked.word("refresh", ["true", "false"]) == "true"
-    return standing.status(operator.webhook, operator.last_token, refresh=refresh)
+    return standing.status(operator.webhook, operator.last_token, operator.last_graph_token, refresh=refresh)
 
 
 _ROUTES = {
@@ -245,11 +266,14 @@ _ROUTES = {
     "alerts/{id}": _Route("GET", _alert),
     "alerts/{id}/replay": _Route("POST", _replay),
     "alerts/{id}/discard": _Route("POST", _discard_one),
-    "refused": _Route("GET", _refused_payloads, listing.REFUSED),
+    "alerts/{id}/search": _Route("POST", _search),
+    "alerts/{id}/reference": _Route("POST", _reference),
+    "alerts/{id}/wrong-match": _Route("POST", _wrong_match),
+    "refused": _Route("GET", _refused_payloads, refusals.PARAMETERS),
     "refused/{id}": _Route("GET", _refused_payload),
     "refused/{id}/replay": _Route("POST", _replay_refused),
-    "pause": _Route("POST", _pause, ("reason",)),
-    "resume": _Route("POST", _resume),
+    "pause": _Route("POST", _pause, ("reason", "stage")),
+    "resume": _Route("POST", _resume, ("stage",)),
     "discard": _Route("POST", _discard, listing.DISCARDED),
     "unreadable": _Route("GET", _unreadable, listing.UNREADABLE),
     "unreadable/{id}/replay": _Route("POST", _replay_unreadable),

@@ -42,7 +42,7 @@ def listed(table: Table, asked: Parameters, named: Sequence[Sender]) -> dict[str
         keys.DELIVERY + keys.delivery_time(since), keys.DELIVERY_END, limit=page.ROWS + 1
     )
     refused = table.query(keys.REFUSED + keys.stamp(since), keys.REFUSED_END, limit=_REFUSED_ROWS + 1)
-    waiting = page.read(table, keys.WAITING, rows.read, top=page.ROWS)
+    waiting = page.read(table, page.WAITING, rows.read, top=page.ROWS)
     sums: dict[str, _Sums] = {key: _Sums() for sender in named for key in sender.keys}
     for delivery in _readable(deliveries[: page.ROWS], rows.read_delivery):
         did = sums.setdefault(delivery.sender, _Sums())

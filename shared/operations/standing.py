@@ -1,4 +1,4 @@
-"""The whole status: what the table shows, at most a few seconds old, and the token of the instance that answers."""
+"""The whole status: what the table shows, at most a few seconds old, and the tokens of the instance that answers."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,30 +7,40 @@ from typing import TYPE_CHECKING, Any
 from shared.alerts.event_time import utc
 from shared.errors import TokenError
 from shared.identity import Claims
+from shared.ledger import keys
 from shared.operations import condition, permission
 
 if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
     from shared.webhook.receive import Webhook
 
+Last = Callable[[], Claims | None]
+"""Returns the claims of this host's last token for an API."""
 
-def status(webhook: "Webhook", last_token: Callable[[], Claims | None], *, refresh: bool) -> dict[str, Any]:
-    """Return the status; `refresh` asks for a token first. `tokenProblem`: why none came, or what is wrong with it."""
-    problem = None
+
+def status(webhook: "Webhook", last_token: Last, last_graph_token: Last, *, refresh: bool) -> dict[str, Any]:
+    """Return the status; `refresh` asks for tokens first. `tokenProblem`: why none came, or what is wrong with it."""
+    problems = [_refreshed(stage) if refresh else None for stage in webhook.stages]
     if refresh:
-        try:
-            webhook.dispatcher.token()
-        except TokenError as error:
-            problem = error.detail
         webhook.memory.forget()
     claims, settings = last_token(), webhook.settings
     stands: dict[str, Any] = webhook.memory.answer(
-        "status", webhook.clocks.monotonic(), lambda: _stands(webhook.dispatcher)
+        "status", webhook.clocks.monotonic(), lambda: _stands(webhook)
     )
+    graph = last_graph_token()
+    hunting = {
+        "token": condition.token(graph),
+        "tokenProblem": problems[-1] or permission.hunting(graph),
+    }
+    stages = [
+        {**stage, "search": {**stage["search"], **hunting} if stage["search"] else None}
+        for stage in stands["stages"]
+    ]
     return {
         **stands,
+        "stages": stages,
         "token": condition.token(claims),
-        "tokenProblem": problem
+        "tokenProblem": problems[0]
         or permission.wrong(
             claims,
             api_url=settings.defender_api_url,
@@ -42,14 +52,35 @@ def status(webhook: "Webhook", last_token: Callable[[], Claims | None], *, refre
     }
 
 
-def _stands(dispatcher: "Dispatch") -> dict[str, Any]:
-    """Return the part of the status that the table shows."""
-    view = dispatcher.snapshot().view
+def _refreshed(stage: "Dispatch") -> str | None:
+    """Ask for a token of a stage's API; return why none came."""
+    try:
+        stage.token()
+    except TokenError as error:
+        return error.detail
+    return None
+
+
+def _stands(webhook: "Webhook") -> dict[str, Any]:
+    """Return the part of the status that the table shows; window, pause and backlog are those of `reference`."""
+    table = webhook.dispatcher.table
+    stages = [_stage(stage, webhook.settings.find_events) for stage in webhook.stages]
     return {
-        "now": utc(view.now),
+        "now": utc(table.now()),
+        **{name: stages[0][name] for name in ("window", "pause", "backlog")},
+        "stages": stages,
+        "failed": condition.failed(table),
+        "unreadable": condition.unreadable(table),
+    }
+
+
+def _stage(dispatcher: "Dispatch", mode: str) -> dict[str, Any]:
+    view, table = dispatcher.snapshot().view, dispatcher.table
+    searches = view.stage == keys.SEARCH
+    return {
+        "name": view.stage.name,
         "window": condition.window(view, dispatcher.policy),
         "pause": condition.pause(view.pause, view.now),
-        "backlog": condition.backlog(dispatcher.table, view.now),
-        "failed": condition.failed(dispatcher.table),
-        "unreadable": condition.unreadable(dispatcher.table),
+        "backlog": condition.backlog(table, view.stage, view.now),
+        "search": condition.search(table, view, mode) if searches else None,
     }

@@ -128,7 +128,8 @@ class Search:
             tried, state="matched", waits="", ended=now, match=found.match, link=found.alert.id, error=None
         )
         if entry.trial:
-            return Outcome(dataclasses.replace(after, state="searched", link=""))
+            searched = dataclasses.replace(after, state="searched", link="")
+            return Outcome(searched, beside=_counted(entry, judged.grade or ""))
         return Outcome(after, found=found)
 
     def _without_match(self, entry: Entry, answer: Searched, judged: Verdict, now: float) -> Outcome:
@@ -148,7 +149,11 @@ class Search:
             found = _without_event(entry, answer.clues)
             after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
             return Outcome(after, found=found)
-        return Outcome(record.fail(entry, now))
+        named = {"EventAmbiguous": "ambiguous", "EventNotFound": "none"}
+        return Outcome(
+            record.fail(entry, now),
+            beside=_counted(entry, named.get((entry.error or {}).get("code", ""), "")),
+        )
 
     def _minutes(self, entry: Entry, clues: Clues, judged: Verdict, now: float) -> float | None:
         """Return the minutes to the next search, None if there is none."""
@@ -163,6 +168,13 @@ class Search:
         if entry.not_found < len(minutes):
             return minutes[entry.not_found]
         return minutes[-1] if _age(clues, now) < YOUNG else None
+
+
+def _counted(entry: Entry, outcome: str) -> tuple[Replace, ...]:
+    """Return the operations by which the outcome of a trial's search is counted; a failed one has none."""
+    if not (entry.trial and outcome in keys.OUTCOMES):
+        return ()
+    return (Replace(keys.trial_key(outcome, entry.accepted, entry.alert.id), {}, "*"),)
 
 
 def _tried(entry: Entry, kind: str, result: Result | None, reason: str, now: float) -> Entry:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from shared.alerts.event_time import utc
 from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
+from shared.ledger import keys
 from shared.ledger.record import Delivery, Entry
 from shared.mapping.outcome import Mapped, Outcome, Refused
-from shared.web import evidence, reply, short
+from shared.payload import names
+from shared.search import report
+from shared.web import evidence, reply, short, waiting
 from shared.web.reply import Reply
 
 if TYPE_CHECKING:
@@ -22,7 +25,19 @@ FIND_EVENTS = (
     "The payload has clues by which its event might be found; with FIND_EVENTS=true the app searches for it."
 )
 _MAX_POLL_SECONDS = 60
-_DRAIN_SECONDS = 5.0  # a slot is open: who drains the backlog reads it every so often
+_BY_HAND = (
+    "The operator can search again (POST operations/alerts/{id}/search), or give the reference by hand"
+    " (POST operations/alerts/{id}/reference)."
+)
+_SEARCHES = {
+    "EventNotFound": "Check that the device is in Defender, and that the payload has the event's own time, in UTC, and"
+    f" what the event has: a command line, a hash, an address. {_BY_HAND}",
+    "EventAmbiguous": "The payload fits more than one event: let it name the command line, a hash or the exact time."
+    f" The operator sees the candidates. {_BY_HAND}",
+    "SearchFailed": f"Do what the message says. {_BY_HAND}",
+    "AnswerLost": f"See why hosts die during searches. {_BY_HAND}",
+}
+"""What can be done about an alert whose event was not found, by the error's code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +139,8 @@ def _status(alerts: Sequence[DeliveryAlert], refused: Sequence[object]) -> Statu
 
 def _poll_seconds(alerts: Sequence[DeliveryAlert], snapshot: "Snapshot | None", now: float) -> int:
     """Return the whole seconds, 1 to 60, until the last waiting alert is expected to end."""
-    waits = [
-        max(0.0, entry.next_attempt - now) if entry.next_attempt else _slot_seconds(entry, snapshot)
-        for entry in (alert.entry for alert in alerts)
-        if not entry.has_ended
-    ]
+    waits = [waiting.seconds(alert.entry, snapshot, now) for alert in alerts if not alert.entry.has_ended]
     return max(1, math.ceil(min(_MAX_POLL_SECONDS, max(waits))))
-
-
-def _slot_seconds(entry: Entry, snapshot: "Snapshot | None") -> float:
-    if entry.state == "sending" or snapshot is None:
-        return 2.0
-    return max(_DRAIN_SECONDS, snapshot.turn_in(entry.due) + 1.0)
 
 
 def _document(
@@ -161,11 +166,13 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
     return {
         "id": mapped.alert.id,
         "status": "valid",
+        "route": "reference",
         "sender": None,
         "duplicate": False,
         "merged": False,
         "attempts": 0,
         "waitingFor": None,
+        "match": None,
         "request": mapped.alert.body(),
         "alert": None,
         "portalUrl": None,
@@ -182,12 +189,14 @@ def alert_document(alert: DeliveryAlert, snapshot: "Snapshot | None", now: float
     return {
         "id": entry.alert.id,
         "status": "waiting" if entry.state == "sending" else entry.state,
+        "route": "reference",
         "sender": entry.sender or None,
         "duplicate": alert.duplicate,
         "merged": entry.merged,
         "attempts": entry.attempts,
-        "waitingFor": _waiting_for(entry, snapshot, now),
-        "request": entry.alert.body(),
+        "waitingFor": waiting.shown(entry, snapshot, now),
+        "match": report.shown(entry.match) if entry.match else None,
+        "request": _request(entry),
         "alert": dict(entry.created) if entry.created else None,
         "portalUrl": PORTAL + str(entry.created["id"]) if entry.created else None,
         "error": _error(entry),
@@ -195,38 +204,16 @@ def alert_document(alert: DeliveryAlert, snapshot: "Snapshot | None", now: float
     }
 
 
+def _request(entry: Entry) -> dict[str, str | None]:
+    """Return the eight fields; the reference is null until the event is found."""
+    unknown = dict.fromkeys(names.KEYS) if entry.stage == keys.SEARCH else {}
+    return {**entry.alert.body(), **unknown}
+
+
 def _on_the_answer(entry: Entry) -> Iterator[str]:
     """Yield a note if Defender merged the alert into a resolved one; `Answer.notes` has the other differences."""
     if entry.merged and (entry.created or {}).get("status") == "Resolved":
         yield "Defender merged it into an alert that is resolved already: check whether it must be reopened."
-
-
-def _waiting_for(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, Any] | None:
-    if entry.has_ended:
-        return None
-    if entry.state == "sending":
-        return {"what": "answer", "reason": "Defender is being called", "until": None}
-    if entry.next_attempt and entry.next_attempt > now:
-        return {"what": "retry", "reason": _reason(entry), "until": utc(entry.next_attempt)}
-    pause = snapshot.view.pause if snapshot and snapshot.view.paused else None
-    if pause:
-        until = None if pause.by_operator else utc(pause.ends)
-        return {"what": "pause", "reason": pause.reason, "until": until}
-    reason = "Defender takes 15 calls a minute; the alert waits for its turn"
-    return {"what": "slot", "reason": reason, "until": utc(_turn(entry, snapshot, now))}
-
-
-def _turn(entry: Entry, snapshot: "Snapshot | None", now: float) -> float | None:
-    """Return the time of an alert's turn (UTC seconds), or None if more may wait before it than the snapshot shows."""
-    if snapshot is None or snapshot.remembered:
-        return None
-    shown = snapshot.whole or (bool(snapshot.waiting) and entry.due <= snapshot.waiting[-1].entry.due)
-    return now + snapshot.turn_in(entry.due) if shown else None
-
-
-def _reason(entry: Entry) -> str:
-    error = entry.error or {}
-    return f"the last answer was {error.get('status') or error.get('code') or 'none'}"
 
 
 def _error(entry: Entry) -> dict[str, Any] | None:
@@ -240,4 +227,10 @@ def _error(entry: Entry) -> dict[str, Any] | None:
         }
     if not entry.error:
         return None
-    return {**entry.error, "hint": answers.hint(entry.error)}
+    return {**entry.error, "hint": _hint(entry, entry.error)}
+
+
+def _hint(entry: Entry, error: Mapping[str, Any]) -> str:
+    if entry.stage != keys.SEARCH or error.get("code") not in _SEARCHES:
+        return answers.hint(error)
+    return _SEARCHES[error["code"]] if entry.has_ended else "Nothing to do: it is searched again."

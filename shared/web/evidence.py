@@ -6,7 +6,7 @@ from typing import Any
 from shared.alerts.text import cut
 from shared.mapping.outcome import Evidence
 from shared.payload.clue_choice import ClueScan
-from shared.payload.clues import FACTS, SECOND, When
+from shared.payload.clues import FACTS, SECOND, Clues, When
 from shared.search import query, report, verdict
 from shared.search.verdict import Verdict
 
@@ -42,19 +42,15 @@ def missing(scan: ClueScan) -> str:
 
 def clues(scan: ClueScan) -> Iterator[dict[str, str]]:
     """Yield the clues with their places: devices, time and kinds of event first; long texts are shortened."""
-    known, places = scan.clues, scan.places
-    at = places.get("hosts", "").split(", ")
-    for number, host in enumerate(known.hosts):
-        yield _clue("device", host.value, at[number] if len(at) == len(known.hosts) else ", ".join(at))
-    for host in known.named:
-        yield _clue("named", host.value, places.get("named", ""))
-    if known.when:
-        yield _clue("time", _time(known.when), places.get("when", ""))
-    for kind in known.kinds:
-        yield _clue("kind", kind, places.get("kinds", ""))
-    for fact in FACTS:
-        if value := getattr(known, fact):
-            yield _clue(report.name(fact), value, places.get(fact, ""))
+    at = scan.places.get("hosts", "").split(", ")
+    hosts = iter(at if len(at) == len(scan.clues.hosts) else [", ".join(at)] * len(scan.clues.hosts))
+    for field, clue in _named(scan.clues):
+        yield {**clue, "place": next(hosts) if field == "hosts" else scan.places.get(field, "")}
+
+
+def known(clues: Clues) -> list[dict[str, str]]:
+    """Return clues whose places are not known any more, in the same order."""
+    return [clue for _, clue in _named(clues)]
 
 
 def judged(judgement: Verdict, without: Sequence[str] = ()) -> dict[str, Any]:
@@ -69,8 +65,23 @@ def judged(judgement: Verdict, without: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def _clue(name: str, value: str, place: str) -> dict[str, str]:
-    return {"name": name, "value": cut(value, _LONGEST), "place": place}
+def _named(clues: Clues) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each clue as it is shown, with the field that it is of."""
+    for host in clues.hosts:
+        yield "hosts", _clue("device", host.value)
+    for host in clues.named:
+        yield "named", _clue("named", host.value)
+    if clues.when:
+        yield "when", _clue("time", _time(clues.when))
+    for kind in clues.kinds:
+        yield "kinds", _clue("kind", kind)
+    for fact in FACTS:
+        if value := getattr(clues, fact):
+            yield fact, _clue(report.name(fact), value)
+
+
+def _clue(name: str, value: str) -> dict[str, str]:
+    return {"name": name, "value": cut(value, _LONGEST)}
 
 
 def _time(when: When) -> str:

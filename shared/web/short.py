@@ -10,6 +10,8 @@ _LENGTHS = (1_000, 300, 100, 30, 8, 1)
 _WHOLE = {
     "id",
     "status",
+    "route",
+    "grade",
     "machineId",
     "eventTime",
     "reportId",

@@ -132,7 +132,16 @@ def test_no_prefix_sorts_among_those_of_a_snapshot(stage: Stage) -> None:
         for name, value in vars(keys).items()
         if name.isupper() and isinstance(value, str) and not value.endswith(".")
     }
-    assert {"alert-", "aside-", "delivery-", "failed-", "kept-", "turn-", "window-resumed"} <= common
+    assert {
+        "alert-",
+        "aside-",
+        "delivery-",
+        "failed-",
+        "kept-",
+        "trial-",
+        "turn-",
+        "window-resumed",
+    } <= common
     prefixes = common | {keys.SEARCH.prefix + prefix for prefix in common}
     first, end = stage.span(keys.LATER, keys.TODO_END)
     between = [prefix for prefix in sorted(prefixes) if first <= prefix < end]

@@ -25,9 +25,9 @@ from tests.checks.virtual import ORIGIN, Defender, Fault, Host, World, answer_wi
 ROOT = Path(__file__).parents[2]
 CONTRACT = Contract.read()
 SCHEMAS: dict[str, Any] = CONTRACT.definition["components"]["schemas"]
-NOT_OURS = {"DefenderAlert", "SenderReply"}
+NOT_OURS = {"DefenderAlert", "Row", "SenderReply"}
 """Whose members others decide on."""
-OPEN = {"Alert", "AlertOutcome", "Evidence", "Problem", "RefusedPayload"}
+OPEN = {"Alert", "SentAlert", "AlertOutcome", "Evidence", "Problem", "RefusedPayload"}
 """What is closed where it is used, with what is added there."""
 
 

@@ -283,7 +283,7 @@ def test_paths_and_names_of_parameters_are_read_in_any_case() -> None:
         ("POST", "discard", "source=splunk&titel=x", ['titel: "x"', "source, title, continuation"]),
         ("POST", "alerts/replay", "", ["status: missing", "accepted: failed"]),
         ("POST", "alerts/replay", "status=discarded", ['status: "discarded"', "accepted: failed"]),
-        ("POST", "resume", "now=true", ['now: "true"', "accepted: no parameter"]),
+        ("POST", "resume", "now=true", ['now: "true"', "accepted: only stage"]),
         ("GET", "status", "refresh=yes", ['refresh: "yes"', "true | false"]),
     ],
 )
@@ -797,13 +797,14 @@ def test_a_snapshot_from_before_the_operators_pause_acquires_nothing() -> None:
 def test_pausing_and_resuming_twice_is_the_same_as_once() -> None:
     """A second pause changes at most its reason; a resume without a pause is none."""
     office = Office()
-    assert office.do("resume") == {"pause": None}
+    assert office.do("resume")["pause"] is None
     first = office.do("pause", reason="one")
     etag = office.table.query(keys.STOP, keys.STOP + "~")[0].etag
     assert office.do("pause", reason="one") == office.do("pause") == first
     assert office.table.query(keys.STOP, keys.STOP + "~")[0].etag == etag
     assert office.do("pause", reason="two")["pause"]["reason"] == "two"
-    assert office.do("resume") == office.do("resume") == {"pause": None}
+    nothing = {"pause": None, "stages": [{"name": "reference", "pause": None}]}
+    assert office.do("resume") == office.do("resume") == nothing
 
 
 def test_the_operators_pause_takes_the_place_of_defenders() -> None:

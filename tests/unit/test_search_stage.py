@@ -207,7 +207,7 @@ def test_an_event_that_is_not_found_is_searched_again_and_fails() -> None:
     """It is searched at once and after each of FIND_EVENTS_RETRY_MINUTES; the end says what was looked for."""
     scene = Scene(_nothing)
     document = scene.posted(payload(1))
-    assert _first(document)["waitingFor"]["what"] == "retry"
+    assert _first(document)["waitingFor"]["what"] == "event"
     scene.run(20)
     assert scene.minutes() == [0, 1, 4, 14]
     failed = scene.entry("failed")
@@ -259,7 +259,7 @@ def test_an_ambiguous_event_fails_at_once_if_it_is_old() -> None:
     assert failed.error
     assert failed.error["code"] == "EventAmbiguous"
     assert len(failed.candidates) == 2
-    assert "candidates" not in json.dumps(document)
+    assert '"candidates"' not in json.dumps(document)
     assert (scene.minutes(), scene.defender.arrivals) == ([0], [])
 
 

@@ -32,6 +32,7 @@ SHARED_BY = {
 MAY_IMPORT_RECEIVE = {
     "shared.app",
     "shared.webhook.receive",
+    "shared.operations.refusals",
     "shared.operations.routes",
     "shared.operations.standing",
     "shared.operations.tryout",

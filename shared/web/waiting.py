@@ -1,0 +1,74 @@
+"""What an alert waits for, why, and until when; and when it is worth asking again."""
+
+from typing import TYPE_CHECKING, Any
+
+from shared.alerts.event_time import utc
+from shared.ledger import keys
+from shared.ledger.record import Entry
+
+if TYPE_CHECKING:
+    from shared.sending.snapshot import Snapshot
+
+_DRAIN_SECONDS = 5.0  # a slot is open: who drains the backlog reads it every so often
+_SEARCHED = {
+    "EventNotFound": "no such event could be found yet; it is searched again",
+    "EventAmbiguous": "more than one event fits so far; it is searched again",
+}
+
+
+def shown(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, Any] | None:
+    """Return what an alert waits for; None when it has ended.
+
+    `snapshot` is that of the stage *reference*, if it was read; `now` is the server's time in UTC seconds.
+    """
+    if entry.has_ended:
+        return None
+    if entry.stage == keys.SEARCH:
+        return _for_the_event(entry, now)
+    if entry.state == "sending":
+        return {"what": "answer", "reason": "Defender is being called", "until": None}
+    if entry.next_attempt and entry.next_attempt > now:
+        return {"what": "retry", "reason": _reason(entry), "until": utc(entry.next_attempt)}
+    pause = snapshot.view.pause if snapshot and snapshot.view.paused else None
+    if pause:
+        until = None if pause.by_operator else utc(pause.ends)
+        return {"what": "pause", "reason": pause.reason, "until": until}
+    reason = "Defender takes 15 calls a minute; the alert waits for its turn"
+    return {"what": "slot", "reason": reason, "until": utc(_turn(entry, snapshot, now))}
+
+
+def seconds(entry: Entry, snapshot: "Snapshot | None", now: float) -> float:
+    """Return in how many seconds a waiting alert is expected to end. The parameters are those of `shown`."""
+    if entry.next_attempt:
+        return max(0.0, entry.next_attempt - now)
+    if entry.stage == keys.SEARCH:
+        return _DRAIN_SECONDS
+    if entry.state == "sending" or snapshot is None:
+        return 2.0
+    return max(_DRAIN_SECONDS, snapshot.turn_in(entry.due) + 1.0)
+
+
+def _for_the_event(entry: Entry, now: float) -> dict[str, Any]:
+    """Return that an alert waits for its event to be found."""
+    again = entry.next_attempt if entry.next_attempt and entry.next_attempt > now else None
+    if entry.state == "sending":
+        reason = "advanced hunting is searching for its event"
+    elif again is None:
+        reason = "its event is to be found by advanced hunting; the search waits for its turn"
+    else:
+        code = str((entry.error or {}).get("code"))
+        reason = _SEARCHED.get(code, "the last search for its event failed; it is made again")
+    return {"what": "event", "reason": reason, "until": utc(again)}
+
+
+def _turn(entry: Entry, snapshot: "Snapshot | None", now: float) -> float | None:
+    """Return the time of an alert's turn (UTC seconds), or None if more may wait before it than the snapshot shows."""
+    if snapshot is None or snapshot.remembered:
+        return None
+    covers = snapshot.whole or (bool(snapshot.waiting) and entry.due <= snapshot.waiting[-1].entry.due)
+    return now + snapshot.turn_in(entry.due) if covers else None
+
+
+def _reason(entry: Entry) -> str:
+    error = entry.error or {}
+    return f"the last answer was {error.get('status') or error.get('code') or 'none'}"
