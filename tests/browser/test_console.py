@@ -60,7 +60,7 @@ def test_the_overview_shows_window_backlog_and_outcomes(console: Console) -> Non
     page = console.page
     console.post(1, "Seen on the overview")
     console.press("Pause")
-    expect(console.dialog).to_contain_text("not called any more until somebody resumes")
+    expect(console.dialog).to_contain_text("until somebody resumes")
     console.dialog.get_by_label("Reason").fill("a rule raises too much")
     assert console.agree("Pause") == "Paused: a rule raises too much."
     expect(page.get_by_text("Defender is not called: a rule raises too much")).to_be_visible()

@@ -78,8 +78,8 @@ function parts({ status, outcomes }, renew, failed, got) {
   ];
 }
 
-const paused = (pause) =>
-  h("p", { class: "bad" }, state("paused"), " Defender is not called: ", said(pause.reason), ". ",
+const paused = (pause, words = "Defender is not called") =>
+  h("p", { class: "bad" }, state("paused"), ` ${words}: `, said(pause.reason), ". ",
     pause.byOperator ? "It lasts until somebody resumes." : ["It ends at ", time(pause.until), "."]);
 
 function slots({ window, now }, got) {
@@ -114,16 +114,24 @@ function backlog({ backlog, failed, unreadable }, renew) {
   ].filter(Boolean);
 }
 
-/** Show what the app says of its stages, whatever members it has. */
-function stages(all) {
-  const list = Array.isArray(all) ? all.map((each) => [each.stage ?? each.name, each]) : Object.entries(all ?? {});
-  if (!list.length) return [];
-  const value = (item) => (item !== null && typeof item === "object"
-    ? facts(Object.entries(item).filter(([name]) => name !== "slots").map(([name, inner]) => [name, value(inner)]))
-    : /^\d{4}-\d\d-\d\dT.*Z$/.test(String(item)) ? time(item) : said(item === null ? "–" : String(item)));
-  return [h("section", { "aria-labelledby": "stages" }, h("h3", { id: "stages" }, "Stages"),
-    h("div", { class: "cards" }, list.map(([name, each]) => h("div", { class: "card" }, h("h4", {}, name), value(each)))))];
-}
+/** Show each stage beside the first one, which the rest of the page is about. */
+const stages = (all) => all.slice(1).map((stage) =>
+  h("section", { "aria-labelledby": `stage-${stage.name}` }, h("h3", { id: `stage-${stage.name}` }, `Stage ${stage.name}`),
+    stage.pause ? paused(stage.pause, "This stage rests") : null,
+    facts([
+      ["Window", `${count(stage.window.used, "call")} of ${stage.window.calls} in the last ${stage.window.seconds} s`],
+      ["Next call", stage.window.open ? "now" : stage.window.nextOpens ? time(stage.window.nextOpens) : "when somebody resumes"],
+      ["Waiting", `${stage.backlog.waiting}${stage.backlog.atLeast ? " or more" : ""}, ${stage.backlog.sending} under way`],
+      ...Object.entries(stage.backlog.bySeverity).filter(([, group]) => group.count).map(([name, group]) => [`… ${name}`, `${group.count}, the oldest ${age(group)}`]),
+      ...(stage.search ? searching(stage.search) : []),
+    ])));
+
+const searching = ({ mode, missingTables, trial, tokenProblem, token }) => [
+  ["Mode", mode === "trial" ? "trial: nothing is raised" : "events are searched and raised"],
+  ["Missing tables", missingTables.map((each) => each.table).join(", ")],
+  ...(mode === "trial" ? Object.entries(trial).map(([name, each]) => [`Trial, ${name}`, `${each.count}${each.atLeast ? " or more" : ""}`]) : []),
+  ["Permission", tokenProblem ?? (token ? `right: ${token.roles.join(", ") || "no role"}` : "no token was asked for yet")],
+];
 
 function permission({ token, tokenProblem }, renew, failed) {
   const words = tokenProblem ?? (token
@@ -153,7 +161,7 @@ function newest(outcomes) {
 
 async function pause({ backlog }, renew) {
   const reason = field("Reason", "text", { maxlength: "300" });
-  const words = `Defender is not called any more until somebody resumes. ${count(backlog.waiting, "alert waits", "alerts wait")}${backlog.atLeast ? " or more" : ""}; `
+  const words = `Defender is not called any more, and nothing is searched, until somebody resumes. ${count(backlog.waiting, "alert waits", "alerts wait")}${backlog.atLeast ? " or more" : ""}; `
     + `new ones are accepted and wait as well. ${count(backlog.sending, "call")} under way ${backlog.sending === 1 ? "is" : "are"} not cut off.`;
   const run = async () => {
     const answer = await ask("POST", "pause", { reason: reason.input.value.trim() });
