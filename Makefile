@@ -10,7 +10,7 @@ RUN := .venv/bin/python
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo start map approve test chaos bench lint format hooks package flow-solution console-pictures clean
+.PHONY: help setup demo start map approve test chaos bench lint format hooks package flow-solution console-pictures lock audit clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,13 @@ flow-solution: setup ## Build the solutions that Power Platform imports, into di
 
 console-pictures: setup ## Take the pictures of the operator's page that the docs show
 	@$(RUN) -m dev.console_pictures
+
+lock: setup ## Write the newest dependencies of the app, with their hashes, into requirements-3.NN.lock
+	@$(RUN) -m dev.lock
+
+audit: setup ## Ask whether a locked dependency has a known vulnerability
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
+	@for lock in requirements-3.*.lock; do $(RUN) -m pip_audit --disable-pip --require-hashes -r $$lock || exit 1; done
 
 clean: ## Remove what setup made
 	rm -rf .venv .tools

@@ -48,7 +48,7 @@ def _post(stack: Stack, deliveries: list[Delivery]) -> None:
     """Let each sender post; Defender knows the events that it is expected to know."""
     names = ("machineId", "eventTime", "reportId")
     expected = [each for delivery in deliveries for each in delivery.expected]
-    known = [each.event.key for each in expected if each.outcome != "not found"]
+    known = [each.event.key for each in expected if each.event and each.outcome != "not found"]
     stack.simulator("POST", "events", {"known": [dict(zip(names, key, strict=True)) for key in known]})
     for delivery in deliveries:
         stack.post(delivery.payload, key=delivery.sender, query=delivery.query)

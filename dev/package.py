@@ -4,14 +4,14 @@
 
 `source.zip` is for a remote build: Azure installs the dependencies. `defender-alert-webhook-3.13.zip` carries them
 for Linux on x86-64 and the Python chosen, under `.python_packages/lib/site-packages`, where the Functions worker
-looks. Both hold of the app what `.funcignore` allows, and both are the same bytes whenever they are built of the
-same files: sorted, without times, without what depends on the machine.
+looks, as `requirements-3.13.lock` names them; its bill of materials (CycloneDX) lies beside it. Both hold of the app
+what `.funcignore` allows, and both are the same bytes whenever they are built of the same files: sorted, without
+times, without what depends on the machine.
 """
 
 import argparse
 import hashlib
 import os
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -24,19 +24,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from pathspec import GitIgnoreSpec
 
-from dev import setup
+from dev import lock, sbom, setup
+from dev.lock import PYTHONS, PackageError
 
-PYTHONS = ("3.13", "3.12")  # what infra/azuredeploy.json offers; the first is its default
 SITE_PACKAGES = ".python_packages/lib/site-packages"
 SOURCE = "source.zip"
 
-_PLATFORM = "manylinux2014_x86_64"
 _NOTHING_OLDER = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can name
 _OF_THIS_MACHINE = ("bin", "__pycache__", "RECORD")  # start scripts, byte code, and the hashes of both
-
-
-class PackageError(Exception):
-    """A package that would not run. The text says what is missing and what to do."""
 
 
 def main() -> None:
@@ -50,10 +45,9 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as dependencies:
             install(options.python, Path(dependencies))
-            built = [
-                build_source(options.into),
-                build_ready(options.python, Path(dependencies), options.into),
-            ]
+            ready = build_ready(options.python, Path(dependencies), options.into)
+            bill = sbom.write(ready, lock.read(lock.of(options.python)))
+            built = [build_source(options.into), ready, bill]
     except PackageError as error:
         sys.exit(f"make package: {error}")
     for path in built:
@@ -72,24 +66,19 @@ def source_files(root: Path = setup.ROOT) -> list[str]:
     return sorted(name for name in names if not ignored.match_file(name))
 
 
-def install(version: str, folder: Path, *, requirements: Path = setup.ROOT / "requirements.txt") -> None:
-    """Install the app's dependencies for Linux and that Python into `folder`. Raise `PackageError`.
+def install(version: str, folder: Path) -> None:
+    """Install the app's dependencies, as they are locked, for Linux and that Python into `folder`.
 
-    In two steps, because only `pip download` chooses by the target's Python; `pip install` would leave out what
-    the Python that runs it is too old for.
+    Raise `PackageError`. In two steps, because only `pip download` chooses by the target's Python; `pip install`
+    would leave out what the Python that runs it is too old for.
     """
-    built_for = (f"--platform={_PLATFORM}", "--implementation=cp", f"--python-version={version}")
-    target = ("--only-binary=:all:", *built_for)
     with tempfile.TemporaryDirectory() as wheels:
-        _pip("download", *target, "--dest", wheels, "-r", str(requirements))
+        lock.download(version, Path(wheels), requirements=lock.of(version))
         downloaded = [str(path) for path in sorted(Path(wheels).iterdir())]
         as_they_are = ("--no-index", "--no-deps", "--ignore-requires-python", "--no-compile")
-        _pip("install", *target, *as_they_are, "--target", str(folder), *downloaded)
+        lock.pip("install", *lock.target(version), *as_they_are, "--target", str(folder), *downloaded)
     if missing := sorted(_missing(version, folder)):
-        raise PackageError(
-            f"on Python {version} these would be missing: {', '.join(missing)}. pip decides by the Python it "
-            f"runs on: build with that Python, make package PYTHON=python{version}"
-        )
+        raise PackageError(f"on Python {version} these would be missing: {', '.join(missing)}; run make lock")
 
 
 def build_source(into: Path, *, root: Path = setup.ROOT) -> Path:
@@ -103,13 +92,6 @@ def build_ready(version: str, dependencies: Path, into: Path, *, root: Path = se
     for name in _portable(dependencies):
         files[f"{SITE_PACKAGES}/{name}"] = dependencies / name
     return _write(into / f"defender-alert-webhook-{version}.zip", files)
-
-
-def _pip(command: str, *arguments: str) -> None:
-    quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
-    done = subprocess.run([sys.executable, "-m", "pip", command, *quiet, *arguments], check=False)
-    if done.returncode:
-        raise PackageError(f"pip {command} failed (exit code {done.returncode}); its own words are above")
 
 
 def _portable(dependencies: Path) -> Iterator[str]:

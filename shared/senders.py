@@ -50,8 +50,8 @@ class Signature:
 class Sender:
     """One entry of `SENDERS`: the fingerprints of its keys, and the sources that it may name; None is every source.
 
-    `search` is whether events may be searched for what it sends; this version searches for nothing. `signature` is
-    how its requests must be signed; None asks for no signature.
+    `search` is whether events may be searched for what it sends. `signature` is how its requests must be signed; None
+    asks for no signature.
     """
 
     name: str

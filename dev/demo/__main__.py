@@ -11,7 +11,7 @@ import sys
 
 import requests
 
-from dev.demo.acts import afterwards, each_sender, fill
+from dev.demo.acts import SEARCHES, afterwards, each_sender, fill
 from dev.demo.run import CALLS, Demo
 from dev.demo.screen import Screen
 from dev.stack.child import ChildError
@@ -31,9 +31,11 @@ def main() -> None:
         for expected in delivery.expected
         if expected.outcome != "not found"
     ]
-    deliveries = [*each_sender(), *fill(1), *afterwards()]
-    keys = {delivery.sender: secrets.token_urlsafe(24) for delivery in deliveries}
-    settings = {"NOT_FOUND_RETRY_MINUTES": ""}  # nobody wants to watch it search for a quarter of an hour
+    senders = {delivery.sender for delivery in (*each_sender(), *fill(1), *afterwards())}
+    keys = {sender: secrets.token_urlsafe(24) for sender in senders | {each["sender"] for each in SEARCHES}}
+    # Nobody wants to watch it search for a quarter of an hour.
+    settings = dict.fromkeys(("NOT_FOUND_RETRY_MINUTES", "FIND_EVENTS_RETRY_MINUTES"), "")
+    settings |= {"FIND_EVENTS": "true", "NO_EVENT": "entity"}
     screen = Screen(CALLS)
     screen.say("Starting Azurite, the Defender simulator with its token endpoint, and two hosts …")
     try:

@@ -1,12 +1,17 @@
-"""What the senders of the demo post, in three acts, and the expected results."""
+"""What the senders of the demo post, in four acts, and the expected results."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dev import samples
 from dev.demo.audit import Expected
-from dev.samples import event
+from dev.samples import Event, event
+
+SEARCHES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("searches.json").read_bytes())
+"""Alerts that name no event, and the events in Defender; those that become alerts on entities say `because`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +86,18 @@ def afterwards() -> list[Delivery]:
         Delivery("Logic Apps", posted, (Expected(again, "merged"),)),
         Delivery(_FIRST.sender, _FIRST.payload, (Expected(event(1), "repeated"),)),
     ]
+
+
+def searches(references: Sequence[Mapping[str, str]]) -> list[Delivery]:
+    """Return the act of alerts that name no event; `references` are those of all the events in Defender."""
+    left = iter(references)
+    deliveries = []
+    for each in SEARCHES:
+        [*found] = [Event(*next(left).values(), device=of["device"]) for of in each["events"]]
+        device = each["device"]
+        if "because" in each:
+            expected = Expected(None, searched=device, because=each["because"])
+        else:
+            expected = Expected(found[0], searched=device)
+        deliveries.append(Delivery(each["sender"], each["payload"], (expected,)))
+    return deliveries

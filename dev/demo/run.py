@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import requests
 
-from dev.demo.acts import Delivery, afterwards, each_sender, fill
-from dev.demo.audit import Audit
+from dev.demo.acts import SEARCHES, Delivery, afterwards, each_sender, fill, searches
+from dev.demo.audit import LOGS, Audit, Logs
 from dev.demo.screen import Screen, used
 from dev.simulator.judge import fullest
 from dev.stack.stack import Stack
@@ -20,7 +20,8 @@ MERGED_SECONDS = 6  # the app calls an alert merged when it is clearly older tha
 _WAITING = (HTTPStatus.ACCEPTED, HTTPStatus.TOO_MANY_REQUESTS)
 _PROBLEM = "application/problem+json"
 _TRIES = 20
-_REASON_WIDTH = 110
+_REASON_WIDTH = 78
+_NAMES = {"log": "calls", "searches": "searches", "creations": "alerts on entities"}
 _NEXT = """
 What next?
   make start                    keeps all this running, with the operator's page and a line to paste
@@ -62,6 +63,13 @@ class Demo:
         self._wait(started + MERGED_SECONDS)
         say("Another event of an alert that is still open, and the very first payload once more.", "bold")
         self._play(afterwards())
+        say(
+            "Alerts that name no event: it is searched in Defender, or the alert names devices and users.",
+            "bold",
+        )
+        events = [event for each in SEARCHES for event in each["events"]]
+        for posted in self._play(searches(self._stack.simulator("POST", "world", {"events": events}))):
+            self._settle(posted)
         self._sum_up(time.monotonic() - started)
 
     def _play(self, deliveries: Sequence[Delivery]) -> list[Posted]:
@@ -106,15 +114,13 @@ class Demo:
         delivery, answer, _ = posted
         document = answer.json()
         alerts = document.get("alerts", [])
-        arrivals = self._stack.simulator("GET", "log")
-        defenders = {alert["id"]: alert for alert in self._stack.simulator("GET", "alerts")}
         for alert in alerts:
             self._line(posted, *_became(alert), alert["request"])
+            self._say(_search(alert), "cyan")
         if not alerts:
             self._line(posted, "refused", f"HTTP {answer.status_code}")
-            for reason in _reasons(document):
-                self._screen.say(f"  {reason}", "magenta")
-        self._report(self._audit.compare(delivery.expected, alerts, arrivals, defenders))
+            self._say(_reasons(document), "magenta")
+        self._report(self._audit.compare(delivery.expected, alerts, self._logs()))
         if bool(delivery.expected) != (answer.status_code == HTTPStatus.OK):
             self._report([f"{delivery.sender}: HTTP {answer.status_code} was not expected"])
         if not answer.ok and answer.headers["content-type"] != _PROBLEM:
@@ -126,10 +132,11 @@ class Demo:
         after = answer.headers.get("Retry-After", "")
         accepted = answer.status_code == HTTPStatus.ACCEPTED
         detail = f"HTTP {answer.status_code}, again in {after} s"
-        self._line(posted, "waiting" if accepted else "full", detail)
         alerts = answer.json().get("alerts", [])
-        sending = [(alert["waitingFor"] or {}).get("what") == "answer" for alert in alerts]
-        if not delivery.full and not (sending and all(sending)):  # a host's timer may have been faster
+        waits = {(alert["waitingFor"] or {}).get("what") for alert in alerts}
+        word = "searching" if "event" in waits else "waiting" if accepted else "full"
+        self._line(posted, word, detail)
+        if not delivery.full and not waits <= {"answer", "event"}:  # a host's timer may have been faster
             self._report([f"{delivery.sender}: it had to wait, though the window was open"])
         if not after.isdecimal() or not 0 < int(after) <= self._window + 1:
             self._report([f"{delivery.sender}: Retry-After is {after!r}"])
@@ -157,6 +164,13 @@ class Demo:
         """Return how many calls Defender has seen within the window that ends now."""
         return used(self._stack.simulator("GET", "log"), self._window)
 
+    def _logs(self) -> Logs:
+        return {name: self._stack.simulator("GET", name) for name in LOGS}
+
+    def _say(self, reasons: Iterable[str], style: str) -> None:
+        for reason in reasons:
+            self._screen.say(f"  {shorten(reason, _REASON_WIDTH, placeholder=' …')}", style)
+
     def _report(self, mismatches: Iterable[str]) -> None:
         for mismatch in mismatches:
             self.mismatches += 1
@@ -164,16 +178,22 @@ class Demo:
 
     def _sum_up(self, seconds: float) -> None:
         """Show the totals, and the calls in the log that no answer accounts for."""
-        log = self._stack.simulator("GET", "log")
-        most = fullest((arrival["at"] for arrival in log if arrival["judged"]), self._window)
-        self._report(self._audit.unaccounted(log))
-        if self._stack.simulator("GET", "violations") or most > CALLS:
-            self._report([f"up to {most} calls came in {self._window:g} s, {CALLS} are allowed"])
+        logs = self._logs()
+        self._report(self._audit.unaccounted(logs))
+        most = {
+            name: fullest((arrival["at"] for arrival in logs[name] if arrival["judged"]), self._window)
+            for name in self._audit.told
+        }
+        for name, calls in most.items():
+            if calls > CALLS:
+                self._report([f"up to {calls} of {name} came in {self._window:g} s, {CALLS} are allowed"])
         say = self._screen.say
         became = ", ".join(f"{count} {word}" for word, count in self._became.items())
         say(f"Posted {self._posted} deliveries in {seconds:.0f} s: {became}.", "bold")
-        say(f"Defender's own log: {len(log)} calls; the answers tell of {self._audit.calls}.")
-        say(f"At most {most} calls in any {self._window:g} s, {CALLS} are allowed.")
+        for name, words in _NAMES.items():
+            told = len(self._audit.told[name])
+            say(f"Defender's own log: {len(logs[name])} {words}; the answers tell of {told}.")
+        say(f"At most {most['log']} calls in any {self._window:g} s, {CALLS} are allowed.")
         if self.mismatches:
             self._screen.problem(f"{self.mismatches} of these lines do not agree with Defender's log.")
         else:
@@ -194,11 +214,17 @@ def _became(alert: Mapping[str, Any]) -> tuple[str, str]:
         missing = error.get("status") == HTTPStatus.NOT_FOUND
         return "not found" if missing else alert["status"], f"{error.get('code')}: {error.get('message')}"
     word = "known" if alert["duplicate"] else "merged" if alert["merged"] else "created"
-    return word, alert["alert"]["id"]
+    return "entity" if alert["route"] == "entity" else word, alert["alert"]["id"]
+
+
+def _search(alert: Mapping[str, Any]) -> list[str]:
+    """Return what a search found: how sure it is, and what agrees; or why an alert has no event."""
+    if match := alert["match"]:
+        return [f"found, {match['grade']}: {', '.join(match['agree'])} agree"]
+    return [note for note in alert["notes"] if note.startswith("No event")]
 
 
 def _reasons(document: Mapping[str, Any]) -> list[str]:
     """Return what a problem document says is wrong."""
     problems = [problem for refused in document.get("refused", []) for problem in refused["problems"]]
-    reasons = [f"{each['field']}: {each['detail']}" for each in problems] or [str(document.get("detail"))]
-    return [shorten(reason, _REASON_WIDTH, placeholder=" …") for reason in reasons]
+    return [f"{each['field']}: {each['detail']}" for each in problems] or [str(document.get("detail"))]

@@ -12,8 +12,8 @@ _COLUMNS = {
     "sender": 19, "became": 9, "ms": 5, "window": 6, "severity": 8, "title": 24, "Defender's alert": 0,
 }  # fmt: skip
 COLOURS = {
-    **dict.fromkeys(("created", "merged", "known"), "green"),
-    **dict.fromkeys(("full", "waiting", "waits again"), "yellow"),
+    **dict.fromkeys(("created", "merged", "known", "entity"), "green"),
+    **dict.fromkeys(("full", "waiting", "searching", "waits again"), "yellow"),
     "refused": "magenta",
 }
 

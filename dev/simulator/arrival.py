@@ -9,7 +9,8 @@ class Arrival:
 
     `at` is on the machine's monotonic clock (the same for all its processes), `connection` the caller's port.
     `judged`: had a good token, so it counts in the window. `status` is None as long as nothing was answered.
-    `alert_id` is set when the call created or met an alert, whether or not the caller got an answer.
+    `alert_id` is set when the call created or met an alert, whether or not the caller got an answer. Of a search there
+    are `query`, `timespan` and `rows`, and the `seconds` that parser and engine took.
     """
 
     sequence: int
@@ -30,3 +31,7 @@ class Arrival:
     retry_after: str | None = None
     alert_id: str | None = None
     merged: bool = False
+    query: str | None = None
+    timespan: str | None = None
+    rows: int | None = None
+    seconds: float = 0.0

@@ -8,19 +8,15 @@ The tenant has 40 devices and the last day of each, and what was added. A call i
 45 calls a minute. The checks decide in this order: token (401), role (403), quota (429), body and query (400).
 """
 
-import math
 import re
-import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from dev.simulator import rules
-from dev.simulator.judge import Judge
+from dev.simulator.api import Api
+from dev.simulator.arrival import Arrival
 from dev.simulator.moments import SECOND
 from dev.simulator.parser import Parser
 from dev.simulator.reply import Reply, error_reply, json_reply
@@ -33,8 +29,7 @@ if TYPE_CHECKING:
     from dev.simulator.simulator import Simulator
     from dev.simulator.tenant import Tenant
 
-HUNTING_PATH = "/v1.0/security/runHuntingQuery"
-CALLS, WINDOW = 45, 60.0
+_CALLS = 45
 _LONGEST = timedelta(days=30)
 _LONGEST_QUERY = 10_000
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?Z", re.ASCII)
@@ -46,42 +41,20 @@ _RESOURCES = (
 _UNRESOLVED = "Failed to resolve table or column expression named '{}'. Fix semantic errors in your query."
 
 
-@dataclass(slots=True)
-class Search:
-    """A call, logged when its headers were read; `at` is on the machine's monotonic clock.
+class Hunting(Api):
+    """Graph's hunting of one simulator. The tables and the parser are made at the first need."""
 
-    `seconds` are what parser and engine took for it.
-    """
+    path = "/v1.0/security/runHuntingQuery"
+    on = "hunting"
+    audience, role = token_endpoint.GRAPH_AUDIENCE, token_endpoint.GRAPH_ROLE
+    fault_words: ClassVar[Mapping[str, str]] = {"quota": _QUOTA.format(_CALLS), "resources": _RESOURCES}
 
-    sequence: int
-    at: float
-    over_limit: bool = False
-    query: str | None = None
-    timespan: str | None = None
-    fault: str | None = None
-    status: int | None = None
-    rows: int | None = None
-    seconds: float = 0.0
-
-
-class Hunting:
-    """Graph's hunting of one simulator. The tables and the parser are made at the first need. Thread-safe."""
-
-    def __init__(self, simulator: "Simulator", calls: int = CALLS, window: float = WINDOW) -> None:
-        self._simulator = simulator
-        self._judge = Judge(calls, window)
-        self._log: list[Search] = []
+    def __init__(self, simulator: "Simulator", calls: int = _CALLS, window: float = 60.0) -> None:
+        super().__init__(simulator, calls, window)
         self._world = World()
         self._tenant: Tenant | None = None
         self._parser: Parser | None = None
         self._later: list[tuple[float, list[Record]]] = []
-        self._lock = threading.Lock()  # guards all of the above
-
-    @property
-    def log(self) -> list[Search]:
-        """Every call in its order, as known at this moment."""
-        with self._lock:
-            return [replace(search) for search in self._log]
 
     def close(self) -> None:
         """End the parser."""
@@ -103,65 +76,17 @@ class Hunting:
         with self._lock:
             records, references = self._world.place(events, recorded=recorded)
             self._later.append((time.monotonic() + searchable_after, records))
-        self._simulator.register(known=references)
+        self._simulator.defender.register(known=references)
         names = ("machineId", "eventTime", "reportId")
         return [dict(zip(names, reference, strict=True)) for reference in references]
 
-    def arrive(self, authorization: str | None) -> tuple[Search, Rejected | None]:
-        """Stamp, log and judge a call whose headers were read; return why it is rejected already, if it is."""
-        self._simulator.pause(self._simulator.switches.transit)
-        with self._lock:
-            search = Search(len(self._log), time.monotonic())
-            self._log.append(search)
-            try:
-                rules.admit(
-                    authorization, time.time(), token_endpoint.GRAPH_AUDIENCE, token_endpoint.GRAPH_ROLE
-                )
-            except Rejected as rejected:
-                return search, rejected
-            wait = self._judge.arrive(search.at)
-            search.over_limit = wait is not None
-            quota = _QUOTA.format(self._judge.calls)
-            return search, None if wait is None else Rejected(
-                429, "TooManyRequests", quota, retry_after=math.ceil(wait)
-            )
+    def _quota(self, seconds: int) -> str:  # noqa: ARG002 - only its header tells
+        return _QUOTA.format(self._judge.calls)
 
-    def answer(
-        self, search: Search, rejected: Rejected | None, method: str, content_type: str | None, body: bytes
-    ) -> Reply:
-        """Return what to send for a call that has arrived, be it the answer or a fault."""
-        self._simulator.pause(self._simulator.switches.latency)
-        fault, released = self._simulator.draw("hunting")
-
-        def process() -> Reply:
-            try:
-                if rejected:
-                    raise rejected
-                return self._run(search, method, content_type, rules.json_object(body))
-            except Rejected as rejection:
-                return _error_reply(rejection)
-
-        def fail(status: int) -> Reply:
-            words = {"quota": _QUOTA.format(CALLS), "resources": _RESOURCES}
-            code = HTTPStatus(status).phrase.replace(" ", "")
-            return _error_reply(
-                Rejected(status, code, words.get(fault.kind if fault else "", "Switched on."))
-            )
-
-        reply = self._simulator.bend(fault, released, process, fail, HUNTING_PATH)
-        with self._lock:
-            search.fault, search.status = fault.kind if fault else None, reply.status
-        return reply
-
-    def _run(
-        self, search: Search, method: str, content_type: str | None, body: Mapping[str, Any] | None
-    ) -> Reply:
+    def _process(self, arrival: Arrival, document: Mapping[str, Any] | None) -> Reply:
         """Return the rows of a query. Raise `Rejected` unless the call is what Graph documents, to the letter."""
-        rules.check_form(method, content_type)
-        if body is None or {name: type(text) for name, text in body.items()} != {
-            "Query": str,
-            "Timespan": str,
-        }:
+        body = document or {}
+        if {name: type(text) for name, text in body.items()} != {"Query": str, "Timespan": str}:
             raise Rejected(400, "BadRequest", "The body is a JSON object of two texts, Query and Timespan.")
         since, until = _span(body["Timespan"])
         if len(body["Query"]) > _LONGEST_QUERY or body["Query"].lstrip().startswith("."):
@@ -169,7 +94,7 @@ class Hunting:
                 400, "BadRequest", f"A query has at most {_LONGEST_QUERY} characters, and is no command."
             )
         with self._lock:
-            search.query, search.timespan = body["Query"], body["Timespan"]
+            arrival.query, arrival.timespan = body["Query"], body["Timespan"]
             tenant, parser = self._ready()
         began = time.monotonic()
         checked = parser.check(body["Query"])
@@ -180,10 +105,14 @@ class Hunting:
             raise Rejected(400, "BadRequest", "; ".join(checked["errors"]) or "A query is one statement.")
         answer = tenant.run(body["Query"], since, until)
         with self._lock:
-            search.rows, search.seconds = len(answer.rows), time.monotonic() - began
+            arrival.rows, arrival.seconds = len(answer.rows), time.monotonic() - began
         results = [_annotated(row, answer.types) for row in answer.rows]
         schema = [{"name": name, "type": kind} for name, kind in answer.types.items()]
         return json_reply(200, {"@odata.context": _CONTEXT, "schema": schema, "results": results})
+
+    def _refuse(self, rejected: Rejected) -> Reply:
+        ids = dict.fromkeys(("request-id", "client-request-id"), str(uuid.uuid4()))
+        return error_reply(rejected, innerError={"date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}", **ids})
 
     def _ready(self) -> "tuple[Tenant, Parser]":
         """Return the tables, with all that is searchable by now, and the parser."""
@@ -219,14 +148,3 @@ def _annotated(row: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, An
             shown[f"{name}@odata.type"] = "#Int64"
         shown[name] = value
     return shown
-
-
-def _error_reply(rejected: Rejected) -> Reply:
-    """Return an error in Graph's shape."""
-    request = str(uuid.uuid4())
-    inner = {
-        "date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}",
-        "request-id": request,
-        "client-request-id": request,
-    }
-    return error_reply(rejected, innerError=inner)

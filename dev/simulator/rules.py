@@ -71,9 +71,8 @@ def check_form(method: str, content_type: str | None) -> None:
         raise Rejected(415, "UnsupportedMediaType", f"The media type {content_type!r} is not supported.")
 
 
-def check(method: str, content_type: str | None, fields: Mapping[str, Any] | None) -> None:
-    """Raise `Rejected` unless the call is exactly as Defender documents it."""
-    check_form(method, content_type)
+def check(fields: Mapping[str, Any] | None) -> Mapping[str, str]:
+    """Return the fields of a call. Raise `Rejected` unless they are exactly as Defender documents them."""
     if fields is None:
         raise Rejected(400, "InvalidRequestBody", "Invalid request body.")
     for name in FIELDS:
@@ -93,6 +92,7 @@ def check(method: str, content_type: str | None, fields: Mapping[str, Any] | Non
     for name, good in forms.items():
         if not good:
             raise Rejected(400, "InvalidInput", f"Invalid input {name}: {fields[name]!r}.")
+    return fields
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:

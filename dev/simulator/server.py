@@ -4,13 +4,12 @@ import json
 import re
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from dev.simulator.create_alert import CREATE_PATH
+from dev.simulator.arrival import Arrival
 from dev.simulator.faults import Fault
-from dev.simulator.hunting import HUNTING_PATH
 from dev.simulator.reply import Reply, error_reply, json_reply
 from dev.simulator.rules import Rejected
 from dev.stack import token_endpoint
@@ -19,7 +18,6 @@ from dev.stack.loopback import Connection, Server
 if TYPE_CHECKING:
     from dev.simulator.simulator import Simulator
 
-ALERTS_PATH = "/api/alerts/CreateAlertByReference"
 CONTROL_PATH = "/_simulator/"
 _SERVER = ("Server", "Microsoft-HTTPAPI/2.0 (simulated)")
 
@@ -34,19 +32,11 @@ class SimulatorConnection(Connection):
         path, _, query = self.path.partition("?")
         headers = self.headers
         simulator: Simulator = self.server.owner
-        if path == ALERTS_PATH:  # a call is stamped before its body is read
-            arrived = simulator.arrive(headers["Authorization"], self.command, self.client_address[1])
-            self._send(simulator.answer(*arrived, headers["Content-Type"], self._body()))
-            return
-        if path == HUNTING_PATH:
-            search = simulator.hunting.arrive(headers["Authorization"])
-            self._send(simulator.hunting.answer(*search, self.command, headers["Content-Type"], self._body()))
-            return
-        if path == CREATE_PATH:
-            creation = simulator.creations.arrive(headers["Authorization"])
-            form = self.command, headers["Content-Type"]
-            self._send(simulator.creations.answer(*creation, *form, self._body()))
-            return
+        for api in (simulator.defender, simulator.hunting, simulator.creations):
+            if path == api.path:  # a call is stamped before its body is read
+                arrived = api.arrive(headers["Authorization"], self.command, self.client_address[1])
+                self._send(api.answer(*arrived, headers["Content-Type"], self._body()))
+                return
         body = self._body()
         if (self.command, path) == ("GET", token_endpoint.PATH):
             reply = simulator.answer_token(query, headers["X-IDENTITY-HEADER"])
@@ -93,19 +83,17 @@ def control(simulator: "Simulator", method: str, name: str, body: bytes) -> Repl
     """Return what to send for a request under `/_simulator/`."""
     routes: dict[tuple[str, str], Callable[[], Any]] = {
         ("GET", "health"): lambda: {"status": "pass"},
-        ("GET", "log"): lambda: [_camel(asdict(arrival)) for arrival in simulator.log],
-        ("GET", "violations"): lambda: [
-            _camel(asdict(arrival)) for arrival in simulator.log if arrival.over_limit
-        ],
+        ("GET", "log"): lambda: _shown(simulator.log),
+        ("GET", "violations"): lambda: _shown(arrival for arrival in simulator.log if arrival.over_limit),
         ("GET", "alerts"): lambda: simulator.alerts,
-        ("GET", "searches"): lambda: [_camel(asdict(search)) for search in simulator.hunting.log],
-        ("GET", "creations"): lambda: [_camel(asdict(creation)) for creation in simulator.creations.log],
+        ("GET", "searches"): lambda: _shown(simulator.hunting.log),
+        ("GET", "creations"): lambda: _shown(simulator.creations.log),
         ("GET", "entityAlerts"): lambda: simulator.creations.alerts,
         ("POST", "world"): lambda: simulator.hunting.add(**_snake(json.loads(body))),
         ("GET", "tokens"): lambda: simulator.token_requests,
         ("GET", "switches"): lambda: _camel(asdict(simulator.switches)),
         ("PUT", "switches"): lambda: _camel(asdict(simulator.switch(**_switches(json.loads(body))))),
-        ("POST", "events"): lambda: simulator.register(**_events(json.loads(body))),
+        ("POST", "events"): lambda: simulator.defender.register(**_events(json.loads(body))),
     }
     if (route := routes.get((method, name))) is None:
         return json_reply(404, {"error": f"no {method} {CONTROL_PATH}{name}"})
@@ -113,6 +101,10 @@ def control(simulator: "Simulator", method: str, name: str, body: bytes) -> Repl
         return json_reply(200, route())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         return json_reply(400, {"error": f"{type(error).__name__}: {error}"})
+
+
+def _shown(arrivals: Iterable[Arrival]) -> list[Any]:
+    return [_camel(asdict(arrival)) for arrival in arrivals]
 
 
 def _camel(value: Any) -> Any:

@@ -113,7 +113,7 @@ def _found(search: Entry, row: Mapping[str, Any], now: float) -> Entry:
         "candidates": len(search.candidates),
         "event": event,
     }
-    return dataclasses.replace(accepted, link=search.alert.id, match=match)
+    return dataclasses.replace(accepted, link=search.alert.id, match=match, many=search.many)
 
 
 def _problems(checked: Checked) -> list[Problem]:

@@ -98,7 +98,7 @@ def _found(table: Table, entry: Entry) -> dict[str, Any]:
     search = search_of(table, entry)
     clues: list[dict[str, str]] = []
     with contextlib.suppress(ValueError):  # of a newer version
-        clues = evidence.known(stored.read((search.clues if search else None) or {}))
+        clues = evidence.known(stored.read((search or entry).clues or {}))
     return {
         "clues": clues,
         "candidates": list(search.candidates) if search else [],
@@ -153,8 +153,8 @@ def matching(asked: Parameters, senders: Sequence[Sender]) -> Callable[[Entry], 
 
 
 def _devices(entry: Entry) -> set[str]:
-    """Return the device of an alert; while its event is not found, the devices that it may be on, as named."""
-    if entry.stage != keys.SEARCH:
+    """Return the device of an alert; without a reference, the devices that it names."""
+    if entry.stage == keys.REFERENCE:
         return {entry.alert.machine_id}
     hosts = (entry.clues or {}).get("hosts", ())
     return {str(host.get("value", "")).lower() for host in hosts}

@@ -8,8 +8,11 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from shared.alerts.event_time import utc
-from shared.clients import graph
+from shared.clients import create_alert
+from shared.clients import graph as hunting
 from shared.identity import Claims
+from shared.ledger import keys
+from shared.ledger.keys import Stage
 
 ROLE = "Alert.ReadWrite.All"
 APPLICATION = "fc780465-2017-40d4-a0c5-307022471b92"
@@ -17,6 +20,10 @@ APPLICATION = "fc780465-2017-40d4-a0c5-307022471b92"
 GRANT = "infra/grant-defender-role.sh {application}"
 SCOPE = "https://api.securitycenter.windows.com/.default"
 
+_OF_GRAPH = {
+    keys.SEARCH.name: (hunting.ROLE, hunting.GRANT),
+    keys.ENTITY.name: (create_alert.ROLE, create_alert.GRANT),
+}
 _CLOUDS = {
     ".microsoft.us": "the US Government cloud",
     ".microsoft.com": "the public cloud",
@@ -81,13 +88,12 @@ def _wrong(claims: Claims, client_id: str | None, tenant_id: str | None, now: da
         yield _lacks(claims, ROLE, GRANT)
 
 
-def hunting(claims: Claims | None) -> str | None:
-    """Return why Graph does not let the app search with this token, and what to do; None if no reason is known."""
-    if claims is None or graph.ROLE in claims.roles:
+def graph(claims: Claims | None, stage: Stage) -> str | None:
+    """Return why Graph does not let a stage call it with this token, and what to do; None if no reason is known."""
+    role, grant = _OF_GRAPH[stage.name]
+    if claims is None or role in claims.roles:
         return None
-    return _lacks(
-        claims, f"{graph.ROLE} of Microsoft Graph", graph.GRANT.replace("IDENTITY", "{application}")
-    )
+    return _lacks(claims, f"{role} of Microsoft Graph", grant.replace("IDENTITY", "{application}"))
 
 
 def _lacks(claims: Claims, role: str, grant: str) -> str:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import Busy, NotFound, NotNow, Unreadable
-from shared.ledger import aside, keys, lookup, record, rows
+from shared.ledger import aside, keys, lookup, record, rows, settlement
+from shared.ledger.keys import Stage
 from shared.ledger.record import Entry
-from shared.operations import listing
+from shared.operations import listing, page
 from shared.table.protocol import Delete, Insert, Operation, Row, Table, try_commit
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def wait(dispatcher: "Dispatch", read: Callable[[], Again]) -> Entry:
     """
     for number in range(_TRIES):
         again = read()
-        stage = again.after.stage
-        if stage != dispatcher.policy.stage and stage.name not in dispatcher.others:
-            raise not_now("Its event would have to be searched, and FIND_EVENTS is false.", again.before)
+        if not _is_on(dispatcher, again.after.stage):
+            setting = "FIND_EVENTS" if again.after.stage == keys.SEARCH else "NO_EVENT"
+            raise not_now(f"It would wait for ever, because the setting {setting} is off.", again.before)
         plan = dispatcher.plan([again.after], write=number < _TRIES - 1)
         (turned,) = plan.entries
         if dispatcher.commit(plan, [*rows.move(again.before, turned, alert=again.etag), *again.beside]):
@@ -120,19 +121,30 @@ def _insert(table: Table, held: Entry) -> tuple[list[Operation], Entry]:
 
 
 def failed(dispatcher: "Dispatch", top: int) -> int:
-    """Replay up to `top` failed alerts, the earliest failure first; return their number."""
-    replayed = 0
-    unreadable = []
-    for row in dispatcher.table.query(keys.FAILED, keys.FAILED_END, limit=top):
+    """Replay up to `top` failed alerts, the earliest failure first; return their number.
+
+    Left out are those of a stage that is off, and those that may have been created: each of them needs a look.
+    """
+    unreadable: list[Row] = []
+
+    def pick(row: Row) -> Entry | None:
         try:
             entry = rows.read(row)
         except Unreadable:
             unreadable.append(row)
-            continue
-        with contextlib.suppress(
-            NotFound, NotNow, Unreadable
-        ):  # somebody else was first, or its own row is no row
+            return None
+        doubtful = entry.stage.once and (entry.error or {}).get("code") == settlement.UNKNOWN
+        return entry if _is_on(dispatcher, entry.stage) and not doubtful else None
+
+    replayed = 0
+    for entry in page.read(dispatcher.table, [(keys.FAILED, keys.FAILED_END)], pick, top=top).items:
+        # Somebody else was first, or its own row is no row.
+        with contextlib.suppress(NotFound, NotNow, Unreadable):
             alert(dispatcher, entry.alert.id)
             replayed += 1
     aside.move(dispatcher.table, unreadable)  # else they would stand at the head of every portion
     return replayed
+
+
+def _is_on(dispatcher: "Dispatch", stage: Stage) -> bool:
+    return stage == dispatcher.policy.stage or stage.name in dispatcher.others

@@ -9,7 +9,7 @@ from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.operations import listing
 from shared.operations.replay import Again, not_now, wait
-from shared.table.protocol import Operation, Table, try_commit
+from shared.table.protocol import Delete, Operation, Table, try_commit
 
 if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
@@ -79,7 +79,9 @@ def _case(table: Table, alert_id: str) -> _Case:
         except NotFound:
             return _Case(entry, etag)
     if not entry.link:
-        raise not_now("The alert came with its reference: its event was not searched.", entry)
+        raise not_now(
+            "The alert belongs to no search: it came with its reference, or was set apart from it.", entry
+        )
     search, search_etag = listing.own(table, entry.link)
     if search.link != entry.alert.id:
         raise not_now("Its event was searched again since, and the search has not led to this alert.", entry)
@@ -93,8 +95,14 @@ def _set_apart(alert: Entry, etag: str, now: float) -> list[Operation]:
     """
     own = Delivery(keys.delivery_id(now), alert.source, now, (alert.alert.id,), sender=alert.sender)
     note = "The operator let its event be searched again."
-    apart = dataclasses.replace(alert, delivery=own.id, notes=tuple(dict.fromkeys((*alert.notes, note))))
-    return [*rows.note(apart, etag), rows.insert_delivery(own)]
+    notes = tuple(dict.fromkeys((*alert.notes, note)))
+    apart = dataclasses.replace(alert, delivery=own.id, link="", many=False, notes=notes)
+    copy = keys.copy_key(alert.delivery, alert.alert.id)
+    return [
+        *rows.note(apart, etag),
+        rows.insert_delivery(own),
+        *([Delete(copy, "*")] if alert.many else []),
+    ]
 
 
 def _shown(case: _Case, marked: Entry) -> dict[str, Any]:

@@ -19,37 +19,38 @@ Last = Callable[[], Claims | None]
 
 
 def status(webhook: "Webhook", last_token: Last, last_graph_token: Last, *, refresh: bool) -> dict[str, Any]:
-    """Return the status; `refresh` asks for tokens first. `tokenProblem`: why none came, or what is wrong with it."""
-    problems = [_refreshed(stage) if refresh else None for stage in webhook.stages]
+    """Return the status; `refresh` asks for tokens first. `tokenProblem`: why none came, or what is wrong with it.
+
+    What stands beside `stages` is that of the stage *reference*.
+    """
+    problems = {stage.policy.stage.name: _refreshed(stage) for stage in webhook.stages} if refresh else {}
     if refresh:
         webhook.memory.forget()
-    claims, settings = last_token(), webhook.settings
     stands: dict[str, Any] = webhook.memory.answer(
         "status", webhook.clocks.monotonic(), lambda: _stands(webhook)
     )
-    graph = last_graph_token()
-    hunting = {
-        "token": condition.token(graph),
-        "tokenProblem": problems[-1] or permission.hunting(graph),
-    }
-    stages = [
-        {**stage, "search": {**stage["search"], **hunting} if stage["search"] else None}
-        for stage in stands["stages"]
+    claims, graph = last_token(), last_graph_token()
+    tokens = [(claims, _of_defender(claims, webhook))] + [
+        (graph, permission.graph(graph, stage.policy.stage)) for stage in webhook.others
     ]
-    return {
-        **stands,
-        "stages": stages,
-        "token": condition.token(claims),
-        "tokenProblem": problems[0]
-        or permission.wrong(
-            claims,
-            api_url=settings.defender_api_url,
-            scope=settings.defender_token_scope,
-            client_id=settings.client_id,
-            tenant_id=settings.defender_tenant_id,
-            now=datetime.fromtimestamp(webhook.dispatcher.table.now(), UTC),
-        ),
-    }
+    stages = [
+        {**stage, "token": condition.token(of), "tokenProblem": problems.get(stage["name"]) or problem}
+        for stage, (of, problem) in zip(stands["stages"], tokens, strict=True)
+    ]
+    first = {name: stages[0][name] for name in ("window", "pause", "backlog", "token", "tokenProblem")}
+    return {**stands, **first, "stages": stages}
+
+
+def _of_defender(claims: Claims | None, webhook: "Webhook") -> str | None:
+    settings = webhook.settings
+    return permission.wrong(
+        claims,
+        api_url=settings.defender_api_url,
+        scope=settings.defender_token_scope,
+        client_id=settings.client_id,
+        tenant_id=settings.defender_tenant_id,
+        now=datetime.fromtimestamp(webhook.dispatcher.table.now(), UTC),
+    )
 
 
 def _refreshed(stage: "Dispatch") -> str | None:
@@ -62,12 +63,11 @@ def _refreshed(stage: "Dispatch") -> str | None:
 
 
 def _stands(webhook: "Webhook") -> dict[str, Any]:
-    """Return the part of the status that the table shows; window, pause and backlog are those of `reference`."""
+    """Return the part of the status that the table shows."""
     table = webhook.dispatcher.table
     stages = [_stage(stage, webhook.settings.find_events) for stage in webhook.stages]
     return {
         "now": utc(table.now()),
-        **{name: stages[0][name] for name in ("window", "pause", "backlog")},
         "stages": stages,
         "failed": condition.failed(table),
         "unreadable": condition.unreadable(table),

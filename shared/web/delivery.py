@@ -38,6 +38,12 @@ _SEARCHES = {
     "AnswerLost": f"See why hosts die during searches. {_BY_HAND}",
 }
 """What can be done about an alert whose event was not found, by the error's code."""
+_ENTITIES = dict.fromkeys(
+    ("AnswerUnknown", "AnswerLost"),
+    "Look in Defender for an alert with this title; only if there is none, replay this one.",
+)
+"""The same about an alert on entities, which has no event."""
+_AS_IT_SAYS = "Do what the message says, then replay the alert."
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +195,7 @@ def alert_document(alert: DeliveryAlert, snapshot: "Snapshot | None", now: float
     return {
         "id": entry.alert.id,
         "status": "waiting" if entry.state == "sending" else entry.state,
-        "route": "reference",
+        "route": "entity" if entry.stage == keys.ENTITY else "reference",
         "sender": entry.sender or None,
         "duplicate": alert.duplicate,
         "merged": entry.merged,
@@ -205,8 +211,8 @@ def alert_document(alert: DeliveryAlert, snapshot: "Snapshot | None", now: float
 
 
 def _request(entry: Entry) -> dict[str, str | None]:
-    """Return the eight fields; the reference is null until the event is found."""
-    unknown = dict.fromkeys(names.KEYS) if entry.stage == keys.SEARCH else {}
+    """Return the eight fields; the reference is null until the event is found, and where there is none."""
+    unknown = {} if entry.stage == keys.REFERENCE else dict.fromkeys(names.KEYS)
     return {**entry.alert.body(), **unknown}
 
 
@@ -231,6 +237,9 @@ def _error(entry: Entry) -> dict[str, Any] | None:
 
 
 def _hint(entry: Entry, error: Mapping[str, Any]) -> str:
-    if entry.stage != keys.SEARCH or error.get("code") not in _SEARCHES:
+    if entry.stage == keys.REFERENCE:
         return answers.hint(error)
-    return _SEARCHES[error["code"]] if entry.has_ended else "Nothing to do: it is searched again."
+    if not entry.has_ended:
+        return "Nothing to do: it is tried again."
+    hints = _SEARCHES if entry.stage == keys.SEARCH else _ENTITIES
+    return hints.get(str(error.get("code")), _AS_IT_SAYS)

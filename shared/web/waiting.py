@@ -25,10 +25,18 @@ def shown(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, An
         return None
     if entry.stage == keys.SEARCH:
         return _for_the_event(entry, now)
+    api = "Defender" if entry.stage == keys.REFERENCE else "Graph"
     if entry.state == "sending":
-        return {"what": "answer", "reason": "Defender is being called", "until": None}
+        return {"what": "answer", "reason": f"{api} is being called", "until": None}
     if entry.next_attempt and entry.next_attempt > now:
         return {"what": "retry", "reason": _reason(entry), "until": utc(entry.next_attempt)}
+    return _for_a_slot(entry, snapshot, now)
+
+
+def _for_a_slot(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, Any]:
+    if entry.stage != keys.REFERENCE:  # its window was not read
+        reason = "Graph takes only so many alerts a minute; the alert waits for its turn"
+        return {"what": "slot", "reason": reason, "until": None}
     pause = snapshot.view.pause if snapshot and snapshot.view.paused else None
     if pause:
         until = None if pause.by_operator else utc(pause.ends)
@@ -41,7 +49,7 @@ def seconds(entry: Entry, snapshot: "Snapshot | None", now: float) -> float:
     """Return in how many seconds a waiting alert is expected to end. The parameters are those of `shown`."""
     if entry.next_attempt:
         return max(0.0, entry.next_attempt - now)
-    if entry.stage == keys.SEARCH:
+    if entry.stage != keys.REFERENCE:
         return _DRAIN_SECONDS
     if entry.state == "sending" or snapshot is None:
         return 2.0

@@ -49,7 +49,10 @@ def calls(document: Any, name: str) -> Iterator[tuple[Node, ...]]:
 
 
 class Template:
-    """A template with the `given` values of its parameters, in a resource group of one of `CLOUDS`."""
+    """A template with the `given` values of its parameters, in a resource group of one of `CLOUDS`.
+
+    `link` is where Azure read the template, if it was not given a file.
+    """
 
     def __init__(
         self,
@@ -57,12 +60,14 @@ class Template:
         given: Mapping[str, Any] | None = None,
         *,
         cloud: str = "AzureCloud",
+        link: str = "",
     ) -> None:
         self._document = document
         self._given = dict(given or {})
         self._own: Functions = {
             "parameters": self.parameter,
             "variables": self.variable,
+            "deployment": lambda: {"properties": {"templateLink": {"uri": link}} if link else {}},
             "environment": lambda: {
                 "name": cloud,
                 "suffixes": {"storage": CLOUDS[cloud]},

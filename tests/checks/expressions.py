@@ -109,6 +109,14 @@ def evaluate(
         return _member(node, of, key, accessed)
     if not isinstance(node, Call):
         return node
+    if node.name == "lambda":
+        *names, body = node.arguments
+        return lambda *values: evaluate(
+            body,
+            language,
+            {**own, "lambdaVariables": dict(zip(names, values, strict=True)).__getitem__},
+            accessed,
+        )
     function = own.get(node.name) or language.functions.get(node.name)
     if function is None:
         raise ExpressionError(f"the function {node.name} is not known here")
@@ -233,6 +241,12 @@ def _if(condition: Any, then: Any, otherwise: Any) -> Any:
     return then if condition else otherwise
 
 
+def _try_get(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = None if value is None else value.get(key)
+    return value
+
+
 def _json(value: Any) -> Any:
     if not isinstance(value, str):
         raise TypeError("expects text")
@@ -266,14 +280,24 @@ ARM = Language(
     (".", "["),
     {
         **_BOTH,
-        "concat": lambda *values: "".join(values),
+        "add": lambda left, right: left + right,
+        "and": lambda *values: all(values),
+        "coalesce": lambda *values: next((value for value in values if value is not None), None),
+        "concat": lambda *parts: sum(parts[1:], parts[0]) if isinstance(parts[0], list) else "".join(parts),
+        "contains": lambda whole, part: part in whole,
         "createArray": lambda *values: list(values),
         "createObject": lambda *parts: dict(zip(parts[::2], parts[1::2], strict=True)),
         "empty": lambda value: not value,
         "extensionResourceId": lambda scope, kind, name: scope + resource_id(kind, name).removeprefix(GROUP),
         "format": _format,
         "guid": _guid,
+        "length": len,
+        "map": lambda values, make: [make(value) for value in values],
         "not": lambda value: not value,
+        "range": lambda start, count: list(range(start, start + count)),
+        "replace": lambda value, old, new: value.replace(old, new),
+        "split": lambda value, delimiter: value.split(delimiter),
+        "tryGet": _try_get,
         "listKeys": lambda resource_id, _version: Mark(f"<keys of {resource_id}>"),
         "reference": lambda resource_id, *_version: Mark(f"<{resource_id}>"),
         "resourceGroup": lambda: {"id": GROUP, "location": "westeurope", "name": "group"},

@@ -320,7 +320,7 @@ def test_an_alert_is_created(simulator: Simulator, tokens: identity.TokenSource)
 
 def test_what_defender_refuses(simulator: Simulator, tokens: identity.TokenSource) -> None:
     """Rejected and not found, in Defender's own words."""
-    simulator.register(unknown=[(BODY["machineId"], BODY["eventTime"], "1")])
+    simulator.defender.register(unknown=[(BODY["machineId"], BODY["eventTime"], "1")])
     with client(simulator) as caller:
         rejected = caller.create_alert({**BODY, "recommendedAction": ""}, tokens.token())
         unknown = caller.create_alert({**BODY, "reportId": "1"}, tokens.token())

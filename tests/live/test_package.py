@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from dev import package, setup
+from dev import lock, package, setup
 from dev.stack.child import Child, environment
 from dev.stack.stack import Host, Stack
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-REQUIREMENTS = setup.ROOT / "requirements.txt"
 ALERT = {
     "machineId": "7c9e6679a4b2f1d08e3c5b7a9d1f2e3c4b5a6978",
     "eventTime": "2026-02-03T04:05:06.7891234Z",
@@ -33,7 +32,7 @@ ALERT = {
 def dependencies(version: str) -> Path:
     """Install the app's dependencies for a Python as `make package` does; once, kept in .tools."""
     folder, stamp = setup.TOOLS / "packages" / version, setup.TOOLS / "packages" / f"ready-{version}"
-    made_of = REQUIREMENTS.read_bytes() + Path(package.__file__).read_bytes()
+    made_of = lock.of(version).read_bytes() + Path(package.__file__).read_bytes()
     wanted = hashlib.sha256(made_of).hexdigest()
     if not stamp.is_file() or stamp.read_text() != wanted:
         stamp.unlink(missing_ok=True)

@@ -124,7 +124,7 @@ def test_a_delivery_answers_for_the_alerts_that_can_be_read() -> None:
 
 
 def test_the_failed_are_replayed_past_rows_that_cannot_be_read() -> None:
-    """They stand at the head of the failed: without being moved aside they would be all that is ever looked at."""
+    """They stand at the head of the failed: they are passed by, and moved aside."""
     entry = _entry(1, EPOCH)
     failed = replace(entry, state="failed", waits="", ended=EPOCH)
     world = World()
@@ -132,8 +132,9 @@ def test_the_failed_are_replayed_past_rows_that_cannot_be_read() -> None:
     world.table.commit([Insert(f"{keys.FAILED}0-{number}", {"title": "T"}) for number in range(3)])
     world.table.commit(rows.insert(entry))
     world.table.commit(rows.move(entry, failed, waiting="*"))
-    for replayed in (0, 1):
-        assert world.finish(app.host.submit(lambda: replay.failed(app.webhook.dispatcher, 3))) == replayed
+    assert world.finish(app.host.submit(lambda: replay.failed(app.webhook.dispatcher, 1))) == 1
+    assert world.table.query(keys.FAILED, keys.FAILED_END) == []
+    assert len(_moved(world)) == 3
 
 
 def _table(*spoilt: str) -> tuple[StrictTable, list[Row]]:

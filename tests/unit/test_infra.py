@@ -15,7 +15,7 @@ import tree_sitter
 import tree_sitter_bicep
 import yaml
 
-from dev import package
+from dev import lock
 from shared import settings
 from shared.operations import permission
 from tests.checks import arm
@@ -34,6 +34,7 @@ EVERYTHING = {
     "alertEmail": "soc@contoso.example",
     "findEvents": "true",
     "packageUri": "https://soc.example/package.zip",
+    "storageLog": True,
 }
 NOTHING = {"healthTest": False}
 ROLES = {  # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
@@ -350,11 +351,80 @@ def test_code_is_installed_only_if_there_is_an_address() -> None:
         assert code["properties"] == {"packageUri": EVERYTHING["packageUri"], "remoteBuild": build}
 
 
+def test_the_deploy_button_installs_the_newest_release() -> None:
+    """The repository that the template was read from has it; an address of one's own goes before it."""
+    link = "https://raw.githubusercontent.com/contoso/webhook/main/infra/azuredeploy.json"
+    release = "https://github.com/contoso/webhook/releases/latest/download/"
+    for given, name in (
+        ({}, "defender-alert-webhook-3.13.zip"),
+        ({"pythonVersion": "3.12"}, "defender-alert-webhook-3.12.zip"),
+        ({"remoteBuild": True}, "source.zip"),
+    ):
+        code = only(deployed(given, link=link), "Microsoft.Web/sites/extensions")
+        assert code["properties"]["packageUri"] == release + name
+    code = only(deployed(EVERYTHING, link=link), "Microsoft.Web/sites/extensions")
+    assert code["properties"]["packageUri"] == EVERYTHING["packageUri"]
+    elsewhere = deployed(link="https://files.contoso.example/azuredeploy.json")
+    assert not [each for each in elsewhere if each["type"] == "Microsoft.Web/sites/extensions"]
+    written = (ROOT / "dev" / "package.py").read_text("utf-8")
+    assert 'f"defender-alert-webhook-{version}.zip"' in written
+    assert '"source.zip"' in written
+
+
+def test_only_who_is_listed_reaches_the_app() -> None:
+    """With addresses or tags of Azure, all others are refused, but not the health test; without, nobody is."""
+    site = only(deployed({"allowedAddresses": "203.0.113.0/24, LogicApps"}), "Microsoft.Web/sites")
+    config = site["properties"]["siteConfig"]
+    assert config["ipSecurityRestrictionsDefaultAction"] == "Deny"
+    assert [
+        (each["ipAddress"], each["tag"], each["priority"]) for each in config["ipSecurityRestrictions"]
+    ] == [
+        ("ApplicationInsightsAvailability", "ServiceTag", 99),
+        ("203.0.113.0/24", "Default", 100),
+        ("LogicApps", "ServiceTag", 101),
+    ]
+    assert {each["action"] for each in config["ipSecurityRestrictions"]} == {"Allow"}
+    silent = only(deployed({"allowedAddresses": "2001:db8::/32", **NOTHING}), "Microsoft.Web/sites")
+    (rule,) = silent["properties"]["siteConfig"]["ipSecurityRestrictions"]
+    assert (rule["ipAddress"], rule["tag"]) == ("2001:db8::/32", "Default")
+    everybody = only(deployed(), "Microsoft.Web/sites")["properties"]["siteConfig"]
+    assert everybody["ipSecurityRestrictions"] == []
+    assert everybody["ipSecurityRestrictionsDefaultAction"] == "Allow"
+
+
+def test_the_host_refuses_what_the_app_would() -> None:
+    """A body that is far too large is not read into memory; one that is a little too large gets the app's 413."""
+    for given in (2048, 1_048_576):
+        limit = int(setting(deployed({"maxPayloadBytes": given}), "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"))
+        assert given < limit <= given + 100_000
+
+
+def test_requests_to_the_storage_account_can_be_logged() -> None:
+    """If asked for, of blobs (code, keys) and of the table, into the workspace."""
+    kind = "Microsoft.Insights/diagnosticSettings"
+    assert not [each for each in deployed() if each["type"] == kind]
+    resources = deployed({"storageLog": True})
+    found = [each for each in resources if each["type"] == kind]
+    account = only(resources, "Microsoft.Storage/storageAccounts")["name"]
+    scopes = [
+        f"Microsoft.Storage/storageAccounts/{account}/{each}Services/default" for each in ("blob", "table")
+    ]
+    assert [each["scope"] for each in found] == scopes
+    workspace = only(resources, "Microsoft.OperationalInsights/workspaces")["id"]
+    for each in found:
+        assert each["properties"]["workspaceId"] == workspace
+        assert {log["category"] for log in each["properties"]["logs"]} == {
+            "StorageRead",
+            "StorageWrite",
+            "StorageDelete",
+        }
+
+
 def test_the_template_offers_what_can_be_packaged() -> None:
     """Every Python of the template has a package, and the default is the same."""
     declared = DOCUMENT["parameters"]["pythonVersion"]
-    assert tuple(declared["allowedValues"]) == package.PYTHONS
-    assert declared["defaultValue"] == package.PYTHONS[0]
+    assert tuple(declared["allowedValues"]) == lock.PYTHONS
+    assert declared["defaultValue"] == lock.PYTHONS[0]
 
 
 def test_alert_rules_tell_somebody_if_there_is_an_address() -> None:
@@ -476,7 +546,10 @@ def test_names_are_within_azures_limits() -> None:
     }
     assert all(len(each["name"]) <= limits.get(each["type"], 127) for each in resources)
     assert re.fullmatch(r"[a-z0-9]{3,24}", only(resources, "Microsoft.Storage/storageAccounts")["name"])
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", each["apiVersion"]) for each in resources)
+    previews = {  # there is no stable version that takes categories
+        each["type"] for each in resources if not re.fullmatch(r"\d{4}-\d\d-\d\d", each["apiVersion"])
+    }
+    assert previews == {"Microsoft.Insights/diagnosticSettings"}
     assert len(only(resources, "Microsoft.Insights/actionGroups")["properties"]["groupShortName"]) <= 12
 
 
@@ -519,10 +592,16 @@ def test_the_form_accepts_its_own_defaults() -> None:
     """What a text box holds at first is valid, and so is a good answer; a bad one is not."""
     good = {
         "alertEmail": "soc@contoso.example",
+        "allowedAddresses": "203.0.113.0/24, 2001:db8::/32,LogicApps",
         "packageUri": "https://x.example/a.zip?sig=b",
         "retentionDays": "3650",
     }
-    bad = {"alertEmail": "soc", "packageUri": "http://x.example/a.zip", "retentionDays": "2"}
+    bad = {
+        "alertEmail": "soc",
+        "allowedAddresses": "203.0.113.7; x",
+        "packageUri": "http://x.example/a.zip",
+        "retentionDays": "2",
+    }
     boxes = {each["name"]: each for _, each in elements() if each["type"] == "Microsoft.Common.TextBox"}
     assert set(boxes) == set(good)
     for name, box in boxes.items():
@@ -530,6 +609,12 @@ def test_the_form_accepts_its_own_defaults() -> None:
         assert rule.search(box["defaultValue"])
         assert rule.search(good[name])
         assert not rule.search(bad[name])
+
+
+def test_every_question_of_the_form_has_a_tooltip() -> None:
+    """Check boxes have one as well: the question alone does not say what follows."""
+    asked = [each for _, each in elements() if each["type"] != "Microsoft.Common.TextBlock"]
+    assert [each["name"] for each in asked if not each.get("toolTip")] == []
 
 
 def test_main_bicep_is_bicep() -> None:

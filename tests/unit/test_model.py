@@ -21,9 +21,15 @@ from dev import samples
 from dev.simulator.judge import violations
 from shared.alerts import alert
 from shared.ledger import keys, record, rows
-from shared.mapping.outcome import Mapped, Outcome
+from shared.mapping.outcome import Evidence, Mapped, Outcome, Refused
+from shared.payload import names
+from shared.payload.clue_choice import ClueScan
+from shared.payload.clues import Clues, When
+from shared.payload.clues import Host as Device
+from shared.search import devices, stored, verdict
 from shared.sending import pause, window
 from shared.settings import Settings
+from tests.checks import graph
 from tests.checks.sound import unsound
 from tests.checks.virtual import AT_ONCE, ORIGIN, Defender, Fault, Host, Request, World, answer_with
 
@@ -32,12 +38,15 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from shared.clients.answer import Answer
+    from shared.clients.graph import Result
     from shared.mapping.mappings import Mappings
+    from shared.table.protocol import Row
     from shared.web.reply import Reply
     from shared.webhook.receive import Webhook
 
 _T = TypeVar("_T")
 SETTINGS = Settings(rate_limit_calls=2)
+SEARCHING = Settings(rate_limit_calls=2, find_events="true", find_events_calls=2)
 POLICY = window.Policy(calls=2)
 TABLE_FAULTS = (
     Fault("crash"),
@@ -55,6 +64,13 @@ FAULTS = {
     "call": (Fault("crash"), Fault("crashed"), Fault("unsent"), Fault("swallowed"), Fault("late", 80.0)),
 }
 ANSWERS = (answer_with(500), answer_with(404), answer_with(429, retry_after=3.0), answer_with(400))
+RESULTS = (
+    graph.failure("unavailable", 503),
+    graph.found(),
+    graph.failure("throttled", 429, wait=3.0),
+    graph.failure("bad query", 400),
+    graph.failure("no table", 400, table="DeviceEvents"),
+)
 
 
 @dataclass
@@ -102,6 +118,11 @@ class Explorer:
         chosen = self._go_wrong(len(ANSWERS))
         return ANSWERS[chosen - 1] if chosen else answer_with(200)
 
+    def result(self, number: int) -> "Result":
+        """Choose what Graph says: that the event is found, or else, which is a fault as well."""
+        chosen = self._go_wrong(len(RESULTS))
+        return RESULTS[chosen - 1] if chosen else graph.found(graph.row(number))
+
     def _go_wrong(self, kinds: int) -> int:
         if self.quiet or self.faulted == self.faults:
             return 0
@@ -139,6 +160,41 @@ class OneAlert:
         return Outcome("defender", (Mapped(0, self.alert, (), False, {}),), (), None)
 
 
+@dataclass(frozen=True)
+class OneSearch:
+    """Mappings that make of whatever comes one event without a reference; `user` is a clue that changes no match."""
+
+    event: int
+    user: str = ""
+
+    @property
+    def clues(self) -> Clues:
+        """What is known of the event."""
+        moment = devices.moment(graph.row(self.event)["Timestamp"]) or 0
+        return Clues(
+            (Device("name", "pc-1"),),
+            When(moment, moment, 1, own=True),
+            command_line=graph.row(self.event)["CommandLine"],
+            account_name=self.user,
+        )
+
+    @property
+    def id(self) -> str:
+        """The id of its search."""
+        return stored.alert(self.texts, self.clues, source="splunk").id
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The fields beside the reference."""
+        body = _found(self.event).body()
+        return {name: value for name, value in body.items() if name not in names.KEYS}
+
+    def apply(self, documents: list[object], **_given: object) -> Outcome:
+        """Return the event."""
+        refused = Refused(0, (), evidence=Evidence(ClueScan(self.clues, {})), texts=self.texts)
+        return Outcome("splunk", refused=(refused,))
+
+
 class Preference(random.Random):
     """What a host picks with: of two slots, every other host prefers the first."""
 
@@ -166,6 +222,8 @@ class Story:
     defender: Defender = field(init=False)
     posts: list[tuple["Webhook", "Future[Reply]"]] = field(default_factory=list)
     alerts: set[str] = field(default_factory=set)
+    searches: set[str] = field(default_factory=set)
+    settings: Settings = SETTINGS
     _paused: list[bool] = field(default_factory=list)
     _writes: int = 0
     _hosts: int = 0
@@ -173,6 +231,7 @@ class Story:
     def __post_init__(self) -> None:
         self.world = World(pick=self.explorer.pick, watch=self._step)
         self.defender = Defender(self.world, self._says)
+        self.graph = graph.Graph(self.world, lambda _, number: self.explorer.result(number))
 
     def host(self, then: Callable[[], None] | None = None) -> Host:
         """Return a new host. `then` happens with its first request."""
@@ -185,7 +244,7 @@ class Story:
 
         self._hosts += 1
         chance = Preference(self._hosts)
-        return Host(self.world, AT_ONCE, arrive=self.defender, script=script, chance=chance)
+        return Host(self.world, AT_ONCE, arrive=self.defender, hunts=self.graph, script=script, chance=chance)
 
     def waiting(self, event: int, *, ago: float = 0.0) -> None:
         """Let an alert wait for a slot from before the story's beginning, due since so many seconds."""
@@ -211,8 +270,23 @@ class Story:
 
     def webhook(self, event: int, then: Callable[[], None] | None = None) -> None:
         """Let a host receive an alert."""
-        entry = self._entry(event)
-        webhook = self.host(then).webhook(SETTINGS, cast("Mappings", OneAlert(entry.alert)))
+        self._receive(OneAlert(self._entry(event).alert), then)
+
+    def search(self, event: int, then: Callable[[], None] | None = None, *, user: str = "") -> None:
+        """Let a host receive an event whose reference is to be searched."""
+        self.settings = SEARCHING
+        mapped = OneSearch(event, user)
+        self.searches.add(mapped.id)
+        self.alerts.add(_found(event).id)
+        self._receive(mapped, then)
+
+    def reference_found(self, event: int) -> None:
+        """Let a host receive the alert that a search leads to."""
+        self.alerts.add(_found(event).id)
+        self._receive(OneAlert(_found(event)))
+
+    def _receive(self, mappings: object, then: Callable[[], None] | None = None) -> None:
+        webhook = self.host(then).webhook(self.settings, cast("Mappings", mappings))
         host = cast("Host", webhook.dispatcher.table.requests)
         self.posts.append((webhook, host.ask(lambda: webhook.receive(b"{}", {}, ORIGIN))))
 
@@ -223,7 +297,7 @@ class Story:
     def dispatcher(self, then: Callable[[], None] | None = None) -> None:
         """Let a host's timer fire."""
         host = self.host(then)
-        host.spawn(host.webhook(SETTINGS).dispatch)
+        host.spawn(host.webhook(self.settings).dispatch)
 
     def two_dispatchers(self) -> None:
         """Let two hosts' timers fire. Which of them is first makes no difference."""
@@ -260,8 +334,8 @@ class Story:
 
     def _waits(self) -> list[str]:
         table = self.world.table
-        rows = table.query(keys.LATER, keys.LATER_END) + table.query(keys.TODO, keys.TODO_END)
-        return [row.key for row in rows]
+        spans = [span for stage in keys.STAGES for span in stage.waiting]
+        return [row.key for span in spans for row in table.query(*span)]
 
     def _judge(self) -> None:
         assert self._waits() == [], "an alert is stuck"
@@ -269,6 +343,11 @@ class Story:
             calls = [call for call in self.defender.arrivals if _id(call.body) == alert_id]
             assert len(calls) <= 1 + self.explorer.faulted, "a call without need"
             assert calls or self.explorer.faulted, "an alert was never sent"
+        for search in self.searches:
+            assert self.explorer.faulted or self._became(search), "a search led nowhere"
+        searched = [search.number for search in self.graph.arrivals]
+        assert len(searched) <= len(self.searches) + self.explorer.faulted, "a search without need"
+        assert violations(self.graph.times, POLICY.calls, POLICY.window) == [], "a search too many"
         assert self.explorer.faulted or not any(self._paused[1:]), "a call beside the probe"
         times = [call.at for call in self.defender.arrivals]
         assert violations(times, POLICY.calls, POLICY.window) == [], "a call too many"
@@ -276,6 +355,10 @@ class Story:
             assert reply.done() or self.explorer.faulted, "a webhook hangs"
             if reply.done():
                 self._judge_reply(webhook, reply.result())
+
+    def _became(self, search: str) -> bool:
+        row = self.world.table.get(keys.alert_key(search))
+        return bool(row) and rows.read(cast("Row", row)).link in self.alerts
 
     def _judge_reply(self, webhook: "Webhook", reply: "Reply") -> None:
         assert reply.status in (200, 202) or self.explorer.faulted
@@ -299,6 +382,13 @@ def _alert(event: int) -> alert.Alert:
     made = alert.check(samples.eight_fields(samples.event(event), f"Rule {event}", "High")).alert
     assert made
     return made
+
+
+@functools.cache
+def _found(event: int) -> alert.Alert:
+    """Return the alert of the event that a search finds, as its sender would send it."""
+    reference = verdict.reference(graph.row(event))
+    return alert.Alert.from_body({**_alert(1).body(), **reference, "title": "Found"})
 
 
 def _id(body: "Mapping[str, str]") -> str:
@@ -353,6 +443,28 @@ def _a_pause_is_over(story: Story) -> None:
     story.dispatcher()
 
 
+def _one_search_on_two_hosts(story: Story) -> None:
+    story.search(1, then=lambda: story.search(1))
+    story.dispatcher()
+
+
+def _two_searches_for_one_event(story: Story) -> None:
+    story.search(1)
+    story.search(1, user="someone")
+
+
+def _a_search_and_its_reference(story: Story) -> None:
+    story.search(1)
+    story.reference_found(1)
+
+
+def _a_match_in_a_pause_that_is_over(story: Story) -> None:
+    story.waiting(2, ago=-3600.0)
+    story.pause_is_over()
+    story.search(1)
+    story.dispatcher()
+
+
 def test_one_alert_on_two_hosts_and_two_dispatchers() -> None:
     """Two instances receive the same alert while two dispatchers run: one waiting row, one call, nothing stuck."""
     _explore(_same_alert_on_two_hosts, ((2, 0), (0, 1)), 3000)
@@ -371,3 +483,23 @@ def test_what_a_dead_holder_left_comes_back_once() -> None:
 def test_a_pause_that_is_over_has_one_probe() -> None:
     """Whoever is first after a pause probes; what it brings is for all, and a probe that dies is replaced."""
     _explore(_a_pause_is_over, ((1, 0), (0, 1)), 450)
+
+
+def test_one_search_on_two_hosts() -> None:
+    """Two instances receive the same event to be searched: one search, one alert, one call, nothing in two places."""
+    _explore(_one_search_on_two_hosts, ((1, 0), (0, 1)), 4000)
+
+
+def test_two_searches_that_lead_to_one_event() -> None:
+    """Two searches end at the same alert at the same time: it is called once."""
+    _explore(_two_searches_for_one_event, ((1, 0), (0, 1)), 500)
+
+
+def test_a_search_beside_the_reference_that_it_leads_to() -> None:
+    """The alert arrives with its reference while its event is searched: it is called once."""
+    _explore(_a_search_and_its_reference, ((1, 0), (0, 1)), 400)
+
+
+def test_a_match_that_comes_after_a_pause_of_the_other_stage() -> None:
+    """A match may be the probe of a pause that is over, or wait for its outcome."""
+    _explore(_a_match_in_a_pause_that_is_over, ((1, 0), (0, 1)), 4000)

@@ -17,6 +17,7 @@ from shared.alerts.alert import FIELDS, Alert
 from shared.mapping import mappings as mapping
 from shared.mapping.outcome import Outcome
 from shared.payload import body as payload
+from shared.webhook import entries
 from tests.checks import kql
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,7 @@ ORIGINAL = {
     "category": "AdvancedHunting-DeviceProcessEvents",
     "properties": {"DeviceId": DEVICE, "ReportId": int(REPORT), "Timestamp": TIME},
 }
+SIGNAL = {"properties": {"DeviceId": [DEVICE], "ReportId": [REPORT], "Timestamp": [TIME]}}
 KIBANA = [{"@timestamp": "2026-03-11T08:14:52.730Z", "event": {"original": json.dumps(ORIGINAL)}}]
 
 
@@ -48,13 +50,15 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def filled(template: str) -> str:
-    """Return a template as its product would send it: the placeholders of Mustache, workflows, SOAR and ours."""
+    """Return a template as its product sends it: the placeholders of Mustache, workflows, SOAR, Datadog and ours."""
 
     def value(match: re.Match[str]) -> str:
         word = re.findall(r"\w+", match[0])[-1]
         return VALUES.get(word, f"a {word}")
 
     template = template.replace("{{{context.alerts.asJSON}}}", json.dumps(KIBANA))
+    template = template.replace("$SECURITY_SIGNAL_ATTRIBUTES", json.dumps(SIGNAL))
+    template = re.sub(r"\$([A-Z_]+)", r"a \1", template)
     return re.sub(r"\{\{[\w.]+\}\}|@\{[^}]+\}|\[(?:Event|Alert)\.\w+\]|<[\w ]+>", value, template)
 
 
@@ -102,6 +106,7 @@ def test_a_page_has_every_section(page: Path) -> None:
     """Each page answers the same six questions, names its key and the dry run, and shows something to paste."""
     text = page.read_text("utf-8")
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
+    assert text.splitlines()[1].startswith("You need ")
     assert "dryRun=true" in text
     assert "README.md#one-key-for-each-sender" in text
     assert "x-functions-key" in text or "code=" in text
@@ -142,6 +147,52 @@ def test_a_template_carries_the_keys(page: Path, template: str) -> None:
     if page.stem in OURS.sources and not body.keys() >= set(FIELDS):
         assert page.stem in (outcome.source, "generic")
         assert_keys(mapped(json.dumps(body), page.stem))
+
+
+def assert_searched(body: str, source: str | None = None) -> None:
+    """Demand one event that is searched: only its reference is missing, and its clues make a query."""
+    documents = payload.read(body.encode(), max_bytes=100_000)
+    defaults = {"severity": "Low"}
+    outcome = OURS.apply(documents, source=source, defaults=defaults, max_alerts=100, clues=True)
+    left, searches = entries.split(outcome, entries.can_search)
+    assert not left.alerts, left.alerts
+    assert not left.refused, left.refused
+    (event,) = searches
+    assert event.evidence
+    assert event.evidence.scan.clues.hosts
+    assert event.evidence.scan.clues.command_line
+
+
+@pytest.mark.parametrize(
+    ("page", "body"),
+    [pytest.param(page, body, id=page.stem) for page in PAGES for body in blocks(page, "json search")],
+)
+def test_a_payload_without_a_reference_has_its_clues(page: Path, body: str) -> None:
+    """What a page says is searched with `FIND_EVENTS` is so, recognised by itself or named."""
+    assert_searched(body)
+    assert_searched(body, page.stem)
+
+
+def test_clues_of_scripts_and_searches_are_those_that_are_read() -> None:
+    """The names that the pages of QRadar and Splunk give to clues are known by them."""
+    qradar = {
+        "ruleName": "A rule",
+        "hostname": "ws-1",
+        "eventTimestamp": TIME,
+        "commandLine": "a.exe -b",
+        "sha256": "5e" * 32,
+    }
+    assert all(f"`{name}`" in (SENDERS / "qradar.md").read_text("utf-8") for name in list(qradar)[1:])
+    assert_searched(json.dumps(qradar), "qradar")
+    (search,) = blocks(SENDERS / "splunk.md", "spl search")
+    columns = search.strip().splitlines()[-1].removeprefix("| table ").split()
+    sent = dict(
+        zip(
+            columns, ["2026-03-11T08:14:52.730194+00:00", "ws-1", "a.exe -b", "5e" * 32, "j.doe"], strict=True
+        )
+    )
+    assert columns == ["event_time", "dest", "process", "process_hash", "user"]
+    assert_searched(json.dumps({"sid": "1", "search_name": "A search", "result": sent}), "splunk")
 
 
 def test_a_filler_that_loses_a_digit_is_noticed() -> None:
@@ -213,9 +264,8 @@ def test_a_row_of_a_splunk_search_is_an_alert(search: str) -> None:
     assert the_alert(outcome).title == "A search"
 
 
-def test_the_script_for_qradar_posts_the_keys() -> None:
-    """The script, run with the parameters in the page's order, posts one alert's keys and its own key."""
-    (script,) = blocks(SENDERS / "qradar.md", "python")
+def run_script(script: str, arguments: list[str]) -> tuple[str | None, str]:
+    """Run a page's script with the arguments after the URL of a receiver; return the key and the body that it posts."""
     posted: list[tuple[str | None, str]] = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -232,13 +282,27 @@ def test_the_script_for_qradar_posts_the_keys() -> None:
     with HTTPServer(("127.0.0.1", 0), Receiver) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/api/alerts?source=qradar"
-        parameters = [url, "the-key", "Office child process", DEVICE, REPORT, TIME]
-        command = [sys.executable, "-c", script, *parameters]
+        url = f"http://127.0.0.1:{server.server_port}/api/alerts"
+        command = [sys.executable, "-c", script, *(url if part == "URL" else part for part in arguments)]
         directly = {**os.environ, "no_proxy": "127.0.0.1"}
         subprocess.run(command, env=directly, check=True, timeout=60, capture_output=True)  # noqa: S603 - our page's script
         thread.join(60)
-    ((key, body),) = posted
+    (only,) = posted
+    return only
+
+
+def test_the_script_for_qradar_posts_the_keys() -> None:
+    """The script, run with the parameters in the page's order, posts one alert's keys and its own key."""
+    (script,) = blocks(SENDERS / "qradar.md", "python")
+    key, body = run_script(script, ["URL", "the-key", "Office child process", DEVICE, REPORT, TIME])
     assert key == "the-key"
     assert_keys(mapped(body, "qradar"))
     assert the_alert(mapped(body, "qradar")).title == "Office child process"
+
+
+def test_the_script_for_wazuh_posts_the_alert_as_it_is(tmp_path: Path) -> None:
+    """Run as Wazuh's integrator runs it: file of the alert, key, URL."""
+    (script,) = blocks(SENDERS / "wazuh.md", "python")
+    file = tmp_path / "alert.json"
+    file.write_text(filled(blocks(SENDERS / "wazuh.md", "json")[0]), "utf-8")
+    assert run_script(script, [str(file), "the-key", "URL"]) == ("the-key", file.read_text("utf-8"))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import package, setup
+from dev import lock, setup
 from dev.stack import child
 from tests.checks import checkout
 
@@ -104,7 +104,7 @@ def test_the_supported_pythons_are_the_same_everywhere() -> None:
     assert project["tool"]["mypy"]["python_version"] == oldest
     assert project["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
     assert f"sys.version_info < ({oldest.replace('.', ', ')})" in MAKEFILE
-    assert set(package.PYTHONS) <= set(pythons)
+    assert set(lock.PYTHONS) <= set(pythons)
     assert f"Python {oldest} to {newest}" in (setup.ROOT / "README.md").read_text("utf-8")
     assert f"({oldest} to {newest})" in (setup.ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
