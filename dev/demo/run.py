@@ -17,6 +17,7 @@ from dev.stack.stack import Stack
 
 CALLS = 15
 MERGED_SECONDS = 6  # the app calls an alert merged when it is clearly older than the call
+SLOW_SECONDS = 9  # of the first search: a sender is answered within eight
 _WAITING = (HTTPStatus.ACCEPTED, HTTPStatus.TOO_MANY_REQUESTS)
 _PROBLEM = "application/problem+json"
 _TRIES = 20
@@ -63,10 +64,9 @@ class Demo:
         self._wait(started + MERGED_SECONDS)
         say("Another event of an alert that is still open, and the very first payload once more.", "bold")
         self._play(afterwards())
-        say(
-            "Alerts that name no event: it is searched in Defender, or the alert names devices and users.",
-            "bold",
-        )
+        say("Alerts that name no event: the app searches for it. The first answer is slow.", "bold")
+        slow = {"kind": "slow", "on": "hunting", "times": 1, "delay": SLOW_SECONDS}
+        self._stack.simulator("PUT", "switches", {"faults": [slow]})
         events = [event for each in SEARCHES for event in each["events"]]
         for posted in self._play(searches(self._stack.simulator("POST", "world", {"events": events}))):
             self._settle(posted)
@@ -136,7 +136,9 @@ class Demo:
         waits = {(alert["waitingFor"] or {}).get("what") for alert in alerts}
         word = "searching" if "event" in waits else "waiting" if accepted else "full"
         self._line(posted, word, detail)
-        if not delivery.full and not waits <= {"answer", "event"}:  # a host's timer may have been faster
+        if not delivery.full and not (
+            waits and waits <= {"answer", "event"}
+        ):  # a host's timer may have been faster
             self._report([f"{delivery.sender}: it had to wait, though the window was open"])
         if not after.isdecimal() or not 0 < int(after) <= self._window + 1:
             self._report([f"{delivery.sender}: Retry-After is {after!r}"])
@@ -220,7 +222,7 @@ def _became(alert: Mapping[str, Any]) -> tuple[str, str]:
 def _search(alert: Mapping[str, Any]) -> list[str]:
     """Return what a search found: how sure it is, and what agrees; or why an alert has no event."""
     if match := alert["match"]:
-        return [f"found, {match['grade']}: {', '.join(match['agree'])} agree"]
+        return [f"found, {match['grade']}; what agrees: {', '.join(match['agree'])}"]
     return [note for note in alert["notes"] if note.startswith("No event")]
 
 

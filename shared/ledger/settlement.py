@@ -114,4 +114,6 @@ def without_answer(entry: Entry) -> Entry:
     """Return the entry without Defender's own text, for a table that refuses it."""
     created = {"id": entry.created["id"]} if entry.created else None
     error = {"status": entry.error.get("status")} if entry.error else None
+    if entry.error and entry.error.get("code") == UNKNOWN:
+        error = unknown_answer(entry.error.get("status"))  # else the same alert would be sent again
     return replace(entry, created=created, error=error, tries=())

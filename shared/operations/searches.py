@@ -38,7 +38,7 @@ def again(dispatcher: "Dispatch", alert_id: str) -> Entry:
         case = _case(table, alert_id)
         search = case.search
         stands = case.alert or search
-        if search.trial or stands.state not in ("failed", "discarded"):
+        if search.trial or stands.state != "failed":
             raise not_now(f"The alert is {stands.state}; only one that failed is searched again.", stands)
         before = lookup.movable(table, search)
         after = record.replay(search, now=table.now())

@@ -6,6 +6,7 @@ A call whose answer is unknown is never made again by itself: such an alert fail
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from shared.clients.create_alert import Result
@@ -33,12 +34,17 @@ class Entity:
     rules: settlement.Rules
 
     def call(self, entry: Entry, missing: Mapping[str, float], token: str) -> Result:
-        """Create the alert. Raise `ValueError` for clues of another version."""
+        """Create the alert. For clues of another version no call is made: a host of that version may make it."""
         del missing
         given = entry.clues or {}
+        try:
+            clues = stored.read(given)
+        except ValueError as error:
+            unread = {"status": None, "code": "CluesUnknown", "message": str(error), "target": None}
+            return Result("unavailable", None, 0.0, sent=False, error=unread)
         about: Mapping[str, Any] = given.get(stored.ABOUT, {})
         asked = body.build(
-            stored.read(given),
+            clues,
             entry.alert.body(),
             source=entry.source,
             own_id=about.get("own_id", ""),
@@ -69,11 +75,20 @@ class Entity:
                 tried, state="created", created=answer.alert, error=None, waits="", ended=now
             )
             return Outcome(made)
-        if answer.kind in ("rejected", "unknown"):
-            return Outcome(record.fail(tried, now), sent=sent, answered=answered)
         message = str((answer.error or {}).get("message") or "")
         if answer.kind == "throttled":
             return Outcome(record.wait(tried), cause=Trouble(message, answer.wait or 60.0, named=True))
+        if answer.kind in ("rejected", "unknown"):
+            cause = Trouble(message, pause.FIRST_PAUSE_SECONDS) if _is_down(answer) else None
+            return Outcome(record.fail(tried, now), sent=sent, answered=answered, cause=cause)
         cause = Trouble(message, pause.ACCESS_PAUSE_SECONDS) if answer.kind == "forbidden" else None
         later = settlement.again_later(tried, now, self.rules)
         return Outcome(later, sent=sent, answered=answered, cause=cause)
+
+
+def _is_down(answer: Result) -> bool:
+    """Tell whether Graph did not work: each call of a backlog would fail as this one did, and is not made again."""
+    return (
+        answer.kind == "unknown"
+        and (answer.status or HTTPStatus.INTERNAL_SERVER_ERROR) >= HTTPStatus.BAD_REQUEST
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from shared import log
 from shared.alerts.alert import Alert
 from shared.errors import Conflict, Unreadable
-from shared.ledger import aside, keys, lookup, record, retention, rows
+from shared.ledger import aside, keys, lookup, record, retention, rows, settlement
 from shared.ledger.record import Entry
 from shared.sending import decision as decisions
 from shared.sending.decision import Decision
@@ -121,7 +121,7 @@ def _as_linked(sent: Entry, row: Row) -> Entry:
         body = linked.alert.body() | {name: sent.alert.body()[name] for name in _TEXTS}
         alert = Alert.from_body(body)
         found = replace(
-            sent, alert=alert, stage=linked.stage, clues=None, match=linked.match, link=linked.link
+            sent, alert=alert, stage=linked.stage, clues=linked.clues, match=linked.match, link=linked.link
         )
         return record.due_at(found, found.due)
     return sent
@@ -169,7 +169,11 @@ def _decide(table: Table, sent: Entry, known: Entry, *, gone: bool) -> tuple[Dec
     """Return the decision on a known alert, and the entry with its rows; `gone` is a waiting row that is missing."""
     now = table.now()
     decision = decisions.decide(sent, known, now)
-    if gone and _is_idle(known, now):
+    idle = gone and _is_idle(known, now)
+    failed = settlement.give_up_lost(known, now=now) if idle and known.stage.once else None
+    if failed:
+        decision = Decision(failed, duplicate=True, what="given up", notes=())
+    elif idle:
         note = "The same alert waited, and its row was removed or cannot be read: it is accepted again"
         decision = decisions.anew(sent, known, note)
     if gone:

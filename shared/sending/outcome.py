@@ -164,7 +164,7 @@ class Outcomes:
         if written is not None:
             settled = outcome.after if outcome.found else written
             age = None if settled.ended is None else round(settled.ended - settled.accepted, 1)
-            log.step("settled", entry=settled, ageSeconds=age)
+            log.step("settled", entry=settled, ageSeconds=age, code=(settled.error or {}).get("code"))
         return Finished(written or sending.entry, sending.slot.key, opens, sending.probe is not None)
 
     def _pause(self, sending: Sending, beside: _Beside) -> list[Operation]:

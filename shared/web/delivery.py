@@ -204,10 +204,15 @@ def alert_document(alert: DeliveryAlert, snapshot: "Snapshot | None", now: float
         "match": report.shown(entry.match) if entry.match else None,
         "request": _request(entry),
         "alert": dict(entry.created) if entry.created else None,
-        "portalUrl": PORTAL + str(entry.created["id"]) if entry.created else None,
+        "portalUrl": _portal_url(entry.created) if entry.created else None,
         "error": _error(entry),
         "notes": [*entry.notes, *alert.notes, *_on_the_answer(entry)],
     }
+
+
+def _portal_url(created: Mapping[str, Any]) -> str:
+    """Return the address of an alert in the portal: as Graph says it, if it does."""
+    return str(created.get("alertWebUrl") or PORTAL + str(created["id"]))
 
 
 def _request(entry: Entry) -> dict[str, str | None]:

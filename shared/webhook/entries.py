@@ -95,12 +95,12 @@ class Maker:
 
 def can_search(evidence: Evidence) -> bool:
     """Tell whether an event can be searched by its clues."""
-    return query.build(evidence.scan.clues) is not None and stored.fits(evidence.scan.clues)
+    return query.build(evidence.scan.clues) is not None and stored.fits(_written(evidence))
 
 
 def names_entities(evidence: Evidence) -> bool:
     """Tell whether an alert can be created on the entities of clues."""
-    return not entities.missing(evidence.scan.clues) and stored.fits(evidence.scan.clues)
+    return not entities.missing(evidence.scan.clues) and stored.fits(_written(evidence))
 
 
 def split(outcome: Outcome, can: Callable[[Evidence], bool]) -> tuple[Outcome, tuple[Refused, ...]]:
@@ -110,6 +110,17 @@ def split(outcome: Outcome, can: Callable[[Evidence], bool]) -> tuple[Outcome, t
     )
     left = tuple(event for event in outcome.refused if event not in chosen) if chosen else outcome.refused
     return replace(outcome, refused=left), chosen
+
+
+def told(refused: Refused) -> Refused:
+    """Return a refused event that also says what it lacks for an alert on entities."""
+    if refused.evidence is None:
+        return refused
+    lacks = entities.missing(refused.evidence.scan.clues)
+    more = [
+        replace(each, detail=f"For an alert without an event the payload {each.detail}") for each in lacks
+    ]
+    return replace(refused, problems=(*refused.problems, *more))
 
 
 def of(wanted: Wanted, maker: Maker, *, search: bool) -> list[Entry]:

@@ -143,7 +143,8 @@ class Webhook:
         """Return what is wanted with alerts on entities in place of refused events, but not of those `searches`."""
         left, without = entries.split(wanted.outcome, entries.names_entities)
         tried = tuple(event for event in without if event in searches)
-        left = replace(left, refused=tuple(sorted((*left.refused, *tried), key=lambda event: event.event)))
+        lacking = (*map(entries.told, left.refused), *tried)
+        left = replace(left, refused=tuple(sorted(lacking, key=lambda event: event.event)))
         return replace(wanted, outcome=left, entities=tuple(event for event in without if event not in tried))
 
     def _may_search(self, sender: str) -> bool:

@@ -64,7 +64,9 @@ def test_a_match_is_shown_and_marked_as_wrong(console: Console) -> None:
     expect(row).to_contain_text("marked as wrong")
     expect(row.get_by_role("button", name="Wrong match")).to_have_count(0)
     console.go("Overview")
-    expect(page.get_by_role("region", name="Stage search")).to_contain_text("events are searched and raised")
+    stage = page.get_by_role("region", name="Stage search")
+    expect(stage).to_contain_text("events are searched and raised")
+    expect(stage).to_contain_text("ThreatHunting.Read.All")
 
 
 def test_where_no_event_was_found_a_person_searches_again_or_gives_it(console: Console) -> None:

@@ -3,9 +3,7 @@
 from dev.memory_table import MemoryTable
 from shared.ledger import keys, record, rows
 
-_OF_STAGES = tuple(
-    stage.prefix + name for stage in (keys.REFERENCE, keys.SEARCH) for name in (keys.SLOT, keys.TURN)
-)
+_OF_STAGES = tuple(stage.prefix + name for stage in keys.STAGES for name in (keys.SLOT, keys.TURN))
 
 
 def unsound(table: MemoryTable) -> list[str]:
@@ -74,7 +72,11 @@ def _contradictions(entry: record.Entry) -> list[str]:
         wrong.append(f"{entry.state}, next attempt {entry.next_attempt}, waits as {entry.waits}")
     if (entry.created is not None) != (entry.state == "created"):
         wrong.append(f"{entry.state} with Defender's alert {entry.created}")
-    if entry.stage != keys.SEARCH and (entry.clues or entry.state in ("matched", "searched")):
+    if entry.stage == keys.ENTITY and not entry.clues:
+        wrong.append("an alert on entities without clues")
+    if entry.stage == keys.REFERENCE and entry.clues:
+        wrong.append(f"in the stage {entry.stage.name} with the clues {entry.clues}")
+    if entry.stage != keys.SEARCH and entry.state in ("matched", "searched"):
         wrong.append(f"{entry.state} in the stage {entry.stage.name} with the clues {entry.clues}")
     if entry.state == "failed" and not entry.error:
         wrong.append("failed without a reason")

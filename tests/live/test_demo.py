@@ -28,13 +28,15 @@ def run(module: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_the_demo_ends_by_itself_and_every_line_agrees_with_defenders_log() -> None:
-    """Every sender's payload becomes what it should; a full window, a refused payload and a merge are shown."""
+    """Every sender's payload becomes what it should; a full window, a refusal, a merge and searches are shown."""
     with run("dev.demo", "--window", "15") as demo:
         output, _ = demo.communicate(timeout=300)
     assert demo.returncode == 0, output
     assert "MISMATCH" not in output
     assert "Every line agrees with Defender's log." in output
     assert "At most 15 calls in any 15 s" in output
+    for told in ("found, exact; what agrees: ", "Several events have", "knows no device kiosk-77"):
+        assert told in output
     for sender, became in [
         ("Logic Apps", "created"),
         ("Power Automate", "created"),
@@ -46,6 +48,13 @@ def test_the_demo_ends_by_itself_and_every_line_agrees_with_defenders_log() -> N
         ("Splunk, count only", "refused"),
         ("Logic Apps", r"(?:merged|known)"),
         ("Logic Apps", r"(?:full|waiting)"),
+        ("Splunk notable", "searching"),
+        ("Splunk notable", "created"),
+        ("Splunk notable", "entity"),
+        ("Wazuh alert", "created"),
+        ("Wazuh alert", "entity"),
+        ("Sentinel incident", "created"),
+        ("Own sign-in rule", "entity"),
     ]:
         assert re.search(rf"^{sender} +{became} ", output, re.MULTILINE), (sender, became)
 

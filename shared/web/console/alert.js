@@ -9,7 +9,7 @@ const FIELDS = ["machineId", "eventTime", "reportId", "severity", "category", "t
 const UNMATCHED = ["EventNotFound", "EventAmbiguous"];
 
 /** Whether the event of an alert is still to be found. */
-const unmatched = (alert) => alert.request.machineId === null || UNMATCHED.includes(alert.error?.code);
+const unmatched = (alert) => alert.route === "reference" && (alert.request.machineId === null || UNMATCHED.includes(alert.error?.code));
 
 /** Read an alert and show it in `part`; `changed` is told how it stands, now and after each action. */
 export async function fill(part, id, { failed, changed }) {
@@ -32,7 +32,7 @@ function parts(alert) {
     facts([
       ["State", h("span", {}, state(alert.status), alert.merged ? " merged into an open alert" : null, alert.trial ? " a trial: nothing is raised" : null)],
       ["Waits for", waits],
-      ["Route", alert.route],
+      ["Raised on", alert.route === "entity" ? "the devices, users and addresses that the payload names, without an event" : "one event"],
       ["Accepted", time(alert.accepted)],
       ["Ended", alert.ended && time(alert.ended)],
       ["Source", alert.source],
@@ -45,7 +45,7 @@ function parts(alert) {
     error && h("div", { class: "bad" }, h("h3", {}, "Error"), facts([
       ["Status", error.status && String(error.status)], ["Code", error.code], ["Message", error.message], ["Target", error.target], ["What to do", error.hint]])),
     h("h3", {}, "The eight fields"),
-    facts(FIELDS.map((name) => [name, alert.request[name] ?? "not known yet"])),
+    facts(FIELDS.map((name) => [name, alert.request[name] ?? (alert.route === "entity" ? null : "not known yet")])),
     ...found(alert),
     alert.alert && h("div", {}, h("h3", {}, "Defender's alert"), facts(Object.entries(alert.alert).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)])), portal(alert.portalUrl)),
     alert.tries.length ? table("Tries", ["Number", "Ended", "Answer", "Seconds", "Said"], alert.tries.map((each) =>

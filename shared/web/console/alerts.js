@@ -69,7 +69,7 @@ function row(alert, failed) {
   const head = h("div", { class: "row" });
   const draw = (now) => head.replaceChildren(opener, state(now.status), h("span", {}, now.request.severity), time(now.accepted),
     h("span", {}, said(now.source, 40), now.senderName || now.sender ? [" from ", said(now.senderName ?? now.sender, 60)] : null),
-    h("span", { class: "device", title: now.request.machineId }, now.request.machineId ? `device ${now.request.machineId.slice(0, 12)}…` : "event not found yet"));
+    h("span", { class: "device", title: now.request.machineId }, now.request.machineId ? `device ${now.request.machineId.slice(0, 12)}…` : now.route === "entity" ? "without an event" : "event not found yet"));
   const { opener, part } = folding(said(alert.request.title, 160), (inside) => fill(inside, alert.id, { failed, changed: draw }));
   draw(alert);
   return h("li", {}, head, part);

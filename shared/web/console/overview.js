@@ -124,13 +124,13 @@ const stages = (all) => all.slice(1).map((stage) =>
       ["Waiting", `${stage.backlog.waiting}${stage.backlog.atLeast ? " or more" : ""}, ${stage.backlog.sending} under way`],
       ...Object.entries(stage.backlog.bySeverity).filter(([, group]) => group.count).map(([name, group]) => [`… ${name}`, `${group.count}, the oldest ${age(group)}`]),
       ...(stage.search ? searching(stage.search) : []),
+      ["Permission", stage.tokenProblem ?? (stage.token ? `right: ${stage.token.roles.join(", ") || "no role"}` : "no token was asked for yet")],
     ])));
 
-const searching = ({ mode, missingTables, trial, tokenProblem, token }) => [
+const searching = ({ mode, missingTables, trial }) => [
   ["Mode", mode === "trial" ? "trial: nothing is raised" : "events are searched and raised"],
   ["Missing tables", missingTables.map((each) => each.table).join(", ")],
   ...(mode === "trial" ? Object.entries(trial).map(([name, each]) => [`Trial, ${name}`, `${each.count}${each.atLeast ? " or more" : ""}`]) : []),
-  ["Permission", tokenProblem ?? (token ? `right: ${token.roles.join(", ") || "no role"}` : "no token was asked for yet")],
 ];
 
 function permission({ token, tokenProblem }, renew, failed) {
