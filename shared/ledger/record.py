@@ -223,6 +223,20 @@ def fail(entry: Entry, now: float) -> Entry:
     return replace(entry, state="searched" if entry.trial else "failed", waits="", ended=now)
 
 
+def led_to(entry: Entry, onward: Entry, now: float) -> Entry:
+    """Return a search that ends at a time (UTC seconds), because it has led to the alert `onward`."""
+    return replace(
+        entry,
+        state="matched",
+        waits="",
+        next_attempt=None,
+        ended=now,
+        match=onward.match,
+        link=onward.alert.id,
+        error=None if onward.match else entry.error,
+    )
+
+
 def retry(entry: Entry, at: float) -> Entry:
     """Return an entry that is tried again at a time (UTC seconds)."""
     return replace(entry, state="waiting", next_attempt=at, waits=entry.stage.later_key(at, entry.alert.id))

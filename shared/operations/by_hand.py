@@ -48,16 +48,7 @@ def give(dispatcher: "Dispatch", alert_id: str, row: Mapping[str, Any]) -> Entry
                 search,
             )
         found = _found(search, row, table.now())
-        after = dataclasses.replace(
-            search,
-            state="matched",
-            waits="",
-            next_attempt=None,
-            ended=table.now(),
-            match=found.match,
-            link=found.alert.id,
-            error=None,
-        )
+        after = record.led_to(search, found, table.now())
         try:
             moved = rows.move(lookup.movable(table, search), after, alert=etag)
             return Forward(dispatcher).accept(found, moved)

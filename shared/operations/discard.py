@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.errors import Busy, NotNow
+from shared.errors import Busy
 from shared.ledger import record, rows
 from shared.ledger.record import Entry, Waiting
 from shared.operations import listing, page
 from shared.operations.page import Page
+from shared.operations.replay import not_now
 from shared.table.protocol import Row, Table, try_commit
 
 MOST = 200
@@ -64,10 +65,7 @@ def one(table: Table, alert_id: str) -> Entry:
     entry, _ = listing.entry(table, alert_id)
     row = table.get(entry.waits) if entry.state == "waiting" else None
     if row is None:
-        raise NotNow(
-            f"The alert is {entry.state}; only one that waits can be discarded.",
-            extensions={"state": entry.state},
-        )
+        raise not_now(f"The alert is {entry.state}; only one that waits can be discarded.", entry)
     waiting = rows.read(row)
     after = record.discard(waiting, now=table.now())
     if waiting.state != "waiting" or not try_commit(table, rows.move(waiting, after, waiting=row.etag)):

@@ -13,6 +13,7 @@ from shared.operations import listing
 from shared.search import report
 from shared.senders import Sender
 from shared.senders import name as name_of
+from shared.sending import search
 from shared.table.protocol import Delete, Row, Table, try_commit
 from shared.web import reply
 from shared.web.parameters import Parameters
@@ -133,6 +134,4 @@ def _outcome(entry: Entry) -> str:
         return entry.state if entry.has_ended else "waiting"
     if entry.match:
         return "match"
-    return {"EventAmbiguous": "ambiguous", "EventNotFound": "none"}.get(
-        (entry.error or {}).get("code", ""), "failed"
-    )
+    return search.OUTCOMES.get((entry.error or {}).get("code", ""), "failed")

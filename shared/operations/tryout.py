@@ -40,7 +40,6 @@ LONGEST_SECONDS = 205.0
 """By when a further call must have ended, without its slot: Azure ends a request after 230 s."""
 
 _TOKEN_SECONDS = 6.0
-_TABLES = frozenset(table for table, _ in tables.TABLES.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def judged(
     result = None
     while built := queries.build(clues, without=without):
         result = hunt(built)
-        if result.kind == "no table" and result.table in _TABLES - without:
+        if result.kind == "no table" and result.table in tables.NAMES - without:
             without.add(result.table)
             continue
         if result.kind != "rows" or not clues.when:

@@ -68,6 +68,7 @@ TABLES: Mapping[Kind, tuple[str, Mapping[str, str]]] = MappingProxyType(
         ),
     }
 )
+NAMES = frozenset(name for name, _ in TABLES.values())
 """For each kind of event its table, and under which name that has what a row shows."""
 
 

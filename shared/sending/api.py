@@ -20,7 +20,7 @@ class Outcome:
     """What became of an acquire: the entry `after` it, and what the window is told.
 
     `called` is false if no call was made, `sent` if nothing of it left this machine, `answered` if it may arrive yet.
-    `cause` is why everyone pauses. `found` is an alert that is to be accepted in the next stage, and `beside` what else
+    `cause` is why everyone pauses. `onward` is an alert to be accepted in the next stage, and `beside` what else
     is written, both in the same transaction.
     """
 
@@ -29,7 +29,7 @@ class Outcome:
     sent: bool = True
     answered: bool = True
     cause: Trouble | None = None
-    found: Entry | None = None
+    onward: Entry | None = None
     beside: tuple[Operation, ...] = ()
 
 

@@ -18,6 +18,8 @@ from shared.sending import pause
 from shared.sending.api import Outcome
 from shared.sending.pause import Trouble
 
+_CLUES = "CluesUnknown"
+
 
 class Creates(Protocol):
     """Makes the calls of `createAlert`; see `shared.clients.create_alert.CreateAlert`."""
@@ -40,7 +42,7 @@ class Entity:
         try:
             clues = stored.read(given)
         except ValueError as error:
-            unread = {"status": None, "code": "CluesUnknown", "message": str(error), "target": None}
+            unread = {"status": None, "code": _CLUES, "message": str(error), "target": None}
             return Result("unavailable", None, 0.0, sent=False, error=unread)
         about: Mapping[str, Any] = given.get(stored.ABOUT, {})
         asked = body.build(
@@ -83,7 +85,8 @@ class Entity:
             return Outcome(record.fail(tried, now), sent=sent, answered=answered, cause=cause)
         cause = Trouble(message, pause.ACCESS_PAUSE_SECONDS) if answer.kind == "forbidden" else None
         later = settlement.again_later(tried, now, self.rules)
-        return Outcome(later, sent=sent, answered=answered, cause=cause)
+        called = (answer.error or {}).get("code") != _CLUES  # else it was no probe of a pause
+        return Outcome(later, called, sent, answered, cause)
 
 
 def _is_down(answer: Result) -> bool:

@@ -1,4 +1,4 @@
-"""From one stage to the next: the alert of an event that a search found is accepted in the stage *reference*.
+"""From one stage to the next: the alert that a search has led to is accepted in the stage *reference* or *entity*.
 
     search's outcome ─┬─ a slot is open, nothing more urgent waits ─ one transaction with its acquire ─ call
                       ├─ else ─ one transaction: the alert waits, in its sender's turn
@@ -30,35 +30,35 @@ class Forward:
 
     dispatcher: "Dispatch"
 
-    def accept(self, found: Entry, beside: Sequence[Operation]) -> Entry:
+    def accept(self, onward: Entry, beside: Sequence[Operation]) -> Entry:
         """Accept an alert in one transaction with what is written `beside` it; return it as it stands then.
 
         Raise `Conflict` or a `TableError`: nothing is written, or what was written is found there the next time.
         """
         try:
-            return self._new(found, beside)
+            return self._new(onward, beside)
         except Conflict:
-            row = self.dispatcher.table.get(keys.alert_key(found.alert.id))
+            row = self.dispatcher.table.get(keys.alert_key(onward.alert.id))
             if row is None:
                 raise
-        if row.values.get("link") == found.link and row.values.get("delivery") == found.delivery:
+        if row.values.get("link") == onward.link and row.values.get("delivery") == onward.delivery:
             return rows.read(row)  # ours landed, and nobody heard of it
-        return known.join(self.dispatcher.table, found, row, beside)
+        return known.join(self.dispatcher.table, onward, row, beside)
 
-    def _new(self, found: Entry, beside: Sequence[Operation]) -> Entry:
+    def _new(self, onward: Entry, beside: Sequence[Operation]) -> Entry:
         dispatcher = self.dispatcher
         snapshot = dispatcher.snapshot()
-        token = self._token() if snapshot.has_room(found.due) else None
+        token = self._token() if snapshot.has_room(onward.due) else None
         if token is not None:
             sending = dispatcher.acquire(
                 snapshot.view,
                 dispatcher.choose(snapshot.view.open),
-                found,
+                onward,
                 lambda held: [*beside, *rows.insert(held)],
             )
-            log.step("accepted", entry=found)
+            log.step("accepted", entry=onward)
             return dispatcher.outcomes.finish(sending, token).entry
-        plan = dispatcher.plan([found])
+        plan = dispatcher.plan([onward])
         (waiting,) = plan.entries
         if not dispatcher.commit(plan, [*beside, *rows.insert(waiting)]):
             dispatcher.turns.give_back(plan)

@@ -69,7 +69,7 @@ class Finished:
 class Next(Protocol):
     """Accepts alerts in the next stage; see `shared.sending.forward.Forward`."""
 
-    def accept(self, found: Entry, beside: Sequence[Operation]) -> Entry:
+    def accept(self, onward: Entry, beside: Sequence[Operation]) -> Entry:
         """Accept an alert in one transaction with what is written `beside` it; return it as it stands then.
 
         Raise `Conflict` or a `TableError`.
@@ -162,7 +162,7 @@ class Outcomes:
         beside = _Beside(release, outcome.called, outcome.cause, self.clocks.monotonic())
         written = self._record(sending, outcome, beside)
         if written is not None:
-            settled = outcome.after if outcome.found else written
+            settled = outcome.after if outcome.onward else written
             age = None if settled.ended is None else round(settled.ended - settled.accepted, 1)
             log.step("settled", entry=settled, ageSeconds=age, code=(settled.error or {}).get("code"))
         return Finished(written or sending.entry, sending.slot.key, opens, sending.probe is not None)
@@ -228,7 +228,7 @@ class Outcomes:
                 return self._commit(outcome, core)
         row = self.table.get(keys.alert_key(after.alert.id))
         current = rows.read(row) if row else after
-        if row and outcome.found and current.attempt == sending.entry.attempt and not current.has_ended:
+        if row and outcome.onward and current.attempt == sending.entry.attempt and not current.has_ended:
             raise Conflict  # it is still ours: the next stage was busy
         if row is None or after.state != "created" or current.state == "created":
             return self._linked(current)  # ours landed unseen, or another attempt has it
@@ -237,9 +237,9 @@ class Outcomes:
         return after
 
     def _commit(self, outcome: Outcome, operations: Sequence[Operation]) -> Entry:
-        """Write an outcome, and accept what was found in the next stage. Raise `Conflict` or a `TableError`."""
-        if outcome.found:
-            return self.next[outcome.found.stage.name].accept(outcome.found, operations)
+        """Write an outcome, and accept the alert that goes on in the next stage. Raise `Conflict` or a `TableError`."""
+        if outcome.onward:
+            return self.next[outcome.onward.stage.name].accept(outcome.onward, operations)
         self.table.commit(operations)
         return outcome.after
 

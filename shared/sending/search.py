@@ -24,7 +24,6 @@ from shared.sending.api import Outcome
 from shared.sending.pause import Trouble
 from shared.table.protocol import Replace
 
-YOUNG = float(verdict.YOUNG)
 LATER_SECONDS = 48 * 3600.0
 """By so much later an alert is due whose first search found nothing: first searches go before repeated ones."""
 MISSING_SECONDS = 3600.0
@@ -33,7 +32,10 @@ _NO_DEVICE_MINUTES = 10.0
 _NEWER_MINUTES = 5.0
 _NEWER = "A newer version of this app wrote the clues, and this one cannot read all of them; a newer host searches."
 _REASON = 200  # characters of a failure in a note
-_TABLES = frozenset(table for table, _ in tables.TABLES.values())
+_CODES = {"match": None, "ambiguous": "EventAmbiguous", "none": "EventNotFound", "no device": "EventNotFound"}
+"""The code of the error for each outcome of a verdict; what is none of them is a failure."""
+OUTCOMES = {"EventAmbiguous": "ambiguous", "EventNotFound": "none"}
+"""How a trial's search without a match is counted, by its error's code."""
 
 
 class Hunts(Protocol):
@@ -117,9 +119,9 @@ class Search:
         failed = _tried(entry, result.kind, result, result.message, now)
         answered = result.status is not None
         if result.kind == "throttled":
-            named = Trouble(result.message, result.wait or 60.0, named=True)
-            return Outcome(record.wait(failed), cause=named)
-        if result.kind == "no table" and result.table in _TABLES - answer.missing.keys():
+            asked = Trouble(result.message, result.wait or 60.0, named=True)
+            return Outcome(record.wait(failed), cause=asked)
+        if result.kind == "no table" and result.table in tables.NAMES - answer.missing.keys():
             until = {**answer.missing, result.table: now + MISSING_SECONDS}
             return Outcome(record.wait(failed), beside=(Replace(keys.SEARCH.missing, until, "*"),))
         if result.kind in ("no table", "bad query"):
@@ -142,19 +144,16 @@ class Search:
         if judged.grade == "probable" and self.grade == "exact":
             reason = "An event was found whose match is only probable, and FIND_EVENTS_GRADE asks for an exact one."
             judged = dataclasses.replace(judged, outcome="none", grade=None, match=None, reason=reason)
-        tried = _tried(entry, judged.outcome, result, judged.reason, now, named=judged.devices)
+        tried = _tried(entry, judged.outcome, result, judged.reason, now, several=judged.devices)
         compared = tuple(report.candidate(candidate) for candidate in judged.candidates)
         tried = dataclasses.replace(tried, candidates=compared, unavailable=0)
         if judged.match is None:
             return self._without_match(tried, clues, judged, now)
         found = _found(tried, judged)
-        after = dataclasses.replace(
-            tried, state="matched", waits="", ended=now, match=found.match, link=found.alert.id, error=None
-        )
+        after = record.led_to(tried, found, now)
         if entry.trial:
-            searched = dataclasses.replace(after, state="searched", link="")
-            return Outcome(searched, beside=_counted(entry, judged.grade or ""))
-        return Outcome(after, found=found)
+            return _trial(dataclasses.replace(after, state="searched", link=""))
+        return Outcome(after, onward=found)
 
     def _without_match(self, entry: Entry, clues: Clues, judged: Verdict, now: float) -> Outcome:
         """Return an alert whose event was not found: searched again, ended, or sent with the reference it came with."""
@@ -166,14 +165,9 @@ class Search:
         if as_it_came := _as_it_came(entry, judged.reason, now):
             return as_it_came
         if self.without_event and not entry.trial and not entities.missing(clues):
-            found = _without_event(entry, clues)
-            after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
-            return Outcome(after, found=found)
-        named = {"EventAmbiguous": "ambiguous", "EventNotFound": "none"}
-        return Outcome(
-            record.fail(entry, now),
-            beside=_counted(entry, named.get((entry.error or {}).get("code", ""), "")),
-        )
+            onward = _without_event(entry, clues)
+            return Outcome(record.led_to(entry, onward, now), onward=onward)
+        return _trial(record.fail(entry, now)) if entry.trial else Outcome(record.fail(entry, now))
 
     def _minutes(self, entry: Entry, clues: Clues, judged: Verdict, now: float) -> float | None:
         """Return the minutes to the next search, None if there is none."""
@@ -183,11 +177,11 @@ class Search:
         if judged.outcome == "no device":
             before = entry.tries[-2]["answer"] if len(entry.tries) > 1 and entry.not_found else None
             return None if before == "no device" else min(_NO_DEVICE_MINUTES, minutes[-1])
-        if judged.outcome == "ambiguous" and _youngest(clues, judged, now) > YOUNG:
+        if judged.outcome == "ambiguous" and _youngest(clues, judged, now) > verdict.YOUNG:
             return None
         if entry.not_found < len(minutes):
             return minutes[entry.not_found]
-        return minutes[-1] if _age(clues, now) < YOUNG else None
+        return minutes[-1] if _age(clues, now) < verdict.YOUNG else None
 
 
 def _unsearched(entry: Entry, now: float) -> Outcome:
@@ -202,38 +196,33 @@ def _as_it_came(entry: Entry, reason: str, now: float) -> Outcome | None:
     if not given or entry.trial:
         return None
     note = f"The event was not found by advanced hunting ({reason}); sent with the reference as it came."
-    found = _accepted(entry, {**entry.alert.body(), **given}, (*entry.notes, note))
-    after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
-    return Outcome(after, found=found)
+    onward = _accepted(entry, {**entry.alert.body(), **given}, (*entry.notes, note))
+    return Outcome(record.led_to(entry, onward, now), onward=onward)
 
 
-def _counted(entry: Entry, outcome: str) -> tuple[Replace, ...]:
-    """Return the operations by which the outcome of a trial's search is counted; a failed one has none."""
-    if not (entry.trial and outcome in keys.OUTCOMES):
-        return ()
-    return (Replace(keys.trial_key(outcome, entry.accepted, entry.alert.id), {}, "*"),)
+def _trial(after: Entry) -> Outcome:
+    """Return the end of a trial's search with its count; one that failed is not counted."""
+    counted = (after.match or {}).get("grade") or OUTCOMES.get((after.error or {}).get("code", ""))
+    if not counted:
+        return Outcome(after)
+    key = keys.trial_key(counted, after.accepted, after.alert.id)
+    return Outcome(after, beside=(Replace(key, {}, "*"),))
 
 
 def _tried(
-    entry: Entry, kind: str, result: Result | None, reason: str, now: float, *, named: Sequence[str] = ()
+    entry: Entry, kind: str, result: Result | None, reason: str, now: float, *, several: Sequence[str] = ()
 ) -> Entry:
     """Return an alert after one more search, with its error if there is a `reason`.
 
-    What is `named`, devices that the payload may mean, is in its tries, which only the operator sees.
+    Only the operator sees its tries, which name the `several` devices that the payload may mean.
     """
-    codes = {
-        "ambiguous": "EventAmbiguous",
-        "none": "EventNotFound",
-        "no device": "EventNotFound",
-        "match": None,
-    }
-    code = codes.get(kind, "SearchFailed")
-    status = result.status if result and kind not in codes else None
-    text = f"{reason} {report.looked_for(stored.read(entry.clues or {}))}" if kind in codes else reason
-    error = {"status": status, "code": code, "message": text, "target": None} if code else None
-    seconds = result.seconds if result else 0.0
-    told = {**error, "message": f"{reason} {report.several(named)}"} if error and named else error
-    tried = tries.Search(kind, result.status if result else None, told, seconds)
+    status, seconds = (result.status, result.seconds) if result else (None, 0.0)
+    code = _CODES.get(kind, "SearchFailed")
+    text = f"{reason} {report.looked_for(stored.read(entry.clues or {}))}" if kind in _CODES else reason
+    of_graph = None if kind in _CODES else status
+    error = {"status": of_graph, "code": code, "message": text, "target": None} if code else None
+    in_tries = {**error, "message": f"{reason} {report.several(several)}"} if error and several else error
+    tried = tries.Search(kind, status, in_tries, seconds)
     return dataclasses.replace(
         entry,
         tries=tries.add(entry.tries, tried, number=entry.attempts, at=now),

@@ -78,8 +78,7 @@ class View:
     """The window as one query saw it, at `now` (a lower bound of the server's time, UTC seconds).
 
     `cooldown`: how many seconds a slot stays closed after an answer. `asked`: the API's pause, `stop`: the operator's;
-    `missing`:
-    what the API does not have, by name, each with the time until which it is not asked for.
+    `missing`: what the API does not have, by name, each with the time until which it is not asked for.
     """
 
     slots: tuple[Slot, ...]

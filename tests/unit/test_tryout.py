@@ -14,7 +14,7 @@ from shared.errors import TokenError
 from shared.ledger import keys
 from shared.operations import tryout
 from shared.operations.routes import Operator, handle
-from shared.search import devices, query
+from shared.search import devices, query, tables
 from shared.sending import pause, window
 from shared.settings import Settings
 from shared.web.reply import Reply
@@ -238,7 +238,7 @@ def tables_of(payload: Any) -> list[str]:
     """Return the tables of events that are searched for a payload."""
     office = Office(Script([rows()]))
     office.tried(payload)
-    return [table for table in sorted(tryout._TABLES) if f"({table}\n" in office.script.queries[0]]
+    return [table for table in sorted(tables.NAMES) if f"({table}\n" in office.script.queries[0]]
 
 
 def test_no_call_without_a_slot() -> None:
