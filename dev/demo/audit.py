@@ -128,7 +128,7 @@ def _differs(
     theirs = defenders.get(ours["id"], {})
     if any(call["alertId"] != ours["id"] or call["merged"] != alert["merged"] for call in calls):
         wrong.append(f"Defender's log has another alert than {ours['id']} for it")
-    if not str(alert["portalUrl"]).endswith(ours["id"]):
+    if not str(alert["portalUrl"]).endswith(theirs.get("alertWebUrl", ours["id"])):
         wrong.append(f"the portal link {alert['portalUrl']} leads elsewhere")
     return wrong + [
         f"{field} is {ours.get(field)!r} in the answer, {theirs.get(field)!r} in Defender"

@@ -67,11 +67,15 @@ def search(**changes: Any) -> dict[str, Any]:
     return {"sequence": 0, "status": 200, "overLimit": False, "title": None, "query": query, **changes}
 
 
+LINK = "https://security.microsoft.com/alerts/ma1_0?tid=1"
+ON_ENTITIES = {"id": "ma1_0", "title": "A title", "alertWebUrl": LINK}
+
+
 def on_entities(**changes: Any) -> dict[str, Any]:
     """Return an alert without an event as an answer has it."""
     made = {
         "alert": {"id": "ma1_0"},
-        "portalUrl": "https://security.microsoft.com/alerts/ma1_0",
+        "portalUrl": LINK,
         "notes": [WHY],
     }
     return answered(**{"route": "entity", **made, **changes})
@@ -81,7 +85,7 @@ def logs(
     log: Sequence[Any] = (),
     searches: Sequence[Any] = (),
     creations: Sequence[Any] = (),
-    entity_alerts: Sequence[Any] = ({"id": "ma1_0", "title": "A title"},),
+    entity_alerts: Sequence[Any] = (ON_ENTITIES,),
 ) -> dict[str, Sequence[Any]]:
     """Return the logs of a simulator, and what it made."""
     made = {"alerts": list(DEFENDERS.values()), "entityAlerts": entity_alerts}
@@ -199,8 +203,9 @@ def test_a_search_that_differs_from_the_log_is_reported(
         (on_entities(), [arrived(alertId="ma2_0")], None),
         (on_entities(), [arrived(title="Another", alertId="ma1_0")], None),
         (on_entities(), [arrived(alertId="ma1_0")], []),
-        (on_entities(), [arrived(alertId="ma1_0")], [{"id": "ma1_0", "title": "Another"}]),
+        (on_entities(), [arrived(alertId="ma1_0")], [{**ON_ENTITIES, "title": "Another"}]),
         (on_entities(notes=[]), [arrived(alertId="ma1_0")], None),
+        (on_entities(portalUrl=f"{LINK}2"), [arrived(alertId="ma1_0")], None),
         (on_entities(route="reference"), [arrived(alertId="ma1_0")], None),
         (answered(), [arrived(alertId="ma1_0")], None),
     ],
