@@ -87,35 +87,6 @@ def waiting(
     A filter of several keys would be one request as well, but the service reads its whole partition for it.
     """
     asked = set(delivery.alerts)
-    copies: dict[str, Entry] = {}
-    read: list[str] = []
-    homes = [delivery.id, *delivery.others]
-    while homes:
-        read += homes
-        pages = table.side_by_side([functools.partial(table.query, *keys.copies(home)) for home in homes])
-        moved: collections.Counter[str] = collections.Counter()
-        for row in itertools.chain(*pages):
-            alert, home = keys.waiting_alert(row.key), rows.copy_moved(row)
-            if home is None:
-                with contextlib.suppress(Unreadable):
-                    copies[alert] = rows.read(row)
-            elif alert in asked:
-                moved[home] += 1
-        homes = [home for home, _ in moved.most_common() if home not in read][: _RANGES - len(read)]
-    stands = {alert: copies[alert] for alert in delivery.alerts if alert in copies}
-    led = {
-        alert: copies.get(entry.link) if entry.state == "matched" else entry
-        for alert, entry in stands.items()
-    }
-    return {alert: entry for alert, entry in led.items() if entry}
-
-
-def waiting(table: Table, delivery: Delivery) -> dict[str, Entry]:
-    """Return a delivery's alerts, by id, that wait at the head of the backlog, read while most rows there are theirs.
-
-    A filter of several keys would be one request as well, but the service reads its whole partition for it.
-    """
-    asked = set(delivery.alerts)
     entries: dict[str, Entry] = {}
     for first, end in (within for stage in stages for within in stage.waiting):
         start, limit = first, (len(asked) - len(entries)) * _SHARE // 100
