@@ -3,8 +3,11 @@
     .venv/bin/python -m dev.routes
 
 Both settings count as on, FIND_EVENTS and NO_EVENT=entity. A payload counts once, by the worst of its events.
+Traps are counted in their source's row, and by themselves: whole kinds of cases, whatever becomes of each.
 """
 
+import functools
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +24,8 @@ from shared.search import query
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "senders" / "README.md"
 BEGIN, END = "<!-- routes -->\n", "<!-- end of routes -->\n"
+TRAPS = ("wrong event", "test-like is real", "looks like names and values")
+"""Kinds of field cases that are made so that a guess goes wrong; so are the clue cases that begin with `no-`."""
 ROUTES = ("reference", "search", "entity", "ignored", "refused")
 
 
@@ -30,6 +35,19 @@ def payloads() -> Iterator[Path]:
         for path in sorted((ROOT / "tests" / folder).rglob("*.json")):
             if not path.name.endswith((".approved.json", ".query.json", ".clues.json", ".request.json")):
                 yield from [path] if path.name != "expected.json" else []
+
+
+def is_trap(path: Path) -> bool:
+    """Tell whether a payload was made to tempt to a guess, and not to be what a product sends."""
+    if path.parent != ROOT / "tests" / "field":
+        return "clues" in path.relative_to(ROOT).parts and path.name.startswith("no-")
+    return _expected()[path.name]["kind"] in TRAPS
+
+
+@functools.cache
+def _expected() -> Mapping[str, Mapping[str, str]]:
+    cases: Mapping[str, Mapping[str, str]] = json.loads((ROOT / "tests/field/expected.json").read_bytes())
+    return cases
 
 
 def missing(refused: Refused) -> tuple[str, ...]:
@@ -59,21 +77,24 @@ def route(path: Path, mappings: Mappings) -> tuple[str, str, tuple[str, ...]]:
     return source, max(routes - {"reference"} or routes, key=ROUTES.index), ()
 
 
-def counts() -> dict[str, Counter[str]]:
-    """Return how many payloads of each source take each route."""
+def counts() -> tuple[dict[str, Counter[str]], Counter[str]]:
+    """Return how many payloads of each source take each route, and how many of the traps among them."""
     mappings = mapping.load()
     by_source: dict[str, Counter[str]] = {}
+    traps: Counter[str] = Counter()
     for path in payloads():
         source, way, _ = route(path, mappings)
         by_source.setdefault(source, Counter())[way] += 1
-    return by_source
+        traps[way] += is_trap(path)
+    return by_source, traps
 
 
-def table(by_source: Mapping[str, Counter[str]]) -> str:
-    """Return the counts as a table, all of them last."""
+def table(by_source: Mapping[str, Counter[str]], traps: Counter[str]) -> str:
+    """Return the counts as a table, those of all payloads last, with and without the traps."""
     everything = sum(by_source.values(), Counter[str]())
     rows = [f"| source | payloads | {' | '.join(ROUTES)} |", f"|---|{'---:|' * (len(ROUTES) + 1)}"]
-    for source, count in (*sorted(by_source.items()), ("all", everything)):
+    sums = (("all", everything), ("traps", traps), ("all but the traps", everything - traps))
+    for source, count in (*sorted(by_source.items()), *sums):
         numbers = (count.total(), *(count[way] for way in ROUTES))
         rows.append(f"| {source} | {' | '.join(f'{number:,}' for number in numbers)} |")
     return "\n".join(rows) + "\n"
@@ -82,7 +103,7 @@ def table(by_source: Mapping[str, Counter[str]]) -> str:
 def main() -> None:
     """Write the table between its marks."""
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}{table(counts())}{END}{rest.partition(END)[2]}", "utf-8")
+    PAGE.write_text(f"{before}{BEGIN}{table(*counts())}{END}{rest.partition(END)[2]}", "utf-8")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import requests
 
 from dev.demo.acts import SEARCHES, Delivery, afterwards, each_sender, fill, searches
 from dev.demo.audit import LOGS, Audit, Logs
-from dev.demo.screen import Screen
+from dev.demo.screen import Screen, used
 from dev.simulator.judge import fullest
 from dev.stack.stack import Stack
 
@@ -23,6 +23,11 @@ _PROBLEM = "application/problem+json"
 _TRIES = 20
 _REASON_WIDTH = 78
 _NAMES = {"log": "calls", "searches": "searches", "creations": "alerts on entities"}
+_NEXT = """
+What next?
+  make start                    keeps all this running, with the operator's page and a line to paste
+  make map FILE=payload.json    shows what a payload of yours becomes, and why
+  docs/deploy.md                brings it to Azure; docs/senders has a page for each product"""
 
 
 class Posted(NamedTuple):
@@ -50,7 +55,6 @@ class Demo:
         started = time.monotonic()
         say = self._screen.say
         say(f"The senders post; {len(self._stack.hosts)} hosts share one window.", "bold")
-        self._screen.head()
         self._play(each_sender())
         say("A search with many hits takes what is left of the window; the next two find it full.", "bold")
         late = self._play(fill(CALLS - self._used()))
@@ -77,6 +81,10 @@ class Demo:
             at = time.monotonic()
             answer = self._stack.post(delivery.payload, host=host, key=delivery.sender, query=delivery.query)
             posted = Posted(delivery, answer, at)
+            if self._posted == 1:
+                self._screen.shown(f"{delivery.sender} posts the first payload:", delivery.payload)
+                self._screen.shown(f"and is answered {answer.status_code}, in short:", _short(answer.json()))
+                self._screen.head()
             if answer.status_code in _WAITING:
                 self._show_waiting(posted)
                 waiting.append(posted)
@@ -145,7 +153,7 @@ class Demo:
         self._screen.line(
             [posted.delivery.sender, became, alert.get("severity", ""), alert.get("title", ""), detail],
             seconds=time.monotonic() - posted.at,
-            used=self._used(),
+            calls=self._used(),
         )
 
     def _wait(self, end: float) -> None:
@@ -156,8 +164,7 @@ class Demo:
 
     def _used(self) -> int:
         """Return how many calls Defender has seen within the window that ends now."""
-        since = time.monotonic() - self._window
-        return sum(arrival["at"] > since for arrival in self._stack.simulator("GET", "log"))
+        return used(self._stack.simulator("GET", "log"), self._window)
 
     def _logs(self) -> Logs:
         return {name: self._stack.simulator("GET", name) for name in LOGS}
@@ -193,6 +200,13 @@ class Demo:
             self._screen.problem(f"{self.mismatches} of these lines do not agree with Defender's log.")
         else:
             say("Every line agrees with Defender's log.", "bold green")
+        say(_NEXT)
+
+
+def _short(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of an answer that a sender looks at first."""
+    alerts = [{name: alert[name] for name in ("id", "status", "portalUrl")} for alert in document["alerts"]]
+    return {"id": document["id"], "status": document["status"], "alerts": alerts}
 
 
 def _became(alert: Mapping[str, Any]) -> tuple[str, str]:

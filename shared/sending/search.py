@@ -126,7 +126,8 @@ class Search:
             return _unsearched(failed, now)
         cause = Trouble(result.message, pause.ACCESS_PAUSE_SECONDS) if result.kind == "forbidden" else None
         later = settlement.again_later(failed, now, self.rules)
-        outcome = _unsearched(failed, now) if later.has_ended else Outcome(later)
+        is_enough = stored.GIVEN in (entry.clues or {}) and entry.unavailable >= len(self.retry_minutes)
+        outcome = _unsearched(failed, now) if is_enough or later.has_ended else Outcome(later)
         return dataclasses.replace(outcome, answered=answered, cause=cause)
 
     def _of_newer(self, entry: Entry, now: float) -> Outcome:

@@ -10,6 +10,8 @@ import requests
 
 from dev import setup
 from dev.stack import child
+from dev.stack.azurite import any_port
+from dev.start import OPS
 
 
 def run(module: str, *arguments: str) -> subprocess.Popen[str]:
@@ -58,8 +60,9 @@ def test_the_demo_ends_by_itself_and_every_line_agrees_with_defenders_log() -> N
 
 
 def test_start_stays_up_until_it_is_ended_and_prints_a_line_that_creates_an_alert() -> None:
-    """The printed curl line works as it stands; Ctrl-C ends the stack, with every server of it."""
-    with run("dev.start") as start:
+    """The printed curl line works as it stands, and the alert is a line; Ctrl-C ends every server of the stack."""
+    port = any_port()
+    with run("dev.start", "--port", str(port), "--key", "a-key-of-mine") as start:
         try:
             assert start.stdout
             line = next(line for line in start.stdout if line.startswith("curl "))
@@ -70,6 +73,13 @@ def test_start_stays_up_until_it_is_ended_and_prints_a_line_that_creates_an_aler
                 session.trust_env = False
                 answer = session.post(url, data=data.encode(), headers=headers, timeout=60)
             assert answer.status_code == 200, answer.text
+            assert (url, headers["x-functions-key"]) == (
+                f"http://127.0.0.1:{port}/api/alerts",
+                "a-key-of-mine",
+            )
+            assert f"@host = http://127.0.0.1:{port}" in OPS.read_text("utf-8")
+            line = next(line for line in start.stdout if "Encoded PowerShell" in line and "█" in line)
+            assert re.search(r"^default +created +High +█░{14} 1/15 ", line)
             assert start.poll() is None
         finally:
             start.send_signal(signal.SIGINT)

@@ -110,20 +110,21 @@ class Explorer:
     def fault(self, request: Request) -> Fault | None:
         """Choose what goes wrong with a request, if anything."""
         kinds = FAULTS[request.kind]
-        chosen = self._go_wrong(len(kinds))
+        chosen = self.go_wrong(len(kinds))
         return kinds[chosen - 1] if chosen else None
 
     def answer(self) -> "Answer":
         """Choose what Defender says: that the alert is created, or else, which is a fault as well."""
-        chosen = self._go_wrong(len(ANSWERS))
+        chosen = self.go_wrong(len(ANSWERS))
         return ANSWERS[chosen - 1] if chosen else answer_with(200)
 
     def result(self, number: int) -> "Result":
         """Choose what Graph says: that the event is found, or else, which is a fault as well."""
-        chosen = self._go_wrong(len(RESULTS))
+        chosen = self.go_wrong(len(RESULTS))
         return RESULTS[chosen - 1] if chosen else graph.found(graph.row(number))
 
-    def _go_wrong(self, kinds: int) -> int:
+    def go_wrong(self, kinds: int) -> int:
+        """Choose one of so many things that go wrong, counted from 1, or 0 for none."""
         if self.quiet or self.faulted == self.faults:
             return 0
         chosen = self._choose(kinds + 1)
@@ -270,7 +271,7 @@ class Story:
 
     def webhook(self, event: int, then: Callable[[], None] | None = None) -> None:
         """Let a host receive an alert."""
-        self._receive(OneAlert(self._entry(event).alert), then)
+        self.receive(OneAlert(self._entry(event).alert), then)
 
     def search(self, event: int, then: Callable[[], None] | None = None, *, user: str = "") -> None:
         """Let a host receive an event whose reference is to be searched."""
@@ -278,14 +279,15 @@ class Story:
         mapped = OneSearch(event, user)
         self.searches.add(mapped.id)
         self.alerts.add(_found(event).id)
-        self._receive(mapped, then)
+        self.receive(mapped, then)
 
     def reference_found(self, event: int) -> None:
         """Let a host receive the alert that a search leads to."""
         self.alerts.add(_found(event).id)
-        self._receive(OneAlert(_found(event)))
+        self.receive(OneAlert(_found(event)))
 
-    def _receive(self, mappings: object, then: Callable[[], None] | None = None) -> None:
+    def receive(self, mappings: object, then: Callable[[], None] | None = None) -> None:
+        """Let a host receive what these mappings make of whatever comes."""
         webhook = self.host(then).webhook(self.settings, cast("Mappings", mappings))
         host = cast("Host", webhook.dispatcher.table.requests)
         self.posts.append((webhook, host.ask(lambda: webhook.receive(b"{}", {}, ORIGIN))))
@@ -395,7 +397,13 @@ def _id(body: "Mapping[str, str]") -> str:
     return alert.Alert.from_body(body).id
 
 
-def _explore(scene: Callable[[Story], None], bounds: tuple[tuple[int, int], ...], fewest: int) -> None:
+def explore(
+    scene: Callable[[Any], None],
+    bounds: tuple[tuple[int, int], ...],
+    fewest: int,
+    kind: Callable[[Explorer], Story] = Story,
+) -> None:
+    """Tell every story of a scene within the bounds, which are pairs of interruptions and faults."""
     deeper = os.environ.get("MODEL_BOUNDS")
     if deeper:
         first, second = map(int, deeper.split(","))
@@ -404,7 +412,7 @@ def _explore(scene: Callable[[Story], None], bounds: tuple[tuple[int, int], ...]
     for interruptions, faults in bounds:
         explorer = Explorer(interruptions, faults)
         for _ in explorer.stories():
-            story = Story(explorer)
+            story = kind(explorer)
             scene(story)
             story.tell()
             stories += 1
@@ -467,39 +475,39 @@ def _a_match_in_a_pause_that_is_over(story: Story) -> None:
 
 def test_one_alert_on_two_hosts_and_two_dispatchers() -> None:
     """Two instances receive the same alert while two dispatchers run: one waiting row, one call, nothing stuck."""
-    _explore(_same_alert_on_two_hosts, ((2, 0), (0, 1)), 3000)
+    explore(_same_alert_on_two_hosts, ((2, 0), (0, 1)), 3000)
 
 
 def test_a_waiting_alert_arrives_again_while_two_dispatchers_want_it() -> None:
     """An alert of the backlog is received again while two dispatchers want it: still one row and one call."""
-    _explore(_an_alert_waits, ((1, 0), (0, 1)), 1200)
+    explore(_an_alert_waits, ((1, 0), (0, 1)), 1200)
 
 
 def test_what_a_dead_holder_left_comes_back_once() -> None:
     """An alert whose holder died is taken back by one of two dispatchers, while it is received again."""
-    _explore(_a_holder_died, ((1, 1),), 700)
+    explore(_a_holder_died, ((1, 1),), 700)
 
 
 def test_a_pause_that_is_over_has_one_probe() -> None:
     """Whoever is first after a pause probes; what it brings is for all, and a probe that dies is replaced."""
-    _explore(_a_pause_is_over, ((1, 0), (0, 1)), 450)
+    explore(_a_pause_is_over, ((1, 0), (0, 1)), 450)
 
 
 def test_one_search_on_two_hosts() -> None:
     """Two instances receive the same event to be searched: one search, one alert, one call, nothing in two places."""
-    _explore(_one_search_on_two_hosts, ((1, 0), (0, 1)), 4000)
+    explore(_one_search_on_two_hosts, ((1, 0), (0, 1)), 4000)
 
 
 def test_two_searches_that_lead_to_one_event() -> None:
     """Two searches end at the same alert at the same time: it is called once."""
-    _explore(_two_searches_for_one_event, ((1, 0), (0, 1)), 500)
+    explore(_two_searches_for_one_event, ((1, 0), (0, 1)), 500)
 
 
 def test_a_search_beside_the_reference_that_it_leads_to() -> None:
     """The alert arrives with its reference while its event is searched: it is called once."""
-    _explore(_a_search_and_its_reference, ((1, 0), (0, 1)), 400)
+    explore(_a_search_and_its_reference, ((1, 0), (0, 1)), 400)
 
 
 def test_a_match_that_comes_after_a_pause_of_the_other_stage() -> None:
     """A match may be the probe of a pause that is over, or wait for its outcome."""
-    _explore(_a_match_in_a_pause_that_is_over, ((1, 0), (0, 1)), 4000)
+    explore(_a_match_in_a_pause_that_is_over, ((1, 0), (0, 1)), 4000)

@@ -13,7 +13,7 @@ from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import Clues
 
 COUNTS = functools.cache(routes.counts)
-MOST_REFUSED = 0.068
+MOST_REFUSED, MOST_REFUSED_WITHOUT_TRAPS = 0.068, 0.035
 
 
 def test_the_page_has_the_present_table() -> None:
@@ -21,14 +21,29 @@ def test_the_page_has_the_present_table() -> None:
     _, _, rest = routes.PAGE.read_text("utf-8").partition(routes.BEGIN)
     written, end, _ = rest.partition(routes.END)
     assert end
-    assert written == routes.table(COUNTS())
+    assert written == routes.table(*COUNTS())
 
 
 def test_few_payloads_are_refused() -> None:
     """All others become an alert of one of the two kinds, perhaps after a search, or are ignored for a reason."""
-    all_ = sum(COUNTS().values(), Counter[str]())
+    by_source, traps = COUNTS()
+    all_ = sum(by_source.values(), Counter[str]())
     assert set(all_) == set(routes.ROUTES)
     assert all_["refused"] <= MOST_REFUSED * all_.total()
+    without = all_ - traps
+    assert without["refused"] <= MOST_REFUSED_WITHOUT_TRAPS * without.total()
+
+
+def test_traps_are_whole_kinds_of_cases() -> None:
+    """A kind is a trap with all its cases, also those that become an alert: none is picked by what becomes of it."""
+    kinds = {name: case["kind"] for name, case in routes._expected().items()}
+    field = {path.name: routes.is_trap(path) for path in routes.payloads() if path.parent.name == "field"}
+    assert set(routes.TRAPS) <= set(kinds.values())
+    assert all(trap == (kinds[name] in routes.TRAPS) for name, trap in field.items())
+    assert not any(routes.is_trap(path) for path in routes.payloads() if "mappings" in path.parts)
+    _, traps = COUNTS()
+    assert traps["reference"] > traps["refused"] / 2
+    assert traps["entity"] + traps["search"] > 0
 
 
 def test_what_is_refused_says_what_is_missing() -> None:

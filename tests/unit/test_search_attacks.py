@@ -13,8 +13,9 @@ from shared.alerts.text import units
 from shared.clients.graph import Result
 from shared.ledger import columns, keys
 from shared.ledger.columns import Column
+from shared.ledger.record import Entry
 from shared.mapping.outcome import About, Evidence, Mapped
-from shared.operations import listing
+from shared.operations import listing, searches
 from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import Clues, Host, When
 from shared.settings import Settings
@@ -22,7 +23,7 @@ from shared.table.protocol import Replace
 from shared.webhook import entries
 from shared.webhook.entries import Maker
 from tests.checks.graph import failure, found, payload, row
-from tests.unit.test_search_stage import ON, Scene, _lossy
+from tests.unit.test_search_stage import ON, Scene, _lossy, _reference
 
 _T = TypeVar("_T")
 ONCE = replace(ON, find_events_retry_minutes=())
@@ -107,7 +108,7 @@ def test_what_is_stored_beside_long_clues_takes_none_of_them_away() -> None:
         if searched[-1]:
             entry = Maker("splunk", "d", 0.0, "").mapped(Mapped(0, alert, evidence=evidence), search=True)
             stored = columns.write([Column("clues", columns.OBJECT_OR_NONE)], entry)
-            assert json.loads(str(stored["clues"])) == entry.clues
+            assert json.loads(str(stored["clues"])) == json.loads(json.dumps(entry.clues))
     assert (searched[0], searched[-1]) == (True, False)
 
 
@@ -130,3 +131,37 @@ def test_clues_of_a_newer_version_wait_for_a_newer_host() -> None:
     assert "newer version" in waiting.error["message"]
     slots = scene.world.table.query(*keys.SEARCH.slots)
     assert all(slot.values["closed"] == 1.0 for slot in slots if slot.timestamp > scene.world.now - 3600)
+
+
+def _wrong(scene: Scene, alert: str) -> tuple[Entry, dict[str, Any]]:
+    return _do(scene, searches.wrong, scene.app.webhook.dispatcher.table, alert)
+
+
+def test_a_wrong_match_that_led_to_the_alert_of_another_search_leaves_that_alone() -> None:
+    """Only the search whose match is wrong is marked: nobody is told to close an alert whose own event is right."""
+    scene = Scene(lambda _, number: found(row(1, CommandLine=f"tool.exe /run {number}")))
+    for number in (1, 2):
+        scene.post(payload(number, title="One title"))
+    raised = scene.entry("created")
+    (other,) = [
+        entry for entry in scene.entries() if entry.state == "matched" and entry.alert.id != raised.link
+    ]
+    marked, shown = _wrong(scene, other.alert.id)
+    assert marked.alert.id == other.alert.id
+    assert "leave that alone" in shown["remedy"]
+    assert not scene.entry("created").wrong_match
+    assert shown["case"]["reference"]["reportId"] == raised.alert.report_id
+    _, shown = _wrong(scene, raised.alert.id)
+    assert "close the alert" in shown["remedy"]
+
+
+def test_a_wrong_match_that_led_to_the_alert_of_a_reference_leaves_that_alone() -> None:
+    """The alert came with its reference and is right; the search that led to it is marked."""
+    scene = Scene()
+    given = row(1)
+    known = {"machineId": given["DeviceId"], "eventTime": given["Timestamp"], "reportId": given["ReportId"]}
+    scene.post({**_reference(1, "Rule 1"), **known})
+    scene.post(payload(1))
+    marked, shown = _wrong(scene, scene.entry("matched").alert.id)
+    assert (marked.state, marked.wrong_match) == ("matched", True)
+    assert "leave that alone" in shown["remedy"]
