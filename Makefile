@@ -10,10 +10,10 @@ RUN := .venv/bin/python
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo start map approve test chaos bench lint format hooks package flow-solution lock audit clean
+.PHONY: help setup demo start map approve test chaos bench lint format hooks package flow-solution console-pictures lock audit clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up .venv and .tools (the others do it by themselves)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -60,6 +60,9 @@ package: setup ## Build the packages that Azure installs, into dist/ [ARGS="--py
 
 flow-solution: setup ## Build the solutions that Power Platform imports, into dist/
 	@$(RUN) -m dev.flow_solution $(ARGS)
+
+console-pictures: setup ## Take the pictures of the operator's page that the docs show
+	@$(RUN) -m dev.console_pictures
 
 lock: setup ## Write the newest dependencies of the app, with their hashes, into requirements-3.NN.lock
 	@$(RUN) -m dev.lock

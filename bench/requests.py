@@ -21,6 +21,8 @@ from shared.operations.routes import Operator, handle
 from shared.sending import window
 from shared.settings import Settings
 from shared.webhook.receive import Webhook
+from tests.checks import graph, virtual
+from tests.checks.app import App
 from tests.checks.searches import searching
 
 SIZES = (100, 10_000, 100_000)
@@ -58,8 +60,13 @@ def measure(form: Form) -> Report:
         goal=Goal("at most", Partition.entities / 2),
         note=f"{polls:,} polls of {_HOSTS} hosts in {_MINUTES} minutes",
     )
-    figures = (*_figures_of_alerts(alerts), *_figures_of_use_cases(costs), busiest)
-    return Report(figures, {"alerts": alerts, "use cases": costs, "storm": seconds})
+    searched = of_search()
+    found = [
+        Figure(f"{what} of an alert whose event is found in its POST", count, goal=Goal("at most", most))
+        for (what, count), most in zip(searched.items(), (5, 1, 1), strict=True)
+    ]
+    figures = (*_figures_of_alerts(alerts), *found, *_figures_of_use_cases(costs), busiest)
+    return Report(figures, {"alerts": alerts, "search": searched, "use cases": costs, "storm": seconds})
 
 
 def _figures_of_alerts(counts: Mapping[str, tuple[int, int]]) -> Iterable[Figure]:
@@ -133,6 +140,20 @@ def of_alerts() -> dict[str, tuple[int, int]]:
     if states != ["created"] * _ALL or f"hour {_HOURS - 1}" not in counts:
         raise BenchError("the story did not come to its end")
     return counts
+
+
+def of_search() -> dict[str, int]:
+    """Return what an alert without a reference costs that is searched and created within its POST."""
+    world = virtual.World()
+    hunting, defender = graph.Graph(world), virtual.Defender(world)
+    host = virtual.Host(world, Faults(), arrive=defender, hunts=hunting)
+    app = App.on(host, Settings(find_events="true"))
+    world.finish(app.health())  # the first answer of a host's life tells it the server's time
+    before = host.queries + host.commits
+    if (reply := world.finish(app.post(graph.payload(1)))).status != _OK:
+        raise BenchError(f"an alert whose event is found was answered {reply.status}, not {_OK}")
+    requests = host.queries + host.commits - before
+    return {"requests": requests, "searches": len(hunting.arrivals), "calls": len(defender.arrivals)}
 
 
 def of_use_cases(size: int) -> dict[str, tuple[int, float]]:

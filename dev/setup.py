@@ -1,4 +1,4 @@
-"""Installs what this project needs in its own folder: `.venv` (Python) and `.tools` (Node, Azurite).
+"""Installs what this project needs in its own folder: `.venv` (Python) and `.tools` (Node, Azurite, a browser).
 
 Runs before anything is installed, so it uses the standard library only. A second run finds its stamps and
 is done at once; the stamps hold what they were made from, so a changed requirement is noticed whatever the
@@ -85,7 +85,10 @@ def _make_venv() -> None:
 
 
 def _install_azurite() -> None:
-    print("Setting up Azurite, the table emulator (about half a minute, 190 MB) …", flush=True)
+    print(
+        "Setting up Azurite, the table emulator, and a browser for the tests (about half a minute, 300 MB) …",
+        flush=True,
+    )
     path = os.environ.get("PATH", os.defpath)
     node, npm = system_node(path) or _wheel_node()
     AZURITE.mkdir(exist_ok=True)

@@ -44,11 +44,12 @@ def problem(name: str, error: Exception, **fields: Value) -> None:
     _log.warning(_written(line | fields))
 
 
-def unforeseen(error: Exception) -> None:
+def unforeseen(error: Exception, name: str = "unforeseen", **fields: Value) -> None:
     """Log an unforeseen error: its kind and where it arose, without its text, which may quote a payload."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
-    _log.error(json.dumps({"step": "unforeseen", "error": type(error).__name__, "where": where}))
+    line = {"step": name, "error": type(error).__name__, "where": where}
+    _log.error(json.dumps(line | fields))
 
 
 def _written(line: Mapping[str, Any]) -> str:

@@ -71,6 +71,7 @@ class Settings:
     mappings_path: Path | None = None
     public_base_url: str | None = None
     senders: tuple[Sender, ...] = ()
+    console: bool = True
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -132,14 +133,18 @@ class _Reader:
             mappings_path=self._folder("MAPPINGS_PATH"),
             public_base_url=self._url("PUBLIC_BASE_URL", None),
             senders=self._senders("SENDERS"),
+            console=self._flag("CONSOLE", default.console),
         )
+        self._retained(values)
+        if self._problems:
+            raise SettingsError(self._problems)
+        return values
+
+    def _retained(self, values: Settings) -> None:
         if values.retention_days * 24 <= values.give_up_hours:
             self._wrong(
                 "RETENTION_DAYS", f"{values.retention_days:g} days do not exceed GIVE_UP_HOURS; raise it"
             )
-        if self._problems:
-            raise SettingsError(self._problems)
-        return values
 
     def _wrong(self, name: str, detail: str) -> None:
         self._problems.append(Problem(name, detail))
@@ -190,6 +195,12 @@ class _Reader:
         if not all(0 < minute <= 24 * 60 for minute in minutes):
             self._wrong(name, f"{text!r} found; accepted: minutes from above 0 to 1440, separated by commas")
         return minutes
+
+    def _flag(self, name: str, default: bool) -> bool:
+        text = self._text(name, str(default)).lower()
+        if text not in ("true", "false"):
+            self._wrong(name, f"{text!r} found; accepted: true or false")
+        return text == "true"
 
     def _folder(self, name: str) -> Path | None:
         text = self._text(name, None)

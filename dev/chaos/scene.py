@@ -46,6 +46,10 @@ def opened(*, window: float, deadline: float) -> Iterator["Scene"]:
         "DEFENDER_TIMEOUT_SECONDS": f"{deadline:g}",
         "INLINE_SECONDS": "3",
         "NOT_FOUND_RETRY_MINUTES": "0.02,0.05",
+        "FIND_EVENTS": "true",
+        "FIND_EVENTS_TIMEOUT_SECONDS": "5",
+        "FIND_EVENTS_WINDOW_SECONDS": f"{window:g}",
+        "FIND_EVENTS_RETRY_MINUTES": "0.02,0.05",
     }
     clients = [str(uuid.uuid5(uuid.NAMESPACE_URL, f"host {n}")) for n in range(_MOST_HOSTS)]
     identities = [part for client in clients for part in ("--client-id", client)]
@@ -164,7 +168,8 @@ class Scene:
             while not sent.over.wait(TICK_SECONDS):
                 self.tick()
         end = time.monotonic() + _WAITING_SECONDS
-        while any(self.table.query(*area, limit=1) for area in keys.WAITING) and time.monotonic() < end:
+        areas = [area for stage in keys.STAGES for area in stage.waiting]
+        while any(self.table.query(*area, limit=1) for area in areas) and time.monotonic() < end:
             self.tick()
             time.sleep(TICK_SECONDS)
 

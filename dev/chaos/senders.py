@@ -28,7 +28,7 @@ class Sent:
 
     `heard` are the statuses of all its POSTs, 0 where the connection broke; `accepted` is set at the first
     answer that takes it; `outcome` is the last answer about it, None as long as it has not ended; `over` is set when
-    its sender does nothing more.
+    its sender does nothing more. `payload` is what is posted, if it is not the alerts themselves.
     """
 
     alerts: Sequence[Mapping[str, str]]
@@ -37,6 +37,7 @@ class Sent:
     outcome: Mapping[str, Any] | None = None
     over: threading.Event = field(default_factory=threading.Event)
     key: str | None = None
+    payload: Any = None
 
 
 class Senders:
@@ -51,10 +52,15 @@ class Senders:
         self._stopping = threading.Event()
 
     def send(
-        self, alerts: Sequence[Mapping[str, str]], host: Host | None = None, *, key: str | None = None
+        self,
+        alerts: Sequence[Mapping[str, str]],
+        host: Host | None = None,
+        *,
+        key: str | None = None,
+        payload: Any = None,
     ) -> Sent:
         """Send a delivery; its first try goes to `host`, if given."""
-        sent = Sent(alerts, key=key)
+        sent = Sent(alerts, key=key, payload=payload)
         self._posting.submit(self._post, sent, host)
         return sent
 
@@ -72,7 +78,7 @@ class Senders:
         self._asking.shutdown(cancel_futures=True)
 
     def _post(self, sent: Sent, host: Host | None) -> None:
-        payload = list(sent.alerts) if len(sent.alerts) > 1 else sent.alerts[0]
+        payload = sent.payload or (list(sent.alerts) if len(sent.alerts) > 1 else sent.alerts[0])
         end = time.monotonic() + LIMIT_SECONDS
         while time.monotonic() < end:
             answer = self._ask(functools.partial(self._stack.post, payload, key=sent.key), host)

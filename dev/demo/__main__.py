@@ -29,7 +29,7 @@ def main() -> None:
         dict(zip(names, expected.event.key, strict=True))
         for delivery in [*each_sender(), *fill(CALLS), *afterwards()]
         for expected in delivery.expected
-        if expected.outcome != "not found"
+        if expected.event and expected.outcome != "not found"
     ]
     senders = {delivery.sender for delivery in (*each_sender(), *fill(1), *afterwards())}
     keys = {sender: secrets.token_urlsafe(24) for sender in senders | {each["sender"] for each in SEARCHES}}

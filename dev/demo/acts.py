@@ -93,11 +93,11 @@ def searches(references: Sequence[Mapping[str, str]]) -> list[Delivery]:
     left = iter(references)
     deliveries = []
     for each in SEARCHES:
-        [*found] = [Event(*next(left).values(), device=of["device"]) for of in each["events"]]
-        device = each["device"]
-        if "because" in each:
-            expected = Expected(None, searched=device, because=each["because"])
-        else:
-            expected = Expected(found[0], searched=device)
+        there = [(next(left), event["device"]) for event in each["events"]]
+        of = [Event(ref["machineId"], ref["eventTime"], ref["reportId"], device) for ref, device in there]
+        is_found = "because" not in each
+        expected = Expected(
+            of[0] if is_found else None, searched=each["device"], because=each.get("because", "")
+        )
         deliveries.append(Delivery(each["sender"], each["payload"], (expected,)))
     return deliveries

@@ -82,17 +82,18 @@ class Audit:
         if each.event:
             named = [call for call in logs["log"] if (_key(call), call["title"]) == (each.event.key, title)]
             calls, made = self._take("log", named), logs["alerts"]
-            fields = ("id", "machineId", "title", "severity", "category")
+            fields: tuple[str, ...] = ("id", "machineId", "title", "severity", "category")
         else:
             named = [call for call in logs["creations"] if call["title"] == title]
             calls, made = self._take("creations", named), logs["entityAlerts"]
-            fields = ("id", "title", "severity", "category")
+            fields = ("id",)
             if not any(each.because in note for note in alert["notes"] or [""]):
                 yield f"the answer does not say why it has no event: {each.because}"
         if alert["route"] != ("reference" if each.event else "entity"):
             yield f"it should not go by the route {alert['route']}"
         yield from _unexpected(each.outcome, alert)
-        yield from _differs(alert, calls, {theirs["id"]: theirs for theirs in made}, fields)
+        titled = {theirs["id"]: theirs for theirs in made if theirs["title"] == title}
+        yield from _differs(alert, calls, titled, fields)
 
 
 def _unexpected(outcome: Outcome, alert: Mapping[str, Any]) -> list[str]:
@@ -127,12 +128,12 @@ def _differs(
     theirs = defenders.get(ours["id"], {})
     if any(call["alertId"] != ours["id"] or call["merged"] != alert["merged"] for call in calls):
         wrong.append(f"Defender's log has another alert than {ours['id']} for it")
-    if not str(alert["portalUrl"]).endswith(ours["id"]):
+    if not str(alert["portalUrl"]).endswith(theirs.get("alertWebUrl", ours["id"])):
         wrong.append(f"the portal link {alert['portalUrl']} leads elsewhere")
     return wrong + [
-        f"{field} is {ours[field]!r} in the answer, {theirs.get(field)!r} in Defender"
+        f"{field} is {ours.get(field)!r} in the answer, {theirs.get(field)!r} in Defender"
         for field in fields
-        if ours[field] != theirs.get(field)
+        if ours.get(field) != theirs.get(field)
     ]
 
 

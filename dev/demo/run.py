@@ -11,17 +11,23 @@ import requests
 
 from dev.demo.acts import SEARCHES, Delivery, afterwards, each_sender, fill, searches
 from dev.demo.audit import LOGS, Audit, Logs
-from dev.demo.screen import Screen
+from dev.demo.screen import Screen, used
 from dev.simulator.judge import fullest
 from dev.stack.stack import Stack
 
 CALLS = 15
 MERGED_SECONDS = 6  # the app calls an alert merged when it is clearly older than the call
+SLOW_SECONDS = 9  # of the first search: a sender is answered within eight
 _WAITING = (HTTPStatus.ACCEPTED, HTTPStatus.TOO_MANY_REQUESTS)
 _PROBLEM = "application/problem+json"
 _TRIES = 20
 _REASON_WIDTH = 78
 _NAMES = {"log": "calls", "searches": "searches", "creations": "alerts on entities"}
+_NEXT = """
+What next?
+  make start                    keeps all this running, with the operator's page and a line to paste
+  make map FILE=payload.json    shows what a payload of yours becomes, and why
+  docs/deploy.md                brings it to Azure; docs/senders has a page for each product"""
 
 
 class Posted(NamedTuple):
@@ -49,7 +55,6 @@ class Demo:
         started = time.monotonic()
         say = self._screen.say
         say(f"The senders post; {len(self._stack.hosts)} hosts share one window.", "bold")
-        self._screen.head()
         self._play(each_sender())
         say("A search with many hits takes what is left of the window; the next two find it full.", "bold")
         late = self._play(fill(CALLS - self._used()))
@@ -59,10 +64,9 @@ class Demo:
         self._wait(started + MERGED_SECONDS)
         say("Another event of an alert that is still open, and the very first payload once more.", "bold")
         self._play(afterwards())
-        say(
-            "Alerts that name no event: it is searched in Defender, or the alert names devices and users.",
-            "bold",
-        )
+        say("Alerts that name no event: the app searches for it. The first answer is slow.", "bold")
+        slow = {"kind": "slow", "on": "hunting", "times": 1, "delay": SLOW_SECONDS}
+        self._stack.simulator("PUT", "switches", {"faults": [slow]})
         events = [event for each in SEARCHES for event in each["events"]]
         for posted in self._play(searches(self._stack.simulator("POST", "world", {"events": events}))):
             self._settle(posted)
@@ -77,6 +81,10 @@ class Demo:
             at = time.monotonic()
             answer = self._stack.post(delivery.payload, host=host, key=delivery.sender, query=delivery.query)
             posted = Posted(delivery, answer, at)
+            if self._posted == 1:
+                self._screen.shown(f"{delivery.sender} posts the first payload:", delivery.payload)
+                self._screen.shown(f"and is answered {answer.status_code}, in short:", _short(answer.json()))
+                self._screen.head()
             if answer.status_code in _WAITING:
                 self._show_waiting(posted)
                 waiting.append(posted)
@@ -128,7 +136,9 @@ class Demo:
         waits = {(alert["waitingFor"] or {}).get("what") for alert in alerts}
         word = "searching" if "event" in waits else "waiting" if accepted else "full"
         self._line(posted, word, detail)
-        if not delivery.full and not waits <= {"answer", "event"}:  # a host's timer may have been faster
+        if not delivery.full and not (
+            waits and waits <= {"answer", "event"}
+        ):  # a host's timer may have been faster
             self._report([f"{delivery.sender}: it had to wait, though the window was open"])
         if not after.isdecimal() or not 0 < int(after) <= self._window + 1:
             self._report([f"{delivery.sender}: Retry-After is {after!r}"])
@@ -143,7 +153,7 @@ class Demo:
         self._screen.line(
             [posted.delivery.sender, became, alert.get("severity", ""), alert.get("title", ""), detail],
             seconds=time.monotonic() - posted.at,
-            used=self._used(),
+            calls=self._used(),
         )
 
     def _wait(self, end: float) -> None:
@@ -154,8 +164,7 @@ class Demo:
 
     def _used(self) -> int:
         """Return how many calls Defender has seen within the window that ends now."""
-        since = time.monotonic() - self._window
-        return sum(arrival["at"] > since for arrival in self._stack.simulator("GET", "log"))
+        return used(self._stack.simulator("GET", "log"), self._window)
 
     def _logs(self) -> Logs:
         return {name: self._stack.simulator("GET", name) for name in LOGS}
@@ -191,6 +200,13 @@ class Demo:
             self._screen.problem(f"{self.mismatches} of these lines do not agree with Defender's log.")
         else:
             say("Every line agrees with Defender's log.", "bold green")
+        say(_NEXT)
+
+
+def _short(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of an answer that a sender looks at first."""
+    alerts = [{name: alert[name] for name in ("id", "status", "portalUrl")} for alert in document["alerts"]]
+    return {"id": document["id"], "status": document["status"], "alerts": alerts}
 
 
 def _became(alert: Mapping[str, Any]) -> tuple[str, str]:
@@ -206,7 +222,7 @@ def _became(alert: Mapping[str, Any]) -> tuple[str, str]:
 def _search(alert: Mapping[str, Any]) -> list[str]:
     """Return what a search found: how sure it is, and what agrees; or why an alert has no event."""
     if match := alert["match"]:
-        return [f"found, {match['grade']}: {', '.join(match['agree'])} agree"]
+        return [f"found, {match['grade']}; what agrees: {', '.join(match['agree'])}"]
     return [note for note in alert["notes"] if note.startswith("No event")]
 
 

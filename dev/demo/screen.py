@@ -1,6 +1,9 @@
 """What the demo shows: one line for each alert or refusal, and on a terminal how the window empties."""
 
-from collections.abc import Sequence
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -8,11 +11,22 @@ from rich.text import Text
 _COLUMNS = {
     "sender": 19, "became": 9, "ms": 5, "window": 6, "severity": 8, "title": 24, "Defender's alert": 0,
 }  # fmt: skip
-_COLOURS = {
+COLOURS = {
     **dict.fromkeys(("created", "merged", "known", "entity"), "green"),
-    **dict.fromkeys(("full", "waiting", "searching"), "yellow"),
+    **dict.fromkeys(("full", "waiting", "searching", "waits again"), "yellow"),
     "refused": "magenta",
 }
+
+
+def used(log: Sequence[Mapping[str, Any]], window: float) -> int:
+    """Return how many calls of the simulator's log fell into the window (seconds) that ends now."""
+    since = time.monotonic() - window
+    return sum(arrival["at"] > since for arrival in log)
+
+
+def bar(filled: int, limit: int) -> str:
+    """Return the window as a bar."""
+    return "█" * min(filled, limit) + "░" * max(0, limit - filled)
 
 
 class Screen:
@@ -32,22 +46,27 @@ class Screen:
         """Name the columns of the lines to come."""
         self._row(list(_COLUMNS), ["dim"] * len(_COLUMNS))
 
-    def line(self, cells: Sequence[str], *, seconds: float, used: int) -> None:
+    def line(self, cells: Sequence[str], *, seconds: float, calls: int) -> None:
         """Show what became of an alert (or of a delivery without alerts), after `seconds`.
 
         `cells` are the sender, the word for it, severity, title, and Defender's alert or what was answered.
         """
         sender, became, *last = cells
-        row = [sender, became, f"{seconds * 1000:.0f}", f"{used}/{self._limit}", *last]
-        self._row(row, ["", _COLOURS.get(became, "red"), "dim", "yellow", "", "", ""])
+        row = [sender, became, f"{seconds * 1000:.0f}", f"{calls}/{self._limit}", *last]
+        self._row(row, ["", COLOURS.get(became, "red"), "dim", "yellow", "", "", ""])
+
+    def shown(self, what: str, document: Any) -> None:
+        """Show a payload, or an answer, as JSON."""
+        self.say(what, "bold")
+        self.say(json.dumps(document, indent=2, ensure_ascii=False), "dim")
 
     def problem(self, text: str) -> None:
         """Show a mismatch."""
         self.say(f"  MISMATCH {text}", "bold red")
 
-    def window(self, used: int, note: str) -> None:
+    def window(self, calls: int, note: str) -> None:
         """Show how many calls the window holds now, and what is waited for."""
-        self.status.update(f"The window: {used} of {self._limit} calls. {note}")
+        self.status.update(f"{bar(calls, self._limit)} {calls} of {self._limit} calls in the window. {note}")
 
     def _row(self, cells: list[str], styles: list[str]) -> None:
         row = Text()

@@ -6,7 +6,6 @@ import signal
 
 from dev.simulator.faults import Delay
 from dev.simulator.simulator import Simulator
-from dev.stack import token_endpoint
 
 
 def _delay(text: str) -> Delay:
@@ -24,20 +23,13 @@ def main() -> None:
     add("--latency", type=_delay, default=0.0, help="seconds, or LOW,HIGH, before an answer")
     add("--transit", type=_delay, default=0.0, help="seconds, or LOW,HIGH, before an arrival")
     add("--known-events", choices=("registered", "all"), default="registered")
-    add("--client-id", action="append", help="of a user-assigned identity; can be repeated")
+    add("--client-id", action="append", dest="identities", help="of a user-assigned identity; repeatable")
     options = parser.parse_args()
     # Blocked for every thread and waited for: a handler could interrupt a lock that it then waits for itself.
     signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        simulator = Simulator(
-            options.calls,
-            options.window,
-            identities=options.client_id or [token_endpoint.USER_ASSIGNED_CLIENT_ID],
-            latency=options.latency,
-            transit=options.transit,
-            known_events=options.known_events,
-        )
+        simulator = Simulator(**{name: value for name, value in vars(options).items() if value is not None})
     except ValueError as error:
         parser.exit(1, f"the simulator cannot start: {error}\n")
     with simulator:

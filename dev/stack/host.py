@@ -61,11 +61,12 @@ class Host:
         *,
         keys: Mapping[str, str] | None = None,
         timers: bool = True,
+        port: int = 0,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.root, self.keys = Path(root).resolve(), dict(keys or {})
         self.threads = int(environ.get("PYTHON_THREADPOOL_THREAD_COUNT") or 0) or None
-        self.timers = timers
+        self.timers, self.port = timers, port
         self.body_limit = int(environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT") or BODY_LIMIT_BYTES)
         self.functions: list[Function] = []
         self.url = ""
@@ -81,7 +82,7 @@ class Host:
             sys.path.remove(str(self.root))
             raise
         self._pool = ThreadPoolExecutor(self.threads, "function")
-        self._server = Server(_Connection, self)
+        self._server = Server(_Connection, self, self.port)
         self._server.start()
         self.url = self._server.url
         for function in self.functions if self.timers else ():
@@ -227,6 +228,7 @@ def main() -> None:
     add = parser.add_argument
     add("--root", type=Path, default=Path(), help="the folder of host.json")
     add("--key", action="append", default=[], metavar="NAME=VALUE", help=f"{MASTER_KEY} is the master key")
+    add("--port", type=int, default=0, help="the port (default: a free one)")
     add("--no-timers", action="store_true", help="run timers on request only")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -237,7 +239,7 @@ def main() -> None:
     keys = {name: value for name, _, value in (each.partition("=") for each in options.key)}
     os.chdir(options.root)  # the worker's working directory is the app's
     try:
-        with Host(keys=keys, timers=not options.no_timers) as host:
+        with Host(keys=keys, timers=not options.no_timers, port=options.port) as host:
             ready = {"url": host.url, "functions": [function.name for function in host.functions]}
             print(json.dumps(ready), flush=True)
             signal.sigwait(signals)

@@ -1,4 +1,4 @@
-"""A small HTTP server on a free port of the loopback, for the local host and for the simulator."""
+"""A small HTTP server on a port of the loopback, by default a free one, for the local host and for the simulator."""
 
 import contextlib
 import logging
@@ -20,11 +20,11 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, handler: type["Connection"], owner: Any) -> None:
+    def __init__(self, handler: type["Connection"], owner: Any, port: int = 0) -> None:
         self.owner = owner
         self._open: set[socket.socket] = set()
         self._closed = threading.Condition()
-        super().__init__(("127.0.0.1", 0), handler)
+        super().__init__(("127.0.0.1", port), handler)
 
     @property
     def url(self) -> str:

@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -111,11 +111,15 @@ class Stack:
         host.process.kill()
         self.hosts.remove(host)
 
-    def watch(self) -> None:
-        """Stay until a host ends that nobody ended: then raise `ChildError` with the end of its log."""
+    def watch(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Stay until a host ends that nobody ended: then raise `ChildError` with the end of its log.
+
+        `meanwhile` is called every second.
+        """
         while True:
             for host in self.hosts:
                 host.process.check()
+            meanwhile()
             time.sleep(1)
 
     def post(

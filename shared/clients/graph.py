@@ -147,7 +147,7 @@ def _wait(headers: Mapping[str, str], text: str) -> float:
         return _PAUSE_SECONDS
     try:
         moment = parsedate_to_datetime(date or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return _QUARTER_SECONDS
     return _QUARTER_SECONDS - (moment.minute * 60 + moment.second) % _QUARTER_SECONDS
 

@@ -88,6 +88,7 @@ class Entry:
             "source": self.source,
             "sender": self.sender or None,
             "severity": self.alert.severity,
+            "stage": self.stage.name,
             "state": self.state,
             "attempt": self.attempts,
         }

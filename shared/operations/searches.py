@@ -26,6 +26,11 @@ class _Case:
     alert: Entry | None = None
     alert_etag: str = ""
 
+    @property
+    def is_its_own(self) -> bool:
+        """Whether the alert came from this search; else it was there before, by another search or its reference."""
+        return self.alert is not None and self.alert.link == self.search.alert.id
+
 
 def again(dispatcher: "Dispatch", alert_id: str) -> Entry:
     """Search for an event again, by the id of a search that failed or of its alert that failed; return the search.
@@ -38,7 +43,7 @@ def again(dispatcher: "Dispatch", alert_id: str) -> Entry:
         case = _case(table, alert_id)
         search = case.search
         stands = case.alert or search
-        if search.trial or stands.state not in ("failed", "discarded"):
+        if search.trial or stands.state != "failed":
             raise not_now(f"The alert is {stands.state}; only one that failed is searched again.", stands)
         before = lookup.movable(table, search)
         after = record.replay(search, now=table.now())
@@ -57,7 +62,7 @@ def wrong(table: Table, alert_id: str) -> tuple[Entry, dict[str, Any]]:
     for _ in range(_TRIES):
         case = _case(table, alert_id)
         marked, etag = case.search, case.etag
-        if case.alert and case.alert.match:
+        if case.alert and case.is_its_own and case.alert.match:
             marked, etag = case.alert, case.alert_etag
         if not marked.match:
             raise not_now("No event was found for this alert, so no match can be wrong.", marked)
@@ -107,7 +112,7 @@ def _set_apart(alert: Entry, etag: str, now: float) -> list[Operation]:
 
 def _shown(case: _Case, marked: Entry) -> dict[str, Any]:
     search = case.search
-    body = marked.alert.body()
+    body = (case.alert or marked).alert.body()
     reference = {name: body[name] for name in ("machineId", "eventTime", "reportId")}
     return {
         "case": {
@@ -115,15 +120,23 @@ def _shown(case: _Case, marked: Entry) -> dict[str, Any]:
             "clues": dict(search.clues or {}),
             "candidates": list(search.candidates),
             "match": dict(marked.match or {}),
-            "reference": None if marked.stage == keys.SEARCH else reference,
+            "reference": None if case.alert is None and marked.stage == keys.SEARCH else reference,
         },
-        "remedy": _remedy(marked),
+        "remedy": _remedy(case),
     }
 
 
-def _remedy(alert: Entry) -> str:
-    """Return what the operator must do in Defender about an alert with a wrong event."""
-    if not alert.created:
+def _remedy(case: _Case) -> str:
+    """Return what the operator must do in Defender about the alert of a wrong event."""
+    alert = case.alert
+    if alert is None and case.search.link:
+        return "Its alert is no longer stored: look in Defender for one with its title on the device of the event."
+    if alert and alert.created and not case.is_its_own:
+        return (
+            f"The search led to an alert that was there already, {alert.created.get('id')} in Defender: leave that"
+            " alone, and raise the right event by posting its reference."
+        )
+    if alert is None or not alert.created:
         return "Nothing was raised in Defender, so there is nothing to do there."
     made, device = alert.created.get("id"), alert.alert.machine_id
     first = (

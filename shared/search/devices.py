@@ -14,6 +14,7 @@ from shared.search.facts import Row
 NETBIOS = 15
 """The length at which NetBIOS cuts a name."""
 
+_NAMED = 5
 _FRESH = 86_400 * SECOND  # how old the last report of an address may be
 _SAME_REPORT = 300 * SECOND  # cards of one report, and clocks of two
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?Z", re.ASCII)
@@ -23,11 +24,15 @@ _REPORT_ID = re.compile(r"\d{1,19}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The result for a host: one device with its events, or why there is none."""
+    """The result for a host: one device with its events, or why there is none.
+
+    `names`: several devices, between which nothing decides. The `reason` does not name them, because senders see it.
+    """
 
     outcome: Literal["one", "none", "several"]
     reason: str = ""
     events: tuple[Row, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def resolve(host: Host, when: When, known: Sequence[Row], events: Sequence[Row]) -> Device:
@@ -38,7 +43,7 @@ def resolve(host: Host, when: When, known: Sequence[Row], events: Sequence[Row])
         names = {(row.get("DeviceName") or "").lower() for row in (*named, *own)}
         ids = {row.get("DeviceId") for row in (*named, *own)}
         if len(names) > 1 and len(ids) > 1:
-            return Device("several", f"Several devices have the name: {', '.join(sorted(names)[:5])}.")
+            return Device("several", "Several devices have the name.", names=tuple(sorted(names)[:_NAMED]))
         if not _is_one_machine(named):
             return Device("several", "Several devices have the name at the same time.")
         return Device("one", events=tuple(own)) if names else _unknown(host)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from shared.alerts.text import cut
 from shared.payload.clues import FACTS, SECOND, Clues
 from shared.search import query
 from shared.search.verdict import Candidate, Verdict
@@ -15,7 +16,8 @@ _WORDS = {
     "remote_ip": "remote IP",
     "remote_url": "remote URL",
 }
-_SHOWN = 60  # characters of a device's or a file's name
+_SHOWN = 60  # characters of a device's or a file's name in a sentence
+_LONGEST = 200  # and anywhere else
 
 
 def match(verdict: Verdict) -> dict[str, Any] | None:
@@ -32,8 +34,8 @@ def match(verdict: Verdict) -> dict[str, Any] | None:
         "candidates": len(verdict.candidates),
         "event": {
             "table": row.get("Table") or "",
-            "action": row.get("ActionType") or "",
-            "device": row.get("DeviceName") or row.get("DeviceId") or "",
+            "action": _plain(row.get("ActionType")),
+            "device": _plain(row.get("DeviceName") or row.get("DeviceId")),
             "time": row.get("Timestamp") or "",
             "twins": chosen.twins,
         },
@@ -45,9 +47,9 @@ def candidate(compared: Candidate) -> dict[str, Any]:
     row = compared.row
     return {
         "table": row.get("Table") or "",
-        "action": row.get("ActionType") or "",
-        "device": row.get("DeviceName") or row.get("DeviceId") or "",
-        "file": row.get("FileName") or None,
+        "action": _plain(row.get("ActionType")),
+        "device": _plain(row.get("DeviceName") or row.get("DeviceId")),
+        "file": _plain(row.get("FileName")) or None,
         "time": row.get("Timestamp") or "",
         "secondsApart": compared.apart / SECOND,
         "agree": names(compared.agree),
@@ -76,7 +78,7 @@ def sentence(verdict: Verdict, source: str) -> str:
     seconds = chosen.apart / SECOND
     side = "after" if seconds > 0 else "before"
     at = f"{abs(seconds):.1f} s {side} the time" if abs(seconds) >= 0.05 else "at the time"  # noqa: PLR2004 - rounds to 0
-    what = " ".join(filter(None, (row.get("ActionType"), (row.get("FileName") or "")[:_SHOWN])))
+    what = " ".join(filter(None, (_plain(row.get(name), _SHOWN) for name in ("ActionType", "FileName"))))
     agree = ", ".join(_words(fact) for fact in FACTS if fact in chosen.agree) or "the name and the time"
     twins = (
         f" {chosen.twins} events are equal; this is the one nearest to that time." if chosen.twins > 1 else ""
@@ -87,9 +89,15 @@ def sentence(verdict: Verdict, source: str) -> str:
     )
 
 
+def several(devices: Iterable[str]) -> str:
+    """Return the devices between which nothing decides, in words for the operator; empty if there are none."""
+    named = ", ".join(_plain(device, _SHOWN) for device in devices)
+    return f"They are {named}." if named else ""
+
+
 def looked_for(clues: Clues) -> str:
     """Return what a search looks for: the device, the time and the names of the facts."""
-    devices = ", ".join(host.value[:_SHOWN] for host in clues.hosts)
+    devices = ", ".join(_plain(host.value, _SHOWN) for host in clues.hosts)
     at = f" at {query.iso(clues.when.start)}" if clues.when else ""
     facts = ", ".join(_words(fact) for fact in FACTS if getattr(clues, fact)) or "no fact"
     return f"Looked for an event of device {devices}{at} by {facts}."
@@ -98,6 +106,12 @@ def looked_for(clues: Clues) -> str:
 def shown(match_: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored match without what only the operator may see."""
     return {key: value for key, value in match_.items() if key != "event"}
+
+
+def _plain(value: str | None, most: int = _LONGEST) -> str:
+    """Return a text of an event in one line: whoever names a file can write what shows as something else."""
+    text = "".join(sign if sign.isprintable() else " " for sign in (value or "")[:_LONGEST])
+    return cut(" ".join(text.split()), most)
 
 
 def _words(fact: str) -> str:

@@ -16,6 +16,7 @@ from shared.payload.clues import Clues, Host, Identity, Kind, When
 MOST = 32_000
 """The longest JSON that a column takes, in UTF-16 units."""
 
+_GIVEN_UNITS = 300  # a device's id, a time, a report's id, and their names
 GIVEN, ABOUT = "given", "about"
 """Beside the clues: the reference as it came, if it lost something on its way; what the source says of its alert."""
 _MARK = "find:"
@@ -33,9 +34,9 @@ def alert(texts: Mapping[str, str], clues: Clues, *, source: str, trial: bool = 
     return Alert.from_body({**texts, "machineId": "", "eventTime": "", "reportId": f"{_MARK}{digest}"})
 
 
-def fits(clues: Clues) -> bool:
-    """Tell whether clues can be stored whole. A part of them could lead to another event."""
-    return len(json.dumps(write(clues))) <= MOST
+def fits(written: Mapping[str, Any]) -> bool:
+    """Tell whether clues can be stored whole, with what is beside them. A part could lead to another event."""
+    return len(json.dumps(written)) <= MOST - _GIVEN_UNITS
 
 
 def write(clues: Clues) -> dict[str, Any]:

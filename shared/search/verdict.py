@@ -52,7 +52,8 @@ class Candidate:
 class Verdict:
     """The result of a search: a `match`, or a `reason` why there is none.
 
-    `candidates` are the events that were compared, those with the most agreeing facts first.
+    `candidates` are the events that were compared, those with the most agreeing facts first; `devices` are the names
+    of devices between which nothing decides. Both are for the operator alone; senders see the `reason`.
     """
 
     outcome: Outcome
@@ -60,6 +61,7 @@ class Verdict:
     grade: Grade | None = None
     match: Candidate | None = None
     candidates: tuple[Candidate, ...] = ()
+    devices: tuple[str, ...] = ()
 
 
 def judge(clues: Clues, rows: Sequence[Row], *, age: float) -> Verdict:
@@ -88,7 +90,8 @@ def judge(clues: Clues, rows: Sequence[Row], *, age: float) -> Verdict:
 def _on_device(clues: Clues, when: When, device: devices.Device, age: float) -> Verdict:
     """Return the verdict on the events of one of the possible devices."""
     if device.outcome != "one":
-        return Verdict("ambiguous" if device.outcome == "several" else "no device", device.reason)
+        outcome: Outcome = "ambiguous" if device.outcome == "several" else "no device"
+        return Verdict(outcome, device.reason, devices=device.names)
     candidates = _candidates(clues, when, device.events)
     chosen = _chosen(when, candidates)
     verdict = replace(chosen, candidates=tuple(candidates))

@@ -185,7 +185,7 @@ class Dispatch:
             if self.clocks.monotonic() >= until or not 0 <= age <= _SNAPSHOT_SECONDS:
                 break
             try:
-                if self._gave_up(waiting):
+                if self._needs_no_call(waiting):
                     continue
                 sending = self.acquire(snapshot.view, slot, waiting.entry, functools.partial(_hold, waiting))
             except Conflict:
@@ -193,14 +193,17 @@ class Dispatch:
             flights |= self.launch(sending, token)
         return flights
 
-    def _gave_up(self, waiting: Waiting) -> bool:
-        """End an alert whose calls end without a written outcome again and again."""
-        failed = settlement.give_up_lost(waiting.entry, now=self.table.now())
-        if failed is None:
-            return False
-        self.table.commit(rows.move(waiting.entry, failed, waiting=waiting.etag))
-        log.step("settled", entry=failed)
-        return True
+    def _needs_no_call(self, waiting: Waiting) -> bool:
+        """End an alert whose calls end without a written outcome again and again, or move one to its own stage.
+
+        An older version, which knows no stages, replays every alert among the references.
+        """
+        entry, is_ours = waiting.entry, waiting.entry.stage == self.policy.stage
+        after = settlement.give_up_lost(entry, now=self.table.now()) if is_ours else record.wait(entry)
+        if after:
+            self.table.commit(rows.move(entry, after, waiting=waiting.etag))
+            log.step("settled", entry=after, code=(after.error or {}).get("code"))
+        return after is not None
 
     def launch(self, sending: Sending, token: str) -> Flights:
         """Start the call of a committed acquire on a worker."""

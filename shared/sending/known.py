@@ -63,7 +63,7 @@ def _join(table: Table, sent: Entry, row: Row | None, waiting: Row | None) -> Kn
             return None
         linked = _linked(table, row)
         if linked and linked.key != row.key:
-            return _join(table, _as_linked(sent, linked), linked, _waiting_row(table, linked))
+            return _join(table, _as_linked(sent, row, linked), linked, _waiting_row(table, linked))
         considered = _considered(table, sent, row, waiting)
         if considered is None:
             return None
@@ -114,12 +114,15 @@ def _linked(table: Table, row: Row) -> Row | None:
     return table.get(keys.alert_key(link))
 
 
-def _as_linked(sent: Entry, row: Row) -> Entry:
-    """Return a posted alert without a reference with that of the alert that its search has led to."""
+def _as_linked(sent: Entry, search: Row, row: Row) -> Entry:
+    """Return a posted alert without a reference as the alert that its search has led to.
+
+    A text is its own only if it differs from that of the search: the alert's has what was found in it.
+    """
     with contextlib.suppress(Unreadable):
-        linked = rows.read(row)
-        body = linked.alert.body() | {name: sent.alert.body()[name] for name in _TEXTS}
-        alert = Alert.from_body(body)
+        linked, before, texts = rows.read(row), rows.read(search).alert.body(), sent.alert.body()
+        other = {name: texts[name] for name in _TEXTS if texts[name] != before[name]}
+        alert = Alert.from_body(linked.alert.body() | other)
         found = replace(
             sent, alert=alert, stage=linked.stage, clues=linked.clues, match=linked.match, link=linked.link
         )

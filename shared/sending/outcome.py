@@ -118,7 +118,7 @@ class Outcomes:
             log.step("answered", entry=sending.entry, answer=answer)
             return self._settle(sending, self._outcome(sending, answer))
         except Exception as error:  # noqa: BLE001 - whatever it was, the alert must not be called for ever
-            log.problem("outcome not written", error, alert=sending.entry.alert.id)
+            log.unforeseen(error, "outcome not written", alert=sending.entry.alert.id)
             return self._without_answer(sending, answer)
 
     def _outcome(self, sending: Sending, answer: log.Described) -> Outcome:
@@ -130,7 +130,7 @@ class Outcomes:
             if answer is not None:
                 return self._settle(sending, self._outcome(sending, self.api.plain(answer)))
         except Exception as error:  # noqa: BLE001 - as above
-            log.problem("outcome lost", error, alert=sending.entry.alert.id)
+            log.unforeseen(error, "outcome lost", alert=sending.entry.alert.id)
         lease = sending.begins + self.policy.lease
         return Finished(sending.entry, sending.slot.key, lease, sending.probe is not None)
 
@@ -164,7 +164,7 @@ class Outcomes:
         if written is not None:
             settled = outcome.after if outcome.found else written
             age = None if settled.ended is None else round(settled.ended - settled.accepted, 1)
-            log.step("settled", entry=settled, ageSeconds=age)
+            log.step("settled", entry=settled, ageSeconds=age, code=(settled.error or {}).get("code"))
         return Finished(written or sending.entry, sending.slot.key, opens, sending.probe is not None)
 
     def _pause(self, sending: Sending, beside: _Beside) -> list[Operation]:

@@ -6,7 +6,7 @@ rows ── verdict ─┬─ match ── the alert goes on to the stage *refer
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +30,9 @@ LATER_SECONDS = 48 * 3600.0
 MISSING_SECONDS = 3600.0
 """For so long a table is not searched that the tenant does not have."""
 _NO_DEVICE_MINUTES = 10.0
+_NEWER_MINUTES = 5.0
+_NEWER = "A newer version of this app wrote the clues, and this one cannot read all of them; a newer host searches."
+_REASON = 200  # characters of a failure in a note
 _TABLES = frozenset(table for table, _ in tables.TABLES.values())
 
 
@@ -42,9 +45,12 @@ class Hunts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """The answer to a search; `result` is None if there was nothing to ask. `missing` are tables with their times."""
+    """The answer to a search; `result` is None if there was nothing to ask. `missing` are tables with their times.
 
-    clues: Clues
+    `clues` are None if this version cannot read them: then nothing was asked.
+    """
+
+    clues: Clues | None
     missing: Mapping[str, float]
     result: Result | None
 
@@ -76,8 +82,11 @@ class Search:
     without_event: bool = False
 
     def call(self, entry: Entry, missing: Mapping[str, float], token: str) -> Searched:
-        """Search once; after a failure of Graph with half the span. Raise `ValueError` for clues of another version."""
-        clues = stored.read(entry.clues or {})
+        """Search once; after a failure of Graph with half the span."""
+        try:
+            clues = stored.read(entry.clues or {})
+        except ValueError:
+            return Searched(None, missing, None)
         built = query.build(clues, without=missing.keys(), half=entry.unavailable > 0)
         result = self.graph.hunt(built.text, built.timespan, built.columns, token) if built else None
         return Searched(clues, missing, result)
@@ -90,15 +99,21 @@ class Search:
 
     def outcome(self, entry: Entry, answer: Searched, now: float) -> Outcome:
         """Return what the answer to a search makes of an alert."""
-        result = answer.result
+        result, clues = answer.result, answer.clues
+        if clues is None:
+            return dataclasses.replace(self._of_newer(entry, now), called=False, sent=False)
         if result is None:
             text = f"The tenant does not have the tables of this query: {', '.join(sorted(answer.missing))}."
             after = self._without_match(
-                _tried(entry, "no table", None, text, now), answer, Verdict("none", text), now
+                _tried(entry, "no table", None, text, now), clues, Verdict("none", text), now
             )
             return dataclasses.replace(after, called=False, sent=False)
         if result.kind == "rows":
-            return self._judged(entry, answer, result, now)
+            return self._judged(entry, clues, result, now)
+        return self._failed(entry, answer, result, now)
+
+    def _failed(self, entry: Entry, answer: Searched, result: Result, now: float) -> Outcome:
+        """Return what a search without rows makes of an alert."""
         failed = _tried(entry, result.kind, result, result.message, now)
         answered = result.status is not None
         if result.kind == "throttled":
@@ -108,21 +123,30 @@ class Search:
             until = {**answer.missing, result.table: now + MISSING_SECONDS}
             return Outcome(record.wait(failed), beside=(Replace(keys.SEARCH.missing, until, "*"),))
         if result.kind in ("no table", "bad query"):
-            return Outcome(record.fail(failed, now))
+            return _unsearched(failed, now)
         cause = Trouble(result.message, pause.ACCESS_PAUSE_SECONDS) if result.kind == "forbidden" else None
-        return Outcome(settlement.again_later(failed, now, self.rules), answered=answered, cause=cause)
+        later = settlement.again_later(failed, now, self.rules)
+        is_enough = stored.GIVEN in (entry.clues or {}) and entry.unavailable >= len(self.retry_minutes)
+        outcome = _unsearched(failed, now) if is_enough or later.has_ended else Outcome(later)
+        return dataclasses.replace(outcome, answered=answered, cause=cause)
 
-    def _judged(self, entry: Entry, answer: Searched, result: Result, now: float) -> Outcome:
-        clues = answer.clues
+    def _of_newer(self, entry: Entry, now: float) -> Outcome:
+        """Return an alert whose clues this version cannot read: for so long as for other failures, others may."""
+        tried = _tried(entry, "unreadable", None, _NEWER, now)
+        if now - entry.accepted >= self.rules.give_up_hours * 3600:
+            return _unsearched(tried, now)
+        return Outcome(record.retry(tried, now + _NEWER_MINUTES * 60))
+
+    def _judged(self, entry: Entry, clues: Clues, result: Result, now: float) -> Outcome:
         judged = verdict.judge(clues, result.rows, age=_age(clues, now))
         if judged.grade == "probable" and self.grade == "exact":
             reason = "An event was found whose match is only probable, and FIND_EVENTS_GRADE asks for an exact one."
             judged = dataclasses.replace(judged, outcome="none", grade=None, match=None, reason=reason)
-        tried = _tried(entry, judged.outcome, result, judged.reason, now)
+        tried = _tried(entry, judged.outcome, result, judged.reason, now, named=judged.devices)
         compared = tuple(report.candidate(candidate) for candidate in judged.candidates)
         tried = dataclasses.replace(tried, candidates=compared, unavailable=0)
         if judged.match is None:
-            return self._without_match(tried, answer, judged, now)
+            return self._without_match(tried, clues, judged, now)
         found = _found(tried, judged)
         after = dataclasses.replace(
             tried, state="matched", waits="", ended=now, match=found.match, link=found.alert.id, error=None
@@ -132,21 +156,17 @@ class Search:
             return Outcome(searched, beside=_counted(entry, judged.grade or ""))
         return Outcome(after, found=found)
 
-    def _without_match(self, entry: Entry, answer: Searched, judged: Verdict, now: float) -> Outcome:
+    def _without_match(self, entry: Entry, clues: Clues, judged: Verdict, now: float) -> Outcome:
         """Return an alert whose event was not found: searched again, ended, or sent with the reference it came with."""
-        minutes = self._minutes(entry, answer.clues, judged, now)
+        minutes = self._minutes(entry, clues, judged, now)
         if minutes is not None:
             due = entry.accepted + record.DUE_SECONDS[entry.alert.severity] + LATER_SECONDS
             again = dataclasses.replace(entry, not_found=entry.not_found + 1, due=due)
             return Outcome(record.retry(again, now + minutes * 60))
-        given = (entry.clues or {}).get(stored.GIVEN)
-        if given and not entry.trial:
-            note = f"The event was not found by advanced hunting ({judged.reason}); sent with the reference as it came."
-            found = _accepted(entry, {**entry.alert.body(), **given}, (*entry.notes, note))
-            after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
-            return Outcome(after, found=found)
-        if self.without_event and not entry.trial and not entities.missing(answer.clues):
-            found = _without_event(entry, answer.clues)
+        if as_it_came := _as_it_came(entry, judged.reason, now):
+            return as_it_came
+        if self.without_event and not entry.trial and not entities.missing(clues):
+            found = _without_event(entry, clues)
             after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
             return Outcome(after, found=found)
         named = {"EventAmbiguous": "ambiguous", "EventNotFound": "none"}
@@ -170,6 +190,23 @@ class Search:
         return minutes[-1] if _age(clues, now) < YOUNG else None
 
 
+def _unsearched(entry: Entry, now: float) -> Outcome:
+    """Return the end of an alert for which no search succeeds: failed, or sent with the reference it came with."""
+    reason = str((entry.error or {}).get("message"))
+    return _as_it_came(entry, cut(reason, _REASON), now) or Outcome(record.fail(entry, now))
+
+
+def _as_it_came(entry: Entry, reason: str, now: float) -> Outcome | None:
+    """Return an alert that is sent with the reference it came with, although that lost something; None without one."""
+    given = (entry.clues or {}).get(stored.GIVEN)
+    if not given or entry.trial:
+        return None
+    note = f"The event was not found by advanced hunting ({reason}); sent with the reference as it came."
+    found = _accepted(entry, {**entry.alert.body(), **given}, (*entry.notes, note))
+    after = dataclasses.replace(entry, state="matched", waits="", ended=now, link=found.alert.id)
+    return Outcome(after, found=found)
+
+
 def _counted(entry: Entry, outcome: str) -> tuple[Replace, ...]:
     """Return the operations by which the outcome of a trial's search is counted; a failed one has none."""
     if not (entry.trial and outcome in keys.OUTCOMES):
@@ -177,8 +214,13 @@ def _counted(entry: Entry, outcome: str) -> tuple[Replace, ...]:
     return (Replace(keys.trial_key(outcome, entry.accepted, entry.alert.id), {}, "*"),)
 
 
-def _tried(entry: Entry, kind: str, result: Result | None, reason: str, now: float) -> Entry:
-    """Return an alert after one more search, with its error if there is a `reason`."""
+def _tried(
+    entry: Entry, kind: str, result: Result | None, reason: str, now: float, *, named: Sequence[str] = ()
+) -> Entry:
+    """Return an alert after one more search, with its error if there is a `reason`.
+
+    What is `named`, devices that the payload may mean, is in its tries, which only the operator sees.
+    """
     codes = {
         "ambiguous": "EventAmbiguous",
         "none": "EventNotFound",
@@ -190,7 +232,8 @@ def _tried(entry: Entry, kind: str, result: Result | None, reason: str, now: flo
     text = f"{reason} {report.looked_for(stored.read(entry.clues or {}))}" if kind in codes else reason
     error = {"status": status, "code": code, "message": text, "target": None} if code else None
     seconds = result.seconds if result else 0.0
-    tried = tries.Search(kind, result.status if result else None, error, seconds)
+    told = {**error, "message": f"{reason} {report.several(named)}"} if error and named else error
+    tried = tries.Search(kind, result.status if result else None, told, seconds)
     return dataclasses.replace(
         entry,
         tries=tries.add(entry.tries, tried, number=entry.attempts, at=now),

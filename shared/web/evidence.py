@@ -58,7 +58,7 @@ def judged(judgement: Verdict, without: Sequence[str] = ()) -> dict[str, Any]:
     return {
         "outcome": "noDevice" if judgement.outcome == "no device" else judgement.outcome,
         "grade": judgement.grade,
-        "reason": judgement.reason or None,
+        "reason": f"{judgement.reason} {report.several(judgement.devices)}".strip() or None,
         "reference": dict(verdict.reference(judgement.match.row)) if judgement.match else None,
         "candidates": [report.candidate(candidate) for candidate in judgement.candidates],
         "missingTables": list(without),

@@ -95,12 +95,12 @@ class Maker:
 
 def can_search(evidence: Evidence) -> bool:
     """Tell whether an event can be searched by its clues."""
-    return query.build(evidence.scan.clues) is not None and stored.fits(evidence.scan.clues)
+    return query.build(evidence.scan.clues) is not None and stored.fits(_written(evidence))
 
 
 def names_entities(evidence: Evidence) -> bool:
     """Tell whether an alert can be created on the entities of clues."""
-    return not entities.missing(evidence.scan.clues) and stored.fits(evidence.scan.clues)
+    return not entities.missing(evidence.scan.clues) and stored.fits(_written(evidence))
 
 
 def split(outcome: Outcome, can: Callable[[Evidence], bool]) -> tuple[Outcome, tuple[Refused, ...]]:

@@ -122,8 +122,11 @@ class Webhook:
         left, searches = entries.split(outcome, entries.can_search)
         hint = delivery.FIND_EVENTS if mode == "false" and searches else ""
         if mode == "trial" and searches:
-            tried = Acceptance(stages, inline).trial(outcome, searches, received.sender)
-            received = replace(received, searches=tried)
+            try:
+                tried = Acceptance(stages, inline).trial(outcome, searches, received.sender)
+                received = replace(received, searches=tried)
+            except TableError as failure:  # it costs nobody an alert
+                log.problem("trial not stored", failure)
         wanted = Wanted(left, searches) if mode == "true" else Wanted(outcome)
         if mode != "true":
             stages = [stage for stage in stages if stage.policy.stage != keys.SEARCH]
@@ -174,6 +177,9 @@ class Webhook:
             self._purge.run(self.dispatcher.table, self.settings.retention_days, self.clocks.monotonic)
         except TableError as error:
             log.problem("purge stopped", error)
+        for other in others:
+            if other.done():
+                other.result()  # raises what nobody foresaw, as `_drain` here does
 
     def health(self) -> "Reply":
         """Answer pass or fail, without detail and at most a few seconds old, because anybody may ask."""

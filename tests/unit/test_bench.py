@@ -130,11 +130,15 @@ def test_simulated_hosts_stay_within_the_limit_and_near_the_bound() -> None:
 
 
 def test_the_requests_of_an_alert_are_counted() -> None:
-    """Three for an alert that goes straight through: snapshot, acquire, outcome. Twice two through the backlog."""
+    """Three for an alert that goes straight through: snapshot, acquire, outcome. Twice two through the backlog.
+
+    Five, one search and one call where its event is found.
+    """
     figures = {figure.name: figure for figure in requests.measure(Form(quick=True)).figures}
     assert figures["requests of an alert, straight"].ours == 3.0
     assert 3.0 < figures["requests of an alert, snapshots and all"].ours <= 4.0
     assert all(figure.met is not False for figure in figures.values())
+    assert requests.of_search() == {"requests": 5, "searches": 1, "calls": 1}
 
 
 def test_a_use_case_costs_the_same_however_many_rows_there_are() -> None:

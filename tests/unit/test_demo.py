@@ -1,7 +1,7 @@
 """The demo's claims: a line that does not agree with Defender's log is found, whatever is wrong with it."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -27,18 +27,23 @@ DEFENDERS = {
         "category": "Execution",
     }
 }
+SEARCHED = {"grade": "exact", "agree": ["fileName"]}
+WHY = "No event was found: Several events are possible."
 
 
 def answered(**changes: Any) -> dict[str, Any]:
     """Return an alert as an answer has it: created, unless changed."""
     return {
         "status": "created",
+        "route": "reference",
+        "match": None,
         "merged": False,
         "duplicate": False,
         "request": REQUEST,
         "alert": DEFENDERS["da1_1"],
         "portalUrl": "https://security.microsoft.com/alerts/da1_1",
         "error": None,
+        "notes": [],
         **changes,
     }
 
@@ -54,6 +59,37 @@ def arrived(**changes: Any) -> dict[str, Any]:
         "overLimit": False,
         **changes,
     }
+
+
+def search(**changes: Any) -> dict[str, Any]:
+    """Return a search of the event as the simulator's log has it."""
+    query = 'DeviceEvents | where DeviceName startswith "PC-001"'
+    return {"sequence": 0, "status": 200, "overLimit": False, "title": None, "query": query, **changes}
+
+
+LINK = "https://security.microsoft.com/alerts/ma1_0?tid=1"
+ON_ENTITIES = {"id": "ma1_0", "title": "A title", "alertWebUrl": LINK}
+
+
+def on_entities(**changes: Any) -> dict[str, Any]:
+    """Return an alert without an event as an answer has it."""
+    made = {
+        "alert": {"id": "ma1_0"},
+        "portalUrl": LINK,
+        "notes": [WHY],
+    }
+    return answered(**{"route": "entity", **made, **changes})
+
+
+def logs(
+    log: Sequence[Any] = (),
+    searches: Sequence[Any] = (),
+    creations: Sequence[Any] = (),
+    entity_alerts: Sequence[Any] = (ON_ENTITIES,),
+) -> dict[str, Sequence[Any]]:
+    """Return the logs of a simulator, and what it made."""
+    made = {"alerts": list(DEFENDERS.values()), "entityAlerts": entity_alerts}
+    return {"log": log, "searches": searches, "creations": creations, **made}
 
 
 MISSED = {"status": 404, "code": "ResourceNotFound", "message": "not found", "target": "t"}
@@ -78,9 +114,9 @@ def test_an_answer_that_agrees_with_the_log_is_accounted_for(
 ) -> None:
     """What happened as it should leaves nothing to report and no call unexplained."""
     audit = Audit()
-    assert audit.compare([Expected(EVENT, outcome)], [alert], log, DEFENDERS) == []
-    assert audit.unaccounted(log) == []
-    assert audit.calls == len(log)
+    assert audit.compare([Expected(EVENT, outcome)], [alert], logs(log)) == []
+    assert list(audit.unaccounted(logs(log))) == []
+    assert len(audit.told["log"]) == len(log)
 
 
 @pytest.mark.parametrize(
@@ -108,15 +144,78 @@ def test_an_answer_that_differs_from_the_log_is_reported(
     alerts: list[dict[str, Any]], log: list[dict[str, Any]]
 ) -> None:
     """A missing, second, foreign, merged or differing alert or call is a mismatch."""
-    assert Audit().compare([Expected(EVENT)], alerts, log, DEFENDERS)
+    assert Audit().compare([Expected(EVENT)], alerts, logs(log))
 
 
 @pytest.mark.parametrize("arrival", [arrived(sequence=7), arrived(overLimit=True)])
 def test_a_call_in_no_answer_or_one_too_many_is_reported(arrival: dict[str, Any]) -> None:
     """The whole log must be explained by answers, and hold no call over the limit."""
     audit = Audit()
-    audit.compare([Expected(EVENT)], [answered()], [arrived()], DEFENDERS)
-    assert audit.unaccounted([arrival])
+    audit.compare([Expected(EVENT)], [answered()], logs([arrived()]))
+    for name in ("log", "searches", "creations"):
+        assert list(audit.unaccounted(logs() | {name: [arrival]}))
+
+
+@pytest.mark.parametrize(
+    ("expected", "alert", "seen"),
+    [
+        (Expected(EVENT, searched="pc-001"), answered(match=SEARCHED), logs([arrived()], [search()])),
+        (
+            Expected(None, searched="pc-001", because="Several"),
+            on_entities(),
+            logs((), [search()], [arrived(alertId="ma1_0")]),
+        ),
+        (Expected(None), on_entities(notes=[]), logs((), (), [arrived(alertId="ma1_0")])),
+    ],
+)
+def test_a_search_and_an_alert_on_entities_are_accounted_for(
+    expected: Expected, alert: dict[str, Any], seen: dict[str, Sequence[Any]]
+) -> None:
+    """One search and one call for one alert, whichever way it goes, leave nothing to report."""
+    audit = Audit()
+    assert audit.compare([expected], [alert], seen) == []
+    assert list(audit.unaccounted(seen)) == []
+
+
+@pytest.mark.parametrize(
+    ("alert", "seen"),
+    [
+        (answered(match=SEARCHED), logs([arrived()])),
+        (answered(match=SEARCHED), logs([arrived()], [search(), search(sequence=1)])),
+        (answered(match=SEARCHED), logs([arrived()], [search(status=429)])),
+        (answered(match=SEARCHED), logs([arrived()], [search(query="another device")])),
+        (answered(), logs([arrived()], [search()])),
+        (on_entities(), logs((), [search()], [arrived(alertId="ma1_0")])),
+    ],
+)
+def test_a_search_that_differs_from_the_log_is_reported(
+    alert: dict[str, Any], seen: dict[str, Sequence[Any]]
+) -> None:
+    """A missing, second, failed or foreign search is a mismatch, and so is a match that nobody tells of."""
+    assert Audit().compare([Expected(EVENT, searched="pc-001")], [alert], seen)
+
+
+@pytest.mark.parametrize(
+    ("alert", "creations", "made"),
+    [
+        (on_entities(), (), None),
+        (on_entities(), [arrived(alertId="ma1_0"), arrived(sequence=1)], None),
+        (on_entities(), [arrived(alertId="ma2_0")], None),
+        (on_entities(), [arrived(title="Another", alertId="ma1_0")], None),
+        (on_entities(), [arrived(alertId="ma1_0")], []),
+        (on_entities(), [arrived(alertId="ma1_0")], [{**ON_ENTITIES, "title": "Another"}]),
+        (on_entities(notes=[]), [arrived(alertId="ma1_0")], None),
+        (on_entities(portalUrl=f"{LINK}2"), [arrived(alertId="ma1_0")], None),
+        (on_entities(route="reference"), [arrived(alertId="ma1_0")], None),
+        (answered(), [arrived(alertId="ma1_0")], None),
+    ],
+)
+def test_an_alert_on_entities_that_differs_from_the_log_is_reported(
+    alert: dict[str, Any], creations: list[dict[str, Any]], made: list[dict[str, Any]] | None
+) -> None:
+    """A missing, second or foreign alert, another route, or no word on why there is no event, is a mismatch."""
+    seen = logs((), [search()], creations) if made is None else logs((), [search()], creations, made)
+    assert Audit().compare([Expected(None, searched="pc-001", because="Several")], [alert], seen)
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,7 @@ def test_half_an_answer_is_none(body: Any, words: str) -> None:
         (RESOURCES, {}, 10 * 60 + 30),  # from 10:19:30 to 10:30
         (RESOURCES, {"Date": "Fri, 06 Mar 2026 10:30:00 GMT"}, 900),
         (RESOURCES, {"Date": "no date"}, 900),
+        (RESOURCES, {"Date": "Mon, 01 Jan 2024 00:00:00 +99999999999999"}, 900),
     ],
 )
 def test_a_throttled_call_says_for_how_long(message: str, headers: dict[str, str], wait: float) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from dev import samples
+from shared.clients import create_alert
 from shared.clients import graph as hunting
 from shared.clients.graph import Result
 from shared.identity import Claims
@@ -55,13 +56,15 @@ class Desk:
         *,
         mode: Any = "true",
         claims: Claims | None = None,
+        seed: int = 0,
+        created: create_alert.Result | None = None,
     ) -> None:
-        self.world = World()
+        self.world = World(seed)
         self.table = self.world.table
         self.defender = Defender(self.world)
         self.graph = Graph(self.world, says) if says else Graph(self.world)
-        self.host = Host(self.world, QUICK, arrive=self.defender, hunts=self.graph)
-        self.app = App.on(self.host, Settings(find_events=mode))
+        self.host = Host(self.world, QUICK, arrive=self.defender, hunts=self.graph, creates=lambda _: created)
+        self.app = App.on(self.host, Settings(find_events=mode, no_event="entity" if created else "fail"))
         self.operator = Operator(self.app.webhook, lambda: None, searching(), lambda: claims)
 
     def ask(self, method: str, path: str, row: Any = None, **parameters: object) -> Reply:
@@ -539,6 +542,57 @@ def test_two_operators_give_one_reference() -> None:
     desk.run(1)
     assert len(desk.defender.arrivals) == 1
     assert unsound(desk.table) == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_reference_by_hand_and_a_search_at_the_same_moment_are_one_alert(seed: int) -> None:
+    """Whichever is first ends the search; the other changes nothing, and the table stays sound."""
+    desk = Desk(lambda before, _: NOTHING if before == 0 else found(row(1)), seed=seed)
+    desk.post()
+    search = desk.one("waiting").alert.id
+    desk.world.run(60 + desk.world.random.uniform(-0.5, 0.5))
+    path, body = f"alerts/{search}/reference", json.dumps(ROW).encode()
+    url = f"{ORIGIN}/api/operations/{path}"
+    tick = desk.app.tick()
+    given = desk.host.ask(lambda: handle(desk.operator, "POST", path, url, body=body))
+    desk.world.finish(tick)
+    assert desk.world.finish(given).status in (200, 409)
+    desk.run(2)
+    assert sorted(entry.state for entry in desk.entries()) == ["created", "matched"]
+    assert len(desk.defender.arrivals) == 1
+    assert unsound(desk.table) == []
+
+
+# Alerts on entities
+
+
+def test_an_alert_on_entities_is_shown_as_one() -> None:
+    """Its route says so, and it has no reference; its search can be made again only if it failed."""
+    made = create_alert.Result("created", 201, 0.1, sent=True, alert={"id": "da1_1", "incidentId": "7"})
+    desk = Desk(lambda *_: NOTHING, created=made)
+    desk.post()
+    desk.run(20)
+    alert = desk.one("created").alert.id
+    shown = desk.get(f"alerts/{alert}")
+    assert (shown["route"], shown["status"], shown["alert"]["id"]) == ("entity", "created", "da1_1")
+    assert [shown["request"][name] for name in ("machineId", "eventTime", "reportId")] == [None] * 3
+    assert {"name": "commandLine", "value": "tool.exe /run 1"} in shown["clues"]
+    assert desk.refused(409, f"alerts/{alert}/search")["state"] == "created"
+    assert [stage["name"] for stage in desk.get("status")["stages"]] == ["reference", "entity", "search"]
+
+
+def test_an_alert_that_may_have_been_created_is_replayed_only_by_itself() -> None:
+    """The hint says to look in Defender first, and a replay of all failed alerts leaves it out."""
+    error = {"status": None, "code": create_alert.UNKNOWN, "message": "No answer.", "target": None}
+    desk = Desk(
+        lambda *_: NOTHING, created=create_alert.Result("unknown", None, 30.0, sent=True, error=error)
+    )
+    desk.post()
+    desk.run(20)
+    alert = desk.one("failed").alert.id
+    assert "Look in Defender" in desk.get(f"alerts/{alert}")["error"]["hint"]
+    assert desk.do("alerts/replay", status="failed")["replayed"] == 0
+    assert desk.do(f"alerts/{alert}/replay")["status"] == "waiting"
 
 
 # A wrong match

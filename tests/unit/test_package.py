@@ -113,7 +113,7 @@ def test_the_source_package_is_the_app(clean: Path) -> None:
     assert {path.relative_to(clean).as_posix() for path in clean.glob("shared/**/*.json")} <= set(files)
     assert {path.relative_to(clean).as_posix() for path in clean.glob("shared/**/*.py")} <= set(files)
     assert len(functions) > 3
-    assert {Path(name).suffix for name in files} == {".json", ".py", ".txt"}
+    assert {Path(name).suffix for name in files} == {".json", ".py", ".txt", ".html", ".css", ".js", ".svg"}
 
 
 def test_core_tools_read_funcignore_alike(clean: Path) -> None:

@@ -184,7 +184,7 @@ def test_a_playbook_gets_its_role_where_sentinels_group_is_named(path: Path) -> 
     (nested,) = (each for each in resources_of if each["type"] == "Microsoft.Resources/deployments")
     assert nested["resourceGroup"] == "soc"
     properties = nested["properties"]
-    assert properties["expressionEvaluationOptions"] == {"scope": "inner"}
+    assert properties["expressionEvaluationOptions"] == {"scope": "Inner"}
     assert "identity.principalId" in properties["parameters"]["PrincipalId"]["value"]
     (assigned,) = arm.Template(properties["template"], {"PrincipalId": "a-principal"}).resources()
     assert assigned["properties"]["principalType"] == "ServicePrincipal"

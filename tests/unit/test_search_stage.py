@@ -667,3 +667,53 @@ def test_a_sender_without_the_right_is_not_searched_for() -> None:
     assert scene.post(payload(1), sender=SPLUNK).status == 422
     assert scene.graph.arrivals == []
     assert scene.posted(payload(1), sender=OTHER)["status"] == "created"
+
+
+# What the same payload is answered later
+
+
+def test_the_same_payload_differs_in_nothing_from_what_it_became() -> None:
+    """The sentence of the match in the description is ours: a duplicate is not told that its description differs."""
+    scene = Scene()
+    scene.posted(payload(1))
+    again = _first(scene.posted(payload(1)))
+    assert again["duplicate"]
+    assert not any("differs" in note for note in again["notes"])
+
+
+def test_a_payload_whose_alert_defender_rejected_is_not_sent_again() -> None:
+    """With the same texts it is rejected again: no call is made, as for an alert that came with its reference."""
+    scene = Scene()
+    scene.defender.says = lambda _number, _body: answer_with(400)
+    scene.posted(payload(1))
+    assert _first(scene.posted(payload(1)))["duplicate"]
+    scene.run(30)
+    assert len(scene.defender.arrivals) == 1
+    scene.posted(payload(1) | {"description": "Another text"})
+    scene.run(1)
+    assert len(scene.defender.arrivals) == 2
+
+
+@pytest.mark.parametrize(
+    "answer", [failure("bad query", 400), failure("unavailable", 503), failure("unreadable", 200)], ids=str
+)
+def test_a_lossy_reference_is_sent_as_it_came_if_graph_cannot_be_asked(answer: Result) -> None:
+    """It does not wait for days for a Graph that is down, and does not fail with the query."""
+    scene = Scene(lambda _, __: answer)
+    scene.app.host.hunts = lambda body: scene.graph({"Query": f"{body['Query']} /run 1"})
+    document = scene.posted(_lossy())
+    scene.run(30)
+    became = _first(scene.status(document["id"]))
+    assert (became["status"], became["request"]["eventTime"]) == ("created", _lossy()["eventTime"])
+    assert any("sent with the reference as it came" in note for note in became["notes"])
+
+
+def test_a_trial_that_the_table_refuses_costs_nobody_an_alert() -> None:
+    """The references of the same delivery are stored and raised, whatever becomes of the trial."""
+    scene = Scene(settings=TRIAL)
+    scene.app.host.script = lambda request: (
+        Fault("denied") if any("find-todo" in operation.key for operation in request.operations) else None
+    )
+    answer = scene.post([_reference(3), payload(1)])
+    assert answer.status == 200
+    assert scene.states() == ["created"]

@@ -100,7 +100,7 @@ def test_the_same_payload_is_one_search() -> None:
 def test_clues_too_long_to_be_kept_whole_do_not_fit() -> None:
     """What fits is stored whole; what does not is never cut."""
     short, long = replace(CLUES, command_line="x" * 31_000), replace(CLUES, command_line="ü" * 6_000)
-    assert (written.fits(short), written.fits(long)) == (True, False)
+    assert (written.fits(written.write(short)), written.fits(written.write(long))) == (True, False)
     table = StrictTable(lambda: EPOCH)
     table.commit(rows.insert(_entry(short)))
     stored = _stored(table, _entry(short))

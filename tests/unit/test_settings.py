@@ -126,6 +126,7 @@ CASES: list[tuple[str, str, Any, tuple[str, Any], list[str]]] = [
     ),
     ("DEFENDER_TENANT_ID", "defender_tenant_id", None, ("5f3c1a52", "5f3c1a52"), []),
     ("AZURE_CLIENT_ID", "client_id", None, ("11111111-2222", "11111111-2222"), []),
+    ("CONSOLE", "console", True, ("False", False), ["off", "0"]),
 ]
 WRONG = [(name, text) for name, _, _, _, texts in CASES for text in texts]
 

@@ -1,0 +1,83 @@
+// The alerts, newest first, with filters; a row opens to all that is known of it.
+
+import { ask } from "./api.js";
+import { fill } from "./alert.js";
+import { button, field, folding, h, said, state, time } from "./dom.js";
+
+export const NAME = "Alerts";
+const TOP = "50";
+const PAGES = 20;
+
+export function show(place, { query, failed }) {
+  if (query.get("id")) return single(place, query.get("id"), failed);
+  const fields = {
+    status: field("Status", ["", "waiting", "created", "failed", "discarded"]),
+    severity: field("Severity", ["", "High", "Medium", "Low"]),
+    source: field("Source"),
+    sender: field("Sender"),
+    device: field("Device"),
+    title: field("Title"),
+    since: field("Since", "datetime-local"),
+    until: field("Until", "datetime-local"),
+  };
+  for (const [name, { input }] of Object.entries(fields)) if (query.get(name)) input.value = query.get(name);
+  const form = h("form", { class: "filters", onsubmit: (event) => { event.preventDefault(); list(); } },
+    Object.values(fields).map((each) => each.element), h("button", { type: "submit" }, "Show"));
+  const news = h("p", { class: "note", role: "status" });
+  const items = h("ul", { class: "rows", "aria-label": "Alerts" });
+  const more = h("div", { class: "buttons" });
+  place.append(form, h("p", { class: "note" }, "Texts must be equal, capital by capital. A device is its DeviceId, a sender its name or fingerprint."), news, items, more);
+  let run = 0;
+
+  async function list(continuation = "") {
+    const mine = ++run;
+    if (!continuation) items.replaceChildren();
+    more.replaceChildren();
+    news.replaceChildren("Asking …");
+    const asked = Object.fromEntries(Object.entries(fields).map(([name, { input }]) => [name, value(input)]));
+    let page;
+    try {
+      for (let pages = 0; mine === run && pages < PAGES; pages += 1) { // a page of a long list may hold nothing that fits
+        page = await ask("GET", "alerts", { ...asked, top: TOP, continuation: page?.continuation ?? continuation });
+        if (page.alerts.length || !page.continuation) break;
+      }
+    } catch (error) {
+      if (mine !== run) return;
+      news.replaceChildren();
+      return void failed(error);
+    }
+    if (mine !== run) return;
+    const added = page.alerts.map((alert) => row(alert, failed));
+    items.append(...added);
+    const shown = items.children.length;
+    news.replaceChildren(shown ? `${shown} shown${page.continuation ? "; there are more" : ""}.` : page.continuation ? "None of these fits; there are more." : "No alert fits.");
+    if (page.continuation) more.append(button("More", () => list(page.continuation)));
+    if (continuation) added[0]?.querySelector("button").focus();
+  }
+
+  list();
+  return () => { run += 1; };
+}
+
+/** Return what a filter asks for; a time is the reader's, and asked for in UTC. */
+function value(input) {
+  const text = input.value.trim();
+  return text && input.type === "datetime-local" ? new Date(text).toISOString().replace(/\.\d+Z$/, "Z") : text;
+}
+
+function row(alert, failed) {
+  const head = h("div", { class: "row" });
+  const draw = (now) => head.replaceChildren(opener, state(now.status), h("span", {}, now.request.severity), time(now.accepted),
+    h("span", {}, said(now.source, 40), now.senderName || now.sender ? [" from ", said(now.senderName ?? now.sender, 60)] : null),
+    h("span", { class: "device", title: now.request.machineId }, now.request.machineId ? `device ${now.request.machineId.slice(0, 12)}…` : now.route === "entity" ? "without an event" : "event not found yet"));
+  const { opener, part } = folding(said(alert.request.title, 160), (inside) => fill(inside, alert.id, { failed, changed: draw }));
+  draw(alert);
+  return h("li", {}, head, part);
+}
+
+function single(place, id, failed) {
+  const part = h("div", { class: "inside" });
+  const title = h("h3", {}, "…");
+  place.append(h("p", {}, h("a", { href: "#alerts" }, "All alerts")), title, part);
+  fill(part, id, { failed, changed: (alert) => title.replaceChildren(said(alert.request.title, 300)) });
+}

@@ -1,0 +1,80 @@
+// The operator's requests. The key is in this tab's session storage, and goes out in a header only.
+
+const BASE = new URL("../", import.meta.url); // …/api/
+const KEY = "operators-key";
+const USED = "last-used";
+const IDLE_MS = 30 * 60_000;
+const ANSWER_MS = 240_000;
+
+export const signedIn = () => sessionStorage.getItem(KEY) !== null;
+
+export function remember(key) {
+  sessionStorage.setItem(KEY, key);
+  touch();
+}
+
+export function forget() {
+  sessionStorage.removeItem(KEY);
+  sessionStorage.removeItem(USED);
+}
+
+/** Note that somebody is there. */
+export function touch() {
+  if (signedIn()) sessionStorage.setItem(USED, String(Date.now()));
+}
+
+export const isIdle = () => Date.now() - Number(sessionStorage.getItem(USED) ?? 0) >= IDLE_MS;
+
+/** What went wrong, in words; `status` is 0 where no answer came, `problem` the problem document if there is one. */
+export class Failure extends Error {
+  constructor(status, message, problem = null) {
+    super(message);
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+/** Ask `operations/{path}`; return the JSON of the answer. Throw `Failure`. */
+export const ask = (method, path, query = {}, body = undefined) =>
+  send(method, `operations/${path}`, query, body, sessionStorage.getItem(KEY));
+
+/** Post a payload to the webhook, with a sender's key or the operator's own. Throw `Failure`. */
+export const post = (payload, query, key) =>
+  send("POST", "alerts", query, payload, key || sessionStorage.getItem(KEY));
+
+/** Ask for the status with a key that is not remembered yet. */
+export const check = (key) => send("GET", "operations/status", {}, undefined, key);
+
+async function send(method, path, query, body, key) {
+  const url = new URL(path, BASE);
+  for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
+  const headers = { "x-functions-key": key ?? "" };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  let answer, text;
+  try {
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    answer = await fetch(url, { method, headers, body, signal, cache: "no-store", credentials: "omit", redirect: "error" });
+    text = await answer.text();
+  } catch {
+    const why = navigator.onLine ? "The app does not answer" : "This browser is offline";
+    throw new Failure(0, `${why}: look at your network and the function app, then try again.`);
+  }
+  const document = parsed(text);
+  if (answer.ok && document !== null) return document;
+  throw new Failure(answer.status, words(answer, document), document);
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function words(answer, problem) {
+  if (answer.status === 401) return "The key is not accepted (401). Use a function key of OperationsFunction.";
+  const detail = problem?.detail ?? "The app, or something in front of it, gave no reason.";
+  const after = answer.headers.get("Retry-After");
+  return `${detail} (${answer.status}${after ? `, try again in ${after} s` : ""})`;
+}

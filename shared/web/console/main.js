@@ -1,0 +1,88 @@
+// Signing in and out, and which part is shown.
+
+import * as api from "./api.js";
+import { h, tell } from "./dom.js";
+import * as alerts from "./alerts.js";
+import * as overview from "./overview.js";
+import * as refused from "./refused.js";
+import * as senders from "./senders.js";
+import * as tryout from "./tryout.js";
+
+const PARTS = { overview, alerts, refused, try: tryout, senders };
+const view = document.getElementById("view");
+const form = document.getElementById("sign-in");
+const nav = document.querySelector("nav");
+const out = document.getElementById("sign-out");
+const LOOK_MS = 10_000;
+let leave = () => {};
+
+/** Show the part that the address names: `#alerts?status=failed`. */
+function show() {
+  leave();
+  leave = () => {};
+  document.querySelectorAll("dialog").forEach((each) => each.close());
+  const on = api.signedIn();
+  form.hidden = on;
+  nav.hidden = out.hidden = !on;
+  view.replaceChildren();
+  if (!on) {
+    document.title = "Sign in – Defender alert webhook";
+    form.reset();
+    form.elements.key.focus();
+    return;
+  }
+  const [name, query] = location.hash.slice(1).split("?");
+  const part = PARTS[name] ?? overview;
+  document.title = `${part.NAME} – Defender alert webhook`;
+  for (const link of nav.querySelectorAll("a")) {
+    if (PARTS[link.hash.slice(1)] === part) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const place = h("section", { "aria-labelledby": "part-name" }, h("h2", { id: "part-name" }, part.NAME));
+  view.append(place);
+  leave = part.show(place, { query: new URLSearchParams(query), failed }) ?? leave;
+}
+
+/** Say why something could not be shown; a key that is not accepted signs out. */
+function failed(error) {
+  if (error.status === 401) signOut(error.message, true);
+  else tell(error.message ?? String(error), true);
+}
+
+function signOut(words, bad = false) {
+  api.forget();
+  show();
+  tell(words, bad);
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const key = form.elements.key.value.trim();
+  tell("Signing in …");
+  try {
+    await api.check(key);
+  } catch (error) {
+    tell(error.message, true);
+    form.elements.key.select();
+    return;
+  }
+  api.remember(key);
+  tell("");
+  show();
+  document.getElementById("part").focus();
+});
+out.addEventListener("click", () => signOut("You are signed out."));
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("part").focus();
+});
+window.addEventListener("hashchange", () => {
+  tell("");
+  show();
+});
+for (const kind of ["pointerdown", "keydown"]) window.addEventListener(kind, api.touch, { passive: true });
+setInterval(() => {
+  if (api.signedIn() && api.isIdle()) signOut("You were signed out after 30 minutes without a key press or a click.");
+}, LOOK_MS);
+if (api.signedIn() && api.isIdle()) api.forget();
+show();

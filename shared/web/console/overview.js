@@ -1,0 +1,189 @@
+// How things stand: two requests every five seconds while somebody looks.
+
+import { ask } from "./api.js";
+import { confirm } from "./ask.js";
+import { button, count, facts, field, h, portal, said, span, state, table, tell, time } from "./dom.js";
+
+export const NAME = "Overview";
+const RENEW_MS = 5_000;
+const TICK_MS = 1_000;
+
+export function show(place, { failed }) {
+  const news = h("p", { class: "note", role: "status" }, "Asking …");
+  const body = h("div", { class: "overview" });
+  place.append(news, body);
+  let alive = true, busy = false, latest = null, got = 0;
+
+  async function renew(force = false) {
+    if (!alive || busy || (document.hidden && !force)) return;
+    busy = true;
+    try {
+      const [status, { outcomes }] = await Promise.all([ask("GET", "status"), ask("GET", "outcomes")]);
+      if (!alive) return;
+      latest = { status, outcomes };
+      got = Date.now();
+      draw();
+      if (news.className || news.textContent) news.replaceChildren();
+      news.className = "note";
+    } catch (error) {
+      if (!alive) return;
+      if (error.status === 401) return void failed(error);
+      const since = got ? [" What you see is from ", time(new Date(got).toISOString()), "."] : [];
+      news.replaceChildren("This page could not be renewed: ", error.message, ...since);
+      news.className = "bad";
+    } finally {
+      busy = false;
+    }
+  }
+
+  function draw() {
+    const held = document.activeElement?.dataset?.keep;
+    body.replaceChildren(...parts(latest, () => renew(true), failed, got));
+    if (held) body.querySelector(`[data-keep="${held}"]`)?.focus({ preventScroll: true });
+  }
+
+  const visible = () => void renew();
+  const renewing = setInterval(renew, RENEW_MS);
+  const ticking = setInterval(() => latest && !document.hidden && countDown(body), TICK_MS);
+  document.addEventListener("visibilitychange", visible);
+  renew(true);
+  return () => {
+    alive = false;
+    clearInterval(renewing);
+    clearInterval(ticking);
+    document.removeEventListener("visibilitychange", visible);
+  };
+}
+
+/** Let the seconds on the page run on between two renewals. */
+function countDown(body) {
+  for (const each of body.querySelectorAll("[data-opens]")) {
+    const left = Math.max(0, Math.ceil((Number(each.dataset.opens) - Date.now()) / 1000));
+    each.textContent = left ? `opens in ${left} s` : "opens now";
+  }
+}
+
+function parts({ status, outcomes }, renew, failed, got) {
+  return [
+    h("div", { class: "wide standing" },
+      status.pause ? paused(status.pause) : h("p", {}, state("running"), " Defender may be called."),
+      status.pause?.byOperator
+        ? button("Resume", () => resume(status, renew), { "data-keep": "resume" })
+        : button("Pause", () => pause(status, renew), { "data-keep": "pause" })),
+    h("section", { class: "wide", "aria-labelledby": "window" }, h("h3", { id: "window" }, "Window"), ...slots(status, got)),
+    h("section", { "aria-labelledby": "backlog" }, h("h3", { id: "backlog" }, "Backlog"), ...backlog(status, renew)),
+    ...stages(status.stages),
+    h("section", { "aria-labelledby": "permission" }, h("h3", { id: "permission" }, "Permission"), ...permission(status, renew, failed)),
+    h("section", { class: "wide", "aria-labelledby": "outcomes" }, h("h3", { id: "outcomes" }, "Newest outcomes"), newest(outcomes)),
+  ];
+}
+
+const paused = (pause, words = "Defender is not called") =>
+  h("p", { class: "bad" }, state("paused"), ` ${words}: `, said(pause.reason), ". ",
+    pause.byOperator ? "It lasts until somebody resumes." : ["It ends at ", time(pause.until), "."]);
+
+function slots({ window, now }, got) {
+  const behind = got - Date.parse(now); // the server's clock and this one differ
+  const one = (slot) => {
+    const opens = slot.opens && Date.parse(slot.opens) + behind;
+    const left = slot.opens && Math.max(0, Math.ceil((opens - Date.now()) / 1000));
+    const words = slot.state === "free" ? "free" : slot.state === "calling" ? "in use" : h("span", { "data-opens": opens }, `opens in ${left} s`);
+    return h("li", { class: `slot ${slot.state}` }, words);
+  };
+  const order = { calling: 0, closed: 1, free: 2 };
+  const sorted = [...window.slots].sort((a, b) => order[a.state] - order[b.state] || String(a.opens).localeCompare(String(b.opens)));
+  return [
+    h("p", {}, `${count(window.used, "call")} of ${window.calls} in the last ${window.seconds} s. `,
+      window.open ? `${window.open} may be made now.` : window.nextOpens ? ["The next may be made at ", time(window.nextOpens), "."] : "None until somebody resumes."),
+    h("ul", { class: "slots", "aria-label": "Slots" }, sorted.map(one)),
+  ];
+}
+
+const age = (group) => (group.oldestSeconds === null ? "–" : span(group.oldestSeconds));
+
+function backlog({ backlog, failed, unreadable }, renew) {
+  const more = (group) => (group.atLeast ? " or more" : "");
+  const rows = Object.entries(backlog.bySeverity).map(([name, group]) => [
+    h("a", { href: `#alerts?status=waiting&severity=${name}`, "data-keep": `severity-${name}` }, name), String(group.count), age(group)]);
+  return [
+    h("p", {}, `${count(backlog.waiting, "alert waits", "alerts wait")}${more(backlog)}, ${backlog.sending} being sent.`),
+    table("Waiting alerts by severity", ["Severity", "Waiting", "Oldest"], rows),
+    h("p", {}, h("a", { href: "#alerts?status=failed", "data-keep": "failed" }, `${count(failed.count, "alert has", "alerts have")} failed${more(failed)}`), ". ",
+      unreadable.count ? `${count(unreadable.count, "row")} of the table cannot be read and ${unreadable.count === 1 ? "was" : "were"} moved aside: see operations/unreadable.` : null),
+    failed.count ? h("div", { class: "buttons" }, button("Replay the failed", () => replay(failed, renew), { "data-keep": "replay" })) : null,
+  ].filter(Boolean);
+}
+
+/** Show each stage beside the first one, which the rest of the page is about. */
+const stages = (all) => all.slice(1).map((stage) =>
+  h("section", { "aria-labelledby": `stage-${stage.name}` }, h("h3", { id: `stage-${stage.name}` }, `Stage ${stage.name}`),
+    stage.pause ? paused(stage.pause, "This stage rests") : null,
+    facts([
+      ["Window", `${count(stage.window.used, "call")} of ${stage.window.calls} in the last ${stage.window.seconds} s`],
+      ["Next call", stage.window.open ? "now" : stage.window.nextOpens ? time(stage.window.nextOpens) : "when somebody resumes"],
+      ["Waiting", `${stage.backlog.waiting}${stage.backlog.atLeast ? " or more" : ""}, ${stage.backlog.sending} under way`],
+      ...Object.entries(stage.backlog.bySeverity).filter(([, group]) => group.count).map(([name, group]) => [`… ${name}`, `${group.count}, the oldest ${age(group)}`]),
+      ...(stage.search ? searching(stage.search) : []),
+      ["Permission", stage.tokenProblem ?? (stage.token ? `right: ${stage.token.roles.join(", ") || "no role"}` : "no token was asked for yet")],
+    ])));
+
+const searching = ({ mode, missingTables, trial }) => [
+  ["Mode", mode === "trial" ? "trial: nothing is raised" : "events are searched and raised"],
+  ["Missing tables", missingTables.map((each) => each.table).join(", ")],
+  ...(mode === "trial" ? Object.entries(trial).map(([name, each]) => [`Trial, ${name}`, `${each.count}${each.atLeast ? " or more" : ""}`]) : []),
+];
+
+function permission({ token, tokenProblem }, renew, failed) {
+  const words = tokenProblem ?? (token
+    ? `The permission is right: the token has ${token.roles.join(", ") || "no role"}.`
+    : "No token was asked for yet on this instance.");
+  const look = async () => {
+    tell("Asking for a token …");
+    try {
+      await ask("GET", "status", { refresh: "true" });
+      tell("");
+      await renew();
+    } catch (error) {
+      failed(error);
+    }
+  };
+  return [h("p", { class: tokenProblem ? "bad" : null }, words),
+    h("div", { class: "buttons" }, button("Check the permission", look, { "data-keep": "permission" }))];
+}
+
+function newest(outcomes) {
+  if (!outcomes.length) return h("p", {}, "No alert has ended yet.");
+  const cells = (alert) => [time(alert.ended), state(alert.status), alert.request.severity,
+    h("a", { href: `#alerts?id=${alert.id}`, "data-keep": `outcome-${alert.id}` }, said(alert.request.title, 100)),
+    said(alert.senderName ?? alert.source, 40), portal(alert.portalUrl) ?? said(alert.error?.code ?? "–", 60)];
+  return table("The last alerts that ended", ["Ended", "Outcome", "Severity", "Title", "From", "Defender"], outcomes.map(cells));
+}
+
+async function pause({ backlog }, renew) {
+  const reason = field("Reason", "text", { maxlength: "300" });
+  const words = `Defender is not called any more, and nothing is searched, until somebody resumes. ${count(backlog.waiting, "alert waits", "alerts wait")}${backlog.atLeast ? " or more" : ""}; `
+    + `new ones are accepted and wait as well. ${count(backlog.sending, "call")} under way ${backlog.sending === 1 ? "is" : "are"} not cut off.`;
+  const run = async () => {
+    const answer = await ask("POST", "pause", { reason: reason.input.value.trim() });
+    return `Paused: ${answer.pause.reason}.`;
+  };
+  if (await confirm("Pause", words, run, { fields: [reason] })) await renew();
+}
+
+async function resume({ backlog }, renew) {
+  const words = `Defender is called again. ${count(backlog.waiting, "alert waits", "alerts wait")}${backlog.atLeast ? " or more" : ""}, and will be sent as fast as the window allows.`;
+  const run = async () => {
+    const answer = await ask("POST", "resume");
+    return answer.pause ? `Resumed. Defender itself asked for a pause: ${answer.pause.reason}.` : "Resumed.";
+  };
+  if (await confirm("Resume", words, run)) await renew();
+}
+
+async function replay(failed, renew) {
+  const words = `${count(failed.count, "alert that has failed waits", "alerts that have failed wait")} again${failed.atLeast ? " (or more)" : ""}, the oldest failure first; at most 200 at a time.`;
+  const run = async () => {
+    const answer = await ask("POST", "alerts/replay", { status: "failed", top: "200" });
+    return `${count(answer.replayed, "alert waits", "alerts wait")} again; ${answer.remaining}${answer.atLeast ? " or more" : ""} failed ones remain.`;
+  };
+  if (await confirm("Replay the failed", words, run)) await renew();
+}

@@ -1,0 +1,76 @@
+"""The operator's page in a browser, as a person uses it: by roles and names."""
+
+from typing import Self
+
+from playwright.sync_api import Locator, Page, expect
+
+from dev.samples import eight_fields, event
+from dev.stack.stack import Stack
+
+NAMES = ("machineId", "eventTime", "reportId")
+_AXE = """axe.run().then((found) =>
+  found.violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html).join(" ")}`))"""
+
+
+class Console:
+    """The page of a stack's first host."""
+
+    def __init__(self, page: Page, stack: Stack) -> None:
+        self.page = page
+        self.stack = stack
+        self.key = next(iter(stack.keys.values()))
+
+    def signed_in(self) -> Self:
+        """Open the page and sign in with the stack's first key."""
+        self.page.goto(f"{self.stack.hosts[0].url}/api/console")
+        self.sign_in(self.key)
+        expect(self.page.get_by_role("heading", name="Overview")).to_be_visible()
+        return self
+
+    def sign_in(self, key: str) -> None:
+        """Type a key and sign in."""
+        self.page.get_by_label("Key", exact=True).fill(key)
+        self.press("Sign in")
+
+    def go(self, part: str) -> None:
+        """Follow a link of the navigation."""
+        self.page.get_by_role("navigation").get_by_role("link", name=part, exact=True).click()
+
+    def renew(self) -> None:
+        """Let the overview renew itself now, as it does when somebody comes back to it."""
+        self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    def press(self, name: str) -> None:
+        """Press the one button of this name."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    @property
+    def dialog(self) -> Locator:
+        """The dialog that is open."""
+        return self.page.get_by_role("dialog")
+
+    def agree(self, name: str) -> str:
+        """Agree to what the dialog asks; close it, and return the answer that it showed."""
+        self.dialog.get_by_role("button", name=name, exact=True).click()
+        close = self.dialog.get_by_role("button", name="Close")
+        expect(close).to_be_visible()
+        answer = self.dialog.get_by_role("status").inner_text()
+        close.click()
+        return answer
+
+    def found_by_axe(self) -> list[str]:
+        """Return what axe finds wrong with the page as it is now."""
+        found: list[str] = self.page.evaluate(_AXE)
+        return found
+
+    def post(self, number: int, title: str, *, known: bool = True, severity: str = "High") -> None:
+        """Post an alert as a sender does, on an event that Defender knows or does not know."""
+        alert = eight_fields(event(number), title, severity)
+        if known:
+            self.stack.simulator("POST", "events", {"known": [{name: alert[name] for name in NAMES}]})
+        self.stack.post(alert)
+
+    def alert(self, title: str) -> Locator:
+        """Return the row of an alert in the list, after a look at the list."""
+        self.go("Alerts")
+        return self.page.get_by_role("list", name="Alerts").get_by_role("listitem").filter(has_text=title)
