@@ -321,6 +321,20 @@ def test_a_missing_role_pauses_this_stage_alone(status: int) -> None:
     assert len(scene.creations.arrivals) == tried + 2
 
 
+@pytest.mark.parametrize("status", [403, 429, 500])
+def test_words_that_a_table_refuses_are_no_reason_of_a_pause(status: int) -> None:
+    """Control characters and long texts of Graph are not written into the pause, which holds all the same."""
+    words = {"error": {"code": "Odd", "message": "\x00\ud800" + "very " * 2_000}}
+    scene = Scene(lambda _: answered(status, words))
+    scene.post(sign_in(1))
+    held = scene.world.table.get(keys.ENTITY.pause)
+    assert held
+    reason = str(held.values["reason"])
+    assert reason.isprintable()
+    assert len(reason) <= 300
+    assert scene.states() == ["failed" if status == 500 else "waiting"]
+
+
 def test_a_429_pauses_this_stage_alone() -> None:
     """The alert waits for as long as Graph asked, keeps its place, and is created by one more call."""
     scene = Scene(lambda before: created() if before else answered(429, Retry_After="120"))
