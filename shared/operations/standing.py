@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
     from shared.webhook.receive import Webhook
 
+_NOTES = {
+    keys.ENTITY.name: "A beta API of Microsoft, which may change. Its alerts have no process tree, start no automatic"
+    " investigation, and are not merged. Do not use it where Defender could see the event itself."
+}
 Last = Callable[[], Claims | None]
 """Returns the claims of this host's last token for an API."""
 
@@ -93,5 +97,6 @@ def _stage(dispatcher: "Dispatch", mode: str) -> dict[str, Any]:
         "window": condition.window(view, dispatcher.policy),
         "pause": condition.pause(view.pause, view.now),
         "backlog": condition.backlog(table, view.stage, view.now),
+        "note": _NOTES.get(view.stage.name),
         "search": condition.search(table, view, mode) if searches else None,
     }

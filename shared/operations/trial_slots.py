@@ -1,7 +1,7 @@
 """The slots of the operator's searches: 15 of a rolling minute, which all hosts share.
 
-They are the window of the stage *search* and follow the rules of `sending.window`: no call without a committed
-acquire, and a lease if its host dies. No other search uses them yet.
+They are the window of the stage *search*, whose pauses hold here too. A try has no alert, so it cannot use
+`Dispatch.acquire`; the rules are those of `sending.window`.
 """
 
 import math
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _ACQUIRE_SECONDS = 10.0
 _RELEASE_SECONDS = 5.0
+_MOST_SECONDS = 60  # of a `Retry-After`
 _TRIES = 5
 
 
@@ -58,8 +59,8 @@ def _open(table: Table, policy: Policy) -> tuple[Slot, ...]:
     view = window.read(table.query(*policy.stage.slots), table.now(), policy)
     if not view.open:
         seconds = max(1, math.ceil(min(view.opens_in, policy.lease)))
-        raise NoSlot(
-            f"All {policy.calls} searches of this minute are used; a slot opens in {seconds} s.",
-            retry_after=seconds,
-        )
+        why = f"All {policy.calls} searches of this minute are used; a slot opens in {seconds} s."
+        if view.pause and view.paused:
+            why = f"Searches pause: {view.pause.reason}."
+        raise NoSlot(why, retry_after=min(seconds, _MOST_SECONDS))
     return view.open

@@ -2,8 +2,8 @@
 
     read ── map ── each event with clues: acquire a slot ── one hunting query ── release the slot ── verdict
 
-Each call of Graph holds a slot (`trial_slots`). The operator's pause stops calls to Defender, not these. A 429 of Graph
-ends the searches of this try, and the next try does not know of it.
+Each call of Graph holds a slot of the stage *search* (`trial_slots`). A 429 of Graph ends the searches of this try, and
+nobody else knows of it.
 """
 
 import math

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from shared.alerts import alert
 from shared.alerts.alert import Alert
 from shared.clients.create_alert import Result
 from shared.errors import NotNow, TableRefused
+from shared.identity import Claims
 from shared.ledger import keys, record, rows, settlement
 from shared.ledger.record import Entry
-from shared.operations import discard, listing, replay
+from shared.operations import discard, listing, replay, standing
 from shared.sending import entity, outcome, pause, window
 from shared.sending.dispatcher import Dispatch
 from shared.settings import Settings
@@ -317,6 +319,20 @@ def test_a_missing_role_pauses_this_stage_alone(status: int) -> None:
     scene.run(30)
     assert scene.states() == ["created"] * 3
     assert len(scene.creations.arrivals) == tried + 2
+
+
+@pytest.mark.parametrize("status", [403, 429, 500])
+def test_words_that_a_table_refuses_are_no_reason_of_a_pause(status: int) -> None:
+    """Control characters and long texts of Graph are not written into the pause, which holds all the same."""
+    words = {"error": {"code": "Odd", "message": "\x00\ud800" + "very " * 2_000}}
+    scene = Scene(lambda _: answered(status, words))
+    scene.post(sign_in(1))
+    held = scene.world.table.get(keys.ENTITY.pause)
+    assert held
+    reason = str(held.values["reason"])
+    assert reason.isprintable()
+    assert len(reason) <= 300
+    assert scene.states() == ["failed" if status == 500 else "waiting"]
 
 
 def test_a_429_pauses_this_stage_alone() -> None:
@@ -679,3 +695,19 @@ def test_an_older_version_beside_leaves_the_stage_alone(monkeypatch: pytest.Monk
     scene.run(3)
     assert scene.status(document["id"])["status"] == "created"
     assert len(scene.creations.arrivals) == 1
+
+
+def test_the_status_tells_that_the_api_is_a_beta_and_which_role_is_missing() -> None:
+    """The stage has its window and backlog, and two sentences: what its API lacks, and what to run without the role."""
+    scene = Scene(settings=BOTH)
+    expires = datetime(2026, 3, 6, tzinfo=UTC)
+    claims = Claims("https://graph.microsoft.com", ("ThreatHunting.Read.All",), "7", "8", expires)
+    told = scene.does(
+        lambda _: standing.status(scene.app.webhook, lambda: None, lambda: claims, refresh=False)
+    )
+    stages = {stage["name"]: stage for stage in told["stages"]}
+    assert "beta" in stages["entity"]["note"]
+    assert [stages[name]["note"] for name in ("reference", "search")] == [None, None]
+    assert "SecurityAlert.Create.All" in stages["entity"]["tokenProblem"]
+    assert "--entity-alerts" in stages["entity"]["tokenProblem"]
+    assert stages["search"]["tokenProblem"] is None

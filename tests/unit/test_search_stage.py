@@ -669,6 +669,15 @@ def test_a_sender_without_the_right_is_not_searched_for() -> None:
     assert scene.posted(payload(1), sender=OTHER)["status"] == "created"
 
 
+def test_what_nobody_foresaw_in_a_stage_is_raised_to_the_timer() -> None:
+    """A backlog that stands still by a mistake of ours is no silence: the timer's run fails, and is logged."""
+    scene = Scene()
+    (search,) = scene.app.webhook.others
+    scene.app.webhook.others = (replace(search, tokens=None, crowd=None, outcomes=None),)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        scene.world.finish(scene.app.tick())
+
+
 # What the same payload is answered later
 
 

@@ -11,10 +11,11 @@ import pytest
 from dev.samples import eight_fields, event
 from shared.clients.graph import Result
 from shared.errors import TokenError
+from shared.ledger import keys
 from shared.operations import tryout
 from shared.operations.routes import Operator, handle
 from shared.search import devices, query
-from shared.sending import window
+from shared.sending import pause, window
 from shared.settings import Settings
 from shared.web.reply import Reply
 from tests.checks.chances import Chances
@@ -252,6 +253,15 @@ def test_no_call_without_a_slot() -> None:
     assert len(office.script.queries) == window.MOST_CALLS
     office.world.run(seconds)
     assert office.ask(NOTABLE).status == 200
+
+
+def test_no_call_in_a_pause_of_the_searches() -> None:
+    """A pause of the stage holds for tries too, and the refusal says that it is one."""
+    office = Office()
+    office.world.table.commit([pause.stop(None, "maintenance", keys.SEARCH)])
+    refused = office.ask(NOTABLE)
+    assert (refused.status, json.loads(refused.body)["detail"]) == (429, "Searches pause: maintenance.")
+    assert office.script.queries == []
 
 
 def test_where_slots_end_within_a_try_what_was_found_is_shown() -> None:
