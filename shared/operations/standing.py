@@ -73,9 +73,20 @@ def _stands(webhook: "Webhook") -> dict[str, Any]:
     return {
         "now": utc(table.now()),
         "stages": stages,
+        "off": _off(webhook),
         "failed": condition.failed(table),
         "unreadable": condition.unreadable(table),
     }
+
+
+def _off(webhook: "Webhook") -> list[dict[str, Any]]:
+    """Return the stages that are off although alerts wait in them: those wait until the stage is on again."""
+    table, on = webhook.dispatcher.table, [stage.policy.stage for stage in webhook.stages]
+    off = [stage for stage in keys.STAGES if stage not in on]
+    held: list[dict[str, Any]] = [
+        {"name": stage.name, "backlog": condition.backlog(table, stage, table.now())} for stage in off
+    ]
+    return [each for each in held if each["backlog"]["waiting"] or each["backlog"]["sending"]]
 
 
 def _stage(dispatcher: "Dispatch", mode: str) -> dict[str, Any]:
