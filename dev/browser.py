@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from playwright.sync_api import Browser, Error, Playwright
@@ -31,14 +31,21 @@ require("stream").pipeline(createReadStream(from), createBrotliDecompress(), cre
 _FONTS = '<?xml version="1.0"?><fontconfig><dir>{folder}/fonts</dir><cachedir>{folder}/cache</cachedir></fontconfig>'
 
 
+Program = tuple[str, dict[str, str]]
+"""A browser's program, and its environment; empty: our own."""
+
+
 class NoBrowser(Exception):
     """No browser runs here. The text says what was tried."""
 
 
-def launch(playwright: Playwright) -> Browser:
-    """Start a browser without a window. Raise `NoBrowser`."""
+def launch(playwright: Playwright, programs: Iterable[Program] | None = None) -> Browser:
+    """Start a browser without a window, the first of the `programs` (default: those found) that starts.
+
+    Raise `NoBrowser`.
+    """
     tried = []
-    for program, environment in _found():
+    for program, environment in found() if programs is None else programs:
         try:
             return playwright.chromium.launch(
                 executable_path=program,
@@ -52,8 +59,8 @@ def launch(playwright: Playwright) -> Browser:
     )
 
 
-def _found() -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the programs to try, each with its environment (empty: our own)."""
+def found() -> Iterator[Program]:
+    """Yield the programs to try."""
     if sys.platform == "linux" and platform.machine() == "x86_64" and _PACKED.is_dir():
         program = _unpacked()
         folder = str(program.parent)

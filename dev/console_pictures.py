@@ -73,6 +73,7 @@ def _pictures(page: Page, stack: Stack) -> list[Path]:
     page.get_by_role("button", name="Show").click()
     page.get_by_role("list", name="Alerts").get_by_role("button").first.click()
     page.get_by_text("What to do").wait_for()
+    page.evaluate("scrollTo(0, document.querySelector('.rows').offsetTop - 12)")
     take("alert")
     page.get_by_role("link", name="Try a payload").click()
     payload = page.get_by_label("Payload", exact=True)

@@ -4,7 +4,7 @@ import collections
 import contextlib
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.errors import Unreadable
@@ -79,14 +79,16 @@ def ended(table: Table, delivery: Delivery) -> dict[str, Entry]:
     return {alert: entry for alert, entry in led.items() if entry}
 
 
-def waiting(table: Table, delivery: Delivery) -> dict[str, Entry]:
-    """Return a delivery's alerts, by id, that wait at the head of the backlog, read while most rows there are theirs.
+def waiting(
+    table: Table, delivery: Delivery, stages: Iterable[Stage] = (keys.REFERENCE,)
+) -> dict[str, Entry]:
+    """Return a delivery's alerts, by id, that wait at the head of a backlog, read while most rows there are theirs.
 
     A filter of several keys would be one request as well, but the service reads its whole partition for it.
     """
     asked = set(delivery.alerts)
     entries: dict[str, Entry] = {}
-    for first, end in keys.WAITING:
+    for first, end in (within for stage in stages for within in stage.waiting):
         start, limit = first, (len(asked) - len(entries)) * _SHARE // 100
         while limit:
             page = table.query(start, end, after=True, limit=limit)

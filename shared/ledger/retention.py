@@ -214,13 +214,12 @@ def _delivery(table: Table, row: Row, before: float) -> list[list[Operation]]:
     delivery = rows.read_delivery(row)
     brought = [alert for alert in delivery.alerts if alert not in delivery.duplicates]
     entries = _stored(table, brought)
-    links = [entry.link for _, entry in entries if entry.state == "matched" and entry.link not in brought]
-    linked = _stored(table, list(dict.fromkeys(links)))
-    if not all(_may_go(entry, before) for _, entry in linked):
-        return []  # a search stays as long as the alert that it has led to
+    links = dict.fromkeys(entry.link for _, entry in entries if entry.state == "matched")
+    linked = _stored(table, [link for link in links if link not in brought])
     held = []
     for alert, entry in (*entries, *linked):
-        if _holds(table, delivery, entry):
+        # A search goes together with the alert that it has led to: a later delivery may find that by the search alone.
+        if entry.alert.id in links or _holds(table, delivery, entry):
             if not _may_go(entry, before):
                 return []
             held.append((alert, entry))

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
     from shared.webhook.receive import Webhook
 
+_NOTES = {
+    keys.ENTITY.name: "A beta API of Microsoft, which may change. Its alerts have no process tree, start no automatic"
+    " investigation, and are not merged. Do not use it where Defender could see the event itself."
+}
 Last = Callable[[], Claims | None]
 """Returns the claims of this host's last token for an API."""
 
@@ -69,9 +73,20 @@ def _stands(webhook: "Webhook") -> dict[str, Any]:
     return {
         "now": utc(table.now()),
         "stages": stages,
+        "off": _off(webhook),
         "failed": condition.failed(table),
         "unreadable": condition.unreadable(table),
     }
+
+
+def _off(webhook: "Webhook") -> list[dict[str, Any]]:
+    """Return the stages that are off although alerts wait in them: those wait until the stage is on again."""
+    table, on = webhook.dispatcher.table, [stage.policy.stage for stage in webhook.stages]
+    off = [stage for stage in keys.STAGES if stage not in on]
+    held: list[dict[str, Any]] = [
+        {"name": stage.name, "backlog": condition.backlog(table, stage, table.now())} for stage in off
+    ]
+    return [each for each in held if each["backlog"]["waiting"] or each["backlog"]["sending"]]
 
 
 def _stage(dispatcher: "Dispatch", mode: str) -> dict[str, Any]:
@@ -82,5 +97,6 @@ def _stage(dispatcher: "Dispatch", mode: str) -> dict[str, Any]:
         "window": condition.window(view, dispatcher.policy),
         "pause": condition.pause(view.pause, view.now),
         "backlog": condition.backlog(table, view.stage, view.now),
+        "note": _NOTES.get(view.stage.name),
         "search": condition.search(table, view, mode) if searches else None,
     }

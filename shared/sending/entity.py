@@ -77,7 +77,7 @@ class Entity:
                 tried, state="created", created=answer.alert, error=None, waits="", ended=now
             )
             return Outcome(made)
-        message = str((answer.error or {}).get("message") or "")
+        message = pause.printable(str((answer.error or {}).get("message") or ""))
         if answer.kind == "throttled":
             return Outcome(record.wait(tried), cause=Trouble(message, answer.wait or 60.0, named=True))
         if answer.kind in ("rejected", "unknown"):

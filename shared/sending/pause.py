@@ -92,11 +92,16 @@ def read(row: Row, opens: float) -> Pause:
     )
 
 
+def printable(words: str) -> str:
+    """Return an API's words as the reason of a pause: what the table takes, in any case."""
+    return "".join(char if char.isprintable() else " " for char in words)[:300]
+
+
 def trouble(answer: Answer, window: float) -> Trouble:
     """Return why an unavailable answer pauses all hosts, and for how long; `window` is the quota's, in seconds."""
     error = answer.error or {}
     words = " ".join(str(part) for part in (answer.status, error.get("code"), error.get("message")) if part)
-    reason = "".join(char if char.isprintable() else " " for char in words)[:300]  # what the table takes
+    reason = printable(words)
     if answer.status == _TOO_MANY_REQUESTS:
         return Trouble(reason, answer.retry_after or window, named=True)
     least = ACCESS_PAUSE_SECONDS if answer.status in _NO_ACCESS else FIRST_PAUSE_SECONDS

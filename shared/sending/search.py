@@ -119,14 +119,18 @@ class Search:
         failed = _tried(entry, result.kind, result, result.message, now)
         answered = result.status is not None
         if result.kind == "throttled":
-            asked = Trouble(result.message, result.wait or 60.0, named=True)
+            asked = Trouble(pause.printable(result.message), result.wait or 60.0, named=True)
             return Outcome(record.wait(failed), cause=asked)
         if result.kind == "no table" and result.table in tables.NAMES - answer.missing.keys():
             until = {**answer.missing, result.table: now + MISSING_SECONDS}
             return Outcome(record.wait(failed), beside=(Replace(keys.SEARCH.missing, until, "*"),))
         if result.kind in ("no table", "bad query"):
             return _unsearched(failed, now)
-        cause = Trouble(result.message, pause.ACCESS_PAUSE_SECONDS) if result.kind == "forbidden" else None
+        cause = (
+            Trouble(pause.printable(result.message), pause.ACCESS_PAUSE_SECONDS)
+            if result.kind == "forbidden"
+            else None
+        )
         later = settlement.again_later(failed, now, self.rules)
         is_enough = stored.GIVEN in (entry.clues or {}) and entry.unavailable >= len(self.retry_minutes)
         outcome = _unsearched(failed, now) if is_enough or later.has_ended else Outcome(later)

@@ -21,6 +21,8 @@ _WHOLE = {
     "target",
     "portalUrl",
     "until",
+    "what",
+    "sender",
 }
 """What is no text, or is of no use when it is cut."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import NotFound, Problem
 from shared.ledger import keys, lookup, record, rows
+from shared.ledger.keys import REFERENCE, Stage
 from shared.ledger.lookup import Stored
 from shared.ledger.record import Delivery
 from shared.web import delivery
@@ -25,12 +26,16 @@ BYTES = 48 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Answers for deliveries. `recent_snapshot` is asked only if something waits; `at` is now, in monotonic seconds."""
+    """Answers for deliveries. `recent_snapshot` is asked only if something waits; `at` is now, in monotonic seconds.
+
+    Alerts may wait in `stages`.
+    """
 
     table: "Table"
     memory: Memory
     recent_snapshot: Callable[[], "Snapshot"]
     at: float
+    stages: tuple[Stage, ...] = (REFERENCE,)
 
     def answer(self, delivery_id: str, origin: str) -> "Reply":
         """Answer 202 until all alerts of a delivery have ended, then as the POST would have. Raise `NotFound`.
@@ -77,7 +82,7 @@ class Status:
         """Return alerts with few requests: copies of ended ones, and waiting ones, are read in ranges."""
         alerts = delivery.alerts
         known = {alert: self.memory.created[alert] for alert in alerts if alert in self.memory.created}
-        for read in (lookup.ended, lookup.waiting):
+        for read in (lookup.ended, functools.partial(lookup.waiting, stages=self.stages)):
             left = tuple(alert for alert in alerts if alert not in known)
             if len(left) > _FEW:
                 known |= read(self.table, replace(delivery, alerts=left))

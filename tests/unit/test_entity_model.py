@@ -119,17 +119,17 @@ def _after_a_search(tale: Tale) -> None:
 
 def test_one_alert_on_two_hosts() -> None:
     """Two instances receive the same alert while a dispatcher runs: one call, whatever goes wrong."""
-    explore(_on_two_hosts, ((1, 0), (0, 1)), 500, Tale)
+    explore(_on_two_hosts, ((1, 0), (0, 1)), 3000, Tale)
 
 
 def test_what_a_dead_host_held_is_never_called_again() -> None:
     """Two dispatchers find it while it arrives again: it ends as unknown, once, and nobody calls."""
-    explore(_held_by_a_dead_host, ((1, 1),), 300, Tale)
+    explore(_held_by_a_dead_host, ((1, 0), (0, 1)), 4000, Tale)
 
 
 def test_a_search_without_an_event_leads_to_one_call() -> None:
     """The search ends, the alert is accepted in the next stage and called: at each fault at most one call."""
-    explore(_after_a_search, ((1, 0), (0, 1)), 200, Tale)
+    explore(_after_a_search, ((1, 0), (0, 1)), 3000, Tale)
 
 
 def test_a_twin_that_takes_back_what_a_dead_host_held_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from shared.alerts import alert
 from shared.alerts.alert import Alert
 from shared.clients.create_alert import Result
 from shared.errors import NotNow, TableRefused
+from shared.identity import Claims
 from shared.ledger import keys, record, rows, settlement
 from shared.ledger.record import Entry
-from shared.operations import discard, listing, replay
+from shared.operations import discard, listing, replay, standing
 from shared.sending import entity, outcome, pause, window
 from shared.sending.dispatcher import Dispatch
 from shared.settings import Settings
@@ -319,6 +321,20 @@ def test_a_missing_role_pauses_this_stage_alone(status: int) -> None:
     assert len(scene.creations.arrivals) == tried + 2
 
 
+@pytest.mark.parametrize("status", [403, 429, 500])
+def test_words_that_a_table_refuses_are_no_reason_of_a_pause(status: int) -> None:
+    """Control characters and long texts of Graph are not written into the pause, which holds all the same."""
+    words = {"error": {"code": "Odd", "message": "\x00\ud800" + "very " * 2_000}}
+    scene = Scene(lambda _: answered(status, words))
+    scene.post(sign_in(1))
+    held = scene.world.table.get(keys.ENTITY.pause)
+    assert held
+    reason = str(held.values["reason"])
+    assert reason.isprintable()
+    assert len(reason) <= 300
+    assert scene.states() == ["failed" if status == 500 else "waiting"]
+
+
 def test_a_429_pauses_this_stage_alone() -> None:
     """The alert waits for as long as Graph asked, keeps its place, and is created by one more call."""
     scene = Scene(lambda before: created() if before else answered(429, Retry_After="120"))
@@ -431,14 +447,15 @@ def _alert() -> Alert:
 
 
 def test_clues_of_another_version_make_no_call() -> None:
-    """A host that does not know a clue leaves the alert to those that do, and its slot opens again."""
+    """A host that does not know a clue leaves the alert to those that do: its slot opens again, no pause ends."""
     scene = Scene()
     newer = record.accept(
         _alert(), source="splunk", delivery="x", now=0.0, stage=keys.ENTITY, clues={"newer": 7}
     )
     api = entity.Entity(scene.app.host, settlement.Rules())
     told = api.outcome(replace(newer, state="sending"), api.call(newer, {}, "token"), 60.0)
-    assert (told.after.state, told.after.next_attempt, told.sent) == ("waiting", 120.0, False)
+    assert (told.after.state, told.after.next_attempt) == ("waiting", 120.0)
+    assert (told.called, told.sent) == (False, False)
     assert scene.creations.arrivals == []
 
 
@@ -679,3 +696,19 @@ def test_an_older_version_beside_leaves_the_stage_alone(monkeypatch: pytest.Monk
     scene.run(3)
     assert scene.status(document["id"])["status"] == "created"
     assert len(scene.creations.arrivals) == 1
+
+
+def test_the_status_tells_that_the_api_is_a_beta_and_which_role_is_missing() -> None:
+    """The stage has its window and backlog, and two sentences: what its API lacks, and what to run without the role."""
+    scene = Scene(settings=BOTH)
+    expires = datetime(2026, 3, 6, tzinfo=UTC)
+    claims = Claims("https://graph.microsoft.com", ("ThreatHunting.Read.All",), "7", "8", expires)
+    told = scene.does(
+        lambda _: standing.status(scene.app.webhook, lambda: None, lambda: claims, refresh=False)
+    )
+    stages = {stage["name"]: stage for stage in told["stages"]}
+    assert "beta" in stages["entity"]["note"]
+    assert [stages[name]["note"] for name in ("reference", "search")] == [None, None]
+    assert "SecurityAlert.Create.All" in stages["entity"]["tokenProblem"]
+    assert "--entity-alerts" in stages["entity"]["tokenProblem"]
+    assert stages["search"]["tokenProblem"] is None

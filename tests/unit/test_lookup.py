@@ -20,6 +20,7 @@ from shared.table.patience import PatientTable
 from shared.table.protocol import Delete, Insert, Row
 from shared.threads import Readers
 from tests.checks.app import App
+from tests.checks.graph import Graph, payload
 from tests.checks.searches import searching
 from tests.checks.sound import unsound
 from tests.checks.virtual import Defender, Host, World, answer_with
@@ -121,6 +122,21 @@ def test_the_status_of_a_hundred_waiting_alerts_takes_at_most_ten_requests() -> 
     app.host.queries = 0
     world.finish(app.status(posted["id"]))
     assert app.host.queries <= 2
+
+
+def test_the_status_of_a_hundred_waiting_searches_takes_at_most_ten_requests() -> None:
+    """They wait in another stage, whose range is read as well."""
+    world = World()
+    host = Host(world, arrive=Defender(world))
+    host.hunts = Graph(world)
+    app = App.on(host, Settings(inline_seconds=0, find_events="true"))
+    posted = json.loads(world.finish(app.post([payload(number) for number in range(100)])).body)
+    other = App.on(Host(world, arrive=Defender(world)), Settings(find_events="true"))
+    other.host.queries = 0
+    shown = json.loads(world.finish(other.status(posted["id"])).body)
+    assert other.host.queries <= 10
+    assert len(shown["alerts"]) == 100
+    assert {alert["waitingFor"]["what"] for alert in shown["alerts"]} == {"event"}
 
 
 def _post(world: World, defender: Defender, events: "Sequence[int]", sender: str = "") -> str:

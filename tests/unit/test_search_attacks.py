@@ -11,11 +11,11 @@ import pytest
 from shared.alerts.alert import FIELDS, Alert
 from shared.alerts.text import units
 from shared.clients.graph import Result
-from shared.ledger import columns, keys
+from shared.ledger import columns, keys, retention
 from shared.ledger.columns import Column
 from shared.ledger.record import Entry
 from shared.mapping.outcome import About, Evidence, Mapped
-from shared.operations import listing, searches
+from shared.operations import listing, searches, standing
 from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import Clues, Host, When
 from shared.settings import Settings
@@ -23,6 +23,7 @@ from shared.table.protocol import Replace
 from shared.webhook import entries
 from shared.webhook.entries import Maker
 from tests.checks.graph import failure, found, payload, row
+from tests.checks.virtual import answer_with
 from tests.unit.test_search_stage import ON, Scene, _lossy, _reference
 
 _T = TypeVar("_T")
@@ -165,3 +166,61 @@ def test_a_wrong_match_that_led_to_the_alert_of_a_reference_leaves_that_alone() 
     marked, shown = _wrong(scene, scene.entry("matched").alert.id)
     assert (marked.state, marked.wrong_match) == ("matched", True)
     assert "leave that alone" in shown["remedy"]
+
+
+def test_searches_that_wait_while_the_stage_is_off_are_shown_and_go_on_later() -> None:
+    """FIND_EVENTS=false loses no search: the status counts it, and with true it is searched and raised."""
+    scene = Scene()
+    scene.fill(keys.SEARCH)
+    scene.post(payload(1))
+    scene.settings = OFF
+    scene.app = scene.host()
+    scene.app.host.hunts = None
+    scene.run(5)
+    shown = _do(scene, _status, scene)
+    assert [(stage["name"], stage["backlog"]["waiting"]) for stage in shown["off"]] == [("search", 1)]
+    assert [stage["name"] for stage in shown["stages"]] == ["reference"]
+    scene.settings = ON
+    scene.app = scene.host()
+    scene.run(5)
+    assert scene.states() == ["created", "matched"]
+    assert _do(scene, _status, scene)["off"] == []
+
+
+def test_a_trial_that_waits_through_every_setting_raises_nothing() -> None:
+    """Its search may run under true: it ends as searched, and nothing is raised of it."""
+    scene = Scene(settings=TRIAL)
+    scene.fill(keys.SEARCH)
+    scene.post(payload(1))
+    for settings in (OFF, ON):
+        scene.settings = settings
+        scene.app = scene.host()
+        scene.run(5)
+    assert scene.states() == ["searched"]
+    assert scene.entry("searched").match
+    assert scene.defender.arrivals == []
+
+
+def _status(scene: Scene) -> dict[str, Any]:
+    return standing.status(scene.app.webhook, lambda: None, lambda: None, refresh=False)
+
+
+def test_an_alert_that_a_later_post_revived_is_deleted_with_the_search_that_led_to_it() -> None:
+    """The later delivery names only the search: neither of them stays for ever after the first delivery has gone."""
+    scene = Scene()
+    scene.app.host.arrive = lambda _body: answer_with(404)
+    scene.post(payload(1))
+    scene.world.run(3600)
+    for _ in range(4):
+        scene.world.run(1000)
+        _do(scene, scene.app.webhook.dispatch)
+    assert scene.states() == ["failed", "matched"]
+    scene.app.host.arrive = scene.defender
+    scene.world.run(3600)
+    scene.post(payload(1))
+    _do(scene, scene.app.webhook.dispatch)
+    assert scene.states() == ["created", "matched"]
+    scene.world.run(40 * 86400)
+    _do(scene, retention.purge, scene.app.webhook.dispatcher.table, 30 * 86400.0)
+    left = [stored.key for stored in scene.world.table.query("", "~")]
+    assert [key for key in left if not key.startswith(("slot-", "find-slot-", "turn-", "find-turn-"))] == []
