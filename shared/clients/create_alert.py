@@ -111,22 +111,22 @@ def read(response: Response) -> Result:
     document = words.document(raw)
     if (status or 0) // 100 == _SUCCESS and (alert := _alert(document)):
         return Result("created", status, seconds, sent, alert=alert)
-    named = words.member(document, "error")
-    code = words.text(words.member(named, "code"), _CODE_CHARACTERS)
+    of_graph = words.member(document, "error")
+    code = words.text(words.member(of_graph, "code"), _CODE_CHARACTERS)
     kind = _kind(response, code)
-    said = words.text(words.member(named, "message"), _MESSAGE_CHARACTERS)
-    said = said or words.text(raw.decode(errors="replace"), _MESSAGE_CHARACTERS)
+    text = words.text(words.member(of_graph, "message"), _MESSAGE_CHARACTERS)
+    text = text or words.text(raw.decode(errors="replace"), _MESSAGE_CHARACTERS)
     if response.failure:
-        code, said = response.failure.code, response.failure.message
+        code, text = response.failure.code, response.failure.message
     wait = None
     if kind == "throttled":
         wait = answer.retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
         wait = _PAUSE_SECONDS if wait is None else wait
-    target = words.text(words.member(words.member(named, "innerError"), "request-id"), _CODE_CHARACTERS)
+    target = words.text(words.member(words.member(of_graph, "innerError"), "request-id"), _CODE_CHARACTERS)
     error = {
         "status": status,
         "code": UNKNOWN if kind == "unknown" else code or "NotGraph",
-        "message": _message(kind, status or 0, code, said),
+        "message": _message(kind, status or 0, code, text),
         "target": target or None,
     }
     return Result(kind, status, seconds, sent, error=error, wait=wait)

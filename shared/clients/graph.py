@@ -113,12 +113,12 @@ def read(response: Response, columns: Collection[str]) -> Result:
     named = words.member(document, "error")
     code, text = (words.text(words.member(named, name), _TEXT_CHARACTERS) for name in ("code", "message"))
     kind, table = _failure(response.status or 0, code, text)
-    said = f"HTTP {response.status}: {code} {text}".rstrip(": ")
+    in_full = f"HTTP {response.status}: {code} {text}".rstrip(": ")
     advice = _FORBIDDEN if response.status == HTTPStatus.FORBIDDEN else _UNAUTHORIZED
     message = {
-        "forbidden": f"{advice} Graph's words: {said}",
+        "forbidden": f"{advice} Graph's words: {in_full}",
         "unreadable": f"HTTP {response.status}, {_NOT_GRAPH}",
-    }.get(kind, said)
+    }.get(kind, in_full)
     wait = _wait(response.headers, text) if kind == "throttled" else None
     return Result(kind, response.status, message, response.seconds, wait=wait, table=table)
 

@@ -90,7 +90,7 @@ def build(
         lines.append(f"Time at the source: {_time(clues.when)}")
     if category != texts["category"]:
         lines.append(f"Category: {texts['category']}")
-    lines += _told(clues, named)
+    lines += _left_over(clues, named)
     known = dict.fromkeys(name for name in techniques if _TECHNIQUE.fullmatch(name))
     return {
         "title": texts["title"],
@@ -109,7 +109,7 @@ def _described(text: str, lines: str) -> str:
     return f"{cut(text, DESCRIPTION - units(below) - 2)}\n\n{below}"
 
 
-def _told(clues: Clues, named: Sequence[Entity]) -> Iterator[str]:
+def _left_over(clues: Clues, named: Sequence[Entity]) -> Iterator[str]:
     """Yield a line for each clue that no entity has."""
     values = {entity.value for entity in named}
     for host in (*clues.hosts, *clues.named):

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.clients import create_alert
 from shared.clients.answer import Answer
 from shared.ledger import record, tries
 from shared.ledger.record import Entry
 
 MOST_LOST = 10
-UNKNOWN = "AnswerUnknown"
+UNKNOWN = create_alert.UNKNOWN
 _TOO_MANY_REQUESTS = 429
 
 
