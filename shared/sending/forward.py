@@ -47,9 +47,9 @@ class Forward:
 
     def _new(self, onward: Entry, beside: Sequence[Operation]) -> Entry:
         dispatcher = self.dispatcher
+        token = self._token()
         snapshot = dispatcher.snapshot()
-        token = self._token() if snapshot.has_room(onward.due) else None
-        if token is not None:
+        if token is not None and snapshot.has_room(onward.due):
             sending = dispatcher.acquire(
                 snapshot.view,
                 dispatcher.choose(snapshot.view.open),

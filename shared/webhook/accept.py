@@ -52,14 +52,15 @@ class Acceptance:
         """Store a delivery, send what the windows allow, and answer. Raise a `TableError` that says what is stored."""
         accepted, asked = self._delivery(wanted, sender)
         names = {entry.stage.name for entry in asked.values()}
-        rooms = [self.inline.room(stage) for stage in self.stages if stage.policy.stage.name in names]
+        first, *others = [stage for stage in self.stages if stage.policy.stage.name in names]
+        room = self.inline.room(first)
         alerts: list[DeliveryAlert] | None = None
-        if len(asked) == 1 and rooms[0].token is not None:
-            alerts = self._straight(accepted, next(iter(asked.values())), rooms[0], rooms[0].token)
+        if len(asked) == 1 and room.token is not None:
+            alerts = self._straight(accepted, next(iter(asked.values())), room, room.token)
         if alerts is None:
             stored, accepted = self._store(accepted, asked)
-            alerts = self.inline.send(rooms, stored)
-        snapshot = next((room.snapshot for room in rooms if room.name == keys.REFERENCE.name), None)
+            alerts = self.inline.send(room, others, stored)
+        snapshot = room.snapshot if room.name == keys.REFERENCE.name else None
         return delivery.answer(
             accepted,
             alerts,

@@ -78,29 +78,34 @@ class Inline:
             for flight, sending in flights.items()
         }
 
-    def send(self, rooms: Sequence[Room], alerts: Sequence[DeliveryAlert]) -> list[DeliveryAlert]:
-        """Send what the windows allow, most urgent first, of all deliveries; return this delivery's alerts."""
-        if self.clocks.monotonic() >= self.ends:
-            return list(alerts)
+    def send(
+        self, first: Room, others: "Sequence[Dispatch]", alerts: Sequence[DeliveryAlert]
+    ) -> list[DeliveryAlert]:
+        """Send what the windows allow, most urgent first, of all deliveries; return this delivery's alerts.
+
+        The calls of the `first` stage start before the others' tokens are asked for.
+        """
         flights: Flights = {}
         dispatched: dict[str, Entry] = {}
-        for room in rooms:
-            if room.token is None or room.snapshot is None or not room.snapshot.view.open:
-                continue
-            mine = [alert for alert in alerts if alert.entry.stage.name == room.name]
+        for dispatcher in (first.dispatcher, *others):
+            if self.clocks.monotonic() >= self.ends:
+                break
             try:
-                dispatched |= self._start(room, room.token, mine, flights)
+                room = first if dispatcher is first.dispatcher else self.room(dispatcher)
+                mine = [alert for alert in alerts if alert.entry.stage.name == room.name]
+                dispatched |= self._start(room, mine, flights)
             except TableError as error:
                 log.problem("accepted, not sent yet", error)
-        sent = dispatched | (self.wait(rooms[0].dispatcher, flights) if rooms else {})
+        sent = dispatched | (self.wait(first.dispatcher, flights) if flights else {})
         return [
             dataclasses.replace(alert, entry=sent.get(alert.entry.alert.id, alert.entry)) for alert in alerts
         ]
 
-    def _start(
-        self, room: Room, token: str, alerts: Sequence[DeliveryAlert], flights: "Flights"
-    ) -> dict[str, Entry]:
+    def _start(self, room: Room, alerts: Sequence[DeliveryAlert], flights: "Flights") -> dict[str, Entry]:
         """Start calls of a stage, and add those for this delivery to `flights`; return what others have sent of it."""
+        token = room.token
+        if token is None or room.snapshot is None or not room.snapshot.view.open:
+            return {}
         ours = {alert.entry.alert.id for alert in alerts if not alert.entry.has_ended}
         new = {alert.entry.alert.id for alert in alerts if not alert.duplicate}
         for _ in range(TRIES):
