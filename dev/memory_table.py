@@ -22,8 +22,11 @@ class MemoryTable:
     clock: Callable[[], float] = time.monotonic
     writes: int = 0
     _rows: dict[str, Row] = field(default_factory=dict)
-    _keys: list[str] = field(default_factory=list)
+    _keys: list[str] = field(init=False)
     _etags: int = 0
+
+    def __post_init__(self) -> None:
+        self._keys = sorted(self._rows)
 
     def now(self) -> float:
         """Return the time that stamps the rows."""
