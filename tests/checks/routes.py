@@ -1,6 +1,6 @@
 """Writes the table of docs/senders/README.md: what the project's own payloads become, by source.
 
-    .venv/bin/python -m dev.routes
+    .venv/bin/python -m tests.checks.routes
 
 Both settings count as on, FIND_EVENTS and NO_EVENT=entity. A payload counts once, by the worst of its events.
 Traps are counted in their source's row, and by themselves: whole kinds of cases, whatever becomes of each.
@@ -21,7 +21,7 @@ from shared.mapping.mappings import Mappings
 from shared.mapping.outcome import Refused
 from shared.search import query
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "senders" / "README.md"
 BEGIN, END = "<!-- routes -->\n", "<!-- end of routes -->\n"
 TRAPS = ("wrong event", "test-like is real", "looks like names and values")
