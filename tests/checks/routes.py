@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from dev import approve
+from dev import outcomes
 from shared.alerts.alert import TEXTS
 from shared.entity import entities
 from shared.errors import WebhookError
@@ -64,7 +64,7 @@ def missing(refused: Refused) -> tuple[str, ...]:
 def route(path: Path, mappings: Mappings) -> tuple[str, str, tuple[str, ...]]:
     """Return the source of a payload, its route, and what is missing if it is refused."""
     try:
-        outcome = approve.outcome_of(path.read_bytes(), {}, mappings, clues=True)
+        outcome = outcomes.outcome_of(path.read_bytes(), {}, mappings, clues=True)
     except WebhookError:
         return "none", "refused", ("a body that can be read",)
     source = (outcome.source or "none").partition("+")[0]
