@@ -40,7 +40,7 @@ _SEARCHES = {
 }
 """What can be done about an alert whose event was not found, by the error's code."""
 _ENTITIES = dict.fromkeys(
-    ("AnswerUnknown", "AnswerLost"),
+    ("AnswerUnknown", "AnswerLost", "AlertUnreadable"),
     "Look in Defender for an alert with this title; only if there is none, replay this one.",
 )
 """The same about an alert on entities, which has no event."""
