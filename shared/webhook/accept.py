@@ -119,7 +119,7 @@ class Acceptance:
                     lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
             except Conflict:
-                stored = self._stored(entry)
+                stored = self._stored(keys.alert_key(entry.alert.id))
                 if stored and stored.values.get("delivery") == accepted.id:
                     return [DeliveryAlert(rows.read(stored))]  # it landed, and nobody heard of it
                 if stored or not self._is_early():
@@ -140,13 +140,14 @@ class Acceptance:
         done: set[str] = set()
         clashes = 0
         for _ in range(TRIES * len(asked) + 1):
-            batch, last = transactions.batch([entry for alert, entry in new.items() if alert not in done])
+            left = [entry for alert, entry in new.items() if alert not in done]
+            batch, last = transactions.batch(left)
             plan = self.dispatcher.plan(batch, snapshot, write=clashes < TRIES - 1 and self._is_early())
             if last:
                 accepted = _with_known(accepted, there)
             operations = transactions.operations(plan.entries, accepted, last=last)
             try:
-                clashing = self._commit(operations, plan)
+                clashing = self._commit(operations, plan, left[len(batch) :])
             except TableError as error:
                 if done:
                     raise _half(len(done), len(asked)) from error
@@ -161,7 +162,7 @@ class Acceptance:
             there |= clashing
             done |= {alert for alert, known in clashing.items() if known.decision.after}
             new = {alert: new[alert] for alert in new if alert not in clashing}
-            if not clashing:  # a turn was, or our own delivery is there: an acquire of ours landed after all
+            if not clashing and self._stored(keys.delivery_key(accepted.id)):  # our own landed after all
                 accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
         else:
             busy = Busy("Others keep changing these alerts at the same moment; send the same again.")
@@ -178,14 +179,23 @@ class Acceptance:
         ]
         return alerts, accepted
 
-    def _commit(self, operations: Sequence[Operation], plan: "Plan") -> dict[str, Known] | None:
-        """Write with the turns of a plan; return None if it succeeded, else the alerts that the table knows already."""
+    def _commit(
+        self, operations: Sequence[Operation], plan: "Plan", others: Sequence[Entry]
+    ) -> dict[str, Known] | None:
+        """Write with the turns of a plan; return None if it succeeded, else the alerts that the table knows already.
+
+        `others` are those that are written later: all are looked up at once.
+        """
         if self.dispatcher.commit(plan, operations):
             return None
-        if there := self._known(plan.entries):
-            self.dispatcher.turns.give_back(plan)
+        turns = self.dispatcher.turns
+        later = self.dispatcher.plan(others, write=False)
+        turns.done(later, None)
+        turns.give_back(later)
+        if there := self._known([*plan.entries, *later.entries]):
+            turns.give_back(plan)
         elif self._is_early():
-            self.dispatcher.turns.read_again(self.dispatcher.table, plan)
+            turns.read_again(self.dispatcher.table, plan)
         return there
 
     def _is_early(self) -> bool:
@@ -198,9 +208,9 @@ class Acceptance:
         with _unsure():
             return known.join_all(self.dispatcher.table, batch)
 
-    def _stored(self, entry: Entry) -> Row | None:
+    def _stored(self, key: str) -> Row | None:
         with _unsure():
-            return self.dispatcher.table.get(keys.alert_key(entry.alert.id))
+            return self.dispatcher.table.get(key)
 
 
 @contextlib.contextmanager
