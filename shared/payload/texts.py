@@ -127,8 +127,14 @@ def _printed(text: str) -> Any:
 
 def packed(text: str) -> dict[str, str] | None:
     """Return `"DeviceId|ReportId|Timestamp"` as an object with these keys; None if a text has other parts."""
+    parts = halves(text)
+    return parts if parts and all(parts.values()) else None
+
+
+def halves(text: str) -> dict[str, str] | None:
+    """Return the packed form as an object, of which some parts may be empty; None if a text has other parts."""
     parts = [part.strip() for part in text.split("|", len(_PACKED))]
-    return dict(zip(_PACKED, parts, strict=True)) if len(parts) == len(_PACKED) and all(parts) else None
+    return dict(zip(_PACKED, parts, strict=True)) if len(parts) == len(_PACKED) else None
 
 
 def assigned(text: str) -> dict[str, Any]:
