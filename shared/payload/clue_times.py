@@ -33,6 +33,9 @@ _FORMS = tuple(
         rf"{_DAY}\.(?P<month>\d\d?)\.(?P<year>\d{{4}}),? {_CLOCK}{_ZONE}",
     )
 )
+_FOLLOWED = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\S+(?:Z|[+-]\d\d:\d\d))(?: [A-Za-z]+)+", re.ASCII
+)  # in a log line
 _COUNTRY = 6  # index of the form in which a country decides what is day and what is month
 _MAX = 60
 _MOST_MONTHS = 12
@@ -43,8 +46,8 @@ def read(text: str, *, own: bool, zone: str = "") -> When | None:
     text = text.strip()
     if len(text) > _MAX:
         return None
-    if dotnet := _DATE.fullmatch(text):
-        text = dotnet[1]
+    if inner := _DATE.fullmatch(text) or _FOLLOWED.fullmatch(text):
+        text = inner[1]
     if number := _NUMBER.fullmatch(text):
         return _from_number(number[1], number[2] or "", own=own) or _written(text, own=own, zone=zone)
     return _written(text, own=own, zone=zone)

@@ -39,6 +39,7 @@ _MAX_NAME = 60
 _ASSIGNMENT = re.compile(r"(?:^|(?<=[\s,;|^{(\[]))([A-Za-z_@][\w.@/-]{0,99})=", re.ASCII)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"(?=$|[\s,;|^\])}])', re.DOTALL)
 _LINE = re.compile(r"\n|[;,|] ?(?=[A-Za-z][\w. -]{0,58}(?: =|:) )", re.ASCII)
+_CLOSING = {"}": "{", "]": "[", ")": "("}
 _ESCAPED = re.compile(r'\\(["=|])')
 _MARKS = " \t\r*_`>~\u2022\u00b7-"
 _HEADED = re.compile(
@@ -153,9 +154,18 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
         quoted = _QUOTED.match(text, name.end())
         following = _ASSIGNMENT.search(text, quoted.end() if quoted else name.end())
         value = quoted[1] if quoted else text[name.end() : following.start() if following else len(text)]
+        value = value if quoted else _closed(value)
         if value := _ESCAPED.sub(r"\1", value.strip(" \t\r\n,;|^")):
             yield name[1], value
         name = following
+
+
+def _closed(value: str) -> str:
+    """Return a value without the brackets behind it that close what is around: of `{a={b=1}, c=2}`."""
+    value = value.rstrip(" \t\r\n,;|^")
+    while value[-1:] in _CLOSING and value.count(value[-1]) > value.count(_CLOSING[value[-1]]):
+        value = value[:-1].rstrip()
+    return value
 
 
 def listed(text: str) -> dict[str, Any]:
