@@ -39,6 +39,7 @@ _MAX_NAME = 60
 _ASSIGNMENT = re.compile(r"(?:^|(?<=[\s,;|^{(\[]))([A-Za-z_@][\w.@/-]{0,99})=", re.ASCII)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"(?=$|[\s,;|^\])}])', re.DOTALL)
 _LINE = re.compile(r"\n|[;,|] ?(?=[A-Za-z][\w. -]{0,58}(?: =|:) )", re.ASCII)
+_MAX_CLOSED = 12  # maps around a value
 _CLOSING = {"}": "{", "]": "[", ")": "("}
 _ESCAPED = re.compile(r'\\(["=|])')
 _MARKS = " \t\r*_`>~\u2022\u00b7-"
@@ -100,6 +101,8 @@ def loose(text: str) -> Any:
         return inner
     if (rows := grids.delimited(text)) is not None:
         return rows
+    if len(records := _records(text)) > 1:
+        return records
     if text[:1] in ("{", "@", "[") or _CONSTRUCTED.match(text):
         text = text.rstrip("}]) \r\n")
     elif "<" in text:
@@ -160,10 +163,22 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
         name = following
 
 
+def _records(text: str) -> list[dict[str, Any]]:
+    """Return what the lines of a text hold of which each names a whole reference: each is an event of its own."""
+    lines = text.split("\n", _MAX_LINES)[:_MAX_LINES]
+    read = [listed(line) | assigned(line) for line in lines if "eport" in line or "EPORT" in line]
+    words = [set(map(names.word, record)) for record in read]
+    is_whole = (not any(names.of_key(key).isdisjoint(known) for key in names.KEYS) for known in words)
+    return read if all(is_whole) else []
+
+
 def _closed(value: str) -> str:
     """Return a value without the brackets behind it that close what is around: of `{a={b=1}, c=2}`."""
     value = value.rstrip(" \t\r\n,;|^")
-    while value[-1:] in _CLOSING and value.count(value[-1]) > value.count(_CLOSING[value[-1]]):
+    for _ in range(_MAX_CLOSED):
+        opened = _CLOSING.get(value[-1:])
+        if not opened or value.count(value[-1]) <= value.count(opened):
+            break
         value = value[:-1].rstrip()
     return value
 
