@@ -69,9 +69,11 @@ class ClueReader:
         scan = _NOTHING if is_named else self._scan(source, document, event)
         if not scan.clues.when and scan.clues != Clues():
             scan = self._dated(scan, [node for _, node in draft.envelopes])
-            if not scan.clues.when:
-                scan = _not_searched(self._dated(scan, _headers(document, event)))
-        return Evidence(_with_reference(scan, left, draft.origins), left.lost)
+        with_reference = _with_reference(scan, left, draft.origins)
+        if not scan.clues.when and with_reference.clues != Clues() and not with_reference.clues.when:
+            dated = self._dated(with_reference, _headers(document, event))
+            with_reference = _not_searched(dated) if dated.clues.when else with_reference
+        return Evidence(with_reference, left.lost)
 
     def _scan(self, source: Source, document: Node, event: Event, *, several: bool = False) -> ClueScan:
         if event.part is None:

@@ -69,12 +69,14 @@ def _aligned(lines: Sequence[str]) -> list[dict[str, Any]] | None:
 def _words(lines: Sequence[str], columns: Sequence[tuple[int, int]]) -> Iterator[list[re.Match[str]]]:
     """Yield the words of each line that has exactly one in each column, without the dashes."""
     for line in lines:
-        words = list(_WORD.finditer(line))
-        fits = len(words) == len(columns) and all(
-            word.start() < end and word.end() > start
-            for word, (start, end) in zip(words, columns, strict=True)
-        )
-        if fits and not _DASHES.fullmatch(line):
+        words = list(_WORD.finditer(line)) if not _DASHES.fullmatch(line) else []
+        at = [
+            [word.start() < end and word.end() > start for start, end in columns]
+            for word in words[: len(columns)]
+        ]
+        if len(words) == len(columns) and all(
+            here[index] and sum(here) == 1 for index, here in enumerate(at)
+        ):
             yield words
 
 
