@@ -132,7 +132,7 @@ def _beside(readings: Readings) -> Hosts:
 def named(readings: Readings) -> Hosts:
     """Return all devices that are called so: by their ids, if any has one, else by their names; else the ends."""
     by_name = ((field, values.host) for field in ("host", "agent", "reporter", _SOURCE, _DESTINATION))
-    for field, form in (("device_id", values.device), *by_name):
+    for field, form in (("device_id", values.device), *by_name, ("end_id", values.device)):
         places = {
             host: shown(reading.place) for reading in readings.of(field) if (host := form(reading.text))
         }
