@@ -78,6 +78,12 @@ class Draft:
         """Say whether all three keys of a reference are there."""
         return all(name in self._values for name in names.KEYS) and not self._problems
 
+    @property
+    def remedy(self) -> str:
+        """The query or template with which the source names its event; empty if it does, or if there is no event."""
+        known = self.has_no_event or all(key in self._values for key in names.KEYS)
+        return "" if known else self._source.remedy
+
     def checked(self, now: float | None = None) -> alert.Checked:
         """Return the alert, or everything that keeps the event from being one, and the notes of both."""
         refused = list(self._refused())
@@ -88,8 +94,6 @@ class Draft:
         reported = {problem.field for problem in self._problems}
         new = (self._located(problem) for problem in checked.problems if problem.field not in reported)
         problems = [*self._problems, *new]
-        if self._source.remedy and not refused and any(key not in self._values for key in names.KEYS):
-            problems.append(Problem("remedy", self._source.remedy))
         return replace(
             checked,
             alert=None if problems else checked.alert,
