@@ -27,6 +27,7 @@ class Draft:
     """The values of one event's fields. `origins` names the place or the parameter each came from.
 
     `is_one_event`: no values differ. `has_no_event`: a rule says that Defender has no event of it.
+    `remedy`: how its source would name the event, if it does not; known once it is `checked`.
     """
 
     def __init__(
@@ -78,17 +79,13 @@ class Draft:
         """Say whether all three keys of a reference are there."""
         return all(name in self._values for name in names.KEYS) and not self._problems
 
-    @property
-    def remedy(self) -> str:
-        """The query or template with which the source names its event; empty if it does, or if there is no event."""
-        known = self.has_no_event or all(key in self._values for key in names.KEYS)
-        return "" if known else self._source.remedy
-
     def checked(self, now: float | None = None) -> alert.Checked:
         """Return the alert, or everything that keeps the event from being one, and the notes of both."""
         refused = list(self._refused())
         self._problems[:0] = refused
         self.has_no_event = bool(refused)
+        lacks = not refused and any(key not in self._values for key in names.KEYS)
+        self.remedy = self._source.remedy if lacks else ""
         self._describe()
         checked = alert.check(self._values, now)
         reported = {problem.field for problem in self._problems}
