@@ -61,8 +61,9 @@ package: setup ## Build the packages that Azure installs, into dist/ [ARGS="--py
 flow-solution: setup ## Build the solutions that Power Platform imports, into dist/
 	@$(RUN) -m dev.flow_solution $(ARGS)
 
-console-pictures: setup ## Take the pictures of the operator's page that the docs show
+console-pictures: setup ## Take the pictures that the docs show
 	@$(RUN) -m tests.checks.pictures
+	@$(RUN) -m tests.checks.workbook
 
 lock: setup ## Write the newest dependencies of the app, with their hashes, into requirements-3.NN.lock
 	@$(RUN) -m dev.lock

@@ -62,12 +62,9 @@ async function fill(part, id, failed) {
 
 /** Return the problems of one event; a remedy is a text to copy. */
 export function reasons(event) {
-  const remedy = event.remedy ?? null;
-  const rest = event.problems.filter((each) => each.field !== "remedy");
-  const remedies = [...event.problems.filter((each) => each.field === "remedy").map((each) => each.detail), ...(Array.isArray(remedy) ? remedy : remedy ? [remedy] : [])];
   return h("div", {}, h("h3", {}, `Event ${event.event + 1}`),
-    facts(rest.map((each) => [each.field, each.detail])),
-    remedies.length ? [h("h4", {}, "Remedy"), remedies.map((text) => code(text, "Remedy"))] : null);
+    facts(event.problems.map((each) => [each.field, each.detail])),
+    event.remedy ? [h("h4", {}, "Remedy"), code(event.remedy, "Remedy")] : null);
 }
 
 async function replay(part, payload) {
