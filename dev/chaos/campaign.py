@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dev.chaos import failing_defender, failing_search, failing_table, killed_hosts
+from dev.chaos import failing_defender, failing_graph, failing_table, killed_hosts
 from dev.chaos.scene import CALLS, OTHER_KEY, TICK_SECONDS, Scene, opened
 from dev.chaos.verdict import Verdict
 
@@ -71,7 +71,8 @@ STAGES = (
     Stage("busy table", 5.0, 2.0, failing_table.busy),
     Stage("slow table", 15.0, 2.0, failing_table.slow),
     Stage("defender", 3.0, 2.0, failing_defender.rehearse),
-    Stage("searches", 3.0, 5.0, failing_search.rehearse),
+    Stage("searches", 3.0, 5.0, failing_graph.searches),
+    Stage("entities", 3.0, 5.0, failing_graph.entities),
     Stage("clocks", 3.0, 5.0, clocks_apart),
     Stage("flood", 3.0, 2.0, flood),
     Stage("burst", 2.0, 5.0, burst),
