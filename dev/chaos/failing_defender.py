@@ -29,10 +29,9 @@ _REFUSALS = (
 def rehearse(scene: Scene, short: bool) -> None:
     """Let Defender fail in every way, twice each; then the token endpoint; then let Defender reject alerts."""
     scene.host()
+    sizes = [1, 3, *[1] * 14]  # more than a window's worth
     for name, fault in _FAULTS[: 1 if short else None]:
-        _failing(
-            scene, name, {**fault, "times": 1 if short else 2}, [1, 3, *[1] * 14]
-        )  # more than a window's worth
+        _failing(scene, name, {**fault, "times": 1 if short else 2}, sizes)
     if not short:
         for name, fault in _TOKEN_FAULTS:
             _no_token(scene, name, fault)
@@ -42,12 +41,12 @@ def rehearse(scene: Scene, short: bool) -> None:
 
 def _failing(scene: Scene, name: str, fault: dict[str, Any], sizes: list[int]) -> Case:
     """Send deliveries of so many alerts while Defender has a fault, until all have ended."""
-    case = scene.case(name)
+    case, before = scene.case(name), scene.met()
     scene.switch(fault)
     scene.send(case, sizes)
     scene.drain()
     scene.switch()
-    case.struck += scene.met(case)
+    case.struck += scene.met() - before
     return case
 
 

@@ -25,52 +25,42 @@ _FAULTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
 """What goes wrong, by the name that the simulator has for an API."""
 
 
+_SLOW = {"kind": "slow", "delay": 3.0, "times": 3}
+
+
 def searches(scene: Scene, short: bool) -> None:
     """Let searches fail in every way; then kill hosts while they search, and while they call with what was found."""
     scene.host()
-    _failing(scene, "hunting", ("found",), short)
+    for name, fault in _FAULTS["hunting"][: 1 if short else None]:
+        _meet(scene, name, {**fault, "on": "hunting"}, ["found"])
     for on in ("alerts", "hunting")[: 1 if short else None]:
-        _killed(scene, on, ("found",))
+        _meet(scene, f"host killed with a call to {on}", {**_SLOW, "on": on}, ["found"], scene.host())
     scene.cases[-1].wrong += [f"{call['title']}: its event was not found" for call in scene.calls("entity")]
 
 
 def entities(scene: Scene, short: bool) -> None:
     """Let `createAlert` fail in every way, with searches before it and without; then kill a host while it calls."""
+    told: list[Told] = ["sign-in", "unseen"]
     scene.host(FIND_EVENTS="false")
     scene.host()
-    _failing(scene, "entity", ("sign-in", "unseen"), short)
-    _killed(scene, "entity", ("sign-in", "unseen"))
+    for name, fault in _FAULTS["entity"][: 1 if short else None]:
+        _meet(scene, name, {**fault, "on": "entity"}, told)
+    _meet(scene, "host killed with a call to createAlert", {**_SLOW, "on": "entity"}, told, scene.host())
 
 
-def _failing(scene: Scene, on: str, told: tuple[Told, ...], short: bool) -> None:
-    """Let alerts meet each fault, and others come when it has just struck."""
-    for name, fault in _FAULTS[on][: 1 if short else None]:
-        case = scene.case(name)
-        case.unheard = fault.get("delay", 0.0) > scene.deadline
-        scene.switch({"times": 2, **fault, "on": on})
-        met = _met(scene, on)
-        for count in (2, 2) if short else (4, 8):  # more than a window's worth
-            scene.tell(case, count, told)
-            _until_met(scene, on, met, scene.stack.hosts[-1])
-        scene.drain()
-        scene.switch()
-        case.struck += _met(scene, on) - met
-
-
-def _killed(scene: Scene, on: str, told: tuple[Told, ...]) -> None:
-    case, victim = scene.case(f"host killed with a call to {on}"), scene.host()
-    scene.switch({"kind": "slow", "delay": 3.0, "on": on, "times": 3})
-    met = _met(scene, on)
+def _meet(
+    scene: Scene, name: str, fault: dict[str, Any], told: list[Told], victim: Host | None = None
+) -> None:
+    """Let alerts meet a fault; as soon as it has struck let others come, or kill the host that has them."""
+    case, before = scene.case(name), scene.met()
+    case.unheard = fault.get("delay", 0.0) > scene.deadline
+    scene.switch({"times": 2, **fault})
     scene.tell(case, 3, told, victim)
-    _until_met(scene, on, met, victim)
-    scene.kill(case, victim)
-    scene.switch()
+    scene.until(lambda: scene.met() > before, name, ticking=victim or scene.stack.hosts[-1])
+    if victim:
+        scene.kill(case, victim)
+    else:
+        scene.tell(case, 6, told)
     scene.drain()
-
-
-def _met(scene: Scene, on: str) -> int:
-    return sum(call["fault"] is not None for call in scene.calls(on))
-
-
-def _until_met(scene: Scene, on: str, met: int, host: Host) -> None:
-    scene.until(lambda: _met(scene, on) > met, f"another fault of {on}", ticking=host)
+    scene.switch()
+    case.struck += scene.met() - before

@@ -111,10 +111,10 @@ def _before_the_table(scene: Scene, name: str, step: Step, moment: Moment, ways:
 
 
 def _while_calling(scene: Scene, case: Case, fault: Mapping[str, Any], way: Way) -> None:
-    met, victim = scene.met(case), scene.host()
+    met, victim = scene.met(), scene.host()
     scene.switch(*({**fault, "on": on, "title": f"{case.fault}, *"} for on in ("alerts", "entity")))
     _go(scene, case, victim, way)
-    scene.until(lambda: scene.met(case) > met, f"{case.fault}, {way}", ticking=victim)
+    scene.until(lambda: scene.met() > met, f"{case.fault}, {way}", ticking=victim)
     scene.kill(case, victim)
     scene.switch()
 

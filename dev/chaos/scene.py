@@ -31,7 +31,8 @@ Told = Literal["found", "unseen", "sign-in"]
 """An alert without a reference: its event can be found, nobody recorded it, or it is about no device."""
 CALLS = 15
 _ENTITY_CALLS = 5
-_LOGS = {"alerts": "log", "hunting": "searches", "entity": "creations"}
+# By the name that faults have for an API: that of its log, and how many calls it takes in a window.
+_APIS = {"alerts": ("log", CALLS), "hunting": ("searches", CALLS), "entity": ("creations", _ENTITY_CALLS)}
 _MOST_HOSTS = 32
 TICK_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
@@ -182,8 +183,9 @@ class Scene:
                 event = {"table": "DeviceProcessEvents", "device": device, "time": f"{at}0Z", **columns}
                 happens = {"events": [event], "recorded": kind == "found"}
                 alert |= self.stack.simulator("POST", "world", happens)[0]
-            payload = {"search_name": title, "result": result}
-            case.sent.append(self.senders.send([alert], host, payload=payload))
+            case.sent.append(
+                self.senders.send([alert], host, payload={"search_name": title, "result": result})
+            )
 
     def drain(self) -> None:
         """Let the hosts' timers tick until every delivery has ended, or its sender has given up.
@@ -220,15 +222,13 @@ class Scene:
         """Switch Defender to these faults, and no others."""
         self.stack.simulator("PUT", "switches", {"faults": list(faults)})
 
-    def met(self, case: Case) -> int:
-        """Return how many calls for a case's alerts met a fault of their API."""
-        log = [*self.calls("alerts"), *self.calls("entity")]
-        ours = [call for call in log if (call["title"] or "").startswith(f"{case.fault},")]
-        return sum(call["fault"] is not None for call in ours)
+    def met(self) -> int:
+        """Return how many calls have met a fault, of whichever API."""
+        return sum(call["fault"] is not None for on in _APIS for call in self.calls(on))
 
     def calls(self, on: str) -> list[Mapping[str, Any]]:
         """Return the calls that arrived at an API, by the name that faults have for it."""
-        calls: list[Mapping[str, Any]] = self.stack.simulator("GET", _LOGS[on])
+        calls: list[Mapping[str, Any]] = self.stack.simulator("GET", _APIS[on][0])
         return calls
 
     def accepted(self, case: Case, *, ticking: bool = False) -> None:
@@ -253,9 +253,7 @@ class Scene:
 
     def verdicts(self) -> list[Verdict]:
         """Judge all cases, once everything has ended."""
-        limits = {"alerts": CALLS, "hunting": CALLS, "entity": _ENTITY_CALLS}
-        apis = [Seen(self.calls(on), limits[on], self.window, once=on == "entity") for on in _LOGS]
-        # A copy of the whole table.
+        apis = [Seen(self.calls(on), _APIS[on][1], self.window, once=on == "entity") for on in _APIS]
         copy = MemoryTable(_rows={row.key: row for row in self.table.query("", "~")})
         stored = [rows.read(row) for row in copy.query(keys.ALERT, keys.ALERT_END)]
         evidence = Evidence(

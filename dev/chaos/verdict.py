@@ -1,7 +1,7 @@
 """The outcomes of the alerts of each fault, compared with Defender's log, Defender's alerts and the table."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,15 +14,13 @@ from shared.sending.pause import ACCESS_PAUSE_SECONDS, FIRST_PAUSE_SECONDS
 Arrival = Mapping[str, Any]
 _UNDER_WAY_SECONDS = 1.0  # for so long after an answer a call may come that was under way
 _REJECTED = (400, 404, 409)
+_CLEAR = range(300, 500)  # the statuses that say that nothing was created
 _UNAVAILABLE = 503
 
 
 @dataclass(slots=True)
 class Case:
-    """One fault: the deliveries that met it, how often it struck, and what is wrong apart from the counts.
-
-    `unheard`: an answer may not have come to its host, although the log has it, and an acquire may have no call.
-    """
+    """One fault: its deliveries, how often it struck, whether answers may be `unheard`, what else is `wrong`."""
 
     fault: str
     sent: list[Sent] = field(default_factory=list)
@@ -78,25 +76,22 @@ class Seen:
         return [arrival for arrival in judged if arrival["at"] in late]
 
     @property
-    def wrong(self) -> list[str]:
+    def wrong(self) -> Iterator[str]:
         """What no call may be, in sentences."""
-        wrong = [f"{call['title']}: a call too many in a window" for call in self.excess]
+        yield from (f"{call['title']}: a call too many in a window" for call in self.excess)
         for number, earlier in enumerate(self.log):
-            pause, unclear = self._pause(earlier), self.once and not 300 <= (earlier["status"] or 0) < 500  # noqa: PLR2004
+            pause, unclear = self._pause(earlier), self.once and (earlier["status"] or 0) not in _CLEAR
             for call in self.log[number + 1 :] if pause or unclear else ():
                 if _UNDER_WAY_SECONDS < call["at"] - earlier["at"] < pause:
-                    wrong.append(f"{call['title']}: called in a pause")
+                    yield f"{call['title']}: called in a pause"
                 if unclear and call["title"] == earlier["title"]:
-                    wrong.append(f"{call['title']}: called again, although it may have been created")
-        return wrong
+                    yield f"{call['title']}: called again, although it may have been created"
 
     def _pause(self, arrival: Arrival) -> float:
         """Return for how many seconds at the least nobody calls after the answer to a call."""
-        if arrival["retryAfter"]:
-            return float(arrival["retryAfter"])
-        if arrival["status"] in (401, 403):
-            return ACCESS_PAUSE_SECONDS
-        return FIRST_PAUSE_SECONDS if self.once and (arrival["status"] or 0) >= 500 else 0.0  # noqa: PLR2004
+        status = arrival["status"] or 0
+        least = FIRST_PAUSE_SECONDS if self.once and status >= _CLEAR.stop else 0.0
+        return float(arrival["retryAfter"] or (ACCESS_PAUSE_SECONDS if status in (401, 403) else least))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +109,8 @@ def judge(case: Case, evidence: Evidence) -> Verdict:
     accepted = [alert for sent in case.sent if sent.accepted.is_set() for alert in sent.alerts]
     titles = {alert["title"] for alert in alerts}
     made = Counter(alert["title"] for alert in evidence.made)
-    calls = {
-        title: [call for api in evidence.apis for call in api.log if call["title"] == title]
-        for title in titles
-    }
+    log = [call for api in evidence.apis for call in api.log]
+    calls = {title: [call for call in log if call["title"] == title] for title in titles}
     answered = Counter(title for title in titles for call in calls[title] if call["alertId"])
     wrong = [*case.wrong, *(f"{title}: created {made[title]} times" for title in titles if made[title] > 1)]
     failed, lost = 0, []
@@ -159,11 +152,10 @@ def _is_so(told: Mapping[str, Any], calls: Sequence[Arrival], *, unheard: bool) 
     ids = {call["alertId"] for call in calls if call["alertId"]}
     if told["status"] == "created":
         return told["alert"]["id"] in ids
-    error, statuses = (
-        told["error"] or {},
-        {call["status"] for call in calls[-1:]} | ({None} if unheard else set()),
-    )
+    error, last = told["error"] or {}, {call["status"] for call in calls[-1:]}
     is_unknown = error.get("code") == UNKNOWN
-    if (ids and not is_unknown) or not error.get("hint") or error.get("status") not in statuses:
+    if (ids and not is_unknown) or not error.get("hint"):
+        return False
+    if error.get("status") not in (last | {None} if unheard else last):
         return False
     return told["route"] != "entity" or is_unknown or error["status"] in _REJECTED

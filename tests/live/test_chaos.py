@@ -137,7 +137,9 @@ def of_entities(
 ) -> tuple[Verdict, list[str]]:
     """Return what is said of an alert after these calls: the verdict, and what is wrong with the calls alone."""
     given = evidence(*calls, state="failed" if error else "created", error=error, window=0.1, once=True)
-    return judge(replace(case(error=error, route="entity"), unheard=unheard), given), given.apis[0].wrong
+    return judge(replace(case(error=error, route="entity"), unheard=unheard), given), list(
+        given.apis[0].wrong
+    )
 
 
 def test_one_call_and_an_unknown_answer_hold() -> None:
