@@ -13,9 +13,10 @@ _FAULTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         ("Graph: hangs", {"kind": "hang"}),
     ),
     "entity": (
-        ("createAlert: answer lost", {"kind": "reset", "afterProcessing": True}),
+        ("createAlert: 503 after processing", {"kind": "status", "status": 503, "afterProcessing": True}),
+        ("createAlert: resets after processing", {"kind": "reset", "afterProcessing": True}),
         ("createAlert: 429, Retry-After 4", {"kind": "status", "status": 429, "retryAfter": 4}),
-        ("createAlert: 503", {"kind": "status", "status": 503}),
+        ("createAlert: resets", {"kind": "reset"}),
         ("createAlert: 400", {"kind": "status", "status": 400}),
         ("createAlert: 403", {"kind": "status", "status": 403, "times": 1}),
         ("createAlert: slow", {"kind": "slow", "delay": 2.0}),

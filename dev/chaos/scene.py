@@ -172,7 +172,7 @@ class Scene:
     def tell(self, case: Case, count: int, told: Sequence[Told], host: Host | None = None) -> None:
         """Send what a SIEM tells of so many alerts without a reference, of these kinds in turn."""
         for number, kind in zip(itertools.islice(self._numbers, count), itertools.cycle(told), strict=False):
-            title, device, command = f"{case.fault}, {number}", f"pc-{number}", f"tool.exe /run {number}"
+            title, device, command = f"{case.fault}, {number}", f"pc-{number}-a", f"tool.exe /run {number}"
             at = f"{datetime.fromtimestamp(time.time() - 3600 - number, UTC):%Y-%m-%dT%H:%M:%S.%f}"
             alert, result = {"title": title}, {"UtcTime": at.replace("T", " ")[:-3]}
             if kind == "sign-in":
