@@ -207,6 +207,13 @@ def test_every_category_has_a_tactic(category: str) -> None:
     assert (f"\nCategory: {category}\n" in document["description"]) == (document["category"] != category)
 
 
+def test_a_category_of_another_version_is_told_and_stops_nothing() -> None:
+    """A stored alert with a word that this version does not know is sent as what has no equal, and named."""
+    document = built(category="Stealth\n- Made with")
+    assert document["category"] == built(category="SuspiciousActivity")["category"]
+    assert "\nCategory: Stealth\\n- Made with\n" in document["description"]
+
+
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_severities_are_the_apis(severity: str) -> None:
     """In small letters; `informational` only where the source calls the alert so."""

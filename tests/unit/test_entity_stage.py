@@ -486,6 +486,45 @@ def test_a_host_that_dies_between_acquire_and_call_leaves_an_unknown_answer_too(
     assert (scene.states(), len(scene.creations.arrivals)) == (["created"], 1)
 
 
+def test_an_acquire_whose_answer_is_lost_is_not_told_as_a_call() -> None:
+    """The table wrote it and says nothing for a minute: no call is made, and the text does not say that one began."""
+    scene = Scene()
+    acquires: list[Request] = []
+
+    def deaf(request: Request) -> Fault | None:
+        if any(each.key.startswith(keys.ENTITY.slot_key(0)[:-2]) for each in request.operations):
+            acquires.append(request)
+            return Fault("swallowed")
+        return Fault("lost") if acquires else None
+
+    silent = scene.host(deaf)
+    silent.post(sign_in(1))
+    scene.world.run(60)
+    silent.host.dead = True
+    assert scene.states() == ["sending"]
+    scene.run(30)
+    error = scene.entry("failed").error or {}
+    assert (error["code"], scene.creations.arrivals) == ("AnswerUnknown", [])
+    assert "began" not in error["message"]
+    assert "nobody wrote whether the call was made" in error["message"]
+
+
+def test_an_acquire_whose_answer_is_lost_is_called_where_its_mark_is_found() -> None:
+    """The answer is lost, and the table answers again within seconds: the call is made, once."""
+    scene = Scene()
+    lost: list[Request] = []
+
+    def deaf_once(request: Request) -> Fault | None:
+        if lost or not any(each.key.startswith(keys.ENTITY.slot_key(0)[:-2]) for each in request.operations):
+            return None
+        lost.append(request)
+        return Fault("timed out")
+
+    scene.host(deaf_once).post(sign_in(1))
+    scene.run(10)
+    assert (scene.states(), len(scene.creations.arrivals), len(lost)) == (["created"], 1, 1)
+
+
 def test_an_answer_that_comes_after_the_lease_still_counts() -> None:
     """A host stood still with its answer: what was given up as unknown becomes created, without a second call."""
     scene = Scene()
