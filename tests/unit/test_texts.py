@@ -135,8 +135,10 @@ def test_a_log_line_and_a_printed_map_are_objects(text: str) -> None:
         f"| DeviceId | ReportId | Timestamp |\n|---|:---:|---|\n| `{MACHINE}` | {REPORT} | **{TIME}** |\n",
         f"<table><tr><th>{'<th>'.join(ROW)}</tr><tr><td>{MACHINE}</td><td><b>{REPORT}</b><td>{TIME}</tr></table>",
         f"||DeviceId||ReportId||Timestamp||\n|{MACHINE}|{REPORT}|{TIME}|\n",
-        f"\n{'DeviceId':40} {'ReportId':>18} Timestamp\n{'-' * 8:40} {'-' * 8:>18} ---------\n"
-        f"{MACHINE} {REPORT} {TIME}\n",
+        (
+            f"\n{'DeviceId':40} {'ReportId':>18} Timestamp\n{'-' * 8:40} {'-' * 8:>18} ---------\n"
+            f"{MACHINE} {REPORT} {TIME}\n"
+        ),
         f'[{{"DeviceId"=>"{MACHINE}", "ReportId"=>"{REPORT}", "Timestamp"=>"{TIME}"}}]',
     ],
 )
