@@ -10,6 +10,9 @@ from shared.ledger.record import Entry
 
 MOST_LOST = 10
 UNKNOWN = create_alert.UNKNOWN
+UNREADABLE = "AlertUnreadable"
+DOUBTFUL = (UNKNOWN, UNREADABLE)
+"""The codes of failures after which an alert may have been created all the same: it is not sent again by itself."""
 _TOO_MANY_REQUESTS = 429
 
 
@@ -109,6 +112,22 @@ def unknown_answer(status: int | None) -> dict[str, Any]:
         " alert. Look in the Defender portal for an alert with this title; only if there is none, replay it."
     )
     return {"status": status, "code": UNKNOWN, "message": message, "target": None}
+
+
+def unreadable(sent: Entry, delivery: str, now: float) -> Entry:
+    """Return what keeps the place of an alert whose row cannot be read, in a stage whose calls are made once.
+
+    `sent` is the same alert, posted again; `delivery` is that of the alert, if the row says so.
+    """
+    message = (
+        "The same alert was accepted before, and its row could not be read: it is not known whether it was created. It"
+        " is not sent again by itself, because that could create a second alert. The row was moved aside: correct and"
+        " replay it (operations/unreadable), or look in the Defender portal for an alert with this title."
+    )
+    error = {"status": None, "code": UNREADABLE, "message": message, "target": None}
+    return record.fail(
+        replace(sent, delivery=delivery or sent.delivery, error=error, many=False, link=""), now
+    )
 
 
 def without_answer(entry: Entry) -> Entry:
