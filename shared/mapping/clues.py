@@ -97,7 +97,7 @@ class ClueReader:
             sent = clue_scan.read(Node(flat, node.place, self._reader))
             if when := sent.clues.when:
                 clues = replace(scan.clues, when=replace(when, own=False))
-                return ClueScan(clues, {**scan.places, "when": sent.places["when"]})
+                return replace(scan, clues=clues, places={**scan.places, "when": sent.places["when"]})
         return scan
 
     def _ignored(self, source: Source, document: Node) -> frozenset[Place]:
@@ -128,14 +128,15 @@ def _headers(document: Node, event: Event) -> list[Node]:
 def _not_searched(scan: ClueScan) -> ClueScan:
     """Return clues whose devices are named, so that none is searched."""
     places = {"named": scan.places.get("hosts", ""), **scan.places}
-    return ClueScan(replace(scan.clues, hosts=(), named=scan.clues.hosts or scan.clues.named), places)
+    clues = replace(scan.clues, hosts=(), named=scan.clues.hosts or scan.clues.named)
+    return replace(scan, clues=clues, places=places)
 
 
 def _only_devices(scan: ClueScan) -> ClueScan:
     """Return the devices and the time of clues, whose other facts may be of several events."""
     clues, places = _not_searched(scan).clues, _not_searched(scan).places
     kept = {name: places[name] for name in ("named", "when") if name in places and getattr(clues, name)}
-    return ClueScan(Clues(named=clues.named, when=clues.when), kept)
+    return replace(scan, clues=Clues(named=clues.named, when=clues.when), places=kept)
 
 
 def _named(source: Source, document: Node, alert: Node) -> dict[str, list[tuple[str, Place]]]:
@@ -164,7 +165,8 @@ def _with_device(scan: ClueScan, texts: Sequence[tuple[str, Place]]) -> ClueScan
     if len(hosts) != 1:
         return scan
     [(host, place)] = hosts.items()
-    return ClueScan(replace(scan.clues, hosts=(host,), named=()), {**scan.places, "hosts": shown(place)})
+    clues = replace(scan.clues, hosts=(host,), named=())
+    return replace(scan, clues=clues, places={**scan.places, "hosts": shown(place)})
 
 
 def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str]) -> ClueScan:
@@ -180,4 +182,4 @@ def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str])
     clues = replace(clues, report_id=left.exact.get(REPORT, "") if left.time or others else "")
     if clues.report_id:
         at["report_id"] = origins.get(REPORT, "")
-    return ClueScan(clues, at)
+    return replace(scan, clues=clues, places=at)

@@ -14,6 +14,7 @@ from shared.payload import body as payload
 from shared.payload import names
 from shared.payload.clues import SECOND, Clues, Host
 from shared.search import query
+from shared.webhook import entries
 from tests.checks import clueset
 
 MACHINE, OTHER = "3d583074bdc1fb8ec27a43da2c777b684b0f535b", "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
@@ -394,3 +395,44 @@ def test_the_time_around_several_events_is_that_of_the_alert() -> None:
         for number in range(2):
             clues = the_evidence(apply({**around, "events": events}), number).scan.clues
             assert (clues.when, len(clues.hosts)) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "field", "found"),
+    [
+        (
+            {"host": "pc-1", "DetectTime": "3/4/2026 12:05:01 PM"},
+            "eventTime",
+            '"3/4/2026 12:05:01 PM" at DetectTime',
+        ),
+        (
+            {"host": "pc-1", "time": "2026-03-04 13:00:00", "timezone": "CST"},
+            "eventTime",
+            "at time in the zone CST",
+        ),
+        (
+            {"DeviceId": MACHINE, "processCreationTime": TIME},
+            "eventTime",
+            "only when a process began, at process",
+        ),
+        (
+            {"time": TIME, "hostname": "localhost", "user": "ada"},
+            "payload",
+            '"localhost" at hostname, a user without',
+        ),
+        ({"time": TIME, "machineId": "a" * 32, "fileName": "a.exe"}, "payload", f'"{"a" * 32}" at machineId'),
+        ({"offense_source": "ada", "start_time": TIME}, "payload", '"ada" at offense_source'),
+        ({"host": "pc-1"}, "eventTime", None),
+        ({"time": TIME, "user": "-"}, "payload", None),
+    ],
+)
+def test_what_an_alert_on_entities_lacks_is_told_with_what_was_found(
+    value: dict[str, str], field: str, found: str | None
+) -> None:
+    """A time or a device that cannot be read is shown at its place; where there is none, nothing is said of one."""
+    [refused] = map(entries.told, apply(value).refused)
+    [problem] = [each for each in refused.problems if each.detail.startswith("For an alert without an event")]
+    assert problem.field == field
+    assert "Send " in problem.detail
+    assert ("found: " in problem.detail) is bool(found)
+    assert (found or "") in problem.detail
