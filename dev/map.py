@@ -76,6 +76,7 @@ def _event(event: Mapped | Refused, console: Console, search: Hunt | None) -> No
             _line(console, ("  note  ", "yellow"), note)
     else:
         _problems(console, event.problems)
+        _problems(console, [Problem("remedy", event.remedy)] if event.remedy else [])
     if event.evidence is not None:
         _evidence(console, event.evidence, search)
     if body:

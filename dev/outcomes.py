@@ -50,6 +50,7 @@ def became(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[st
             {
                 "event": refused.event,
                 "problems": [f"{problem.field}: {problem.detail}" for problem in refused.problems],
+                **({"remedy": refused.remedy} if refused.remedy else {}),
             }
             for refused in outcome.refused
         ]

@@ -13,7 +13,7 @@ from shared.payload.clues import Clues
 from tests.checks import routes
 
 COUNTS = functools.cache(routes.counts)
-MOST_REFUSED, MOST_REFUSED_WITHOUT_TRAPS = 0.068, 0.035
+MOST_REFUSED, MOST_REFUSED_WITHOUT_TRAPS = 0.05, 0.025
 
 
 def test_the_page_has_the_present_table() -> None:
