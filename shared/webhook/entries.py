@@ -28,7 +28,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Makes the entries of one delivery, accepted `now` (UTC seconds); `trial`: nothing is to be raised of them."""
+    """Makes the entries of one delivery, accepted `now` (UTC seconds); `trial`: nothing is to be raised of them.
+
+    Each has the source of its event; `source` is that of the delivery, for an event that names none.
+    """
 
     source: str
     delivery: str
@@ -42,10 +45,10 @@ class Maker:
             body = mapped.alert.body()
             given = {name: body.pop(name) for name in names.KEYS}
             notes = (*mapped.notes, *mapped.evidence.lost)
-            return self._searched(body, mapped.evidence, notes, given)
+            return self._searched(body, mapped, mapped.evidence, notes, given)
         return record.accept(
             mapped.alert,
-            source=self.source,
+            source=mapped.source or self.source,
             delivery=self.delivery,
             now=self.now,
             notes=mapped.notes,
@@ -57,17 +60,17 @@ class Maker:
         """Return the entry of an event without a reference that can be searched, see `split`."""
         if refused.evidence is None:
             raise ValueError("an event without clues cannot be searched")
-        return self._searched(dict(refused.texts), refused.evidence, refused.notes, None)
+        return self._searched(dict(refused.texts), refused, refused.evidence, refused.notes, None)
 
     def without_event(self, refused: Refused) -> Entry:
         """Return the entry of an event that becomes an alert on the entities it names, see `split`."""
         if refused.evidence is None:
             raise ValueError("an event without clues names no entities")
         evidence = refused.evidence
-        clues, own_id = evidence.scan.clues, evidence.about.own_id
+        source, own_id = refused.source or self.source, evidence.about.own_id
         return record.accept(
-            once.alert(refused.texts, clues, source=self.source, own_id=own_id),
-            source=self.source,
+            once.alert(refused.texts, evidence.scan.clues, source=source, own_id=own_id),
+            source=source,
             delivery=self.delivery,
             now=self.now,
             notes=refused.notes,
@@ -77,12 +80,17 @@ class Maker:
         )
 
     def _searched(
-        self, texts: dict[str, str], evidence: Evidence, notes: Sequence[str], given: dict[str, str] | None
+        self,
+        texts: dict[str, str],
+        event: Mapped | Refused,
+        evidence: Evidence,
+        notes: Sequence[str],
+        given: dict[str, str] | None,
     ) -> Entry:
-        clues = evidence.scan.clues
+        source, clues = event.source or self.source, evidence.scan.clues
         accepted = record.accept(
-            stored.alert(texts, clues, source=self.source, trial=self.trial),
-            source=self.source,
+            stored.alert(texts, clues, source=source, trial=self.trial),
+            source=source,
             delivery=self.delivery,
             now=self.now,
             notes=notes,

@@ -17,7 +17,7 @@ from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
 from shared.web import delivery, reply
-from shared.webhook import asked, entries, health, refused, status
+from shared.webhook import asked, entries, health, refused, returned, status
 from shared.webhook.accept import Acceptance
 from shared.webhook.entries import Wanted
 from shared.webhook.inline import Inline
@@ -88,7 +88,7 @@ class Webhook:
             body = compression.opened(
                 body, max_bytes=self.settings.max_payload_bytes, content_encoding=content_encoding
             )
-            outcome = self._map(body, wanted, sender)
+            outcome = self._map(body, wanted, sender, stages[0])
         except TableError:
             raise  # that is no fault of the payload, which is not refused
         except WebhookError as error:
@@ -188,8 +188,11 @@ class Webhook:
         )
         return answer
 
-    def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
-        """Return the outcome of a payload. Raise the error of one that becomes no alert, or is not allowed."""
+    def _map(self, body: bytes, wanted: asked.Asked, sender: str, dispatcher: "Dispatch") -> "Outcome":
+        """Return the outcome of a payload. Raise the error of one that becomes no alert, or is not allowed.
+
+        Raise `TableError` if it cannot be told whether it is an alert of ours that comes back.
+        """
         if wanted.wrong:
             raise wanted.wrong
         rights = senders.of(self.settings.senders, sender)
@@ -208,6 +211,7 @@ class Webhook:
             max_alerts=self.settings.max_alerts_per_delivery,
             now=self.clocks.wall(),
             clues=True,
+            made=returned.made(dispatcher.table, body),
         )
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):

@@ -141,6 +141,72 @@ class Scene:
 # A POST
 
 
+RETURNS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "Splunk, joined to one line": lambda made: {
+        "search_name": "Alerts of Defender",
+        "result": {
+            "dest": "pc-1",
+            "_time": "2026-03-04T11:00:00Z",
+            "desc": made["description"].replace("\n", " "),
+        },
+    },
+    "Elastic": lambda made: {
+        "kibana.alert.rule.name": "Alerts of Defender",
+        "@timestamp": "2026-03-04T11:00:00Z",
+        "host": {"name": "pc-1"},
+        "event": {"reason": made["description"]},
+    },
+    "a text that holds JSON": lambda made: {
+        "title": "Alerts of Defender",
+        "host": "pc-1",
+        "time": "2026-03-04T11:00:00Z",
+        "payload": json.dumps({"alert": [made]}),
+    },
+}
+
+
+@pytest.mark.parametrize("shape", RETURNS)
+def test_an_alert_that_comes_back_is_not_created_again(shape: str) -> None:
+    """Known by the id in its mark, whatever the SIEM makes of it; with an id that is not ours it is another alert."""
+    scene = Scene()
+    assert scene.first(sign_in(1))["status"] == "created"
+    returned = RETURNS[shape](dict(scene.creations.arrivals[0].body))
+    assert scene.posted(returned)["status"] == "ignored"
+    assert len(scene.creations.arrivals) == 1
+    (entry,) = scene.entries()
+    forged = json.loads(json.dumps(returned).replace(entry.alert.id, "0" * 32))
+    assert scene.posted(forged)["status"] == "created"
+
+
+def test_a_payload_without_a_mark_costs_no_request_more() -> None:
+    """The table is asked for marks only if there are some; if it fails, the answer is not "ignored" or "created"."""
+    scene = Scene()
+    scene.post(sign_in(1))
+    queries = scene.app.host.queries
+    scene.post(sign_in(2))
+    assert scene.app.host.queries == queries + 1
+    returned = {"title": "x", "description": scene.creations.arrivals[0].body["description"]}
+    down = scene.host(lambda request: Fault("denied") if request.kind == "query" else None)
+    answer = scene.world.finish(down.post(returned))
+    assert (answer.status, len(scene.creations.arrivals)) == (503, 2)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_same_alert_alone_and_beside_another_source_is_one(*, together: bool) -> None:
+    """It has its own source's name in a mixed delivery too, so it is one alert and one call."""
+    scene = Scene()
+    other: dict[str, Any] = {
+        "kibana.alert.uuid": "u1",
+        "kibana.alert.rule.name": "R",
+        "@timestamp": "2026-03-04T11:00:00Z",
+    }
+    other |= {"host": {"name": "pc-1"}}
+    scene.post([other, sign_in(1)] if together else sign_in(1))
+    scene.post(sign_in(1) if together else [sign_in(1), other])
+    assert sorted(scene.creations.titles) == ["R", "Sign-in 1"]
+    assert {entry.source for entry in scene.entries()} == {"elastic", "splunk"}
+
+
 def test_a_post_is_one_transaction_and_one_call() -> None:
     """It is answered as created with one query and two commits, with the address that Graph has given it."""
     scene = Scene()

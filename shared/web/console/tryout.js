@@ -69,7 +69,7 @@ function raised(alert) {
     table("Fields and where they come from", ["Field", "Value", "From"], rows),
     alert.notes.length ? [h("h4", {}, "Notes"), h("ul", {}, alert.notes.map((note) => h("li", {}, said(note))))] : null,
     evidence(alert),
-    h("details", {}, h("summary", {}, "Body for Defender"), coloured(JSON.stringify(alert.request))));
+    h("details", {}, h("summary", {}, "Body for Defender"), coloured(JSON.stringify(alert.request), [], "The body")));
 }
 
 function evidence(event) {
