@@ -55,8 +55,12 @@ def wait(dispatcher: "Dispatch", read: Callable[[], Again]) -> Entry:
     for number in range(_TRIES):
         again = read()
         if not _is_on(dispatcher, again.after.stage):
-            setting = "FIND_EVENTS" if again.after.stage == keys.SEARCH else "NO_EVENT"
-            raise not_now(f"It would wait for ever, because the setting {setting} is off.", again.before)
+            off = (
+                f"setting {again.after.stage.setting}"
+                if again.after.stage.setting
+                else "stage of another version"
+            )
+            raise not_now(f"It would wait for ever, because the {off} is off.", again.before)
         plan = dispatcher.plan([again.after], write=number < _TRIES - 1)
         (turned,) = plan.entries
         if dispatcher.commit(plan, [*rows.move(again.before, turned, alert=again.etag), *again.beside]):
