@@ -68,7 +68,12 @@ def wait(dispatcher: "Dispatch", read: Callable[[], Again]) -> Entry:
         # Somebody changed the alert or the turn between our read and our write.
         dispatcher.turns.give_back(plan)
         dispatcher.turns.read_again(dispatcher.table, plan)
-    raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
+    raise contested()
+
+
+def contested() -> Busy:
+    """Return the error for what others change at every try."""
+    return Busy("Others keep changing this at the same moment; try again.", retry_after=1)
 
 
 def not_now(detail: str, entry: Entry) -> NotNow:
@@ -91,7 +96,7 @@ def unreadable(table: Table, row_id: str) -> Entry | None:
             raise NotNow(f"{error.detail} Correct it in the row {row.key}, then replay it.") from None
         if try_commit(table, [*operations, Delete(row.key, row.etag)]):
             return entry
-    raise Busy("Others keep changing this row at the same moment; try again.", retry_after=1)
+    raise contested()
 
 
 def _put_back(table: Table, before: Row) -> tuple[list[Operation], Entry | None]:
