@@ -12,6 +12,7 @@ from typing import Any
 from shared.alerts import vocabulary
 from shared.alerts.mark import MARK
 from shared.alerts.text import cut, units
+from shared.alerts.title import UNKNOWN, UNTITLED
 from shared.entity import entities
 from shared.entity.entities import Entity
 from shared.payload.clues import SECOND, Clues, When
@@ -97,7 +98,7 @@ def build(
     lines += _left_over(clues, named)
     known = dict.fromkeys(name for name in techniques if _TECHNIQUE.fullmatch(name))
     return {
-        "title": texts["title"],
+        "title": UNTITLED if texts["title"] == UNKNOWN else texts["title"],
         "description": _described(texts["description"], "\n".join(lines)),
         "severity": "informational" if informational else texts["severity"].lower(),
         "category": category,

@@ -172,6 +172,11 @@ def accept(
     return replace(entry, waits=_todo(entry))
 
 
+def turn(entry: Entry) -> float:
+    """Return the turn of a waiting entry among those of its severity (UTC seconds)."""
+    return entry.due - DUE_SECONDS[entry.alert.severity]
+
+
 def due_at(entry: Entry, due: float) -> Entry:
     """Return a waiting entry with another place in the order, that of `due` (UTC seconds)."""
     later = replace(entry, due=due)

@@ -99,6 +99,8 @@ def move(
         operations.append(Delete(keys.failed_key(before.ended, before.alert.id), "*"))
     if after.state == "failed":
         operations.append(Insert(keys.failed_key(after.ended, after.alert.id), values))
+    elif after.has_ended and after.state != "matched":  # what that has led to ends by itself
+        operations.append(Replace(keys.ended_key(after.ended, after.alert.id), {}, "*"))
     return [*operations, *_copies(before, after)]
 
 

@@ -52,7 +52,8 @@ class Mapped:
 class Refused:
     """One event that cannot become an alert, with all its problems.
 
-    `texts` are its five fields beside the reference, checked, if nothing but its reference is wrong.
+    `texts` are its five fields beside the reference, checked, if nothing but its reference is wrong. `remedy` is the
+    query or template with which its sender would name the event; empty where there is none.
     """
 
     event: int
@@ -61,6 +62,7 @@ class Refused:
     evidence: Evidence | None = None
     notes: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ Envelopes = tuple[tuple[Source, Node], ...]
 
 _SOME = 5  # places of device ids that are followed
 _MAX_LEVELS = 12  # envelopes, arrays and JSON in strings around a document
-_OF_A_REFERENCE = {*names.KEYS, "payload", "remedy"}  # problems that another route may solve
+_OF_A_REFERENCE = {*names.KEYS, "payload"}  # problems that another route may solve
 
 
 class Run:
@@ -176,6 +176,8 @@ class Run:
             self._ignored.append(f"The payload says that it is a test: {test}.")
         elif any(map(own.is_ours, _along(document, event))):
             self._ignored.append(own.MADE)
+        elif any(map(own.is_their_row, _along(document, event))):
+            self._ignored.append(own.DEFENDERS)
         elif not draft.complete and (theirs := _defenders(document, event)):
             self._beside(source, document, event.alert, theirs, envelopes)
         else:
@@ -193,7 +195,7 @@ class Run:
         else:
             texts = checked.texts if {p.field for p in checked.problems} <= _OF_A_REFERENCE else {}
             self._refused.append(
-                Refused(number, checked.problems, draft.origins, evidence, checked.notes, texts)
+                Refused(number, checked.problems, draft.origins, evidence, checked.notes, texts, draft.remedy)
             )
 
     def _beside(

@@ -108,10 +108,11 @@ class _Try:
 
     def event(self, event: Mapped | Refused) -> dict[str, Any]:
         """Return one event as it is shown, searched if it has clues and no whole reference."""
-        problems = event.problems if isinstance(event, Refused) else ()
+        refused = event if isinstance(event, Refused) else None
         shown: dict[str, Any] = {
             "event": event.event,
-            "problems": [problem.render() for problem in problems],
+            "problems": [problem.render() for problem in refused.problems] if refused else [],
+            "remedy": (refused.remedy or None) if refused else None,
             "reference": None,
             "lost": [],
             "clues": [],

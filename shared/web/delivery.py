@@ -69,7 +69,11 @@ class DeliveryAlert:
 def refused_events(refused: Iterable[Refused], *, dry: bool = False) -> tuple[Mapping[str, Any], ...]:
     """Return the `refused` member of a delivery; of a dry run also by what a search would find the events."""
     return tuple(
-        {"event": event.event, "problems": [problem.render() for problem in event.problems]}
+        {
+            "event": event.event,
+            "problems": [problem.render() for problem in event.problems],
+            "remedy": event.remedy or None,
+        }
         | (evidence.shown(event.evidence) if dry else {})
         for event in refused
     )

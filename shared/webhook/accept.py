@@ -30,6 +30,7 @@ from shared.webhook.inline import TRIES, Inline, Room
 if TYPE_CHECKING:
     from shared.mapping.outcome import Outcome, Refused
     from shared.sending.dispatcher import Dispatch
+    from shared.sending.snapshot import Snapshot
     from shared.sending.turns import Plan
     from shared.web.reply import Reply
 
@@ -58,7 +59,7 @@ class Acceptance:
         if len(asked) == 1 and room.token is not None:
             alerts = self._straight(accepted, next(iter(asked.values())), room, room.token)
         if alerts is None:
-            stored, accepted = self._store(accepted, asked)
+            stored, accepted = self._store(accepted, asked, room.snapshot)
             alerts = self.inline.send(room, others, stored)
         snapshot = room.snapshot if room.name == keys.REFERENCE.name else None
         return delivery.answer(
@@ -74,7 +75,7 @@ class Acceptance:
         """Store the searches of a trial, in a delivery that nobody is told of; return their ids. Raise `TableError`."""
         nothing = dataclasses.replace(outcome, alerts=(), refused=())
         accepted, asked = self._delivery(Wanted(nothing, searches), sender, trial=True)
-        self._store(accepted, asked)
+        self._store(accepted, asked, None)
         return tuple(asked)
 
     def _delivery(
@@ -130,7 +131,9 @@ class Acceptance:
             return [DeliveryAlert.of(entry.alert.id, sent[entry.alert.id])]
         return None
 
-    def _store(self, accepted: Delivery, asked: Mapping[str, Entry]) -> tuple[list[DeliveryAlert], Delivery]:
+    def _store(
+        self, accepted: Delivery, asked: Mapping[str, Entry], snapshot: "Snapshot | None"
+    ) -> tuple[list[DeliveryAlert], Delivery]:
         """Commit a delivery and its alerts as waiting; alerts that are known already are reported with their state."""
         new = dict(asked)
         there: dict[str, Known] = {}
@@ -139,7 +142,7 @@ class Acceptance:
         for _ in range(TRIES * len(asked) + 1):
             left = [entry for alert, entry in new.items() if alert not in done]
             batch, last = transactions.batch(left)
-            plan = self.dispatcher.plan(batch, write=clashes < TRIES - 1 and self._is_early())
+            plan = self.dispatcher.plan(batch, snapshot, write=clashes < TRIES - 1 and self._is_early())
             if last:
                 accepted = _with_known(accepted, there)
             operations = transactions.operations(plan.entries, accepted, last=last)

@@ -66,7 +66,11 @@ class Status:
         if not alerts and not unread:  # duplicates of alerts whose own retention is over
             raise unknown
         lost = tuple(
-            {"event": stored.alerts.index(alert), "problems": [Problem("id", error.detail).render()]}
+            {
+                "event": stored.alerts.index(alert),
+                "problems": [Problem("id", error.detail).render()],
+                "remedy": None,
+            }
             for alert, error in stands.unreadable.items()
         )
         stored = replace(stored, refused=(*stored.refused, *lost))

@@ -43,7 +43,7 @@ def unsound(table: MemoryTable) -> list[str]:
         if key.startswith(keys.DELIVERY):
             lost = [alert for alert in rows.read_delivery(row).alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((*_OF_STAGES, keys.RESUMED, keys.REFUSED, keys.ASIDE, keys.TRIAL)):
+        elif key.startswith((*_OF_STAGES, keys.RESUMED, keys.REFUSED, keys.ASIDE, keys.ENDED, keys.TRIAL)):
             continue
         elif key not in expected and not rows.copy_moved(row):
             wrong.append(f"{key} belongs to no alert")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.alerts import alert as alerts
+from shared.alerts import title
 from shared.alerts.mark import MARK, is_marked
 from shared.alerts.text import units
 from shared.alerts.vocabulary import CATEGORIES, SEVERITIES, _table
@@ -231,6 +232,11 @@ def test_only_ids_are_techniques() -> None:
 def test_a_link_is_whole_or_not_there() -> None:
     """A link that was cut leads nowhere."""
     assert "Link:" not in built(link=f"https://siem.contoso.example/{'x' * 1_000}")["description"]
+
+
+def test_the_default_title_of_an_event_is_none_of_an_alert_without_one() -> None:
+    """It would say that Defender has the event."""
+    assert built(title=title.UNKNOWN)["title"] == title.UNTITLED
 
 
 def test_both_ends_of_a_span_are_told() -> None:

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { confirm } from "./ask.js";
-import { button, count, facts, folding, h, said, time } from "./dom.js";
+import { button, count, facts, folding, h, said, tell, time } from "./dom.js";
 import { code, coloured } from "./source.js";
 
 export const NAME = "Refused payloads";
@@ -16,6 +16,7 @@ export function show(place, { failed }) {
   let alive = true;
 
   async function list(continuation = "") {
+    tell("");
     news.replaceChildren("Asking …");
     more.replaceChildren();
     try {
@@ -42,6 +43,7 @@ function row(payload, failed) {
 }
 
 async function fill(part, id, failed) {
+  tell("");
   part.replaceChildren("Asking …");
   let payload;
   try {
@@ -62,12 +64,9 @@ async function fill(part, id, failed) {
 
 /** Return the problems of one event; a remedy is a text to copy. */
 export function reasons(event) {
-  const remedy = event.remedy ?? null;
-  const rest = event.problems.filter((each) => each.field !== "remedy");
-  const remedies = [...event.problems.filter((each) => each.field === "remedy").map((each) => each.detail), ...(Array.isArray(remedy) ? remedy : remedy ? [remedy] : [])];
   return h("div", {}, h("h3", {}, `Event ${event.event + 1}`),
-    facts(rest.map((each) => [each.field, each.detail])),
-    remedies.length ? [h("h4", {}, "Remedy"), remedies.map((text) => code(text, "Remedy"))] : null);
+    facts(event.problems.map((each) => [each.field, each.detail])),
+    event.remedy ? [h("h4", {}, "Remedy"), code(event.remedy, "Remedy")] : null);
 }
 
 async function replay(part, payload) {
