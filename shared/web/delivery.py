@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from shared.alerts.event_time import utc
 from shared.clients import answer as answers
@@ -44,6 +44,9 @@ _ENTITIES = dict.fromkeys(
     "Look in Defender for an alert with this title; only if there is none, replay this one.",
 )
 """The same about an alert on entities, which has no event."""
+_ANOTHERS = (
+    "The search led to an alert that was known already, by its reference or another search: they are one."
+)
 _AS_IT_SAYS = "Do what the message says, then replay the alert."
 
 
@@ -54,6 +57,13 @@ class DeliveryAlert:
     entry: Entry
     duplicate: bool = False
     notes: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, asked: str, entry: Entry, *, duplicate: bool = False, notes: Sequence[str] = ()) -> Self:
+        """Return the alert that a delivery brought under the id `asked`; its search may have led to another's alert."""
+        if asked in (entry.alert.id, entry.link):
+            return cls(entry, duplicate, notes)
+        return cls(entry, duplicate=True, notes=tuple(dict.fromkeys((*notes, _ANOTHERS))))
 
 
 def refused_events(refused: Iterable[Refused], *, dry: bool = False) -> tuple[Mapping[str, Any], ...]:

@@ -68,14 +68,9 @@ class Webhook:
         content_encoding: str = "",
         sender: str = "",
     ) -> "Reply":
-        """Turn one POST into alerts, and answer with their state. Raise `TableError` if they cannot be stored.
+        """Turn one POST into alerts, and answer with their state; `origin` is the scheme and host that it came to.
 
-        It waits for Defender for `INLINE_SECONDS`, and for the table for `TABLE_SECONDS`, both from the receipt on.
-
-        `query` are the URL's parameters; `origin` is the scheme and host of the request.
-        `store` is false for a payload that is stored already. A body that is compressed, by its first bytes or by
-        `content_encoding`, is opened, and stored in that form if it is refused. `sender` is the fingerprint of the
-        request's key, empty without a key.
+        `store` is false for a payload that is stored already; raise `TableError` if the alerts cannot be stored.
         """
         began = self.clocks.monotonic()
         wanted = asked.read(query)
