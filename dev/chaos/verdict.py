@@ -12,7 +12,7 @@ from shared.ledger.record import Entry
 from shared.sending.pause import ACCESS_PAUSE_SECONDS, FIRST_PAUSE_SECONDS
 
 Arrival = Mapping[str, Any]
-_UNDER_WAY_SECONDS = 1.0  # for so long after an answer a call may come that was under way
+UNDER_WAY_SECONDS = 1.0  # for so long after an answer a call may come that was under way
 _REJECTED = (400, 404, 409)
 _CLEAR = range(300, 500)  # the statuses that say that nothing was created
 _UNAVAILABLE = 503
@@ -82,7 +82,7 @@ class Seen:
         for number, earlier in enumerate(self.log):
             pause, unclear = self._pause(earlier), self.once and (earlier["status"] or 0) not in _CLEAR
             for call in self.log[number + 1 :] if pause or unclear else ():
-                if _UNDER_WAY_SECONDS < call["at"] - earlier["at"] < pause:
+                if UNDER_WAY_SECONDS < call["at"] - earlier["at"] < pause:
                     yield f"{call['title']}: called in a pause"
                 if unclear and call["title"] == earlier["title"]:
                     yield f"{call['title']}: called again, although it may have been created"
