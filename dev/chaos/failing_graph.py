@@ -1,8 +1,10 @@
 """Alerts without a reference, while Graph fails and hosts die: each becomes one alert, with its event or without."""
 
+import time
 from typing import Any
 
 from dev.chaos.scene import Scene, Told
+from dev.chaos.verdict import UNDER_WAY_SECONDS
 from dev.stack.stack import Host
 
 _FAULTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
@@ -23,7 +25,6 @@ _FAULTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         ("createAlert: slower than a call may be", {"kind": "slow", "delay": 8.0}),
     ),
 }
-"""What goes wrong, by the name that the simulator has for an API."""
 
 
 _SLOW = {"kind": "slow", "delay": 3.0, "times": 3}
@@ -52,7 +53,7 @@ def entities(scene: Scene, short: bool) -> None:
 def _meet(
     scene: Scene, name: str, fault: dict[str, Any], told: list[Told], victim: Host | None = None
 ) -> None:
-    """Let alerts meet a fault; as soon as it has struck let others come, or kill the host that has them."""
+    """Let alerts meet a fault; then let others come into the pause, or kill the host at once that has them."""
     case, before = scene.case(name), scene.met()
     case.unheard = fault.get("delay", 0.0) > scene.deadline
     scene.switch({"times": 2, **fault})
@@ -61,6 +62,7 @@ def _meet(
     if victim:
         scene.kill(case, victim)
     else:
+        time.sleep(1.5 * UNDER_WAY_SECONDS)
         scene.tell(case, 6, told)
     scene.drain()
     scene.switch()
