@@ -7,7 +7,8 @@ from dev.chaos.scene import Scene, Told
 from dev.chaos.verdict import UNDER_WAY_SECONDS
 from dev.stack.stack import Host
 
-_FAULTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
+_Fault = dict[str, Any]
+_FAULTS: dict[str, tuple[tuple[str, _Fault], ...]] = {
     "hunting": (
         ("Graph: 503", {"kind": "status", "status": 503}),
         ("Graph: 429, Retry-After 2", {"kind": "quota", "retryAfter": 2}),
@@ -50,9 +51,7 @@ def entities(scene: Scene, short: bool) -> None:
     _meet(scene, "host killed with a call to createAlert", {**_SLOW, "on": "entity"}, told, scene.host())
 
 
-def _meet(
-    scene: Scene, name: str, fault: dict[str, Any], told: list[Told], victim: Host | None = None
-) -> None:
+def _meet(scene: Scene, name: str, fault: _Fault, told: list[Told], victim: Host | None = None) -> None:
     """Let alerts meet a fault; then let others come into the pause, or kill the host at once that has them."""
     case, before = scene.case(name), scene.met()
     case.unheard = fault.get("delay", 0.0) > scene.deadline
