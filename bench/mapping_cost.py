@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, inside
-from dev import approve
+from dev import outcomes
 from shared.mapping import mappings as mapping
+from tests.checks import approve
 
 NATIVE = "defender/eight-fields"
 """The pair whose body needs no mapping."""
@@ -92,7 +93,7 @@ def run(rounds: int) -> dict[str, object]:
 
 def _map(mappings: mapping.Mappings, event: Event) -> None:
     """Map an event as the webhook does. Raises `BenchError` if it gives no alert."""
-    outcome = approve.outcome_of(event.body, event.query, mappings)
+    outcome = outcomes.outcome_of(event.body, event.query, mappings)
     if len(outcome.alerts) != 1:
         raise BenchError(f"a payload of {outcome.source} gives {len(outcome.alerts)} alerts, not one")
 

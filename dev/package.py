@@ -83,15 +83,15 @@ def install(version: str, folder: Path) -> None:
 
 def build_source(into: Path, *, root: Path = setup.ROOT) -> Path:
     """Write the package for a remote build and return its path."""
-    return _write(into / SOURCE, {name: root / name for name in source_files(root)})
+    return write(into / SOURCE, {name: (root / name).read_bytes() for name in source_files(root)})
 
 
 def build_ready(version: str, dependencies: Path, into: Path, *, root: Path = setup.ROOT) -> Path:
     """Write the ready-to-run package, `dependencies` being installed for `version`, and return its path."""
-    files = {name: root / name for name in source_files(root)}
+    files = {name: (root / name).read_bytes() for name in source_files(root)}
     for name in _portable(dependencies):
-        files[f"{SITE_PACKAGES}/{name}"] = dependencies / name
-    return _write(into / f"defender-alert-webhook-{version}.zip", files)
+        files[f"{SITE_PACKAGES}/{name}"] = (dependencies / name).read_bytes()
+    return write(into / f"defender-alert-webhook-{version}.zip", files)
 
 
 def _portable(dependencies: Path) -> Iterator[str]:
@@ -115,14 +115,15 @@ def _missing(version: str, folder: Path) -> Iterable[str]:
                 yield f"{need.name} (for {each.name})"
 
 
-def _write(target: Path, files: Mapping[str, Path]) -> Path:
+def write(target: Path, files: Mapping[str, bytes]) -> Path:
+    """Write a zip that depends on nothing but the names and contents of its files; return its path."""
     with zipfile.ZipFile(target, "w") as package:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, _NOTHING_OLDER)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, whatever this is built on
             entry.external_attr = 0o100644 << 16
-            package.writestr(entry, files[name].read_bytes(), compresslevel=9)
+            package.writestr(entry, files[name], compresslevel=9)
     return target
 
 

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.alerts import vocabulary
 from shared.alerts.mark import MARK
 from shared.alerts.text import cut, units
+from shared.alerts.title import UNKNOWN, UNTITLED
 from shared.entity import entities
 from shared.entity.entities import Entity
 from shared.payload.clues import SECOND, Clues, When
@@ -35,7 +37,10 @@ CATEGORIES: Mapping[str, str] = {
     "General": "Execution",
     "SuspiciousActivity": "Execution",
 }
-"""The tactic of ATT&CK for each category of an alert. The last four have no equal; the description names them."""
+"""The tactic of ATT&CK for each category of an alert. The last four have no equal; the description names them.
+
+A category that another version stored, and this one does not know, is as the last.
+"""
 
 _ADDED = 2_500  # units of the description that our lines have at least
 _SHORT, _LINK = 200, 1_000
@@ -80,7 +85,7 @@ def build(
     the product, its own id of the alert and its page; `informational` that it calls the alert so.
     """
     named = entities.of(clues)
-    category = CATEGORIES[texts["category"]]
+    category = CATEGORIES.get(texts["category"], CATEGORIES[vocabulary.NO_EQUAL])
     lines = [f"{MARK} from {_line(source)[:_SHORT]}: no event of Defender stands behind it."]
     if own_id:
         lines.append(f"Alert at the source: {_line(own_id)[:_SHORT]}")
@@ -89,11 +94,11 @@ def build(
     if clues.when:
         lines.append(f"Time at the source: {_time(clues.when)}")
     if category != texts["category"]:
-        lines.append(f"Category: {texts['category']}")
+        lines.append(f"Category: {_line(texts['category'])[:_SHORT]}")
     lines += _left_over(clues, named)
     known = dict.fromkeys(name for name in techniques if _TECHNIQUE.fullmatch(name))
     return {
-        "title": texts["title"],
+        "title": UNTITLED if texts["title"] == UNKNOWN else texts["title"],
         "description": _described(texts["description"], "\n".join(lines)),
         "severity": "informational" if informational else texts["severity"].lower(),
         "category": category,

@@ -12,6 +12,8 @@ SLOT, SLOT_END = "slot-", "slot."
 TODO, TODO_END = "todo-", "todo."
 """From `later-` to `todo.` is what one snapshot reads: no other prefix may sort between them."""
 FAILED, FAILED_END = "failed-", "failed."
+ENDED, ENDED_END = "ended-", "ended."
+"""Names of the alerts that ended otherwise, in the order of their ends; one that was accepted again keeps its name."""
 REFUSED, REFUSED_END = "kept-", "kept."
 ASIDE, ASIDE_END = "aside-", "aside."
 DELIVERY, DELIVERY_END = "delivery-", "delivery."
@@ -163,6 +165,11 @@ def waiting_alert(key: str) -> str:
 def failed_key(ended: float | None, alert_id: str) -> str:
     """Return the key under which an alert is listed that failed at a time (UTC seconds)."""
     return f"{FAILED}{stamp(ended or 0.0)}-{alert_id}"
+
+
+def ended_key(ended: float | None, alert_id: str) -> str:
+    """Return the key that names an alert which ended at a time (UTC seconds), and has not failed."""
+    return f"{ENDED}{stamp(ended or 0.0)}-{alert_id}"
 
 
 def trial_key(outcome: str, accepted: float, alert_id: str) -> str:

@@ -23,6 +23,11 @@ def is_defenders(alert: Node) -> bool:
     return any(known.holds(alert, alert) for known in _conditions("defenders"))
 
 
+def is_their_row(alert: Node) -> bool:
+    """Say whether an alert is a row of a table of Defender's alerts: the keys in it are no event's."""
+    return any(known.holds(alert, alert) for known in _conditions("rows"))
+
+
 def is_ours(alert: Node) -> bool:
     """Say whether an alert is one that this app created in Defender: by its detection source, or by our mark."""
     return any(known.holds(alert, alert) for known in _conditions("ours")) or any(

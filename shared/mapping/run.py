@@ -176,6 +176,8 @@ class Run:
             self._ignored.append(f"The payload says that it is a test: {test}.")
         elif any(map(own.is_ours, _along(document, event))):
             self._ignored.append(own.MADE)
+        elif any(map(own.is_their_row, _along(document, event))):
+            self._ignored.append(own.DEFENDERS)
         elif not draft.complete and (theirs := _defenders(document, event)):
             self._beside(source, document, event.alert, theirs, envelopes)
         else:

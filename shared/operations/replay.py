@@ -100,6 +100,8 @@ def _put_back(table: Table, before: Row) -> tuple[list[Operation], Entry | None]
         return _insert(table, held)
     entry = rows.read(stored)
     there = lookup.movable(table, entry)
+    if (entry.error or {}).get("code") == settlement.UNREADABLE:  # it only kept the place of this one
+        return rows.move(there, held, alert=stored.etag), held
     if there == entry:
         return [], entry
     if entry.has_ended:  # and is not listed
@@ -133,7 +135,7 @@ def failed(dispatcher: "Dispatch", top: int) -> int:
         except Unreadable:
             unreadable.append(row)
             return None
-        doubtful = entry.stage.once and (entry.error or {}).get("code") == settlement.UNKNOWN
+        doubtful = entry.stage.once and (entry.error or {}).get("code") in settlement.DOUBTFUL
         return entry if _is_on(dispatcher, entry.stage) and not doubtful else None
 
     replayed = 0

@@ -9,7 +9,7 @@ from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.operations import listing
 from shared.operations.replay import Again, not_now, wait
-from shared.table.protocol import Delete, Operation, Table, try_commit
+from shared.table.protocol import Operation, Table, try_commit
 
 if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
@@ -102,12 +102,7 @@ def _set_apart(alert: Entry, etag: str, now: float) -> list[Operation]:
     note = "The operator let its event be searched again."
     notes = tuple(dict.fromkeys((*alert.notes, note)))
     apart = dataclasses.replace(alert, delivery=own.id, link="", many=False, notes=notes)
-    copy = keys.copy_key(alert.delivery, alert.alert.id)
-    return [
-        *rows.note(apart, etag),
-        rows.insert_delivery(own),
-        *([Delete(copy, "*")] if alert.many else []),
-    ]
+    return [*rows.note(apart, etag, before=alert), rows.insert_delivery(own)]
 
 
 def _shown(case: _Case, marked: Entry) -> dict[str, Any]:

@@ -38,10 +38,9 @@ def acquire(dispatcher: "Dispatch", policy: Policy) -> Held:
         if etag is None:  # it landed, its answer was lost, and the slot has changed since
             continue
         held = Held(slot.key, mark, etag, slot.opens)
-        if start.is_fresh(policy):
+        if not window.meets_pause(table, start, policy) and start.is_fresh(policy):
             return held
         try_commit(table, [window.release_unused(held, policy, table.now())])
-        break
     raise Busy("No slot could be acquired in time; try again.", retry_after=1)
 
 

@@ -82,12 +82,12 @@ class Dispatch:
         """The window's rules: how many calls in how many seconds."""
         return self.outcomes.policy
 
-    def plan(self, entries: Iterable[Entry], *, write: bool = True) -> Plan:
-        """Give turns to alerts that have to wait, in whichever stage.
+    def plan(self, entries: Iterable[Entry], snapshot: Snapshot | None = None, *, write: bool = True) -> Plan:
+        """Give turns to alerts that have to wait, in whichever stage; `snapshot` shows how far sending is behind.
 
         Each is due a call's share of its stage's window after the one before it.
         """
-        return self.turns.plan(entries, self._step, write=write)
+        return self.turns.plan(entries, self._step, snapshot, write=write)
 
     def _step(self, stage: Stage) -> float:
         policy = self.others.get(stage.name, self.policy)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from shared.ledger import backlog
-from shared.ledger.record import Waiting
+from shared.ledger import backlog, record
+from shared.ledger.record import Entry, Waiting
 from shared.sending import window
 
 
@@ -32,6 +32,16 @@ class Snapshot:
     def has_room(self, due: float) -> bool:
         """Tell whether an alert that is due then (UTC seconds) may be called now: nothing more urgent waits."""
         return bool(self.view.open) and not (self.waiting and self.waiting[0].entry.due <= due)
+
+    def behind(self, entry: Entry) -> float:
+        """Return how many seconds sending was behind when an alert was accepted: how long it was the turn of the first.
+
+        What was tried before does not count: it waits for its retry.
+        """
+        stage = self.view.stage
+        new = (waiting.entry for waiting in self.waiting if not stage.is_later(waiting.entry.waits))
+        first = next(new, None) if entry.stage == stage else None
+        return max(0.0, entry.accepted - record.turn(first)) if first else 0.0
 
     @property
     def acquires(self) -> int:

@@ -25,6 +25,7 @@ FIND_EVENTS = (
     "The payload has clues by which its event might be found; with FIND_EVENTS=true the app searches for it."
 )
 _MAX_POLL_SECONDS = 60
+_UNREAD_SECONDS = 6  # an answer is remembered for 5
 _BY_HAND = (
     "The operator can search again (POST operations/alerts/{id}/search), or give the reference by hand"
     " (POST operations/alerts/{id}/reference)."
@@ -39,7 +40,7 @@ _SEARCHES = {
 }
 """What can be done about an alert whose event was not found, by the error's code."""
 _ENTITIES = dict.fromkeys(
-    ("AnswerUnknown", "AnswerLost"),
+    ("AnswerUnknown", "AnswerLost", "AlertUnreadable"),
     "Look in Defender for an alert with this title; only if there is none, replay this one.",
 )
 """The same about an alert on entities, which has no event."""
@@ -106,15 +107,16 @@ def answer(
     origin: str,
     failure_status: int | None = None,
     most: int | None = None,
+    unread: int = 0,
 ) -> Reply:
     """Answer with the present state of a delivery: the same for the POST and for a later poll.
 
     `snapshot` is how window and backlog stood, if they were read, for `waitingFor`; `now` the server's UTC seconds;
     `origin` the scheme and host that `Location` begins with. `failure_status` is that of a failure, where the sender
     would repeat a 422. `most` is how many bytes its alerts may take together, as JSON: texts are shortened until they
-    fit.
+    fit. `unread` is how many of its alerts are not among `alerts`: a poll soon has others.
     """
-    status = _status(alerts, delivery.refused)
+    status = "waiting" if unread else _status(alerts, delivery.refused)
     documents = [alert_document(alert, snapshot, now) for alert in alerts]
     document = _document(
         delivery.id or None,
@@ -123,8 +125,10 @@ def answer(
         documents if most is None else short.fitting(documents, most),
         delivery.refused if most is None else short.fitting(delivery.refused, most // 4),
     )
+    if unread:
+        document["unread"] = unread
     if status == "waiting":
-        seconds = _poll_seconds(alerts, snapshot, now)
+        seconds = _UNREAD_SECONDS if unread else _poll_seconds(alerts, snapshot, now)
         location = f"{origin}/api/deliveries/{delivery.id}"
         return reply.of(202, document, Location=location, Retry_After=str(seconds))
     if status == "failed":

@@ -116,7 +116,7 @@ def told(refused: Refused) -> Refused:
     """Return a refused event that also says what it lacks for an alert on entities."""
     if refused.evidence is None:
         return refused
-    lacks = entities.missing(refused.evidence.scan.clues)
+    lacks = entities.missing(refused.evidence.scan.clues, refused.evidence.scan.unread)
     more = [
         replace(each, detail=f"For an alert without an event the payload {each.detail}") for each in lacks
     ]

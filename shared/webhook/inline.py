@@ -58,9 +58,9 @@ class Inline:
             try:
                 with self._waiting(_TOKEN_SECONDS_WITHOUT) as seconds:
                     room.token = dispatcher.token(min(_TOKEN_SECONDS, seconds))
-                self.look(room)
             except TokenError as error:
                 log.problem("no token", error)
+            self.look(room)
         return room
 
     def look(self, room: Room) -> "Snapshot":

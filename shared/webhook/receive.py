@@ -158,8 +158,7 @@ class Webhook:
         """Answer what became of a delivery. Raise `NotFound`; `origin` as for `receive`."""
         now = self.clocks.monotonic()
         table = self.dispatcher.until(now + TABLE_SECONDS).table
-        stages = tuple(stage.policy.stage for stage in self.stages)
-        standing = status.Status(table, self.memory, self.recent_snapshot, now, stages)
+        standing = status.Status(table, self.memory, self.recent_snapshot, now)
         return standing.answer(delivery_id, self.settings.public_base_url or origin)
 
     def recent_snapshot(self) -> "Snapshot":

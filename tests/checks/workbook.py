@@ -18,9 +18,9 @@ from typing import Any
 import duckdb_kql
 from playwright.sync_api import sync_playwright
 
-from dev import browser, samples, setup
+from dev import samples, setup
 from shared.clients.answer import Answer
-from tests.checks import arm
+from tests.checks import arm, browser
 from tests.checks.app import App
 from tests.checks.virtual import EPOCH, Defender, Faults, Host, World, answer_with
 

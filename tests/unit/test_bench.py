@@ -20,7 +20,7 @@ from bench import (
 )
 from bench.figure import TIMES, Figure, Goal, Report, of_runs, quantile, table
 from bench.ground import BenchError, Form
-from dev import approve
+from dev import outcomes
 from shared.mapping import mappings as mapping
 from tests.checks import adversary, bodies
 from tests.checks.spent import Cost
@@ -161,7 +161,7 @@ def test_each_source_is_measured_by_one_event_that_is_accepted() -> None:
     events = mapping_cost.events()
     mappings = mapping.load()
     for event in events.values():
-        outcome = approve.outcome_of(event.body, event.query, mappings)
+        outcome = outcomes.outcome_of(event.body, event.query, mappings)
         assert (len(outcome.alerts), len(outcome.refused)) == (1, 0)
     assert mapping_cost.NATIVE in events
     assert {"generic", "sentinel", "splunk", "elastic", "qradar"} <= set(events)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.alerts import alert as alerts
+from shared.alerts import title
 from shared.alerts.mark import MARK, is_marked
 from shared.alerts.text import units
 from shared.alerts.vocabulary import CATEGORIES, SEVERITIES, _table
@@ -207,6 +208,13 @@ def test_every_category_has_a_tactic(category: str) -> None:
     assert (f"\nCategory: {category}\n" in document["description"]) == (document["category"] != category)
 
 
+def test_a_category_of_another_version_is_told_and_stops_nothing() -> None:
+    """A stored alert with a word that this version does not know is sent as what has no equal, and named."""
+    document = built(category="Stealth\n- Made with")
+    assert document["category"] == built(category="SuspiciousActivity")["category"]
+    assert "\nCategory: Stealth\\n- Made with\n" in document["description"]
+
+
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_severities_are_the_apis(severity: str) -> None:
     """In small letters; `informational` only where the source calls the alert so."""
@@ -224,6 +232,11 @@ def test_only_ids_are_techniques() -> None:
 def test_a_link_is_whole_or_not_there() -> None:
     """A link that was cut leads nowhere."""
     assert "Link:" not in built(link=f"https://siem.contoso.example/{'x' * 1_000}")["description"]
+
+
+def test_the_default_title_of_an_event_is_none_of_an_alert_without_one() -> None:
+    """It would say that Defender has the event."""
+    assert built(title=title.UNKNOWN)["title"] == title.UNTITLED
 
 
 def test_both_ends_of_a_span_are_told() -> None:

@@ -198,7 +198,8 @@ def test_a_search_that_found_its_event_is_its_alert() -> None:
     desk.post()
     search, alert = desk.one("matched").alert.id, desk.one("created").alert.id
     assert desk.get(f"alerts/{search}") == desk.get(f"alerts/{alert}")
-    assert [item["id"] for item in desk.get("alerts")["alerts"]] == [alert]
+    for listed in (desk.get("alerts")["alerts"], desk.get("outcomes")["outcomes"]):
+        assert [item["id"] for item in listed] == [alert]
     assert desk.get("alerts", status="waiting")["alerts"] == []
 
 
@@ -354,6 +355,7 @@ def test_a_trial_shows_what_would_have_been_raised(answer: Result, outcome: str,
     assert counts == dict.fromkeys(keys.OUTCOMES, 0) | ({named: 1} if named in keys.OUTCOMES else {})
     assert (desk.get("alerts")["alerts"], desk.defender.arrivals) == ([], [])
     assert desk.get(f"alerts/{search['id']}")["status"] == "searched"
+    assert [item["status"] for item in desk.get("outcomes")["outcomes"]] == ["searched"]
     assert unsound(desk.table) == []
 
 
@@ -577,6 +579,7 @@ def test_an_alert_on_entities_is_shown_as_one() -> None:
     assert (shown["route"], shown["status"], shown["alert"]["id"]) == ("entity", "created", "da1_1")
     assert [shown["request"][name] for name in ("machineId", "eventTime", "reportId")] == [None] * 3
     assert {"name": "commandLine", "value": "tool.exe /run 1"} in shown["clues"]
+    assert [(item["id"], item["route"]) for item in desk.get("outcomes")["outcomes"]] == [(alert, "entity")]
     assert desk.refused(409, f"alerts/{alert}/search")["state"] == "created"
     assert [stage["name"] for stage in desk.get("status")["stages"]] == ["reference", "entity", "search"]
 

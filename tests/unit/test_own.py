@@ -91,6 +91,17 @@ def test_defenders_own_alert_is_ignored() -> None:
     assert outcome.refused == ()
 
 
+@pytest.mark.parametrize("table", ["AlertInfo", "AlertEvidence", "DeviceAlertEvents"])
+def test_a_row_of_a_table_of_alerts_is_ignored(table: str) -> None:
+    """Its device, time and report id are no event's, so it is not raised even with all three of them."""
+    row = {**ROW, "AlertId": "da1"}
+    record = {"time": "2026-07-19T15:00:00Z", "category": f"AdvancedHunting-{table}", "properties": row}
+    for value in ({**row, "Table": table}, {"records": [record]}):
+        outcome = applied(value)
+        assert (outcome.alerts, outcome.refused) == ((), ())
+        assert outcome.ignored == own.DEFENDERS
+
+
 def test_a_complete_reference_beside_it_is_raised() -> None:
     """A row that was joined to Defender's alert names an event: that is what the sender wants to be raised."""
     outcome = applied({**DEFENDERS, "event": ROW})

@@ -21,7 +21,7 @@ from shared.web.reply import Reply
 from tests.checks.chances import Chances
 from tests.checks.contract import Contract
 from tests.checks.searches import Script, searching
-from tests.checks.virtual import ORIGIN, Defender, Fault, Host, World
+from tests.checks.virtual import ORIGIN, Defender, Fault, Host, Request, World
 
 DEVICE = "a" * 40
 TIME = "2026-03-04T05:06:07.8912345Z"
@@ -262,6 +262,30 @@ def test_no_call_in_a_pause_of_the_searches() -> None:
     refused = office.ask(NOTABLE)
     assert (refused.status, json.loads(refused.body)["detail"]) == (429, "Searches pause: maintenance.")
     assert office.script.queries == []
+
+
+def test_no_call_in_a_pause_that_began_while_the_acquire_was_answered() -> None:
+    """The table answers the acquire after 3 s, and the operator has paused meanwhile: the slot goes back."""
+    office = Office()
+    world = office.world
+    acquires: list[Request] = []
+
+    def stop() -> None:
+        world.table.commit([pause.stop(None, "drill", keys.SEARCH)])
+
+    def late(request: Request) -> Fault | None:
+        if request.kind != "commit" or acquires:
+            return None
+        acquires.append(request)
+        world.at(world.now + 1.0, stop)
+        return Fault("frozen", 3.0)
+
+    office.host.script = late
+    refused = office.ask(NOTABLE)
+    assert (refused.status, json.loads(refused.body)["detail"]) == (429, "Searches pause: drill.")
+    assert office.script.queries == []
+    [slot] = world.table.query("find-slot-0", "find-slot-9")
+    assert slot.values["closed"] == window.UNUSED_SECONDS
 
 
 def test_where_slots_end_within_a_try_what_was_found_is_shown() -> None:

@@ -176,6 +176,42 @@ def test_a_flood_delays_no_other_sender(hosts: int, severity: str) -> None:
     assert unsound(world.table) == []
 
 
+@pytest.mark.parametrize("severity", ["High", "Low"])
+def test_a_flood_in_a_pause_delays_no_other_sender(severity: str) -> None:
+    """After a pause in which the turns of 400 alerts of one sender passed, an alert of another goes with the next."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    app.timer()
+    world.table.commit([pause.stop(None, "stop")])
+    _flood(world, app, range(400), severity, 0.005)
+    world.run(30 * 60)
+    others = [app.post(_payload(9_000 + number, severity), sender=f"genuine {number}") for number in range(3)]
+    world.run(10)
+    world.table.commit([Delete(keys.STOP, "*")])
+    world.run(62)
+    assert all(other.result().status == 202 for other in others)
+    calls = [call.body["title"] for call in defender.arrivals]
+    assert {f"Rule {9_000 + number}" for number in range(3)} <= set(calls[:16]), calls
+    world.run(400 * 4.2)
+    assert {entry.state for entry in _entries(world)} == {"created"}
+    assert unsound(world.table) == []
+
+
+def test_alerts_of_many_senders_keep_their_order_in_a_pause() -> None:
+    """Ten senders post one alert each, a minute apart, while a pause holds: they are sent in this order."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    app.timer()
+    world.table.commit([pause.stop(None, "stop")])
+    for number in range(10):
+        app.post(_payload(number), sender=f"sender {number}")
+        world.run(60)
+    waiting = world.table.query(keys.TODO, keys.TODO_END)
+    assert [rows.read(row).alert.title for row in waiting] == [f"Rule {number}" for number in range(10)]
+
+
 @pytest.mark.parametrize("at_once", [True, False], ids=["in portions", "one by one"])
 def test_replays_delay_no_other_sender(at_once: bool) -> None:
     """After 150 failed alerts of a sender were replayed, a new one of another is sent with the next slot that opens."""

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { confirm } from "./ask.js";
-import { button, count, facts, folding, h, said, time } from "./dom.js";
+import { button, count, facts, folding, h, said, tell, time } from "./dom.js";
 import { code, coloured } from "./source.js";
 
 export const NAME = "Refused payloads";
@@ -16,6 +16,7 @@ export function show(place, { failed }) {
   let alive = true;
 
   async function list(continuation = "") {
+    tell("");
     news.replaceChildren("Asking …");
     more.replaceChildren();
     try {
@@ -42,6 +43,7 @@ function row(payload, failed) {
 }
 
 async function fill(part, id, failed) {
+  tell("");
   part.replaceChildren("Asking …");
   let payload;
   try {

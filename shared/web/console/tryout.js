@@ -9,11 +9,11 @@ import { code, coloured } from "./source.js";
 
 export const NAME = "Try a payload";
 
-export function show(place) {
+export function show(place, { failed }) {
   const payload = field("Payload", "area", { rows: "14", placeholder: "Paste JSON, or drop a file here", "aria-describedby": "try-note" });
   const source = field("Source");
   const result = h("div", { "aria-live": "polite" });
-  const run = (event) => { event?.preventDefault(); look(payload.input.value, source.input.value.trim(), result); };
+  const run = (event) => { event?.preventDefault(); look(payload.input.value, source.input.value.trim(), result, failed); };
   payload.input.addEventListener("dragover", (event) => event.preventDefault());
   payload.input.addEventListener("drop", async (event) => {
     const [file] = event.dataTransfer.files;
@@ -32,7 +32,7 @@ export function show(place) {
   );
 }
 
-async function look(payload, source, result) {
+async function look(payload, source, result, failed) {
   if (!payload.trim()) return void tell("Paste a payload first.", true);
   tell("");
   result.replaceChildren("Asking …");
@@ -40,6 +40,7 @@ async function look(payload, source, result) {
   try {
     shown = await ask("POST", "dry-run", { source }, payload);
   } catch (error) {
+    if (error.status === 401) return void failed(error);
     if (!error.problem?.refused) {
       result.replaceChildren(h("p", { class: "bad" }, error.message));
       return;

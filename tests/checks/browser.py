@@ -28,7 +28,8 @@ const [from, to] = process.argv.slice(1);
 require("stream").pipeline(createReadStream(from), createBrotliDecompress(), createWriteStream(to, { mode: 0o755 }),
   (error) => { if (error) throw error; });
 """
-_FONTS = '<?xml version="1.0"?><fontconfig><dir>{folder}/fonts</dir><cachedir>{folder}/cache</cachedir></fontconfig>'
+# `~` is the folder, because HOME is: it may be moved, and the browser still finds its fonts.
+_FONTS = '<?xml version="1.0"?><fontconfig><dir>~/fonts</dir><cachedir>~/cache</cachedir></fontconfig>'
 
 
 Program = tuple[str, dict[str, str]]
@@ -91,10 +92,10 @@ def _unpacked() -> Path:
                 _unpack(f"{name}.br", FOLDER / name)
                 with tarfile.open(FOLDER / name) as packed:
                     packed.extractall(FOLDER, filter="data")
-            (FOLDER / "fonts.conf").write_text(_FONTS.format(folder=FOLDER), "utf-8")
+            (FOLDER / "fonts.conf").write_text(_FONTS, "utf-8")
             stamp.write_text(version, "utf-8")
     return program
 
 
 def _unpack(name: str, to: Path) -> None:
-    subprocess.run([setup.NODE, "-e", _UNPACK, _PACKED / name, to], check=True)
+    subprocess.run([setup.NODE, "-e", _UNPACK, _PACKED / name, to], check=True)  # noqa: S603 - a script of ours
