@@ -79,9 +79,9 @@ class Mappings:
         if source is None or source.is_envelope:
             near = difflib.get_close_matches(name.strip().lower(), self.names(), 3)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            raise errors.RequestError(
-                f"There is no source {alert.shown(name)}.{hint} Leave source out to have the payload recognised."
-            )
+            detail = f"{alert.shown(name)} is no source.{hint} Leave the parameter out to have the payload recognised."
+            problem = errors.Problem("source", detail)
+            raise errors.RequestError(f"source: {detail}", extensions={"problems": [problem.render()]})
         return source
 
 

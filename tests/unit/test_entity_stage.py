@@ -895,3 +895,4 @@ def test_the_status_tells_that_the_api_is_a_beta_and_which_role_is_missing() -> 
     assert "SecurityAlert.Create.All" in stages["entity"]["tokenProblem"]
     assert "--entity-alerts" in stages["entity"]["tokenProblem"]
     assert stages["search"]["tokenProblem"] is None
+    assert "has the role ThreatHunting.Read.All, so" in stages["search"]["permission"]
