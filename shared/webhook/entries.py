@@ -139,6 +139,13 @@ def of(wanted: Wanted, maker: Maker, *, search: bool) -> list[Entry]:
     return [made[number] for number in sorted(made)]
 
 
+def planned(wanted: Wanted, sender: str) -> list[tuple[Refused, Entry]]:
+    """Return the events that are to be searched or raised on entities, each with the entry that a POST would make."""
+    maker = Maker(wanted.outcome.source or "", "", 0.0, sender)
+    searches = [(event, maker.search(event)) for event in wanted.searches]
+    return [*searches, *((event, maker.without_event(event)) for event in wanted.entities)]
+
+
 def _written(evidence: Evidence) -> dict[str, Any]:
     about = {name: value for name, value in asdict(evidence.about).items() if value}
     return stored.write(evidence.scan.clues) | ({stored.ABOUT: about} if about else {})

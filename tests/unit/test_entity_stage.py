@@ -27,6 +27,7 @@ from shared.table.protocol import Delete
 from shared.web.parameters import Parameters
 from shared.web.reply import Reply
 from tests.checks.app import App
+from tests.checks.contract import Contract
 from tests.checks.creating import URL, Creations, answered, created, sign_in
 from tests.checks.graph import Graph, failure, found, payload, row, without_device
 from tests.checks.sound import unsound
@@ -189,6 +190,29 @@ def test_a_payload_without_a_mark_costs_no_request_more() -> None:
     down = scene.host(lambda request: Fault("denied") if request.kind == "query" else None)
     answer = scene.world.finish(down.post(returned))
     assert (answer.status, len(scene.creations.arrivals)) == (503, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "routes"),
+    [
+        (Settings(), None),
+        (replace(BOTH, no_event="fail"), ["reference"]),
+        (ON, ["entity", "entity"]),
+        (BOTH, ["entity", "reference"]),
+    ],
+)
+def test_a_dry_run_tells_what_a_post_would_become(settings: Settings, routes: list[str] | None) -> None:
+    """By the same settings: refused, searched, or raised on entities; and nothing is stored or called."""
+    scene = Scene(settings=settings)
+    answer = scene.post([sign_in(1), payload(2)], dryRun="true")
+    document = json.loads(answer.body)
+    assert answer.status == (200 if routes else 422)
+    assert [alert["route"] for alert in document["alerts"]] == (routes or [])
+    assert len(document["refused"]) == 2 - len(routes or [])
+    assert Contract.read().schema_breaches("#/components/schemas/DryRun", document) == [] or not routes
+    assert (scene.entries(), scene.creations.arrivals, scene.graph.arrivals) == ([], [], [])
+    posted = scene.posted([sign_in(1), payload(2)])
+    assert [alert["route"] for alert in posted.get("alerts", [])] == (routes or [])
 
 
 @pytest.mark.parametrize("together", [False, True])
