@@ -215,6 +215,26 @@ def test_a_dry_run_tells_what_a_post_would_become(settings: Settings, routes: li
     assert [alert["route"] for alert in posted.get("alerts", [])] == (routes or [])
 
 
+@pytest.mark.parametrize("letter", ["x", "\\", "\u00e9", "\U0001f600"])
+def test_a_long_command_line_refuses_nothing(letter: str) -> None:
+    """A row cannot take 30,000 letters of it; what the description would tell is stored."""
+    scene = Scene()
+    command = "tool.exe " + letter * (30_000 // len(letter.encode("utf-16-le")) * 2)
+    assert scene.posted(sign_in(1, process=command))["status"] == "created"
+    told = scene.creations.arrivals[0].body["description"]
+    assert f"\nCommand line: tool.exe {letter * 1_000}" in told
+
+
+def test_what_cannot_be_stored_is_refused_with_the_reason() -> None:
+    """It lacks nothing but room, and the answer says so."""
+    scene = Scene()
+    many = {f"{name}_path": "C:\\" + "\u00e9" * 1_000 for name in ("file", "parent_process", "process")}
+    refused = scene.posted(
+        sign_in(1, registry_path="HKLM\\" + "\u00e9" * 5_000, process="\u00e9" * 9_000, **many)
+    )
+    assert "too long" in str(refused["refused"][0]["problems"][-1]["detail"])
+
+
 @pytest.mark.parametrize("together", [False, True])
 def test_the_same_alert_alone_and_beside_another_source_is_one(*, together: bool) -> None:
     """It has its own source's name in a mixed delivery too, so it is one alert and one call."""
