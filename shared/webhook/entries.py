@@ -4,12 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from shared.alerts.text import cut
 from shared.entity import entities, once
+from shared.errors import Problem
 from shared.ledger import keys, record
 from shared.ledger.record import Entry
 from shared.mapping.outcome import Evidence, Mapped, Outcome, Refused
 from shared.payload import names
 from shared.search import query, stored
+
+_COMMAND = 4_000  # UTF-16 units, of which JSON may make six times as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class Maker:
             notes=refused.notes,
             sender=self.sender,
             stage=keys.ENTITY,
-            clues=_written(evidence),
+            clues=_written(_told(evidence)),
         )
 
     def _searched(
@@ -108,7 +112,7 @@ def can_search(evidence: Evidence) -> bool:
 
 def names_entities(evidence: Evidence) -> bool:
     """Tell whether an alert can be created on the entities of clues."""
-    return not entities.missing(evidence.scan.clues) and stored.fits(_written(evidence))
+    return not entities.missing(evidence.scan.clues) and stored.fits(_written(_told(evidence)))
 
 
 def split(outcome: Outcome, can: Callable[[Evidence], bool]) -> tuple[Outcome, tuple[Refused, ...]]:
@@ -125,6 +129,12 @@ def told(refused: Refused) -> Refused:
     if refused.evidence is None:
         return refused
     lacks = entities.missing(refused.evidence.scan.clues, refused.evidence.scan.unread)
+    if refused.texts and not lacks:
+        lacks = (
+            Problem(
+                "payload", "is too long: what it says of its event cannot be stored. Send shorter texts."
+            ),
+        )
     more = [
         replace(each, detail=f"For an alert without an event the payload {each.detail}") for each in lacks
     ]
@@ -137,6 +147,20 @@ def of(wanted: Wanted, maker: Maker, *, search: bool) -> list[Entry]:
     made |= {event.event: maker.search(event) for event in wanted.searches}
     made |= {event.event: maker.without_event(event) for event in wanted.entities}
     return [made[number] for number in sorted(made)]
+
+
+def _told(evidence: Evidence) -> Evidence:
+    """Return evidence with as much of a command line as a description tells: Windows takes more than a row does."""
+    clues = evidence.scan.clues
+    shorter = replace(clues, command_line=cut(clues.command_line, _COMMAND))
+    return replace(evidence, scan=replace(evidence.scan, clues=shorter))
+
+
+def planned(wanted: Wanted, sender: str) -> list[tuple[Refused, Entry]]:
+    """Return the events that are to be searched or raised on entities, each with the entry that a POST would make."""
+    maker = Maker(wanted.outcome.source or "", "", 0.0, sender)
+    searches = [(event, maker.search(event)) for event in wanted.searches]
+    return [*searches, *((event, maker.without_event(event)) for event in wanted.entities)]
 
 
 def _written(evidence: Evidence) -> dict[str, Any]:

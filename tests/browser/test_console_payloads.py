@@ -2,7 +2,7 @@
 
 import json
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from dev.samples import eight_fields, event
 from tests.checks.console import Console
@@ -48,3 +48,21 @@ def test_a_payload_that_is_refused_again_is_not_marked_as_replayed(console: Cons
     assert "It is refused again" in console.agree("Replay")
     expect(page.locator("dialog")).to_have_count(0)
     expect(row.get_by_text("replayed", exact=True)).to_have_count(0)
+
+
+def test_the_last_try_is_the_one_that_is_shown(console: Console) -> None:
+    """An answer that comes late does not take the place of what was asked after it."""
+    page = console.page
+    held: list[Route] = []
+    page.route(
+        "**/operations/dry-run",
+        lambda route: held.append(route) if "first" in str(route.request.post_data) else route.continue_(),
+    )
+    console.go("Try a payload")
+    for name in ("first", "second"):
+        page.get_by_label("Payload", exact=True).fill(json.dumps({"name": name}))
+        console.press("Try")
+    expect(page.get_by_label("The payload")).to_contain_text("second")
+    with page.expect_response("**/operations/dry-run"):
+        held[0].continue_()
+    expect(page.get_by_label("The payload")).to_contain_text("second")

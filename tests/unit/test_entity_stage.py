@@ -27,6 +27,7 @@ from shared.table.protocol import Delete, Replace
 from shared.web.parameters import Parameters
 from shared.web.reply import Reply
 from tests.checks.app import App
+from tests.checks.contract import Contract
 from tests.checks.creating import URL, Creations, answered, created, sign_in
 from tests.checks.graph import Graph, failure, found, payload, row, without_device
 from tests.checks.sound import unsound
@@ -189,6 +190,49 @@ def test_a_payload_without_a_mark_costs_no_request_more() -> None:
     down = scene.host(lambda request: Fault("denied") if request.kind == "query" else None)
     answer = scene.world.finish(down.post(returned))
     assert (answer.status, len(scene.creations.arrivals)) == (503, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "routes"),
+    [
+        (Settings(), None),
+        (replace(BOTH, no_event="fail"), ["reference"]),
+        (ON, ["entity", "entity"]),
+        (BOTH, ["entity", "reference"]),
+    ],
+)
+def test_a_dry_run_tells_what_a_post_would_become(settings: Settings, routes: list[str] | None) -> None:
+    """By the same settings: refused, searched, or raised on entities; and nothing is stored or called."""
+    scene = Scene(settings=settings)
+    answer = scene.post([sign_in(1), payload(2)], dryRun="true")
+    document = json.loads(answer.body)
+    assert answer.status == (200 if routes else 422)
+    assert [alert["route"] for alert in document["alerts"]] == (routes or [])
+    assert len(document["refused"]) == 2 - len(routes or [])
+    assert Contract.read().schema_breaches("#/components/schemas/DryRun", document) == [] or not routes
+    assert (scene.entries(), scene.creations.arrivals, scene.graph.arrivals) == ([], [], [])
+    posted = scene.posted([sign_in(1), payload(2)])
+    assert [alert["route"] for alert in posted.get("alerts", [])] == (routes or [])
+
+
+@pytest.mark.parametrize("letter", ["x", "\\", "\u00e9", "\U0001f600"])
+def test_a_long_command_line_refuses_nothing(letter: str) -> None:
+    """A row cannot take 30,000 letters of it; what the description would tell is stored."""
+    scene = Scene()
+    command = "tool.exe " + letter * (30_000 // len(letter.encode("utf-16-le")) * 2)
+    assert scene.posted(sign_in(1, process=command))["status"] == "created"
+    told = scene.creations.arrivals[0].body["description"]
+    assert f"\nCommand line: tool.exe {letter * 1_000}" in told
+
+
+def test_what_cannot_be_stored_is_refused_with_the_reason() -> None:
+    """It lacks nothing but room, and the answer says so."""
+    scene = Scene()
+    many = {f"{name}_path": "C:\\" + "\u00e9" * 1_000 for name in ("file", "parent_process", "process")}
+    refused = scene.posted(
+        sign_in(1, registry_path="HKLM\\" + "\u00e9" * 5_000, process="\u00e9" * 9_000, **many)
+    )
+    assert "too long" in str(refused["refused"][0]["problems"][-1]["detail"])
 
 
 @pytest.mark.parametrize("together", [False, True])
