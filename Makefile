@@ -31,12 +31,12 @@ map: setup ## Show what a payload becomes, and why: make map FILE=payload.json [
 	@$(RUN) -m dev.map $(if $(FILE),"$(FILE)") $(if $(SOURCE),source=$(SOURCE)) $(ARGS)
 
 approve: setup ## Review what the payloads in tests/mappings become: make approve [ARGS="--all splunk"]
-	@$(RUN) -m dev.approve $(ARGS)
+	@$(RUN) -m tests.checks.approve $(ARGS)
 
 test: setup ## Run every test, on several cores at once [ARGS="-k window", ARGS="-n0" for one]
 	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
-chaos: setup ## Let everything fail, one after the other, and see that nothing is lost (9 minutes) [ARGS="--only table"]
+chaos: setup ## Let everything fail, one after the other, and see that nothing is lost (18 minutes) [ARGS="--only table"]
 	@$(RUN) -m dev.chaos $(ARGS)
 
 bench: setup ## Measure against floors: make bench [BENCH=quick] [ONLY="paths load"]
@@ -61,8 +61,9 @@ package: setup ## Build the packages that Azure installs, into dist/ [ARGS="--py
 flow-solution: setup ## Build the solutions that Power Platform imports, into dist/
 	@$(RUN) -m dev.flow_solution $(ARGS)
 
-console-pictures: setup ## Take the pictures of the operator's page that the docs show
-	@$(RUN) -m dev.console_pictures
+console-pictures: setup ## Take the pictures that the docs show
+	@$(RUN) -m tests.checks.pictures
+	@$(RUN) -m tests.checks.workbook
 
 lock: setup ## Write the newest dependencies of the app, with their hashes, into requirements-3.NN.lock
 	@$(RUN) -m dev.lock

@@ -13,12 +13,13 @@ import sys
 import time
 import timeit
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, inside
-from dev import approve
+from dev import outcomes
 from shared.mapping import mappings as mapping
+from tests.checks import approve
 
 NATIVE = "defender/eight-fields"
 """The pair whose body needs no mapping."""
@@ -27,8 +28,7 @@ _MEDIAN, _WORST, _OF_JSON = 2.0, 5.0, 150.0
 _TURN = 0.01  # CPU seconds: what a side runs for before the other one's turn
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A body with one event, and the query parameters it came with."""
 
     body: bytes
@@ -76,12 +76,9 @@ def run(rounds: int) -> dict[str, object]:
     mappings = mapping.load()
     sources = events()
     native = sources.pop(NATIVE)
-    work = functools.partial(_map, mappings, native)
+    work, *others = (functools.partial(_map, mappings, event) for event in (native, *sources.values()))
     gc.disable()
-    ratios = {
-        name: _ratio(functools.partial(_map, mappings, event), work, rounds)
-        for name, event in sources.items()
-    }
+    ratios = {name: _ratio(other, work, rounds) for name, other in zip(sources, others, strict=True)}
     ratios[NATIVE] = _ratio(work, functools.partial(json.loads, native.body), rounds)
     times = _times(work)
     return {
@@ -92,7 +89,7 @@ def run(rounds: int) -> dict[str, object]:
 
 def _map(mappings: mapping.Mappings, event: Event) -> None:
     """Map an event as the webhook does. Raises `BenchError` if it gives no alert."""
-    outcome = approve.outcome_of(event.body, event.query, mappings)
+    outcome = outcomes.outcome_of(event.body, event.query, mappings)
     if len(outcome.alerts) != 1:
         raise BenchError(f"a payload of {outcome.source} gives {len(outcome.alerts)} alerts, not one")
 

@@ -15,7 +15,8 @@ from statistics import median
 from bench.bare import MARK, accepted
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, fields
-from dev.virtual import ORIGIN, Defender, Faults, Host, Partition, World, answer_with
+from dev.virtual.host import ORIGIN, Defender, Faults, Host, alert_created
+from dev.virtual.world import Partition, World
 from shared.ledger import keys, record, rows, settlement
 from shared.operations.routes import Operator, handle
 from shared.sending import window
@@ -241,7 +242,7 @@ def _world(waiting: int, created: int) -> tuple[World, Meter]:
     for number in range(_CREATED, _CREATED + created):
         entry, delivery = accepted(fields(number, severity="Low"), world.now)
         held = record.hold(entry, MARK, now=world.now, lease=policy.lease)
-        ended = settlement.settle(held, answer_with(200), now=world.now, rules=settlement.Rules())
+        ended = settlement.settle(held, alert_created(), now=world.now, rules=settlement.Rules())
         world.table.commit([*rows.note(ended, "*"), rows.insert_delivery(delivery)])
     return world, meter
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
-from dev import approve
+from dev import outcomes
 from dev.lookalike import LookAlikes, words
 from shared.mapping.mappings import Mappings
 from shared.payload import body as payload
@@ -56,7 +56,7 @@ def anonymise(body: bytes, own: Path | None = None) -> str:
 
 def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
     """Return the outcome of a body without any value, to compare it with that of its anonymised copy."""
-    became = approve.became(body, query, mappings)
+    became = outcomes.became(body, query, mappings)
     raised = [
         (each["event"], each["body"]["severity"], each["body"]["category"])
         for each in became.get("alerts", ())
@@ -65,14 +65,8 @@ def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str,
         (each["event"], sorted({problem.partition(":")[0] for problem in each["problems"]}))
         for each in became.get("refused", ())
     ]
-    status = became.get("error", {}).get("status")
-    return {
-        "status": status,
-        "source": became.get("source"),
-        "ignored": "ignored" in became,
-        "raised": raised,
-        "refused": refused,
-    }
+    whole = {"status": became.get("error", {}).get("status"), "source": became.get("source")}
+    return {**whole, "ignored": "ignored" in became, "raised": raised, "refused": refused}
 
 
 @functools.cache

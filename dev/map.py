@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from dev import anonymise, approve, hunt
+from dev import anonymise, hunt, outcomes
 from dev.hunt import Hunt
 from shared.alerts import alert
 from shared.errors import Problem, WebhookError
@@ -76,6 +76,7 @@ def _event(event: Mapped | Refused, console: Console, search: Hunt | None) -> No
             _line(console, ("  note  ", "yellow"), note)
     else:
         _problems(console, event.problems)
+        _problems(console, [Problem("remedy", event.remedy)] if event.remedy else [])
     if event.evidence is not None:
         _evidence(console, event.evidence, search)
     if body:
@@ -162,7 +163,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
             _problems(console, mappings.broken)
             return 1
         search = Hunt(hunt.running()) if _HUNT in arguments else None
-        outcome = approve.outcome_of(body, query, mappings, clues=True)
+        outcome = outcomes.outcome_of(body, query, mappings, clues=True)
     except OSError as error:
         _line(console, (f"{files[0]} cannot be read: {error.strerror}", "red"))
     except hunt.NoSimulator as error:

@@ -55,6 +55,21 @@ param findEventsGrade string = 'probable'
 ])
 param noEvent string = 'fail'
 
+@description('privateStorage: a network in which the app alone reaches its storage. private: the app is in it as well.')
+@allowed([
+  'public'
+  'privateStorage'
+  'private'
+])
+param network string = 'public'
+
+@description('SENDERS: JSON that names senders by the fingerprints of their keys.')
+param senders string = ''
+
+@description('The settings that SENDERS names as secrets: NAME=secret, separated by blanks.')
+@secure()
+param senderSecrets string = ''
+
 @description('Who gets an email when an alert rule fires. Empty: the rules show in the portal only.')
 param alertEmail string = ''
 
@@ -79,6 +94,9 @@ module webhook 'azuredeploy.json' = {
     findEvents: findEvents
     findEventsGrade: findEventsGrade
     noEvent: noEvent
+    network: network
+    senders: senders
+    senderSecrets: senderSecrets
     alertEmail: alertEmail
   }
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 OTHERS = "*"
 """The entry of `SENDERS` for keys that no other entry lists."""
+NO_KEY = "-"
 _DIGITS = 10
 _EXAMPLE = 'accepted: an object such as {"splunk": {"keys": ["0123456789"], "sources": ["splunk"]}}'
 _FINGERPRINT = re.compile(r"[0-9a-f]{10}")
@@ -85,7 +86,12 @@ def name(senders: Sequence[Sender], sender: str) -> str | None:
 
 
 def keys(senders: Sequence[Sender], asked: str) -> tuple[str, ...]:
-    """Return the fingerprints that a filter means: those of a name in `SENDERS`, or the fingerprint itself."""
+    """Return the fingerprints that a filter means: those of a name in `SENDERS`, or the fingerprint itself.
+
+    What came without a key has the empty one, and is asked for as `-`.
+    """
+    if asked == NO_KEY:
+        return ("",)
     return next((entry.keys for entry in senders if entry.name == asked), (asked.lower(),))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dev.chaos import failing_defender, failing_search, failing_table, killed_hosts
+from dev.chaos import failing_defender, failing_graph, failing_table, killed_hosts
 from dev.chaos.scene import CALLS, OTHER_KEY, TICK_SECONDS, Scene, opened
 from dev.chaos.verdict import Verdict
 
@@ -21,11 +21,12 @@ class Stage:
 
 
 def clocks_apart(scene: Scene, short: bool) -> None:
-    """Let hosts with wall clocks hours apart run in a full window."""
+    """Let hosts with wall clocks hours apart run in a full window; each makes a call of its own at least."""
     offsets = (-5 * _HOURS, 0.0, 5 * _HOURS)
-    for offset in offsets:
-        scene.host(f"--wall-offset={offset}")
     case = scene.case("wall clocks five hours apart")
+    for host in [scene.host(f"--wall-offset={offset}") for offset in offsets]:
+        scene.send(case, [1], host)
+        scene.accepted(case)
     scene.send(case, [1, 1, 3] * (4 if short else 12))
     scene.drain()
     callers = {call["appId"] for call in scene.stack.simulator("GET", "log")}
@@ -45,11 +46,11 @@ def burst(scene: Scene, short: bool) -> None:
 
 
 def flood(scene: Scene, short: bool) -> None:
-    """Let one sender post hundreds of alerts at once, and another one a few: those wait for no more than a window."""
+    """Let one sender post many alerts at once, and another one a few: those wait for no more than a window."""
     for _ in range(2 if short else 4):
         scene.host()
     flooding, other = scene.case("one sender's flood"), scene.case("another sender's alerts meanwhile")
-    scene.send(flooding, [3] * (40 if short else 120))
+    scene.send(flooding, [3] * (20 if short else 40))
     scene.accepted(flooding, ticking=True)
     flooding.struck += sum(not sent.over.is_set() for sent in flooding.sent)  # that had to wait
     before = len(scene.stack.simulator("GET", "log"))
@@ -71,9 +72,10 @@ STAGES = (
     Stage("busy table", 5.0, 2.0, failing_table.busy),
     Stage("slow table", 15.0, 2.0, failing_table.slow),
     Stage("defender", 3.0, 2.0, failing_defender.rehearse),
-    Stage("searches", 3.0, 5.0, failing_search.rehearse),
+    Stage("searches", 3.0, 5.0, failing_graph.searches),
+    Stage("entities", 3.0, 5.0, failing_graph.entities),
     Stage("clocks", 3.0, 5.0, clocks_apart),
-    Stage("flood", 3.0, 2.0, flood),
+    Stage("flood", 10.0, 2.0, flood),
     Stage("burst", 2.0, 5.0, burst),
 )
 

@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dev.chaos.scene import Scene
 from dev.chaos.verdict import Case
@@ -12,7 +12,7 @@ from dev.stack.proxy import Fault, Moment
 from dev.stack.stack import Host
 
 Step = Literal["accept", "acquire", "outcome"]
-Way = Literal["alone", "with others", "from the backlog"]
+Way = Literal["alone", "with others", "without an event", "from the backlog"]
 
 _BEFORE_THE_TABLE: tuple[tuple[str, Step, Moment], ...] = (
     ("before the outcome is written", "outcome", "request"),
@@ -70,7 +70,7 @@ def rehearse(scene: Scene, short: bool) -> None:
     load = scene.case("the backlog meanwhile")
     scene.send(load, [1] * (30 if short else 150), severity="Low")
     scene.accepted(load)
-    ways: tuple[Way, ...] = ("with others",) if short else ("alone", "with others", "from the backlog")
+    ways: tuple[Way, ...] = ("with others",) if short else get_args(Way)
     cases = [_after_accepting(scene, ways)]
     for name, step, moment in _BEFORE_THE_TABLE[: 1 if short else None]:
         cases.append(_before_the_table(scene, name, step, moment, ways))
@@ -85,7 +85,7 @@ def rehearse(scene: Scene, short: bool) -> None:
 
 def _after_accepting(scene: Scene, ways: tuple[Way, ...]) -> Case:
     case = scene.case("host killed after accepting")
-    for way in ways[:2]:  # the backlog is what it gets into
+    for way in ways[:3]:  # the backlog is what it gets into
         victim = scene.host()
         scene.operate("pause")
         _go(scene, case, victim, way)
@@ -97,35 +97,36 @@ def _after_accepting(scene: Scene, ways: tuple[Way, ...]) -> Case:
 
 def _before_the_table(scene: Scene, name: str, step: Step, moment: Moment, ways: tuple[Way, ...]) -> Case:
     case = scene.case(f"host killed {name}")
-    for way in ways[:2] if step == "accept" else ways:
+    for way in ways[:3] if step == "accept" else ways:
         proxy = scene.proxy()
         victim = scene.host(through=proxy)
         proxy.watch = killer = Killer(scene, case, victim, (step, moment))
         if step == "accept":
             scene.operate("pause")
         _go(scene, case, victim, way)
-        scene.until(killer.done.is_set, f"{case.fault}, {way}")
+        scene.until(killer.done.is_set, f"{case.fault}, {way}", ticking=victim)
         if step == "accept":
             scene.operate("resume")
     return case
 
 
 def _while_calling(scene: Scene, case: Case, fault: Mapping[str, Any], way: Way) -> None:
-    met, victim = scene.met(case), scene.host()
-    scene.switch({**fault, "title": f"{case.fault}, *"})
+    met, victim = scene.met(), scene.host()
+    scene.switch(*({**fault, "on": on, "title": f"{case.fault}, *"} for on in ("alerts", "entity")))
     _go(scene, case, victim, way)
-    scene.until(lambda: scene.met(case) > met, f"{case.fault}, {way}")
+    scene.until(lambda: scene.met() > met, f"{case.fault}, {way}", ticking=victim)
     scene.kill(case, victim)
     scene.switch()
 
 
 def _go(scene: Scene, case: Case, victim: Host, way: Way) -> None:
-    """Send a delivery so that the host to be killed has it."""
+    """Send a delivery so that the host to be killed has it, at the latest at a tick, should the window be full."""
     if way == "from the backlog":
         scene.operate("pause")
         scene.send(case, [1, 3], scene.stack.hosts[0])
         scene.accepted(case)
         scene.operate("resume")
+    elif way == "without an event":
+        scene.tell(case, 2, ["sign-in"], victim)
     else:
         scene.send(case, [1 if way == "alone" else 3], victim)
-    scene.tick(victim)  # should the window be full just now

@@ -9,14 +9,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import requests
 
 from dev import samples
 from dev.chaos.senders import Senders
-from dev.chaos.verdict import Case, Evidence, Verdict, judge
+from dev.chaos.verdict import Case, Evidence, Seen, Verdict, judge
 from dev.memory_table import MemoryTable
 from dev.stack.azurite import Azurite
 from dev.stack.proxy import Fault, Moment, Proxy
@@ -26,7 +27,12 @@ from shared.settings import Settings, StorageSettings
 from shared.table.azure import AzureTable
 from tests.checks.sound import unsound
 
+Told = Literal["found", "unseen", "sign-in"]
+"""An alert without a reference: its event can be found, nobody recorded it, or it is about no device."""
 CALLS = 15
+_ENTITY_CALLS = 5
+# By the name that faults have for an API: that of its log, and how many calls it takes in a window.
+_APIS = {"alerts": ("log", CALLS), "hunting": ("searches", CALLS), "entity": ("creations", _ENTITY_CALLS)}
 _MOST_HOSTS = 32
 TICK_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
@@ -50,6 +56,9 @@ def opened(*, window: float, deadline: float) -> Iterator["Scene"]:
         "FIND_EVENTS_TIMEOUT_SECONDS": "5",
         "FIND_EVENTS_WINDOW_SECONDS": f"{window:g}",
         "FIND_EVENTS_RETRY_MINUTES": "0.02,0.05",
+        "NO_EVENT": "entity",
+        "ENTITY_ALERT_CALLS": str(_ENTITY_CALLS),
+        "ENTITY_ALERT_WINDOW_SECONDS": f"{window:g}",
     }
     clients = [str(uuid.uuid5(uuid.NAMESPACE_URL, f"host {n}")) for n in range(_MOST_HOSTS)]
     identities = [part for client in clients for part in ("--client-id", client)]
@@ -70,7 +79,7 @@ def opened(*, window: float, deadline: float) -> Iterator["Scene"]:
         contextlib.closing(Senders(stack)) as senders,
         contextlib.ExitStack() as proxies,
     ):
-        yield Scene(stack, table, senders, iter(clients), window, proxies)
+        yield Scene(stack, table, senders, iter(clients), window, deadline, proxies)
 
 
 def _table(azurite: Azurite) -> AzureTable:
@@ -96,6 +105,7 @@ class Scene:
     senders: Senders
     clients: Iterator[str]
     window: float
+    deadline: float
     proxies: contextlib.ExitStack
     cases: list[Case] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -129,9 +139,9 @@ class Scene:
         finally:
             proxy.watch = None
 
-    def host(self, *arguments: str, through: Proxy | None = None) -> Host:
+    def host(self, *arguments: str, through: Proxy | None = None, **settings: str) -> Host:
         """Start a host, with an identity of its own, so that Defender's log tells who called."""
-        settings = {"AZURE_CLIENT_ID": next(self.clients)}
+        settings["AZURE_CLIENT_ID"] = next(self.clients)
         if through:
             settings["AzureWebJobsStorage"] = through.through(self.stack.azurite.connection_string)
         return self.stack.start_host("--no-timers", *arguments, **settings)
@@ -158,6 +168,24 @@ class Scene:
                 for number in numbers
             ]
             case.sent.append(self.senders.send(alerts, host, key=key))
+
+    def tell(self, case: Case, count: int, told: Sequence[Told], host: Host | None = None) -> None:
+        """Send what a SIEM tells of so many alerts without a reference, of these kinds in turn."""
+        for number, kind in zip(itertools.islice(self._numbers, count), itertools.cycle(told), strict=False):
+            title, device, command = f"{case.fault}, {number}", f"pc-{number}-a", f"tool.exe /run {number}"
+            at = f"{datetime.fromtimestamp(time.time() - 3600 - number, UTC):%Y-%m-%dT%H:%M:%S.%f}"
+            alert, result = {"title": title}, {"UtcTime": at.replace("T", " ")[:-3]}
+            if kind == "sign-in":
+                result |= {"user": "amy@contoso.example", "src_ip": "203.0.113.9"}
+            else:
+                result |= {"host": device, "CommandLine": command}
+                columns = {"FileName": "tool.exe", "ProcessCommandLine": command}
+                event = {"table": "DeviceProcessEvents", "device": device, "time": f"{at}0Z", **columns}
+                happens = {"events": [event], "recorded": kind == "found"}
+                alert |= self.stack.simulator("POST", "world", happens)[0]
+            case.sent.append(
+                self.senders.send([alert], host, payload={"search_name": title, "result": result})
+            )
 
     def drain(self) -> None:
         """Let the hosts' timers tick until every delivery has ended, or its sender has given up.
@@ -188,16 +216,19 @@ class Scene:
         """Kill a host, which is a case's fault."""
         self.stack.kill(host)
         case.struck += 1
+        case.unheard = True
 
     def switch(self, *faults: Mapping[str, Any]) -> None:
         """Switch Defender to these faults, and no others."""
         self.stack.simulator("PUT", "switches", {"faults": list(faults)})
 
-    def met(self, case: Case) -> int:
-        """Return how many calls for a case's alerts met a fault of Defender."""
-        log = self.stack.simulator("GET", "log")
-        ours = [call for call in log if (call["title"] or "").startswith(f"{case.fault},")]
-        return sum(call["fault"] is not None for call in ours)
+    def met(self) -> int:
+        """Return how many calls have met a fault, of whichever API."""
+        return sum(call["fault"] is not None for on in _APIS for call in self.calls(on))
+
+    def calls(self, on: str) -> list[Mapping[str, Any]]:
+        """Return the calls that arrived at an API, by the name that faults have for it."""
+        return list(self.stack.simulator("GET", _APIS[on][0]))
 
     def accepted(self, case: Case, *, ticking: bool = False) -> None:
         """Wait until all deliveries of a case were accepted; meanwhile let timers tick, or not."""
@@ -206,30 +237,28 @@ class Scene:
             if ticking:
                 self.tick()
 
-    def until(self, condition: Callable[[], bool], goal: str) -> None:
-        """Wait until something is so. `TimeoutError` after two minutes."""
-        end = time.monotonic() + _UNTIL_SECONDS
+    def until(self, condition: Callable[[], bool], goal: str, *, ticking: Host | None = None) -> None:
+        """Wait until something is so; meanwhile let the timer of a host tick. `TimeoutError` after two minutes."""
+        begun, ticked = time.monotonic(), 0.0
         while not condition():
-            if time.monotonic() > end:
+            if (now := time.monotonic()) > begun + _UNTIL_SECONDS:
                 raise TimeoutError(f"it did not come to it: {goal}")
+            if ticking and now > ticked + TICK_SECONDS:
+                self.tick(ticking)
+                ticked = now
             time.sleep(_LOOK_SECONDS)
 
     # ---- what became of it
 
     def verdicts(self) -> list[Verdict]:
         """Judge all cases, once everything has ended."""
-        log = self.stack.simulator("GET", "log")
-        # A copy of the whole table.
+        apis = [Seen(self.calls(on), _APIS[on][1], self.window, once=on == "entity") for on in _APIS]
         copy = MemoryTable(_rows={row.key: row for row in self.table.query("", "~")})
+        stored = [rows.read(row) for row in copy.query(keys.ALERT, keys.ALERT_END)]
         evidence = Evidence(
-            log=log,
-            defenders=self.stack.simulator("GET", "alerts"),
-            entries={
-                row.key.removeprefix(keys.ALERT): rows.read(row)
-                for row in copy.query(keys.ALERT, keys.ALERT_END)
-            },
-            calls=CALLS,
-            window=self.window,
+            apis=apis,
+            made=[*self.stack.simulator("GET", "alerts"), *self.stack.simulator("GET", "entityAlerts")],
+            entries={entry.alert.title: entry for entry in stored if entry.state != "matched"},
         )
-        self.cases[-1].wrong += unsound(copy)
+        self.cases[-1].wrong += [*unsound(copy), *(wrong for api in apis for wrong in api.wrong)]
         return [judge(case, evidence) for case in self.cases]

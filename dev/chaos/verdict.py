@@ -1,26 +1,30 @@
 """The outcomes of the alerts of each fault, compared with Defender's log, Defender's alerts and the table."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dev.chaos.senders import Sent
 from dev.simulator.judge import violations
-from shared.alerts.alert import Alert
+from shared.clients.create_alert import UNKNOWN
 from shared.ledger.record import Entry
+from shared.sending.pause import ACCESS_PAUSE_SECONDS, FIRST_PAUSE_SECONDS
 
 Arrival = Mapping[str, Any]
+UNDER_WAY_SECONDS = 1.0  # for so long after an answer a call may come that was under way
+_CLEAR = range(300, 500)  # the statuses that say that nothing was created
 _UNAVAILABLE = 503
 
 
 @dataclass(slots=True)
 class Case:
-    """One fault: the deliveries that met it, how often it struck, and what is wrong apart from the counts."""
+    """One fault: its deliveries, how often it struck, whether answers may be `unheard`, what else is `wrong`."""
 
     fault: str
     sent: list[Sent] = field(default_factory=list)
     struck: int = 0
+    unheard: bool = False
     wrong: list[str] = field(default_factory=list)
 
 
@@ -52,18 +56,16 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """The evidence at the end.
+class Seen:
+    """The calls that one API saw, of which so many (`calls`) may come in a `window`.
 
-    `log` and `defenders` are the simulator's arrivals and alerts; `entries` the table's, by alert id; `calls` and
-    `window` the limit.
+    `once`: it merges nothing, so that no call may follow one that may have created the same alert.
     """
 
     log: Sequence[Arrival]
-    defenders: Sequence[Mapping[str, Any]]
-    entries: Mapping[str, Entry]
     calls: int
     window: float
+    once: bool = False
 
     @property
     def excess(self) -> list[Arrival]:
@@ -72,50 +74,86 @@ class Evidence:
         late = violations((arrival["at"] for arrival in judged), self.calls, self.window)
         return [arrival for arrival in judged if arrival["at"] in late]
 
+    @property
+    def wrong(self) -> Iterator[str]:
+        """What no call may be, in sentences."""
+        yield from (f"{call['title']}: a call too many in a window" for call in self.excess)
+        for number, earlier in enumerate(self.log):
+            pause, unclear = self._pause(earlier), self.once and (earlier["status"] or 0) not in _CLEAR
+            for call in self.log[number + 1 :] if pause or unclear else ():
+                if UNDER_WAY_SECONDS < call["at"] - earlier["at"] < pause:
+                    yield f"{call['title']}: called in a pause"
+                if unclear and call["title"] == earlier["title"]:
+                    yield f"{call['title']}: called again, although it may have been created"
+
+    def _pause(self, arrival: Arrival) -> float:
+        """Return for how many seconds at the least nobody calls after the answer to a call."""
+        status = arrival["status"] or 0
+        least = FIRST_PAUSE_SECONDS if self.once and status >= _CLEAR.stop else 0.0
+        return float(arrival["retryAfter"] or (ACCESS_PAUSE_SECONDS if status in (401, 403) else least))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The evidence at the end: the `apis` with their calls, the alerts `made` by any, and the table's by title."""
+
+    apis: Sequence[Seen]
+    made: Sequence[Mapping[str, Any]]
+    entries: Mapping[str, Entry]
+
 
 def judge(case: Case, evidence: Evidence) -> Verdict:
     """Return the outcomes of the alerts of one fault. Titles are unique in all cases."""
     alerts = [alert for sent in case.sent for alert in sent.alerts]
     accepted = [alert for sent in case.sent if sent.accepted.is_set() for alert in sent.alerts]
     titles = {alert["title"] for alert in alerts}
-    created = {alert["title"] for alert in evidence.defenders}
-    arrivals = [arrival for arrival in evidence.log if arrival["title"] in titles]
-    answered = Counter(arrival["title"] for arrival in arrivals if arrival["alertId"])
-    wrong = list(case.wrong)
+    made = Counter(alert["title"] for alert in evidence.made)
+    log = [call for api in evidence.apis for call in api.log]
+    calls = {title: [call for call in log if call["title"] == title] for title in titles}
+    wrong = [*case.wrong, *(f"{title}: created {made[title]} times" for title in titles if made[title] > 1)]
     failed, lost = 0, []
     for alert in accepted:
-        entry = evidence.entries.get(Alert.from_body(alert).id)
-        if alert["title"] in created:
-            if entry and entry.state != "created":
-                wrong.append(f"{alert['title']}: created, but the table says {entry.state}")
-        elif entry and entry.state == "failed" and entry.error:
+        entry = evidence.entries.get(alert["title"])
+        error = (entry and entry.state == "failed" and entry.error) or {}
+        if made[alert["title"]]:
+            if not entry or not (entry.state == "created" or error.get("code") == UNKNOWN):
+                wrong.append(f"{alert['title']}: created, but the table says {entry and entry.state}")
+        elif error:
             failed += 1
         else:
             lost.append(alert["title"])
     wrong += [f"{title}: lost" for title in lost]
     unheard = [sent.alerts[0]["title"] for sent in case.sent if sent.outcome is None]
     wrong += [f"{title}: its sender never heard the end" for title in unheard]
-    wrong += [lie for sent in case.sent if sent.outcome for lie in _lies(sent.outcome, created)]
+    for told in (told for sent in case.sent for told in (sent.outcome or {}).get("alerts", [])):
+        title = told["request"]["title"]
+        if not _is_so(told, calls[title], unheard=case.unheard):
+            wrong.append(f"{title}: its sender heard {told['status']}, {told['error']}, which is not so")
     return Verdict(
         fault=case.fault,
         struck=case.struck,
         deliveries=len(case.sent),
         alerts=len(alerts),
         accepted=len(accepted),
-        created=sum(alert["title"] in created for alert in accepted),
+        created=sum(made[alert["title"]] > 0 for alert in accepted),
         failed=failed,
         lost=len(lost),
-        over=sum(arrival["title"] in titles for arrival in evidence.excess),
-        repeated=sum(times - 1 for times in answered.values()),
+        over=sum(call["title"] in titles for api in evidence.apis for call in api.excess),
+        repeated=sum(len([call for call in calls[title] if call["alertId"]][1:]) for title in titles),
         refused=sum(sent.heard.count(_UNAVAILABLE) for sent in case.sent),
         wrong=tuple(wrong),
     )
 
 
-def _lies(outcome: Mapping[str, Any], created: set[str]) -> list[str]:
-    """Return what a sender was answered that is not so."""
-    return [
-        f"{alert['request']['title']}: its sender heard {alert['status']}, which is not so"
-        for alert in outcome.get("alerts", [])
-        if (alert["status"] == "created") != (alert["request"]["title"] in created)
-    ]
+def _is_so(told: Mapping[str, Any], calls: Sequence[Arrival], *, unheard: bool) -> bool:
+    """Tell whether what a sender heard of an alert at last is what the logs of its calls say."""
+    ids = {call["alertId"] for call in calls if call["alertId"]}
+    if told["status"] == "created":
+        return told["alert"]["id"] in ids
+    error, last = told["error"] or {}, {call["status"] for call in calls[-1:]}
+    is_unknown = error.get("code") == UNKNOWN
+    if (ids and not is_unknown) or not error.get("hint"):
+        return False
+    if error.get("status") not in (last | {None} if unheard else last):
+        return False
+    return told["route"] != "entity" or is_unknown or error["status"] in (400, 404, 409)

@@ -228,5 +228,6 @@ def _search(alert: Mapping[str, Any]) -> list[str]:
 
 def _reasons(document: Mapping[str, Any]) -> list[str]:
     """Return what a problem document says is wrong."""
-    problems = [problem for refused in document.get("refused", []) for problem in refused["problems"]]
-    return [f"{each['field']}: {each['detail']}" for each in problems] or [str(document.get("detail"))]
+    refused = document.get("refused", [])
+    lines = [f"{each['field']}: {each['detail']}" for event in refused for each in event["problems"]]
+    return [*lines, *(event["remedy"] for event in refused if event["remedy"])] or [str(document["detail"])]

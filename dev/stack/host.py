@@ -46,8 +46,6 @@ MASTER_KEY = "_master"  # opens everything; every other key opens authLevel func
 BODY_LIMIT_BYTES = 104_857_600  # FUNCTIONS_REQUEST_BODY_SIZE_LIMIT replaces it, as on the platform
 GRACE_SECONDS = 5.0
 
-_HOSTS_OWN = ("connection", "content-length", "date", "transfer-encoding")
-
 
 class Host:
     """The functions of one root on a free port: `with Host(root, keys={...}) as host:` serves `host.url`.
@@ -198,7 +196,6 @@ class _Connection(Connection):
             self.close_connection = True  # the rest of the body may still come
             status, fields, content = 413 if isinstance(error, OverflowError) else 400, [], b""
         log.info("%s %s %d", self.command, self.path.partition("?")[0], status)
-        fields = [field for field in fields if field[0].lower() not in _HOSTS_OWN]
         self.wfile.write(self.message(status, fields, content))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = serve  # noqa: N815 - http.server's

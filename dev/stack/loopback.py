@@ -12,6 +12,8 @@ from typing import Any
 
 log = logging.getLogger("loopback")
 
+_OWN = ("connection", "content-length", "date", "transfer-encoding")
+
 
 class Server(socketserver.ThreadingTCPServer):
     """One thread a connection, for an `owner`. The server knows its open connections, so that it can end them."""
@@ -75,7 +77,8 @@ class Connection(BaseHTTPRequestHandler):
 
     def message(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
         """Return a whole answer, to be written at once. Some statuses and HEAD go without a body."""
-        fields = [*headers, ("Date", self.date_time_string())]
+        fields = [field for field in headers if field[0].lower() not in _OWN]
+        fields.append(("Date", self.date_time_string()))
         if self.close_connection:
             fields.append(("Connection", "close"))
         if status not in (204, 304):

@@ -1,25 +1,24 @@
-"""A TCP proxy in front of the table: it passes everything through but what is to meet a fault."""
+"""An HTTP proxy in front of the table: it passes everything through but what is to meet a fault."""
 
-import contextlib
-import re
-import socket
+import http.client
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from typing import Literal, Self
+
+from dev.stack.loopback import Connection, Server
 
 Fault = Literal["lose_request", "swallow_answer", "hang", "late", "slow", "busy"]
 Moment = Literal["request", "answer"]
 Watch = Callable[[Moment, bytes], Fault | None]
 
-_BODY = b'{"odata.error": {"code": "ServerBusy", "message": {"value": "The server is busy."}}}'
-_BUSY = (
-    b"HTTP/1.1 503 The server is busy.\r\nContent-Type: application/json\r\nx-ms-error-code: ServerBusy\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
-)
+_STOP_SECONDS = 30.0
+_BUSY = b'{"odata.error": {"code": "ServerBusy", "message": {"value": "The server is busy."}}}'
+_BUSY_HEADERS = (("Content-Type", "application/json"), ("x-ms-error-code", "ServerBusy"))
 
 
 class Proxy:
-    """Stands at `port` on loopback before `target`'s port.
+    """Stands at `port` on loopback before the `target`'s port.
 
     lose_request    the request never reaches the server, the client's connection closes
     swallow_answer  the server gets the request and answers, the client's connection closes without a byte
@@ -28,101 +27,63 @@ class Proxy:
     slow            the server gets the request at once, the client its answer `seconds` later
     busy            the request never reaches the server; the client is answered as a busy table does, 503 ServerBusy
 
-    `watch` sees every whole request before it is passed on, and again when its answer begins to come; it may
+    `watch` sees every whole request before it is passed on, and again when its answer has come; it may
     take its time, and may answer with a fault: any of a request, `swallow_answer`, `slow` or `hang` of an answer.
     """
 
     def __init__(self, target: int, *, watch: Watch | None = None, seconds: float = 1.0) -> None:
         self.watch = watch
-        self.connections = 0  # of clients, so far
-        self._target = target
-        self._seconds = seconds
-        self._stopping = threading.Event()
-        self._open: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        self.target = target
+        self.seconds = seconds
+        self.clients: set[tuple[str, int]] = set()
+        """The addresses of all connections so far."""
+        self.stopping = threading.Event()
+        self._server = Server(_Client, self)
+        self.port: int = self._server.server_address[1]
 
     def through(self, connection_string: str) -> str:
         """Return a connection string that leads to the same server by way of this proxy."""
-        return connection_string.replace(f":{self._target}/", f":{self.port}/")
+        return connection_string.replace(f":{self.target}/", f":{self.port}/")
 
     def __enter__(self) -> Self:
-        self._start(self._accept)
+        self._server.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for sock in (self._listener, *self._open.copy()):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in list(self._threads):
-            thread.join()
+        self.stopping.set()
+        self._server.stop(_STOP_SECONDS, cut=True)
 
-    def _start(self, run: Callable[..., None], *args: object) -> None:
-        self._threads.append(threading.Thread(target=run, args=args, daemon=True))
-        self._threads[-1].start()
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self.connections += 1
-                self._start(self._serve, client)
+class _Client(Connection):
+    """A client's connection, which a fault may end. Each of its requests is passed on over one of its own."""
 
-    def _serve(self, client: socket.socket) -> None:
-        """Pass one client's requests on, one after the other, until it leaves or a fault ends its connection."""
-        with contextlib.suppress(OSError), self._held(client):
-            while (request := _message(client)) and self._exchange(client, request):
-                pass
+    server: Server
 
-    def _exchange(self, client: socket.socket, request: bytes) -> bool:
-        """Pass on a request and its answer, over a connection of its own; say whether the client's stays open."""
-        fault = self.watch("request", request) if self.watch else None
-        if fault == "lose_request":
-            return False
+    def serve(self) -> None:
+        """Pass on a request and its answer."""
+        proxy: Proxy = self.server.owner
+        proxy.clients.add(self.client_address)
+        body = self.read(int(self.headers.get("Content-Length", 0)))
+        request = f"{self.requestline}\r\n".encode() + bytes(self.headers) + body
+        fault = proxy.watch("request", request) if proxy.watch else None
         if fault == "busy":
-            client.sendall(_BUSY)
-            return True
+            self.wfile.write(self.message(503, _BUSY_HEADERS, _BUSY))
+            return
         if fault == "late":
-            self._stopping.wait(self._seconds)
-        with self._held(socket.create_connection(("127.0.0.1", self._target))) as server:
-            server.sendall(request)
-            answer = _message(server)
-        fault = (self.watch("answer", request) if self.watch else None) or fault
+            proxy.stopping.wait(proxy.seconds)
+        if fault == "lose_request":
+            self.close_connection = True
+            return
+        with closing(http.client.HTTPConnection("127.0.0.1", proxy.target)) as server:
+            server.request(self.command, self.path, body or None, dict(self.headers))
+            answer = server.getresponse()
+            content = answer.read()
+        fault = (proxy.watch("answer", request) if proxy.watch else None) or fault
         if fault in ("slow", "hang"):
-            self._stopping.wait(self._seconds if fault == "slow" else None)
-        if fault in ("swallow_answer", "hang") or not answer:
-            return False
-        client.sendall(answer)
-        return True
+            proxy.stopping.wait(proxy.seconds if fault == "slow" else None)
+        if fault in ("swallow_answer", "hang"):
+            self.close_connection = True
+        else:
+            self.wfile.write(self.message(answer.status, answer.getheaders(), content))
 
-    @contextlib.contextmanager
-    def _held(self, sock: socket.socket) -> Iterator[socket.socket]:
-        """Close a connection at the end; until then the proxy can cut it."""
-        with sock:
-            self._open.add(sock)
-            try:
-                yield sock
-            finally:
-                self._open.discard(sock)
-
-
-def _message(sock: socket.socket) -> bytes:
-    """Return the next request or answer; nothing if the other side leaves before it is whole."""
-    data = b""
-    while not _is_whole(data):
-        if not (piece := sock.recv(1 << 16)):
-            return b""
-        data += piece
-    return data
-
-
-def _is_whole(data: bytes) -> bool:
-    """Say whether all of a message has come: its head, and the body that the head tells of."""
-    head, end, body = data.partition(b"\r\n\r\n")
-    if re.search(rb"(?i)\r\ntransfer-encoding:\s*chunked", head):
-        return (b"\r\n" + body).endswith(b"\r\n0\r\n\r\n")
-    length = re.search(rb"(?i)\r\ncontent-length:\s*(\d+)", head)
-    return bool(end) and len(body) >= int(length[1] if length else 0)
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815 - http.server's

@@ -5,28 +5,10 @@ runs one greenlet at a time and moves the clock to the next event. So minutes of
 the same seed always gives the same run.
 
     World     ── the true time, which the table's server and Defender use
-    Defender  ── answers as a test says, and records every call
-    Partition ── how busy and how slow the table's server is
+    Defender  ── creates every alert, and records every call
+    Partition ── how busy the table's server is
     Host      ── a function host: its own wall clock (wrong), monotonic clock, table client, Defender client
 
-The table's server serves a limited number of entities a second (`Partition`), and may be slow. Faults of requests, and
-the choice among the events that could be next, are the tests': `tests/checks/virtual.py`.
+The table's server serves a limited number of entities a second (`Partition`). What goes wrong with requests, other
+services and answers, and the choice among the events that could be next, are the tests': `tests/checks/virtual.py`.
 """
-
-from dev.virtual.app import ORIGIN
-from dev.virtual.defender import Arrival, Defender, answer_with
-from dev.virtual.host import Faults, Host, Request
-from dev.virtual.world import EPOCH, Partition, World
-
-__all__ = [
-    "EPOCH",
-    "ORIGIN",
-    "Arrival",
-    "Defender",
-    "Faults",
-    "Host",
-    "Partition",
-    "Request",
-    "World",
-    "answer_with",
-]

@@ -1,32 +1,35 @@
-"""A function host: its clocks, table client, calls to Defender, and workers."""
+"""A function host: its clocks, table client, calls to Defender, workers, and the app on it; and Defender itself."""
 
-import contextlib
 import functools
+import json
 import math
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NoReturn, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
-from greenlet import getcurrent
-
-from dev.virtual import app
-from dev.virtual.defender import nothing
-from dev.virtual.world import EPOCH, Line, World
-from shared.clients import create_alert as creating
+from dev.virtual.world import EPOCH, World
+from shared import app
+from shared.clients import answer as answers
 from shared.clients.answer import Answer
-from shared.clients.graph import Result
-from shared.errors import Busy, Conflict, TableRefused, Unavailable
+from shared.clients.call import Response
+from shared.errors import Busy, Conflict
+from shared.ledger import settlement
 from shared.mapping import mappings as mapping
+from shared.sending import stages
+from shared.sending.outcome import Clocks
 from shared.settings import Settings
 from shared.table.clock import ServerClock
 from shared.table.patience import PatientTable
 from shared.table.protocol import Delete, Operation, Row
 from shared.webhook.receive import Webhook
 
+ORIGIN = "https://app.example"
 _T = TypeVar("_T")
 _Row = TypeVar("_Row", Row, Row | None)
+_mappings = functools.cache(mapping.load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +55,26 @@ class Request:
 
 @dataclass
 class Host:
-    """One function host. Its wall clock is `wall_error` seconds off; `dead` hosts never go on.
+    """One function host. Its wall clock is `wall_error` seconds off.
 
-    `chance` is what the app picks slots with, else the world's. `queries` and `commits` count requests to the table.
+    `chance` is what the app picks slots with, else the world's. `queries` and `commits` count requests to the table,
+    `lost` those of the commits that met somebody else's.
     """
 
     world: World
     faults: Faults = field(default_factory=Faults)
     wall_error: float = 0.0
     arrive: Callable[[Mapping[str, str]], Answer | None] | None = None
-    hunts: Callable[[Mapping[str, str]], Result | None] | None = None
-    creates: Callable[[Mapping[str, Any]], creating.Result | None] | None = None
-    dead: bool = False
-    deadline: float = 30.0
-    frozen_until: float = 0.0
     chance: random.Random | None = None
     queries: int = 0
     commits: int = 0
+    lost: int = 0
 
     def __post_init__(self) -> None:
         self._boot = self.world.random.uniform(0, 1e6)
         self._clock = ServerClock(self.monotonic)
-        chance = self.chance or self.world.random
-        self.table = PatientTable(self, self.monotonic, self.world.sleep, chance, readers=self)
+        self._chance = self.chance or self.world.random
+        self.table = PatientTable(self, self.monotonic, self.world.sleep, self._chance, readers=self)
         """The table as the app on this host uses it."""
 
     def monotonic(self) -> float:
@@ -97,10 +97,8 @@ class Host:
 
     def get(self, key: str, *, seconds: float) -> Row | None:
         """Read one row from the world's table, over its network."""
-        stored = self._read(
-            Request(self, "query", key, key), lambda: self.world.table.get_all([key]), seconds
-        )
-        return stored[0]
+        request = Request(self, "query", key, key)
+        return self._read(request, lambda: self.world.table.get_all([key]), seconds)[0]
 
     def query(
         self,
@@ -141,7 +139,11 @@ class Host:
 
         def serve() -> dict[str, str]:
             self.world.partition.spend(len(operations))
-            return self.world.table.commit(marked)
+            try:
+                return self.world.table.commit(marked)
+            except Conflict:
+                self.lost += 1
+                raise
 
         sent = self.monotonic()
         etags, at = self._exchange(Request(self, "commit", operations=operations), seconds, serve)
@@ -149,56 +151,43 @@ class Host:
             self._clock.wrote(at, sent)
         return etags
 
-    def _exchange(self, request: Request, seconds: float, serve: Callable[[], _T]) -> tuple[_T, float]:
+    def _exchange(self, request: Request, seconds: float, serve: Callable[[], _T]) -> tuple[_T, float]:  # noqa: ARG002 - for a network with faults
         """Return the server's answer to one request, and its time; or raise the error that is its answer."""
-        until = self.world.now + seconds
-        there, back = (
-            self.world.random.uniform(*self.faults.table_delay) + self.world.partition.seconds / 2
-            for _ in range(2)
-        )
-        if there >= seconds:  # nobody waits for it any more
-            self._land(serve, there)
-            self._no_answer(until)
+        there, back = (self.world.random.uniform(*self.faults.table_delay) for _ in range(2))
         self.world.sleep(there, edge=True)
-        try:
-            served, at = self._arrive(request, serve, until)
-        except (Busy, TableRefused):
+        if not self.world.partition.admits():
             self.world.sleep(back)
-            raise
-        finally:
-            if there + back > seconds:
-                self._no_answer(until)
-        if back:
-            self.world.sleep(back)
-        # The answer's `Date`, taken as the real client does: whole seconds, so one second less.
-        self._clock.guess(math.floor(at + self.world.date_error) - 1.0)
+            raise Busy("503 ServerBusy")
+        served, at = serve(), self.world.now
+        self._returned(back, at)
         return served, at
 
-    def _arrive(self, request: Request, serve: Callable[[], _T], until: float) -> tuple[_T, float]:  # noqa: ARG002 - for a host with faults
-        """Let a request be served now, whose host waits `until` some moment; return the answer and its time."""
-        if not self.world.partition.admits():
-            raise Busy("503 ServerBusy")
-        return serve(), self.world.now
+    def _returned(self, back: float, date: float) -> None:
+        """Let an answer come back to this host, whose `Date` tells it the server's time."""
+        if back:
+            self.world.sleep(back)
+        # Taken as the real client does: whole seconds, so one second less.
+        self._clock.guess(math.floor(date) - 1.0)
 
-    def _no_answer(self, until: float) -> NoReturn:
-        self.world.sleep(max(0.0, until - self.world.now))
-        raise Unavailable("The table did not answer.")
-
-    def _land(self, serve: Callable[[], Any], seconds: float) -> None:
-        """Let a request arrive so much later; its answer is lost."""
-
-        def arrive() -> None:
-            if self.world.partition.admits():
-                with contextlib.suppress(Conflict):  # too late: somebody else's write came first
-                    serve()
-
-        self.world.at(self.world.now + seconds, arrive, edge=True)
-
-    # The identity's token, for the dispatch
+    # The services that alerts are sent to, for the dispatch
 
     def token(self, *, timeout: float) -> str:  # noqa: ARG002 - as the real one
         """Return a token."""
         return "token"
+
+    def create_alert(self, body: Mapping[str, str], token: str) -> Answer:  # noqa: ARG002 - as the real one
+        """Call Defender over a network that takes its time."""
+        self.world.sleep(self.world.random.uniform(*self.faults.call_delay), edge=True)
+        answer = self.arrive(body) if self.arrive else None
+        if answer is None:
+            raise RuntimeError("there is no such service in this world")
+        self.world.sleep(self.world.random.uniform(*self.faults.answer_delay))
+        return answer
+
+    def services(self) -> app.Services:
+        """Return what the app on this host calls."""
+        nobody: Any = None
+        return app.Services(self, self, nobody, nobody, self)
 
     # Workers, for the dispatch
 
@@ -222,57 +211,46 @@ class Host:
         enough = all if everyone else any
         self.world.wait(lambda: enough(future.done() for future in waited) or not waited, seconds)
 
-    # Defender's and Graph's clients, for the dispatch
-
-    def create_alert(self, body: Mapping[str, str], token: str) -> Answer:  # noqa: ARG002 - as the real one
-        """Call Defender over a network that may be slow."""
-        answer = self._call(self.arrive, body)
-        return nothing(sent=answer) if isinstance(answer, bool) else answer
-
-    def hunt(self, query: str, timespan: str, columns: Collection[str], token: str) -> Result:  # noqa: ARG002 - as the real one
-        """Search with Graph over the same network."""
-        result = self._call(self.hunts, {"Query": query})
-        return Result("unavailable", None, "no answer", 0.0) if isinstance(result, bool) else result
-
-    def create(self, alert_input: Mapping[str, Any], token: str) -> creating.Result:  # noqa: ARG002 - as the real one
-        """Create an alert without an event over the same network."""
-        result = self._call(self.creates, alert_input)
-        if not isinstance(result, bool):
-            return result
-        kind: creating.Kind = "unknown" if result else "unavailable"
-        code = creating.UNKNOWN if result else "NoConnection"
-        return creating.Result(kind, None, 0.0, sent=result, error={"code": code, "message": "no answer"})
-
-    def _call(
-        self, arrive: Callable[[Mapping[str, str]], _T | None] | None, body: Mapping[str, str]
-    ) -> _T | bool:
-        """Return a service's answer to a call: False if nothing was sent, True if no answer came."""
-        arrived = self._send(arrive, body, self.world.random.uniform(*self.faults.call_delay))
-        self.world.wait(lambda: bool(arrived), self.deadline)
-        if not arrived:
-            return True
-        self.world.sleep(self.world.random.uniform(*self.faults.answer_delay))
-        return arrived[0]
-
-    def _send(
-        self, arrive: Callable[[Mapping[str, str]], _T | None] | None, body: Mapping[str, str], delay: float
-    ) -> list[_T]:
-        """Let a call arrive after `delay` seconds; return the list that its answer will be in."""
-        if arrive is None:
-            raise RuntimeError("there is no such service in this world")
-        answers: list[_T] = []
-
-        def arrival() -> None:
-            if answer := arrive(body):
-                answers.append(answer)
-                self.world.notify()
-
-        line = cast("Line", getcurrent())
-        self.world.at(self.world.now + delay, arrival, line, edge=True)
-        return answers
-
     # The app on this host
 
     def webhook(self, settings: Settings, mappings: mapping.Mappings | None = None) -> Webhook:
         """Build the real webhook with the clocks and connections of this host."""
-        return app.assemble(self, settings, mappings)
+        rules = settlement.Rules(settings.not_found_retry_minutes, settings.give_up_hours)
+        clocks = Clocks(self.monotonic, self.wall, self.world.sleep)
+        shared = stages.Host(self.table, clocks, self, self._chance)
+        dispatcher, *others = stages.build(shared, app.parts(settings, rules, self.services()))
+        return Webhook(
+            settings=settings,
+            mappings=mappings or _mappings(),
+            dispatcher=dispatcher,
+            others=tuple(others),
+            clocks=clocks,
+            permits=threading.BoundedSemaphore(8),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One call as Defender saw it: when (true time, UTC seconds), and its body."""
+
+    at: float
+    body: Mapping[str, str]
+
+
+@dataclass
+class Defender:
+    """Creates every alert, and records all calls."""
+
+    world: World
+    arrivals: list[Arrival] = field(default_factory=list, kw_only=True)
+
+    def __call__(self, body: Mapping[str, str]) -> Answer | None:
+        """Take one call."""
+        self.arrivals.append(Arrival(self.world.now, body))
+        return alert_created()
+
+
+def alert_created() -> Answer:
+    """Return what Defender's client makes of the answer about a new alert."""
+    raw = json.dumps({"id": "da200", "status": "New"}).encode()
+    return answers.read(Response(200, {}, raw, None, sent=True, seconds=0.5), {})

@@ -6,28 +6,24 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
-from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import getcurrent, greenlet
 
 from dev.memory_table import MemoryTable
-
-if TYPE_CHECKING:
-    from dev.virtual.host import Host
 
 EPOCH = 1_772_700_000.0  # 2026-03-05, the day after the events of samples.py
 
 
 @dataclass
 class Partition:
-    """The table's server: it serves `entities` a second and turns away the rest, and takes `seconds` for a request.
+    """The table's server: it serves `entities` a second and turns away the rest.
 
     A request counts as many entities as it reads or writes. `turned_away` counts those that met 503 ServerBusy.
     """
 
     clock: Callable[[], float]
     entities: float = 2_000.0
-    seconds: float = 0.0
     turned_away: int = 0
     _left: float = 2_000.0
     _at: float = 0.0
@@ -48,7 +44,7 @@ class Partition:
 class Line(greenlet):
     """A line of execution, and the host it runs on."""
 
-    host: "Host | None" = None
+    host: object = None
 
 
 @dataclass(slots=True, order=True)
@@ -66,15 +62,13 @@ class Event:
 class World:
     """The true time in UTC seconds, a queue of events, and one table.
 
-    The oldest event is next. `date_error` is how many seconds the `Date` of the table's answers is ahead of the clock
-    that stamps its rows. `tables` is the kind of the table; a stricter one can be put in its place.
+    The oldest event is next. `tables` is the kind of the table; a stricter one can be put in its place.
     """
 
     tables: ClassVar[type[MemoryTable]] = MemoryTable
 
     def __init__(self, seed: int = 0) -> None:
         self.now = EPOCH
-        self.date_error = 0.0
         self.random = random.Random(seed)
         self.table = self.tables(clock=lambda: self.now)
         self.partition = Partition(lambda: self.now)
@@ -91,7 +85,7 @@ class World:
         heapq.heappush(self._queue, event)
         return event
 
-    def spawn(self, run: Callable[[], Any], host: "Host | None" = None) -> None:
+    def spawn(self, run: Callable[[], Any], host: object = None) -> None:
         """Start a line of execution, on a host or outside of all."""
         # When it ends it must fall back to the scheduler, not to the line that started it.
         line = Line(run, self._scheduler)
@@ -144,10 +138,5 @@ class World:
         self._scheduler.switch()
 
     def _resume(self, line: Line) -> None:
-        host = line.host
-        if host is not None and self.now < host.frozen_until:
-            self.at(host.frozen_until, lambda: self._resume(line), line)
-        elif host is None or not host.dead:
-            line.switch()
-        elif line:  # started, and its host has died since
-            line.throw(GreenletExit)
+        """Let a line of execution go on."""
+        line.switch()

@@ -5,17 +5,21 @@ path, is told by the description.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from shared.alerts.text import units
+from shared.alerts.text import shown, units
 from shared.errors import Problem
+from shared.payload.clue_choice import Unread
 from shared.payload.clues import Clues
 
 MOST = 100
 """Entities of an alert."""
 LONGEST = 1_000
 """UTF-16 units of an identifier's value. A longer one is no entity: a part of it would be another."""
+
+_SHOWN = 3  # texts that were found instead
 
 Role = Literal["impacted", "related"]
 
@@ -43,22 +47,35 @@ class Entity(NamedTuple):
         }
 
 
-def missing(clues: Clues) -> tuple[Problem, ...]:
-    """Return what clues lack for an alert on entities: a time that can be read, and one entity. Nothing: they do."""
+def missing(clues: Clues, unread: Unread = MappingProxyType({})) -> tuple[Problem, ...]:
+    """Return what clues lack for an alert on entities: a time that can be read, and one entity. Nothing: they do.
+
+    `unread` is what was found instead, as the scan of the clues gives it.
+    """
     problems = []
     if not clues.when:
+        found = _found(unread.get("when", ()))
         problems.append(
-            Problem("eventTime", "names no time that can be read. Send one in ISO 8601 with its zone.")
+            Problem(
+                "eventTime", f"names no time that can be read{found}. Send one in ISO 8601 with its zone."
+            )
         )
     if not of(clues):
+        account = [f"a user without a UPN or SID ({shown(clues.account_name)})"] if clues.account_name else []
+        file = [f"a file without a SHA-1 or SHA-256 ({shown(clues.file_name)})"] if clues.file_name else []
+        found = _found((*unread.get("hosts", ()), *account, *file))
         problems.append(
             Problem(
                 "payload",
-                "names nothing that Defender has a page for. Send a device (its id or name), a user (UPN or SID), a"
-                " file's SHA-1 or SHA-256, an IP address, a URL or a registry key.",
+                f"names nothing that Defender has a page for{found}. Send a device (its id or name), a user (UPN or"
+                " SID), a file's SHA-1 or SHA-256, an IP address, a URL or a registry key.",
             )
         )
     return tuple(problems)
+
+
+def _found(texts: Sequence[str]) -> str:
+    return f"; found: {', '.join(texts[:_SHOWN])}" if texts else ""
 
 
 def of(clues: Clues) -> tuple[Entity, ...]:

@@ -2,7 +2,8 @@
 
 todo-…, later-…, alert-… ──► aside-{when}-{random}    all properties as they were, and `movedFrom`, the key
 
-A row by which an alert waits is written anew in its place, from the alert's own row, where that can be read.
+A row by which an alert waits is written anew in its place, from the alert's own row, where that can be read. Where an
+alert may be sent only once, its own row leaves one in its place that says so (`keep`).
 """
 
 import secrets
@@ -13,7 +14,7 @@ from shared import log
 from shared.errors import Conflict, TableRefused, Unreadable
 from shared.ledger import keys, lookup, rows
 from shared.ledger.record import Entry
-from shared.table.protocol import Delete, Insert, Operation, Row, Table
+from shared.table.protocol import Delete, Insert, Operation, Row, Table, try_commit
 
 MOST = 48
 """How many rows are moved at a time: as many as fit a transaction."""
@@ -43,6 +44,13 @@ def move(table: Table, unreadable: Sequence[Row]) -> int:
     return sum(_written(table, [row], waiting, at) for row in batch)
 
 
+def keep(table: Table, row: Row, instead: Entry) -> None:
+    """Move an alert's row aside, and write an ended entry in its place; nothing if somebody changed it meanwhile."""
+    operations = [Insert(_key(table.now()), {**row.values, _FROM: row.key}), *rows.note(instead, row.etag)]
+    if try_commit(table, operations):
+        log.problem("row moved aside", _reason(row), row=row.key[:80])
+
+
 def read(row: Row) -> Aside:
     """Return what the operator sees of a row of the range `aside-`."""
     before, column = original(row), ""
@@ -69,8 +77,7 @@ def _waiting(table: Table, batch: Sequence[Row]) -> dict[str, Entry]:
 def _written(table: Table, batch: Sequence[Row], waiting: Mapping[str, Entry], at: float) -> bool:
     operations: list[Operation] = []
     for row in batch:
-        key = f"{keys.ASIDE}{keys.stamp(at)}-{secrets.token_hex(8)}"
-        operations.append(Insert(key, {**row.values, _FROM: row.key}))
+        operations.append(Insert(_key(at), {**row.values, _FROM: row.key}))
         # Whoever changes the alert meanwhile changes this row as well: then its ETag is another.
         stands = waiting.get(row.key)
         operations.append(rows.restore(stands, row.etag) if stands else Delete(row.key, row.etag))
@@ -85,6 +92,10 @@ def _written(table: Table, batch: Sequence[Row], waiting: Mapping[str, Entry], a
     for row in batch:
         log.problem("row moved aside", _reason(row), row=row.key[:80])
     return True
+
+
+def _key(at: float) -> str:
+    return f"{keys.ASIDE}{keys.stamp(at)}-{secrets.token_hex(8)}"
 
 
 def _reason(row: Row) -> Unreadable:

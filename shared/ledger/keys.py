@@ -12,6 +12,8 @@ SLOT, SLOT_END = "slot-", "slot."
 TODO, TODO_END = "todo-", "todo."
 """From `later-` to `todo.` is what one snapshot reads: no other prefix may sort between them."""
 FAILED, FAILED_END = "failed-", "failed."
+ENDED, ENDED_END = "ended-", "ended."
+"""Names of the alerts that ended otherwise, in the order of their ends; one that was accepted again keeps its name."""
 REFUSED, REFUSED_END = "kept-", "kept."
 ASIDE, ASIDE_END = "aside-", "aside."
 DELIVERY, DELIVERY_END = "delivery-", "delivery."
@@ -36,12 +38,14 @@ _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
 class Stage:
     """A stage that alerts wait in, for the calls of one API: its name, and what the keys of its rows begin with.
 
-    `once`: a call whose answer is unknown is never made again, because the API merges nothing.
+    `once`: a call whose answer is unknown is never made again, because the API merges nothing. `setting` is the name
+    of the setting that switches the stage on, empty where it is always on.
     """
 
     name: str
     prefix: str
     once: bool = False
+    setting: str = ""
 
     def span(self, first: str, end: str) -> tuple[str, str]:
         """Return the range of the stage's rows between two prefixes."""
@@ -98,9 +102,9 @@ class Stage:
 
 
 REFERENCE = Stage("reference", "")
-SEARCH = Stage("search", "find-")
+SEARCH = Stage("search", "find-", setting="FIND_EVENTS")
 WAITING = REFERENCE.waiting
-ENTITY = Stage("entity", "entity-", once=True)
+ENTITY = Stage("entity", "entity-", once=True, setting="NO_EVENT")
 STAGES = (REFERENCE, SEARCH, ENTITY)
 _STAGES = {stage.name: stage for stage in STAGES}
 
@@ -163,6 +167,11 @@ def waiting_alert(key: str) -> str:
 def failed_key(ended: float | None, alert_id: str) -> str:
     """Return the key under which an alert is listed that failed at a time (UTC seconds)."""
     return f"{FAILED}{stamp(ended or 0.0)}-{alert_id}"
+
+
+def ended_key(ended: float | None, alert_id: str) -> str:
+    """Return the key that names an alert which ended at a time (UTC seconds), and has not failed."""
+    return f"{ENDED}{stamp(ended or 0.0)}-{alert_id}"
 
 
 def trial_key(outcome: str, accepted: float, alert_id: str) -> str:

@@ -4,7 +4,7 @@ import collections
 import contextlib
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.errors import Unreadable
@@ -14,8 +14,8 @@ from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import Table
 
 _KEYS = 1_000  # read at a time
-_RANGES = 3  # of copies that are read, each with one request
-_SHARE = 85  # percent of alerts whose rows are read at a time: with the alerts' own, under two rows for each of them
+RANGES = 3
+"""How many ranges of copies are read for a delivery, each with one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,11 @@ class Stored:
 
 def find(table: Table, alerts: Sequence[str]) -> Stored:
     """Return the stored ones of some alerts, read in parallel; for one whose event was found, the alert of it."""
+    return _follow(table, read(table, alerts))
+
+
+def read(table: Table, alerts: Sequence[str]) -> Stored:
+    """Return the stored ones of some alerts, read in parallel with one request each."""
     stored = Stored()
     for alert, row in zip(alerts, table.get_all([keys.alert_key(alert) for alert in alerts]), strict=True):
         if row is None:
@@ -36,7 +41,7 @@ def find(table: Table, alerts: Sequence[str]) -> Stored:
             stored.entries[alert] = rows.read(row)
         except Unreadable as error:
             stored.unreadable[alert] = error
-    return _follow(table, stored)
+    return stored
 
 
 def _follow(table: Table, stored: Stored) -> Stored:
@@ -53,14 +58,17 @@ def _follow(table: Table, stored: Stored) -> Stored:
     return stored
 
 
-def ended(table: Table, delivery: Delivery) -> dict[str, Entry]:
-    """Return those alerts of a large delivery, by id, that have copies: its own, or those of a few others."""
+def copied(table: Table, delivery: Delivery) -> dict[str, Entry]:
+    """Return those alerts of a large delivery, by id, that have copies: its own, or those of a few others.
+
+    It makes at most `RANGES` requests. A search is in place of the alert that it has led to where that has no copy.
+    """
     asked = set(delivery.alerts)
     copies: dict[str, Entry] = {}
-    read: list[str] = []
+    done: list[str] = []
     homes = [delivery.id, *delivery.others]
     while homes:
-        read += homes
+        done += homes
         pages = table.side_by_side([functools.partial(table.query, *keys.copies(home)) for home in homes])
         moved: collections.Counter[str] = collections.Counter()
         for row in itertools.chain(*pages):
@@ -70,37 +78,12 @@ def ended(table: Table, delivery: Delivery) -> dict[str, Entry]:
                     copies[alert] = rows.read(row)
             elif alert in asked:
                 moved[home] += 1
-        homes = [home for home, _ in moved.most_common() if home not in read][: _RANGES - len(read)]
+        homes = [home for home, _ in moved.most_common() if home not in done][: RANGES - len(done)]
     stands = {alert: copies[alert] for alert in delivery.alerts if alert in copies}
-    led = {
-        alert: copies.get(entry.link) if entry.state == "matched" else entry
+    return {
+        alert: copies.get(entry.link, entry) if entry.state == "matched" else entry
         for alert, entry in stands.items()
     }
-    return {alert: entry for alert, entry in led.items() if entry}
-
-
-def waiting(
-    table: Table, delivery: Delivery, stages: Iterable[Stage] = (keys.REFERENCE,)
-) -> dict[str, Entry]:
-    """Return a delivery's alerts, by id, that wait at the head of a backlog, read while most rows there are theirs.
-
-    A filter of several keys would be one request as well, but the service reads its whole partition for it.
-    """
-    asked = set(delivery.alerts)
-    entries: dict[str, Entry] = {}
-    for first, end in (within for stage in stages for within in stage.waiting):
-        start, limit = first, (len(asked) - len(entries)) * _SHARE // 100
-        while limit:
-            page = table.query(start, end, after=True, limit=limit)
-            theirs = [row for row in page if keys.waiting_alert(row.key) in asked]
-            for row in theirs:
-                with contextlib.suppress(Unreadable):
-                    entry = rows.read(row)
-                    entries[entry.alert.id] = entry
-            if len(page) < limit or 3 * len(theirs) < 2 * limit:
-                break
-            start = page[-1].key
-    return entries
 
 
 def waiting_key(table: Table, alert: str, stage: Stage = keys.REFERENCE) -> str:

@@ -22,7 +22,7 @@ State = Literal["waiting", "sending", "created", "failed", "discarded", "matched
 """`matched`: its event was found, and `link` is the alert of it. `searched`: a trial ended, whatever it found."""
 
 FEW = 8
-"""A delivery of more alerts has copies of those that ended, so that its status is read in few requests."""
+"""A delivery of more alerts has copies of them, so that its status is read in few requests."""
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 4 * 3600.0, "Low": 24 * 3600.0}
 
 
@@ -170,6 +170,11 @@ def accept(
         clues=clues,
     )
     return replace(entry, waits=_todo(entry))
+
+
+def turn(entry: Entry) -> float:
+    """Return the turn of a waiting entry among those of its severity (UTC seconds)."""
+    return entry.due - DUE_SECONDS[entry.alert.severity]
 
 
 def due_at(entry: Entry, due: float) -> Entry:

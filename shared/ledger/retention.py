@@ -1,6 +1,6 @@
 """Deletes rows after their retention, in steps of limited time; waiting alerts stay.
 
-deliveries ──► refused payloads ──► rows moved aside ──► outcomes of a trial        each from the oldest on
+deliveries ──► refused payloads ──► rows moved aside ──► names of ends ──► outcomes of a trial   each from the oldest on
 """
 
 import collections
@@ -25,7 +25,7 @@ NAMED_SECONDS = 3600.0
 _DELIVERIES = 50
 _KEYS = 1_000
 _DAY = 86_400.0
-_PHASES = (keys.DELIVERY, keys.REFUSED, keys.ASIDE, keys.TRIAL)
+_PHASES = (keys.DELIVERY, keys.REFUSED, keys.ASIDE, keys.ENDED, keys.TRIAL)
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ class _Piece:
             return self._deliveries(start)
         if phase == keys.REFUSED:
             return self._refused()
-        if phase == keys.ASIDE:
+        if phase in (keys.ASIDE, keys.ENDED):
             return self._old(phase, (phase, phase + keys.stamp(self.before)))
         return self._old(
             phase,

@@ -74,7 +74,8 @@ _REFUSED = (
 def insert(entry: Entry) -> list[Operation]:
     """Return the operations that write a new entry and its waiting row. A conflict: the alert is known."""
     values = _values(entry)
-    return [Insert(keys.alert_key(entry.alert.id), values), Insert(entry.waits, values)]
+    written = [keys.alert_key(entry.alert.id), entry.waits]
+    return [*(Insert(key, values) for key in written), *_copies(entry, entry)]
 
 
 def move(
@@ -98,23 +99,24 @@ def move(
         operations.append(Delete(keys.failed_key(before.ended, before.alert.id), "*"))
     if after.state == "failed":
         operations.append(Insert(keys.failed_key(after.ended, after.alert.id), values))
+    elif after.has_ended and after.state != "matched":  # what that has led to ends by itself
+        operations.append(Replace(keys.ended_key(after.ended, after.alert.id), {}, "*"))
     return [*operations, *_copies(before, after)]
 
 
 def _copies(before: Entry, after: Entry) -> list[Operation]:
     """Return the operations on the copies of an alert of large deliveries: an old one only names where it went."""
     operations: list[Operation] = []
-    stays = after.has_ended and after.delivery == before.delivery
-    if before.many and before.has_ended and not stays:
+    if before.many and before.delivery != after.delivery:
         left = {_MOVED: after.delivery}
         operations.append(Replace(keys.copy_key(before.delivery, before.alert.id), left, "*"))
-    if after.many and after.has_ended:
+    if after.many:
         operations.append(Replace(keys.copy_key(after.delivery, after.alert.id), _values(after), "*"))
     return operations
 
 
 def copy_moved(row: Row) -> str | None:
-    """Return the delivery that an alert belongs to now, if it left the state of this copy; None: it is as copied."""
+    """Return the delivery that an alert belongs to now, if it has left that of this copy; None: it is as copied."""
     moved = row.values.get(_MOVED)
     return moved if isinstance(moved, str) else None
 
@@ -124,13 +126,16 @@ def restore(entry: Entry, etag: str) -> Operation:
     return Replace(entry.waits, _values(entry), etag)
 
 
-def note(entry: Entry, etag: str | None) -> list[Operation]:
-    """Return the operations that write an ended entry: over its alert row with this ETag, else where there is none."""
+def note(entry: Entry, etag: str | None, *, before: Entry | None = None) -> list[Operation]:
+    """Return the operations that write an ended entry: over its alert row with this ETag, else where there is none.
+
+    `before` is the entry as it stood, if its delivery changes.
+    """
     values, key = _values(entry), keys.alert_key(entry.alert.id)
     operations: list[Operation] = [Insert(key, values) if etag is None else Replace(key, values, etag)]
     if entry.state == "failed":
         operations.append(Replace(keys.failed_key(entry.ended, entry.alert.id), values, "*"))
-    return [*operations, *_copies(entry, entry)]
+    return [*operations, *_copies(before or entry, entry)]
 
 
 def insert_delivery(delivery: Delivery) -> Operation:

@@ -10,7 +10,11 @@ from shared.ledger.record import Entry
 
 MOST_LOST = 10
 UNKNOWN = create_alert.UNKNOWN
+UNREADABLE = "AlertUnreadable"
+DOUBTFUL = (UNKNOWN, UNREADABLE)
+"""The codes of failures after which an alert may have been created all the same: it is not sent again by itself."""
 _TOO_MANY_REQUESTS = 429
+_BEGAN = "The call began, and its answer is not known."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,10 @@ def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
     In a stage whose calls are made once, one such lease is too many.
     """
     if entry.state == "sending" and entry.stage.once:
-        return record.fail(replace(entry, error=unknown_answer(None), next_attempt=None), now)
+        error = unknown_answer(
+            None, "A slot was acquired for its call, and nobody wrote whether the call was made."
+        )
+        return record.fail(replace(entry, error=error, next_attempt=None), now)
     if entry.state != "sending" or entry.lost + 1 < MOST_LOST:
         return None
     message = f"{MOST_LOST} calls one after the other ended without a written answer."
@@ -102,13 +109,32 @@ def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
     return record.fail(replace(entry, error=error, next_attempt=None), now)
 
 
-def unknown_answer(status: int | None) -> dict[str, Any]:
-    """Return the error of a call that may have created an alert, and is not made again by itself."""
+def unknown_answer(status: int | None, known: str = _BEGAN) -> dict[str, Any]:
+    """Return the error of a call that may have created an alert, and is not made again by itself.
+
+    `known` is all that is known of it.
+    """
     message = (
-        "The call began, and its answer is not known. It is not made again by itself, because it could create a second"
-        " alert. Look in the Defender portal for an alert with this title; only if there is none, replay it."
+        f"{known} It is not made again by itself, because it could create a second alert. Look in the Defender portal"
+        " for an alert with this title; only if there is none, replay it."
     )
     return {"status": status, "code": UNKNOWN, "message": message, "target": None}
+
+
+def unreadable(sent: Entry, delivery: str, now: float) -> Entry:
+    """Return what keeps the place of an alert whose row cannot be read, in a stage whose calls are made once.
+
+    `sent` is the same alert, posted again; `delivery` is that of the alert, if the row says so.
+    """
+    message = (
+        "The same alert was accepted before, and its row could not be read: it is not known whether it was created. It"
+        " is not sent again by itself, because that could create a second alert. The row was moved aside: correct and"
+        " replay it (operations/unreadable), or look in the Defender portal for an alert with this title."
+    )
+    error = {"status": None, "code": UNREADABLE, "message": message, "target": None}
+    return record.fail(
+        replace(sent, delivery=delivery or sent.delivery, error=error, many=False, link=""), now
+    )
 
 
 def without_answer(entry: Entry) -> Entry:

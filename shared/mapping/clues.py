@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared.mapping import about, places
+from shared.mapping import about, places, python
 from shared.mapping.budget import Budget, TooManySteps
 from shared.mapping.clue_fields import HOST, NAMES, READ_AS
 from shared.mapping.defaults import Row
@@ -18,7 +18,7 @@ from shared.mapping.exactness import MACHINE, REPORT, TIME, Exactness
 from shared.mapping.fields import Draft
 from shared.mapping.outcome import Evidence
 from shared.mapping.source import Source
-from shared.payload import clue_scan, clue_times, clue_values, hunting
+from shared.payload import clue_scan, clue_times, clue_values, hunting, names
 from shared.payload.clue_choice import ClueScan
 from shared.payload.clues import FACTS, Clues, Host
 from shared.payload.grouping import Group
@@ -28,6 +28,12 @@ from shared.payload.reader import Reader
 STEPS = 100_000
 """What the clues of a delivery may cost, in values walked over and the like."""
 
+_TOLD = frozenset(("timestamp", "time", "createdat", "createdtime", "triggeredat", "triggertime", "firedat"))
+_HEADERS = {
+    **dict.fromkeys(("alert", "detection", "incident", "notification", "trigger"), _TOLD),
+    "search": _TOLD - {"createdat", "createdtime"},  # when somebody made the search
+}
+"""Objects around several events that have the alert's time, and the names of that."""
 _NOTHING = ClueScan(Clues(), {})
 
 
@@ -63,7 +69,11 @@ class ClueReader:
         scan = _NOTHING if is_named else self._scan(source, document, event)
         if not scan.clues.when and scan.clues != Clues():
             scan = self._dated(scan, [node for _, node in draft.envelopes])
-        return Evidence(_with_reference(scan, left, draft.origins), left.lost)
+        with_reference = _with_reference(scan, left, draft.origins)
+        if not scan.clues.when and with_reference.clues != Clues() and not with_reference.clues.when:
+            dated = self._dated(with_reference, _headers(document, event))
+            with_reference = _not_searched(dated) if dated.clues.when else with_reference
+        return Evidence(with_reference, left.lost)
 
     def _scan(self, source: Source, document: Node, event: Event, *, several: bool = False) -> ClueScan:
         if event.part is None:
@@ -87,7 +97,7 @@ class ClueReader:
             sent = clue_scan.read(Node(flat, node.place, self._reader))
             if when := sent.clues.when:
                 clues = replace(scan.clues, when=replace(when, own=False))
-                return ClueScan(clues, {**scan.places, "when": sent.places["when"]})
+                return replace(scan, clues=clues, places={**scan.places, "when": sent.places["when"]})
         return scan
 
     def _ignored(self, source: Source, document: Node) -> frozenset[Place]:
@@ -98,24 +108,45 @@ class ClueReader:
         return self._left_out[1]
 
 
+def _headers(document: Node, event: Event) -> list[Node]:
+    """Return what stands around one of several events and has the alert's own time, the nearest to it last."""
+    if event.part is None or event.part.value is document.value or not isinstance(document.value, dict):
+        return []
+    inside = [
+        Node(
+            {key: text for key, text in value.items() if names.word(key) in _HEADERS[word]},
+            place,
+            document.reader,
+        )
+        for name, value in document.value.items()
+        if isinstance(value, dict) and (word := names.word(name)) in _HEADERS
+        for place in [document.inside(value, name).place]
+    ]
+    return [document, *inside]
+
+
 def _not_searched(scan: ClueScan) -> ClueScan:
     """Return clues whose devices are named, so that none is searched."""
     places = {"named": scan.places.get("hosts", ""), **scan.places}
-    return ClueScan(replace(scan.clues, hosts=(), named=scan.clues.hosts or scan.clues.named), places)
+    clues = replace(scan.clues, hosts=(), named=scan.clues.hosts or scan.clues.named)
+    return replace(scan, clues=clues, places=places)
 
 
 def _only_devices(scan: ClueScan) -> ClueScan:
     """Return the devices and the time of clues, whose other facts may be of several events."""
     clues, places = _not_searched(scan).clues, _not_searched(scan).places
     kept = {name: places[name] for name in ("named", "when") if name in places and getattr(clues, name)}
-    return ClueScan(Clues(named=clues.named, when=clues.when), kept)
+    return replace(scan, clues=Clues(named=clues.named, when=clues.when), places=kept)
 
 
 def _named(source: Source, document: Node, alert: Node) -> dict[str, list[tuple[str, Place]]]:
     """Return the texts at the first place of each clue that a source's file names, by the fields of the scan."""
     named: dict[str, list[tuple[str, Place]]] = {}
+    function = python.CLUES.get(source.name) if source.ours else None
+    computed = function(alert) if function else {}
     for name, fields in READ_AS.items():
-        at_places = (list(places.texts(place, document, alert)) for place in source.fields.get(name, ()))
+        at_places = [list(places.texts(place, document, alert)) for place in source.fields.get(name, ())]
+        at_places += [[(node.value, (node.place,))] for node in [computed.get(name)] if node]
         texts = [(text, at[0]) for text, at in next(filter(None, at_places), [])]
         for field in fields if texts else ():
             known = named.setdefault(field, [])
@@ -134,7 +165,8 @@ def _with_device(scan: ClueScan, texts: Sequence[tuple[str, Place]]) -> ClueScan
     if len(hosts) != 1:
         return scan
     [(host, place)] = hosts.items()
-    return ClueScan(replace(scan.clues, hosts=(host,), named=()), {**scan.places, "hosts": shown(place)})
+    clues = replace(scan.clues, hosts=(host,), named=())
+    return replace(scan, clues=clues, places={**scan.places, "hosts": shown(place)})
 
 
 def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str]) -> ClueScan:
@@ -150,4 +182,4 @@ def _with_reference(scan: ClueScan, left: Exactness, origins: Mapping[str, str])
     clues = replace(clues, report_id=left.exact.get(REPORT, "") if left.time or others else "")
     if clues.report_id:
         at["report_id"] = origins.get(REPORT, "")
-    return ClueScan(clues, at)
+    return replace(scan, clues=clues, places=at)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from shared.alerts.title import UNKNOWN
 from shared.payload import candidates, hunting, names
 from shared.payload.grouping import MACHINE, REPORT, Group, Text, order
 from shared.payload.paths import Node
@@ -31,7 +32,6 @@ _LINES: Mapping[str, tuple[str, ...]] = {
     "Remote": ("RemoteUrl", "RemoteIP"),
     "SHA-256": ("SHA256",),
 }
-_UNKNOWN = "Event in Microsoft Defender for Endpoint"
 _ACTION = (
     "Look at the event in the timeline of the device in Microsoft Defender. If nobody expects it, isolate the device"
     " and start an investigation."
@@ -112,11 +112,11 @@ class Row:
         if action:
             return f"Defender event {action}: {file}" if file else f"Defender event {action}"
         table = self.table()
-        return f"Defender event of {table}" if table else _UNKNOWN
+        return f"Defender event of {table}" if table else UNKNOWN
 
     def _description(self, values: Mapping[str, object]) -> str:
         device = self.device() or values.get(names.KEYS[0])
-        title = values.get("title") if values.get("title") != _UNKNOWN else None
+        title = values.get("title") if values.get("title") != UNKNOWN else None
         event = self.column("ActionType") or title or self.table() or "Event"
         lines = [f"{event} on {device}"] if device else []
         if time := values.get(names.KEYS[1]):

@@ -27,6 +27,7 @@ class Draft:
     """The values of one event's fields. `origins` names the place or the parameter each came from.
 
     `is_one_event`: no values differ. `has_no_event`: a rule says that Defender has no event of it.
+    `remedy`: how its source would name the event, if it does not; known once it is `checked`.
     """
 
     def __init__(
@@ -83,13 +84,13 @@ class Draft:
         refused = list(self._refused())
         self._problems[:0] = refused
         self.has_no_event = bool(refused)
+        lacks = not refused and any(key not in self._values for key in names.KEYS)
+        self.remedy = self._source.remedy if lacks else ""
         self._describe()
         checked = alert.check(self._values, now)
         reported = {problem.field for problem in self._problems}
         new = (self._located(problem) for problem in checked.problems if problem.field not in reported)
         problems = [*self._problems, *new]
-        if self._source.remedy and not refused and any(key not in self._values for key in names.KEYS):
-            problems.append(Problem("remedy", self._source.remedy))
         return replace(
             checked,
             alert=None if problems else checked.alert,

@@ -4,12 +4,12 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import Busy, NotFound
+from shared.errors import NotFound
 from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.operations import listing
-from shared.operations.replay import Again, not_now, wait
-from shared.table.protocol import Delete, Operation, Table, try_commit
+from shared.operations.replay import Again, contested, not_now, wait
+from shared.table.protocol import Operation, Table, try_commit
 
 if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
@@ -72,7 +72,7 @@ def wrong(table: Table, alert_id: str) -> tuple[Entry, dict[str, Any]]:
         after = dataclasses.replace(marked, wrong_match=True)
         if marked.wrong_match or try_commit(table, rows.note(after, etag)):
             return after, shown
-    raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
+    raise contested()
 
 
 def _case(table: Table, alert_id: str) -> _Case:
@@ -102,12 +102,7 @@ def _set_apart(alert: Entry, etag: str, now: float) -> list[Operation]:
     note = "The operator let its event be searched again."
     notes = tuple(dict.fromkeys((*alert.notes, note)))
     apart = dataclasses.replace(alert, delivery=own.id, link="", many=False, notes=notes)
-    copy = keys.copy_key(alert.delivery, alert.alert.id)
-    return [
-        *rows.note(apart, etag),
-        rows.insert_delivery(own),
-        *([Delete(copy, "*")] if alert.many else []),
-    ]
+    return [*rows.note(apart, etag, before=alert), rows.insert_delivery(own)]
 
 
 def _shown(case: _Case, marked: Entry) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from it.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from shared.payload import clue_ends, clue_when, names
 from shared.payload import clue_values as values
@@ -24,12 +25,17 @@ _ACCOUNTS = (
 _OTHERS = ("registry_key", "remote_ip", "remote_url", "process_name")  # facts that no start of a program has
 
 
+Unread = Mapping[Literal["when", "hosts"], tuple[str, ...]]
+"""Texts, with their places, that should be the time or a device and cannot be read as one."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClueScan:
-    """The clues of a payload, and for each field of them the place it was read at."""
+    """The clues of a payload, for each field of them the place it was read at, and what could not be read."""
 
     clues: Clues
     places: Mapping[str, str]
+    unread: Unread = field(default_factory=dict)
 
 
 def choose(by_field: Mapping[str, list[Reading]], *, several: bool = False) -> ClueScan:
@@ -61,7 +67,17 @@ def choose(by_field: Mapping[str, list[Reading]], *, several: bool = False) -> C
         others = ()
     clues = replace(Clues(), hosts=hosts, named=others, when=when, kinds=kinds, **facts)
     places = {name: place for name, place in readings.places.items() if getattr(clues, name, None)}
-    return ClueScan(clues, places)
+    return ClueScan(clues, places, _unread(readings, clues))
+
+
+def _unread(readings: Readings, clues: Clues) -> Unread:
+    """Return what cannot be read, of the time and of the devices, where there is none."""
+    unread: dict[Literal["when", "hosts"], tuple[str, ...]] = {}
+    if not clues.when:
+        unread["when"] = clue_when.unread(readings)
+    if not clues.hosts and not clues.named:
+        unread["hosts"] = clue_ends.unread(readings)
+    return {name: texts for name, texts in unread.items() if texts}
 
 
 def _kinds(readings: Readings) -> tuple[Kind, ...]:

@@ -8,12 +8,14 @@ the event counts if there is no other.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from shared.alerts.text import shown as written
 from shared.payload import clue_values as values
 from shared.payload import names
 from shared.payload.clue_readings import Best, Readings, are_beside
 from shared.payload.clues import Host
 from shared.payload.paths import shown
 
+_DEVICES = ("host", "agent", "reporter")
 _NETBIOS = 15
 _MAX_URL = 2_048
 _SOURCE, _DESTINATION = "source", "destination"
@@ -131,8 +133,8 @@ def _beside(readings: Readings) -> Hosts:
 
 def named(readings: Readings) -> Hosts:
     """Return all devices that are called so: by their ids, if any has one, else by their names; else the ends."""
-    by_name = ((field, values.host) for field in ("host", "agent", "reporter", _SOURCE, _DESTINATION))
-    for field, form in (("device_id", values.device), *by_name):
+    by_name = ((field, values.host) for field in (*_DEVICES, _SOURCE, _DESTINATION))
+    for field, form in (("device_id", values.device), *by_name, ("end_id", values.device)):
         places = {
             host: shown(reading.place) for reading in readings.of(field) if (host := form(reading.text))
         }
@@ -140,6 +142,23 @@ def named(readings: Readings) -> Hosts:
             readings.places["named"] = ", ".join(places.values())
             return tuple(places)
     return ()
+
+
+def unread(readings: Readings) -> tuple[str, ...]:
+    """Return the texts that should be the device and name none, each with its place."""
+    by_field = {
+        "device_id": values.device,
+        "entra_id": values.entra,
+        **dict.fromkeys(_DEVICES, values.host),
+        "host_address": values.address,
+    }
+    texts = {
+        f"{written(reading.text)} at {shown(reading.place)}": None
+        for field, form in by_field.items()
+        for reading in readings.of(field)
+        if values.text(reading.text) and not form(reading.text)
+    }
+    return tuple(texts)
 
 
 def _identified(readings: Readings) -> Hosts:

@@ -12,6 +12,7 @@ from shared.payload import names
 
 _OWNERS = 5  # parts of a name that are compared with the table
 _TYPE = re.compile(r"_[sdtgb]\Z")  # of Log Analytics: CommandLine_s
+_ZONED = re.compile(r"([^\[\]()]+?) ?[\[(](?:(?:UTC|GMT) ?([+-])(\d\d?)(?::?(\d\d))?|(CES?T))[\])]", re.ASCII)
 _MAX_NAME = 100
 _LABELS = ("type", "kind", "entitytype", "odatatype", "objecttype")
 _TITLES = (
@@ -49,6 +50,16 @@ def meaning(trail: tuple[str, ...]) -> Meaning | None:
         if known := _meanings().get("".join(words[-count:])):
             return known
     return None
+
+
+def zoned(name: str, text: str) -> tuple[str, str]:
+    """Return the name of a time without the zone that it says, and the time with that: `Timestamp [UTC+2]`."""
+    match = _ZONED.fullmatch(name) if len(name) <= _MAX_NAME else None
+    if not match:
+        return name, text
+    return match[1], f"{text} {match[5]}" if match[
+        5
+    ] else f"{text}{match[2]}{match[3]:0>2}:{match[4] or '00'}"
 
 
 def is_apart(name: str) -> bool:

@@ -164,6 +164,8 @@ def _entries(node: Node, entries: Iterable[_Entry], around: _Around) -> Iterator
     )
     for name, value, place in entries:
         node.reader.spend(_ENTRY)
+        if isinstance(value, str) and name.endswith((")", "]")):
+            name, value = clue_names.zoned(name, value)  # noqa: PLW2901
         above = around.parent and clue_names.is_parent(name)  # a parent's parent
         if name in _LINKS or above or names.named_as("pasts", name) or clue_names.is_apart(name):
             continue

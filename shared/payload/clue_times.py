@@ -15,7 +15,7 @@ _DOTNET = 62_135_596_800  # seconds from 0001 to 1970
 _NUMBER = re.compile(r"(\d{9,19})(?:\.(\d{1,9}))?", re.ASCII)
 _DATE = re.compile(r"\\?/Date\((\d{12,13})(?:[+-]\d{4})?\)\\?/", re.ASCII)
 _CLOCK = r"(?P<clock>\d\d?:\d\d(?::\d\d)?)(?:[.,](?P<fraction>\d{1,9}))?(?: ?(?P<half>[AaPp][Mm]))?"
-_ZONE = r"(?: ?(?:\((?:UTC|GMT)\)|(?P<zone>Z|z|UTC|GMT|[+-]\d\d(?:[:.]?\d\d)?)))?(?: \(UTC\))?"
+_ZONE = r"(?: ?(?:\((?:UTC|GMT)\)|(?P<zone>Z|z|UTC|GMT|CES?T|[+-]\d\d(?:[:.]?\d\d)?)))?(?: \(UTC\))?"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NAMED = r"(?P<month>(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6})"
 _DAY = r"(?P<day>\d\d?)(?:st|nd|rd|th)?"
@@ -33,6 +33,10 @@ _FORMS = tuple(
         rf"{_DAY}\.(?P<month>\d\d?)\.(?P<year>\d{{4}}),? {_CLOCK}{_ZONE}",
     )
 )
+_FOLLOWED = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\S+(?:Z|[+-]\d\d:\d\d))(?: [A-Za-z]+)+", re.ASCII
+)  # in a log line
+_CENTRAL = {"CET": 1, "CEST": 2}  # no other zone has these names
 _COUNTRY = 6  # index of the form in which a country decides what is day and what is month
 _MAX = 60
 _MOST_MONTHS = 12
@@ -43,8 +47,8 @@ def read(text: str, *, own: bool, zone: str = "") -> When | None:
     text = text.strip()
     if len(text) > _MAX:
         return None
-    if dotnet := _DATE.fullmatch(text):
-        text = dotnet[1]
+    if inner := _DATE.fullmatch(text) or _FOLLOWED.fullmatch(text):
+        text = inner[1]
     if number := _NUMBER.fullmatch(text):
         return _from_number(number[1], number[2] or "", own=own) or _written(text, own=own, zone=zone)
     return _written(text, own=own, zone=zone)
@@ -102,6 +106,11 @@ def _utc(moment: datetime, zone: str) -> datetime:
     zone = zone.strip()
     if zone.upper() in ("", "Z", "UTC", "GMT"):
         return moment
+    if zone.upper() in _CENTRAL:
+        there = moment.replace(tzinfo=ZoneInfo("Europe/Berlin"))
+        if there.utcoffset() != timedelta(hours=_CENTRAL[zone.upper()]):
+            raise ValueError("is not the zone of that day")  # some write CET the whole year
+        return there.astimezone(UTC)
     if offset := re.fullmatch(r"(?:UTC|GMT)?([+-])(\d\d?)[:.]?(\d\d)?", zone, re.ASCII):
         apart = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
         return moment - apart if offset[1] == "+" else moment + apart

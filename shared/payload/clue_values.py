@@ -45,6 +45,7 @@ _STARTED = re.compile(  # a program with its arguments, as of a service
     r'"?((?:[A-Za-z]:|\\\\|%)[^"\n]{1,500}?\.(?:exe|com|sys|dll|scr|bat|cmd|ps1))(?:"| +[-/"\w%]).*',
     re.IGNORECASE,
 )
+_PORT_BEHIND = re.compile(r"^([^:]+):\d{1,5}$", re.ASCII)
 _DRIVE = re.compile(r"^/([A-Za-z]:)")
 
 
@@ -172,8 +173,8 @@ def entra(value: str) -> Host | None:
 
 
 def host(value: str) -> Host | None:
-    """Return a host by its name; a name that is an address is one of a device only if it is private."""
-    value = text(value)
+    """Return a host by its name, without a port; of an address one of a device only if it is private."""
+    value = _PORT_BEHIND.sub(r"\1", text(value))
     try:
         ipaddress.ip_address(value)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from shared.alerts.text import shown as written
 from shared.payload import clue_times
 from shared.payload.clue_readings import Readings, are_beside
 from shared.payload.clues import When
@@ -20,6 +21,20 @@ def read(readings: Readings, *, start: bool) -> When | None:
         or _time(readings, "date")
         or _joined(readings)
     )
+
+
+def unread(readings: Readings) -> tuple[str, ...]:
+    """Return the texts that should be the time and say no moment, or another one, each with its place."""
+    texts: dict[str, None] = {}
+    for field in ("own_time", "from_time", "time", "date"):
+        for reading in readings.of(field):
+            zone = _zone(readings, reading.place).replace(_NO_ZONE, "")
+            if not clue_times.read(reading.text, own=False, zone=zone):
+                where = f"{shown(reading.place)} in the zone {zone}" if zone else shown(reading.place)
+                texts[f"{written(reading.text)} at {where}"] = None
+    for reading in readings.of("process_start"):
+        texts[f"only when a process began, at {shown(reading.place)}"] = None
+    return tuple(texts)
 
 
 def span(readings: Readings) -> When | None:

@@ -83,7 +83,7 @@ def pairs(items: list[Any]) -> list[Entry] | None:
             )
     if attributes := next((name for name in _ATTRIBUTES if isinstance(first.get(name), dict)), None):
         return _attributed(items, attributes)
-    return _sections(items, first) or _named(items, first)
+    return _columns(items) or _sections(items, first) or _named(items, first)
 
 
 def _attributed(items: list[Any], attributes: str) -> list[Entry] | None:
@@ -185,6 +185,37 @@ def _value(first: Mapping[str, Any], by: Mapping[str, str], name: str, *, known:
     if ending:
         return ending[0]
     return others[0] if len(others) == 1 else None
+
+
+def _columns(items: list[Any]) -> list[Entry] | None:
+    """Return the names and the values that stand side by side in a card of Teams, as two columns of text blocks.
+
+    None if the card has columns of another kind, because then they are no names and values.
+    """
+    entries: list[Entry] = []
+    for index, item in enumerate(items):
+        kind = item.get("type") if isinstance(item, dict) else None
+        if kind == "TextBlock":
+            entries.append(("TextBlock", item.get("text"), (index, "text")))
+        elif kind != "ColumnSet" or not isinstance(item.get("columns"), list):
+            return None
+        else:
+            columns = [_blocks(column) for column in item["columns"]]
+            if len(columns) != 2 or len(columns[0]) != len(columns[1]):  # noqa: PLR2004
+                return None
+            entries += [
+                (name.strip(" :*"), value, (index, "columns", 1, "items", at, "text"))
+                for at, (name, value) in enumerate(zip(*columns, strict=True))
+            ]
+    known = sum(names.means(name) for name, _, _ in entries if name != "TextBlock")
+    return entries if known > 1 else None
+
+
+def _blocks(column: Any) -> list[str]:
+    """Return the texts of a column of a card that has nothing but text blocks."""
+    blocks = column.get("items") if isinstance(column, dict) else None
+    texts_of = [item.get("text") if isinstance(item, dict) else None for item in blocks or ()]
+    return [text for text in texts_of if isinstance(text, str)] if None not in texts_of else []
 
 
 def _sections(items: list[Any], first: Mapping[str, Any]) -> list[Entry] | None:

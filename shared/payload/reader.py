@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.payload import names, pairs, texts
+from shared.payload import grids, names, pairs, texts
 from shared.payload.pairs import Entry
 
 
@@ -40,6 +40,22 @@ class Reader:
             self.spend(2 + 4 * len(items) if items and isinstance(items[0], dict | list) else 2)
             self._pairs[id(items)] = items, pairs.pairs(items)
         return self._pairs[id(items)][1]
+
+    def rows(self, items: list[Any]) -> list[dict[str, Any]] | None:
+        """Return the rows of a list of texts that are the lines of a table of events, its header first; else None."""
+        first = [
+            item for item in items[:2] if isinstance(item, str)
+        ]  # one may tell the type, as of ConvertTo-Csv
+        if not any("eport" in item or "EPORT" in item for item in first):
+            return None
+        if len(items) < 2 or not all(isinstance(item, str) for item in items):  # noqa: PLR2004
+            return None
+        self.spend(len(items) + sum(map(len, items[: grids.MAX_ROWS])) // 16)
+        rows: Any = grids.of_lines(items)
+        is_of_events = isinstance(rows, list) and not names.of_key("reportId").isdisjoint(
+            map(names.word, rows[0])
+        )
+        return rows if is_of_events else None
 
     def named(self, items: list[Any]) -> Mapping[str, list[Entry]]:
         """Return the entries of a list of names and values by the words of their names; none of another list."""

@@ -10,6 +10,7 @@ _COLUMNS = ("schema", "columns", "fields", "headers", "header", "rowtype", "colu
 _AROUND = ("schema", "manifest", "meta", "metadata", "resultsetmetadata")  # of the columns
 _ROWS = ("rows", "values", "data", "datarows", "dataarray")
 _TITLES = ("name", "columnname", "text", "label")
+_MAX_ROWS = 1_000
 _MAX_SIZE = 16  # entries of a table
 
 
@@ -38,6 +39,21 @@ def rows(table: Mapping[str, Any]) -> Iterator[list[Entry]]:
                 (title, cell["v"], (*steps, index, "v")) if _is_cell(cell) else (title, cell, (*steps, index))
                 for index, (title, cell) in enumerate(zip(titles, cells, strict=False))
             ]
+
+
+def by_index(columns: Mapping[str, Any]) -> list[list[Entry]]:
+    """Return the rows of `{"x": {"0": 1, "1": 2}, …}`, as pandas writes a table of events; none of others."""
+    first = next(iter(columns.values()), None)
+    if len(columns) < 2 or not isinstance(first, dict) or not 1 < len(first) <= _MAX_ROWS:  # noqa: PLR2004
+        return []
+    numbers = list(first)
+    if not all(number.isdecimal() for number in numbers) or not all(
+        isinstance(cells, dict) and list(cells) == numbers for cells in columns.values()
+    ):
+        return []
+    if names.of_key("reportId").isdisjoint(map(names.word, columns)):
+        return []
+    return [[(name, cells[number], (name, number)) for name, cells in columns.items()] for number in numbers]
 
 
 def _words(cells: list[Any]) -> set[str]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.alerts import alert
-from shared.payload import candidates, foreign, grouping, names, rows, texts
+from shared.payload import candidates, foreign, grouping, names, rows, texts, written
 from shared.payload.grouping import MACHINE, REPORT, TIME, Finding, Group
 from shared.payload.names import Meaning
-from shared.payload.pairs import joined
+from shared.payload.pairs import Entry, joined
 from shared.payload.paths import Merged, Node, Place, extended, name_of, place_in, shown
 from shared.payload.reader import Reader
 from shared.payload.values import texts as texts_of
@@ -27,7 +27,6 @@ MAX_STRINGS = 4
 _MAX_LOOKALIKES, _MAX_SHOWN = 200, 3  # of one key
 _CHECK = 24  # steps: a value is read
 _ROW = 8  # steps: what it costs to make an object of a row
-_MAX_BYTES = 262_144  # of Node's Buffer
 _AROUND = "is a time outside the event: put Timestamp beside DeviceId and ReportId"
 _ALONE = (
     "is a report id without a device id beside it, so it may be another product's: send DeviceId, ReportId and"
@@ -114,8 +113,10 @@ class _Walk:
         ):
             return []
         if kind is not list:
-            if (buffer := _buffer(value)) is not None:
-                return self._text(buffer, place, level, strings, others=others)
+            if (text := written.text(value)) is not None:
+                return self._text(text, place, level, strings, others=others)
+            if indexed := rows.by_index(value):
+                return self._rows(indexed, place, level, strings, others=others)
             entries = [(name, inner, place_in(value, name, place)) for name, inner in value.items()]
             return self._object(entries, value, place, level, strings, others=others)
         return self._array(value, place, level, strings, others=others)
@@ -201,6 +202,8 @@ class _Walk:
         if (pairs := self._reader.pairs(items)) is not None:
             entries = [(name, value, extended(place, steps)) for name, value, steps in pairs]
             return self._object(entries, joined(pairs), place, level, strings, others=others)
+        if (read := self._reader.rows(items)) is not None:
+            items = read
         inner = (
             self.groups(item, (place, index), level + 1, strings, others=others)
             for index, item in enumerate(items)
@@ -212,8 +215,13 @@ class _Walk:
     def _table(
         self, where: dict[str, Any], place: Place, level: int, strings: int, *, others: bool
     ) -> list[Group]:
+        return self._rows(rows.rows(where), place, level, strings, others=others)
+
+    def _rows(
+        self, table: Iterable[list[Entry]], place: Place, level: int, strings: int, *, others: bool
+    ) -> list[Group]:
         groups: list[Group] = []
-        for row in rows.rows(where) or ():
+        for row in table:
             self._spend(_ROW)
             entries = [(name, value, extended(place, steps)) for name, value, steps in row]
             groups += self._object(entries, joined(row), place, level + 1, strings, others=others)
@@ -277,14 +285,3 @@ class _Walk:
                 group.add(meaning.field, {canonical: Finding(text, place, names.is_defenders(name))})
             elif not meaning.rank:
                 group.reject(meaning.field, Finding(text, place))
-
-
-def _buffer(value: Mapping[str, Any]) -> str | None:
-    """Return the text of Node's `{"type": "Buffer", "data": [123, 34]}`; None if it is none."""
-    data = value.get("data")
-    if value.get("type") != "Buffer" or not isinstance(data, list) or len(data) > _MAX_BYTES:
-        return None
-    try:
-        return bytes(int(byte) for byte in data).decode()
-    except (TypeError, ValueError):
-        return None

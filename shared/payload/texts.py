@@ -4,16 +4,15 @@ Each function is linear in its text. Its result is read like any other part of t
 """
 
 import base64
-import csv
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
 from shared import errors
-from shared.payload import body, compression, names
+from shared.payload import body, compression, grids, names
 
 SHORTEST = len('{"a":1}')
 """A shorter text holds nothing."""
@@ -35,28 +34,29 @@ _PHP = re.compile(r"\[([A-Za-z_]\w{0,99})\] => ([^\n]++)", re.ASCII)
 _CONSTRUCTED = re.compile(r"\w{1,60}\([^()]{0,4096}=", re.ASCII)  # Event(a=b), of Kotlin and Lombok
 _BARE_NAME = re.compile(r"([{,]\s*)([A-Za-z_$][\w$]{0,99}):", re.ASCII)
 _MAX_PRINTED = 65_536
-_MAX_ASSIGNED = _MAX_LINES = _MAX_ROWS = 1_000
+_MAX_ASSIGNED = _MAX_LINES = 1_000
 _MAX_NAME = 60
 _ASSIGNMENT = re.compile(r"(?:^|(?<=[\s,;|^{(\[]))([A-Za-z_@][\w.@/-]{0,99})=", re.ASCII)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"(?=$|[\s,;|^\])}])', re.DOTALL)
 _LINE = re.compile(r"\n|[;,|] ?(?=[A-Za-z][\w. -]{0,58}(?: =|:) )", re.ASCII)
+_MAX_CLOSED = 12  # maps around a value
+_CLOSING = {"}": "{", "]": "[", ")": "("}
 _ESCAPED = re.compile(r'\\(["=|])')
 _MARKS = " \t\r*_`>~\u2022\u00b7-"
 _HEADED = re.compile(
     r"\s*[*_`~]{1,3}([^*_`~\n]{1,60})[*_`~]{1,3}:?\s*\n?(.{1,4096})|([^:\n]{1,60}):?\n(.{1,4096})", re.DOTALL
 )
 _ROW = re.compile(r"<tr[^<>]*>", re.IGNORECASE)
-_CELL = re.compile(r"<t[dh][^<>]*>", re.IGNORECASE)
+_CELL = re.compile(r"<t[dh]((?:\s[^<>]*)?)>", re.IGNORECASE)
+_SPAN = re.compile(r"\scolspan\s?=\s?[\"']?(\d{1,2})\b", re.ASCII | re.IGNORECASE)
 _BREAK = re.compile(r"<br[^<>]{0,20}>|</?(?:p|div|li|tr|h\d)\b[^<>]{0,200}>", re.IGNORECASE)
 _ELEMENT = re.compile(
     r"<(?:\w{1,40}:)?(?:\w{1,40} Name=['\"])?([\w.-]{1,100})['\"]?>(?:<!\[CDATA\[)?([^<>\]]{1,4096})(?:\]\]>)?</",
     re.ASCII | re.IGNORECASE,
 )
 _PRIORITY = re.compile(r"^<\d{1,3}>", re.ASCII)  # of syslog, and no markup
-_BAR = re.compile(r"(?<!\\)\|")
 _TERM = re.compile(r"<d[td][^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
-_DELIMITERS = (",", "\t", ";")
 _LINKED = re.compile(r"<https?://[^<>|]{1,500}\|([^<>|]{1,300})>")
 _LINK = re.compile(r"<https?://[^<>]{1,500}>|\[([^\[\]]{1,200})\]\(https?://[^()]{1,500}\)")
 _EMOJI = re.compile(r":[a-z0-9_+-]{2,40}:(?=\s|$)")
@@ -99,16 +99,18 @@ def loose(text: str) -> Any:
         return inner
     if "<" in text and (inner := _markup(text)):
         return inner
-    if (rows := _delimited(text)) is not None:
+    if (rows := grids.delimited(text)) is not None:
         return rows
+    if len(records := _records(text)) > 1:
+        return records
     if text[:1] in ("{", "@", "[") or _CONSTRUCTED.match(text):
         text = text.rstrip("}]) \r\n")
     elif "<" in text:
         text = _TAG.sub(" ", _LINKED.sub(r"\1", text))
     readings = (
         listed(text) | assigned(text),
-        _collected(_GO.findall(text)),
-        _collected(_PHP.findall(text) if "=> " in text else ()),
+        grids.collected(_GO.findall(text)),
+        grids.collected(_PHP.findall(text) if "=> " in text else ()),
     )
     return max(readings, key=lambda reading: sum(map(names.means, reading))) or None
 
@@ -119,9 +121,9 @@ def is_record(text: str) -> bool:
 
 
 def _printed(text: str) -> Any:
-    """Return an object that a program printed: Ruby and Elixir `{"a" => 1}`, JavaScript `{ a: 'x' }`."""
+    """Return what a program printed: Ruby and Elixir `{"a" => 1}`, JavaScript `{ a: 'x' }`, or a list of these."""
     start = text.lstrip().removeprefix("%")
-    if start[:1] != "{" or len(text) > _MAX_PRINTED:
+    if start[:1] not in ("{", "[") or len(text) > _MAX_PRINTED:
         return None
     parsed = body.parse(_RUBY.sub(_as_json, start)) if "=>" in text else None
     return parsed or body.parse(_python(_BARE_NAME.sub(r'\1"\2":', start)))
@@ -129,8 +131,14 @@ def _printed(text: str) -> Any:
 
 def packed(text: str) -> dict[str, str] | None:
     """Return `"DeviceId|ReportId|Timestamp"` as an object with these keys; None if a text has other parts."""
+    parts = halves(text)
+    return parts if parts and all(parts.values()) else None
+
+
+def halves(text: str) -> dict[str, str] | None:
+    """Return the packed form as an object, of which some parts may be empty; None if a text has other parts."""
     parts = [part.strip() for part in text.split("|", len(_PACKED))]
-    return dict(zip(_PACKED, parts, strict=True)) if len(parts) == len(_PACKED) and all(parts) else None
+    return dict(zip(_PACKED, parts, strict=True)) if len(parts) == len(_PACKED) else None
 
 
 def assigned(text: str) -> dict[str, Any]:
@@ -138,7 +146,7 @@ def assigned(text: str) -> dict[str, Any]:
 
     An unquoted value goes on to the next name, as in the extensions of CEF and LEEF.
     """
-    return _collected(_assignments(text))
+    return grids.collected(_assignments(text))
 
 
 def _assignments(text: str) -> Iterator[tuple[str, str]]:
@@ -149,9 +157,30 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
         quoted = _QUOTED.match(text, name.end())
         following = _ASSIGNMENT.search(text, quoted.end() if quoted else name.end())
         value = quoted[1] if quoted else text[name.end() : following.start() if following else len(text)]
+        value = value if quoted else _closed(value)
         if value := _ESCAPED.sub(r"\1", value.strip(" \t\r\n,;|^")):
             yield name[1], value
         name = following
+
+
+def _records(text: str) -> list[dict[str, Any]]:
+    """Return what the lines of a text hold of which each names a whole reference: each is an event of its own."""
+    lines = text.split("\n", _MAX_LINES)[:_MAX_LINES]
+    read = [listed(line) | assigned(line) for line in lines if "eport" in line or "EPORT" in line]
+    words = [set(map(names.word, record)) for record in read]
+    is_whole = (not any(names.of_key(key).isdisjoint(known) for key in names.KEYS) for known in words)
+    return read if all(is_whole) else []
+
+
+def _closed(value: str) -> str:
+    """Return a value without the brackets behind it that close what is around: of `{a={b=1}, c=2}`."""
+    value = value.rstrip(" \t\r\n,;|^")
+    for _ in range(_MAX_CLOSED):
+        opened = _CLOSING.get(value[-1:])
+        if not opened or value.count(value[-1]) <= value.count(opened):
+            break
+        value = value[:-1].rstrip()
+    return value
 
 
 def listed(text: str) -> dict[str, Any]:
@@ -161,7 +190,7 @@ def listed(text: str) -> dict[str, Any]:
     """
     lines = _LINE.split(text.replace("\uff1a", ": "), _MAX_LINES)[:_MAX_LINES]
     parts = (line.partition(":" if ":" in line.partition(" = ")[0] else " = ") for line in lines)
-    return _collected(
+    return grids.collected(
         (name.strip(_MARKS), value)
         for name, sign, behind in parts
         if sign
@@ -190,16 +219,6 @@ def headline(text: str) -> str:
     return line.strip(_MARKS + "#")
 
 
-def _collected(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return pairs as an object. A name that is there twice gets a list of its different values."""
-    collected: dict[str, list[str]] = {}
-    for name, value in pairs:
-        values = collected.setdefault(name, [])
-        if value not in values:
-            values.append(value)
-    return {name: values[0] if len(values) == 1 else values for name, values in collected.items()}
-
-
 def _python(text: str) -> str:
     """Return an object that Python or JavaScript printed as JSON, as far as possible."""
     return _PYTHON.sub(_of_python, text)
@@ -220,36 +239,15 @@ def _as_json(match: re.Match[str]) -> str:
     return ": " if match[3] else "null"
 
 
-def _delimited(text: str) -> Any:
-    """Return the rows of a text in CSV, or of a Markdown table, whose header names a known key."""
-    lines = [line for line in text.replace("\r\n", "\n").split("\n", _MAX_ROWS)[:_MAX_ROWS] if line.strip()]
-    if len(lines) < 2:  # noqa: PLR2004  # a header and a row
-        return None
-    barred = [line.strip().strip("|") for line in lines if line.count("|") > 1]
-    if len(barred) > 1:
-        cells = [[cell.strip(" `*") for cell in _BAR.split(line)] for line in barred]
-        cells = [row for row in cells if not all(set(cell) <= set(":- ") for cell in row)]
-        return (_pairs(cells) or _table(cells)) if cells else None
-    header = next((index for index, line in enumerate(lines) if not line.startswith("#")), 0)
-    for delimiter in _DELIMITERS:
-        names_in = lines[header][:4_096].split(delimiter)
-        if len(names_in) > 1 and any(names.means(cell.strip('" ')) for cell in names_in):
-            try:
-                return _table(list(csv.reader(lines[header:], delimiter=delimiter)))
-            except csv.Error:
-                return None
-    return None
-
-
 def _markup(text: str) -> Any:
     """Return what a text in HTML or XML holds: tables, named elements, or lines of names and values."""
-    rows = [[_plain(cell) for cell in _CELL.split(row)[1:]] for row in _ROW.split(text, _MAX_ROWS)[1:]]
+    rows = [_cells(row) for row in _ROW.split(text, grids.MAX_ROWS)[1:]]
     rows = [row for row in rows if len(row) > 1]
-    if terms := [_plain(term) for term in _TERM.split(text, _MAX_ROWS)[1:]]:
+    if terms := [_plain(term) for term in _TERM.split(text, grids.MAX_ROWS)[1:]]:
         rows = [list(pair) for pair in zip(terms[::2], terms[1::2], strict=False)]
-    if rows and (content := _pairs(rows) or _table(rows)):
+    if rows and (content := grids.pairs(rows) or grids.table(rows)):
         return content
-    elements = _collected(
+    elements = grids.collected(
         (name, html.unescape(value)) for name, value in _ELEMENT.findall(text) if names.means(name)
     )
     if elements:
@@ -262,21 +260,15 @@ def _markup(text: str) -> Any:
     return listed("\n".join(_plain(line) for line in _BREAK.split(text, _MAX_LINES)))
 
 
-def _pairs(rows: list[list[str]]) -> dict[str, Any] | None:
-    """Return rows of a name and a value each as an object; None if they are others."""
-    if not all(len(row) == 2 for row in rows) or all(map(names.means, rows[0])):  # noqa: PLR2004  # a pair
-        return None
-    collected = _collected((name.strip(" :"), value) for name, value in rows)
-    return collected if any(map(names.means, collected)) else None
+def _cells(row: str) -> list[str]:
+    """Return the texts of a row's cells; a cell over several columns is followed by empty ones."""
+    cells: list[str] = []
+    parts = _CELL.split(row)[1:]
+    for attributes, content in zip(parts[::2], parts[1::2], strict=True):
+        span = _SPAN.search(attributes)
+        cells += [_plain(content), *[""] * (int(span[1]) - 1 if span else 0)]
+    return cells
 
 
 def _plain(text: str) -> str:
     return html.unescape(_TAG.sub(" ", text)).strip()
-
-
-def _table(rows: list[list[str]]) -> list[dict[str, Any]] | None:
-    """Return rows under their header as objects; None where no column has a known name."""
-    rows = [row for row in rows if any(row)]
-    if len(rows) < 2 or not any(names.means(cell) for cell in rows[0]):  # noqa: PLR2004  # a header and a row
-        return None
-    return [_collected(zip(rows[0], row, strict=False)) for row in rows[1:]]

@@ -12,7 +12,7 @@ from shared.alerts.alert import FIELDS, MAX_LENGTHS, SEVERITIES
 from shared.alerts.event_time import utc
 from shared.alerts.text import cut
 from shared.ledger.record import Entry
-from shared.ledger.settlement import UNKNOWN
+from shared.ledger.settlement import DOUBTFUL
 
 ANEW_MINUTES = (0.0, 15.0, 60.0, 240.0, 960.0)
 """How long after its last end a failed alert is accepted anew, the first time, the second …; the last holds on."""
@@ -37,7 +37,7 @@ class Decision:
 def decide(sent: Entry, known: Entry, now: float) -> Decision:
     """Return the decision on an alert that was `sent` and is `known`; `now` is the server's time in UTC seconds."""
     differs = differing(sent, known)
-    if known.delivery == sent.delivery:  # ours: its write landed, and nobody heard of it
+    if (known.delivery, known.link) == (sent.delivery, sent.link):  # ours: it landed, and nobody heard of it
         return Decision(None, duplicate=False, what="landed", notes=())
     if known.state == "waiting":
         return _waiting(sent, known, differs)
@@ -93,7 +93,7 @@ def _waiting(sent: Entry, known: Entry, differs: tuple[str, ...]) -> Decision:
 def _failed(sent: Entry, known: Entry, now: float, differs: tuple[str, ...]) -> Decision:
     error = known.error or {}
     why = f"status {error['status']}" if error.get("status") else str(error.get("code") or "no answer")
-    if error.get("code") == UNKNOWN:
+    if error.get("code") in DOUBTFUL:
         note = "Whether the same alert was created is not known: it is not sent again unless it is replayed"
         return Decision(None, duplicate=True, what="not sent again", notes=(note,))
     if error.get("status") == _REJECTED and not differs:

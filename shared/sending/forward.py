@@ -58,7 +58,7 @@ class Forward:
             )
             log.step("accepted", entry=onward)
             return dispatcher.outcomes.finish(sending, token).entry
-        plan = dispatcher.plan([onward])
+        plan = dispatcher.plan([onward], snapshot)
         (waiting,) = plan.entries
         if not dispatcher.commit(plan, [*beside, *rows.insert(waiting)]):
             dispatcher.turns.give_back(plan)

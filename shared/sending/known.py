@@ -29,7 +29,8 @@ class Known:
 def join_all(table: Table, sent: Sequence[Entry]) -> dict[str, Known]:
     """Write what becomes of alerts that are known already, side by side; return those, by id. Raise `TableError`.
 
-    One whose row cannot be read is not known: the row is moved aside, so that the alert is accepted anew.
+    One whose row cannot be read is not known: the row is moved aside, so that the alert is accepted anew. But where
+    calls are made once, it is known as one that failed, because it may have been created.
     """
     alerts = table.get_all([keys.alert_key(entry.alert.id) for entry in sent])
     waits = [key for row in alerts if (key := _waits(row))]
@@ -50,7 +51,7 @@ def join(table: Table, sent: Entry, row: Row, beside: Sequence[Operation]) -> En
     """
     considered = _considered(table, sent, row, _waiting_row(table, row))
     if considered is None:
-        raise Conflict  # its row was moved aside: it is accepted anew
+        raise Conflict  # its row was moved aside: it is accepted anew, or another one keeps its place
     known, decision, operations = considered
     table.commit([*beside, *operations])
     return _joined(sent, known, decision).entry
@@ -65,6 +66,9 @@ def _join(table: Table, sent: Entry, row: Row | None, waiting: Row | None) -> Kn
         if linked and linked.key != row.key:
             return _join(table, _as_linked(sent, row, linked), linked, _waiting_row(table, linked))
         considered = _considered(table, sent, row, waiting)
+        if considered is None and sent.stage.once:
+            row, waiting = table.get(row.key), None
+            continue
         if considered is None:
             return None
         known, decision, operations = considered
@@ -84,10 +88,14 @@ def _join(table: Table, sent: Entry, row: Row | None, waiting: Row | None) -> Kn
 def _considered(
     table: Table, sent: Entry, row: Row, waiting: Row | None
 ) -> tuple[Entry, Decision, list[Operation]] | None:
-    """Return a known alert, the decision on it, and the operations that write it; None if no row can be read."""
+    """Return a known alert, the decision on it, and the operations that write it.
+
+    None if no row can be read: the alert's own is then moved aside.
+    """
     stray = None if waiting else _stray(table, row, sent)
-    known, whole = _read(table, row, waiting, stray)
+    known, whole = _read(row, waiting, stray)
     if known is None:
+        _move_aside(table, row, sent)
         return None
     there = known.waits in [other.key for other in (waiting, stray) if other]
     decision, before = _decide(table, sent, known, gone=bool(known.waits) and not there)
@@ -153,19 +161,25 @@ def _stray(table: Table, row: Row, sent: Entry) -> Row | None:
     return table.get(key) if key else None
 
 
-def _read(table: Table, row: Row, waiting: Row | None, stray: Row | None) -> tuple[Entry | None, bool]:
-    """Return a known alert, and whether all its rows say the same: one that can be read is enough.
-
-    None where none can be read: the alert's row is then moved aside.
-    """
+def _read(row: Row, waiting: Row | None, stray: Row | None) -> tuple[Entry | None, bool]:
+    """Return a known alert, and whether all its rows say the same: one that can be read is enough; None: none can."""
     entries = []
     for stored in filter(None, (stray, row, waiting)):
         with contextlib.suppress(Unreadable):
             entries.append(rows.read(stored))
     if not entries:
-        aside.move(table, [row])
         return None, False
     return entries[0], stray is None and len(entries) == (1 if waiting is None else 2)
+
+
+def _move_aside(table: Table, row: Row, sent: Entry) -> None:
+    """Move the row of a posted alert aside; where calls are made once, another one keeps its place."""
+    if not sent.stage.once:
+        aside.move(table, [row])
+        return
+    delivery = row.values.get("delivery")
+    home = delivery if isinstance(delivery, str) and keys.is_delivery_id(delivery) else ""
+    aside.keep(table, row, settlement.unreadable(sent, home, table.now()))
 
 
 def _decide(table: Table, sent: Entry, known: Entry, *, gone: bool) -> tuple[Decision, Entry]:

@@ -137,11 +137,18 @@ class Outcomes:
     def _may_start(self, sending: Sending) -> bool:
         """Tell whether the call may be made; wait for the slot, where it was acquired by a clock that was ahead.
 
-        The answer to the acquire contains the server's own time, which corrects an earlier estimate.
+        The answer to the acquire contains the server's own time, which corrects an earlier estimate. Where the table
+        is too slow to say whether a pause began meanwhile, no call is made.
         """
         early = sending.begins - self.table.now()
         if 0 < early <= window.START_SECONDS:
             self.clocks.sleep(early * _CLOCKS_DIFFER)
+        try:
+            if window.meets_pause(self.table, sending.start, self.policy, sending.probe):
+                return False
+        except TableError as error:
+            log.problem("pauses not read", error)
+            return False
         now = self.table.now()
         return sending.begins <= now and self.heard.until <= now and sending.start.is_fresh(self.policy)
 

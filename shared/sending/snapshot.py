@@ -1,9 +1,10 @@
 """The window and the head of the backlog, as one query saw them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from shared.ledger import backlog
-from shared.ledger.record import Waiting
+from shared.ledger import backlog, record
+from shared.ledger.record import Entry, Waiting
 from shared.sending import window
 
 
@@ -11,12 +12,13 @@ from shared.sending import window
 class Snapshot:
     """The window and the most urgent of the backlog, as one query saw them.
 
-    `backlog` also knows how many wait for a time, since when, and which rows cannot be read. `whole`: nothing waits
-    for a slot beyond what was read. `remembered`: more may wait by now.
+    `backlog` also knows how many wait for a time, since when, and which rows cannot be read. `on` are the names of the
+    stages that are on. `whole`: nothing waits for a slot beyond what was read. `remembered`: more may wait by now.
     """
 
     view: window.View
     backlog: backlog.Backlog
+    on: Collection[str]
     whole: bool
     remembered: bool = False
 
@@ -32,6 +34,16 @@ class Snapshot:
     def has_room(self, due: float) -> bool:
         """Tell whether an alert that is due then (UTC seconds) may be called now: nothing more urgent waits."""
         return bool(self.view.open) and not (self.waiting and self.waiting[0].entry.due <= due)
+
+    def behind(self, entry: Entry) -> float:
+        """Return how many seconds sending was behind when an alert was accepted: how long it was the turn of the first.
+
+        What was tried before does not count: it waits for its retry.
+        """
+        stage = self.view.stage
+        new = (waiting.entry for waiting in self.waiting if not stage.is_later(waiting.entry.waits))
+        first = next(new, None) if entry.stage == stage else None
+        return max(0.0, entry.accepted - record.turn(first)) if first else 0.0
 
     @property
     def acquires(self) -> int:

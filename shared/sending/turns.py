@@ -6,6 +6,8 @@ sender and severity:
     1,200 High of one sender at once     due  0 s   4 s   8 s   12 s   16 s …
     a High of another sender, 10 s later              10 s ┘ (the next slot but one is its)
 
+Where sending is behind, for example after a pause, a sender's first alert is due with those that wait longest.
+
 The turn is a row that is written with the alerts themselves, by its ETag. A host remembers what it wrote, so that a
 turn costs no extra request; only after another host's write it reads again. Of the parallel requests of one host,
 one writes the row, and the others use what the host remembers.
@@ -15,11 +17,15 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from shared.ledger import record
 from shared.ledger.keys import Stage
 from shared.ledger.record import Entry
 from shared.table.protocol import Insert, Operation, Replace, Table
+
+if TYPE_CHECKING:
+    from shared.sending.snapshot import Snapshot
 
 
 @dataclass(slots=True)
@@ -53,9 +59,17 @@ class Turns:
     _known: dict[str, _Turn] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def plan(self, entries: Iterable[Entry], step: Callable[[Stage], float], *, write: bool = True) -> Plan:
+    def plan(
+        self,
+        entries: Iterable[Entry],
+        step: Callable[[Stage], float],
+        snapshot: "Snapshot | None" = None,
+        *,
+        write: bool = True,
+    ) -> Plan:
         """Give each entry its turn, its stage's `step` in seconds after the one before it. `done` must follow.
 
+        `snapshot` shows how far sending is behind: a sender's first alert is due with those that wait longest.
         Without `write` the row is not written: alerts of other hosts may have the same turn.
         """
         with self._lock:
@@ -63,8 +77,9 @@ class Turns:
             for entry in entries:
                 key = _key(entry)
                 turn = self._known.setdefault(key, _Turn())
-                due = max(entry.due, turn.due)
                 steps[key] = step(entry.stage)
+                behind = snapshot.behind(entry) if snapshot else 0.0
+                due = max(entry.due - _earlier(behind, steps[key]), turn.due)
                 turn.due = due + steps[key]
                 turn.unwritten += 1
                 given[key] = turn.unwritten
@@ -104,6 +119,14 @@ class Turns:
                 turn.etag = row.etag if row else None
                 if isinstance(due, int | float) and math.isfinite(due):
                     turn.due = max(turn.due, due + turn.unwritten * plan.steps[operation.key])
+
+
+def _earlier(behind: float, step: float) -> float:
+    """Return the seconds by which an alert is due earlier where sending is so many seconds behind.
+
+    It comes within one `step` after the alert that is due first: the sooner, the earlier it was accepted.
+    """
+    return behind - step * behind / (behind + step)
 
 
 def _key(entry: Entry) -> str:

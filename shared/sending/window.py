@@ -23,8 +23,8 @@ from dataclasses import dataclass, field, replace
 from shared.ledger import keys
 from shared.ledger.keys import Stage
 from shared.sending import pause as pauses
-from shared.sending.pause import Pause, Trouble
-from shared.table.protocol import Insert, Operation, Replace, Row, Value
+from shared.sending.pause import Pause, Probe, Trouble
+from shared.table.protocol import Insert, Operation, Replace, Row, Table, Value
 
 MOST_CALLS = 15
 UNUSED_SECONDS = 1.0
@@ -99,6 +99,11 @@ class View:
         """Whether a pause holds now. One that is over asks the next acquire to be its probe."""
         return self.pause is not None and self.now < self.pause.ends
 
+    def holds(self, probe: Probe | None) -> bool:
+        """Tell whether a pause holds a call that has its slot. The API's pause does not hold its own `probe`."""
+        is_its_own = probe is not None and self.asked is not None and self.asked.etag == probe.etag
+        return self.paused and (self.stop is not None or not is_its_own)
+
     @property
     def open(self) -> tuple[Slot, ...]:
         """The slots that may be acquired; none in a pause."""
@@ -161,10 +166,14 @@ class Start:
         """Remember this moment by both clocks (seconds)."""
         return cls(monotonic, wall, (monotonic(), wall()))
 
+    @property
+    def age(self) -> float:
+        """The seconds since then."""
+        return max(self.monotonic() - self.at[0], self.wall() - self.at[1])
+
     def is_fresh(self, policy: Policy) -> bool:
         """Tell whether the call may still start."""
-        moved = max(self.monotonic() - self.at[0], self.wall() - self.at[1])
-        return moved <= min(START_SECONDS, policy.window)
+        return self.age <= min(START_SECONDS, policy.window)
 
 
 def read(rows: Sequence[Row], now: float, policy: Policy) -> View:
@@ -182,6 +191,16 @@ def read(rows: Sequence[Row], now: float, policy: Policy) -> View:
     return View(
         tuple(slots), now, policy.cooldown, asked, stop, stage, _missing(known.get(stage.missing), now)
     )
+
+
+def meets_pause(table: Table, start: Start, policy: Policy, probe: Probe | None = None) -> bool:
+    """Tell whether a pause began after an acquire whose answer came late, so that its call may not start.
+
+    An acquire that was answered at once costs no request. Raise `TableError`.
+    """
+    if start.age <= UNUSED_SECONDS:
+        return False
+    return read(table.query(*policy.stage.slots), table.now(), policy).holds(probe)
 
 
 def read_pause(row: Row | None, policy: Policy) -> Pause | None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from shared.alerts.event_time import utc
 from shared.clients import answer as answers
@@ -25,6 +25,7 @@ FIND_EVENTS = (
     "The payload has clues by which its event might be found; with FIND_EVENTS=true the app searches for it."
 )
 _MAX_POLL_SECONDS = 60
+_UNREAD_SECONDS = 6  # an answer is remembered for 5
 _BY_HAND = (
     "The operator can search again (POST operations/alerts/{id}/search), or give the reference by hand"
     " (POST operations/alerts/{id}/reference)."
@@ -39,10 +40,15 @@ _SEARCHES = {
 }
 """What can be done about an alert whose event was not found, by the error's code."""
 _ENTITIES = dict.fromkeys(
-    ("AnswerUnknown", "AnswerLost"),
+    ("AnswerUnknown", "AnswerLost", "AlertUnreadable"),
     "Look in Defender for an alert with this title; only if there is none, replay this one.",
 )
 """The same about an alert on entities, which has no event."""
+_ANOTHERS = (
+    "The search led to an alert that was known already, by its reference or another search: they are one."
+)
+_SEARCHED = "It has no whole reference: its event is searched by advanced hunting."
+_WITHOUT = "It has no event: it is raised on the devices, users and addresses that it names."
 _AS_IT_SAYS = "Do what the message says, then replay the alert."
 
 
@@ -54,11 +60,22 @@ class DeliveryAlert:
     duplicate: bool = False
     notes: Sequence[str] = ()
 
+    @classmethod
+    def of(cls, asked: str, entry: Entry, *, duplicate: bool = False, notes: Sequence[str] = ()) -> Self:
+        """Return the alert that a delivery brought under the id `asked`; its search may have led to another's alert."""
+        if asked in (entry.alert.id, entry.link):
+            return cls(entry, duplicate, notes)
+        return cls(entry, duplicate=True, notes=tuple(dict.fromkeys((*notes, _ANOTHERS))))
+
 
 def refused_events(refused: Iterable[Refused], *, dry: bool = False) -> tuple[Mapping[str, Any], ...]:
     """Return the `refused` member of a delivery; of a dry run also by what a search would find the events."""
     return tuple(
-        {"event": event.event, "problems": [problem.render() for problem in event.problems]}
+        {
+            "event": event.event,
+            "problems": [problem.render() for problem in event.problems],
+            "remedy": event.remedy or None,
+        }
         | (evidence.shown(event.evidence) if dry else {})
         for event in refused
     )
@@ -86,9 +103,17 @@ def ignored(outcome: Outcome) -> Reply:
     return reply.of(200, _document(None, outcome.source, "ignored", [], (), reason=outcome.ignored))
 
 
-def valid(outcome: Outcome) -> Reply:
-    """Answer a dry run: `steps` show how the payload was recognised, `origins` where each field came from."""
-    alerts = [_mapped(mapped) for mapped in outcome.alerts]
+def valid(outcome: Outcome, planned: Iterable[tuple[Refused, Entry]] = ()) -> Reply:
+    """Answer a dry run: `steps` show how the payload was recognised, `origins` where each field came from.
+
+    `planned` are events that a POST would search or raise on entities, each with the entry that it would make.
+    """
+    made = {each.event: _valid(each, each.alert.id, each.alert.body(), each.notes) for each in outcome.alerts}
+    for event, entry in planned:
+        route, note = ("entity", _WITHOUT) if entry.stage == keys.ENTITY else ("reference", _SEARCHED)
+        shown = _valid(event, entry.alert.id, _request(entry), (*entry.notes, note))
+        made[event.event] = shown | {"route": route}
+    alerts = [made[number] for number in sorted(made)]
     document = _document(None, outcome.source, "valid", alerts, refused_events(outcome.refused, dry=True))
     return reply.of(200, document | {"steps": list(outcome.steps)})
 
@@ -102,15 +127,16 @@ def answer(
     origin: str,
     failure_status: int | None = None,
     most: int | None = None,
+    unread: int = 0,
 ) -> Reply:
     """Answer with the present state of a delivery: the same for the POST and for a later poll.
 
     `snapshot` is how window and backlog stood, if they were read, for `waitingFor`; `now` the server's UTC seconds;
     `origin` the scheme and host that `Location` begins with. `failure_status` is that of a failure, where the sender
     would repeat a 422. `most` is how many bytes its alerts may take together, as JSON: texts are shortened until they
-    fit.
+    fit. `unread` is how many of its alerts are not among `alerts`: a poll soon has others.
     """
-    status = _status(alerts, delivery.refused)
+    status = "waiting" if unread else _status(alerts, delivery.refused)
     documents = [alert_document(alert, snapshot, now) for alert in alerts]
     document = _document(
         delivery.id or None,
@@ -119,8 +145,10 @@ def answer(
         documents if most is None else short.fitting(documents, most),
         delivery.refused if most is None else short.fitting(delivery.refused, most // 4),
     )
+    if unread:
+        document["unread"] = unread
     if status == "waiting":
-        seconds = _poll_seconds(alerts, snapshot, now)
+        seconds = _UNREAD_SECONDS if unread else _poll_seconds(alerts, snapshot, now)
         location = f"{origin}/api/deliveries/{delivery.id}"
         return reply.of(202, document, Location=location, Retry_After=str(seconds))
     if status == "failed":
@@ -168,9 +196,11 @@ def _document(
     }
 
 
-def _mapped(mapped: Mapped) -> dict[str, Any]:
+def _valid(
+    event: Mapped | Refused, alert: str, request: Mapping[str, str | None], notes: Sequence[str]
+) -> dict[str, Any]:
     return {
-        "id": mapped.alert.id,
+        "id": alert,
         "status": "valid",
         "route": "reference",
         "sender": None,
@@ -179,13 +209,13 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
         "attempts": 0,
         "waitingFor": None,
         "match": None,
-        "request": mapped.alert.body(),
+        "request": dict(request),
         "alert": None,
         "portalUrl": None,
         "error": None,
-        "notes": list(mapped.notes),
-        "origins": dict(mapped.origins),
-        **evidence.shown(mapped.evidence),
+        "notes": list(notes),
+        "origins": dict(event.origins),
+        **evidence.shown(event.evidence),
     }
 
 

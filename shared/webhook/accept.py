@@ -30,6 +30,7 @@ from shared.webhook.inline import TRIES, Inline, Room
 if TYPE_CHECKING:
     from shared.mapping.outcome import Outcome, Refused
     from shared.sending.dispatcher import Dispatch
+    from shared.sending.snapshot import Snapshot
     from shared.sending.turns import Plan
     from shared.web.reply import Reply
 
@@ -58,7 +59,7 @@ class Acceptance:
         if len(asked) == 1 and room.token is not None:
             alerts = self._straight(accepted, next(iter(asked.values())), room, room.token)
         if alerts is None:
-            stored, accepted = self._store(accepted, asked)
+            stored, accepted = self._store(accepted, asked, room.snapshot)
             alerts = self.inline.send(room, others, stored)
         snapshot = room.snapshot if room.name == keys.REFERENCE.name else None
         return delivery.answer(
@@ -74,7 +75,7 @@ class Acceptance:
         """Store the searches of a trial, in a delivery that nobody is told of; return their ids. Raise `TableError`."""
         nothing = dataclasses.replace(outcome, alerts=(), refused=())
         accepted, asked = self._delivery(Wanted(nothing, searches), sender, trial=True)
-        self._store(accepted, asked)
+        self._store(accepted, asked, None)
         return tuple(asked)
 
     def _delivery(
@@ -118,7 +119,7 @@ class Acceptance:
                     lambda held: [*rows.insert(held), rows.insert_delivery(accepted)],
                 )
             except Conflict:
-                stored = self._stored(entry)
+                stored = self._stored(keys.alert_key(entry.alert.id))
                 if stored and stored.values.get("delivery") == accepted.id:
                     return [DeliveryAlert(rows.read(stored))]  # it landed, and nobody heard of it
                 if stored or not self._is_early():
@@ -127,23 +128,26 @@ class Acceptance:
                 continue
             log.step("accepted", entry=entry)
             sent = self.inline.wait(dispatcher, dispatcher.launch(sending, token))
-            return [DeliveryAlert(sent[entry.alert.id])]
+            return [DeliveryAlert.of(entry.alert.id, sent[entry.alert.id])]
         return None
 
-    def _store(self, accepted: Delivery, asked: Mapping[str, Entry]) -> tuple[list[DeliveryAlert], Delivery]:
+    def _store(
+        self, accepted: Delivery, asked: Mapping[str, Entry], snapshot: "Snapshot | None"
+    ) -> tuple[list[DeliveryAlert], Delivery]:
         """Commit a delivery and its alerts as waiting; alerts that are known already are reported with their state."""
         new = dict(asked)
         there: dict[str, Known] = {}
         done: set[str] = set()
         clashes = 0
         for _ in range(TRIES * len(asked) + 1):
-            batch, last = transactions.batch([entry for alert, entry in new.items() if alert not in done])
-            plan = self.dispatcher.plan(batch, write=clashes < TRIES - 1 and self._is_early())
+            left = [entry for alert, entry in new.items() if alert not in done]
+            batch, last = transactions.batch(left)
+            plan = self.dispatcher.plan(batch, snapshot, write=clashes < TRIES - 1 and self._is_early())
             if last:
                 accepted = _with_known(accepted, there)
             operations = transactions.operations(plan.entries, accepted, last=last)
             try:
-                clashing = self._commit(operations, plan)
+                clashing = self._commit(operations, plan, left[len(batch) :])
             except TableError as error:
                 if done:
                     raise _half(len(done), len(asked)) from error
@@ -158,7 +162,7 @@ class Acceptance:
             there |= clashing
             done |= {alert for alert, known in clashing.items() if known.decision.after}
             new = {alert: new[alert] for alert in new if alert not in clashing}
-            if not clashing:  # a turn was, or our own delivery is there: an acquire of ours landed after all
+            if not clashing and self._stored(keys.delivery_key(accepted.id)):  # our own landed after all
                 accepted = dataclasses.replace(accepted, id=keys.delivery_id(accepted.accepted))
         else:
             busy = Busy("Others keep changing these alerts at the same moment; send the same again.")
@@ -175,14 +179,23 @@ class Acceptance:
         ]
         return alerts, accepted
 
-    def _commit(self, operations: Sequence[Operation], plan: "Plan") -> dict[str, Known] | None:
-        """Write with the turns of a plan; return None if it succeeded, else the alerts that the table knows already."""
+    def _commit(
+        self, operations: Sequence[Operation], plan: "Plan", others: Sequence[Entry]
+    ) -> dict[str, Known] | None:
+        """Write with the turns of a plan; return None if it succeeded, else the alerts that the table knows already.
+
+        `others` are those that are written later: all are looked up at once.
+        """
         if self.dispatcher.commit(plan, operations):
             return None
-        if there := self._known(plan.entries):
-            self.dispatcher.turns.give_back(plan)
+        turns = self.dispatcher.turns
+        later = self.dispatcher.plan(others, write=False)
+        turns.done(later, None)
+        turns.give_back(later)
+        if there := self._known([*plan.entries, *later.entries]):
+            turns.give_back(plan)
         elif self._is_early():
-            self.dispatcher.turns.read_again(self.dispatcher.table, plan)
+            turns.read_again(self.dispatcher.table, plan)
         return there
 
     def _is_early(self) -> bool:
@@ -195,9 +208,9 @@ class Acceptance:
         with _unsure():
             return known.join_all(self.dispatcher.table, batch)
 
-    def _stored(self, entry: Entry) -> Row | None:
+    def _stored(self, key: str) -> Row | None:
         with _unsure():
-            return self.dispatcher.table.get(keys.alert_key(entry.alert.id))
+            return self.dispatcher.table.get(key)
 
 
 @contextlib.contextmanager

@@ -1,18 +1,24 @@
 """What this host remembers for some seconds, so that frequent polls cost few requests to the table."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shared.errors import Unreadable
     from shared.ledger.keys import Stage
     from shared.ledger.record import Entry
     from shared.sending.snapshot import Snapshot
 
+    Single = Entry | Unreadable | None
+    """An alert as it was read by itself: None where it is not stored."""
+
 SECONDS = 5.0
 _ANSWERS = 100
 _CREATED = 1_000
+SINGLE_SECONDS = 900.0
+"""For so long it is remembered how a single alert ended, which may be sent again meanwhile by another host."""
 
 
 @dataclass(slots=True)
@@ -22,6 +28,7 @@ class Memory:
     last: dict[str, "Snapshot"] = field(default_factory=dict)
     answers: dict[str, tuple[float, Any]] = field(default_factory=dict)
     created: dict[str, "Entry"] = field(default_factory=dict)
+    singles: dict[str, tuple[float, "Single"]] = field(default_factory=dict)
 
     def note(self, snapshot: "Snapshot") -> None:
         """Remember the snapshot of a POST."""
@@ -42,6 +49,16 @@ class Memory:
         new = {entry.alert.id: entry for entry in entries if entry.state == "created"}
         self.created = dict([*self.created.items(), *new.items()][-_CREATED:])
 
+    def lately(self, at: float) -> dict[str, tuple[float, "Single"]]:
+        """Return what was read of single alerts in the last minutes, and when; `at` is in monotonic seconds."""
+        return {alert: read for alert, read in self.singles.items() if 0 <= at - read[0] < SINGLE_SECONDS}
+
+    def read_single(self, singles: Mapping[str, "Single"], at: float) -> None:
+        """Remember what single alerts were at a moment."""
+        new = {alert: (at, single) for alert, single in singles.items()}
+        left = {alert: read for alert, read in self.singles.items() if alert not in new}
+        self.singles = dict([*left.items(), *new.items()][-_CREATED:])
+
     def answer(self, kind: str, at: float, make: Callable[[], Any]) -> Any:
         """Return the last answer of a kind, or a new one after a few seconds; `at` is in monotonic seconds."""
         known = self.answers.get(kind)
@@ -57,3 +74,4 @@ class Memory:
         self.last = {}
         self.answers = {}
         self.created = {}
+        self.singles = {}

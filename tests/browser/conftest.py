@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from dev import browser as browsers
 from dev.stack.stack import Stack
+from tests.checks import browser as browsers
 from tests.checks.console import Console
 
 _MS = 20_000

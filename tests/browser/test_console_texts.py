@@ -11,9 +11,7 @@ from dev.samples import eight_fields, event
 from dev.stack.stack import Stack
 from shared.alerts.alert import Alert
 from shared.ledger import record, rows
-from shared.settings import StorageSettings
-from shared.table.azure import AzureTable
-from tests.checks.console import Console
+from tests.checks.console import Console, table_of
 
 HOSTILE = [
     "<img src=x onerror=\"document.title='taken'\">",
@@ -32,13 +30,7 @@ MANY = 10_000
 def full(start_stack: Callable[..., Stack]) -> Stack:
     """Run a stack in whose table ten thousand alerts have ended, each a second before the next."""
     stack = start_stack(settings={"NOT_FOUND_RETRY_MINUTES": ""})
-    settings = stack.settings
-    table = AzureTable(
-        StorageSettings(connection_string=settings["AzureWebJobsStorage"]),
-        name="DefenderAlerts",
-        partition=settings["RATE_LIMIT_SCOPE"],
-        credential=lambda: None,
-    )
+    table = table_of(stack)
     now = time.time() - 3_600
     writes = []
     for number in range(MANY):

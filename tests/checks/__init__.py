@@ -1,4 +1,4 @@
-"""What only tests use: readers of ARM templates, workflows and KQL, judges of answers, a conversation with the worker.
+"""What works with the tests' data: readers of ARM templates, workflows and KQL, judges of answers, pairs, a browser.
 
-May import `shared` and `dev`; nothing but tests imports it.
+May import `shared` and `dev`; tests import it, and those benchmarks and commands that measure or show the same data.
 """

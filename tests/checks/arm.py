@@ -7,7 +7,7 @@ What only Azure knows stands as a `Mark`: `reference(id).clientId` becomes `<id>
 thirteen letters that no reader takes for real.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tests.checks.expressions import (
@@ -15,7 +15,6 @@ from tests.checks.expressions import (
     GROUP,
     Call,
     ExpressionError,
-    Functions,
     Node,
     below,
     evaluate,
@@ -64,7 +63,7 @@ class Template:
     ) -> None:
         self._document = document
         self._given = dict(given or {})
-        self._own: Functions = {
+        self._own: dict[str, Callable[..., Any]] = {
             "parameters": self.parameter,
             "variables": self.variable,
             "deployment": lambda: {"properties": {"templateLink": {"uri": link}} if link else {}},
@@ -86,8 +85,25 @@ class Template:
 
         A nested template is left as it is: its expressions are evaluated with parameters of its own.
         """
-        deployed = [each for each in self._document["resources"] if self.value(each.get("condition", True))]
-        return [{**resource, "id": _id_of(resource)} for resource in map(self._resource, deployed)]
+        loops: dict[str, list[str]] = {}  # the ids that the name of a loop in `dependsOn` stands for
+        resources = []
+        for declared in self._document["resources"]:
+            ids = loops.setdefault(declared.get("copy", {}).get("name", ""), [])
+            for resource in self._copies(declared) if self.value(declared.get("condition", True)) else ():
+                ids.append(_id_of(resource))
+                resources.append({**resource, "id": ids[-1]})
+        for resource in resources:
+            if needs := resource.get("dependsOn"):
+                resource["dependsOn"] = [each for name in needs for each in loops.get(name, [name])]
+        return resources
+
+    def _copies(self, resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield a resource as often as its loop says; `copyIndex()` counts."""
+        loop = resource.get("copy")
+        plain = {name: value for name, value in resource.items() if name != "copy"}
+        for index in range(self.value(loop["count"]) if loop else 1):
+            self._own["copyIndex"] = lambda at=index: at
+            yield self._resource(plain)
 
     def _resource(self, resource: Mapping[str, Any]) -> dict[str, Any]:
         inner = resource.get("properties", {}).get("template")

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from bench.ground import BYTES
-from dev import approve
+from tests.checks import approve
 
 Recipe = tuple[int, ...]
 """Choices in the order in which they are made."""

@@ -5,24 +5,38 @@ from typing import Self
 from playwright.sync_api import Locator, Page, expect
 
 from dev.samples import eight_fields, event
-from dev.stack.stack import Stack
+from dev.stack.stack import Host, Stack
+from shared.settings import StorageSettings
+from shared.table.azure import AzureTable
 
 NAMES = ("machineId", "eventTime", "reportId")
 _AXE = """axe.run().then((found) =>
   found.violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html).join(" ")}`))"""
 
 
-class Console:
-    """The page of a stack's first host."""
+def table_of(stack: Stack) -> AzureTable:
+    """Return the table of a running stack, to be closed by whoever asks."""
+    settings = stack.settings
+    return AzureTable(
+        StorageSettings(connection_string=settings["AzureWebJobsStorage"]),
+        name="DefenderAlerts",
+        partition=settings["RATE_LIMIT_SCOPE"],
+        credential=lambda: None,
+    )
 
-    def __init__(self, page: Page, stack: Stack) -> None:
+
+class Console:
+    """The page of a stack's first host, or of another one."""
+
+    def __init__(self, page: Page, stack: Stack, host: Host | None = None) -> None:
         self.page = page
         self.stack = stack
+        self.host = host or stack.hosts[0]
         self.key = next(iter(stack.keys.values()))
 
     def signed_in(self) -> Self:
         """Open the page and sign in with the stack's first key."""
-        self.page.goto(f"{self.stack.hosts[0].url}/api/console")
+        self.page.goto(f"{self.host.url}/api/console")
         self.sign_in(self.key)
         expect(self.page.get_by_role("heading", name="Overview")).to_be_visible()
         return self

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -283,17 +284,22 @@ ARM = Language(
         "add": lambda left, right: left + right,
         "and": lambda *values: all(values),
         "coalesce": lambda *values: next((value for value in values if value is not None), None),
+        "cidrSubnet": lambda whole, size, at: str([*ip_network(whole).subnets(new_prefix=size)][at]),
         "concat": lambda *parts: sum(parts[1:], parts[0]) if isinstance(parts[0], list) else "".join(parts),
         "contains": lambda whole, part: part in whole,
         "createArray": lambda *values: list(values),
         "createObject": lambda *parts: dict(zip(parts[::2], parts[1::2], strict=True)),
         "empty": lambda value: not value,
         "extensionResourceId": lambda scope, kind, name: scope + resource_id(kind, name).removeprefix(GROUP),
+        "filter": lambda values, holds: [value for value in values if holds(value)],
+        "first": lambda values: values[0],
         "format": _format,
         "guid": _guid,
+        "indexOf": lambda value, part: value.find(part),
         "length": len,
         "map": lambda values, make: [make(value) for value in values],
         "not": lambda value: not value,
+        "null": lambda: None,
         "range": lambda start, count: list(range(start, start + count)),
         "replace": lambda value, old, new: value.replace(old, new),
         "split": lambda value, delimiter: value.split(delimiter),
@@ -305,6 +311,7 @@ ARM = Language(
         "string": lambda value: (
             value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         ),
+        "substring": lambda value, start: value[start:],
         "subscriptionResourceId": lambda kind, *names: (
             SUBSCRIPTION + resource_id(kind, *names).removeprefix(GROUP)
         ),

@@ -16,8 +16,8 @@ def unsound(table: MemoryTable) -> list[str]:
     """Return what is wrong with a table's rows, by the rules of the ledger.
 
     An alert that has not ended has exactly one waiting row, which says the same as the alert's; one that has
-    ended has none. Exactly the failed have a row in the failed list, and exactly the ended of large deliveries a copy
-    under their delivery. A delivery's alerts exist, and so do those that searches have led to. No alert stands beside
+    ended has none. Exactly the failed have a row in the failed list, and exactly those of large deliveries a copy under
+    their delivery. A delivery's alerts exist, and so do those that searches have led to. No alert stands beside
     its own search.
     """
     stored = {row.key: row for row in table.query("", "~")}
@@ -50,7 +50,7 @@ def unsound(table: MemoryTable) -> list[str]:
             alerts = _once(rows.read_delivery, row).alerts
             lost = [alert for alert in alerts if keys.alert_key(alert) not in entries]
             wrong += [f"{key} names {alert}, which is not there" for alert in lost]
-        elif key.startswith((*_OF_STAGES, keys.RESUMED, keys.REFUSED, keys.ASIDE, keys.TRIAL)):
+        elif key.startswith((*_OF_STAGES, keys.RESUMED, keys.REFUSED, keys.ASIDE, keys.ENDED, keys.TRIAL)):
             continue
         elif key not in expected and not rows.copy_moved(row):
             wrong.append(f"{key} belongs to no alert")
@@ -71,9 +71,7 @@ def _beside(entry: record.Entry) -> list[str]:
     """Return the keys of the rows that say the same as an alert's own."""
     beside = [entry.waits] if entry.waits else []
     beside += [keys.failed_key(entry.ended, entry.alert.id)] if entry.state == "failed" else []
-    return beside + (
-        [keys.copy_key(entry.delivery, entry.alert.id)] if entry.many and entry.has_ended else []
-    )
+    return beside + ([keys.copy_key(entry.delivery, entry.alert.id)] if entry.many else [])
 
 
 def _contradictions(entry: record.Entry) -> list[str]:

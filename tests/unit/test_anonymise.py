@@ -12,12 +12,13 @@ from urllib.parse import quote_plus, unquote_plus
 import pytest
 from rich.console import Console
 
-from dev import anonymise, approve
+from dev import anonymise
 from dev import map as tool
-from dev.approve import Pair
 from dev.lookalike import LookAlikes
 from shared.errors import PayloadError
 from shared.mapping import mappings as mapping
+from tests.checks import approve
+from tests.checks.approve import Pair
 
 OURS = mapping.load()
 PAIRS = list(approve.pairs())

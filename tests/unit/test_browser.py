@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Error
 
-from dev import browser
+from tests.checks import browser
 
 
 class Broken:

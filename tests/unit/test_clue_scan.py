@@ -129,6 +129,27 @@ def test_a_host_that_only_transports_is_taken_if_there_is_no_other() -> None:
     )
 
 
+def test_a_name_may_say_the_zone_of_its_time() -> None:
+    """An offset counts, of whatever spelling; a zone of several offsets leaves the time unknown."""
+    at = read({"Timestamp": "2026-03-04T05:06:07Z"}).clues.when
+    for zone, clock in (("[UTC+2]", 7), ("(UTC-03:00)", 2), ("(GMT +1)", 6), ("[CET]", 6)):
+        assert read({f"Timestamp {zone}": f"2026-03-04T{clock:02}:06:07"}).clues.when == at
+    for zone in ("[EST]", "(local time)", "[UTC+x]"):
+        assert read({f"Timestamp {zone}": "2026-03-04T05:06:07"}).clues.when is None
+    assert read({"Timestamp [UTC+2]": "2026-03-04T05:06:07Z"}).clues.when is None
+
+
+def test_a_device_at_the_other_end_is_named_and_not_searched() -> None:
+    """The event was on another device, which is not known: where that is named too, both are."""
+    target = {"target": {"DeviceId": "a" * 40, "DeviceName": "srv-9"}}
+    assert read({"DeviceId (target)": "a" * 40}).clues == Clues(named=(Host("id", "a" * 40),))
+    assert read({**target, "event": {"DeviceName": "pc-1"}}).clues.hosts == ()
+    assert set(read({**target, "event": {"DeviceName": "pc-1"}}).clues.named) == {
+        Host("name", "pc-1"),
+        Host("name", "srv-9"),
+    }
+
+
 def test_a_file_that_a_program_wrote_is_apart_from_the_program() -> None:
     """The file is what the event is about, the program is who acted, and each hash stays with its own."""
     result = read(

@@ -46,6 +46,8 @@ MINUTE = 60 * SECOND
         ("1772600767123456789", 1_234_567, 1),
         ("134170743671234567", 1_234_567, 1),
         ("639081975671234567", 1_234_567, 1),
+        ("2026-03-04T05:06:07Z related to this", 0, SECOND),
+        ("2026-03-04 06:06:07 CET", 0, SECOND),
         ("/Date(1772600767250)/", 2_500_000, SECOND // 1_000),
     ],
 )
@@ -67,6 +69,10 @@ def test_a_time_in_any_form(text: str, fraction: int, step: int) -> None:
         "2026-02-30T05:06:07Z",
         "Mar  4 05:06:07",
         "2026-03-04 05:06:07 CST",
+        "2026-03-04 05:06:07 CEST",
+        "2026-07-04 05:06:07 CET",
+        "2026-03-04T05:06:07Z to 2026-03-05T05:06:07Z",
+        "2026-03-04T05:06:07 related",
         "0001-01-01T00:00:00Z",
         "1970-01-01T00:00:00Z",
         "12345",
@@ -75,7 +81,7 @@ def test_a_time_in_any_form(text: str, fraction: int, step: int) -> None:
     ],
 )
 def test_what_is_not_one_moment_is_no_time(text: str) -> None:
-    """A day, a clock, a date of a country, a zone of several offsets, and placeholders are no time."""
+    """A day, a clock, a date of a country, a zone of several offsets or of other days, a placeholder: none is."""
     assert clue_times.read(text, own=True) is None
 
 
@@ -96,6 +102,8 @@ def test_a_month_and_a_day_that_can_be_distinguished() -> None:
         ("GMT+2", AT - 120 * MINUTE),
         ("Europe/Berlin", AT - 60 * MINUTE),
         ("CST", None),
+        ("CET", AT - 60 * MINUTE),
+        ("CEST", None),
         ("Nowhere/Land", None),
         ("../x", None),
     ],

@@ -1,4 +1,4 @@
-"""Copies of ended alerts of large deliveries: they never say anything else than the alerts' own rows."""
+"""Copies of alerts of large deliveries: they never say anything else than the alerts' own rows."""
 
 import random
 from dataclasses import dataclass, field, replace
@@ -103,7 +103,7 @@ class Past:
         return [key for key in copies if not key.startswith(there)] + [
             f"{each.id}: {alert_id}"
             for each in self.deliveries
-            for alert_id, copy in lookup.ended(self.table, each).items()
+            for alert_id, copy in lookup.copied(self.table, each).items()
             if copy != self.entry(alert_id)
         ]
 
@@ -140,7 +140,7 @@ def test_copies_say_what_the_alerts_say(seed: int) -> None:
 
 
 def test_a_move_that_forgets_the_old_copy_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The twin of the property: an ended alert that is accepted anew or replayed leaves its copy as it was."""
+    """The twin of the property: an alert that is accepted anew leaves the copy of its former delivery as it was."""
     whole = rows.move
 
     def forgetful(*entries: Entry, **locks: Any) -> list[Operation]:
@@ -162,5 +162,9 @@ def test_a_move_of_a_small_delivery_writes_no_more_rows() -> None:
     large = rows.move(replace(entry, many=True), replace(failed, many=True), waiting="*")
     assert [each.key.partition("-")[0] for each in written] == ["alert", "todo", "failed"]
     assert [each.key.partition("-")[0] for each in large] == ["alert", "todo", "failed", "copy"]
-    assert not [each for each in rows.insert(replace(entry, many=True)) if each.key.startswith(keys.COPY)]
-    assert all(isinstance(each, Insert) for each in rows.insert(entry))
+    inserted = [rows.insert(replace(entry, many=many)) for many in (False, True)]
+    assert [[each.key.partition("-")[0] for each in operations] for operations in inserted] == [
+        ["alert", "todo"],
+        ["alert", "todo", "copy"],
+    ]
+    assert all(isinstance(each, Insert) for each in inserted[0])

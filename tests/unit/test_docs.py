@@ -273,7 +273,7 @@ def test_every_deployment_that_a_page_shows_gives_parameters_of_its_template() -
             assert names, file
             assert names <= set(TEMPLATES[named(path)]["parameters"]), file
             shown.append(file)
-    assert len(shown) == 5
+    assert len(shown) == 6
 
 
 def test_the_queries_parse() -> None:

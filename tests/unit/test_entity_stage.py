@@ -23,10 +23,11 @@ from shared.operations import discard, listing, replay, standing
 from shared.sending import entity, outcome, pause, window
 from shared.sending.dispatcher import Dispatch
 from shared.settings import Settings
-from shared.table.protocol import Delete
+from shared.table.protocol import Delete, Replace
 from shared.web.parameters import Parameters
 from shared.web.reply import Reply
 from tests.checks.app import App
+from tests.checks.contract import Contract
 from tests.checks.creating import URL, Creations, answered, created, sign_in
 from tests.checks.graph import Graph, failure, found, payload, row, without_device
 from tests.checks.sound import unsound
@@ -139,6 +140,115 @@ class Scene:
 
 
 # A POST
+
+
+RETURNS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "Splunk, joined to one line": lambda made: {
+        "search_name": "Alerts of Defender",
+        "result": {
+            "dest": "pc-1",
+            "_time": "2026-03-04T11:00:00Z",
+            "desc": made["description"].replace("\n", " "),
+        },
+    },
+    "Elastic": lambda made: {
+        "kibana.alert.rule.name": "Alerts of Defender",
+        "@timestamp": "2026-03-04T11:00:00Z",
+        "host": {"name": "pc-1"},
+        "event": {"reason": made["description"]},
+    },
+    "a text that holds JSON": lambda made: {
+        "title": "Alerts of Defender",
+        "host": "pc-1",
+        "time": "2026-03-04T11:00:00Z",
+        "payload": json.dumps({"alert": [made]}),
+    },
+}
+
+
+@pytest.mark.parametrize("shape", RETURNS)
+def test_an_alert_that_comes_back_is_not_created_again(shape: str) -> None:
+    """Known by the id in its mark, whatever the SIEM makes of it; with an id that is not ours it is another alert."""
+    scene = Scene()
+    assert scene.first(sign_in(1))["status"] == "created"
+    returned = RETURNS[shape](dict(scene.creations.arrivals[0].body))
+    assert scene.posted(returned)["status"] == "ignored"
+    assert len(scene.creations.arrivals) == 1
+    (entry,) = scene.entries()
+    forged = json.loads(json.dumps(returned).replace(entry.alert.id, "0" * 32))
+    assert scene.posted(forged)["status"] == "created"
+
+
+def test_a_payload_without_a_mark_costs_no_request_more() -> None:
+    """The table is asked for marks only if there are some; if it fails, the answer is not "ignored" or "created"."""
+    scene = Scene()
+    scene.post(sign_in(1))
+    queries = scene.app.host.queries
+    scene.post(sign_in(2))
+    assert scene.app.host.queries == queries + 1
+    returned = {"title": "x", "description": scene.creations.arrivals[0].body["description"]}
+    down = scene.host(lambda request: Fault("denied") if request.kind == "query" else None)
+    answer = scene.world.finish(down.post(returned))
+    assert (answer.status, len(scene.creations.arrivals)) == (503, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "routes"),
+    [
+        (Settings(), None),
+        (replace(BOTH, no_event="fail"), ["reference"]),
+        (ON, ["entity", "entity"]),
+        (BOTH, ["entity", "reference"]),
+    ],
+)
+def test_a_dry_run_tells_what_a_post_would_become(settings: Settings, routes: list[str] | None) -> None:
+    """By the same settings: refused, searched, or raised on entities; and nothing is stored or called."""
+    scene = Scene(settings=settings)
+    answer = scene.post([sign_in(1), payload(2)], dryRun="true")
+    document = json.loads(answer.body)
+    assert answer.status == (200 if routes else 422)
+    assert [alert["route"] for alert in document["alerts"]] == (routes or [])
+    assert len(document["refused"]) == 2 - len(routes or [])
+    assert Contract.read().schema_breaches("#/components/schemas/DryRun", document) == [] or not routes
+    assert (scene.entries(), scene.creations.arrivals, scene.graph.arrivals) == ([], [], [])
+    posted = scene.posted([sign_in(1), payload(2)])
+    assert [alert["route"] for alert in posted.get("alerts", [])] == (routes or [])
+
+
+@pytest.mark.parametrize("letter", ["x", "\\", "\u00e9", "\U0001f600"])
+def test_a_long_command_line_refuses_nothing(letter: str) -> None:
+    """A row cannot take 30,000 letters of it; what the description would tell is stored."""
+    scene = Scene()
+    command = "tool.exe " + letter * (30_000 // len(letter.encode("utf-16-le")) * 2)
+    assert scene.posted(sign_in(1, process=command))["status"] == "created"
+    told = scene.creations.arrivals[0].body["description"]
+    assert f"\nCommand line: tool.exe {letter * 1_000}" in told
+
+
+def test_what_cannot_be_stored_is_refused_with_the_reason() -> None:
+    """It lacks nothing but room, and the answer says so."""
+    scene = Scene()
+    many = {f"{name}_path": "C:\\" + "\u00e9" * 1_000 for name in ("file", "parent_process", "process")}
+    refused = scene.posted(
+        sign_in(1, registry_path="HKLM\\" + "\u00e9" * 5_000, process="\u00e9" * 9_000, **many)
+    )
+    assert "too long" in str(refused["refused"][0]["problems"][-1]["detail"])
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_same_alert_alone_and_beside_another_source_is_one(*, together: bool) -> None:
+    """It has its own source's name in a mixed delivery too, so it is one alert and one call."""
+    scene = Scene()
+    other: dict[str, Any] = {
+        "kibana.alert.uuid": "u1",
+        "kibana.alert.rule.name": "R",
+        "@timestamp": "2026-03-04T11:00:00Z",
+    }
+    other |= {"host": {"name": "pc-1"}}
+    scene.post([other, sign_in(1)] if together else sign_in(1))
+    scene.post(sign_in(1) if together else [sign_in(1), other])
+    assert sorted(scene.creations.titles) == ["R", "Sign-in 1"]
+    assert {entry.source for entry in scene.entries()} == {"elastic", "splunk"}
 
 
 def test_a_post_is_one_transaction_and_one_call() -> None:
@@ -486,6 +596,45 @@ def test_a_host_that_dies_between_acquire_and_call_leaves_an_unknown_answer_too(
     assert (scene.states(), len(scene.creations.arrivals)) == (["created"], 1)
 
 
+def test_an_acquire_whose_answer_is_lost_is_not_told_as_a_call() -> None:
+    """The table wrote it and says nothing for a minute: no call is made, and the text does not say that one began."""
+    scene = Scene()
+    acquires: list[Request] = []
+
+    def deaf(request: Request) -> Fault | None:
+        if any(each.key.startswith(keys.ENTITY.slot_key(0)[:-2]) for each in request.operations):
+            acquires.append(request)
+            return Fault("swallowed")
+        return Fault("lost") if acquires else None
+
+    silent = scene.host(deaf)
+    silent.post(sign_in(1))
+    scene.world.run(60)
+    silent.host.dead = True
+    assert scene.states() == ["sending"]
+    scene.run(30)
+    error = scene.entry("failed").error or {}
+    assert (error["code"], scene.creations.arrivals) == ("AnswerUnknown", [])
+    assert "began" not in error["message"]
+    assert "nobody wrote whether the call was made" in error["message"]
+
+
+def test_an_acquire_whose_answer_is_lost_is_called_where_its_mark_is_found() -> None:
+    """The answer is lost, and the table answers again within seconds: the call is made, once."""
+    scene = Scene()
+    lost: list[Request] = []
+
+    def deaf_once(request: Request) -> Fault | None:
+        if lost or not any(each.key.startswith(keys.ENTITY.slot_key(0)[:-2]) for each in request.operations):
+            return None
+        lost.append(request)
+        return Fault("timed out")
+
+    scene.host(deaf_once).post(sign_in(1))
+    scene.run(10)
+    assert (scene.states(), len(scene.creations.arrivals), len(lost)) == (["created"], 1, 1)
+
+
 def test_an_answer_that_comes_after_the_lease_still_counts() -> None:
     """A host stood still with its answer: what was given up as unknown becomes created, without a second call."""
     scene = Scene()
@@ -506,6 +655,84 @@ def test_a_waiting_row_that_is_gone_makes_no_second_call() -> None:
     assert scene.first(sign_in(1))["duplicate"]
     scene.run(60)
     assert (scene.code(), len(scene.creations.arrivals)) == ("AnswerUnknown", 1)
+
+
+# Rows that cannot be read
+
+
+def _spoil(scene: Scene, *columns: str) -> list[str]:
+    """Spoil the rows of the one alert in the stage *entity*; return their keys."""
+    stored = [each for each in scene.world.table.query("", "~") if each.values.get("stage") == "entity"]
+    spoilt = [each for each in stored if each.key.startswith((keys.ALERT, keys.ENTITY.prefix))]
+    for each in spoilt:
+        scene.world.table.commit([Replace(each.key, {**each.values, **dict.fromkeys(columns, 7)}, each.etag)])
+    return [each.key for each in spoilt]
+
+
+@pytest.mark.parametrize("columns", [("state",), ("tries", "delivery", "stage", "title")])
+def test_an_alert_whose_row_cannot_be_read_is_not_called_again(columns: tuple[str, ...]) -> None:
+    """Its row is moved aside, another one keeps its place, and the rest of the delivery is answered as usual."""
+    scene = Scene()
+    before = scene.posted(sign_in(1))
+    _spoil(scene, *columns)
+    for number in (2, 3):
+        again, other = scene.posted([sign_in(1), sign_in(number)])["alerts"]
+        assert (again["status"], again["error"]["code"]) == ("failed", "AlertUnreadable")
+        assert other["status"] == "created"
+    assert again["duplicate"]
+    assert scene.status(before["id"])["alerts"][0]["error"]["code"] == "AlertUnreadable"
+    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 10)) == 0
+    scene.run(60)
+    assert scene.creations.titles == ["Sign-in 1", "Sign-in 2", "Sign-in 3"]
+    assert scene.world.finish(scene.app.health()).status == 200
+
+
+def test_an_alert_that_waits_and_cannot_be_read_is_not_called_by_a_second_post() -> None:
+    """Neither of its rows can be read, so nobody knows whether it was called: the operator replays it by its id."""
+    scene = Scene()
+    scene.world.table.commit([pause.stop(None, "drill", keys.ENTITY)])
+    scene.posted(sign_in(1))
+    assert len(_spoil(scene, "state")) == 2
+    assert scene.first(sign_in(1))["error"]["code"] == "AlertUnreadable"
+    stop = window.read_pause(scene.world.table.get(keys.ENTITY.stop), window.Policy(stage=keys.ENTITY))
+    assert stop
+    scene.world.table.commit(pause.resume(stop))
+    scene.run(30)
+    assert scene.creations.arrivals == []
+    scene.does(lambda dispatcher: replay.alert(dispatcher, scene.entry("failed").alert.id))
+    scene.run(2)
+    assert (scene.states(), len(scene.creations.arrivals)) == (["created"], 1)
+
+
+def test_a_search_that_leads_to_an_alert_whose_row_cannot_be_read_makes_no_call() -> None:
+    """The search ends, and its delivery shows the alert that keeps the place."""
+    scene = Scene(settings=replace(BOTH, find_events_retry_minutes=()))
+    one, other = payload(1), payload(1)
+    for number, given in enumerate((one, other)):
+        given["result"] |= {"notable_event_id": "E@@1", "CommandLine": f"tool.exe /run {number}"}
+    scene.posted(one)
+    _spoil(scene, "state")
+    document = scene.posted(other)
+    scene.run(5)
+    shown = scene.status(document["id"])
+    assert (shown["alerts"][0]["error"]["code"], len(scene.creations.arrivals)) == ("AlertUnreadable", 1)
+    assert scene.states() == ["failed", "matched", "matched"]
+
+
+def test_a_corrected_row_takes_its_place_back() -> None:
+    """What only kept the place goes, and the alert is again what it was: here created."""
+    scene = Scene()
+    scene.posted(sign_in(1))
+    _spoil(scene, "state")
+    scene.posted(sign_in(1))
+    (moved,) = scene.world.table.query(keys.ASIDE, keys.ASIDE_END)
+    scene.world.table.commit([Replace(moved.key, {**moved.values, "state": "created"}, moved.etag)])
+    row_id = moved.key.removeprefix(keys.ASIDE)
+    scene.does(lambda dispatcher: replay.unreadable(dispatcher.table, row_id))
+    scene.run(30)
+    assert scene.first(sign_in(1))["status"] == "created"
+    assert (scene.states(), len(scene.creations.arrivals)) == (["created"], 1)
+    assert scene.world.table.query(keys.ASIDE, keys.ASIDE_END) == []
 
 
 # The same alert twice
@@ -712,3 +939,4 @@ def test_the_status_tells_that_the_api_is_a_beta_and_which_role_is_missing() -> 
     assert "SecurityAlert.Create.All" in stages["entity"]["tokenProblem"]
     assert "--entity-alerts" in stages["entity"]["tokenProblem"]
     assert stages["search"]["tokenProblem"] is None
+    assert "has the role ThreatHunting.Read.All, so" in stages["search"]["permission"]

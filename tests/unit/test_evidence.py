@@ -62,11 +62,12 @@ def test_a_dry_run_of_a_refused_payload_shows_the_clues_and_the_query() -> None:
 
 
 def test_a_post_that_is_not_dry_shows_none() -> None:
-    """What is stored of a refused payload, and answered, is what it was: problems only."""
+    """What is stored of a refused payload, and answered, is what it was: problems and remedy only."""
     [refused] = delivery.unmapped(apply(NOTABLE)).extensions["refused"]
-    assert set(refused) == {"event", "problems"}
+    assert set(refused) == {"event", "problems", "remedy"}
     assert all(
-        set(event) == {"event", "problems"} for event in delivery.refused_events(apply(NOTABLE).refused)
+        set(event) == {"event", "problems", "remedy"}
+        for event in delivery.refused_events(apply(NOTABLE).refused)
     )
 
 

@@ -83,6 +83,16 @@ def before(resources: list[dict[str, Any]], resource_id: str) -> set[str]:
     return earlier
 
 
+def made(resources: list[dict[str, Any]]) -> set[str]:
+    """Return the ids of resources, and of the subnets that are part of a network."""
+    subnets = (
+        f"{each['id']}/subnets/{subnet['name']}"
+        for each in resources
+        for subnet in each.get("properties", {}).get("subnets", ())
+    )
+    return {*(each["id"] for each in resources), *subnets}
+
+
 def references(value: Any) -> set[str]:
     """Return the ids of the resources whose run-time properties stand in a value."""
     return {reference for text in strings(value) for reference in re.findall(r"<([^>]+)>", text)}
@@ -175,15 +185,16 @@ def test_every_expression_can_be_evaluated() -> None:
             assert template.value(DOCUMENT["outputs"])
 
 
-@pytest.mark.parametrize("given", [EVERYTHING, NOTHING, {}])
+@pytest.mark.parametrize(
+    "given", [EVERYTHING, NOTHING, {}, {"network": "privateStorage"}, {"network": "private"}]
+)
 def test_every_reference_is_to_something_deployed_before(given: dict[str, Any]) -> None:
     """Nothing depends on what is not in the template, and properties are read of what is there by then."""
     resources, declared = deployed(given), copy.deepcopy(DOCUMENT)
     for each in declared["resources"]:
         each.pop("condition", None)
-    known = {each["id"] for each in arm.Template(declared, given).resources()}
-    there = {each["id"] for each in resources}
-    assert len(there) == len(resources)
+    known, there = made(arm.Template(declared, given).resources()), made(resources)
+    assert len({each["id"] for each in resources}) == len(resources)
     for each in resources:
         assert set(each.get("dependsOn", ())) <= known
         assert references({**each, "dependsOn": []}) <= before(resources, each["id"]) & there
@@ -392,6 +403,94 @@ def test_only_who_is_listed_reaches_the_app() -> None:
     assert everybody["ipSecurityRestrictionsDefaultAction"] == "Allow"
 
 
+@pytest.mark.parametrize(
+    ("cloud", "zones"),
+    [
+        ("AzureCloud", ["blob.core.windows.net", "table.core.windows.net", "azurewebsites.net"]),
+        (
+            "AzureUSGovernment",
+            ["blob.core.usgovcloudapi.net", "table.core.usgovcloudapi.net", "azurewebsites.us"],
+        ),
+    ],
+)
+def test_a_private_network_has_all_that_the_app_needs_in_it(cloud: str, zones: list[str]) -> None:
+    """Doors to blobs, table and app, each found by its name in the network; the app starts when its storage is."""
+    resources = deployed({"network": "private"}, cloud=cloud)
+    by_type: dict[str, list[dict[str, Any]]] = {}
+    for each in resources:
+        by_type.setdefault(each["type"].removeprefix("Microsoft.Network/"), []).append(each)
+    named = [f"privatelink.{zone}" for zone in zones]
+    assert [each["name"] for each in by_type["privateDnsZones"]] == named
+    endpoints = by_type["privateEndpoints"]
+    doors = [each["properties"]["privateLinkServiceConnections"][0]["properties"] for each in endpoints]
+    assert [each["groupIds"] for each in doors] == [["blob"], ["table"], ["sites"]]
+    app, storage = (only(resources, f"Microsoft.{kind}") for kind in ("Web/sites", "Storage/storageAccounts"))
+    assert [each["privateLinkServiceId"] for each in doors] == [storage["id"], storage["id"], app["id"]]
+    groups = by_type["privateEndpoints/privateDnsZoneGroups"]
+    for endpoint, group, zone in zip(endpoints, groups, by_type["privateDnsZones"], strict=True):
+        assert group["name"] == f"{endpoint['name']}/default"
+        assert endpoint["id"] in group["dependsOn"]
+        (config,) = group["properties"]["privateDnsZoneConfigs"]
+        assert config["properties"]["privateDnsZoneId"] == zone["id"]
+    (network,) = by_type["virtualNetworks"]
+    for name, link in zip(named, by_type["privateDnsZones/virtualNetworkLinks"], strict=True):
+        assert link["name"].startswith(f"{name}/")
+        assert link["properties"]["virtualNetwork"]["id"] == network["id"]
+    subnets = {each["name"]: each["properties"] for each in network["properties"]["subnets"]}
+    assert subnets["app"]["delegations"][0]["properties"]["serviceName"] == "Microsoft.App/environments"
+    assert {each["addressPrefix"] for each in subnets.values()} == {"10.87.0.0/26", "10.87.0.64/26"}
+    assert app["properties"]["virtualNetworkSubnetId"] == f"{network['id']}/subnets/app"
+    assert {each["properties"]["subnet"]["id"] for each in endpoints} == {
+        f"{network['id']}/subnets/endpoints"
+    }
+    earlier = before(resources, app["id"])
+    assert {each["id"] for each in [*groups[:2], *by_type["privateDnsZones/virtualNetworkLinks"]]} <= earlier
+    assert [each["properties"]["publicNetworkAccess"] for each in (app, storage)] == ["Disabled"] * 2
+    assert not any(
+        each["type"] == "Microsoft.Insights/webtests" for each in resources
+    )  # it comes from outside
+
+
+def test_the_storage_account_alone_can_be_private() -> None:
+    """Senders of the internet still reach the app, and so does the health test; by default there is no network."""
+    resources = deployed({"network": "privateStorage"})
+    kinds = [each["type"] for each in resources]
+    assert kinds.count("Microsoft.Network/privateEndpoints") == 2
+    assert kinds.count("Microsoft.Network/privateDnsZones") == 2
+    assert kinds.count("Microsoft.Insights/webtests") == 1
+    doors = [
+        only(of, kind)["properties"]["publicNetworkAccess"]
+        for of in (resources, deployed())
+        for kind in ("Microsoft.Web/sites", "Microsoft.Storage/storageAccounts")
+    ]
+    assert doors == ["Enabled", "Disabled", "Enabled", "Enabled"]
+    assert not any("Microsoft.Network" in each["type"] for each in deployed())
+    assert only(deployed(), "Microsoft.Web/sites")["properties"]["virtualNetworkSubnetId"] is None
+
+
+def test_the_secrets_of_signatures_are_settings_again_at_each_deployment() -> None:
+    """Each pair is a setting of its name, whatever signs the secret has; the parameter is never shown."""
+    reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s)"
+    given = {"senderSecrets": f" HOOK_SECRET=whsec_QUJD==  GITHUB_SECRET={reference} "}
+    assert setting(deployed(given), "HOOK_SECRET") == "whsec_QUJD=="
+    assert setting(deployed(given), "GITHUB_SECRET") == reference
+    signs = '{{"hooks": {{"keys": ["0123456789"], "signature": "standard", "secret": "{}"}}}}'
+    resources = deployed({**given, "senders": signs.format("HOOK_SECRET")})
+    entries = only(resources, "Microsoft.Web/sites")["properties"]["siteConfig"]["appSettings"]
+    read = settings.read({each["name"]: each["value"] for each in entries})
+    assert read.senders[0].signature
+    assert len(entries) == len({each["name"] for each in entries})
+    assert (
+        len(only(deployed(), "Microsoft.Web/sites")["properties"]["siteConfig"]["appSettings"])
+        == len(entries) - 2
+    )
+    assert DOCUMENT["parameters"]["senderSecrets"]["type"] == "securestring"
+    assert "senderSecrets" not in json.dumps(DOCUMENT["outputs"])
+    # Without this, a reference would be resolved by an identity that the app does not have.
+    app = only(resources, "Microsoft.Web/sites")
+    assert app["properties"]["keyVaultReferenceIdentity"] in app["identity"]["userAssignedIdentities"]
+
+
 def test_the_host_refuses_what_the_app_would() -> None:
     """A body that is far too large is not read into memory; one that is a little too large gets the app's 413."""
     for given in (2048, 1_048_576):
@@ -581,7 +680,8 @@ def test_the_form_offers_what_the_template_allows() -> None:
             assert output.startswith("[int(") == (declared["type"] == "int")
             checked += 1
         else:
-            assert element["defaultValue"] == declared["defaultValue"]
+            assert element.get("defaultValue", "") == declared["defaultValue"]
+            assert (element["type"] == "Microsoft.Common.PasswordBox") == (name == "senderSecrets")
             assert element.get("min", 0) >= declared.get("minValue", 0)
             assert element.get("max", 0) <= declared.get("maxValue", element.get("max", 0))
             checked += 1
@@ -593,20 +693,27 @@ def test_the_form_accepts_its_own_defaults() -> None:
     good = {
         "alertEmail": "soc@contoso.example",
         "allowedAddresses": "203.0.113.0/24, 2001:db8::/32,LogicApps",
+        "networkAddresses": "10.1.2.0/25",
+        "senders": '{"github": {"keys": ["0123456789"]}}',
+        "senderSecrets": "GITHUB_SECRET=x=y HOOK_SECRET=whsec_QUJD==",
         "packageUri": "https://x.example/a.zip?sig=b",
         "retentionDays": "3650",
     }
     bad = {
         "alertEmail": "soc",
         "allowedAddresses": "203.0.113.7; x",
+        "networkAddresses": "10.1.2.0/26",
+        "senders": "github",
+        "senderSecrets": "a secret",
         "packageUri": "http://x.example/a.zip",
         "retentionDays": "2",
     }
-    boxes = {each["name"]: each for _, each in elements() if each["type"] == "Microsoft.Common.TextBox"}
+    kinds = ("Microsoft.Common.TextBox", "Microsoft.Common.PasswordBox")
+    boxes = {each["name"]: each for _, each in elements() if each["type"] in kinds}
     assert set(boxes) == set(good)
     for name, box in boxes.items():
         rule = re.compile(box["constraints"]["regex"])
-        assert rule.search(box["defaultValue"])
+        assert rule.search(box.get("defaultValue", ""))
         assert rule.search(good[name])
         assert not rule.search(bad[name])
 
@@ -621,14 +728,14 @@ def test_main_bicep_is_bicep() -> None:
     """It can be read to the end without an error."""
     assert "module webhook 'azuredeploy.json'" in BICEP
     assert not bicep().has_error
-    assert len(nodes("parameter_declaration")) == 8
+    assert len(nodes("parameter_declaration")) == 11
 
 
 def test_main_bicep_passes_what_the_template_takes() -> None:
     """Its module's parameters and outputs are those of azuredeploy.json, and its defaults too."""
     (module,) = nodes("module_declaration")
     passed = re.findall(r"^    (\w+): \w+$", module, re.MULTILINE)
-    assert len(passed) == 8
+    assert len(passed) == 11
     assert set(passed) <= set(DOCUMENT["parameters"])
     assert set(re.findall(r"webhook\.outputs\.(\w+)", BICEP)) <= set(DOCUMENT["outputs"])
     for name, default in re.findall(r"^param (\w+) string = '(.*)'$", BICEP, re.MULTILINE):

@@ -17,7 +17,7 @@ from shared.ledger import keys, lookup, record
 from shared.operations.routes import Operator, handle
 from shared.settings import Settings
 from shared.table.patience import PatientTable
-from shared.table.protocol import Delete, Insert, Row
+from shared.table.protocol import Insert, Row
 from shared.threads import Readers
 from tests.checks.app import App
 from tests.checks.graph import Graph, payload
@@ -231,18 +231,6 @@ def test_alerts_that_another_delivery_brought_again_are_found_with_it() -> None:
         ({"created": 100}, 2),
     ]
     assert unsound(world.table) == []
-
-
-def test_alerts_that_an_older_version_ended_are_found_by_their_own_rows() -> None:
-    """It writes no copies: what has none is read by its id."""
-    world = World()
-    defender = Defender(world)
-    delivery = _post(world, defender, range(20))
-    _end(world, defender)
-    copies = world.table.query(*keys.copies(delivery))
-    assert len(copies) == 20
-    world.table.commit([Delete(row.key, "*") for row in copies[:15]])
-    assert _asked(world, delivery) == ({"created": 20}, 2 + 1 + 1 + 15)
 
 
 def test_a_small_delivery_writes_no_copies() -> None:

@@ -14,6 +14,7 @@ from shared.payload import body as payload
 from shared.payload import names
 from shared.payload.clues import SECOND, Clues, Host
 from shared.search import query
+from shared.webhook import entries
 from tests.checks import clueset
 
 MACHINE, OTHER = "3d583074bdc1fb8ec27a43da2c777b684b0f535b", "8e27e4c7b5f04b0f2f3a7d1c9b6a5e4d3c2b1a09"
@@ -169,12 +170,10 @@ def test_a_row_of_another_kind_is_no_event_to_look_for() -> None:
     assert (evidence.scan.clues.named, evidence.scan.places["named"]) == ((Host("name", "pc-1"),), "host")
 
 
-@pytest.mark.parametrize(
-    "table", ["AlertInfo", "AlertEvidence", "DeviceAlertEvents", "DeviceTvmSoftwareInventory"]
-)
+@pytest.mark.parametrize("table", ["AlertInfo", "DeviceAlertEvents", "DeviceTvmSoftwareInventory"])
 def test_a_row_of_an_alert_or_a_state_has_no_clues(table: str) -> None:
     """Defender has that alert already, and nothing happened in a row of the inventory."""
-    row = {"Table": table, "AlertId": "da1", "DeviceName": "pc-1", "Timestamp": "2026-07-18T14:55:51Z"}
+    row = {"Table": table, "DeviceName": "pc-1", "Timestamp": "2026-07-18T14:55:51Z"}
     assert evidence_of(apply({**row, "ReportId": "1"})) is None
 
 
@@ -312,3 +311,128 @@ def test_clues_are_read_in_linear_work(tmp_path: Path) -> None:
     for number in range(len(items)):
         scan = the_evidence(outcome, number).scan
         assert (scan.clues.hosts, scan.clues.sha1) == ((Host("name", f"pc-{number}"),), "")
+
+
+def test_a_packed_detail_counts_as_far_as_it_goes() -> None:
+    """Sentinel's DefenderEvent of a row without a report id still has the device and the time, all digits of it."""
+    detail = json.dumps({"DefenderEvent": [f"{MACHINE}||{TIME}"]})
+    alert = {"AlertDisplayName": "x", "SystemAlertId": "1", "ExtendedProperties": {"Custom Details": detail}}
+    [refused] = apply(alert).refused
+    clues = the_evidence(apply(alert)).scan.clues
+    assert [problem.field for problem in refused.problems] == ["reportId"]
+    assert "Custom Detail DefenderEvent" in refused.remedy
+    assert refused.texts["title"] == "x"
+    assert (clues.hosts, clues.event_time) == ((Host("id", MACHINE),), TIME)
+
+
+@pytest.mark.parametrize("detail", ["a|b", "||", "x"])
+def test_a_packed_detail_with_nothing_in_it_is_no_event(detail: str) -> None:
+    """Nothing tells which part is which."""
+    custom = json.dumps({"DefenderEvent": [detail]})
+    alert = {"AlertDisplayName": "x", "SystemAlertId": "1", "ExtendedProperties": {"Custom Details": custom}}
+    [refused] = apply(alert).refused
+    assert refused.problems[0].field == "payload"
+    assert the_evidence(apply(alert)).scan.clues.hosts == ()
+
+
+@pytest.mark.parametrize(
+    ("entity", "clues"),
+    [
+        ("Resources", Clues(hosts=(Host("name", "pc-1"),))),
+        ("Activityip", Clues()),
+        ("Users", Clues(account_name="pc-1")),
+        ("Activityaccount", Clues(account_name="pc-1")),
+        ("Peers", Clues()),
+    ],
+)
+def test_a_violator_of_securonix_is_what_its_kind_says(entity: str, clues: Clues) -> None:
+    """A resource is a device, and a user none; of another kind nothing is known."""
+    violator = {
+        "violatorText": "pc-1",
+        "violatorId": "9",
+        "entity": entity,
+        "reason": [{"Policies": ["Rule"]}],
+    }
+    [refused] = apply(violator).refused
+    assert the_evidence(apply(violator)).scan.clues == clues
+    assert refused.texts["title"] == "Rule"
+    address = the_evidence(apply({**violator, "violatorText": "203.0.113.7"})).scan.clues.remote_ip
+    assert address == ("203.0.113.7" if entity == "Activityip" else "")
+
+
+@pytest.mark.parametrize(("agent", "hosts"), [("014", (Host("name", "pc-1"),)), ("000", ())])
+def test_the_text_of_a_wazuh_alert_names_its_agent(agent: str, hosts: tuple[Host, ...]) -> None:
+    """The agent is the device, unless it is the manager; a name within a sentence is none."""
+    text = f"Rule ID 2502\nAgent ID {agent}\nAgent Name pc-1\nFull Log the Agent Name pc-2"
+    clues = the_evidence(apply({"message": "Failures", "description": text})).scan.clues
+    assert clues.hosts == hosts
+
+
+def test_the_instance_of_an_alert_of_prometheus_is_its_device() -> None:
+    """It is the host that was asked, and counts if no other is named."""
+    labels = {"alertname": "a", "instance": "pc-1:9182"}
+    for value, host in ((labels, "pc-1"), ({**labels, "hostname": "pc-2"}, "pc-2")):
+        alert = {"labels": value, "startsAt": "2026-07-19T14:55:51Z"}
+        clues = the_evidence(apply({"receiver": "r", "alerts": [alert]})).scan.clues
+        assert clues.hosts == (Host("name", host),)
+
+
+def test_the_time_around_several_events_is_that_of_the_alert() -> None:
+    """It dates an alert on entities, and no device is searched then: whose event's time it is, nobody says."""
+    events = [{"DeviceId": MACHINE, "sha1": SHA1}, {"DeviceId": OTHER, "sha1": SHA1}]
+    events = [{**event, "ReportId": str(number)} for number, event in enumerate(events, 1)]
+    told = apply({"search": {"name": "x", "timestamp": TIME}, "events": events})
+    for number, machine in enumerate((MACHINE, OTHER)):
+        found = the_evidence(told, number).scan
+        assert (found.clues.hosts, found.clues.named) == ((), (Host("id", machine),))
+        assert found.clues.when is not None
+        assert found.places["when"] == "search.timestamp"
+    for around in (
+        {"search": {"created_at": TIME}},
+        {"asset": {"timestamp": TIME}},
+        {"alerts": [{"time": TIME}]},
+    ):
+        for number in range(2):
+            clues = the_evidence(apply({**around, "events": events}), number).scan.clues
+            assert (clues.when, len(clues.hosts)) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "field", "found"),
+    [
+        (
+            {"host": "pc-1", "DetectTime": "3/4/2026 12:05:01 PM"},
+            "eventTime",
+            '"3/4/2026 12:05:01 PM" at DetectTime',
+        ),
+        (
+            {"host": "pc-1", "time": "2026-03-04 13:00:00", "timezone": "CST"},
+            "eventTime",
+            "at time in the zone CST",
+        ),
+        (
+            {"DeviceId": MACHINE, "processCreationTime": TIME},
+            "eventTime",
+            "only when a process began, at process",
+        ),
+        (
+            {"time": TIME, "hostname": "localhost", "user": "ada"},
+            "payload",
+            '"localhost" at hostname, a user without',
+        ),
+        ({"time": TIME, "machineId": "a" * 32, "fileName": "a.exe"}, "payload", f'"{"a" * 32}" at machineId'),
+        ({"offense_source": "ada", "start_time": TIME}, "payload", '"ada" at offense_source'),
+        ({"host": "pc-1"}, "eventTime", None),
+        ({"time": TIME, "user": "-"}, "payload", None),
+    ],
+)
+def test_what_an_alert_on_entities_lacks_is_told_with_what_was_found(
+    value: dict[str, str], field: str, found: str | None
+) -> None:
+    """A time or a device that cannot be read is shown at its place; where there is none, nothing is said of one."""
+    [refused] = map(entries.told, apply(value).refused)
+    [problem] = [each for each in refused.problems if each.detail.startswith("For an alert without an event")]
+    assert problem.field == field
+    assert "Send " in problem.detail
+    assert ("found: " in problem.detail) is bool(found)
+    assert (found or "") in problem.detail

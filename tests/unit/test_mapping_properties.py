@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev import approve
-from dev.approve import Pair
+from dev import outcomes
 from shared import errors
 from shared.alerts import alert
 from shared.errors import Problem
@@ -21,7 +20,8 @@ from shared.mapping import mappings as mapping
 from shared.mapping.outcome import Outcome, Refused
 from shared.payload import body as payload
 from shared.payload.body import Number
-from tests.checks import places
+from tests.checks import approve, places
+from tests.checks.approve import Pair
 
 
 def _is_json(pair: Pair) -> bool:
@@ -121,10 +121,10 @@ def _shuffled(value: Any, chance: random.Random) -> Any:
 def test_the_order_of_keys_is_irrelevant(pair: Pair) -> None:
     """Every real payload with its keys in another order becomes the same."""
     value = json.loads(pair.payload.read_bytes())
-    expected = approve.became(pair.payload.read_bytes(), pair.query, OURS)
+    expected = outcomes.became(pair.payload.read_bytes(), pair.query, OURS)
     for seed in range(3):
         body = json.dumps(_shuffled(value, random.Random(seed))).encode()
-        assert approve.became(body, pair.query, OURS) == expected
+        assert outcomes.became(body, pair.query, OURS) == expected
 
 
 def _names(value: Any) -> set[str]:
@@ -224,7 +224,7 @@ def _mapped(pair: Pair) -> tuple[Outcome, list[Any]] | None:
     """Return what a pair's payload becomes, and its documents; None if it is refused before it is mapped."""
     body = pair.payload.read_bytes()
     try:
-        return approve.outcome_of(body, pair.query, OURS), payload.read(body, max_bytes=approve.MAX_BYTES)
+        return outcomes.outcome_of(body, pair.query, OURS), payload.read(body, max_bytes=outcomes.MAX_BYTES)
     except errors.WebhookError:
         return None
 

@@ -275,15 +275,20 @@ def test_paths_and_names_of_parameters_are_read_in_any_case() -> None:
             "continuation=YWxlcnQtJyBvciAn",
             ["continuation: ", "the answer before"],
         ),  # a quote
-        ("GET", "alerts", "titel=x", ['titel: "x"', "status, machineId, title"]),
+        ("GET", "alerts", "titel=x", ["titel: There is no such parameter", "status, machineId, title"]),
         ("GET", "alerts", "title=a&title=b", ["title: ", "a and b", "one value"]),
         ("GET", "refused", "status=failed", ["status: ", "source, since, top, continuation"]),
         ("POST", "discard", "", ["no filter found", "source, title"]),
         ("POST", "discard", "source=splunk&title=", ['title: ""', "not empty"]),
-        ("POST", "discard", "source=splunk&titel=x", ['titel: "x"', "source, title, continuation"]),
+        (
+            "POST",
+            "discard",
+            "source=splunk&titel=x",
+            ["titel: There is no such parameter", "source, title, continuation"],
+        ),
         ("POST", "alerts/replay", "", ["status: missing", "accepted: failed"]),
         ("POST", "alerts/replay", "status=discarded", ['status: "discarded"', "accepted: failed"]),
-        ("POST", "resume", "now=true", ['now: "true"', "accepted: only stage"]),
+        ("POST", "resume", "now=true", ["now: There is no such parameter", "accepted: only stage"]),
         ("GET", "status", "refresh=yes", ['refresh: "yes"', "true | false"]),
     ],
 )
@@ -1089,6 +1094,40 @@ def test_the_newest_outcomes_are_the_last_that_ended() -> None:
     assert {item["id"] for item in shown[13:]} < set(old)
 
 
+def test_the_newest_outcomes_are_those_of_a_flood() -> None:
+    """However many newer alerts wait, the last that ended are shown, at a cost that the flood does not raise."""
+    office = Office()
+    late = office.write(500, "created", age=-100, title="Ended last")
+    for number in range(30):
+        office.write(number, "created", age=3600 - number)
+    office.write(501, "discarded", age=-50, title="Ended before it")
+    for number in range(100, 400):
+        office.post(body(number, severity="Low"))
+    office.world.run(memory.SECONDS)
+    office.host.rows_read = 0
+    office.host.asked.clear()
+    shown = office.get("outcomes")["outcomes"]
+    assert (shown[0]["id"], len(shown)) == (late, 20)
+    assert [item["request"]["title"] for item in shown[:2]] == ["Ended last", "Ended before it"]
+    ends = [item["ended"] for item in shown]
+    assert ends == sorted(ends, reverse=True)
+    assert office.host.rows_read < 300
+    assert len([key for key in office.host.asked if key.startswith(keys.ALERT)]) <= 100
+
+
+def test_an_alert_that_is_replayed_is_no_outcome_any_more() -> None:
+    """Its name is passed over, many of them as well, and it comes again where it ends the next time."""
+    office = Office()
+    old = [office.write(number, "created", age=600 - number) for number in range(3)]
+    office.do("pause")
+    again = [office.write(100 + number, "discarded", age=300 - number) for number in range(45)]
+    for alert in again:
+        office.do(f"alerts/{alert}/replay")
+    assert [item["id"] for item in office.get("outcomes")["outcomes"]] == old[::-1]
+    office.do(f"alerts/{again[0]}/discard")
+    assert [item["id"] for item in office.get("outcomes")["outcomes"]] == [again[0], *old[::-1]]
+
+
 def test_a_dry_run_by_the_operator_stores_nothing() -> None:
     """It answers as the webhook's own dry run does, for a payload that is refused as well, and leaves no row behind."""
     office = Office()
@@ -1135,6 +1174,7 @@ def _sent_by_two() -> Office:
         ({"sender": "splunk"}, [1, 0]),
         ({"sender": OTHER}, [2]),
         ({"sender": "nobody"}, []),
+        ({"sender": "-"}, [3]),
         ({"severity": "Low"}, [1]),
         ({"severity": "High", "sender": SPLUNK}, [0]),
         ({"device": DEVICE}, [1]),
@@ -1144,7 +1184,7 @@ def _sent_by_two() -> Office:
 def test_alerts_are_found_by_who_sent_them_and_what_they_are(
     asked: dict[str, str], titles: list[int]
 ) -> None:
-    """Newest first; a sender by its fingerprint or its name; several filters have to fit together."""
+    """Newest first; a sender by its fingerprint, its name, or `-` for none; several filters have to fit together."""
     shown = _sent_by_two().get("alerts", **asked)["alerts"]
     assert [item["request"]["title"] for item in shown] == [f"Alert {number}" for number in titles]
 
@@ -1185,6 +1225,9 @@ def test_only_what_a_sender_sent_is_discarded() -> None:
         office.post(body(number), sender=(SPLUNK, OTHER)[number % 2])
     assert office.do("discard", sender=OTHER)["discarded"] == 2
     assert office.states() == {"waiting": 2, "discarded": 2}
+    assert {item["sender"] for item in office.get("alerts", status="waiting")["alerts"]} == {SPLUNK}
+    office.post(body(4))
+    assert office.do("discard", sender="-")["discarded"] == 1
     assert {item["sender"] for item in office.get("alerts", status="waiting")["alerts"]} == {SPLUNK}
 
 
@@ -1254,7 +1297,7 @@ def test_status_says_where_it_stopped_counting() -> None:
 
 
 def test_status_shows_what_the_last_token_says_and_what_is_wrong_with_it() -> None:
-    """Claims, never the token; in one sentence what keeps Defender from accepting it."""
+    """Claims, never the token; in one sentence whether Defender accepts it, also if it does."""
     shown = Office(claims=CLAIMS).get("status")
     assert shown["token"] == {
         "audience": CLAIMS.audience,
@@ -1264,7 +1307,12 @@ def test_status_shows_what_the_last_token_says_and_what_is_wrong_with_it() -> No
         "expires": "2100-01-01T00:00:00Z",
     }
     assert shown["tokenProblem"] is None
-    assert permission.ROLE in Office(claims=replace(CLAIMS, roles=())).get("status")["tokenProblem"]
+    assert shown["permission"] == (
+        "The token has the role Alert.ReadWrite.All, so calls are permitted; it is valid until 2100-01-01T00:00:00Z."
+    )
+    lacking = Office(claims=replace(CLAIMS, roles=())).get("status")
+    assert permission.ROLE in lacking["tokenProblem"] == lacking["permission"]
+    assert "refresh=true" in Office().get("status")["permission"]
 
 
 def test_status_asks_for_a_token_only_if_asked_to() -> None:

@@ -20,6 +20,7 @@ from shared.operations import permission
 from shared.operations.routes import Operator, handle
 from shared.search import stored
 from shared.settings import Settings
+from shared.table.protocol import Delete
 from shared.web.reply import Reply
 from tests.checks.app import App
 from tests.checks.contract import Contract
@@ -198,7 +199,8 @@ def test_a_search_that_found_its_event_is_its_alert() -> None:
     desk.post()
     search, alert = desk.one("matched").alert.id, desk.one("created").alert.id
     assert desk.get(f"alerts/{search}") == desk.get(f"alerts/{alert}")
-    assert [item["id"] for item in desk.get("alerts")["alerts"]] == [alert]
+    for listed in (desk.get("alerts")["alerts"], desk.get("outcomes")["outcomes"]):
+        assert [item["id"] for item in listed] == [alert]
     assert desk.get("alerts", status="waiting")["alerts"] == []
 
 
@@ -354,6 +356,7 @@ def test_a_trial_shows_what_would_have_been_raised(answer: Result, outcome: str,
     assert counts == dict.fromkeys(keys.OUTCOMES, 0) | ({named: 1} if named in keys.OUTCOMES else {})
     assert (desk.get("alerts")["alerts"], desk.defender.arrivals) == ([], [])
     assert desk.get(f"alerts/{search['id']}")["status"] == "searched"
+    assert [item["status"] for item in desk.get("outcomes")["outcomes"]] == ["searched"]
     assert unsound(desk.table) == []
 
 
@@ -418,6 +421,21 @@ def test_the_alerts_of_a_large_delivery_are_searched_again_as_well() -> None:
         desk.do(f"alerts/{entry.alert.id}/{path}", body)
     desk.run(1)
     assert [entry.state for entry in desk.entries()].count("created") == 10
+    assert unsound(desk.table) == []
+
+
+def test_an_alert_of_a_large_delivery_without_a_copy_is_searched_again_as_well() -> None:
+    """An older version wrote no copy: the alert is set apart from its delivery all the same."""
+    desk = Desk(lambda _, number: found(row(number)))
+    desk.defender.says = lambda *_: answer_with(404)
+    desk.world.finish(desk.app.post([payload(number) for number in range(10)]))
+    desk.run(40)
+    failed = next(entry for entry in desk.entries() if entry.state == "failed")
+    desk.table.commit([Delete(keys.copy_key(failed.delivery, failed.alert.id), "*")])
+    desk.defender.says = lambda *_: answer_with(200)
+    desk.do(f"alerts/{failed.alert.id}/search")
+    desk.run(1)
+    assert [entry.state for entry in desk.entries()].count("created") == 1
     assert unsound(desk.table) == []
 
 
@@ -577,6 +595,7 @@ def test_an_alert_on_entities_is_shown_as_one() -> None:
     assert (shown["route"], shown["status"], shown["alert"]["id"]) == ("entity", "created", "da1_1")
     assert [shown["request"][name] for name in ("machineId", "eventTime", "reportId")] == [None] * 3
     assert {"name": "commandLine", "value": "tool.exe /run 1"} in shown["clues"]
+    assert [(item["id"], item["route"]) for item in desk.get("outcomes")["outcomes"]] == [(alert, "entity")]
     assert desk.refused(409, f"alerts/{alert}/search")["state"] == "created"
     assert [stage["name"] for stage in desk.get("status")["stages"]] == ["reference", "entity", "search"]
 

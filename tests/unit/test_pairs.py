@@ -71,6 +71,36 @@ def test_records_are_no_names_and_values(items: list[Any]) -> None:
     assert pairs.pairs(items) is None
 
 
+def column(*lines: str) -> dict[str, Any]:
+    """Return a column of a Teams card."""
+    return {"type": "Column", "items": [{"type": "TextBlock", "text": line} for line in lines]}
+
+
+def test_two_columns_of_a_card_are_names_and_values() -> None:
+    """The names stand on the left, in one set of columns or in several; a text between them is a text of the card."""
+    sets = [[column("DeviceId", "ReportId:"), column("d", "1")], [column("**Timestamp**"), column("t")]]
+    card = [{"type": "TextBlock", "text": "x"}, *({"type": "ColumnSet", "columns": two} for two in sets)]
+    entries = pairs.pairs(card)
+    assert entries is not None
+    assert [entry[:2] for entry in entries][1:] == [("DeviceId", "d"), ("ReportId", "1"), ("Timestamp", "t")]
+    assert entries[2][2] == (1, "columns", 1, "items", 1, "text")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        [column("DeviceId", "ReportId"), column("d")],
+        [column("DeviceId", "ReportId"), column("d", "1"), column("x", "y")],
+        [column("DeviceId", "ReportId"), {"type": "Column", "items": [{"type": "Image"}] * 2}],
+        [column("DeviceId", "Other"), column("d", "1")],
+        None,
+    ],
+)
+def test_other_columns_of_a_card_are_no_names_and_values(columns: Any) -> None:
+    """Of a name that has no value beside it, or of several values, nothing is taken."""
+    assert pairs.pairs([{"type": "ColumnSet", "columns": columns}]) is None
+
+
 def test_each_entry_says_where_it_stood() -> None:
     """The steps lead from the list to the value, through wrappers too."""
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev import approve
+from dev import outcomes
 from shared.errors import WebhookError
 from shared.mapping import mappings as mapping
 from shared.mapping import python, recognition
@@ -17,6 +17,7 @@ from shared.mapping.source import Source
 from shared.payload import body as payload
 from shared.payload.paths import Node
 from shared.payload.reader import Reader
+from tests.checks import approve
 
 OURS = mapping.load()
 ORDER = sorted(OURS.sources.values(), key=lambda source: (-source.priority, source.ours, source.name))
@@ -69,7 +70,7 @@ def _documents() -> list[Any]:
     parts: list[Any] = []
     for pair in approve.pairs():
         try:
-            documents = payload.read(pair.payload.read_bytes(), max_bytes=approve.MAX_BYTES)
+            documents = payload.read(pair.payload.read_bytes(), max_bytes=outcomes.MAX_BYTES)
         except WebhookError:
             continue
         parts += (part for document in documents for part in _parts(document))

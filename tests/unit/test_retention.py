@@ -469,6 +469,16 @@ def test_rows_moved_aside_go_in_their_time() -> None:
     assert past.keys() == []
 
 
+def test_names_of_ends_go_in_their_time() -> None:
+    """Also that of an alert which stays, because it was accepted again since."""
+    past = Past()
+    past.deliver(alerts=3)
+    assert len(past.keys(keys.ENDED)) == 3
+    past.now += 31 * DAY
+    past.purge_all()
+    assert past.keys() == []
+
+
 @pytest.mark.parametrize("tokens", [True, False])
 def test_a_piece_on_a_slow_table_does_not_hold_the_timer(*, tokens: bool) -> None:
     """With seconds for each request a piece ends soon after its time; and it is done though no token comes."""

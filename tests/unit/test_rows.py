@@ -73,3 +73,29 @@ def test_each_cell_says_where_it_stood(table: dict[str, Any]) -> None:
             for step in steps:
                 at = at[step]
             assert at == value
+
+
+def test_columns_by_their_index_are_rows() -> None:
+    """As pandas writes a table of events: each column is an object with the same numbers."""
+    table = {"ReportId": {"0": "1", "1": "2"}, "x": {"0": "a", "1": "b"}}
+    assert rows.by_index(table) == [
+        [("ReportId", "1", ("ReportId", "0")), ("x", "a", ("x", "0"))],
+        [("ReportId", "2", ("ReportId", "1")), ("x", "b", ("x", "1"))],
+    ]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {},
+        {"ReportId": {"0": "1", "1": "2"}},
+        {"ReportId": {"0": "1"}, "x": {"0": "a"}},
+        {"ReportId": {"0": "1", "1": "2"}, "x": {"0": "a", "2": "b"}},
+        {"ReportId": {"0": "1", "1": "2"}, "x": "a"},
+        {"ReportId": {"a": "1", "b": "2"}, "x": {"a": "1", "b": "2"}},
+        {"y": {"0": "1", "1": "2"}, "x": {"0": "a", "1": "b"}},
+    ],
+)
+def test_other_objects_are_no_columns(table: dict[str, Any]) -> None:
+    """Of columns with other numbers, or without a report id, no rows are made; one row is read as it is."""
+    assert rows.by_index(table) == []

@@ -134,11 +134,54 @@ def test_a_log_line_and_a_printed_map_are_objects(text: str) -> None:
         f"DeviceId\tReportId\tTimestamp\n{MACHINE}\t{REPORT}\t{TIME}",
         f"| DeviceId | ReportId | Timestamp |\n|---|:---:|---|\n| `{MACHINE}` | {REPORT} | **{TIME}** |\n",
         f"<table><tr><th>{'<th>'.join(ROW)}</tr><tr><td>{MACHINE}</td><td><b>{REPORT}</b><td>{TIME}</tr></table>",
+        f"||DeviceId||ReportId||Timestamp||\n|{MACHINE}|{REPORT}|{TIME}|\n",
+        (
+            f"\n{'DeviceId':40} {'ReportId':>18} Timestamp\n{'-' * 8:40} {'-' * 8:>18} ---------\n"
+            f"{MACHINE} {REPORT} {TIME}\n"
+        ),
+        f'[{{"DeviceId"=>"{MACHINE}", "ReportId"=>"{REPORT}", "Timestamp"=>"{TIME}"}}]',
     ],
 )
 def test_a_table_in_a_text_is_rows(text: str) -> None:
-    """CSV with any delimiter, Markdown and HTML: each row is an object under its header."""
+    """CSV with any delimiter, Markdown, HTML, Jira's wiki and Format-Table: each row is an object under its header."""
     assert texts.loose(text) == [ROW]
+
+
+@pytest.mark.parametrize("row", [f"{MACHINE}", f"{MACHINE} {REPORT} at {TIME}", f"  {MACHINE} x {REPORT}"])
+def test_a_row_that_is_not_one_word_in_each_column_is_not_aligned(row: str) -> None:
+    """Where a cell is empty or has a space in it, nothing tells where it ends: no such table is read."""
+    header = f"{'DeviceId':40} {'ReportId':>8} Timestamp\n{'--------':40} {'--------':>8} ---------"
+    assert not isinstance(texts.loose(f"{header}\n{row}\n"), list)
+
+
+@pytest.mark.parametrize("span", ["colspan=2", "class='a' COLSPAN = '2' x='y'", 'colspan="2"'])
+def test_a_cell_over_two_columns_shifts_none(span: str) -> None:
+    """What stands behind it stays under its own header."""
+    rows = f"<tr><th>A<th>B<th>DeviceId</tr><tr><td {span}>both</td><td>{MACHINE}</td></tr>"
+    assert texts.loose(f"<table>{rows}</table>") == [{"A": "both", "B": "", "DeviceId": MACHINE}]
+
+
+def test_lines_that_each_name_a_whole_reference_are_events() -> None:
+    """Each is an object; if one of them lacks a key, nothing tells whose the others are, and they stay one text."""
+    line = f"DeviceId: {MACHINE}, ReportId: {REPORT}, Timestamp: {TIME}"
+    assert texts.loose(f"Two events:\n{line}\n{line}") == [ROW, ROW]
+    assert isinstance(texts.loose(f"{line}\nDeviceId: {MACHINE}, ReportId: 7"), dict)
+    assert isinstance(texts.loose(line), dict)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{a={b=1}, c=2}", {"a": "{", "b": "1", "c": "2"}),
+        ("x=f(y) z=[1]", {"x": "f(y)", "z": "[1]"}),
+        ("a=1}}}] b=2", {"a": "1", "b": "2"}),
+    ],
+)
+def test_a_bracket_that_closes_what_is_around_is_no_part_of_a_value(
+    text: str, expected: dict[str, Any]
+) -> None:
+    """One that a value has opened itself stays."""
+    assert texts.assigned(text) == expected
 
 
 def test_a_table_of_names_and_values_is_one_object() -> None:

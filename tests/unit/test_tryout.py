@@ -21,7 +21,7 @@ from shared.web.reply import Reply
 from tests.checks.chances import Chances
 from tests.checks.contract import Contract
 from tests.checks.searches import Script, searching
-from tests.checks.virtual import ORIGIN, Defender, Fault, Host, World
+from tests.checks.virtual import ORIGIN, Defender, Fault, Host, Request, World
 
 DEVICE = "a" * 40
 TIME = "2026-03-04T05:06:07.8912345Z"
@@ -262,6 +262,47 @@ def test_no_call_in_a_pause_of_the_searches() -> None:
     refused = office.ask(NOTABLE)
     assert (refused.status, json.loads(refused.body)["detail"]) == (429, "Searches pause: maintenance.")
     assert office.script.queries == []
+
+
+def test_no_call_in_a_pause_that_began_while_the_acquire_was_answered() -> None:
+    """The table answers the acquire after 3 s, and the operator has paused meanwhile: the slot goes back."""
+    office = Office()
+    world = office.world
+    acquires: list[Request] = []
+
+    def stop() -> None:
+        world.table.commit([pause.stop(None, "drill", keys.SEARCH)])
+
+    def late(request: Request) -> Fault | None:
+        if request.kind != "commit" or acquires:
+            return None
+        acquires.append(request)
+        world.at(world.now + 1.0, stop)
+        return Fault("frozen", 3.0)
+
+    office.host.script = late
+    refused = office.ask(NOTABLE)
+    assert (refused.status, json.loads(refused.body)["detail"]) == (429, "Searches pause: drill.")
+    assert office.script.queries == []
+    [slot] = world.table.query("find-slot-0", "find-slot-9")
+    assert slot.values["closed"] == window.UNUSED_SECONDS
+
+
+def test_a_429_of_a_try_pauses_the_searches() -> None:
+    """Like that of any other search: no host searches before its `Retry-After` is over, and then they do."""
+    office = Office(Script([Result("throttled", 429, "Too many calls.", 0.1, wait=45.0), rows(ROW)]))
+    began = office.world.now
+    office.ask(NOTABLE, seconds=1)
+    held = window.read_pause(office.world.table.get(keys.SEARCH.pause), window.Policy(stage=keys.SEARCH))
+    assert held
+    assert 45.0 <= held.ends - began < 46.0
+    other = Office(office.script, world=office.world)
+    refused = other.ask(NOTABLE, seconds=40)
+    assert (refused.status, json.loads(refused.body)["detail"]) == (429, "Searches pause: Too many calls..")
+    assert len(office.script.queries) == 1
+    office.world.run(5)
+    assert other.ask(NOTABLE).status == 200
+    assert len(office.script.queries) == 2
 
 
 def test_where_slots_end_within_a_try_what_was_found_is_shown() -> None:

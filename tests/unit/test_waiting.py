@@ -15,12 +15,15 @@ from dev.simulator.judge import violations
 from shared.alerts import alert
 from shared.ledger import keys, record, rows, settlement
 from shared.operations import replay
+from shared.operations.routes import Operator, handle
 from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Row
+from tests.checks import creating, graph
 from tests.checks.app import App
+from tests.checks.searches import searching
 from tests.checks.sound import unsound
-from tests.checks.virtual import Defender, Faults, Host, World, answer_with
+from tests.checks.virtual import ORIGIN, Defender, Faults, Host, World, answer_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -174,6 +177,42 @@ def test_a_flood_delays_no_other_sender(hosts: int, severity: str) -> None:
     assert {entry.state for entry in _entries(world)} == {"created"}
     assert violations([call.at for call in defender.arrivals], 15, 60.0) == []
     assert unsound(world.table) == []
+
+
+@pytest.mark.parametrize("severity", ["High", "Low"])
+def test_a_flood_in_a_pause_delays_no_other_sender(severity: str) -> None:
+    """After a pause in which the turns of 400 alerts of one sender passed, an alert of another goes with the next."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    app.timer()
+    world.table.commit([pause.stop(None, "stop")])
+    _flood(world, app, range(400), severity, 0.005)
+    world.run(30 * 60)
+    others = [app.post(_payload(9_000 + number, severity), sender=f"genuine {number}") for number in range(3)]
+    world.run(10)
+    world.table.commit([Delete(keys.STOP, "*")])
+    world.run(62)
+    assert all(other.result().status == 202 for other in others)
+    calls = [call.body["title"] for call in defender.arrivals]
+    assert {f"Rule {9_000 + number}" for number in range(3)} <= set(calls[:16]), calls
+    world.run(400 * 4.2)
+    assert {entry.state for entry in _entries(world)} == {"created"}
+    assert unsound(world.table) == []
+
+
+def test_alerts_of_many_senders_keep_their_order_in_a_pause() -> None:
+    """Ten senders post one alert each, a minute apart, while a pause holds: they are sent in this order."""
+    world = World()
+    defender = Defender(world)
+    app = _app(world, defender)
+    app.timer()
+    world.table.commit([pause.stop(None, "stop")])
+    for number in range(10):
+        app.post(_payload(number), sender=f"sender {number}")
+        world.run(60)
+    waiting = world.table.query(keys.TODO, keys.TODO_END)
+    assert [rows.read(row).alert.title for row in waiting] == [f"Rule {number}" for number in range(10)]
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["in portions", "one by one"])
@@ -408,3 +447,31 @@ def test_what_is_known_takes_no_turn() -> None:
     due = [entry.due for entry in _entries(world) if entry.waits.startswith(keys.TODO)]
     assert due
     assert max(due) <= world.now + 20 * 60 / 15
+
+
+@pytest.mark.parametrize(
+    ("stage", "payload", "setting"),
+    [("search", graph.payload(1), "FIND_EVENTS"), ("entity", creating.sign_in(1), "NO_EVENT")],
+)
+def test_who_waits_in_a_stage_that_is_off_hears_so(stage: str, payload: Any, setting: str) -> None:
+    """Not that its turn will come: which setting is off, and that it waits for that; at the answer and in the list."""
+    world = World()
+    on = App.on(Host(world, QUICK), Settings(find_events="true", no_event="entity", inline_seconds=0))
+    posted = json.loads(world.finish(on.post(payload)).body)
+    off = _app(world, Defender(world))
+    answer = world.finish(off.status(posted["id"]))
+    assert answer.headers["Retry-After"] == "60"
+    shown = json.loads(answer.body)["alerts"][0]
+    operator = Operator(off.webhook, lambda: None, searching())
+    url = f"{ORIGIN}/api/operations/alerts?status=waiting"
+    listed = json.loads(world.finish(off.host.ask(lambda: handle(operator, "GET", "alerts", url))).body)[
+        "alerts"
+    ][0]
+    for alert_shown in (shown, listed):
+        assert alert_shown["waitingFor"] == {
+            "what": "pause",
+            "reason": f"the stage {stage} is switched off (setting {setting}); the alert waits until it is on again",
+            "until": None,
+        }
+    before = json.loads(world.finish(on.status(posted["id"])).body)["alerts"][0]
+    assert "switched off" not in before["waitingFor"]["reason"]

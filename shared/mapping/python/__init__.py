@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from shared.mapping.event import Event
-from shared.mapping.python import api_reply, cef, devo, google_secops, ocsf, sentinel
+from shared.mapping.python import api_reply, cef, devo, google_secops, ocsf, sentinel, wazuh
 from shared.payload.paths import Node
 
 EVENTS: Mapping[str, Callable[[Node], Iterator[Event]]] = {
@@ -19,6 +19,10 @@ EVENTS: Mapping[str, Callable[[Node], Iterator[Event]]] = {
 
 INSIDE: Mapping[str, Callable[[Node], Sequence[Node]]] = {"api-reply": api_reply.inside}
 """What is inside of envelopes that must compute: nothing, if a document is none."""
+
+
+CLUES: Mapping[str, Callable[[Node], Mapping[str, Node]]] = {"wazuh": wazuh.clues}
+"""Clues that must be computed, by the names that a source's file gives them."""
 
 
 def is_whole(document: Node) -> bool:

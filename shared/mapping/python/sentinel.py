@@ -120,13 +120,14 @@ def _is_list(node: Node) -> bool:
 def _packed(alert: Node, packed: Node, custom: Node) -> Iterator[Event]:
     for node in packed.elements():
         for text in texts_of(node.value):
-            parts = texts.packed(text)
-            if parts is None:
-                problem = Problem("payload", _BROKEN.format(text[:200]))
-                yield Event(alert, (custom.inside({}),), problems=(problem,))
-            else:
-                reference = {name: node.inside(parts[column]) for name, column in _COLUMNS.items()}
-                yield Event(alert, (custom.inside({}),), reference)
+            parts = texts.halves(text) or {}
+            reference = {
+                name: node.inside(parts[column]) for name, column in _COLUMNS.items() if parts.get(column)
+            }
+            empty = [name for name in names.KEYS if name not in reference]
+            about = "payload" if len(empty) == len(names.KEYS) else next(iter(empty), "")
+            problems = (Problem(about, _BROKEN.format(text[:200])),) if about else ()
+            yield Event(alert, (custom.inside({}),), reference, problems=problems)
 
 
 def _devices(entities: Sequence[Node]) -> dict[str, Node]:

@@ -2,17 +2,25 @@
 
 import { ask } from "./api.js";
 import { confirm } from "./ask.js";
-import { button, count, facts, field, h, portal, said, state, table, time } from "./dom.js";
+import { button, count, facts, field, h, keeping, PORTAL, portal, said, state, table, tell, time } from "./dom.js";
 import { coloured } from "./source.js";
 
 const FIELDS = ["machineId", "eventTime", "reportId", "severity", "category", "title", "description", "recommendedAction"];
+const UNKNOWN = ["AnswerUnknown", "AnswerLost"];
 const UNMATCHED = ["EventNotFound", "EventAmbiguous"];
+
+/** Whether an alert on entities may have been created without our hearing of it: what is made again is made twice. */
+const doubtful = (alert) => alert.route === "entity" && UNKNOWN.includes(alert.error?.code);
+
+const TWICE = () => [h("strong", {}, " It may create a second alert: look into the portal first"), " for an alert with this title. ", portal(`${PORTAL}alerts`)];
 
 /** Whether the event of an alert is still to be found. */
 const unmatched = (alert) => alert.route === "reference" && (alert.request.machineId === null || UNMATCHED.includes(alert.error?.code));
 
 /** Read an alert and show it in `part`; `changed` is told how it stands, now and after each action. */
 export async function fill(part, id, { failed, changed }) {
+  tell("");
+  const restore = keeping(part);
   part.replaceChildren("Asking …");
   let alert;
   try {
@@ -23,6 +31,7 @@ export async function fill(part, id, { failed, changed }) {
   }
   changed(alert);
   part.replaceChildren(...parts(alert), actions(alert, () => fill(part, id, { failed, changed })));
+  restore();
 }
 
 function parts(alert) {
@@ -87,7 +96,7 @@ function actions(alert, again) {
   const ended = alert.status === "failed" || alert.status === "discarded";
   const searched = unmatched(alert) || alert.match;
   return h("div", { class: "buttons" }, [
-    ended && !alert.trial ? act("Replay", "This one alert waits again, in the turn of its sender.", does("replay", "It was replayed.")) : null,
+    ended && !alert.trial ? act("Replay", ["This one alert waits again, in the turn of its sender.", doubtful(alert) ? TWICE() : null], does("replay", "It was replayed.")) : null,
     searched && ended && !alert.trial ? act("Search again", "The event of this one alert is searched again by advanced hunting, in its turn.", does("search", "It will be searched again.")) : null,
     unmatched(alert) && !alert.trial && ["failed", "waiting"].includes(alert.status) ? reference(path, again) : null,
     alert.match && !alert.wrongMatch && alert.status !== "waiting" ? act("Wrong match", "You say that this one alert is on the wrong event. That is noted for a test, and nothing changes in Defender.", marks(path)) : null,
@@ -98,7 +107,7 @@ function actions(alert, again) {
 /** Return the action that marks a match as wrong, and shows what is to be done and the case. */
 const marks = (path) => async () => {
   const { remedy, case: noted } = await ask("POST", `${path}/wrong-match`);
-  return h("div", {}, h("p", {}, said(remedy)), h("details", {}, h("summary", {}, "Case for a test"), coloured(JSON.stringify(noted))));
+  return h("div", {}, h("p", {}, said(remedy)), h("details", {}, h("summary", {}, "Case for a test"), coloured(JSON.stringify(noted), [], "The case")));
 };
 
 /** Return the button that gives an alert the reference of its event: a row of advanced hunting. */
@@ -106,7 +115,11 @@ function reference(path, again) {
   return button("Give reference", async () => {
     const row = field("Row", "area", { rows: "6", placeholder: '{"DeviceId": "…", "Timestamp": "…", "ReportId": "…"}' });
     const run = async () => {
-      JSON.parse(row.input.value);
+      try {
+        JSON.parse(row.input.value);
+      } catch (error) {
+        throw new Error(`Row: this is no JSON. ${error.message}`);
+      }
       const now = await ask("POST", `${path}/reference`, {}, row.input.value);
       return h("span", {}, "It has its reference. It is now ", state(now.status), ".");
     };

@@ -1,5 +1,7 @@
 // The operator's requests. The key is in this tab's session storage, and goes out in a header only.
 
+import { count } from "./dom.js";
+
 const BASE = new URL("../", import.meta.url); // …/api/
 const KEY = "operators-key";
 const USED = "last-used";
@@ -45,6 +47,25 @@ export const post = (payload, query, key) =>
 /** Ask for the status with a key that is not remembered yet. */
 export const check = (key) => send("GET", "operations/status", {}, undefined, key);
 
+/**
+ * Discard all waiting alerts that fit, portion by portion, and return the answer in words; `progress` is told how many so
+ * far. Throw `Failure`.
+ */
+export async function discard(filters, progress) {
+  let discarded = 0, sending = 0, answer;
+  do {
+    try {
+      answer = await ask("POST", "discard", { ...filters, continuation: answer?.continuation });
+    } catch (error) {
+      throw discarded ? new Failure(error.status, `${count(discarded, "alert")} discarded, then: ${error.message}`) : error;
+    }
+    [discarded, sending] = [discarded + answer.discarded, sending + answer.sending];
+    progress(`${count(discarded, "alert")} discarded so far …`);
+  } while (answer.continuation);
+  const left = answer.remaining ? `; ${answer.remaining} changed at the same moment and may still wait` : "";
+  return `${count(discarded, "alert")} discarded; ${sending} being sent${left}.`;
+}
+
 async function send(method, path, query, body, key) {
   const url = new URL(path, BASE);
   for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
@@ -74,6 +95,7 @@ function parsed(text) {
 
 function words(answer, problem) {
   if (answer.status === 401) return "The key is not accepted (401). Use a function key of OperationsFunction.";
+  if (answer.ok) return "What came is no answer of the app: something in front of it may have answered.";
   const detail = problem?.detail ?? "The app, or something in front of it, gave no reason.";
   const after = answer.headers.get("Retry-After");
   return `${detail} (${answer.status}${after ? `, try again in ${after} s` : ""})`;

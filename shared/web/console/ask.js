@@ -4,11 +4,13 @@ import { button, h, tell } from "./dom.js";
 
 /**
  * Ask whether to do it. `name` is the button and the heading; `text` says what it will do to how many; `fields` are
- * shown below it. `run` does it and returns the answer in words or as an element. Resolves to whether it was done.
+ * shown below it. `run` does it and returns the answer in words or as an element; it may tell its progress, which throws
+ * once nobody looks any more. Resolves to whether it was done, or begun.
  */
 export function confirm(name, text, run, { fields = [], danger = false } = {}) {
   return new Promise((resolve) => {
-    let done = false;
+    let begun = false;
+    const opener = document.activeElement;
     const words = h("p", {}, text);
     const answer = h("div", { role: "status" });
     const go = button(name, act, { class: danger ? "danger" : "primary" });
@@ -16,27 +18,33 @@ export function confirm(name, text, run, { fields = [], danger = false } = {}) {
     const dialog = h("dialog", { "aria-labelledby": "dialog-name" },
       h("h2", { id: "dialog-name" }, name), words, fields.map((each) => each.element), answer,
       h("div", { class: "buttons" }, go, cancel));
+    const progress = (said) => {
+      if (!dialog.open) throw new Error("Stopped.");
+      answer.replaceChildren(said);
+    };
     async function act() {
-      go.disabled = true;
-      answer.replaceChildren("…");
+      begun = go.disabled = true;
+      cancel.textContent = "Do not wait";
+      progress("…");
       answer.className = "";
       try {
-        const said = await run((progress) => answer.replaceChildren(progress));
-        answer.replaceChildren(said);
-        done = true;
+        answer.replaceChildren(await run(progress));
         go.remove();
         cancel.textContent = "Close";
         cancel.focus();
       } catch (error) {
+        begun = go.disabled = false;
+        cancel.textContent = "Cancel";
         answer.replaceChildren(error.message);
         answer.className = "bad";
-        go.disabled = false;
+        go.focus();
       }
     }
     dialog.addEventListener("close", () => {
       dialog.remove();
       tell("");
-      resolve(done);
+      if (!opener.isConnected) document.querySelector(`[data-keep="${opener.dataset.keep}"]`)?.focus();
+      resolve(begun);
     });
     document.body.append(dialog);
     dialog.showModal();

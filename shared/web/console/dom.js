@@ -65,9 +65,11 @@ export const table = (caption, names, rows) =>
 /** Return a state as a word in a frame. */
 export const state = (word) => h("span", { class: `state ${/^[a-z]+$/.test(word) ? word : ""}` }, word);
 
+export const PORTAL = "https://security.microsoft.com/";
+
 /** Return a link into Defender's portal, or nothing for any other address. */
-export const portal = (url) =>
-  url?.startsWith("https://security.microsoft.com/") ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, "Open in Defender") : null;
+export const portal = (url, attributes = {}) =>
+  url?.startsWith(PORTAL) ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer", ...attributes }, "Open in Defender") : null;
 
 /** Return a field with its label; `kind` is a type of input, or the list of a select's words. */
 export function field(name, kind = "text", attributes = {}) {
@@ -77,6 +79,18 @@ export function field(name, kind = "text", attributes = {}) {
     : kind === "area" ? h("textarea", { id, spellcheck: "false", ...attributes })
       : h("input", { id, type: kind, autocomplete: "off", spellcheck: "false", ...attributes });
   return { input, element: h("div", { class: "field" }, h("label", { for: id }, name), input) };
+}
+
+/** Remember what has the focus in a part that is drawn anew; return a function that gives it back, or to the part. */
+export function keeping(part) {
+  const name = (element) => element.dataset.keep ?? element.textContent;
+  const held = part.contains(document.activeElement) ? document.activeElement : null;
+  return () => {
+    if (!held || held.isConnected) return;
+    const again = [...part.querySelectorAll("a, button, summary")].find((each) => name(each) === name(held));
+    part.tabIndex = -1;
+    (again ?? part).focus({ preventScroll: true });
+  };
 }
 
 /** Say something to everybody, at the top of the page; an empty text takes it away. */

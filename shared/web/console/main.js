@@ -22,12 +22,12 @@ function show() {
   leave = () => {};
   document.querySelectorAll("dialog").forEach((each) => each.close());
   const on = api.signedIn();
+  form.reset();
   form.hidden = on;
   nav.hidden = out.hidden = !on;
   view.replaceChildren();
   if (!on) {
     document.title = "Sign in – Defender alert webhook";
-    form.reset();
     form.elements.key.focus();
     return;
   }
@@ -71,6 +71,11 @@ form.addEventListener("submit", async (event) => {
   show();
   document.getElementById("part").focus();
 });
+nav.addEventListener("click", (event) => {
+  if (event.target.hash !== location.hash) return; // no other part: this one is shown anew
+  tell("");
+  show();
+});
 out.addEventListener("click", () => signOut("You are signed out."));
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
@@ -79,10 +84,17 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 window.addEventListener("hashchange", () => {
   tell("");
   show();
+  if (document.activeElement === document.body) document.getElementById("part").focus();
 });
-for (const kind of ["pointerdown", "keydown"]) window.addEventListener(kind, api.touch, { passive: true });
-setInterval(() => {
-  if (api.signedIn() && api.isIdle()) signOut("You were signed out after 30 minutes without a key press or a click.");
-}, LOOK_MS);
+
+/** Sign out whoever was away for too long. A timer may sleep as long as the device: what wakes it is no sign of life. */
+function look() {
+  if (!api.signedIn() || !api.isIdle()) return true;
+  signOut("You were signed out after 30 minutes without a key press or a click.");
+  return false;
+}
+for (const kind of ["pointerdown", "keydown"]) window.addEventListener(kind, () => look() && api.touch(), { passive: true, capture: true });
+for (const kind of ["visibilitychange", "pageshow"]) window.addEventListener(kind, look, { capture: true });
+setInterval(look, LOOK_MS);
 if (api.signedIn() && api.isIdle()) api.forget();
 show();

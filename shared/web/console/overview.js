@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { confirm } from "./ask.js";
-import { button, count, facts, field, h, portal, said, span, state, table, tell, time } from "./dom.js";
+import { button, count, facts, field, h, keeping, portal, said, span, state, table, tell, time } from "./dom.js";
 
 export const NAME = "Overview";
 const RENEW_MS = 5_000;
@@ -23,6 +23,7 @@ export function show(place, { failed }) {
       latest = { status, outcomes };
       got = Date.now();
       draw();
+      if (document.querySelector("#message.bad")) tell("");
       if (news.className || news.textContent) news.replaceChildren();
       news.className = "note";
     } catch (error) {
@@ -37,9 +38,9 @@ export function show(place, { failed }) {
   }
 
   function draw() {
-    const held = document.activeElement?.dataset?.keep;
+    const restore = keeping(body);
     body.replaceChildren(...parts(latest, () => renew(true), failed, got));
-    if (held) body.querySelector(`[data-keep="${held}"]`)?.focus({ preventScroll: true });
+    restore();
   }
 
   const visible = () => void renew();
@@ -68,18 +69,19 @@ function parts({ status, outcomes }, renew, failed, got) {
     h("div", { class: "wide standing" },
       status.pause ? paused(status.pause) : h("p", {}, state("running"), " Defender may be called."),
       status.pause?.byOperator
-        ? button("Resume", () => resume(status, renew), { "data-keep": "resume" })
-        : button("Pause", () => pause(status, renew), { "data-keep": "pause" })),
+        ? button("Resume", () => resume(status.stages, renew), { "data-keep": "pause" })
+        : button("Pause", () => pause(status.stages, renew), { "data-keep": "pause" }),
+      status.stages.length > 1 ? onlyOne(status.stages[0], renew) : null),
     h("section", { class: "wide", "aria-labelledby": "window" }, h("h3", { id: "window" }, "Window"), ...slots(status, got)),
     h("section", { "aria-labelledby": "backlog" }, h("h3", { id: "backlog" }, "Backlog"), ...backlog(status, renew)),
-    ...stages(status.stages),
+    ...status.stages.slice(1).map((stage) => further(stage, renew)), ...status.off.map(off),
     h("section", { "aria-labelledby": "permission" }, h("h3", { id: "permission" }, "Permission"), ...permission(status, renew, failed)),
     h("section", { class: "wide", "aria-labelledby": "outcomes" }, h("h3", { id: "outcomes" }, "Newest outcomes"), newest(outcomes)),
   ];
 }
 
 const paused = (pause, words = "Defender is not called") =>
-  h("p", { class: "bad" }, state("paused"), ` ${words}: `, said(pause.reason), ". ",
+  h("p", { class: "bad" }, state("paused"), ` ${words}: `, said(pause.reason.replace(/[.\s]+$/, "")), ". ",
     pause.byOperator ? "It lasts until somebody resumes." : ["It ends at ", time(pause.until), "."]);
 
 function slots({ window, now }, got) {
@@ -114,18 +116,38 @@ function backlog({ backlog, failed, unreadable }, renew) {
   ].filter(Boolean);
 }
 
-/** Show each stage beside the first one, which the rest of the page is about. */
-const stages = (all) => all.slice(1).map((stage) =>
-  h("section", { "aria-labelledby": `stage-${stage.name}` }, h("h3", { id: `stage-${stage.name}` }, `Stage ${stage.name}`),
-    stage.pause ? paused(stage.pause, "This stage rests") : null,
-    facts([
-      ["Window", `${count(stage.window.used, "call")} of ${stage.window.calls} in the last ${stage.window.seconds} s`],
-      ["Next call", stage.window.open ? "now" : stage.window.nextOpens ? time(stage.window.nextOpens) : "when somebody resumes"],
-      ["Waiting", `${stage.backlog.waiting}${stage.backlog.atLeast ? " or more" : ""}, ${stage.backlog.sending} under way`],
-      ...Object.entries(stage.backlog.bySeverity).filter(([, group]) => group.count).map(([name, group]) => [`… ${name}`, `${group.count}, the oldest ${age(group)}`]),
-      ...(stage.search ? searching(stage.search) : []),
-      ["Permission", stage.tokenProblem ?? (stage.token ? `right: ${stage.token.roles.join(", ") || "no role"}` : "no token was asked for yet")],
-    ])));
+/** Return the button that pauses or resumes a stage alone. */
+const onlyOne = (stage, renew) => {
+  const name = `${stage.pause?.byOperator ? "Resume" : "Pause"} ${stage.name}`;
+  return button(name, () => (stage.pause?.byOperator ? resume : pause)([stage], renew, stage.name), { "data-keep": `only-${stage.name}` });
+};
+
+const part = (stage, ...children) =>
+  h("section", { "aria-labelledby": `stage-${stage.name}` }, h("h3", { id: `stage-${stage.name}` }, `Stage ${stage.name}`), children);
+
+const waits = ({ backlog }) => [
+  ["Waiting", `${backlog.waiting}${backlog.atLeast ? " or more" : ""}, ${backlog.sending} under way`],
+  ...Object.entries(backlog.bySeverity).filter(([, group]) => group.count).map(([name, group]) => [`… ${name}`, `${group.count}, the oldest ${age(group)}`]),
+];
+
+/** Show a stage beside the first one, which the rest of the page is about. */
+const further = (stage, renew) => part(stage,
+  stage.pause ? paused(stage.pause, "This stage rests") : h("p", {}, state("running"), " Its API may be called."),
+  facts([
+    ["Window", `${count(stage.window.used, "call")} of ${stage.window.calls} in the last ${stage.window.seconds} s`],
+    ["Next call", stage.window.open ? "now" : stage.window.nextOpens ? time(stage.window.nextOpens) : "when somebody resumes"],
+    ...waits(stage),
+    ...(stage.search ? searching(stage.search) : []),
+    ["Permission", stage.tokenProblem ?? (stage.token ? `right: ${stage.token.roles.join(", ") || "no role"}` : "no token was asked for yet")],
+    ["Note", stage.note],
+  ]),
+  h("div", { class: "buttons" }, onlyOne(stage, renew)));
+
+/** Show a stage that is off although something waits in it. */
+const off = (stage) => part(stage,
+  h("p", {}, state("off"), " The settings switch this stage off. What waits in it goes on once it is on again, or is ",
+    h("a", { href: "#alerts?status=waiting", "data-keep": `off-${stage.name}` }, "discarded"), "."),
+  facts(waits(stage)));
 
 const searching = ({ mode, missingTables, trial }) => [
   ["Mode", mode === "trial" ? "trial: nothing is raised" : "events are searched and raised"],
@@ -153,34 +175,48 @@ function permission({ token, tokenProblem }, renew, failed) {
 
 function newest(outcomes) {
   if (!outcomes.length) return h("p", {}, "No alert has ended yet.");
-  const cells = (alert) => [time(alert.ended), state(alert.status), alert.request.severity,
+  const cells = (alert) => [time(alert.ended), [state(alert.status), alert.route === "entity" ? " on entities" : null, alert.trial ? " a trial" : null], alert.request.severity,
     h("a", { href: `#alerts?id=${alert.id}`, "data-keep": `outcome-${alert.id}` }, said(alert.request.title, 100)),
-    said(alert.senderName ?? alert.source, 40), portal(alert.portalUrl) ?? said(alert.error?.code ?? "–", 60)];
+    said(alert.senderName ?? alert.source, 40), portal(alert.portalUrl, { "data-keep": `portal-${alert.id}` }) ?? said(alert.error?.code ?? "–", 60)];
   return table("The last alerts that ended", ["Ended", "Outcome", "Severity", "Title", "From", "Defender"], outcomes.map(cells));
 }
 
-async function pause({ backlog }, renew) {
+const CALLS = { reference: "Defender is not called", search: "Nothing is searched", entity: "No alert without an event is raised" };
+
+/** Return how much waits and is being sent in some stages. */
+const together = (stages) => ({
+  waiting: stages.reduce((sum, { backlog }) => sum + backlog.waiting, 0),
+  sending: stages.reduce((sum, { backlog }) => sum + backlog.sending, 0),
+  atLeast: stages.some(({ backlog }) => backlog.atLeast),
+});
+
+/** Pause every stage, or one alone. */
+async function pause(stages, renew, stage = "") {
   const reason = field("Reason", "text", { maxlength: "300" });
-  const words = `Defender is not called any more, and nothing is searched, until somebody resumes. ${count(backlog.waiting, "alert waits", "alerts wait")}${backlog.atLeast ? " or more" : ""}; `
+  const backlog = together(stages);
+  const words = `${stage ? CALLS[stage] ?? "Its API is not called" : "Defender is not called any more, and nothing is searched,"} until somebody resumes. ${count(backlog.waiting, "alert waits", "alerts wait")}${backlog.atLeast ? " or more" : ""}; `
     + `new ones are accepted and wait as well. ${count(backlog.sending, "call")} under way ${backlog.sending === 1 ? "is" : "are"} not cut off.`;
-  const run = async () => {
-    const answer = await ask("POST", "pause", { reason: reason.input.value.trim() });
-    return `Paused: ${answer.pause.reason}.`;
-  };
-  if (await confirm("Pause", words, run, { fields: [reason] })) await renew();
+  const run = async () => `Paused: ${held(await ask("POST", "pause", { reason: reason.input.value.trim(), stage }), stage).reason}.`;
+  if (await confirm(["Pause", stage].filter(Boolean).join(" "), words, run, { fields: [reason] })) await renew();
 }
 
-async function resume({ backlog }, renew) {
-  const words = `Defender is called again. ${count(backlog.waiting, "alert waits", "alerts wait")}${backlog.atLeast ? " or more" : ""}, and will be sent as fast as the window allows.`;
+/** Return the pause of a stage that an answer shows, of the first one if none is named. */
+const held = (answer, stage) => (stage ? answer.stages.find((each) => each.name === stage) : answer).pause;
+
+/** Resume every stage, or one alone. */
+async function resume(stages, renew, stage = "") {
+  const backlog = together(stages);
+  const words = `${stage ? "Its API" : "Defender"} is called again. ${count(backlog.waiting, "alert waits", "alerts wait")}${backlog.atLeast ? " or more" : ""}, and will be sent as fast as the window allows.`;
   const run = async () => {
-    const answer = await ask("POST", "resume");
-    return answer.pause ? `Resumed. Defender itself asked for a pause: ${answer.pause.reason}.` : "Resumed.";
+    const left = held(await ask("POST", "resume", { stage }), stage);
+    return left ? `Resumed. The API itself asked for a pause: ${left.reason}.` : "Resumed.";
   };
-  if (await confirm("Resume", words, run)) await renew();
+  if (await confirm(["Resume", stage].filter(Boolean).join(" "), words, run)) await renew();
 }
 
 async function replay(failed, renew) {
-  const words = `${count(failed.count, "alert that has failed waits", "alerts that have failed wait")} again${failed.atLeast ? " (or more)" : ""}, the oldest failure first; at most 200 at a time.`;
+  const words = `${count(failed.count, "alert that has failed waits", "alerts that have failed wait")} again${failed.atLeast ? " (or more)" : ""}, the oldest failure first; at most 200 at a time. `
+    + "Left out is what may have been created already, and what belongs to a stage that is off: each of those needs a look.";
   const run = async () => {
     const answer = await ask("POST", "alerts/replay", { status: "failed", top: "200" });
     return `${count(answer.replayed, "alert waits", "alerts wait")} again; ${answer.remaining}${answer.atLeast ? " or more" : ""} failed ones remain.`;

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { confirm } from "./ask.js";
-import { button, count, facts, folding, h, said, time } from "./dom.js";
+import { button, count, facts, folding, h, said, tell, time } from "./dom.js";
 import { code, coloured } from "./source.js";
 
 export const NAME = "Refused payloads";
@@ -16,6 +16,7 @@ export function show(place, { failed }) {
   let alive = true;
 
   async function list(continuation = "") {
+    tell("");
     news.replaceChildren("Asking …");
     more.replaceChildren();
     try {
@@ -42,6 +43,7 @@ function row(payload, failed) {
 }
 
 async function fill(part, id, failed) {
+  tell("");
   part.replaceChildren("Asking …");
   let payload;
   try {
@@ -51,36 +53,36 @@ async function fill(part, id, failed) {
     return void failed(error);
   }
   const folded = h("details", {}, h("summary", {}, "Payload"), coloured(payload.payload));
-  part.replaceChildren(
-    ...payload.refused.map(reasons),
+  part.replaceChildren(h("div", {},
+    payload.refused.map(reasons),
     facts([["Id", payload.id], ["Parameters", Object.entries(payload.query).map(([name, value]) => `${name}=${value}`).join("&")]]),
     payload.whole ? null : h("p", { class: "note" }, "Only the beginning of this payload was stored, so it cannot be replayed."),
     folded,
     h("div", { class: "buttons" }, payload.whole ? button("Replay", () => replay(part, payload)) : null),
-  );
+  ));
 }
 
 /** Return the problems of one event; a remedy is a text to copy. */
 export function reasons(event) {
-  const remedy = event.remedy ?? null;
-  const rest = event.problems.filter((each) => each.field !== "remedy");
-  const remedies = [...event.problems.filter((each) => each.field === "remedy").map((each) => each.detail), ...(Array.isArray(remedy) ? remedy : remedy ? [remedy] : [])];
   return h("div", {}, h("h3", {}, `Event ${event.event + 1}`),
-    facts(rest.map((each) => [each.field, each.detail])),
-    remedies.length ? [h("h4", {}, "Remedy"), remedies.map((text) => code(text, "Remedy"))] : null);
+    facts(event.problems.map((each) => [each.field, each.detail])),
+    event.remedy ? [h("h4", {}, "Remedy"), code(event.remedy, "Remedy")] : null);
 }
 
 async function replay(part, payload) {
+  let received = false;
   const text = `This one payload (${count(payload.bytes, "byte")}) is received again, as it came. What it becomes now is raised in Defender; if nothing is refused any more, it leaves this list.`;
   const run = async () => {
     try {
-      return became(await ask("POST", `refused/${encodeURIComponent(payload.id)}/replay`));
+      const delivery = await ask("POST", `refused/${encodeURIComponent(payload.id)}/replay`);
+      received = !delivery.refused?.length;
+      return became(delivery);
     } catch (error) {
       if (error.problem?.refused) return h("div", {}, h("p", {}, "It is refused again:"), error.problem.refused.map(reasons));
       throw error;
     }
   };
-  if (await confirm("Replay", text, run)) {
+  if ((await confirm("Replay", text, run)) && received) {
     part.closest("li")?.querySelector(".row").append(h("strong", {}, "replayed"));
   }
 }

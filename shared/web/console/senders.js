@@ -1,10 +1,11 @@
 // Who sends how much, and what of it waits or was refused.
 
-import { ask } from "./api.js";
+import { ask, discard as discardAll } from "./api.js";
 import { confirm } from "./ask.js";
-import { button, count, h, said, table, time } from "./dom.js";
+import { button, count, h, keeping, said, table, tell, time } from "./dom.js";
 
 export const NAME = "Senders";
+const NO_KEY = "-"; // asks for what came without a key
 
 export function show(place, { failed }) {
   const body = h("div", {}, "Asking …");
@@ -12,9 +13,13 @@ export function show(place, { failed }) {
   let alive = true;
 
   async function list() {
+    tell("");
     try {
       const answer = await ask("GET", "senders");
-      if (alive) body.replaceChildren(...parts(answer, list));
+      if (!alive) return;
+      const restore = keeping(body);
+      body.replaceChildren(...parts(answer, list));
+      restore();
     } catch (error) {
       body.replaceChildren();
       if (alive) failed(error);
@@ -26,12 +31,12 @@ export function show(place, { failed }) {
 }
 
 function parts({ since, atLeast, senders }, again) {
-  const name = (each) => each.senderName ?? each.sender ?? "without a key";
+  const name = (each) => each.senderName ?? each.sender ?? "senders without a key";
   const rows = senders.map((each) => [
-    each.sender ? h("a", { href: `#alerts?sender=${each.sender}` }, said(name(each), 60)) : name(each),
+    h("a", { href: `#alerts?sender=${each.sender ?? NO_KEY}` }, said(name(each), 60)),
     each.sender ?? "–", each.sources ? said(each.sources.join(", ")) : "all", each.deliveries.toLocaleString(), each.alerts.toLocaleString(),
     each.refused.toLocaleString(), each.waiting.toLocaleString(), time(each.last),
-    each.sender && each.waiting ? button("Discard what waits", () => discard(each, name(each), again), { "aria-label": `Discard what waits of ${name(each)}` }) : "–",
+    each.waiting ? button("Discard what waits", () => discard(each, name(each), atLeast ? " or more" : "", again), { "aria-label": `Discard what waits of ${name(each)}` }) : "–",
   ]);
   return [
     h("p", {}, "Counted since ", time(since), atLeast ? "; there is more than was counted." : "."),
@@ -39,16 +44,13 @@ function parts({ since, atLeast, senders }, again) {
   ];
 }
 
-async function discard(each, name, again) {
-  const text = `${count(each.waiting, "waiting alert")} of ${name} will not be sent, and what this sender adds meanwhile. What is being sent cannot be called back. Each can be replayed, one by one.`;
-  const run = async (progress) => {
-    let discarded = 0, sending = 0, continuation = "", answer;
-    do {
-      answer = await ask("POST", "discard", { sender: each.sender, continuation });
-      [discarded, sending, continuation] = [discarded + answer.discarded, sending + answer.sending, answer.continuation];
-      progress(`${count(discarded, "alert")} discarded so far …`);
-    } while (continuation);
-    return `${count(discarded, "alert")} discarded; ${sending} being sent.`;
+async function discard(each, name, more, again) {
+  const text = `${count(each.waiting, "waiting alert")}${more} of ${name} will not be sent, nor what comes in meanwhile. What is being sent cannot be called back. Each can be replayed, one by one.`;
+  let begun = false;
+  const run = (progress) => {
+    begun = true;
+    return discardAll({ sender: each.sender ?? NO_KEY }, progress);
   };
-  if (await confirm("Discard what waits", text, run, { danger: true })) await again();
+  await confirm("Discard what waits", text, run, { danger: true });
+  if (begun) await again();
 }

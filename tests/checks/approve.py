@@ -19,21 +19,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.syntax import Syntax
 
-from shared.alerts import alert
-from shared.errors import WebhookError
+from dev import outcomes
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
-from shared.mapping.outcome import Outcome
-from shared.payload import body as payload
 
-PAIRS = Path(__file__).resolve().parent.parent / "tests" / "mappings"
-MAX_BYTES = 1_048_576
-MAX_ALERTS = 100
+PAIRS = Path(__file__).resolve().parents[1] / "mappings"
 _APPROVED = ".approved.json"
 
 
@@ -64,52 +58,9 @@ def pairs(folder: Path = PAIRS) -> Iterator[Pair]:
         yield Pair(path, parameters, start.with_name(start.name + _APPROVED))
 
 
-def outcome_of(body: bytes, query: Mapping[str, str], mappings: Mappings, *, clues: bool = False) -> Outcome:
-    """Return what a body becomes with these parameters of the URL. Raises `WebhookError` as the webhook would."""
-    return mappings.apply(
-        payload.read(body, max_bytes=MAX_BYTES),
-        source=query.get("source"),
-        defaults={name: value for name, value in query.items() if name in alert.FIELDS},
-        max_alerts=MAX_ALERTS,
-        clues=clues,
-    )
-
-
-def became(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
-    """Return what a delivery becomes, as JSON with a stable order; a refusal of the whole body as `error`."""
-    try:
-        outcome = outcome_of(body, query, mappings)
-    except WebhookError as error:
-        return {"error": {"status": error.status, "detail": error.detail}}
-    document: dict[str, Any] = {"source": outcome.source, "steps": list(outcome.steps)}
-    if outcome.refused_status:
-        document["refusal"] = outcome.refused_status
-    if outcome.ignored is not None:
-        document |= {"ignored": outcome.ignored, "reply": outcome.reply}
-    if outcome.alerts:
-        document["alerts"] = [
-            {
-                "event": mapped.event,
-                "body": mapped.alert.body(),
-                "notes": list(mapped.notes),
-                **({"timeTruncated": True} if mapped.time_truncated else {}),
-            }
-            for mapped in outcome.alerts
-        ]
-    if outcome.refused:
-        document["refused"] = [
-            {
-                "event": refused.event,
-                "problems": [f"{problem.field}: {problem.detail}" for problem in refused.problems],
-            }
-            for refused in outcome.refused
-        ]
-    return document
-
-
 def text(pair: Pair, mappings: Mappings) -> str:
     """Return what a pair's payload becomes, as its approved file would say it."""
-    outcome = became(pair.payload.read_bytes(), pair.query, mappings)
+    outcome = outcomes.became(pair.payload.read_bytes(), pair.query, mappings)
     return json.dumps(outcome, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -6,13 +6,15 @@ import secrets
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
-from dev import browser, samples, setup
-from dev.demo.acts import Delivery, each_sender
+from dev import samples, setup
+from dev.demo.acts import Delivery, each_sender, known
 from dev.stack.child import ChildError
 from dev.stack.stack import Stack
 from shared.senders import fingerprint
+from tests.checks import browser
+from tests.checks.console import Console
 
 FOLDER = setup.ROOT / "docs" / "pictures"
 _SIZE: ViewportSize = {"width": 1100, "height": 800}
@@ -38,47 +40,42 @@ def main() -> None:
             _post(stack, deliveries)
             with browser.launch(playwright) as running:
                 page = running.new_context(viewport=_SIZE, locale="en-GB", color_scheme="light").new_page()
-                for name in _pictures(page, stack):
-                    print(f"docs/pictures/{name.name}")
+                for name in _pictures(Console(page, stack)):
+                    print(f"docs/pictures/{name.name}")  # noqa: T201 - a command
     except (ChildError, browser.NoBrowser) as error:
         sys.exit(f"make console-pictures: {error}")
 
 
 def _post(stack: Stack, deliveries: list[Delivery]) -> None:
     """Let each sender post; Defender knows the events that it is expected to know."""
-    names = ("machineId", "eventTime", "reportId")
-    expected = [each for delivery in deliveries for each in delivery.expected]
-    known = [each.event.key for each in expected if each.event and each.outcome != "not found"]
-    stack.simulator("POST", "events", {"known": [dict(zip(names, key, strict=True)) for key in known]})
+    stack.simulator("POST", "events", {"known": known(deliveries)})
     for delivery in deliveries:
         stack.post(delivery.payload, key=delivery.sender, query=delivery.query)
 
 
-def _pictures(page: Page, stack: Stack) -> list[Path]:
+def _pictures(console: Console) -> list[Path]:
     """Take a picture of each part that the docs show; return the files."""
-    taken = []
+    taken, page = [], console.page
 
     def take(name: str) -> None:
         taken.append(FOLDER / f"console-{name}.png")
         page.wait_for_load_state("networkidle")
         page.screenshot(path=taken[-1])
 
-    page.goto(f"{stack.hosts[0].url}/api/console")
-    page.get_by_label("Key", exact=True).fill(stack.keys[_OPERATOR])
-    page.get_by_role("button", name="Sign in").click()
+    console.signed_in()
     page.get_by_role("list", name="Slots").wait_for()
     take("overview")
-    page.get_by_role("link", name="Alerts", exact=True).click()
+    console.go("Alerts")
     page.get_by_label("Status").select_option("failed")
-    page.get_by_role("button", name="Show").click()
+    console.press("Show")
     page.get_by_role("list", name="Alerts").get_by_role("button").first.click()
     page.get_by_text("What to do").wait_for()
     page.evaluate("scrollTo(0, document.querySelector('.rows').offsetTop - 12)")
     take("alert")
-    page.get_by_role("link", name="Try a payload").click()
+    console.go("Try a payload")
     payload = page.get_by_label("Payload", exact=True)
     payload.fill(json.dumps(samples.splunk_plain(samples.event(7), "New service"), indent=2))
-    page.get_by_role("button", name="Try", exact=True).click()
+    console.press("Try")
     page.locator("mark").first.wait_for()
     page.get_by_role("heading", name="What it becomes").scroll_into_view_if_needed()
     page.evaluate("scrollTo(0, document.querySelector('#view h3').offsetTop - 12)")

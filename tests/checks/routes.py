@@ -1,6 +1,6 @@
 """Writes the table of docs/senders/README.md: what the project's own payloads become, by source.
 
-    .venv/bin/python -m dev.routes
+    .venv/bin/python -m tests.checks.routes
 
 Both settings count as on, FIND_EVENTS and NO_EVENT=entity. A payload counts once, by the worst of its events.
 Traps are counted in their source's row, and by themselves: whole kinds of cases, whatever becomes of each.
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from dev import approve
+from dev import outcomes
 from shared.alerts.alert import TEXTS
 from shared.entity import entities
 from shared.errors import WebhookError
@@ -21,7 +21,7 @@ from shared.mapping.mappings import Mappings
 from shared.mapping.outcome import Refused
 from shared.search import query
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "senders" / "README.md"
 BEGIN, END = "<!-- routes -->\n", "<!-- end of routes -->\n"
 TRAPS = ("wrong event", "test-like is real", "looks like names and values")
@@ -64,7 +64,7 @@ def missing(refused: Refused) -> tuple[str, ...]:
 def route(path: Path, mappings: Mappings) -> tuple[str, str, tuple[str, ...]]:
     """Return the source of a payload, its route, and what is missing if it is refused."""
     try:
-        outcome = approve.outcome_of(path.read_bytes(), {}, mappings, clues=True)
+        outcome = outcomes.outcome_of(path.read_bytes(), {}, mappings, clues=True)
     except WebhookError:
         return "none", "refused", ("a body that can be read",)
     source = (outcome.source or "none").partition("+")[0]
