@@ -344,6 +344,7 @@ class Stage:
         return kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", [False, True], ids=["open", "full"])
 @pytest.mark.parametrize("alerts", [1, 3, 60])
 def test_a_503_says_what_is_stored_wherever_the_trouble_begins(alerts: int, full: bool) -> None:
@@ -384,6 +385,7 @@ def test_a_delivery_that_others_stop_halfway_is_not_answered_as_refused() -> Non
     assert (least, of) == (len(_alerts(world)), 60)
 
 
+@pytest.mark.slow
 @examples(max_examples=60)
 @given(
     alerts=st.sampled_from([1, 2, 60, 100]),
