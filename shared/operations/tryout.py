@@ -26,7 +26,7 @@ from shared.search.verdict import Verdict
 from shared.sending.search import Hunts, asked_by
 from shared.sending.window import Policy
 from shared.web import evidence
-from shared.webhook import asked
+from shared.webhook import asked, returned
 
 if TYPE_CHECKING:
     from shared.sending.dispatcher import Tokens
@@ -194,6 +194,7 @@ def _outcome(
         max_alerts=settings.max_alerts_per_delivery,
         now=webhook.clocks.wall(),
         clues=True,
+        made=returned.made(webhook.dispatcher.table, opened),
     )
 
 

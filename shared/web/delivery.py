@@ -47,6 +47,8 @@ _ENTITIES = dict.fromkeys(
 _ANOTHERS = (
     "The search led to an alert that was known already, by its reference or another search: they are one."
 )
+_SEARCHED = "It has no whole reference: its event is searched by advanced hunting."
+_WITHOUT = "It has no event: it is raised on the devices, users and addresses that it names."
 _AS_IT_SAYS = "Do what the message says, then replay the alert."
 
 
@@ -101,9 +103,17 @@ def ignored(outcome: Outcome) -> Reply:
     return reply.of(200, _document(None, outcome.source, "ignored", [], (), reason=outcome.ignored))
 
 
-def valid(outcome: Outcome) -> Reply:
-    """Answer a dry run: `steps` show how the payload was recognised, `origins` where each field came from."""
-    alerts = [_mapped(mapped) for mapped in outcome.alerts]
+def valid(outcome: Outcome, planned: Iterable[tuple[Refused, Entry]] = ()) -> Reply:
+    """Answer a dry run: `steps` show how the payload was recognised, `origins` where each field came from.
+
+    `planned` are events that a POST would search or raise on entities, each with the entry that it would make.
+    """
+    made = {each.event: _valid(each, each.alert.id, each.alert.body(), each.notes) for each in outcome.alerts}
+    for event, entry in planned:
+        route, note = ("entity", _WITHOUT) if entry.stage == keys.ENTITY else ("reference", _SEARCHED)
+        shown = _valid(event, entry.alert.id, _request(entry), (*entry.notes, note))
+        made[event.event] = shown | {"route": route}
+    alerts = [made[number] for number in sorted(made)]
     document = _document(None, outcome.source, "valid", alerts, refused_events(outcome.refused, dry=True))
     return reply.of(200, document | {"steps": list(outcome.steps)})
 
@@ -186,9 +196,11 @@ def _document(
     }
 
 
-def _mapped(mapped: Mapped) -> dict[str, Any]:
+def _valid(
+    event: Mapped | Refused, alert: str, request: Mapping[str, str | None], notes: Sequence[str]
+) -> dict[str, Any]:
     return {
-        "id": mapped.alert.id,
+        "id": alert,
         "status": "valid",
         "route": "reference",
         "sender": None,
@@ -197,13 +209,13 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
         "attempts": 0,
         "waitingFor": None,
         "match": None,
-        "request": mapped.alert.body(),
+        "request": dict(request),
         "alert": None,
         "portalUrl": None,
         "error": None,
-        "notes": list(mapped.notes),
-        "origins": dict(mapped.origins),
-        **evidence.shown(mapped.evidence),
+        "notes": list(notes),
+        "origins": dict(event.origins),
+        **evidence.shown(event.evidence),
     }
 
 

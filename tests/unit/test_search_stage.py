@@ -481,7 +481,7 @@ def _known(scene: Scene, state: str) -> Entry:
     for stored in scene.world.table.query("", "~"):  # only the alert stays
         if not stored.key.startswith(("slot-", "find-slot-", keys.alert_key(raised.alert.id))):
             scene.world.table.commit([Delete(stored.key, "*")])
-    scene.graph.arrivals.clear()
+    scene.graph.clear()
     scene.defender.arrivals.clear()
     error = {"status": 500, "code": "X", "message": "It failed.", "target": None}
     base = replace(raised, link="", match=None, delivery="before", created=None, merged=False, ended=None)
