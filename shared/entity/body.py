@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.alerts.mark import MARK
+from shared.alerts import mark, vocabulary
 from shared.alerts.text import cut, units
 from shared.alerts.title import UNKNOWN, UNTITLED
 from shared.entity import entities
@@ -36,7 +36,10 @@ CATEGORIES: Mapping[str, str] = {
     "General": "Execution",
     "SuspiciousActivity": "Execution",
 }
-"""The tactic of ATT&CK for each category of an alert. The last four have no equal; the description names them."""
+"""The tactic of ATT&CK for each category of an alert. The last four have no equal; the description names them.
+
+A category that another version stored, and this one does not know, is as the last.
+"""
 
 _ADDED = 2_500  # units of the description that our lines have at least
 _SHORT, _LINK = 200, 1_000
@@ -69,6 +72,7 @@ def build(
     clues: Clues,
     texts: Mapping[str, str],
     *,
+    alert: str,
     source: str,
     own_id: str = "",
     link: str = "",
@@ -77,12 +81,12 @@ def build(
 ) -> dict[str, Any]:
     """Return the `createAlertInput` of an alert. `entities.missing` says before whether clues are enough.
 
-    `texts` are five of the alert's fields, as `alert.check` gives them. `source`, `own_id` and `link` are the name of
-    the product, its own id of the alert and its page; `informational` that it calls the alert so.
+    `texts` are five of the alert's fields, as `alert.check` gives them; `alert` is its id. `source`, `own_id` and
+    `link` are the name of the product, its own id of the alert and its page; `informational` that it calls it so.
     """
     named = entities.of(clues)
-    category = CATEGORIES[texts["category"]]
-    lines = [f"{MARK} from {_line(source)[:_SHORT]}: no event of Defender stands behind it."]
+    category = CATEGORIES.get(texts["category"], CATEGORIES[vocabulary.NO_EQUAL])
+    lines = [mark.line(_line(source)[:_SHORT], alert)]
     if own_id:
         lines.append(f"Alert at the source: {_line(own_id)[:_SHORT]}")
     if link and units(link) <= _LINK:
@@ -90,7 +94,7 @@ def build(
     if clues.when:
         lines.append(f"Time at the source: {_time(clues.when)}")
     if category != texts["category"]:
-        lines.append(f"Category: {texts['category']}")
+        lines.append(f"Category: {_line(texts['category'])[:_SHORT]}")
     lines += _left_over(clues, named)
     known = dict.fromkeys(name for name in techniques if _TECHNIQUE.fullmatch(name))
     return {

@@ -14,6 +14,7 @@ UNREADABLE = "AlertUnreadable"
 DOUBTFUL = (UNKNOWN, UNREADABLE)
 """The codes of failures after which an alert may have been created all the same: it is not sent again by itself."""
 _TOO_MANY_REQUESTS = 429
+_BEGAN = "The call began, and its answer is not known."
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,10 @@ def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
     In a stage whose calls are made once, one such lease is too many.
     """
     if entry.state == "sending" and entry.stage.once:
-        return record.fail(replace(entry, error=unknown_answer(None), next_attempt=None), now)
+        error = unknown_answer(
+            None, "A slot was acquired for its call, and nobody wrote whether the call was made."
+        )
+        return record.fail(replace(entry, error=error, next_attempt=None), now)
     if entry.state != "sending" or entry.lost + 1 < MOST_LOST:
         return None
     message = f"{MOST_LOST} calls one after the other ended without a written answer."
@@ -105,11 +109,14 @@ def give_up_lost(entry: Entry, *, now: float) -> Entry | None:
     return record.fail(replace(entry, error=error, next_attempt=None), now)
 
 
-def unknown_answer(status: int | None) -> dict[str, Any]:
-    """Return the error of a call that may have created an alert, and is not made again by itself."""
+def unknown_answer(status: int | None, known: str = _BEGAN) -> dict[str, Any]:
+    """Return the error of a call that may have created an alert, and is not made again by itself.
+
+    `known` is all that is known of it.
+    """
     message = (
-        "The call began, and its answer is not known. It is not made again by itself, because it could create a second"
-        " alert. Look in the Defender portal for an alert with this title; only if there is none, replay it."
+        f"{known} It is not made again by itself, because it could create a second alert. Look in the Defender portal"
+        " for an alert with this title; only if there is none, replay it."
     )
     return {"status": status, "code": UNKNOWN, "message": message, "target": None}
 

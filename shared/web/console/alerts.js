@@ -97,13 +97,13 @@ function value(input) {
 }
 
 function row(alert, failed) {
-  const head = h("div", { class: "row" });
-  const draw = (now) => head.replaceChildren(opener, state(now.status), h("span", {}, now.request.severity), time(now.accepted),
+  const about = h("div", { class: "about" });
+  const draw = (now) => about.replaceChildren(state(now.status), h("span", {}, now.request.severity), time(now.accepted),
     h("span", {}, said(now.source, 40), now.senderName || now.sender ? [" from ", said(now.senderName ?? now.sender, 60)] : null),
     h("span", { class: "device", title: now.request.machineId }, now.request.machineId ? `device ${now.request.machineId.slice(0, 12)}…` : now.route === "entity" ? "without an event" : "event not found yet"));
   const { opener, part } = folding(said(alert.request.title, 160), (inside) => fill(inside, alert.id, { failed, changed: draw }));
   draw(alert);
-  return h("li", {}, head, part);
+  return h("li", {}, h("div", { class: "row" }, opener, about), part);
 }
 
 function single(place, id, failed) {

@@ -95,6 +95,7 @@ function parsed(text) {
 
 function words(answer, problem) {
   if (answer.status === 401) return "The key is not accepted (401). Use a function key of OperationsFunction.";
+  if (answer.ok) return "What came is no answer of the app: something in front of it may have answered.";
   const detail = problem?.detail ?? "The app, or something in front of it, gave no reason.";
   const after = answer.headers.get("Retry-After");
   return `${detail} (${answer.status}${after ? `, try again in ${after} s` : ""})`;

@@ -71,6 +71,11 @@ form.addEventListener("submit", async (event) => {
   show();
   document.getElementById("part").focus();
 });
+nav.addEventListener("click", (event) => {
+  if (event.target.hash !== location.hash) return; // no other part: this one is shown anew
+  tell("");
+  show();
+});
 out.addEventListener("click", () => signOut("You are signed out."));
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();

@@ -23,6 +23,7 @@ export function show(place, { failed }) {
       latest = { status, outcomes };
       got = Date.now();
       draw();
+      if (document.querySelector("#message.bad")) tell("");
       if (news.className || news.textContent) news.replaceChildren();
       news.className = "note";
     } catch (error) {
