@@ -320,6 +320,7 @@ def test_a_packed_detail_counts_as_far_as_it_goes() -> None:
     [refused] = apply(alert).refused
     clues = the_evidence(apply(alert)).scan.clues
     assert [problem.field for problem in refused.problems] == ["reportId"]
+    assert "Custom Detail DefenderEvent" in refused.remedy
     assert refused.texts["title"] == "x"
     assert (clues.hosts, clues.event_time) == ((Host("id", MACHINE),), TIME)
 
