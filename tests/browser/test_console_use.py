@@ -203,14 +203,16 @@ def test_the_focus_is_kept_where_a_part_is_drawn_anew(console: Console) -> None:
     console.stack.dispatch()
 
 
-@pytest.mark.parametrize("part", ["Alerts", "Refused", "Try a payload", "Senders"])
-def test_every_control_is_reached_with_tab_and_seen(console: Console, part: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "part"), [(87, "Alerts"), (88, "Refused"), (89, "Try a payload"), (90, "Senders")]
+)
+def test_every_control_is_reached_with_tab_and_seen(console: Console, number: int, part: str) -> None:
     """From the navigation on, in the order of the page, each with a frame around it; also what a row opens to."""
     page = console.page
     console.post(86, "Reached by keyboard", known=False)
     console.stack.post({"search_name": "Reached", "result": {"host": "pc-9"}}, query={"source": "splunk"})
     console.stack.operate("POST", "pause")
-    console.post(87, "Waits for its end")
+    console.post(number, "Waits for its end")
     console.go(part)
     expect(page.locator("nav [aria-current]")).to_have_text(part)
     if part in ("Alerts", "Refused"):
