@@ -51,6 +51,7 @@ def test_a_match_is_shown_and_marked_as_wrong(console: Console) -> None:
     """Grade, what agrees, candidates and clues; marked as wrong it says what to do in Defender, and stays marked."""
     page = console.page
     console.stack.post(notable("Found by search", "PC-0815"), query={"source": "splunk"})
+    console.settle()
     row = console.alert("Found by search")
     expect(row).to_contain_text("created")
     row.get_by_role("button", name="Found by search").click()
@@ -72,6 +73,7 @@ def test_a_match_is_shown_and_marked_as_wrong(console: Console) -> None:
 def test_where_no_event_was_found_a_person_searches_again_or_gives_it(console: Console) -> None:
     """It failed; searched again it waits; a row without a field is refused by name, and a whole one is taken."""
     console.stack.post(notable("Not found by search", "pc-0999"), query={"source": "splunk"})
+    console.settle()
     row = console.alert("Not found by search")
     expect(row).to_contain_text("event not found yet")
     row.get_by_role("button", name="Not found by search").click()

@@ -105,8 +105,7 @@ def test_whatever_the_app_answers_is_a_text(
         page.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("part", ["Alerts", "Refused", "Senders"])
-@pytest.mark.parametrize("status", [403, 503, 0])
+@pytest.mark.parametrize(("part", "status"), [("Alerts", 403), ("Refused", 503), ("Senders", 0)])
 def test_an_error_is_gone_when_it_works_again(console: Console, part: str, status: int) -> None:
     """The link of a part shows it anew, also where it is shown already; the message leaves with the trouble."""
     page = console.page
