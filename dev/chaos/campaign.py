@@ -60,9 +60,8 @@ def flood(scene: Scene, short: bool) -> None:
             scene.tick()
     other.struck += sum(not sent.over.is_set() for sent in flooding.sent)  # that the others passed
     calls = [call["title"] for call in scene.stack.simulator("GET", "log")[before:]]
-    for title in (sent.alerts[0]["title"] for sent in other.sent):
-        if title not in calls[: 2 * CALLS]:
-            other.wrong.append(f"{title}: more than {2 * CALLS} of another sender's alerts went before it")
+    late = {sent.alerts[0]["title"] for sent in other.sent}.difference(calls[: 2 * CALLS])
+    other.wrong += [f"{title}: more than {2 * CALLS} of another's alerts went before it" for title in late]
     scene.drain()
 
 
