@@ -21,7 +21,7 @@ from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Operation
 from shared.webhook.receive import TABLE_SECONDS
-from tests.checks.app import App
+from tests.checks.app import App, Remembering
 from tests.checks.sound import unsound
 from tests.checks.virtual import Defender, Fault, Faults, Host, Request, World
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shared.web.reply import Reply
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
+MAPPINGS = Remembering()
 LOST, BUSY = Fault("lost"), Fault("busy")
 
 
@@ -46,7 +47,7 @@ def _payload(event: int, severity: str = "High") -> dict[str, Any]:
 
 def _app(world: World, defender: Defender, settings: Settings | None = None) -> App:
     """Start the app on a host that has seen the table before."""
-    app = App.on(Host(world, QUICK, arrive=defender), settings)
+    app = App.on(Host(world, QUICK, arrive=defender), settings, MAPPINGS)
     world.finish(app.health())
     return app
 
