@@ -36,7 +36,7 @@ approve: setup ## Review what the payloads in tests/mappings become: make approv
 test: setup ## Run every test, on several cores at once [ARGS="-k window", ARGS="-n0" for one]
 	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
-chaos: setup ## Let everything fail, one after the other, and see that nothing is lost (9 minutes) [ARGS="--only table"]
+chaos: setup ## Let everything fail, one after the other, and see that nothing is lost (18 minutes) [ARGS="--only table"]
 	@$(RUN) -m dev.chaos $(ARGS)
 
 bench: setup ## Measure against floors: make bench [BENCH=quick] [ONLY="paths load"]

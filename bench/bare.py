@@ -107,20 +107,12 @@ class Floor:
         held = record.hold(entry, MARK, now=entry.accepted, lease=self.policy.lease)
         answer = Answer("created", 200, created, False, None, None, True, True, 0.01)
         ended = settlement.settle(held, answer, now=entry.accepted, rules=settlement.Rules())
-        slot = f"{keys.SLOT}00"
-        take = self.batch(
-            [
-                *rows.insert(held),
-                rows.insert_delivery(delivery),
-                Replace(slot, {"closed": self.policy.lease, "attempt": MARK}, "?"),
-            ]
+        acquired, released = (
+            Replace(f"{keys.SLOT}00", {"closed": seconds, "attempt": MARK}, "?")
+            for seconds in (self.policy.lease, self.policy.cooldown)
         )
-        settle = self.batch(
-            [
-                *rows.move(held, ended, waiting="?"),
-                Replace(slot, {"closed": self.policy.cooldown, "attempt": MARK}, "?"),
-            ]
-        )
+        take = self.batch([*rows.insert(held), rows.insert_delivery(delivery), acquired])
+        settle = self.batch([*rows.move(held, ended, waiting="?"), released])
         payload = json.dumps(entry.alert.body())
 
         def run() -> None:

@@ -23,7 +23,8 @@ from typing import TextIO
 from bench import ground
 from bench.ground import BenchError
 from bench.requests import waiting
-from dev.virtual import EPOCH, ORIGIN, Defender, Faults, Host, World
+from dev.virtual.host import ORIGIN, Defender, Faults, Host
+from dev.virtual.world import EPOCH, World
 from shared.settings import Settings
 from shared.web.reply import Reply
 
@@ -235,12 +236,10 @@ def amount(text: str) -> float:
 def report(measured: Sequence[tuple[Load, Usage]], inputs: Inputs) -> Iterator[str]:
     """Yield the lines of the counts and of their cost."""
     bills = [bill(used, inputs) for _, used in measured]
+    counted = [field.name for field in fields(Usage) if field.name not in ("hours", "row_bytes")]
     rates = {
-        field.name.replace("_", " "): [
-            f"{getattr(used, field.name) / used.hours:,.1f}" for _, used in measured
-        ]
-        for field in fields(Usage)
-        if field.name not in ("hours", "row_bytes")
+        name.replace("_", " "): [f"{getattr(used, name) / used.hours:,.1f}" for _, used in measured]
+        for name in counted
     }
     amounts = {item: [month[item][0] for month in bills] for item in bills[0]}
     dollars = {item: [f"{month[item][1]:,.2f}" for month in bills] for item in bills[0]}

@@ -145,11 +145,11 @@ def resident(status: str) -> int:
     return int(held[1]) * 1024
 
 
-class Wire:
+class Wire(http.client.HTTPConnection):
     """A connection to a host. It posts with the function key `key`."""
 
     def __init__(self, host: Host, key: str) -> None:
-        self._http = http.client.HTTPConnection(urlsplit(host.url).netloc, timeout=120)
+        super().__init__(urlsplit(host.url).netloc, timeout=120)
         self._headers = {"content-type": "application/json", "x-functions-key": key}
 
     def post(self, body: object) -> int:
@@ -158,14 +158,10 @@ class Wire:
 
     def ask(self, method: str, path: str, body: str | None = None) -> int:
         """Ask for a path; return the answer's status."""
-        self._http.request(method, path, body, self._headers)
-        answer = self._http.getresponse()
+        self.request(method, path, body, self._headers)
+        answer = self.getresponse()
         answer.read()
         return answer.status
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._http.close()
 
 
 def main(partition: str, transactions: int, at: float) -> float:

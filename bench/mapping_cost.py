@@ -13,7 +13,7 @@ import sys
 import time
 import timeit
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, inside
@@ -28,8 +28,7 @@ _MEDIAN, _WORST, _OF_JSON = 2.0, 5.0, 150.0
 _TURN = 0.01  # CPU seconds: what a side runs for before the other one's turn
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A body with one event, and the query parameters it came with."""
 
     body: bytes
@@ -77,12 +76,9 @@ def run(rounds: int) -> dict[str, object]:
     mappings = mapping.load()
     sources = events()
     native = sources.pop(NATIVE)
-    work = functools.partial(_map, mappings, native)
+    work, *others = (functools.partial(_map, mappings, event) for event in (native, *sources.values()))
     gc.disable()
-    ratios = {
-        name: _ratio(functools.partial(_map, mappings, event), work, rounds)
-        for name, event in sources.items()
-    }
+    ratios = {name: _ratio(other, work, rounds) for name, other in zip(sources, others, strict=True)}
     ratios[NATIVE] = _ratio(work, functools.partial(json.loads, native.body), rounds)
     times = _times(work)
     return {

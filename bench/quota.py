@@ -21,11 +21,10 @@ from bench.ground import BenchError, Form, fields
 from bench.requests import tick
 from dev.simulator.judge import violations
 from dev.stack.stack import Stack
-from dev.virtual import Defender, Faults, Host, World
-from shared.errors import Conflict
+from dev.virtual.host import Defender, Faults, Host
+from dev.virtual.world import World
 from shared.ledger import rows
 from shared.settings import Settings
-from shared.table.protocol import Operation
 
 CALLS, WINDOW, MARGIN = 15, 60.0, 0.25
 _APART_SECONDS = 3.0
@@ -47,28 +46,12 @@ class Case:
     requests_a_minute: float = 0.0
 
 
-@dataclass
-class _CountingHost(Host):
-    """A simulated host that counts the writes it lost to somebody else's."""
-
-    lost: int = 0
-
-    def commit(self, operations: Sequence[Operation], *, mark: str, seconds: float) -> dict[str, str]:
-        try:
-            return super().commit(operations, mark=mark, seconds=seconds)
-        except Conflict:
-            self.lost += 1
-            raise
-
-
 def bound(window: float, margin: float, latency: float) -> float:
-    """Return the most that the design can use: each slot is used once in window + margin + latency."""
+    """Return the most that the design can use: each slot is used once in window + margin + latency.
+
+    Without the margin it is the most of any limiter that cannot see when in a call Defender counts it.
+    """
     return window / (window + margin + latency)
-
-
-def ceiling(window: float, latency: float) -> float:
-    """Return the most that any limiter can use if it cannot see when in a call Defender counts it."""
-    return window / (window + latency)
 
 
 def use(arrivals: Iterable[float], calls: int, window: float) -> float:
@@ -126,7 +109,7 @@ def chart(cases: Sequence[Case]) -> str:
 
 def _figure(case: Case, window: float, *, judged: bool) -> Figure:
     name = f"quota use, L = {case.latency:g} s, {case.hosts} host{'s' if case.hosts > 1 else ''}"
-    note = f"floor: the design's bound; any limiter's: {ceiling(window, case.latency) * 100:.1f} %"
+    note = f"floor: the design's bound; any limiter's: {bound(window, 0.0, case.latency) * 100:.1f} %"
     goal = Goal("at least", 0.99, of_floor=True) if judged else None
     return Figure(name, case.use * 100, "%", bound(window, MARGIN, case.latency) * 100, goal, note)
 
@@ -178,7 +161,7 @@ def simulate(hosts: int, *, windows: int, seed: int = 1) -> Case:
         entry, _ = accepted(fields(number), world.now + number * 0.001)
         world.table.commit(rows.insert(entry))
     fleet = [
-        _CountingHost(world, faults, wall_error=world.random.uniform(-3600, 3600), arrive=defender)
+        Host(world, faults, wall_error=world.random.uniform(-3600, 3600), arrive=defender)
         for _ in range(hosts)
     ]
     end = world.now + (windows + 1) * (WINDOW + MARGIN + _LATENCY)

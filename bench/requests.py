@@ -15,7 +15,8 @@ from statistics import median
 from bench.bare import MARK, accepted
 from bench.figure import Figure, Goal, Report
 from bench.ground import BenchError, Form, fields
-from dev.virtual import ORIGIN, Defender, Faults, Host, Partition, World, alert_created
+from dev.virtual.host import ORIGIN, Defender, Faults, Host, alert_created
+from dev.virtual.world import Partition, World
 from shared.ledger import keys, record, rows, settlement
 from shared.operations.routes import Operator, handle
 from shared.sending import window

@@ -65,14 +65,8 @@ def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str,
         (each["event"], sorted({problem.partition(":")[0] for problem in each["problems"]}))
         for each in became.get("refused", ())
     ]
-    status = became.get("error", {}).get("status")
-    return {
-        "status": status,
-        "source": became.get("source"),
-        "ignored": "ignored" in became,
-        "raised": raised,
-        "refused": refused,
-    }
+    whole = {"status": became.get("error", {}).get("status"), "source": became.get("source")}
+    return {**whole, "ignored": "ignored" in became, "raised": raised, "refused": refused}
 
 
 @functools.cache

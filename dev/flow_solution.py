@@ -25,17 +25,13 @@ FLOW = "Workflows/RaiseDefenderAlert-B3B8A6D2-90E7-4C0E-8D43-61F2A9C5E704.json"
 
 def main() -> None:
     """Build both solutions and say where they are."""
-    parser = argparse.ArgumentParser(
-        description="Build the solutions that Power Platform imports, into dist/."
-    )
+    parser = argparse.ArgumentParser(description="Build the solutions for Power Platform, into dist/.")
     parser.add_argument("--into", type=Path, default=setup.ROOT / "dist", metavar="FOLDER")
     into = parser.parse_args().into
     into.mkdir(parents=True, exist_ok=True)
     for path in build(into):
         print(path)
-    print(
-        "Import the connector first, make a connection, then import the flow (integrations/power-automate)."
-    )
+    print("Import the connector first, make a connection, then import the flow: integrations/power-automate")
 
 
 def build(into: Path) -> list[Path]:

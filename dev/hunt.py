@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import requests
+import yaml
 from rich.text import Text
 
 from dev import setup
@@ -22,6 +22,7 @@ from shared.web import evidence
 
 ADDRESS = setup.TOOLS / "simulator-address"
 _DEADLINE_SECONDS = 60.0
+_WIDTH = 200  # of a line, before it is folded
 _HEALTH_SECONDS = 5.0
 
 
@@ -81,27 +82,12 @@ class Hunt:
         if judgement is None:
             yield Text.assemble(("  no answer  ", "red"), result.message if result else "no table is left")
             return
-        yield from _verdict(evidence.judged(judgement, sorted(self._without)))
+        shown = evidence.judged(judgement, sorted(self._without))
+        style = "green" if shown["outcome"] == "match" else "yellow"
+        yield Text(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=_WIDTH), style)
         if judgement.outcome == "no device":
             advice = (
                 f"The simulator's devices are made up; POST {self._url}/_simulator/world adds your event:"
                 " dev/simulator/hunting.py says how."
             )
             yield Text(f"  {advice}", "dim")
-
-
-def _verdict(shown: dict[str, Any]) -> Iterator[Text]:
-    colour = "green" if shown["outcome"] == "match" else "yellow"
-    yield Text.assemble((f"  {shown['outcome']}  ", colour), shown["grade"] or shown["reason"] or "")
-    for name, value in (shown["reference"] or {}).items():
-        yield Text.assemble((f"    {name:16}", "cyan"), value)
-    for candidate in shown["candidates"]:
-        what = " ".join(filter(None, (candidate["table"], candidate["action"], candidate["file"])))
-        facts = [f"{name}: {', '.join(candidate[name]) or 'none'}" for name in ("agree", "differ", "only")]
-        twins = f"; {candidate['twins']} equal events" if candidate["twins"] > 1 else ""
-        yield Text(
-            f"  {candidate['secondsApart']:+.7g} s  {what} on {candidate['device']}, {candidate['time']}"
-        )
-        yield Text(f"      {'; '.join(facts)}{twins}", "dim")
-    if shown["missingTables"]:
-        yield Text(f"  not searched: {', '.join(shown['missingTables'])}", "yellow")

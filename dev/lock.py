@@ -6,7 +6,6 @@
 difference before you commit it.
 """
 
-import argparse
 import hashlib
 import re
 import subprocess
@@ -41,7 +40,6 @@ class Locked(NamedTuple):
 
 def main() -> None:
     """Write the lock of each Python, and say what is in it."""
-    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     for version in LOCKED:
         with tempfile.TemporaryDirectory() as wheels:
             try:

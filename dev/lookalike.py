@@ -9,6 +9,7 @@ import hashlib
 import ipaddress
 import json
 import re
+import tomllib
 import unicodedata
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -22,31 +23,10 @@ _VOWELS, _CONSONANTS, _HEX = "aeiou", "bdfghklmnprstvwz", "abcdef"
 _UNUSUAL = {"Lu": "ÄÖÜÉÑ", "Ll": "äöüéñ"}
 _OTHER_LETTERS = "天地山川田中木火土金"
 _ENDINGS = frozenset(json.loads(Path(__file__).with_name("anonymise.json").read_bytes())["domain endings"])
-_TAGS = "html|head|body|table|thead|tbody|tfoot|tr|td|th|br|hr|p|div|span|ul|ol|li|pre|code|strong|em|b|i|u|a|h[1-6]"
-_START, _END = r"(?<![^\W_])", r"(?![^\W_])"
-_KEPT = "|".join(
-    (
-        r"\{\{\s*[$.\w]{1,80}\s*\}\}|\$[A-Za-z_][\w.]{0,80}\$|\$\{[A-Za-z_][\w.]{0,80}\}",  # nobody filled it
-        rf"</?(?i:{_TAGS})\b|&(?:quot|amp|lt|gt|apos|nbsp|#\d{{1,4}});",
-        r"%(?i:0[9AD]|2[0-9A-F]|3[A-F]|40|5[B-F]|60|7[B-F])",  # punctuation of a URL
-        rf"{_START}(?i:TA?)\d{{4}}(?:\.\d{{3}})?{_END}",  # tactics and techniques of ATT&CK
-        rf"{_START}P(?:\d{{1,4}}D)?T?(?:\d{{1,4}}[HMS]){{1,3}}{_END}",  # a duration
-    )
-)
+_BORDERS = str.maketrans({"«": r"(?<![^\W_])", "»": r"(?![^\W_])"})
 _FORMS = {
-    "kept": _KEPT,
-    "hex": rf"{_START}[0-9a-fA-F]{{8}}(?:-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}{_END}"
-    rf"|{_START}(?:[0-9a-fA-F]{{2}}[:-]){{5}}[0-9a-fA-F]{{2}}{_END}|{_START}[0-9a-fA-F]{{16,}}{_END}",
-    "mail": r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9][\w-]{0,63}(?:\.[\w-]{1,63}){0,8}",
-    "domain": r"(?<![\w\\:.-])[A-Za-z][\w.-]{0,62}\\{1,2}[A-Za-z][\w.$-]{0,62}(?![\w\\:.-])",
-    "ip6": r"(?<![\w.])(?<![0-9A-Fa-f:]:)(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4})?(?![\w:])",
-    "ip4": r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)",
-    "time": rf"{_START}\d{{4}}-\d\d-\d\d(?:[Tt]| {{1,2}})\d\d:\d\d(?::\d\d(?:[.,]\d{{1,30}})?)?"
-    rf"|{_START}\d{{8}}T\d{{6}}",
-    "date": rf"{_START}\d{{4}}-\d\d-\d\d{_END}",
-    "sid": rf"{_START}S-1-\d{{1,3}}(?:-\d{{1,12}}){{1,8}}{_END}",
-    "number": rf"{_START}\d{{1,40}}(?:\.\d{{1,40}})?(?:[eE]\+\d{{1,3}})?{_END}(?!-\w)",
-    "word": r"[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)*",
+    name: "|".join(forms).translate(_BORDERS)
+    for name, forms in tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8")).items()
 }
 _NO_NAMES = ("hex", "mail", "domain", "ip4", "ip6", "sid", "number")
 _ESCAPE = {"escape": r'\\(?:u[0-9a-fA-F]{4}|[nrtbf"/\\])'}

@@ -4,33 +4,38 @@
 
 `source.zip` is for a remote build: Azure installs the dependencies. `defender-alert-webhook-3.13.zip` carries them
 for Linux on x86-64 and the Python chosen, under `.python_packages/lib/site-packages`, where the Functions worker
-looks, as `requirements-3.13.lock` names them; its bill of materials (CycloneDX) lies beside it. Both hold of the app
-what `.funcignore` allows, and both are the same bytes whenever they are built of the same files: sorted, without
-times, without what depends on the machine.
+looks, as `requirements-3.13.lock` names them; its bill of materials (https://cyclonedx.org/docs/1.6/json/) lies beside
+it. Both hold of the app what `.funcignore` allows, and both are the same bytes whenever they are built of the same
+files: sorted, without times, without what depends on the machine.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import sys
 import tempfile
+import tomllib
+import uuid
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from pathspec import GitIgnoreSpec
 
-from dev import lock, sbom, setup
-from dev.lock import PYTHONS, PackageError
+from dev import lock, setup
+from dev.lock import PYTHONS, Locked, PackageError
 
 SITE_PACKAGES = ".python_packages/lib/site-packages"
 SOURCE = "source.zip"
 
 _NOTHING_OLDER = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can name
+_SERIAL = uuid.UUID("9d1f4c2a-6b7e-5a31-8c40-2f6e0b9a7d15")  # of this project's bills
 _OF_THIS_MACHINE = ("bin", "__pycache__", "RECORD")  # start scripts, byte code, and the hashes of both
 
 
@@ -46,8 +51,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as dependencies:
             install(options.python, Path(dependencies))
             ready = build_ready(options.python, Path(dependencies), options.into)
-            bill = sbom.write(ready, lock.read(lock.of(options.python)))
-            built = [build_source(options.into), ready, bill]
+            listed = write_bill(ready, lock.read(lock.of(options.python)))
+            built = [build_source(options.into), ready, listed]
     except PackageError as error:
         sys.exit(f"make package: {error}")
     for path in built:
@@ -89,16 +94,11 @@ def build_source(into: Path, *, root: Path = setup.ROOT) -> Path:
 def build_ready(version: str, dependencies: Path, into: Path, *, root: Path = setup.ROOT) -> Path:
     """Write the ready-to-run package, `dependencies` being installed for `version`, and return its path."""
     files = {name: (root / name).read_bytes() for name in source_files(root)}
-    for name in _portable(dependencies):
-        files[f"{SITE_PACKAGES}/{name}"] = (dependencies / name).read_bytes()
-    return write(into / f"defender-alert-webhook-{version}.zip", files)
-
-
-def _portable(dependencies: Path) -> Iterator[str]:
     for path in dependencies.rglob("*"):
         name = path.relative_to(dependencies)
         if path.is_file() and not set(name.parts) & set(_OF_THIS_MACHINE):
-            yield name.as_posix()
+            files[f"{SITE_PACKAGES}/{name.as_posix()}"] = path.read_bytes()
+    return write(into / f"defender-alert-webhook-{version}.zip", files)
 
 
 def _missing(version: str, folder: Path) -> Iterable[str]:
@@ -125,6 +125,40 @@ def write(target: Path, files: Mapping[str, bytes]) -> Path:
             entry.external_attr = 0o100644 << 16
             package.writestr(entry, files[name], compresslevel=9)
     return target
+
+
+def write_bill(packed: Path, locked: Iterable[Locked]) -> Path:
+    """Write the bill of `packed` beside it, and return its path. The same package has the same bill."""
+    digest = hashlib.sha256(packed.read_bytes()).hexdigest()
+    path = packed.with_name(f"{packed.name.removesuffix('.zip')}.cdx.json")
+    path.write_text(json.dumps(bill(digest, locked), indent=2) + "\n", "utf-8")
+    return path
+
+
+def bill(digest: str, locked: Iterable[Locked]) -> dict[str, Any]:
+    """Return the bill of a package; `digest` is its SHA-256."""
+    project = tomllib.loads((setup.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": uuid.uuid5(_SERIAL, digest).urn,
+        "version": 1,
+        "metadata": {
+            "component": _component(
+                "application", project["name"], Locked(project["name"], project["version"], digest)
+            )
+        },
+        "components": [
+            {**_component("library", purl, each), "purl": purl}
+            for each in locked
+            for purl in [f"pkg:pypi/{each.name}@{each.version}"]
+        ],
+    }
+
+
+def _component(kind: str, reference: str, of: Locked) -> dict[str, Any]:
+    hashes = [{"alg": "SHA-256", "content": of.sha256}]
+    return {"type": kind, "bom-ref": reference, "name": of.name, "version": of.version, "hashes": hashes}
 
 
 if __name__ == "__main__":

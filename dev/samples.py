@@ -28,6 +28,11 @@ class Event:
         """Return machineId, eventTime and reportId."""
         return (self.machine_id, self.event_time, self.report_id)
 
+    @property
+    def reference(self) -> dict[str, str]:
+        """Return the same by the names of Defender's API."""
+        return dict(zip(("machineId", "eventTime", "reportId"), self.key, strict=True))
+
 
 def event(number: int, *, device: str | None = None, report_id: int | None = None) -> Event:
     """Return the event of this number; the same number is the same event. `device` puts it on that device."""
@@ -46,8 +51,7 @@ def eight_fields(of: Event, title: str, severity: str = "Medium", *, number: boo
     `number` writes the report id as a JSON number, as a flow does that took it from a hunting row unquoted.
     """
     return {
-        "machineId": of.machine_id,
-        "eventTime": of.event_time,
+        **of.reference,
         "reportId": int(of.report_id) if number else of.report_id,
         "severity": severity,
         "category": "Execution",
@@ -104,8 +108,7 @@ def splunk_raw(of: Event, search: str) -> dict[str, Any]:
 def _made(shape: str, of: Event | None = None, **values: object) -> dict[str, Any]:
     """Return a shape of `samples.json` with values in the places that name them: `<device>`."""
     if of:
-        values |= {"machineId": of.machine_id, "eventTime": of.event_time, "device": of.device}
-        values |= {"reportId": of.report_id, "reportNumber": int(of.report_id)}
+        values |= {**of.reference, "device": of.device, "reportNumber": int(of.report_id)}
     made: dict[str, Any] = _filled(_SHAPES[shape], {f"<{name}>": value for name, value in values.items()})
     return made
 

@@ -6,6 +6,7 @@ files' times say. Removing both folders (`make clean`) undoes everything.
 """
 
 import fcntl
+import functools
 import hashlib
 import importlib.util
 import os
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,8 +43,12 @@ def main() -> None:
     try:
         with (TOOLS / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once: the second waits, then finds it done
-            once(VENV / ".ready", PYTHON, _PYTHON_NEEDS, _install_python_packages)
-            once(AZURITE / ".ready", NODE, _AZURITE_NEEDS, _install_azurite)
+            with ThreadPoolExecutor() as both:  # PyPI and npm are waited for at the same time
+                python = both.submit(once, VENV / ".ready", PYTHON, _PYTHON_NEEDS, _install_python_packages)
+                install = functools.partial(_install_azurite, python.result)
+                azurite = both.submit(once, AZURITE / ".ready", NODE, _AZURITE_NEEDS, install)
+            python.result()
+            azurite.result()
     except SetupError as error:
         sys.exit(f"make setup: {error}")
     except KeyboardInterrupt:
@@ -84,13 +90,10 @@ def _make_venv() -> None:
         )
 
 
-def _install_azurite() -> None:
-    print(
-        "Setting up Azurite, the table emulator, and a browser for the tests (about half a minute, 300 MB) …",
-        flush=True,
-    )
+def _install_azurite(wait_for_python: Callable[[], None]) -> None:
+    print("Setting up Azurite, the table emulator, and a browser for the tests (300 MB) …", flush=True)
     path = os.environ.get("PATH", os.defpath)
-    node, npm = system_node(path) or _wheel_node()
+    node, npm = system_node(path) or _wheel_node(wait_for_python)
     AZURITE.mkdir(exist_ok=True)
     for need in _AZURITE_NEEDS:
         shutil.copy(ROOT / need, AZURITE)
@@ -117,8 +120,9 @@ def system_node(path: str) -> tuple[Path, list[str]] | None:
     return Path(itself), [npm]
 
 
-def _wheel_node() -> tuple[Path, list[str]]:
+def _wheel_node(wait_for_python: Callable[[], None]) -> tuple[Path, list[str]]:
     """Install Node and npm from PyPI into .venv; return Node and the command of its npm."""
+    wait_for_python()
     print(f"No Node.js {_OLDEST_NODE} or newer with npm here: taking Node.js from PyPI …", flush=True)
     _pip("install", _NODE_WHEEL)
     wheel = subprocess.run([PYTHON, "-c", _ASK_WHEEL], capture_output=True, text=True, check=True)

@@ -7,16 +7,21 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
 
 from dev import hunt, samples, setup
+from dev.demo.screen import COLOURS, bar, used
 from dev.stack.child import NO_PROXY, ChildError
 from dev.stack.stack import Stack
-from dev.start_lines import Lines
+from shared import senders
 
 OPS = setup.ROOT / "ops.local.http"
 _STAGED = {
@@ -27,15 +32,16 @@ _STAGED = {
     "the end": {"knownEvents": "all", "faults": []},
 }
 """What Defender can be made to do, by the simulator's switches."""
+_STEPS = {"accepted", "settled", "known alert", "refused"}
+"""The lines of the hosts' logs that are shown, one for each alert."""
 
 
 @contextmanager
 def filled(stack: Stack, copy: Path = OPS) -> Iterator[Path]:
     """Write a copy of `ops.http` with the address and key of a stack, while the block runs."""
     lines = (setup.ROOT / "ops.http").read_text("utf-8").splitlines()
-    values = {"@host =": stack.hosts[0].url, "@key =": next(iter(stack.keys.values()))}
-    filled_in = {begin: f"{begin} {value}" for begin, value in values.items()}
-    text = "\n".join(filled_in.get(" ".join(line.split()[:2]), line) for line in lines)
+    values = {"@host": f"@host = {stack.hosts[0].url}", "@key": f"@key = {next(iter(stack.keys.values()))}"}
+    text = "\n".join(values.get(line.partition(" =")[0], line) for line in lines)
     copy.write_text(text, "utf-8")
     try:
         yield copy
@@ -107,6 +113,75 @@ Stage what Defender may answer, each by one command:
     return text + "\nCtrl-C ends it all."
 
 
+class Lines:
+    """Shows what the hosts of a stack have logged since the last `show`. `limit`: the window's calls and seconds."""
+
+    def __init__(self, stack: Stack, limit: tuple[int, float], console: Console | None = None) -> None:
+        self._stack = stack
+        self._calls, self._window = limit
+        self._console = console or Console(highlight=False)
+        self._read: dict[str, int] = {}
+        self._names = {
+            senders.fingerprint({"x-functions-key": key}, {}): name for name, key in stack.keys.items()
+        }
+
+    def show(self) -> None:
+        """Print a line for each alert that was accepted and waits, has ended, or was refused."""
+        steps = list(self._steps())
+        settled = {step["alert"] for step in steps if step["step"] == "settled"}
+        for step in steps:
+            if step["step"] == "accepted" and (step["state"] != "waiting" or step["alert"] in settled):
+                continue  # its end is the next line
+            calls = used(self._stack.simulator("GET", "log"), self._window)
+            self._console.print(
+                line(step, self._names, self._title(step), (calls, self._calls)), soft_wrap=True
+            )
+
+    def _steps(self) -> Iterator[Mapping[str, Any]]:
+        for log in sorted(self._stack.logs.glob("host-*.log")):
+            with log.open("rb") as file:
+                file.seek(self._read.get(log.name, 0))
+                for raw in file:
+                    if not raw.endswith(b"\n"):
+                        break  # it is being written
+                    self._read[log.name] = self._read.get(log.name, 0) + len(raw)
+                    _, brace, rest = raw.decode("utf-8", "replace").partition("{")
+                    if step := _step(brace + rest):
+                        yield step
+
+    def _title(self, step: Mapping[str, Any]) -> str:
+        if "alert" not in step:
+            return (
+                f"events: {step.get('events')}, answered {step.get('status')}; the operator's page says why"
+            )
+        answer = self._stack.operate("GET", f"alerts/{step['alert']}")
+        return str(answer.json()["request"]["title"]) if answer.ok else ""
+
+
+def line(step: Mapping[str, Any], names: Mapping[str, str], title: str, window: Sequence[int]) -> Text:
+    """Return the line of a step: sender, what it became, severity, the window as a bar, the title."""
+    became = {"refused": "refused", "known alert": "known"}.get(step["step"]) or str(step["state"])
+    if (step["step"], became) == ("settled", "waiting"):
+        became = "waits again"
+    code = f" {step['code']}" if step.get("code") else ""
+    sender = names.get(step.get("sender") or "") or step.get("sender") or "no key"
+    return Text.assemble(
+        f"{sender[:18]:18} ",
+        (f"{became + code:24} ", COLOURS.get(became, "red")),
+        f"{step.get('severity') or '':7} ",
+        (f"{bar(*window)} {window[0]}/{window[1]}  ", "yellow"),
+        " ".join(title.split())[:80],
+    )
+
+
+def _step(text: str) -> Mapping[str, Any] | None:
+    try:
+        step = json.loads(text)
+    except ValueError:
+        return None
+    return step if isinstance(step, dict) and step.get("step") in _STEPS else None
+
+
 def main() -> None:
     """Keep the stack up until Ctrl-C. Exits 1 if it does not start, or if a part of it ends by itself."""
     parser = argparse.ArgumentParser(prog="make start", description=main.__doc__)
@@ -114,22 +189,17 @@ def main() -> None:
     add("--hosts", type=int, default=1, help="instances of the app (default %(default)s)")
     add("--calls", type=int, default=15, help="calls a window (default %(default)s)")
     add("--window", type=float, default=60.0, help="seconds (default %(default)s)")
-    add(
-        "--port",
-        type=int,
-        default=0,
-        help="of the first instance; the next have the next (default: free ones)",
-    )
+    add("--port", type=int, default=0, help="of the first instance; the next have the next (default: free)")
     add("--key", help="the function key (default: a new one)")
     options = parser.parse_args()
     folder = os.environ.get("MAPPINGS_PATH")
     own = {"MAPPINGS_PATH": str(Path(folder).resolve())} if folder else {}
     keys = {"default": options.key} if options.key else None
-    limit = (options.calls, options.window)
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     print("Starting Azurite, the Defender simulator with its token endpoint, and the app …", flush=True)
     try:
+        limit = (options.calls, options.window)
         with Stack(hosts=0, calls=limit[0], window=limit[1], settings=own, keys=keys) as stack:
             for port in range(options.port, options.port + options.hosts):
                 stack.start_host("--port", str(port if options.port else 0))

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis
 from dev.simulator.simulator import Simulator
 from dev.stack.azurite import Azurite
 from dev.stack.stack import Stack
-from dev.virtual import World
+from dev.virtual.world import World
 from tests.checks.strict_table import StrictTable
 
 World.tables = StrictTable

@@ -1,11 +1,14 @@
 """Alerts without a reference, while Graph fails and hosts die: each becomes one alert, with its event or without."""
 
+import time
 from typing import Any
 
 from dev.chaos.scene import Scene, Told
+from dev.chaos.verdict import UNDER_WAY_SECONDS
 from dev.stack.stack import Host
 
-_FAULTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
+_Fault = dict[str, Any]
+_FAULTS: dict[str, tuple[tuple[str, _Fault], ...]] = {
     "hunting": (
         ("Graph: 503", {"kind": "status", "status": 503}),
         ("Graph: 429, Retry-After 2", {"kind": "quota", "retryAfter": 2}),
@@ -23,7 +26,6 @@ _FAULTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         ("createAlert: slower than a call may be", {"kind": "slow", "delay": 8.0}),
     ),
 }
-"""What goes wrong, by the name that the simulator has for an API."""
 
 
 _SLOW = {"kind": "slow", "delay": 3.0, "times": 3}
@@ -49,10 +51,8 @@ def entities(scene: Scene, short: bool) -> None:
     _meet(scene, "host killed with a call to createAlert", {**_SLOW, "on": "entity"}, told, scene.host())
 
 
-def _meet(
-    scene: Scene, name: str, fault: dict[str, Any], told: list[Told], victim: Host | None = None
-) -> None:
-    """Let alerts meet a fault; as soon as it has struck let others come, or kill the host that has them."""
+def _meet(scene: Scene, name: str, fault: _Fault, told: list[Told], victim: Host | None = None) -> None:
+    """Let alerts meet a fault; then let others come into the pause, or kill the host at once that has them."""
     case, before = scene.case(name), scene.met()
     case.unheard = fault.get("delay", 0.0) > scene.deadline
     scene.switch({"times": 2, **fault})
@@ -61,6 +61,7 @@ def _meet(
     if victim:
         scene.kill(case, victim)
     else:
+        time.sleep(1.5 * UNDER_WAY_SECONDS)
         scene.tell(case, 6, told)
     scene.drain()
     scene.switch()

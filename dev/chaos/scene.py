@@ -228,8 +228,7 @@ class Scene:
 
     def calls(self, on: str) -> list[Mapping[str, Any]]:
         """Return the calls that arrived at an API, by the name that faults have for it."""
-        calls: list[Mapping[str, Any]] = self.stack.simulator("GET", _APIS[on][0])
-        return calls
+        return list(self.stack.simulator("GET", _APIS[on][0]))
 
     def accepted(self, case: Case, *, ticking: bool = False) -> None:
         """Wait until all deliveries of a case were accepted; meanwhile let timers tick, or not."""

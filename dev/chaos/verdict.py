@@ -12,8 +12,7 @@ from shared.ledger.record import Entry
 from shared.sending.pause import ACCESS_PAUSE_SECONDS, FIRST_PAUSE_SECONDS
 
 Arrival = Mapping[str, Any]
-_UNDER_WAY_SECONDS = 1.0  # for so long after an answer a call may come that was under way
-_REJECTED = (400, 404, 409)
+UNDER_WAY_SECONDS = 1.0  # for so long after an answer a call may come that was under way
 _CLEAR = range(300, 500)  # the statuses that say that nothing was created
 _UNAVAILABLE = 503
 
@@ -82,7 +81,7 @@ class Seen:
         for number, earlier in enumerate(self.log):
             pause, unclear = self._pause(earlier), self.once and (earlier["status"] or 0) not in _CLEAR
             for call in self.log[number + 1 :] if pause or unclear else ():
-                if _UNDER_WAY_SECONDS < call["at"] - earlier["at"] < pause:
+                if UNDER_WAY_SECONDS < call["at"] - earlier["at"] < pause:
                     yield f"{call['title']}: called in a pause"
                 if unclear and call["title"] == earlier["title"]:
                     yield f"{call['title']}: called again, although it may have been created"
@@ -111,7 +110,6 @@ def judge(case: Case, evidence: Evidence) -> Verdict:
     made = Counter(alert["title"] for alert in evidence.made)
     log = [call for api in evidence.apis for call in api.log]
     calls = {title: [call for call in log if call["title"] == title] for title in titles}
-    answered = Counter(title for title in titles for call in calls[title] if call["alertId"])
     wrong = [*case.wrong, *(f"{title}: created {made[title]} times" for title in titles if made[title] > 1)]
     failed, lost = 0, []
     for alert in accepted:
@@ -141,7 +139,7 @@ def judge(case: Case, evidence: Evidence) -> Verdict:
         failed=failed,
         lost=len(lost),
         over=sum(call["title"] in titles for api in evidence.apis for call in api.excess),
-        repeated=sum(times - 1 for times in answered.values()),
+        repeated=sum(len([call for call in calls[title] if call["alertId"]][1:]) for title in titles),
         refused=sum(sent.heard.count(_UNAVAILABLE) for sent in case.sent),
         wrong=tuple(wrong),
     )
@@ -158,4 +156,4 @@ def _is_so(told: Mapping[str, Any], calls: Sequence[Arrival], *, unheard: bool) 
         return False
     if error.get("status") not in (last | {None} if unheard else last):
         return False
-    return told["route"] != "entity" or is_unknown or error["status"] in _REJECTED
+    return told["route"] != "entity" or is_unknown or error["status"] in (400, 404, 409)

@@ -11,7 +11,7 @@ import sys
 
 import requests
 
-from dev.demo.acts import SEARCHES, afterwards, each_sender, fill
+from dev.demo.acts import SEARCHES, afterwards, each_sender, fill, known
 from dev.demo.run import CALLS, Demo
 from dev.demo.screen import Screen
 from dev.stack.child import ChildError
@@ -24,15 +24,9 @@ def main() -> None:
     parser.add_argument("--window", type=float, default=60.0, help="seconds; Defender's is %(default)s")
     window = parser.parse_args().window
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    names = ("machineId", "eventTime", "reportId")
-    known = [
-        dict(zip(names, expected.event.key, strict=True))
-        for delivery in [*each_sender(), *fill(CALLS), *afterwards()]
-        for expected in delivery.expected
-        if expected.event and expected.outcome != "not found"
-    ]
-    senders = {delivery.sender for delivery in (*each_sender(), *fill(1), *afterwards())}
-    keys = {sender: secrets.token_urlsafe(24) for sender in senders | {each["sender"] for each in SEARCHES}}
+    deliveries = [*each_sender(), *fill(CALLS), *afterwards()]
+    senders = {each.sender for each in deliveries} | {each["sender"] for each in SEARCHES}
+    keys = {sender: secrets.token_urlsafe(24) for sender in senders}
     # Nobody wants to watch it search for a quarter of an hour.
     settings = dict.fromkeys(("NOT_FOUND_RETRY_MINUTES", "FIND_EVENTS_RETRY_MINUTES"), "")
     settings |= {"FIND_EVENTS": "true", "NO_EVENT": "entity"}
@@ -42,7 +36,7 @@ def main() -> None:
         with Stack(
             hosts=2, calls=CALLS, window=window, keys=keys, settings=settings, known_events="registered"
         ) as stack:
-            stack.simulator("POST", "events", {"known": known})
+            stack.simulator("POST", "events", {"known": known(deliveries)})
             demo = Demo(stack, window, screen)
             with screen.status:
                 demo.run()

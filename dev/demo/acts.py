@@ -25,6 +25,12 @@ class Delivery:
     full: bool = False  # it may find the window full
 
 
+def known(deliveries: Sequence[Delivery]) -> list[dict[str, str]]:
+    """Return the events of deliveries that Defender is expected to know."""
+    expected = [each for delivery in deliveries for each in delivery.expected]
+    return [each.event.reference for each in expected if each.event and each.outcome != "not found"]
+
+
 def expect(*events: samples.Event) -> tuple[Expected, ...]:
     """Return the expectation that these events become new alerts."""
     return tuple(Expected(each) for each in events)

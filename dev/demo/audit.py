@@ -96,7 +96,7 @@ class Audit:
         yield from _differs(alert, calls, titled, fields)
 
 
-def _unexpected(outcome: Outcome, alert: Mapping[str, Any]) -> list[str]:
+def _unexpected(outcome: Outcome, alert: Mapping[str, Any]) -> Iterator[str]:
     created = alert["status"] == "created"
     error = alert["error"] or {}
     as_expected = {
@@ -105,9 +105,8 @@ def _unexpected(outcome: Outcome, alert: Mapping[str, Any]) -> list[str]:
         "repeated": created and (alert["merged"] or alert["duplicate"]),
         "not found": alert["status"] == "failed" and error.get("status") == 404,  # noqa: PLR2004 - HTTP's
     }
-    if as_expected[outcome]:
-        return []
-    return [f"it should be {outcome}, but is {alert['status']} ({error.get('message') or 'no error'})"]
+    if not as_expected[outcome]:
+        yield f"it should be {outcome}, but is {alert['status']} ({error.get('message') or 'no error'})"
 
 
 def _differs(
@@ -115,26 +114,23 @@ def _differs(
     calls: Sequence[Mapping[str, Any]],
     defenders: Mapping[str, Mapping[str, Any]],
     fields: Sequence[str],
-) -> list[str]:
-    wrong = []
+) -> Iterator[str]:
     if len(calls) != (0 if alert["duplicate"] else 1):
-        wrong.append(f"Defender was called {len(calls)} times for it")
+        yield f"Defender was called {len(calls)} times for it"
     if alert["status"] != "created":
         statuses = [call["status"] for call in calls]
         if statuses != [alert["error"]["status"]]:
-            wrong.append(f"the answer says HTTP {alert['error']['status']}, Defender {statuses}")
-        return wrong
+            yield f"the answer says HTTP {alert['error']['status']}, Defender {statuses}"
+        return
     ours = alert["alert"]
     theirs = defenders.get(ours["id"], {})
     if any(call["alertId"] != ours["id"] or call["merged"] != alert["merged"] for call in calls):
-        wrong.append(f"Defender's log has another alert than {ours['id']} for it")
+        yield f"Defender's log has another alert than {ours['id']} for it"
     if not str(alert["portalUrl"]).endswith(theirs.get("alertWebUrl", ours["id"])):
-        wrong.append(f"the portal link {alert['portalUrl']} leads elsewhere")
-    return wrong + [
-        f"{field} is {ours.get(field)!r} in the answer, {theirs.get(field)!r} in Defender"
-        for field in fields
-        if ours.get(field) != theirs.get(field)
-    ]
+        yield f"the portal link {alert['portalUrl']} leads elsewhere"
+    for field in fields:
+        if ours.get(field) != theirs.get(field):
+            yield f"{field} is {ours.get(field)!r} in the answer, {theirs.get(field)!r} in Defender"
 
 
 def _key(fields: Mapping[str, Any]) -> tuple[Any, Any, Any]:

@@ -1,7 +1,9 @@
 """Defender's events and alerts: an event that it knows becomes an alert, or is merged into an open alert."""
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dev.simulator import rules
@@ -15,13 +17,9 @@ from dev.stack import token_endpoint
 if TYPE_CHECKING:
     from dev.simulator.simulator import Simulator
 
-ALERT_FIELDS = (
-    "id", "incidentId", "investigationId", "assignedTo", "severity", "status", "classification",
-    "determination", "investigationState", "detectionSource", "detectorId", "category", "threatFamilyName",
-    "title", "description", "alertCreationTime", "firstEventTime", "lastEventTime", "lastUpdateTime",
-    "resolvedTime", "machineId", "computerDnsName", "rbacGroupName", "aadTenantId", "threatName",
-    "mitreTechniques", "relatedUser", "comments", "evidence",
-)  # fmt: skip
+_ALERT: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
+"""An alert with every field of the documented resource; what is null here each alert sets, or it stays so."""
+ALERT_FIELDS = tuple(_ALERT)
 _TICKS_TO_1970 = 621_355_968_000_000_000  # .NET counts 100 ns since the year 1, and alert ids begin so
 
 
@@ -64,13 +62,9 @@ class Alerts(Api):
 
     def _facts(self, document: Mapping[str, Any] | None) -> dict[str, Any]:
         texts = {name: value for name, value in (document or {}).items() if isinstance(value, str)}
-        names = {
-            "machine_id": "machineId",
-            "event_time": "eventTime",
-            "report_id": "reportId",
-            "title": "title",
-        }
-        return {name: texts.get(field) for name, field in names.items()}
+        names = ("machineId", "eventTime", "reportId", "title")
+        facts = zip(("machine_id", "event_time", "report_id", "title"), names, strict=True)
+        return {name: texts.get(field) for name, field in facts}
 
     def _process(self, arrival: Arrival, document: Mapping[str, Any] | None) -> Reply:
         """Return a new alert, or the open alert of the same device and title, for an event that is known."""
@@ -92,23 +86,9 @@ class Alerts(Api):
 
 
 def _new_alert(alert_id: str, incident: int, now: str, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return a new alert with every field of the documented resource."""
-    return {
-        **dict.fromkeys(ALERT_FIELDS),
-        **{name: fields[name] for name in ("machineId", "severity", "category", "title", "description")},
-        "id": alert_id,
-        "incidentId": incident,
-        "status": "New",
-        "investigationState": "Queued",
-        "detectionSource": "WindowsDefenderAtp",
-        "detectorId": "360fdb3b-18a9-471b-9ad0-ad80a4cbcb02",
-        "alertCreationTime": now,
-        "firstEventTime": fields["eventTime"],
-        "lastEventTime": fields["eventTime"],
-        "lastUpdateTime": now,
-        "computerDnsName": f"device-{fields['machineId'][:6]}.contoso.example",
-        "aadTenantId": token_endpoint.TENANT,
-        "mitreTechniques": [],
-        "comments": [],
-        "evidence": [],
-    }
+    named = {name: fields[name] for name in ("machineId", "severity", "category", "title", "description")}
+    times = dict.fromkeys(("alertCreationTime", "lastUpdateTime"), now)
+    times |= dict.fromkeys(("firstEventTime", "lastEventTime"), fields["eventTime"])
+    ids = {"id": alert_id, "incidentId": incident, "aadTenantId": token_endpoint.TENANT}
+    computer = f"device-{fields['machineId'][:6]}.contoso.example"
+    return {**_ALERT, **named, **times, **ids, "computerDnsName": computer}

@@ -72,13 +72,7 @@ class Fault:
 
     def bend(self, answer: Reply) -> Reply:
         """Return the part of the real answer that the caller sees."""
-        match self.kind:
-            case "trickle":
-                return replace(answer, manner="trickle", pace=self.delay)
-            case "truncated":
-                return replace(answer, manner="truncated")
-            case _:
-                return answer
+        return answer if self.kind == "slow" else replace(answer, manner=self.kind, pace=self.delay)
 
     def reply(self, fail: Callable[[int], Reply], location: str) -> Reply:
         """Return what the caller gets instead of the real answer. `fail` gives an error of this status."""

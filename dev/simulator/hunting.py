@@ -42,7 +42,7 @@ _UNRESOLVED = "Failed to resolve table or column expression named '{}'. Fix sema
 
 
 class Hunting(Api):
-    """Graph's hunting of one simulator. The tables and the parser are made at the first need."""
+    """Graph's hunting of one simulator. The tables are made, and the parser starts, at the first need."""
 
     path = "/v1.0/security/runHuntingQuery"
     on = "hunting"
@@ -53,21 +53,15 @@ class Hunting(Api):
         super().__init__(simulator, calls, window)
         self._world = World()
         self._tenant: Tenant | None = None
-        self._parser: Parser | None = None
+        self._parser = Parser(TABLES)
         self._later: list[tuple[float, list[Record]]] = []
 
     def close(self) -> None:
         """End the parser."""
-        with self._lock:
-            if self._parser:
-                self._parser.__exit__()
+        self._parser.close()
 
     def add(
-        self,
-        events: Sequence[Mapping[str, Any]],
-        searchable_after: float = 0.0,
-        *,
-        recorded: bool = True,
+        self, events: Sequence[Mapping[str, Any]], searchable_after: float = 0.0, *, recorded: bool = True
     ) -> list[dict[str, str]]:
         """Let events happen, each with its decoys; they are searchable some seconds later. Return their references.
 
@@ -89,21 +83,21 @@ class Hunting(Api):
         if {name: type(text) for name, text in body.items()} != {"Query": str, "Timespan": str}:
             raise Rejected(400, "BadRequest", "The body is a JSON object of two texts, Query and Timespan.")
         since, until = _span(body["Timespan"])
-        if len(body["Query"]) > _LONGEST_QUERY or body["Query"].lstrip().startswith("."):
-            raise Rejected(
-                400, "BadRequest", f"A query has at most {_LONGEST_QUERY} characters, and is no command."
-            )
+        query = body["Query"]
+        if len(query) > _LONGEST_QUERY or query.lstrip().startswith("."):
+            words = f"A query has at most {_LONGEST_QUERY} characters, and is no command."
+            raise Rejected(400, "BadRequest", words)
         with self._lock:
-            arrival.query, arrival.timespan = body["Query"], body["Timespan"]
-            tenant, parser = self._ready()
+            arrival.query, arrival.timespan = query, body["Timespan"]
+            tenant = self._ready()
         began = time.monotonic()
-        checked = parser.check(body["Query"])
+        checked = self._parser.check(query)
         missing = [table for table in self._simulator.switches.missing_tables if table in checked["tables"]]
         if missing:
             raise Rejected(400, "BadRequest", _UNRESOLVED.format(missing[0]))
         if checked["errors"] or checked["statements"] != 1:
             raise Rejected(400, "BadRequest", "; ".join(checked["errors"]) or "A query is one statement.")
-        answer = tenant.run(body["Query"], since, until)
+        answer = tenant.run(query, since, until)
         with self._lock:
             arrival.rows, arrival.seconds = len(answer.rows), time.monotonic() - began
         results = [_annotated(row, answer.types) for row in answer.rows]
@@ -114,18 +108,17 @@ class Hunting(Api):
         ids = dict.fromkeys(("request-id", "client-request-id"), str(uuid.uuid4()))
         return error_reply(rejected, innerError={"date": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}", **ids})
 
-    def _ready(self) -> "tuple[Tenant, Parser]":
-        """Return the tables, with all that is searchable by now, and the parser."""
+    def _ready(self) -> "Tenant":
+        """Return the tables, with all that is searchable by now."""
         from dev.simulator.tenant import Tenant  # noqa: PLC0415  slow to import, and most runs need none
 
-        if self._tenant is None or self._parser is None:
-            yesterday = int(time.time() - 86_400) * SECOND
-            self._tenant, self._parser = Tenant(self._world.day(yesterday)), Parser(TABLES)
+        if self._tenant is None:
+            self._tenant = Tenant(self._world.day(int(time.time() - 86_400) * SECOND))
         now = time.monotonic()
         due = [records for at, records in self._later if at <= now]
         self._later = [(at, records) for at, records in self._later if at > now]
         self._tenant.add(record for records in due for record in records)
-        return self._tenant, self._parser
+        return self._tenant
 
 
 def _span(text: str) -> tuple[datetime, datetime]:
@@ -142,9 +135,5 @@ def _span(text: str) -> tuple[datetime, datetime]:
 
 def _annotated(row: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, Any]:
     """Return a row as Graph's JSON has it: beside a long number its type."""
-    shown: dict[str, Any] = {}
-    for name, value in row.items():
-        if types[name] == "Int64" and value is not None:
-            shown[f"{name}@odata.type"] = "#Int64"
-        shown[name] = value
-    return shown
+    long = [name for name, value in row.items() if types[name] == "Int64" and value is not None]
+    return {**{f"{name}@odata.type": "#Int64" for name in long}, **row}

@@ -5,7 +5,7 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from dev import setup
 
@@ -19,10 +19,7 @@ class Parser:
         self._lock = threading.Lock()
         self._node: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """End the process."""
         if self._node:
             self._node.communicate()

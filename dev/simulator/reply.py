@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from dev.simulator.rules import Rejected
 
@@ -17,7 +17,7 @@ class Reply:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     code: str | None = None
-    manner: Literal["whole", "trickle", "truncated", "close", "reset"] = "whole"
+    manner: str = "whole"  # or trickle, truncated, close, reset
     pace: float = 0.0
 
 

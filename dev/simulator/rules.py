@@ -34,12 +34,7 @@ class Rejected(Exception):
         self.retry_after = retry_after
 
 
-def admit(
-    authorization: str | None,
-    now: float,
-    audience: str = token_endpoint.AUDIENCE,
-    role: str = token_endpoint.ROLE,
-) -> dict[str, Any]:
+def admit(authorization: str | None, now: float, audience: str, role: str) -> dict[str, Any]:
     """Return the claims of a token that opens an API at `now` (seconds since 1970). Raise `Rejected` else."""
     try:
         claims = token_endpoint.claims(authorization)

@@ -17,6 +17,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     table: dict(column.split(": ", 1) for column in columns.split(", ")) for table, columns in TABLES.items()
 }
 """The type of each column, by table and name."""
+ACTIONS: Mapping[str, str] = _SCHEMA["actions"]
+"""The kind of event that a made tenant has in each table of events."""
 
 Record = Mapping[str, object]
 """A record of a table: its values by column, and under `Table` the table's name. A time is ISO 8601 with a Z."""

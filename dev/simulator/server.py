@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from dev.simulator.arrival import Arrival
@@ -109,14 +110,9 @@ def _shown(arrivals: Iterable[Arrival]) -> list[Any]:
 
 def _camel(value: Any) -> Any:
     """Return a dataclass's dict with its names as JSON has them."""
-    match value:
-        case dict():
-            names = {name: re.sub("_(.)", lambda match: match[1].upper(), name) for name in value}
-            return {names[name]: _camel(item) for name, item in value.items()}
-        case list() | tuple():
-            return [_camel(item) for item in value]
-        case _:
-            return value
+    if isinstance(value, dict):
+        return {re.sub("_(.)", lambda at: at[1].upper(), name): _camel(item) for name, item in value.items()}
+    return [_camel(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _snake(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,7 +127,5 @@ def _switches(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _events(value: Mapping[str, Any]) -> dict[str, list[tuple[str, str, str]]]:
-    return {
-        kind: [(event["machineId"], event["eventTime"], event["reportId"]) for event in events]
-        for kind, events in value.items()
-    }
+    key = itemgetter("machineId", "eventTime", "reportId")
+    return {kind: list(map(key, events)) for kind, events in value.items()}

@@ -114,8 +114,5 @@ class Tenant:
 
 def _characters(query: str) -> str:
     """Write the escape of a character as the character itself: DuckDB's KQL reads `u00e9` for it."""
-
-    def character(escape: re.Match[str]) -> str:
-        return chr(int(escape[1], 16)) if escape[1] else escape[0]
-
-    return _ESCAPE.sub(character, query).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    written = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[0], query)
+    return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

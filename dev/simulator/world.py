@@ -13,25 +13,17 @@ from random import Random
 from typing import Any
 
 from dev.simulator.moments import SECOND, iso, ticks
-from dev.simulator.schema import COLUMNS, Record
+from dev.simulator.schema import ACTIONS, COLUMNS, Record
 
 DEVICES = 40
 EVENTS = 24
 """Events of a device in a day."""
-ACTIONS = {
-    "DeviceProcessEvents": "ProcessCreated",
-    "DeviceFileEvents": "FileCreated",
-    "DeviceImageLoadEvents": "ImageLoaded",
-    "DeviceNetworkEvents": "ConnectionSuccess",
-    "DeviceRegistryEvents": "RegistryValueSet",
-    "DeviceLogonEvents": "LogonSuccess",
-    "DeviceEvents": "AntivirusDetection",
-}
 _MINUTE = 60 * SECOND
 _DAY = 24 * 60 * _MINUTE
 _NETBIOS = 15  # letters of a name, of which Defender shows no more on some devices
 _PROGRAMS = ("svchost", "chrome", "explorer", "powershell", "cmd", "outlook", "msiexec")
 _HASHES = {"SHA256": hashlib.sha256, "SHA1": hashlib.sha1, "MD5": hashlib.md5}
+_OF_PROCESS = ("ProcessId", "InitiatingProcessId", "CommandLine")
 _OF_DEVICE = {"DeviceId": "id", "AadDeviceId": "entra", "IPAddress": "address", "LocalIP": "address"}
 
 Reference = tuple[str, str, str]
@@ -118,7 +110,7 @@ class World:
         if key not in self._placed:
             self._taken.add(at // 10)
             itself = self._record(table, device, at, columns)
-            alike = self._record(table, device, self._free(at + 31 * SECOND), _again(columns))
+            alike = self._record(table, device, self._free(at + 31 * SECOND), _other(columns, _OF_PROCESS))
             records += [itself if recorded else alike, *self._around(device, at, table, columns)]
             self._placed[key] = columns, (device.id, time, str(itself["ReportId"]))
         placed, reference = self._placed[key]
@@ -172,16 +164,10 @@ class World:
         return {name: value for name, value in (values | acting).items() if name in COLUMNS[table]}
 
 
-def _other(columns: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the columns of another event of the same program: other hashes, other values."""
-    return {name: _another(name, value) if value else value for name, value in columns.items()}
-
-
-def _again(columns: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the columns of the same done by another process: only its id and its command line are others."""
-    apart = ("ProcessId", "InitiatingProcessId", "CommandLine")
+def _other(columns: Mapping[str, object], of: tuple[str, ...] = ("",)) -> Mapping[str, object]:
+    """Return the columns of another event of the same program: other hashes and values, of columns that end so."""
     return {
-        name: _another(name, value) if value and name.endswith(apart) else value
+        name: _another(name, value) if value and name.endswith(of) else value
         for name, value in columns.items()
     }
 
@@ -191,8 +177,7 @@ def _another(name: str, value: object) -> object:
     if isinstance(value, int):
         return value + 4
     text = str(value)
-    hashed = next((kind for kind in _HASHES if name.endswith(kind)), None)
-    if hashed:
+    if hashed := next((kind for kind in _HASHES if name.endswith(kind)), None):
         return _digest(hashed, text)
     if name.endswith("RemoteIP"):
         return f"203.0.113.{int(_digest('MD5', text)[:2], 16) % 254 + 1}"

@@ -12,20 +12,3 @@ the same seed always gives the same run.
 The table's server serves a limited number of entities a second (`Partition`). What goes wrong with requests, other
 services and answers, and the choice among the events that could be next, are the tests': `tests/checks/virtual.py`.
 """
-
-from dev.virtual.defender import Arrival, Defender, alert_created
-from dev.virtual.host import ORIGIN, Faults, Host, Request
-from dev.virtual.world import EPOCH, Partition, World
-
-__all__ = [
-    "EPOCH",
-    "ORIGIN",
-    "Arrival",
-    "Defender",
-    "Faults",
-    "Host",
-    "Partition",
-    "Request",
-    "World",
-    "alert_created",
-]

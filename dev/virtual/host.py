@@ -1,6 +1,7 @@
-"""A function host: its clocks, table client, calls to Defender, workers, and the app on it."""
+"""A function host: its clocks, table client, calls to Defender, workers, and the app on it; and Defender itself."""
 
 import functools
+import json
 import math
 import random
 import threading
@@ -11,8 +12,10 @@ from typing import Any, Literal, TypeVar
 
 from dev.virtual.world import EPOCH, World
 from shared import app
+from shared.clients import answer as answers
 from shared.clients.answer import Answer
-from shared.errors import Busy
+from shared.clients.call import Response
+from shared.errors import Busy, Conflict
 from shared.ledger import settlement
 from shared.mapping import mappings as mapping
 from shared.sending import stages
@@ -54,7 +57,8 @@ class Request:
 class Host:
     """One function host. Its wall clock is `wall_error` seconds off.
 
-    `chance` is what the app picks slots with, else the world's. `queries` and `commits` count requests to the table.
+    `chance` is what the app picks slots with, else the world's. `queries` and `commits` count requests to the table,
+    `lost` those of the commits that met somebody else's.
     """
 
     world: World
@@ -64,6 +68,7 @@ class Host:
     chance: random.Random | None = None
     queries: int = 0
     commits: int = 0
+    lost: int = 0
 
     def __post_init__(self) -> None:
         self._boot = self.world.random.uniform(0, 1e6)
@@ -92,10 +97,8 @@ class Host:
 
     def get(self, key: str, *, seconds: float) -> Row | None:
         """Read one row from the world's table, over its network."""
-        stored = self._read(
-            Request(self, "query", key, key), lambda: self.world.table.get_all([key]), seconds
-        )
-        return stored[0]
+        request = Request(self, "query", key, key)
+        return self._read(request, lambda: self.world.table.get_all([key]), seconds)[0]
 
     def query(
         self,
@@ -136,7 +139,11 @@ class Host:
 
         def serve() -> dict[str, str]:
             self.world.partition.spend(len(operations))
-            return self.world.table.commit(marked)
+            try:
+                return self.world.table.commit(marked)
+            except Conflict:
+                self.lost += 1
+                raise
 
         sent = self.monotonic()
         etags, at = self._exchange(Request(self, "commit", operations=operations), seconds, serve)
@@ -220,3 +227,30 @@ class Host:
             clocks=clocks,
             permits=threading.BoundedSemaphore(8),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One call as Defender saw it: when (true time, UTC seconds), and its body."""
+
+    at: float
+    body: Mapping[str, str]
+
+
+@dataclass
+class Defender:
+    """Creates every alert, and records all calls."""
+
+    world: World
+    arrivals: list[Arrival] = field(default_factory=list, kw_only=True)
+
+    def __call__(self, body: Mapping[str, str]) -> Answer | None:
+        """Take one call."""
+        self.arrivals.append(Arrival(self.world.now, body))
+        return alert_created()
+
+
+def alert_created() -> Answer:
+    """Return what Defender's client makes of the answer about a new alert."""
+    raw = json.dumps({"id": "da200", "status": "New"}).encode()
+    return answers.read(Response(200, {}, raw, None, sent=True, seconds=0.5), {})

@@ -6,14 +6,11 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from greenlet import getcurrent, greenlet
 
 from dev.memory_table import MemoryTable
-
-if TYPE_CHECKING:
-    from dev.virtual.host import Host
 
 EPOCH = 1_772_700_000.0  # 2026-03-05, the day after the events of samples.py
 
@@ -47,7 +44,7 @@ class Partition:
 class Line(greenlet):
     """A line of execution, and the host it runs on."""
 
-    host: "Host | None" = None
+    host: object = None
 
 
 @dataclass(slots=True, order=True)
@@ -88,7 +85,7 @@ class World:
         heapq.heappush(self._queue, event)
         return event
 
-    def spawn(self, run: Callable[[], Any], host: "Host | None" = None) -> None:
+    def spawn(self, run: Callable[[], Any], host: object = None) -> None:
         """Start a line of execution, on a host or outside of all."""
         # When it ends it must fall back to the scheduler, not to the line that started it.
         line = Line(run, self._scheduler)

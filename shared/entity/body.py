@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.alerts import vocabulary
-from shared.alerts.mark import MARK
+from shared.alerts import mark, vocabulary
 from shared.alerts.text import cut, units
 from shared.alerts.title import UNKNOWN, UNTITLED
 from shared.entity import entities
@@ -73,6 +72,7 @@ def build(
     clues: Clues,
     texts: Mapping[str, str],
     *,
+    alert: str,
     source: str,
     own_id: str = "",
     link: str = "",
@@ -81,12 +81,12 @@ def build(
 ) -> dict[str, Any]:
     """Return the `createAlertInput` of an alert. `entities.missing` says before whether clues are enough.
 
-    `texts` are five of the alert's fields, as `alert.check` gives them. `source`, `own_id` and `link` are the name of
-    the product, its own id of the alert and its page; `informational` that it calls the alert so.
+    `texts` are five of the alert's fields, as `alert.check` gives them; `alert` is its id. `source`, `own_id` and
+    `link` are the name of the product, its own id of the alert and its page; `informational` that it calls it so.
     """
     named = entities.of(clues)
     category = CATEGORIES.get(texts["category"], CATEGORIES[vocabulary.NO_EQUAL])
-    lines = [f"{MARK} from {_line(source)[:_SHORT]}: no event of Defender stands behind it."]
+    lines = [mark.line(_line(source)[:_SHORT], alert)]
     if own_id:
         lines.append(f"Alert at the source: {_line(own_id)[:_SHORT]}")
     if link and units(link) <= _LINK:

@@ -20,10 +20,13 @@ def alert(texts: Mapping[str, str], clues: Clues, *, source: str, own_id: str) -
 def identity(clues: Clues, *, source: str, own_id: str, title: str) -> str:
     """Return 32 hex digits that are the same for the same alert: of one source and one id that it gave itself.
 
-    Without such an id it is that of a title and its entities in the hour of its time.
+    Without such an id it is that of a title, its entities and its account in the hour of its time.
     """
     named: list[object] = ["id", source, own_id]
     if not own_id:
         hour = clues.when.start // _HOUR if clues.when else None
-        named = ["seen", source, title, sorted(entities.of(clues)), hour]
+        seen = entities.of(clues)
+        named = ["seen", source, title, sorted(seen), hour]
+        if clues.account_name and all(entity.type != "user" for entity in seen):
+            named.append(f"{clues.account_domain}\\{clues.account_name}".lower())
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:32]

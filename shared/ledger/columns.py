@@ -49,17 +49,17 @@ def write(columns: Sequence[Column], record: object) -> dict[str, Value]:
 
 def read(columns: Sequence[Column], row: Row) -> dict[str, Any]:
     """Return the fields of a record by name, from its row. Raise `Unreadable` that names the column."""
-    fields = {}
+    fields, values = {}, row.values
     for column in columns:
-        value = row.values.get(column.name, column.default)
-        if column.name in row.values:
+        name, value = column.name, column.default
+        if name in values:
             try:
-                value = column.kind.read(value)
+                value = column.kind.read(values[name])
             except (TypeError, ValueError, AttributeError, RecursionError):
-                raise Unreadable(row.key, column.name) from None
-        elif column.default is _REQUIRED:
-            raise Unreadable(row.key, column.name)
-        fields[column.field or column.name] = value
+                raise Unreadable(row.key, name) from None
+        elif value is _REQUIRED:
+            raise Unreadable(row.key, name)
+        fields[column.field or name] = value
     return fields
 
 

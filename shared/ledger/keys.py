@@ -38,12 +38,14 @@ _DELIVERY_ID = re.compile(r"[0-9]{13}-[0-9a-f]{32}")
 class Stage:
     """A stage that alerts wait in, for the calls of one API: its name, and what the keys of its rows begin with.
 
-    `once`: a call whose answer is unknown is never made again, because the API merges nothing.
+    `once`: a call whose answer is unknown is never made again, because the API merges nothing. `setting` is the name
+    of the setting that switches the stage on, empty where it is always on.
     """
 
     name: str
     prefix: str
     once: bool = False
+    setting: str = ""
 
     def span(self, first: str, end: str) -> tuple[str, str]:
         """Return the range of the stage's rows between two prefixes."""
@@ -100,9 +102,9 @@ class Stage:
 
 
 REFERENCE = Stage("reference", "")
-SEARCH = Stage("search", "find-")
+SEARCH = Stage("search", "find-", setting="FIND_EVENTS")
 WAITING = REFERENCE.waiting
-ENTITY = Stage("entity", "entity-", once=True)
+ENTITY = Stage("entity", "entity-", once=True, setting="NO_EVENT")
 STAGES = (REFERENCE, SEARCH, ENTITY)
 _STAGES = {stage.name: stage for stage in STAGES}
 

@@ -43,11 +43,13 @@ class Mappings:
         max_alerts: int,
         now: float | None = None,
         clues: bool = False,
+        made: frozenset[str] = frozenset(),
     ) -> Outcome:
         """Turn the documents of a delivery into alerts, refused events, or the reason why it asks for no alert.
 
         `defaults` are values by the API's names that fill what the payload left empty; `now` is UTC seconds, for notes
-        on times that Defender cannot find; `clues` asks for the clues of events without a whole reference. Raises
+        on times that Defender cannot find; `clues` asks for the clues of events without a whole reference. `made` are
+        the ids of alerts that this app has made, if the delivery names any. Raises
         `RequestError` for an unknown source, `PayloadTooLarge` for more than `max_alerts` events or too much work.
         """
         named = self._named(source) if source else None
@@ -59,6 +61,7 @@ class Mappings:
             now=now,
             named=named.name if named else None,
             clues=clues,
+            made=made,
         )
         if named:
             run.steps[f"the request names {named.name}"] = None
@@ -76,9 +79,9 @@ class Mappings:
         if source is None or source.is_envelope:
             near = difflib.get_close_matches(name.strip().lower(), self.names(), 3)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            raise errors.RequestError(
-                f"There is no source {alert.shown(name)}.{hint} Leave source out to have the payload recognised."
-            )
+            detail = f"{alert.shown(name)} is no source.{hint} Leave the parameter out to have the payload recognised."
+            problem = errors.Problem("source", detail)
+            raise errors.RequestError(f"source: {detail}", extensions={"problems": [problem.render()]})
         return source
 
 

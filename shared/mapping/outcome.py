@@ -37,7 +37,7 @@ class Mapped:
     """One event that became an alert. `event` counts from 0 over the delivery.
 
     `time_truncated`: its time certainly lost digits, so trying again after a 404 is useless. `origins` names, for
-    each field, the place or the parameter its value came from.
+    each field, the place or the parameter its value came from. `source` is the name of its own source.
     """
 
     event: int
@@ -46,6 +46,7 @@ class Mapped:
     time_truncated: bool = False
     origins: Mapping[str, str] = field(default_factory=dict)
     evidence: Evidence | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class Refused:
     """One event that cannot become an alert, with all its problems.
 
     `texts` are its five fields beside the reference, checked, if nothing but its reference is wrong. `remedy` is the
-    query or template with which its sender would name the event; empty where there is none.
+    query or template with which its sender would name the event; empty where there is none. `source` is the name of
+    its own source.
     """
 
     event: int
@@ -63,6 +65,7 @@ class Refused:
     notes: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     remedy: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from shared.alerts.mark import is_marked
+from shared.alerts import mark
 from shared.mapping.conditions import Condition, condition
 from shared.payload.paths import Node
-from shared.payload.values import texts
 
 DEFENDERS = "Defender has raised this alert itself, so it is not raised again."
 MADE = (
@@ -28,19 +29,32 @@ def is_their_row(alert: Node) -> bool:
     return any(known.holds(alert, alert) for known in _conditions("rows"))
 
 
-def is_ours(alert: Node) -> bool:
-    """Say whether an alert is one that this app created in Defender: by its detection source, or by our mark."""
-    return any(known.holds(alert, alert) for known in _conditions("ours")) or any(
-        is_marked(text)
-        for where in _descriptions()
-        for node in alert.find(where)
-        for text in texts(node.value)
-    )
+def is_manual(alert: Node) -> bool:
+    """Say whether an alert was made in Defender by hand or by its API, by its detection source."""
+    return any(known.holds(alert, alert) for known in _conditions("manual"))
 
 
-@functools.cache
-def _descriptions() -> tuple[str, ...]:
-    return tuple(json.loads(_TABLE.read_text(encoding="utf-8"))["descriptions"])
+def is_marked(alert: Node, made: frozenset[str]) -> bool:
+    """Say whether a text of an alert has the mark of one of the alerts that this app has `made`, which are ids.
+
+    Where a list has several objects, each may be another alert: they are left out.
+    """
+    return bool(made) and any(not made.isdisjoint(mark.named(text)) for text in _texts(alert, alert.value))
+
+
+def _texts(alert: Node, value: Any) -> Iterator[str]:
+    """Yield the texts in a value; for one that holds JSON those in it."""
+    if isinstance(value, str) and (inner := alert.reader.inside(value)) is not None:
+        value = inner
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(alert, each)
+    elif isinstance(value, list):
+        for each in value:
+            if len(value) == 1 or isinstance(each, str):
+                yield from _texts(alert, each)
 
 
 @functools.cache

@@ -51,12 +51,14 @@ class Run:
         now: float | None,
         named: str | None = None,
         clues: bool = False,
+        made: frozenset[str] = frozenset(),
     ) -> None:
         self._recognition = recognition
         self._generic = generic
         self._defaults = defaults
         self._max_alerts = max_alerts
         self._now = now
+        self._made = made
         self._named = named
         self._reader = Reader(Budget(STEPS + STEPS_PER_EVENT * max_alerts).spend)
         self._clues = ClueReader() if clues else None
@@ -174,7 +176,7 @@ class Run:
             self._ignored.append(f"The payload says that its alert has ended: {over}.")
         elif not draft.complete and (test := states.test(where, self._reader)):
             self._ignored.append(f"The payload says that it is a test: {test}.")
-        elif any(map(own.is_ours, _along(document, event))):
+        elif any(own.is_manual(at) or own.is_marked(at, self._made) for at in _along(document, event)):
             self._ignored.append(own.MADE)
         elif any(map(own.is_their_row, _along(document, event))):
             self._ignored.append(own.DEFENDERS)
@@ -190,12 +192,14 @@ class Run:
         evidence = self._clues.of(source, document, event, draft) if self._clues else None
         if checked.alert:
             truncated = checked.time_truncated
-            mapped = Mapped(number, checked.alert, checked.notes, truncated, draft.origins, evidence)
-            self._alerts.append(mapped)
+            self._alerts.append(
+                Mapped(number, checked.alert, checked.notes, truncated, draft.origins, evidence, source.name)
+            )
         else:
             texts = checked.texts if {p.field for p in checked.problems} <= _OF_A_REFERENCE else {}
+            problems, notes = checked.problems, checked.notes
             self._refused.append(
-                Refused(number, checked.problems, draft.origins, evidence, checked.notes, texts, draft.remedy)
+                Refused(number, problems, draft.origins, evidence, notes, texts, draft.remedy, source.name)
             )
 
     def _beside(

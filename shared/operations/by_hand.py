@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from shared.alerts import alert as alerts
 from shared.alerts.alert import MAX_LENGTHS, Checked
 from shared.alerts.text import cut, shown, units
-from shared.errors import Busy, Conflict, Problem, RequestError
+from shared.errors import Conflict, Problem, RequestError
 from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Entry
 from shared.operations import listing
-from shared.operations.replay import not_now
+from shared.operations.replay import contested, not_now
 from shared.payload import body as payload
 from shared.payload import names
 from shared.sending.forward import Forward
@@ -54,7 +54,7 @@ def give(dispatcher: "Dispatch", alert_id: str, row: Mapping[str, Any]) -> Entry
             return Forward(dispatcher).accept(found, moved)
         except Conflict:
             continue
-    raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
+    raise contested()
 
 
 def read(body: bytes, *, max_bytes: int, content_encoding: str = "") -> dict[str, Any]:

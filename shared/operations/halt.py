@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from shared.alerts.text import cut
-from shared.errors import Busy
 from shared.operations import condition
+from shared.operations.replay import contested
 from shared.sending import pause as pauses
 from shared.sending import window
 from shared.sending.window import View
@@ -32,7 +32,7 @@ def pause(stages: "Sequence[Dispatch]", reason: str | None) -> list[View]:
         if not operations:
             return views
         try_commit(stages[0].table, operations)
-    raise _busy()
+    raise contested()
 
 
 def _stop(view: View, wanted: str, *, named: bool) -> list[Operation]:
@@ -55,7 +55,7 @@ def resume(stages: "Sequence[Dispatch]") -> list[View]:
             return views
         by_key = {operation.key: operation for stop in held for operation in pauses.resume(stop)}
         try_commit(stages[0].table, list(by_key.values()))
-    raise _busy()
+    raise contested()
 
 
 def shown(views: "Sequence[View]") -> dict[str, Any]:
@@ -67,7 +67,3 @@ def shown(views: "Sequence[View]") -> dict[str, Any]:
 def names(views: "Sequence[View]") -> str:
     """Return the names of stages, for the log."""
     return ", ".join(view.stage.name for view in views)
-
-
-def _busy() -> Busy:
-    return Busy("Others keep changing this at the same moment; try again.", retry_after=1)

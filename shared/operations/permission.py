@@ -96,6 +96,15 @@ def graph(claims: Claims | None, stage: Stage) -> str | None:
     return _lacks(claims, f"{role} of Microsoft Graph", grant.replace("IDENTITY", "{application}"))
 
 
+def said(claims: Claims | None, problem: str | None, stage: Stage) -> str:
+    """Return in one sentence whether the token permits the calls of a stage: its `problem`, or that there is none."""
+    if problem or claims is None:
+        return problem or "No token was asked for yet: ?refresh=true asks for one."
+    role, _ = _OF_GRAPH.get(stage.name, (ROLE, GRANT))
+    until = utc(claims.expires.timestamp())
+    return f"The token has the role {role}, so calls are permitted; it is valid until {until}."
+
+
 def _lacks(claims: Claims, role: str, grant: str) -> str:
     command = grant.format(application=claims.application or "<client id of the app's identity>")
     return (

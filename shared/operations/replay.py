@@ -55,8 +55,12 @@ def wait(dispatcher: "Dispatch", read: Callable[[], Again]) -> Entry:
     for number in range(_TRIES):
         again = read()
         if not _is_on(dispatcher, again.after.stage):
-            setting = "FIND_EVENTS" if again.after.stage == keys.SEARCH else "NO_EVENT"
-            raise not_now(f"It would wait for ever, because the setting {setting} is off.", again.before)
+            off = (
+                f"setting {again.after.stage.setting}"
+                if again.after.stage.setting
+                else "stage of another version"
+            )
+            raise not_now(f"It would wait for ever, because the {off} is off.", again.before)
         plan = dispatcher.plan([again.after], write=number < _TRIES - 1)
         (turned,) = plan.entries
         if dispatcher.commit(plan, [*rows.move(again.before, turned, alert=again.etag), *again.beside]):
@@ -64,7 +68,12 @@ def wait(dispatcher: "Dispatch", read: Callable[[], Again]) -> Entry:
         # Somebody changed the alert or the turn between our read and our write.
         dispatcher.turns.give_back(plan)
         dispatcher.turns.read_again(dispatcher.table, plan)
-    raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
+    raise contested()
+
+
+def contested() -> Busy:
+    """Return the error for what others change at every try."""
+    return Busy("Others keep changing this at the same moment; try again.", retry_after=1)
 
 
 def not_now(detail: str, entry: Entry) -> NotNow:
@@ -87,7 +96,7 @@ def unreadable(table: Table, row_id: str) -> Entry | None:
             raise NotNow(f"{error.detail} Correct it in the row {row.key}, then replay it.") from None
         if try_commit(table, [*operations, Delete(row.key, row.etag)]):
             return entry
-    raise Busy("Others keep changing this row at the same moment; try again.", retry_after=1)
+    raise contested()
 
 
 def _put_back(table: Table, before: Row) -> tuple[list[Operation], Entry | None]:

@@ -4,11 +4,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import Busy, NotFound
+from shared.errors import NotFound
 from shared.ledger import keys, lookup, record, rows
 from shared.ledger.record import Delivery, Entry
 from shared.operations import listing
-from shared.operations.replay import Again, not_now, wait
+from shared.operations.replay import Again, contested, not_now, wait
 from shared.table.protocol import Operation, Table, try_commit
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def wrong(table: Table, alert_id: str) -> tuple[Entry, dict[str, Any]]:
         after = dataclasses.replace(marked, wrong_match=True)
         if marked.wrong_match or try_commit(table, rows.note(after, etag)):
             return after, shown
-    raise Busy("Others keep changing this alert at the same moment; try again.", retry_after=1)
+    raise contested()
 
 
 def _case(table: Table, alert_id: str) -> _Case:

@@ -18,6 +18,7 @@ _NOTES = {
     keys.ENTITY.name: "A beta API of Microsoft, which may change. Its alerts have no process tree, start no automatic"
     " investigation, and are not merged. Do not use it where Defender could see the event itself."
 }
+_FIRST = ("window", "pause", "backlog", "token", "tokenProblem", "permission")
 Last = Callable[[], Claims | None]
 """Returns the claims of this host's last token for an API."""
 
@@ -33,15 +34,17 @@ def status(webhook: "Webhook", last_token: Last, last_graph_token: Last, *, refr
     stands: dict[str, Any] = webhook.memory.answer(
         "status", webhook.clocks.monotonic(), lambda: _stands(webhook)
     )
-    claims, graph = last_token(), last_graph_token()
-    tokens = [(claims, _of_defender(claims, webhook))] + [
+    defender, graph = last_token(), last_graph_token()
+    tokens = [(defender, _of_defender(defender, webhook))] + [
         (graph, permission.graph(graph, stage.policy.stage)) for stage in webhook.others
     ]
-    stages = [
-        {**stage, "token": condition.token(of), "tokenProblem": problems.get(stage["name"]) or problem}
-        for stage, (of, problem) in zip(stands["stages"], tokens, strict=True)
-    ]
-    first = {name: stages[0][name] for name in ("window", "pause", "backlog", "token", "tokenProblem")}
+    stages = []
+    for stage, of, (claims, problem) in zip(stands["stages"], webhook.stages, tokens, strict=True):
+        why = problems.get(stage["name"]) or problem
+        permitted = permission.said(claims, why, of.policy.stage)
+        shown = {"token": condition.token(claims), "tokenProblem": why, "permission": permitted}
+        stages.append({**stage, **shown})
+    first = {name: stages[0][name] for name in _FIRST}
     return {**stands, **first, "stages": stages}
 
 

@@ -1,7 +1,7 @@
 """The slots of the operator's searches: 15 of a rolling minute, which all hosts share.
 
-They are the window of the stage *search*, whose pauses hold here too. A try has no alert, so it cannot use
-`Dispatch.acquire`; the rules are those of `sending.window`.
+They are the window of the stage *search*, whose pauses hold here too, and begin here too. A try has no alert, so it
+cannot use `Dispatch.acquire`; the rules are those of `sending.window`.
 """
 
 import math
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from shared import log
 from shared.errors import Busy, Conflict, NoSlot, TableError
 from shared.sending import window
+from shared.sending.pause import Trouble
 from shared.sending.window import Held, Policy, Slot, Start
 from shared.table.protocol import Table, try_commit
 
@@ -51,6 +52,19 @@ def release(dispatcher: "Dispatch", policy: Policy, held: Held) -> None:
         try_commit(table, [window.release(held, policy)])
     except TableError as error:
         log.problem("slot of a try not released", error, slot=held.key)
+
+
+def pause(dispatcher: "Dispatch", policy: Policy, held: Held, cause: Trouble) -> None:
+    """Start the pause that an answer asks for, or lengthen the one there is. If the table fails, nobody else pauses."""
+    table = dispatcher.until(dispatcher.clocks.monotonic() + _RELEASE_SECONDS).table
+    try:
+        for _ in range(2 * window.MOST_CALLS):  # each conflict is a slot that somebody acquired
+            view = window.read(table.query(*policy.stage.slots), table.now(), policy)
+            operations = window.start_pause(view, cause, held.key)
+            if not operations or try_commit(table, operations):
+                return
+    except TableError as error:
+        log.problem("pause of a try not written", error)
 
 
 def _open(table: Table, policy: Policy) -> tuple[Slot, ...]:

@@ -3,7 +3,7 @@
     read ── map ── each event with clues: acquire a slot ── one hunting query ── release the slot ── verdict
 
 Each call of Graph holds a slot of the stage *search* (`trial_slots`). A 429 of Graph ends the searches of this try, and
-nobody else knows of it.
+pauses the stage.
 """
 
 import math
@@ -23,10 +23,10 @@ from shared.search import query as queries
 from shared.search import tables, verdict
 from shared.search.query import Query
 from shared.search.verdict import Verdict
-from shared.sending.search import Hunts
+from shared.sending.search import Hunts, asked_by
 from shared.sending.window import Policy
 from shared.web import evidence
-from shared.webhook import asked
+from shared.webhook import asked, returned
 
 if TYPE_CHECKING:
     from shared.sending.dispatcher import Tokens
@@ -171,6 +171,8 @@ class _Try:
         held = trial_slots.acquire(self._dispatcher, policy)
         self.searches += 1
         result = self._search.graph.hunt(built.text, built.timespan, built.columns, token)
+        if result.kind == "throttled":
+            trial_slots.pause(self._dispatcher, policy, held, asked_by(result))
         if result.status is not None:  # else it may arrive yet, and the lease stands
             trial_slots.release(self._dispatcher, policy, held)
         return result
@@ -192,6 +194,7 @@ def _outcome(
         max_alerts=settings.max_alerts_per_delivery,
         now=webhook.clocks.wall(),
         clues=True,
+        made=returned.made(webhook.dispatcher.table, opened),
     )
 
 

@@ -15,7 +15,6 @@ MAX_ROWS = 1_000
 _BAR = re.compile(r"(?<!\\)\|")
 _HEADS = "||"  # of Jira's wiki
 _DELIMITERS = (",", "\t", ";")
-_DASHES = re.compile(r"[ -]*-{2,}[ -]*")
 _WORD = re.compile(r"\S+")
 _FIRST = 5  # lines in which a header is underlined
 
@@ -58,7 +57,7 @@ def _aligned(lines: Sequence[str]) -> list[dict[str, Any]] | None:
 
     All rows must have one word in each column: where a cell is empty or has a space, nothing tells where it ends.
     """
-    at = next((index for index, line in enumerate(lines[:_FIRST]) if _DASHES.fullmatch(line)), 0)
+    at = next((index for index, line in enumerate(lines[:_FIRST]) if _underlines(line)), 0)
     columns = [word.span() for word in _WORD.finditer(lines[at])] if at else []
     if len(columns) < 2:  # noqa: PLR2004  # else it underlines a heading
         return None
@@ -66,10 +65,14 @@ def _aligned(lines: Sequence[str]) -> list[dict[str, Any]] | None:
     return table(rows) if rows and len(lines) - at == len(rows) else None
 
 
+def _underlines(line: str) -> bool:
+    return "--" in line and not line.strip("- \r")
+
+
 def _words(lines: Sequence[str], columns: Sequence[tuple[int, int]]) -> Iterator[list[re.Match[str]]]:
     """Yield the words of each line that has exactly one in each column, without the dashes."""
     for line in lines:
-        words = list(_WORD.finditer(line)) if not _DASHES.fullmatch(line) else []
+        words = list(_WORD.finditer(line)) if not _underlines(line) else []
         at = [
             [word.start() < end and word.end() > start for start, end in columns]
             for word in words[: len(columns)]

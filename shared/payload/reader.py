@@ -43,6 +43,11 @@ class Reader:
 
     def rows(self, items: list[Any]) -> list[dict[str, Any]] | None:
         """Return the rows of a list of texts that are the lines of a table of events, its header first; else None."""
+        first = [
+            item for item in items[:2] if isinstance(item, str)
+        ]  # one may tell the type, as of ConvertTo-Csv
+        if not any("eport" in item or "EPORT" in item for item in first):
+            return None
         if len(items) < 2 or not all(isinstance(item, str) for item in items):  # noqa: PLR2004
             return None
         self.spend(len(items) + sum(map(len, items[: grids.MAX_ROWS])) // 16)

@@ -6,6 +6,7 @@ from typing import Any
 _MAX_BYTES = 262_144  # of a buffer
 _MAX_LEVELS = 12  # nodes of a document inside each other
 _LINES = ("paragraph", "heading", "listItem", "tableRow", "codeBlock", "blockquote")
+_OF_A_DOCUMENT = frozenset(("type", "version", "attrs", "content"))
 _CELLS = ("tableCell", "tableHeader")
 
 
@@ -14,7 +15,7 @@ def text(value: Mapping[str, Any]) -> str | None:
     kind = value.get("type")
     if kind == "Buffer":
         return _buffer(value.get("data"))
-    if kind == "doc" and isinstance(value.get("content"), list):
+    if kind == "doc" and isinstance(value.get("content"), list) and _OF_A_DOCUMENT.issuperset(value):
         return "".join(_parts(value, 0))
     return None
 

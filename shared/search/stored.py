@@ -21,6 +21,7 @@ GIVEN, ABOUT = "given", "about"
 """Beside the clues: the reference as it came, if it lost something on its way; what the source says of its alert."""
 _MARK = "find:"
 _TRIAL = "trial"
+_CLUES = tuple(each.name for each in dataclasses.fields(Clues))
 _WHEN = {"start": int, "end": int, "step": int, "own": bool}
 
 
@@ -41,8 +42,9 @@ def fits(written: Mapping[str, Any]) -> bool:
 
 def write(clues: Clues) -> dict[str, Any]:
     """Return clues as JSON: what is unknown is left out."""
-    known = {name: value for name, value in dataclasses.asdict(clues).items() if value}
-    written: dict[str, Any] = json.loads(json.dumps(known))  # with lists, as they are read from a row
+    known = {name: value for name in _CLUES if (value := getattr(clues, name))}
+    # With lists, as they are read from a row.
+    written: dict[str, Any] = json.loads(json.dumps(known, default=dataclasses.asdict))
     return written
 
 

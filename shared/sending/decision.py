@@ -37,7 +37,7 @@ class Decision:
 def decide(sent: Entry, known: Entry, now: float) -> Decision:
     """Return the decision on an alert that was `sent` and is `known`; `now` is the server's time in UTC seconds."""
     differs = differing(sent, known)
-    if known.delivery == sent.delivery:  # ours: its write landed, and nobody heard of it
+    if (known.delivery, known.link) == (sent.delivery, sent.link):  # ours: it landed, and nobody heard of it
         return Decision(None, duplicate=False, what="landed", notes=())
     if known.state == "waiting":
         return _waiting(sent, known, differs)

@@ -127,7 +127,8 @@ class Dispatch:
             head = [*again, *self.table.query(*stage.span(keys.SLOT, keys.TODO_END), limit=_HEAD)]
         now = self.table.now()
         view = window.read(head, now, self.policy).quiet_until(self.outcomes.heard.until)
-        return Snapshot(view, backlog.read(head, now, _HEAD, stage), whole)
+        on = frozenset({stage.name, *self.others})
+        return Snapshot(view, backlog.read(head, now, _HEAD, stage), on, whole)
 
     def choose(self, slots: Sequence[window.Slot]) -> window.Slot:
         """Pick one of the open slots at random."""
@@ -226,11 +227,9 @@ class Dispatch:
                 continue
             if first:
                 _log_tick(snapshot)
+            first = False
             # What is due again and gets no slot is in the next snapshot as well; the others in that of the next tick.
-            first, later = (
-                False,
-                any(self.policy.stage.is_later(waiting.entry.waits) for waiting in snapshot.waiting),
-            )
+            later = any(self.policy.stage.is_later(waiting.entry.waits) for waiting in snapshot.waiting)
             started: Flights = {}
             if snapshot.acquires:
                 started = self.start(snapshot, self.token(), until)

@@ -48,6 +48,7 @@ class Entity:
         asked = body.build(
             clues,
             entry.alert.body(),
+            alert=entry.alert.id,
             source=entry.source,
             own_id=about.get("own_id", ""),
             link=about.get("link", ""),

@@ -119,8 +119,7 @@ class Search:
         failed = _tried(entry, result.kind, result, result.message, now)
         answered = result.status is not None
         if result.kind == "throttled":
-            asked = Trouble(pause.printable(result.message), result.wait or 60.0, named=True)
-            return Outcome(record.wait(failed), cause=asked)
+            return Outcome(record.wait(failed), cause=asked_by(result))
         if result.kind == "no table" and result.table in tables.NAMES - answer.missing.keys():
             until = {**answer.missing, result.table: now + MISSING_SECONDS}
             return Outcome(record.wait(failed), beside=(Replace(keys.SEARCH.missing, until, "*"),))
@@ -186,6 +185,11 @@ class Search:
         if entry.not_found < len(minutes):
             return minutes[entry.not_found]
         return minutes[-1] if _age(clues, now) < verdict.YOUNG else None
+
+
+def asked_by(throttled: Result) -> Trouble:
+    """Return the pause that Graph asks for by an answer to too many searches."""
+    return Trouble(pause.printable(throttled.message), throttled.wait or 60.0, named=True)
 
 
 def _unsearched(entry: Entry, now: float) -> Outcome:

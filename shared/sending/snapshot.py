@@ -1,5 +1,6 @@
 """The window and the head of the backlog, as one query saw them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from shared.ledger import backlog, record
@@ -11,12 +12,13 @@ from shared.sending import window
 class Snapshot:
     """The window and the most urgent of the backlog, as one query saw them.
 
-    `backlog` also knows how many wait for a time, since when, and which rows cannot be read. `whole`: nothing waits
-    for a slot beyond what was read. `remembered`: more may wait by now.
+    `backlog` also knows how many wait for a time, since when, and which rows cannot be read. `on` are the names of the
+    stages that are on. `whole`: nothing waits for a slot beyond what was read. `remembered`: more may wait by now.
     """
 
     view: window.View
     backlog: backlog.Backlog
+    on: Collection[str]
     whole: bool
     remembered: bool = False
 

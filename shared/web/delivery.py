@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from shared.alerts.event_time import utc
 from shared.clients import answer as answers
@@ -44,6 +44,11 @@ _ENTITIES = dict.fromkeys(
     "Look in Defender for an alert with this title; only if there is none, replay this one.",
 )
 """The same about an alert on entities, which has no event."""
+_ANOTHERS = (
+    "The search led to an alert that was known already, by its reference or another search: they are one."
+)
+_SEARCHED = "It has no whole reference: its event is searched by advanced hunting."
+_WITHOUT = "It has no event: it is raised on the devices, users and addresses that it names."
 _AS_IT_SAYS = "Do what the message says, then replay the alert."
 
 
@@ -54,6 +59,13 @@ class DeliveryAlert:
     entry: Entry
     duplicate: bool = False
     notes: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, asked: str, entry: Entry, *, duplicate: bool = False, notes: Sequence[str] = ()) -> Self:
+        """Return the alert that a delivery brought under the id `asked`; its search may have led to another's alert."""
+        if asked in (entry.alert.id, entry.link):
+            return cls(entry, duplicate, notes)
+        return cls(entry, duplicate=True, notes=tuple(dict.fromkeys((*notes, _ANOTHERS))))
 
 
 def refused_events(refused: Iterable[Refused], *, dry: bool = False) -> tuple[Mapping[str, Any], ...]:
@@ -91,9 +103,17 @@ def ignored(outcome: Outcome) -> Reply:
     return reply.of(200, _document(None, outcome.source, "ignored", [], (), reason=outcome.ignored))
 
 
-def valid(outcome: Outcome) -> Reply:
-    """Answer a dry run: `steps` show how the payload was recognised, `origins` where each field came from."""
-    alerts = [_mapped(mapped) for mapped in outcome.alerts]
+def valid(outcome: Outcome, planned: Iterable[tuple[Refused, Entry]] = ()) -> Reply:
+    """Answer a dry run: `steps` show how the payload was recognised, `origins` where each field came from.
+
+    `planned` are events that a POST would search or raise on entities, each with the entry that it would make.
+    """
+    made = {each.event: _valid(each, each.alert.id, each.alert.body(), each.notes) for each in outcome.alerts}
+    for event, entry in planned:
+        route, note = ("entity", _WITHOUT) if entry.stage == keys.ENTITY else ("reference", _SEARCHED)
+        shown = _valid(event, entry.alert.id, _request(entry), (*entry.notes, note))
+        made[event.event] = shown | {"route": route}
+    alerts = [made[number] for number in sorted(made)]
     document = _document(None, outcome.source, "valid", alerts, refused_events(outcome.refused, dry=True))
     return reply.of(200, document | {"steps": list(outcome.steps)})
 
@@ -176,9 +196,11 @@ def _document(
     }
 
 
-def _mapped(mapped: Mapped) -> dict[str, Any]:
+def _valid(
+    event: Mapped | Refused, alert: str, request: Mapping[str, str | None], notes: Sequence[str]
+) -> dict[str, Any]:
     return {
-        "id": mapped.alert.id,
+        "id": alert,
         "status": "valid",
         "route": "reference",
         "sender": None,
@@ -187,13 +209,13 @@ def _mapped(mapped: Mapped) -> dict[str, Any]:
         "attempts": 0,
         "waitingFor": None,
         "match": None,
-        "request": mapped.alert.body(),
+        "request": dict(request),
         "alert": None,
         "portalUrl": None,
         "error": None,
-        "notes": list(mapped.notes),
-        "origins": dict(mapped.origins),
-        **evidence.shown(mapped.evidence),
+        "notes": list(notes),
+        "origins": dict(event.origins),
+        **evidence.shown(event.evidence),
     }
 
 

@@ -76,7 +76,7 @@ def read(url: str, accepted: Sequence[str]) -> Parameters:
             continue
         known = names.get(name.lower())
         if known is None:
-            raise wrong(name, value, f"only {', '.join(accepted)}" if accepted else "no parameter")
+            raise unknown(name, f"only {', '.join(accepted)}" if accepted else "no parameter")
         if known in values:
             raise wrong(known, f"{values[known]} and {value}", "one value")
         if not value.strip():
@@ -87,6 +87,14 @@ def read(url: str, accepted: Sequence[str]) -> Parameters:
 
 def wrong(name: str, value: str, accepted: str) -> RequestError:
     """Return the error for a parameter with a value that is not accepted."""
-    detail = f"{shown(value)} found; accepted: {accepted}."
+    return _error(name, f"{shown(value)} found; accepted: {accepted}.")
+
+
+def unknown(name: str, accepted: str) -> RequestError:
+    """Return the error for a parameter whose name is not known. It leaves out the value, which may be a secret."""
+    return _error(name, f"There is no such parameter; accepted: {accepted}.")
+
+
+def _error(name: str, detail: str) -> RequestError:
     name = name[:60]
     return RequestError(f"{name}: {detail}", extensions={"problems": [Problem(name, detail).render()]})

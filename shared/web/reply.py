@@ -31,7 +31,7 @@ class Reply:
 def of(status: int, document: Any, *, content_type: str = JSON, **headers: str) -> Reply:
     """Return a JSON answer; header names are given with underscores for hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    body = json.dumps(document, ensure_ascii=False)
+    body = json.dumps(document, ensure_ascii=False) + "\n"  # for who reads it on a terminal
     # Half of a surrogate pair, from whoever sent it, stays the escape that it was in their JSON.
     return Reply(status, body.encode("utf-8", "backslashreplace").decode(), content_type, named)
 

@@ -1,5 +1,6 @@
 """What an alert waits for, why, and until when; and when it is worth asking again."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from shared.alerts.event_time import utc
@@ -23,6 +24,12 @@ def shown(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, An
     """
     if entry.has_ended:
         return None
+    if _is_off(entry, snapshot):
+        setting = f"setting {entry.stage.setting}" if entry.stage.setting else "this version does not have it"
+        reason = (
+            f"the stage {entry.stage.name} is switched off ({setting}); the alert waits until it is on again"
+        )
+        return {"what": "pause", "reason": reason, "until": None}
     if entry.stage == keys.SEARCH:
         return _for_the_event(entry, now)
     api = "Defender" if entry.stage == keys.REFERENCE else "Graph"
@@ -47,6 +54,8 @@ def _for_a_slot(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[s
 
 def seconds(entry: Entry, snapshot: "Snapshot | None", now: float) -> float:
     """Return in how many seconds a waiting alert is expected to end. The parameters are those of `shown`."""
+    if _is_off(entry, snapshot):
+        return math.inf
     if entry.next_attempt:
         return max(0.0, entry.next_attempt - now)
     if entry.stage != keys.REFERENCE:
@@ -54,6 +63,10 @@ def seconds(entry: Entry, snapshot: "Snapshot | None", now: float) -> float:
     if entry.state == "sending" or snapshot is None:
         return 2.0
     return max(_DRAIN_SECONDS, snapshot.turn_in(entry.due) + 1.0)
+
+
+def _is_off(entry: Entry, snapshot: "Snapshot | None") -> bool:
+    return snapshot is not None and entry.stage.name not in snapshot.on
 
 
 def _for_the_event(entry: Entry, now: float) -> dict[str, Any]:

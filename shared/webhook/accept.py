@@ -128,7 +128,7 @@ class Acceptance:
                 continue
             log.step("accepted", entry=entry)
             sent = self.inline.wait(dispatcher, dispatcher.launch(sending, token))
-            return [DeliveryAlert(sent[entry.alert.id])]
+            return [DeliveryAlert.of(entry.alert.id, sent[entry.alert.id])]
         return None
 
     def _store(

@@ -51,7 +51,7 @@ def read(query: Mapping[str, str]) -> Asked:
         plain = _plain(name)
         known = _BY_PLAIN_NAME.get(plain)
         if known is None:
-            wrong = wrong or _meant(name, value, plain)
+            wrong = wrong or _meant(name, plain)
             unknown.append(name)
         key = known or name
         values[key] = f"{values[key]},{value}" if key in values else value  # as the Functions host joins them
@@ -61,12 +61,12 @@ def read(query: Mapping[str, str]) -> Asked:
     return Asked(values, dry in ("", "true"), tuple(_notes(unknown)), wrong)
 
 
-def _meant(name: str, value: str, plain: str) -> RequestError | None:
+def _meant(name: str, plain: str) -> RequestError | None:
     """Return the error for an unknown name that was meant to be a known one."""
     if plain.removeprefix("is").startswith(_TRIALS) or "dryrun" in plain:
-        return parameters.wrong(name, value, "dryRun=true, which is the only name of a dry run")
+        return parameters.unknown(name, "dryRun=true, which is the only name of a dry run")
     near = next((known for name, known in _BY_PLAIN_NAME.items() if _distance(plain, name) <= _NEAR), None)
-    return parameters.wrong(name, value, f"{near}; all parameters are {', '.join(KNOWN)}") if near else None
+    return parameters.unknown(name, f"{near}; all parameters are {', '.join(KNOWN)}") if near else None
 
 
 def _notes(unknown: list[str]) -> Iterator[str]:

@@ -4,12 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from shared.alerts.text import cut
 from shared.entity import entities, once
+from shared.errors import Problem
 from shared.ledger import keys, record
 from shared.ledger.record import Entry
 from shared.mapping.outcome import Evidence, Mapped, Outcome, Refused
 from shared.payload import names
 from shared.search import query, stored
+
+_COMMAND = 4_000  # UTF-16 units, of which JSON may make six times as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Makes the entries of one delivery, accepted `now` (UTC seconds); `trial`: nothing is to be raised of them."""
+    """Makes the entries of one delivery, accepted `now` (UTC seconds); `trial`: nothing is to be raised of them.
+
+    Each has the source of its event; `source` is that of the delivery, for an event that names none.
+    """
 
     source: str
     delivery: str
@@ -42,10 +49,10 @@ class Maker:
             body = mapped.alert.body()
             given = {name: body.pop(name) for name in names.KEYS}
             notes = (*mapped.notes, *mapped.evidence.lost)
-            return self._searched(body, mapped.evidence, notes, given)
+            return self._searched(body, mapped, mapped.evidence, notes, given)
         return record.accept(
             mapped.alert,
-            source=self.source,
+            source=mapped.source or self.source,
             delivery=self.delivery,
             now=self.now,
             notes=mapped.notes,
@@ -57,32 +64,37 @@ class Maker:
         """Return the entry of an event without a reference that can be searched, see `split`."""
         if refused.evidence is None:
             raise ValueError("an event without clues cannot be searched")
-        return self._searched(dict(refused.texts), refused.evidence, refused.notes, None)
+        return self._searched(dict(refused.texts), refused, refused.evidence, refused.notes, None)
 
     def without_event(self, refused: Refused) -> Entry:
         """Return the entry of an event that becomes an alert on the entities it names, see `split`."""
         if refused.evidence is None:
             raise ValueError("an event without clues names no entities")
         evidence = refused.evidence
-        clues, own_id = evidence.scan.clues, evidence.about.own_id
+        source, own_id = refused.source or self.source, evidence.about.own_id
         return record.accept(
-            once.alert(refused.texts, clues, source=self.source, own_id=own_id),
-            source=self.source,
+            once.alert(refused.texts, evidence.scan.clues, source=source, own_id=own_id),
+            source=source,
             delivery=self.delivery,
             now=self.now,
             notes=refused.notes,
             sender=self.sender,
             stage=keys.ENTITY,
-            clues=_written(evidence),
+            clues=_written(_told(evidence)),
         )
 
     def _searched(
-        self, texts: dict[str, str], evidence: Evidence, notes: Sequence[str], given: dict[str, str] | None
+        self,
+        texts: dict[str, str],
+        event: Mapped | Refused,
+        evidence: Evidence,
+        notes: Sequence[str],
+        given: dict[str, str] | None,
     ) -> Entry:
-        clues = evidence.scan.clues
+        source, clues = event.source or self.source, evidence.scan.clues
         accepted = record.accept(
-            stored.alert(texts, clues, source=self.source, trial=self.trial),
-            source=self.source,
+            stored.alert(texts, clues, source=source, trial=self.trial),
+            source=source,
             delivery=self.delivery,
             now=self.now,
             notes=notes,
@@ -100,7 +112,7 @@ def can_search(evidence: Evidence) -> bool:
 
 def names_entities(evidence: Evidence) -> bool:
     """Tell whether an alert can be created on the entities of clues."""
-    return not entities.missing(evidence.scan.clues) and stored.fits(_written(evidence))
+    return not entities.missing(evidence.scan.clues) and stored.fits(_written(_told(evidence)))
 
 
 def split(outcome: Outcome, can: Callable[[Evidence], bool]) -> tuple[Outcome, tuple[Refused, ...]]:
@@ -117,6 +129,12 @@ def told(refused: Refused) -> Refused:
     if refused.evidence is None:
         return refused
     lacks = entities.missing(refused.evidence.scan.clues, refused.evidence.scan.unread)
+    if refused.texts and not lacks:
+        lacks = (
+            Problem(
+                "payload", "is too long: what it says of its event cannot be stored. Send shorter texts."
+            ),
+        )
     more = [
         replace(each, detail=f"For an alert without an event the payload {each.detail}") for each in lacks
     ]
@@ -129,6 +147,20 @@ def of(wanted: Wanted, maker: Maker, *, search: bool) -> list[Entry]:
     made |= {event.event: maker.search(event) for event in wanted.searches}
     made |= {event.event: maker.without_event(event) for event in wanted.entities}
     return [made[number] for number in sorted(made)]
+
+
+def _told(evidence: Evidence) -> Evidence:
+    """Return evidence with as much of a command line as a description tells: Windows takes more than a row does."""
+    clues = evidence.scan.clues
+    shorter = replace(clues, command_line=cut(clues.command_line, _COMMAND))
+    return replace(evidence, scan=replace(evidence.scan, clues=shorter))
+
+
+def planned(wanted: Wanted, sender: str) -> list[tuple[Refused, Entry]]:
+    """Return the events that are to be searched or raised on entities, each with the entry that a POST would make."""
+    maker = Maker(wanted.outcome.source or "", "", 0.0, sender)
+    searches = [(event, maker.search(event)) for event in wanted.searches]
+    return [*searches, *((event, maker.without_event(event)) for event in wanted.entities)]
 
 
 def _written(evidence: Evidence) -> dict[str, Any]:

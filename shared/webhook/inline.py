@@ -1,7 +1,6 @@
 """What a POST sends itself: as much as the windows allow, within `INLINE_SECONDS`."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -98,7 +97,13 @@ class Inline:
                 log.problem("accepted, not sent yet", error)
         sent = dispatched | (self.wait(first.dispatcher, flights) if flights else {})
         return [
-            dataclasses.replace(alert, entry=sent.get(alert.entry.alert.id, alert.entry)) for alert in alerts
+            DeliveryAlert.of(
+                asked := alert.entry.alert.id,
+                sent.get(asked, alert.entry),
+                duplicate=alert.duplicate,
+                notes=alert.notes,
+            )
+            for alert in alerts
         ]
 
     def _start(self, room: Room, alerts: Sequence[DeliveryAlert], flights: "Flights") -> dict[str, Entry]:

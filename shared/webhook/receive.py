@@ -17,7 +17,7 @@ from shared.mapping import mappings as mapping
 from shared.payload import body as payload
 from shared.payload import compression
 from shared.web import delivery, reply
-from shared.webhook import asked, entries, health, refused, status
+from shared.webhook import asked, entries, health, refused, returned, status
 from shared.webhook.accept import Acceptance
 from shared.webhook.entries import Wanted
 from shared.webhook.inline import Inline
@@ -68,14 +68,9 @@ class Webhook:
         content_encoding: str = "",
         sender: str = "",
     ) -> "Reply":
-        """Turn one POST into alerts, and answer with their state. Raise `TableError` if they cannot be stored.
+        """Turn one POST into alerts, and answer with their state; `origin` is the scheme and host that it came to.
 
-        It waits for Defender for `INLINE_SECONDS`, and for the table for `TABLE_SECONDS`, both from the receipt on.
-
-        `query` are the URL's parameters; `origin` is the scheme and host of the request.
-        `store` is false for a payload that is stored already. A body that is compressed, by its first bytes or by
-        `content_encoding`, is opened, and stored in that form if it is refused. `sender` is the fingerprint of the
-        request's key, empty without a key.
+        `store` is false for a payload that is stored already; raise `TableError` if the alerts cannot be stored.
         """
         began = self.clocks.monotonic()
         wanted = asked.read(query)
@@ -88,7 +83,7 @@ class Webhook:
             body = compression.opened(
                 body, max_bytes=self.settings.max_payload_bytes, content_encoding=content_encoding
             )
-            outcome = self._map(body, wanted, sender)
+            outcome = self._map(body, wanted, sender, stages[0])
         except TableError:
             raise  # that is no fault of the payload, which is not refused
         except WebhookError as error:
@@ -98,9 +93,10 @@ class Webhook:
         if outcome.ignored is not None:
             return delivery.ignored(outcome)
         if wanted.dry:
-            if outcome.alerts:
-                return delivery.valid(outcome)
-            raise delivery.unmapped(outcome, dry=True)
+            becomes, _, _ = self._wanted(outcome, sender)
+            if becomes.is_nothing:
+                raise delivery.unmapped(becomes.outcome, dry=True)
+            return delivery.valid(becomes.outcome, entries.planned(becomes, sender))
         inline = Inline(self.clocks, self.permits, self.memory, began + self.settings.inline_seconds)
         origin = self.settings.public_base_url or origin
         return self._accept(
@@ -118,8 +114,7 @@ class Webhook:
         store: bool,
     ) -> "Reply":
         """Accept what is to be sent and searched, store what is refused, and answer."""
-        mode = self.settings.find_events if self._may_search(received.sender) else "false"
-        left, searches = entries.split(outcome, entries.can_search)
+        wanted, searches, mode = self._wanted(outcome, received.sender)
         hint = delivery.FIND_EVENTS if mode == "false" and searches else ""
         if mode == "trial" and searches:
             try:
@@ -127,11 +122,8 @@ class Webhook:
                 received = replace(received, searches=tried)
             except TableError as failure:  # it costs nobody an alert
                 log.problem("trial not stored", failure)
-        wanted = Wanted(left, searches) if mode == "true" else Wanted(outcome)
         if mode != "true":
             stages = [stage for stage in stages if stage.policy.stage != keys.SEARCH]
-        if self.settings.no_event == "entity":
-            wanted = self._with_entities(wanted, () if mode == "false" else searches)
         if wanted.is_nothing:
             error = delivery.unmapped(wanted.outcome, hint=hint)
             if store:
@@ -141,6 +133,15 @@ class Webhook:
         if store and wanted.outcome.refused:
             refused.in_part(stages[0].table, received, wanted.outcome, answer.status)
         return answer
+
+    def _wanted(self, outcome: "Outcome", sender: str) -> "tuple[Wanted, tuple[Refused, ...], str]":
+        """Return what is wanted of an outcome, the events that can be searched, and whether they are: the mode."""
+        mode = self.settings.find_events if self._may_search(sender) else "false"
+        left, searches = entries.split(outcome, entries.can_search)
+        wanted = Wanted(left, searches) if mode == "true" else Wanted(outcome)
+        if self.settings.no_event == "entity":
+            wanted = self._with_entities(wanted, () if mode == "false" else searches)
+        return wanted, searches, mode
 
     def _with_entities(self, wanted: Wanted, searches: "tuple[Refused, ...]") -> Wanted:
         """Return what is wanted with alerts on entities in place of refused events, but not of those `searches`."""
@@ -188,8 +189,11 @@ class Webhook:
         )
         return answer
 
-    def _map(self, body: bytes, wanted: asked.Asked, sender: str) -> "Outcome":
-        """Return the outcome of a payload. Raise the error of one that becomes no alert, or is not allowed."""
+    def _map(self, body: bytes, wanted: asked.Asked, sender: str, dispatcher: "Dispatch") -> "Outcome":
+        """Return the outcome of a payload. Raise the error of one that becomes no alert, or is not allowed.
+
+        Raise `TableError` if it cannot be told whether it is an alert of ours that comes back.
+        """
         if wanted.wrong:
             raise wanted.wrong
         rights = senders.of(self.settings.senders, sender)
@@ -208,6 +212,7 @@ class Webhook:
             max_alerts=self.settings.max_alerts_per_delivery,
             now=self.clocks.wall(),
             clues=True,
+            made=returned.made(dispatcher.table, body),
         )
         notes = list(wanted.notes)
         if allowed is not None and (odd := set((outcome.source or "").split("+")) - {*allowed, ""}):

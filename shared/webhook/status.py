@@ -52,7 +52,12 @@ class Status:
         stored = rows.read_delivery(row)
         stands, unread = self._stands(stored)
         alerts = [
-            DeliveryAlert(stands.entries[alert], alert in stored.duplicates, stored.notes.get(alert, ()))
+            DeliveryAlert.of(
+                alert,
+                stands.entries[alert],
+                duplicate=alert in stored.duplicates,
+                notes=stored.notes.get(alert, ()),
+            )
             for alert in stored.alerts
             if alert in stands.entries
         ]

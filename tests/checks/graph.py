@@ -83,19 +83,27 @@ class Graph:
     world: World
     says: Callable[[int, int], Result | None] = lambda _, number: found(row(number))
     arrivals: list[Arrival] = field(default_factory=list)
+    _of: dict[int, list[Arrival]] = field(default_factory=dict)
 
     def __call__(self, body: Mapping[str, str]) -> Result | None:
         """Take one call."""
         named = _NUMBER.search(body["Query"])
         assert named, body["Query"]
         number = int(named[1])
-        before = len(self.of(number))
-        self.arrivals.append(Arrival(self.world.now, number, body["Query"]))
-        return self.says(before, number)
+        arrival = Arrival(self.world.now, number, body["Query"])
+        before = self._of.setdefault(number, [])
+        before.append(arrival)
+        self.arrivals.append(arrival)
+        return self.says(len(before) - 1, number)
+
+    def clear(self) -> None:
+        """Forget all searches."""
+        self.arrivals.clear()
+        self._of.clear()
 
     def of(self, number: int) -> list[Arrival]:
         """Return the searches for the event of a number."""
-        return [arrival for arrival in self.arrivals if arrival.number == number]
+        return list(self._of.get(number, ()))
 
     @property
     def times(self) -> list[float]:

@@ -5,6 +5,7 @@ hunting.run(Tenant(records), query)   # rows, as the call to Graph gives them
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,7 +32,7 @@ class Checked:
 
 def check(queries: Sequence[str]) -> list[Checked]:
     """Read queries with Microsoft's parser; return what each is made of, in their order."""
-    with Parser(TABLES) as parser:
+    with closing(Parser(TABLES)) as parser:
         return [
             Checked(
                 tuple(each["errors"]),

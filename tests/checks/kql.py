@@ -12,6 +12,7 @@ import json
 import logging
 import logging.handlers
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class Checked:
 
 def check(queries: Sequence[str]) -> list[Checked]:
     """Read queries; return the parts of each, in their order."""
-    with Parser(_TABLES, Path(__file__).with_suffix(".js")) as parser:
+    with closing(Parser(_TABLES, Path(__file__).with_suffix(".js"))) as parser:
         return [
             Checked(tuple(each["errors"]), frozenset(each["fields"]), frozenset(each["steps"]))
             for each in map(parser.check, queries)

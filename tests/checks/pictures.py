@@ -9,12 +9,12 @@ from pathlib import Path
 from playwright.sync_api import ViewportSize, sync_playwright
 
 from dev import samples, setup
-from dev.demo.acts import Delivery, each_sender
+from dev.demo.acts import Delivery, each_sender, known
 from dev.stack.child import ChildError
 from dev.stack.stack import Stack
 from shared.senders import fingerprint
 from tests.checks import browser
-from tests.checks.console import NAMES, Console
+from tests.checks.console import Console
 
 FOLDER = setup.ROOT / "docs" / "pictures"
 _SIZE: ViewportSize = {"width": 1100, "height": 800}
@@ -48,9 +48,7 @@ def main() -> None:
 
 def _post(stack: Stack, deliveries: list[Delivery]) -> None:
     """Let each sender post; Defender knows the events that it is expected to know."""
-    expected = [each for delivery in deliveries for each in delivery.expected]
-    known = [each.event.key for each in expected if each.event and each.outcome != "not found"]
-    stack.simulator("POST", "events", {"known": [dict(zip(NAMES, key, strict=True)) for key in known]})
+    stack.simulator("POST", "events", {"known": known(deliveries)})
     for delivery in deliveries:
         stack.post(delivery.payload, key=delivery.sender, query=delivery.query)
 

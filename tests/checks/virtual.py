@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 from greenlet import GreenletExit, getcurrent
 
-from dev import virtual
-from dev.virtual import EPOCH, ORIGIN, Arrival, Faults, Request
-from dev.virtual.world import Event, Line
+from dev.virtual import host, world
+from dev.virtual.host import ORIGIN, Arrival, Faults, Request
+from dev.virtual.world import EPOCH, Event, Line
 from shared import app
 from shared.clients import answer as answers
 from shared.clients import create_alert as creating
@@ -82,14 +82,14 @@ class Fault:
 
 
 @dataclass
-class Partition(virtual.Partition):
+class Partition(world.Partition):
     """A table's server that takes `seconds` for a request."""
 
     seconds: float = 0.0
 
 
 @dataclass
-class Defender(virtual.Defender):
+class Defender(host.Defender):
     """Answers each call with what `says` returns for it (None: never), and records all calls.
 
     `says` gets how often this alert was called before, and its body. Without it every alert is created.
@@ -124,7 +124,7 @@ def nothing(*, sent: bool) -> Answer:
     return answers.read(Response(None, {}, None, failure, sent, 30.0 if sent else 0.0), {})
 
 
-class World(virtual.World):
+class World(world.World):
     """A world in which a test chooses what happens next.
 
     An edge is where lines of execution meet: a request arrives. `pick` chooses among the `n` edges that could be
@@ -200,7 +200,7 @@ class World(virtual.World):
 
 
 @dataclass
-class Host(virtual.Host):
+class Host(host.Host):
     """A function host whose requests meet faults; `dead` hosts never go on.
 
     `script` says for every request what goes wrong with it, if anything; `tokens` whether the identity gives one.

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from dev.simulator.world import ACTIONS, Device
+from dev.simulator.schema import ACTIONS
+from dev.simulator.world import Device
 from dev.simulator.world import World as Builder
 from shared.payload.clues import FACTS, SECOND, Clues, Host, Kind, When
 from shared.search import devices, facts, query, tables

@@ -19,10 +19,10 @@ from shared.clients import create_alert
 from shared.entity import body, entities
 from shared.payload.clues import Clues
 from tests.checks import clueset, spoiled
-from tests.unit.test_entity import FULL, TEXTS
+from tests.unit.test_entity import FULL, ID, TEXTS
 
 LIMIT = 30.0  # seconds; generous, nothing is expected to take that long
-INPUT = body.build(FULL, TEXTS, source="Splunk", own_id="17", techniques=["T1003.001"])
+INPUT = body.build(FULL, TEXTS, alert=ID, source="Splunk", own_id="17", techniques=["T1003.001"])
 
 Create = Callable[..., create_alert.Result]
 
@@ -73,7 +73,7 @@ def test_what_our_payloads_say_is_taken(case: clueset.Case) -> None:
     """The body of every payload of ours that is enough for one fulfils the simulator's strict form."""
     clues = clueset.scan(case).clues
     if not entities.missing(clues):
-        strict.check(body.build(clues, TEXTS, source=case.product))
+        strict.check(body.build(clues, TEXTS, alert=ID, source=case.product))
 
 
 @pytest.mark.parametrize(
@@ -199,4 +199,4 @@ def test_no_connection_is_no_alert() -> None:
 def test_no_entity_is_no_alert() -> None:
     """The list of entities is not empty where it is there: clues without one are refused before."""
     with pytest.raises(Rejected, match="entityDefinitions"):
-        strict.check(body.build(Clues(), TEXTS, source="x"))
+        strict.check(body.build(Clues(), TEXTS, alert=ID, source="x"))

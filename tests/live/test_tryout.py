@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 from rich.console import Console
 
 from dev import hunt
@@ -209,7 +210,7 @@ def test_make_map_hunts_in_the_running_simulator(
     with hunt.announced(stack.simulator_url, address):
         code, text = printed()
     assert code == 1  # it is still refused
-    assert "match  exact" in text
-    assert f"eventTime       {TIME}" in text
-    assert "agree: commandLine" in text
+    shown = yaml.safe_load(text[text.index("outcome: ") :].partition("\n\n")[0])
+    assert (shown["outcome"], shown["grade"], shown["reference"]["eventTime"]) == ("match", "exact", TIME)
+    assert "commandLine" in shown["candidates"][0]["agree"]
     assert not address.exists()

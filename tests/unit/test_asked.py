@@ -55,6 +55,29 @@ def test_what_may_be_a_misspelt_parameter_is_refused(query: str, named: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("severty=s3cret", "severty: There is no such parameter; accepted: severity; all"),
+        ("test=s3cret", "test: There is no such parameter; accepted: dryRun=true, which"),
+    ],
+)
+def test_a_wrong_name_is_answered_without_its_value(query: str, detail: str) -> None:
+    """The name is what is wrong; the value may be anything, a secret too."""
+    answer = _send(query)
+    assert answer.document["detail"].startswith(detail)
+    assert "s3cret" not in answer.body
+
+
+def test_an_unknown_source_names_the_parameter() -> None:
+    """The sender who reads the answer on a terminal finds what to correct, and its prompt on a line of its own."""
+    answer = _send("source=splunc")
+    (problem,) = answer.document["problems"]
+    assert (answer.status, problem["field"]) == (400, "source")
+    assert problem["detail"].startswith('"splunc" is no source. Did you mean splunk')
+    assert answer.body.endswith("}\n")
+
+
+@pytest.mark.parametrize(
     "query", ["sourcetype=x", "dryRun=false", "severity=", "source=", "code=k&clientId=c", ""]
 )
 def test_what_changes_nothing_is_accepted(query: str) -> None:

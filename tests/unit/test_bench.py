@@ -94,7 +94,7 @@ def test_the_table_shows_every_figure_with_its_floor_and_verdict() -> None:
 def test_the_bound_of_the_design(latency: float, expected: float) -> None:
     """A slot is used once in window + margin + latency; a limiter without a margin comes a little further."""
     assert quota.bound(60.0, 0.25, latency) == pytest.approx(expected, abs=1e-5)
-    assert quota.ceiling(60.0, latency) == pytest.approx(60 / (60 + latency))
+    assert quota.bound(60.0, 0.0, latency) == pytest.approx(60 / (60 + latency))
 
 
 def test_quota_use_does_not_count_the_first_window_of_calls() -> None:
@@ -124,7 +124,7 @@ def test_simulated_hosts_stay_within_the_limit_and_near_the_bound() -> None:
     case = quota.simulate(3, windows=1)
     assert case == quota.simulate(3, windows=1)
     assert case.too_many == 0
-    assert 0.9 < case.use <= quota.ceiling(60.0, 1.0)
+    assert 0.9 < case.use <= quota.bound(60.0, 0.0, 1.0)
     assert case.requests_a_minute > 15
     assert quota.simulate(10, windows=1).conflicts_a_call > case.conflicts_a_call == 0
 

@@ -1,14 +1,14 @@
 """The body of an alert that has no event, and its identity."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.alerts import alert as alerts
-from shared.alerts import title
-from shared.alerts.mark import MARK, is_marked
+from shared.alerts import mark, title
 from shared.alerts.text import units
 from shared.alerts.vocabulary import CATEGORIES, SEVERITIES, _table
 from shared.entity import body, entities, once
@@ -16,6 +16,7 @@ from shared.payload.clues import FACTS, SECOND, Clues, Host, When
 
 AT = 1_772_600_767 * SECOND + 8_900_000  # 2026-03-04T05:06:07.89Z
 DEVICE = "c0ffee" * 6 + "beef"
+ID = "0c1d2e3f" * 4
 TEXTS = {
     "severity": "High",
     "category": "CredentialAccess",
@@ -53,7 +54,7 @@ FULL = Clues(
 def built(clues: Clues = FULL, **changes: Any) -> dict[str, Any]:
     """Return the body of clues; changes are of the five texts, or of what else is told."""
     texts = {name: changes.pop(name, text) for name, text in TEXTS.items()}
-    return body.build(clues, texts, **{"source": "Splunk", **changes})
+    return body.build(clues, texts, **{"alert": ID, "source": "Splunk", **changes})
 
 
 def named(clues: Clues) -> list[tuple[str, ...]]:
@@ -66,7 +67,7 @@ def test_the_body_has_the_apis_fields() -> None:
     assert built(own_id="notable-17", link="https://siem.contoso.example/17", techniques=["T1003.001"]) == {
         "title": "A dump of credentials",
         "description": "lsass.exe was read.\n\n"
-        "Raised by the Defender alert webhook from Splunk: no event of Defender stands behind it.\n"
+        f"Raised by the Defender alert webhook (alert {ID}) from Splunk: no event of Defender stands behind it.\n"
         "Alert at the source: notable-17\n"
         "Link: https://siem.contoso.example/17\n"
         "Time at the source: 2026-03-04T05:06:07.89Z\n"
@@ -177,7 +178,7 @@ def test_a_description_holds_both(letter: str, described: int, told: int) -> Non
     assert units(text) <= 5_000
     text.encode()
     assert text.startswith(letter)
-    assert f"\n\n{MARK} from Splunk" in text
+    assert f"\n\n{mark.MARK} (alert {ID}) from Splunk" in text
     assert "Time at the source: 2026-03-04T05:06:07.89Z" in text
     assert FULL.md5 in text
 
@@ -276,6 +277,18 @@ def test_the_same_alert_has_the_same_id() -> None:
     assert len({first, *others}) == 7
 
 
+@pytest.mark.parametrize(
+    ("account", "upn", "same"),
+    [("bob", "", False), ("AMY", "", True), ("bob", "amy@contoso.example", True), ("", "", False)],
+)
+def test_an_account_tells_alerts_apart(account: str, upn: str, same: bool) -> None:
+    """An account that is no entity, because it has only a name: of another one, the same is another alert."""
+    named = replace(FULL, account_sid="", account_upn=upn)
+    first = once.identity(named, source="splunk", own_id="", title="A")
+    of_another = replace(named, account_name=account)
+    assert (once.identity(of_another, source="splunk", own_id="", title="A") == first) is same
+
+
 @pytest.mark.parametrize(("seconds", "same"), [(0, True), (60, True), (3_600, False)])
 def test_without_an_id_the_hour_counts(seconds: int, same: bool) -> None:
     """The same title and entities in one hour are one alert, whatever else is told of them."""
@@ -296,16 +309,30 @@ def test_an_alert_without_an_event_brings_its_id() -> None:
 
 @pytest.mark.parametrize("description", ["It happened.", "x" * 4_096, "A\r\nB", "\U0001f600" * 2_048])
 def test_every_body_is_marked(description: str) -> None:
-    """So that the alert is known if it comes back, also as HTML, and whatever else is in its description."""
+    """So that the alert is known by its id if it comes back, whatever else is in its description."""
     text = built(replace(FULL, command_line="y" * 32_000), description=description)["description"]
-    assert is_marked(text)
-    assert is_marked(f"<p>{text.replace(chr(10), '<br>')}</p>")
-    assert not is_marked(description)
+    assert mark.named(text) == (ID,)
+    assert mark.named(description) == ()
 
 
-@pytest.mark.parametrize(
-    "text", [f'cmd.exe /c "{MARK} from Splunk"', f"It says: {MARK} from Splunk", MARK, f"{MARK}s from x", ""]
-)
-def test_a_mark_within_a_line_is_none(text: str) -> None:
-    """Whoever quotes it, such as the command line of somebody who wants to hide, is not taken for this app."""
-    assert not is_marked(text)
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "HTML": lambda text: f"<p>{text.replace(chr(10), '<br>')}</p>",
+    "one line": lambda text: text.replace("\n", " "),
+    "quoted": lambda text: json.dumps(json.dumps({"description": text})),
+    "capitals": str.upper,
+    "small": str.lower,
+    "wrapped": lambda text: text.replace("webhook (", "webhook\r\n("),
+    "no brackets": lambda text: text.replace("(", "").replace(")", ""),
+}
+
+
+@pytest.mark.parametrize("way", WRITTEN)
+def test_a_mark_is_read_however_it_was_written(way: str) -> None:
+    """Products join lines, change case, and put texts into JSON or HTML."""
+    assert mark.named(WRITTEN[way](built()["description"])) == (ID,)
+
+
+@pytest.mark.parametrize("text", [mark.MARK, f"{mark.MARK} from x", f"{mark.MARK} (alert {ID}0)", ID, ""])
+def test_words_without_an_id_are_no_mark(text: str) -> None:
+    """Anybody can write them; an id that is longer is another."""
+    assert mark.named(text) == ()

@@ -27,6 +27,7 @@ from shared.table.protocol import Delete, Replace
 from shared.web.parameters import Parameters
 from shared.web.reply import Reply
 from tests.checks.app import App
+from tests.checks.contract import Contract
 from tests.checks.creating import URL, Creations, answered, created, sign_in
 from tests.checks.graph import Graph, failure, found, payload, row, without_device
 from tests.checks.sound import unsound
@@ -139,6 +140,115 @@ class Scene:
 
 
 # A POST
+
+
+RETURNS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "Splunk, joined to one line": lambda made: {
+        "search_name": "Alerts of Defender",
+        "result": {
+            "dest": "pc-1",
+            "_time": "2026-03-04T11:00:00Z",
+            "desc": made["description"].replace("\n", " "),
+        },
+    },
+    "Elastic": lambda made: {
+        "kibana.alert.rule.name": "Alerts of Defender",
+        "@timestamp": "2026-03-04T11:00:00Z",
+        "host": {"name": "pc-1"},
+        "event": {"reason": made["description"]},
+    },
+    "a text that holds JSON": lambda made: {
+        "title": "Alerts of Defender",
+        "host": "pc-1",
+        "time": "2026-03-04T11:00:00Z",
+        "payload": json.dumps({"alert": [made]}),
+    },
+}
+
+
+@pytest.mark.parametrize("shape", RETURNS)
+def test_an_alert_that_comes_back_is_not_created_again(shape: str) -> None:
+    """Known by the id in its mark, whatever the SIEM makes of it; with an id that is not ours it is another alert."""
+    scene = Scene()
+    assert scene.first(sign_in(1))["status"] == "created"
+    returned = RETURNS[shape](dict(scene.creations.arrivals[0].body))
+    assert scene.posted(returned)["status"] == "ignored"
+    assert len(scene.creations.arrivals) == 1
+    (entry,) = scene.entries()
+    forged = json.loads(json.dumps(returned).replace(entry.alert.id, "0" * 32))
+    assert scene.posted(forged)["status"] == "created"
+
+
+def test_a_payload_without_a_mark_costs_no_request_more() -> None:
+    """The table is asked for marks only if there are some; if it fails, the answer is not "ignored" or "created"."""
+    scene = Scene()
+    scene.post(sign_in(1))
+    queries = scene.app.host.queries
+    scene.post(sign_in(2))
+    assert scene.app.host.queries == queries + 1
+    returned = {"title": "x", "description": scene.creations.arrivals[0].body["description"]}
+    down = scene.host(lambda request: Fault("denied") if request.kind == "query" else None)
+    answer = scene.world.finish(down.post(returned))
+    assert (answer.status, len(scene.creations.arrivals)) == (503, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "routes"),
+    [
+        (Settings(), None),
+        (replace(BOTH, no_event="fail"), ["reference"]),
+        (ON, ["entity", "entity"]),
+        (BOTH, ["entity", "reference"]),
+    ],
+)
+def test_a_dry_run_tells_what_a_post_would_become(settings: Settings, routes: list[str] | None) -> None:
+    """By the same settings: refused, searched, or raised on entities; and nothing is stored or called."""
+    scene = Scene(settings=settings)
+    answer = scene.post([sign_in(1), payload(2)], dryRun="true")
+    document = json.loads(answer.body)
+    assert answer.status == (200 if routes else 422)
+    assert [alert["route"] for alert in document["alerts"]] == (routes or [])
+    assert len(document["refused"]) == 2 - len(routes or [])
+    assert Contract.read().schema_breaches("#/components/schemas/DryRun", document) == [] or not routes
+    assert (scene.entries(), scene.creations.arrivals, scene.graph.arrivals) == ([], [], [])
+    posted = scene.posted([sign_in(1), payload(2)])
+    assert [alert["route"] for alert in posted.get("alerts", [])] == (routes or [])
+
+
+@pytest.mark.parametrize("letter", ["x", "\\", "\u00e9", "\U0001f600"])
+def test_a_long_command_line_refuses_nothing(letter: str) -> None:
+    """A row cannot take 30,000 letters of it; what the description would tell is stored."""
+    scene = Scene()
+    command = "tool.exe " + letter * (30_000 // len(letter.encode("utf-16-le")) * 2)
+    assert scene.posted(sign_in(1, process=command))["status"] == "created"
+    told = scene.creations.arrivals[0].body["description"]
+    assert f"\nCommand line: tool.exe {letter * 1_000}" in told
+
+
+def test_what_cannot_be_stored_is_refused_with_the_reason() -> None:
+    """It lacks nothing but room, and the answer says so."""
+    scene = Scene()
+    many = {f"{name}_path": "C:\\" + "\u00e9" * 1_000 for name in ("file", "parent_process", "process")}
+    refused = scene.posted(
+        sign_in(1, registry_path="HKLM\\" + "\u00e9" * 5_000, process="\u00e9" * 9_000, **many)
+    )
+    assert "too long" in str(refused["refused"][0]["problems"][-1]["detail"])
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_same_alert_alone_and_beside_another_source_is_one(*, together: bool) -> None:
+    """It has its own source's name in a mixed delivery too, so it is one alert and one call."""
+    scene = Scene()
+    other: dict[str, Any] = {
+        "kibana.alert.uuid": "u1",
+        "kibana.alert.rule.name": "R",
+        "@timestamp": "2026-03-04T11:00:00Z",
+    }
+    other |= {"host": {"name": "pc-1"}}
+    scene.post([other, sign_in(1)] if together else sign_in(1))
+    scene.post(sign_in(1) if together else [sign_in(1), other])
+    assert sorted(scene.creations.titles) == ["R", "Sign-in 1"]
+    assert {entry.source for entry in scene.entries()} == {"elastic", "splunk"}
 
 
 def test_a_post_is_one_transaction_and_one_call() -> None:
@@ -829,3 +939,4 @@ def test_the_status_tells_that_the_api_is_a_beta_and_which_role_is_missing() -> 
     assert "SecurityAlert.Create.All" in stages["entity"]["tokenProblem"]
     assert "--entity-alerts" in stages["entity"]["tokenProblem"]
     assert stages["search"]["tokenProblem"] is None
+    assert "has the role ThreatHunting.Read.All, so" in stages["search"]["permission"]

@@ -215,7 +215,7 @@ _OUTCOME = entity.Entity.outcome
 TWINS: Any = {
     "tries an unknown answer again": (entity.Entity, "outcome", _tries_again),
     "takes back what a dead host held": (settlement, "give_up_lost", lambda _entry, **_: None),
-    "accepts an unknown answer anew": (decision, "UNKNOWN", "nothing"),
+    "accepts an unknown answer anew": (decision, "DOUBTFUL", ()),
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from dev import lock, sbom, setup
+from dev import lock, package, setup
 from dev.lock import Locked
 
 FIXED = {"azure-core": "1.38.0", "requests": "2.32.4"}  # CVE-2026-21226, CVE-2024-47081
@@ -51,10 +51,10 @@ def test_the_bill_names_the_package_and_all_that_is_in_it(tmp_path: Path) -> Non
     """It lies beside the package, has the package's hash, and is the same whenever it is written."""
     packed = tmp_path / "defender-alert-webhook-3.13.zip"
     packed.write_bytes(b"packed")
-    bill = sbom.write(packed, [ONE])
+    bill = package.write_bill(packed, [ONE])
     first = bill.read_bytes()
     assert bill.name == "defender-alert-webhook-3.13.cdx.json"
-    assert sbom.write(packed, [ONE]).read_bytes() == first
+    assert package.write_bill(packed, [ONE]).read_bytes() == first
     document = json.loads(first)
     (application,) = document["metadata"]["component"]["hashes"]
     assert application["content"] == hashlib.sha256(b"packed").hexdigest()
@@ -62,4 +62,6 @@ def test_the_bill_names_the_package_and_all_that_is_in_it(tmp_path: Path) -> Non
     assert component["purl"] == "pkg:pypi/some-thing@1.2"
     assert component["hashes"] == [{"alg": "SHA-256", "content": ONE.sha256}]
     packed.write_bytes(b"other")
-    assert json.loads(sbom.write(packed, [ONE]).read_bytes())["serialNumber"] != document["serialNumber"]
+    assert (
+        json.loads(package.write_bill(packed, [ONE]).read_bytes())["serialNumber"] != document["serialNumber"]
+    )

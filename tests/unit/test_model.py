@@ -156,6 +156,7 @@ class OneAlert:
         max_alerts: int,
         now: float | None = None,
         clues: bool = False,
+        made: frozenset[str] = frozenset(),
     ) -> Outcome:
         """Return the alert."""
         return Outcome("defender", (Mapped(0, self.alert, (), False, {}),), (), None)

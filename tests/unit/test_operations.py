@@ -275,15 +275,20 @@ def test_paths_and_names_of_parameters_are_read_in_any_case() -> None:
             "continuation=YWxlcnQtJyBvciAn",
             ["continuation: ", "the answer before"],
         ),  # a quote
-        ("GET", "alerts", "titel=x", ['titel: "x"', "status, machineId, title"]),
+        ("GET", "alerts", "titel=x", ["titel: There is no such parameter", "status, machineId, title"]),
         ("GET", "alerts", "title=a&title=b", ["title: ", "a and b", "one value"]),
         ("GET", "refused", "status=failed", ["status: ", "source, since, top, continuation"]),
         ("POST", "discard", "", ["no filter found", "source, title"]),
         ("POST", "discard", "source=splunk&title=", ['title: ""', "not empty"]),
-        ("POST", "discard", "source=splunk&titel=x", ['titel: "x"', "source, title, continuation"]),
+        (
+            "POST",
+            "discard",
+            "source=splunk&titel=x",
+            ["titel: There is no such parameter", "source, title, continuation"],
+        ),
         ("POST", "alerts/replay", "", ["status: missing", "accepted: failed"]),
         ("POST", "alerts/replay", "status=discarded", ['status: "discarded"', "accepted: failed"]),
-        ("POST", "resume", "now=true", ['now: "true"', "accepted: only stage"]),
+        ("POST", "resume", "now=true", ["now: There is no such parameter", "accepted: only stage"]),
         ("GET", "status", "refresh=yes", ['refresh: "yes"', "true | false"]),
     ],
 )
@@ -1292,7 +1297,7 @@ def test_status_says_where_it_stopped_counting() -> None:
 
 
 def test_status_shows_what_the_last_token_says_and_what_is_wrong_with_it() -> None:
-    """Claims, never the token; in one sentence what keeps Defender from accepting it."""
+    """Claims, never the token; in one sentence whether Defender accepts it, also if it does."""
     shown = Office(claims=CLAIMS).get("status")
     assert shown["token"] == {
         "audience": CLAIMS.audience,
@@ -1302,7 +1307,12 @@ def test_status_shows_what_the_last_token_says_and_what_is_wrong_with_it() -> No
         "expires": "2100-01-01T00:00:00Z",
     }
     assert shown["tokenProblem"] is None
-    assert permission.ROLE in Office(claims=replace(CLAIMS, roles=())).get("status")["tokenProblem"]
+    assert shown["permission"] == (
+        "The token has the role Alert.ReadWrite.All, so calls are permitted; it is valid until 2100-01-01T00:00:00Z."
+    )
+    lacking = Office(claims=replace(CLAIMS, roles=())).get("status")
+    assert permission.ROLE in lacking["tokenProblem"] == lacking["permission"]
+    assert "refresh=true" in Office().get("status")["permission"]
 
 
 def test_status_asks_for_a_token_only_if_asked_to() -> None:

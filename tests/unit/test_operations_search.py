@@ -20,6 +20,7 @@ from shared.operations import permission
 from shared.operations.routes import Operator, handle
 from shared.search import stored
 from shared.settings import Settings
+from shared.table.protocol import Delete
 from shared.web.reply import Reply
 from tests.checks.app import App
 from tests.checks.contract import Contract
@@ -420,6 +421,21 @@ def test_the_alerts_of_a_large_delivery_are_searched_again_as_well() -> None:
         desk.do(f"alerts/{entry.alert.id}/{path}", body)
     desk.run(1)
     assert [entry.state for entry in desk.entries()].count("created") == 10
+    assert unsound(desk.table) == []
+
+
+def test_an_alert_of_a_large_delivery_without_a_copy_is_searched_again_as_well() -> None:
+    """An older version wrote no copy: the alert is set apart from its delivery all the same."""
+    desk = Desk(lambda _, number: found(row(number)))
+    desk.defender.says = lambda *_: answer_with(404)
+    desk.world.finish(desk.app.post([payload(number) for number in range(10)]))
+    desk.run(40)
+    failed = next(entry for entry in desk.entries() if entry.state == "failed")
+    desk.table.commit([Delete(keys.copy_key(failed.delivery, failed.alert.id), "*")])
+    desk.defender.says = lambda *_: answer_with(200)
+    desk.do(f"alerts/{failed.alert.id}/search")
+    desk.run(1)
+    assert [entry.state for entry in desk.entries()].count("created") == 1
     assert unsound(desk.table) == []
 
 

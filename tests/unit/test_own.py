@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.alerts import mark
 from shared.alerts.mark import MARK
 from shared.mapping import mappings as mapping
 from shared.mapping import own
@@ -29,10 +30,13 @@ DEFENDERS = {
 }
 
 
-def applied(value: Any) -> Outcome:
-    """Map a value as it would arrive."""
+ID = "0c1d2e3f" * 4
+
+
+def applied(value: Any, *made: str) -> Outcome:
+    """Map a value as it would arrive where this app has `made` alerts with these ids."""
     documents = payload.read(json.dumps(value).encode(), max_bytes=100_000)
-    return OURS.apply(documents, source=None, defaults={}, max_alerts=10)
+    return OURS.apply(documents, source=None, defaults={}, max_alerts=10, made=frozenset(made))
 
 
 def _conditions(kind: str) -> list[Any]:
@@ -57,13 +61,13 @@ def test_every_mark_of_defender_is_known(condition: Condition) -> None:
     """Each line of the table makes an alert Defender's, and an alert without a reference that has it is ignored."""
     alert = Node(_example(condition), None, Reader(lambda _: None))
     assert own.is_defenders(alert)
-    assert not own.is_ours(alert)
+    assert not own.is_manual(alert)
 
 
-@pytest.mark.parametrize("condition", _conditions("ours"))
-def test_every_mark_of_ours_is_known(condition: Condition) -> None:
+@pytest.mark.parametrize("condition", _conditions("manual"))
+def test_every_sign_of_a_manual_alert_is_known(condition: Condition) -> None:
     """What was made through the API carries the detection source that the API gives it."""
-    assert own.is_ours(Node(_example(condition), None, Reader(lambda _: None)))
+    assert own.is_manual(Node(_example(condition), None, Reader(lambda _: None)))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,7 @@ def test_another_products_alert_is_nobodys(alert: dict[str, str]) -> None:
     """Its twin: an alert of another product is neither."""
     node = Node(alert, None, Reader(lambda _: None))
     assert not own.is_defenders(node)
-    assert not own.is_ours(node)
+    assert not own.is_manual(node)
 
 
 def test_defenders_own_alert_is_ignored() -> None:
@@ -116,7 +120,8 @@ def test_what_we_made_is_ignored_always() -> None:
     assert outcome.ignored
 
 
-MARKED = f"Somebody read lsass.exe.\n\n{MARK} from Splunk: no event of Defender stands behind it.\nPort: 443"
+MARKED = f"Somebody read lsass.exe.\n\n{mark.line('Splunk', ID)}\nPort: 443"
+FLAT = MARKED.replace("\n", " ")
 GRAPH = {
     "id": "ma1",
     "incidentId": "50001",
@@ -180,6 +185,11 @@ SHAPES: dict[str, tuple[Any, list[Any]]] = {
     "Wazuh": ({"rule": {"level": 9}, "data": {"ms-graph": GRAPH}}, []),
     "Elastic": ({"m365_defender": {"alert": {"detection_source": "manual"}}, "message": MARKED}, []),
     "anybody": ({"title": "x", "host": "pc-1", "description": MARKED}, []),
+    "a cell of a table": ({"search_name": "x", "result": {"signature": "A dump", "desc": FLAT}}, ["result"]),
+    "a raw text": ({"search_name": "x", "result": {"_raw": json.dumps({"a": [GRAPH]})}}, ["result"]),
+    "a rule of Elastic": ({"kibana.alert.rule.name": "x", "rule": {"description": FLAT}, "message": ""}, []),
+    "Datadog": ({"title": "A dump", "body": MARKED, "alert_type": "error"}, []),
+    "Google SecOps": ({"detection": [{"ruleName": "x"}], "security_result": [{"description": FLAT}]}, []),
 }
 
 
@@ -189,7 +199,7 @@ def test_an_alert_of_ours_that_comes_back_is_ignored(shape: str, whole: bool) ->
     """In every shape in which Defender's alerts reach a SIEM: raised again, it would go on for ever."""
     document, at = copy.deepcopy(SHAPES[shape])
     _inside(document, at).update({"event": ROW} if whole else {})
-    outcome = applied(document)
+    outcome = applied(document, ID)
     assert (outcome.alerts, outcome.refused) == ((), ())
     assert "made in Defender" in str(outcome.ignored)
 
@@ -206,14 +216,31 @@ def test_a_streamed_row_of_ours_is_ignored(table: str) -> None:
     assert "made in Defender" in str(outcome.ignored)
 
 
+HIDERS = {
+    "a command line": f'cmd.exe /c "{MARK} from Splunk"',
+    "an output": f"cmd.exe /c echo 1>{MARK} from x",
+    "a script": f"Script block:\n<#\n{MARK} from x: no event of Defender stands behind it.\n#>\nInvoke-Mimikatz",
+    "another's id": f"Script block:\n{mark.line('x', ID)}",
+}
+
+
+@pytest.mark.parametrize("text", HIDERS)
 @pytest.mark.parametrize("shape", ["a row of SecurityIncident", "a finding of Splunk", "anybody"])
-def test_a_mark_that_somebody_quotes_hides_nothing(shape: str) -> None:
-    """Its twin: within a line, as in a command line, our mark does not stop an alert with a reference."""
+def test_words_that_somebody_writes_hide_nothing(shape: str, text: str) -> None:
+    """Its twin: who runs a command line or a script with our words is not taken for this app."""
     document, at = copy.deepcopy(SHAPES[shape])
     inner = _inside(document, at)
     name = "Description" if "Description" in inner else "description"
-    inner.update({"event": ROW, name: f'cmd.exe /c "{MARK} from Splunk"'})
-    assert [item.alert.report_id for item in applied(document).alerts] == ["51377"]
+    inner.update({"event": ROW, name: HIDERS[text]})
+    assert [item.alert.report_id for item in applied(document, "1" * 32).alerts] == ["51377"]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["a list", "a list in a text"])
+def test_an_alert_beside_ours_is_not_hidden(packed: bool) -> None:
+    """Each entry of a list may be another alert: the mark of one says nothing of the others."""
+    items = [{"title": "A dump", "description": MARKED}, {"title": "Another", "host": "pc-1", "event": ROW}]
+    for document in ({"things": json.dumps(items) if packed else items}, items):
+        assert [item.alert.report_id for item in applied(document, ID).alerts] == ["51377"]
 
 
 def _inside(document: Any, at: list[Any]) -> dict[str, Any]:

@@ -117,6 +117,49 @@ def _nothing(_before: int, _number: int) -> Result:
     return found()
 
 
+# Two searches that find one event
+
+
+def _pair(severity: str) -> list[dict[str, Any]]:
+    """Return two notables of one title whose searches find the same event; the second has a severity."""
+    first, second = payload(1, title="A rule"), payload(2, title="A rule")
+    first["severity"], second["severity"] = "low", severity
+    return [first, second]
+
+
+def _same(_before: int, number: int) -> Result:
+    return found(row(1, CommandLine=f"tool.exe /run {number}"))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_of_two_searches_that_find_one_event_the_higher_severity_waits(*, apart: bool) -> None:
+    """In one delivery or two: while the alert waits the second search is joined to it, and its delivery tells it."""
+    scene = Scene(_same)
+    scene.fill(keys.REFERENCE)
+    pair = _pair("high")
+    posts = [scene.posted([one]) for one in pair] if apart else [scene.posted(pair)]
+    scene.run(0.2)
+    document = scene.status(posts[-1]["id"])
+    (alert,) = [entry for entry in scene.entries() if entry.stage == keys.REFERENCE]
+    assert (alert.state, alert.alert.severity, scene.states().count("matched")) == ("waiting", "High", 2)
+    shown = document["alerts"][-1]
+    assert (shown["id"], shown["duplicate"]) == (alert.alert.id, True)
+    assert any("another search" in note for note in shown["notes"])
+    assert apart or not document["alerts"][0]["duplicate"]
+    scene.run(2)
+    assert [arrival.body["severity"] for arrival in scene.defender.arrivals] == ["High"]
+
+
+def test_of_two_searches_that_find_one_event_the_second_of_a_created_alert_is_a_duplicate() -> None:
+    """The first was sent already: one call, and the second item of the answer says that it is the same alert."""
+    scene = Scene(_same)
+    document = scene.posted(_pair("high"))
+    scene.run(1)
+    assert len(scene.defender.arrivals) == 1
+    for shown in (document["alerts"], scene.status(document["id"])["alerts"]):
+        assert sorted(alert["duplicate"] for alert in shown) == [False, True]
+
+
 # A POST through both stages
 
 
@@ -438,7 +481,7 @@ def _known(scene: Scene, state: str) -> Entry:
     for stored in scene.world.table.query("", "~"):  # only the alert stays
         if not stored.key.startswith(("slot-", "find-slot-", keys.alert_key(raised.alert.id))):
             scene.world.table.commit([Delete(stored.key, "*")])
-    scene.graph.arrivals.clear()
+    scene.graph.clear()
     scene.defender.arrivals.clear()
     error = {"status": 500, "code": "X", "message": "It failed.", "target": None}
     base = replace(raised, link="", match=None, delivery="before", created=None, merged=False, ended=None)

@@ -408,7 +408,7 @@ def test_calls_without_a_good_token_get_401(simulator: Simulator) -> None:
         assert reason in answer.json["error"]["message"]
     assert call(simulator, token=f"{head}.e30.{signature}").status == 401
     with pytest.raises(Rejected, match="bearer"):
-        rules.admit(f"Basic {good_token()}", time.time())
+        rules.admit(f"Basic {good_token()}", time.time(), AUDIENCE, token_endpoint.ROLE)
 
 
 def test_a_token_without_the_role_gets_403(simulator: Simulator) -> None:
@@ -875,9 +875,9 @@ def test_a_token_says_who_and_what_for() -> None:
 def test_a_token_expires_to_the_second() -> None:
     """A second before it opens the door, at its expiry no more."""
     bearer = f"Bearer {token_endpoint.seal('app', Grant(AUDIENCE, lifetime=60), 0.0)[0]}"
-    assert rules.admit(bearer, now=59.0)["exp"] == 60
+    assert rules.admit(bearer, 59.0, AUDIENCE, token_endpoint.ROLE)["exp"] == 60
     with pytest.raises(Rejected, match="expired"):
-        rules.admit(bearer, now=60.0)
+        rules.admit(bearer, 60.0, AUDIENCE, token_endpoint.ROLE)
 
 
 def test_a_token_survives_a_restart_of_the_simulator(simulator: Simulator) -> None:

@@ -16,7 +16,7 @@ from dev import setup, start
 from dev.demo.screen import bar
 from dev.simulator.faults import Switches
 from dev.simulator.server import _switches
-from dev.start_lines import Lines
+from dev.start import Lines
 from shared.senders import fingerprint
 
 KEY = "a-made-up-key"

@@ -288,6 +288,23 @@ def test_no_call_in_a_pause_that_began_while_the_acquire_was_answered() -> None:
     assert slot.values["closed"] == window.UNUSED_SECONDS
 
 
+def test_a_429_of_a_try_pauses_the_searches() -> None:
+    """Like that of any other search: no host searches before its `Retry-After` is over, and then they do."""
+    office = Office(Script([Result("throttled", 429, "Too many calls.", 0.1, wait=45.0), rows(ROW)]))
+    began = office.world.now
+    office.ask(NOTABLE, seconds=1)
+    held = window.read_pause(office.world.table.get(keys.SEARCH.pause), window.Policy(stage=keys.SEARCH))
+    assert held
+    assert 45.0 <= held.ends - began < 46.0
+    other = Office(office.script, world=office.world)
+    refused = other.ask(NOTABLE, seconds=40)
+    assert (refused.status, json.loads(refused.body)["detail"]) == (429, "Searches pause: Too many calls..")
+    assert len(office.script.queries) == 1
+    office.world.run(5)
+    assert other.ask(NOTABLE).status == 200
+    assert len(office.script.queries) == 2
+
+
 def test_where_slots_end_within_a_try_what_was_found_is_shown() -> None:
     """The searched events have their verdicts, the others the reason."""
     office = Office(Script(rows(ROW) for _ in range(100)))

@@ -15,12 +15,15 @@ from dev.simulator.judge import violations
 from shared.alerts import alert
 from shared.ledger import keys, record, rows, settlement
 from shared.operations import replay
+from shared.operations.routes import Operator, handle
 from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Row
+from tests.checks import creating, graph
 from tests.checks.app import App
+from tests.checks.searches import searching
 from tests.checks.sound import unsound
-from tests.checks.virtual import Defender, Faults, Host, World, answer_with
+from tests.checks.virtual import ORIGIN, Defender, Faults, Host, World, answer_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -444,3 +447,31 @@ def test_what_is_known_takes_no_turn() -> None:
     due = [entry.due for entry in _entries(world) if entry.waits.startswith(keys.TODO)]
     assert due
     assert max(due) <= world.now + 20 * 60 / 15
+
+
+@pytest.mark.parametrize(
+    ("stage", "payload", "setting"),
+    [("search", graph.payload(1), "FIND_EVENTS"), ("entity", creating.sign_in(1), "NO_EVENT")],
+)
+def test_who_waits_in_a_stage_that_is_off_hears_so(stage: str, payload: Any, setting: str) -> None:
+    """Not that its turn will come: which setting is off, and that it waits for that; at the answer and in the list."""
+    world = World()
+    on = App.on(Host(world, QUICK), Settings(find_events="true", no_event="entity", inline_seconds=0))
+    posted = json.loads(world.finish(on.post(payload)).body)
+    off = _app(world, Defender(world))
+    answer = world.finish(off.status(posted["id"]))
+    assert answer.headers["Retry-After"] == "60"
+    shown = json.loads(answer.body)["alerts"][0]
+    operator = Operator(off.webhook, lambda: None, searching())
+    url = f"{ORIGIN}/api/operations/alerts?status=waiting"
+    listed = json.loads(world.finish(off.host.ask(lambda: handle(operator, "GET", "alerts", url))).body)[
+        "alerts"
+    ][0]
+    for alert_shown in (shown, listed):
+        assert alert_shown["waitingFor"] == {
+            "what": "pause",
+            "reason": f"the stage {stage} is switched off (setting {setting}); the alert waits until it is on again",
+            "until": None,
+        }
+    before = json.loads(world.finish(on.status(posted["id"])).body)["alerts"][0]
+    assert "switched off" not in before["waitingFor"]["reason"]

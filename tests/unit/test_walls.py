@@ -162,6 +162,12 @@ def test_modules_and_functions_are_short(path: Path) -> None:
     assert [name for name, count in lines.items() if count >= 50] == []
 
 
+def test_what_is_only_for_developers_stays_small() -> None:
+    """The commands and the benchmarks together have at most 8,500 lines."""
+    tools = [path for path in OURS if path.relative_to(ROOT).parts[0] in ("dev", "bench")]
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in tools) <= 8_500
+
+
 @pytest.mark.parametrize("module", sorted(GROUND))
 def test_the_ground_imports_nothing_of_ours(module: str) -> None:
     """Whatever stands on errors, log and loopback cannot stand beneath them as well."""

@@ -40,6 +40,7 @@ def test_a_document_is_its_paragraphs() -> None:
         {"type": "doc"},
         {"type": "doc", "content": "x"},
         {"type": ["doc"], "content": []},
+        {"type": "doc", "content": [], "DeviceId": "x"},
     ],
 )
 def test_other_objects_have_no_text(value: dict[str, Any]) -> None:

@@ -107,7 +107,7 @@ function actions(alert, again) {
 /** Return the action that marks a match as wrong, and shows what is to be done and the case. */
 const marks = (path) => async () => {
   const { remedy, case: noted } = await ask("POST", `${path}/wrong-match`);
-  return h("div", {}, h("p", {}, said(remedy)), h("details", {}, h("summary", {}, "Case for a test"), coloured(JSON.stringify(noted))));
+  return h("div", {}, h("p", {}, said(remedy)), h("details", {}, h("summary", {}, "Case for a test"), coloured(JSON.stringify(noted), [], "The case")));
 };
 
 /** Return the button that gives an alert the reference of its event: a row of advanced hunting. */

@@ -55,13 +55,13 @@ async function fill(part, id, failed) {
     return void failed(error);
   }
   const folded = h("details", {}, h("summary", {}, "Payload"), coloured(payload.payload));
-  part.replaceChildren(
-    ...payload.refused.map(reasons), ...payload.searches.map(searched),
+  part.replaceChildren(h("div", {},
+    payload.refused.map(reasons), payload.searches.map(searched),
     facts([["Id", payload.id], ["Parameters", Object.entries(payload.query).map(([name, value]) => `${name}=${value}`).join("&")]]),
     payload.whole ? null : h("p", { class: "note" }, "Only the beginning of this payload was stored, so it cannot be replayed."),
     folded,
     h("div", { class: "buttons" }, payload.whole ? button("Replay", () => replay(part, payload)) : null),
-  );
+  ));
 }
 
 /** Return what the search of a trial found. */
@@ -77,16 +77,19 @@ export function reasons(event) {
 }
 
 async function replay(part, payload) {
+  let received = false;
   const text = `This one payload (${count(payload.bytes, "byte")}) is received again, as it came. What it becomes now is raised in Defender; if nothing is refused any more, it leaves this list.`;
   const run = async () => {
     try {
-      return became(await ask("POST", `refused/${encodeURIComponent(payload.id)}/replay`));
+      const delivery = await ask("POST", `refused/${encodeURIComponent(payload.id)}/replay`);
+      received = !delivery.refused?.length;
+      return became(delivery);
     } catch (error) {
       if (error.problem?.refused) return h("div", {}, h("p", {}, "It is refused again:"), error.problem.refused.map(reasons));
       throw error;
     }
   };
-  if (await confirm("Replay", text, run)) {
+  if ((await confirm("Replay", text, run)) && received) {
     part.closest("li")?.querySelector(".row").append(h("strong", {}, "replayed"));
   }
 }

@@ -2,80 +2,90 @@
 
 import { h, plain } from "./dom.js";
 
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}:,]|[^\s[\]{}:,"]+/g;
+const DEEPEST = 100;
+const KINDS = { '"': "string", t: "boolean", f: "boolean", n: "null" };
+
 /** Return a payload as an element: coloured if it is JSON, else as it is. `marks` are [place, name] pairs. */
-export function coloured(text, marks = []) {
-  const documents = values(text);
-  if (documents === null) return h("pre", { tabindex: "0", class: "json", "aria-label": "The payload" }, text);
-  const lines = h("pre", { tabindex: "0", class: "json", "aria-label": "The payload" });
-  const places = marks.flatMap(([place, name]) => place.split(", ").map((each) => [each, name]));
-  for (const document of documents) {
-    const marked = new Map();
-    for (const [place, name] of places) mark(document, place, name, marked);
-    write(lines, document, "", marked);
+export function coloured(text, marks = [], name = "The payload") {
+  const lines = h("pre", { tabindex: "0", class: "json", "aria-label": name });
+  const documents = isJson(text) ? read(text) : null;
+  if (documents === null) lines.append(plain(text));
+  for (const document of documents ?? []) {
+    for (const [place, field] of marks) for (const each of place.split(", ")) mark(document, each, field);
+    write(lines, document, "");
     lines.append("\n");
   }
   return lines;
 }
 
-function values(text) {
-  try {
-    return [JSON.parse(text)];
-  } catch {
+/** Whether a text is JSON, or JSON in each of its lines. */
+function isJson(text) {
+  const rows = text.trim().split("\n").filter((line) => line.trim());
+  const is = (each) => {
     try {
-      const rows = text.trim().split("\n").filter((line) => line.trim());
-      return rows.length > 1 ? rows.map((row) => JSON.parse(row)) : null;
+      return JSON.parse(each), true;
     } catch {
-      return null;
+      return false;
     }
-  }
+  };
+  return is(text) || (rows.length > 1 && rows.every(is));
 }
 
-/** Find the value of a place such as `a.b[0].c.d`, where a name may hold dots; note what its holder and name are. */
-function mark(value, place, name, marked) {
+/**
+ * Read JSON without losing a digit of a number, or the order of names. A value is its `text`, or the `entries` of a list
+ * or an object: [name, value, names of fields]. Return null if it is too deep to be shown.
+ */
+function read(text) {
+  const open = [{ list: true, entries: [] }];
+  let key = null;
+  for (const [token] of text.matchAll(TOKEN)) {
+    const holder = open.at(-1);
+    if (token === "]" || token === "}") open.pop();
+    else if (!holder.list && key === null && token[0] === '"') key = JSON.parse(token);
+    else if (token !== ":" && token !== ",") {
+      const value = token === "[" || token === "{" ? { list: token === "[", entries: [] } : { text: token };
+      holder.entries.push([holder.list ? `[${holder.entries.length}]` : key, value, []]);
+      key = null;
+      if (value.entries && open.push(value) > DEEPEST) return null;
+    }
+  }
+  return open[0].entries.map(([, value]) => value);
+}
+
+/** Note the name of a field at the value of a place such as `a.b[0].c.d`, where a name may hold dots. */
+function mark(value, place, field) {
   let at = value, rest = place;
-  while (at !== null && typeof at === "object" && rest) {
+  while (at.entries && rest) {
     rest = rest.replace(/^\./, "");
-    let key;
-    const number = /^\[(\d+)\]/.exec(rest);
-    if (Array.isArray(at)) {
-      if (!number) return;
-      [key, rest] = [Number(number[1]), rest.slice(number[0].length)];
-    } else {
-      const keys = Object.keys(at).filter((each) => rest.startsWith(each) && /^($|[.[ /])/.test(rest.slice(each.length)));
-      if (!keys.length) return;
-      key = keys.reduce((longest, each) => (each.length > longest.length ? each : longest));
-      rest = rest.slice(key.length);
-    }
-    if (!(key in at)) return;
-    if (!rest || at[key] === null || typeof at[key] !== "object") {
-      const held = marked.get(at) ?? marked.set(at, new Map()).get(at);
-      held.set(key, [...(held.get(key) ?? []), name]);
-    }
-    at = at[key];
+    const fits = ([key]) => rest.startsWith(key) && /^($|[.[ /])/.test(rest.slice(key.length));
+    const entry = at.entries.filter(fits).sort(([one], [other]) => other.length - one.length)[0];
+    if (!entry) return;
+    rest = rest.slice(entry[0].length);
+    at = entry[1];
+    if (!rest || !at.entries) entry[2].push(field);
   }
 }
 
-function write(into, value, indent, marked) {
-  const deeper = `${indent}  `;
-  if (value === null || typeof value !== "object") {
-    into.append(h("span", { class: `v-${value === null ? "null" : typeof value}` }, JSON.stringify(value)));
+function write(into, value, indent) {
+  if (!value.entries) {
+    const kind = KINDS[value.text[0]] ?? "number";
+    into.append(h("span", { class: `v-${kind}` }, kind === "string" ? JSON.stringify(JSON.parse(value.text)) : value.text));
     return;
   }
-  const list = Array.isArray(value);
-  const entries = Object.entries(value);
-  if (!entries.length) return void into.append(list ? "[]" : "{}");
-  into.append(list ? "[\n" : "{\n");
-  entries.forEach(([key, inner], at) => {
-    const names = marked.get(value)?.get(list ? Number(key) : key);
-    const place = names ? h("mark", { title: names.join(", ") }) : into;
+  const deeper = `${indent}  `;
+  if (!value.entries.length) return void into.append(value.list ? "[]" : "{}");
+  into.append(value.list ? "[\n" : "{\n");
+  value.entries.forEach(([key, inner, fields], at) => {
+    const place = fields.length ? h("mark", { title: fields.join(", ") }) : into;
     into.append(deeper);
-    if (names) into.append(place);
-    if (!list) place.append(h("span", { class: "v-key" }, JSON.stringify(key)), ": ");
-    write(place, inner, deeper, marked);
-    if (names) place.append(h("span", { class: "from" }, ` ← ${names.join(", ")}`));
-    into.append(at < entries.length - 1 ? ",\n" : "\n");
+    if (fields.length) into.append(place);
+    if (!value.list) place.append(h("span", { class: "v-key" }, JSON.stringify(key)), ": ");
+    write(place, inner, deeper);
+    if (fields.length) place.append(h("span", { class: "from" }, ` ← ${fields.join(", ")}`));
+    into.append(at < value.entries.length - 1 ? ",\n" : "\n");
   });
-  into.append(`${indent}${list ? "]" : "}"}`);
+  into.append(`${indent}${value.list ? "]" : "}"}`);
 }
 
 /** Return a text to read or copy, such as a query. */

@@ -32,14 +32,18 @@ export function show(place, { failed }) {
   );
 }
 
+let asked = 0; // an answer to what was asked before the last is not shown
+
 async function look(payload, source, result, failed) {
   if (!payload.trim()) return void tell("Paste a payload first.", true);
+  const mine = ++asked;
   tell("");
   result.replaceChildren("Asking …");
   let shown;
   try {
     shown = await ask("POST", "dry-run", { source }, payload);
   } catch (error) {
+    if (mine !== asked) return;
     if (error.status === 401) return void failed(error);
     if (!error.problem?.refused) {
       result.replaceChildren(h("p", { class: "bad" }, error.message));
@@ -47,14 +51,23 @@ async function look(payload, source, result, failed) {
     }
     shown = error.problem; // refused as a whole: the problem document has the same members
   }
+  if (mine !== asked) return;
   const { alerts = [], refused = [], steps = [] } = shown;
   result.replaceChildren(
     h("h3", {}, "What it becomes"),
-    h("p", {}, alerts.length || refused.length ? `${alerts.length} to be raised, ${refused.length} refused.` : said(shown.reason ?? "Nothing: it is answered in its sender's way.")),
+    h("p", {}, alerts.length || refused.length ? becomes(alerts, refused) : said(shown.reason ?? "Nothing: it is answered in its sender's way.")),
     facts([["Source", shown.source ?? "not recognised"], ["Why", steps.length ? h("ul", {}, steps.map((step) => h("li", {}, said(step)))) : null]]),
     ...alerts.map(raised), ...refused.map((event) => h("div", { class: "card" }, h("p", {}, state("refused")), reasons(event), evidence(event))),
     h("h3", {}, "Where it was found"), coloured(payload, places(alerts, refused)),
   );
+}
+
+/** Say how many would be raised, how many of them after a search or without an event, and how many refused. */
+function becomes(alerts, refused) {
+  const entities = alerts.filter((alert) => alert.route === "entity").length;
+  const searched = alerts.filter((alert) => alert.route !== "entity" && alert.request.machineId === null).length;
+  const some = [searched && `${searched} after a search`, entities && `${entities} on entities`].filter(Boolean).join(", ");
+  return `${alerts.length} to be raised${some && ` (${some})`}, ${refused.length} refused.`;
 }
 
 /** Return [place, name] pairs: of each field of each alert, and of each clue. */
@@ -64,12 +77,12 @@ const places = (alerts, refused) => [
 ];
 
 function raised(alert) {
-  const rows = Object.entries(alert.request).map(([name, value]) => [name, said(value), said(alert.origins?.[name] ?? "–")]);
+  const rows = Object.entries(alert.request).filter(([, value]) => value !== null).map(([name, value]) => [name, said(value), said(alert.origins?.[name] ?? "–")]);
   return h("div", { class: "card" }, h("h3", {}, said(alert.request.title, 200)),
     table("Fields and where they come from", ["Field", "Value", "From"], rows),
     alert.notes.length ? [h("h4", {}, "Notes"), h("ul", {}, alert.notes.map((note) => h("li", {}, said(note))))] : null,
     evidence(alert),
-    h("details", {}, h("summary", {}, "Body for Defender"), coloured(JSON.stringify(alert.request))));
+    alert.request.machineId && h("details", {}, h("summary", {}, "Body for Defender"), coloured(JSON.stringify(alert.request), [], "The body")));
 }
 
 function evidence(event) {
@@ -84,8 +97,9 @@ async function search(payload, source, result) {
   if (!payload.trim()) return void tell("Paste a payload first.", true);
   const text = "Up to 5 events of this payload are searched by advanced hunting, each in one of 15 searches a minute. Nothing is raised or stored.";
   await confirm("Search for the event", text, async () => {
+    const mine = ++asked;
     const tried = await ask("POST", "try", { source }, payload);
-    result.replaceChildren(h("h3", {}, "What was found"), ...tried.events.map((event) => h("div", { class: "card" },
+    if (mine === asked) result.replaceChildren(h("h3", {}, "What was found"), ...tried.events.map((event) => h("div", { class: "card" },
       h("h3", {}, `Event ${event.event + 1}`),
       facts([["Verdict", event.verdict?.outcome], ["Grade", event.verdict?.grade], ["Why", event.verdict?.reason ?? event.error],
         ...Object.entries(event.verdict?.reference ?? event.reference ?? {})]),
