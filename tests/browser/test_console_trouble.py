@@ -260,7 +260,7 @@ def test_a_discard_that_is_stopped_says_how_far_it_came(console: Console) -> Non
 
 
 @pytest.mark.parametrize(("holds", "words"), [(True, "It ends at"), (False, "It ended at")])
-def test_a_pause_that_is_over_is_told_so(console: Console, holds: bool, words: str) -> None:  # noqa: FBT001
+def test_a_pause_that_is_over_is_told_so(console: Console, holds: bool, words: str) -> None:
     """After its end the next call is its probe, and no time to come is promised."""
     page = console.page
     status = console.stack.operate("GET", "status").json()
