@@ -20,6 +20,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 from dev import outcomes
 from dev.lookalike import LookAlikes, words
+from shared.errors import WebhookError
 from shared.mapping.mappings import Mappings
 from shared.payload import body as payload
 from shared.payload.body import Number
@@ -56,17 +57,17 @@ def anonymise(body: bytes, own: Path | None = None) -> str:
 
 def gist(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
     """Return the outcome of a body without any value, to compare it with that of its anonymised copy."""
-    became = outcomes.became(body, query, mappings)
-    raised = [
-        (each["event"], each["body"]["severity"], each["body"]["category"])
-        for each in became.get("alerts", ())
-    ]
-    refused = [
-        (each["event"], sorted({problem.partition(":")[0] for problem in each["problems"]}))
-        for each in became.get("refused", ())
-    ]
-    whole = {"status": became.get("error", {}).get("status"), "source": became.get("source")}
-    return {**whole, "ignored": "ignored" in became, "raised": raised, "refused": refused}
+    try:
+        outcome = outcomes.outcome_of(body, query, mappings)
+    except WebhookError as error:
+        return {"status": error.status}
+    refused = [(each.event, sorted({problem.field for problem in each.problems})) for each in outcome.refused]
+    return {
+        "source": outcome.source,
+        "ignored": outcome.ignored is not None,
+        "raised": [(each.event, each.alert.severity, each.alert.category) for each in outcome.alerts],
+        "refused": refused,
+    }
 
 
 @functools.cache

@@ -26,8 +26,6 @@ _FAULTS: dict[str, tuple[tuple[str, _Fault], ...]] = {
         ("createAlert: slower than a call may be", {"kind": "slow", "delay": 8.0}),
     ),
 }
-
-
 _SLOW = {"kind": "slow", "delay": 3.0, "times": 3}
 
 

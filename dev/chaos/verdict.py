@@ -57,10 +57,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The calls that one API saw, of which so many (`calls`) may come in a `window`.
-
-    `once`: it merges nothing, so that no call may follow one that may have created the same alert.
-    """
+    """The calls that one API saw, of which so many (`calls`) may come in a `window`; `once`: it merges nothing."""
 
     log: Sequence[Arrival]
     calls: int
@@ -152,8 +149,7 @@ def _is_so(told: Mapping[str, Any], calls: Sequence[Arrival], *, unheard: bool) 
         return told["alert"]["id"] in ids
     error, last = told["error"] or {}, {call["status"] for call in calls[-1:]}
     is_unknown = error.get("code") == UNKNOWN
-    if (ids and not is_unknown) or not error.get("hint"):
-        return False
-    if error.get("status") not in (last | {None} if unheard else last):
+    statuses = last | {None} if unheard else last
+    if (ids and not is_unknown) or not error.get("hint") or error.get("status") not in statuses:
         return False
     return told["route"] != "entity" or is_unknown or error["status"] in (400, 404, 409)

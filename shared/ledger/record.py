@@ -21,8 +21,8 @@ from shared.ledger import keys
 State = Literal["waiting", "sending", "created", "failed", "discarded", "matched", "searched"]
 """`matched`: its event was found, and `link` is the alert of it. `searched`: a trial ended, whatever it found."""
 
-FEW = 8
-"""A delivery of more alerts has copies of them, so that its status is read in few requests."""
+FEW = 4
+"""A delivery of more alerts has copies of them: without, its status would take more than ten requests for searches."""
 DUE_SECONDS: Mapping[str, float] = {"High": 0.0, "Medium": 4 * 3600.0, "Low": 24 * 3600.0}
 
 

@@ -51,6 +51,7 @@ def test_a_match_is_shown_and_marked_as_wrong(console: Console) -> None:
     """Grade, what agrees, candidates and clues; marked as wrong it says what to do in Defender, and stays marked."""
     page = console.page
     console.stack.post(notable("Found by search", "PC-0815"), query={"source": "splunk"})
+    console.settle()
     row = console.alert("Found by search")
     expect(row).to_contain_text("created")
     row.get_by_role("button", name="Found by search").click()
@@ -72,6 +73,7 @@ def test_a_match_is_shown_and_marked_as_wrong(console: Console) -> None:
 def test_where_no_event_was_found_a_person_searches_again_or_gives_it(console: Console) -> None:
     """It failed; searched again it waits; a row without a field is refused by name, and a whole one is taken."""
     console.stack.post(notable("Not found by search", "pc-0999"), query={"source": "splunk"})
+    console.settle()
     row = console.alert("Not found by search")
     expect(row).to_contain_text("event not found yet")
     row.get_by_role("button", name="Not found by search").click()
@@ -101,3 +103,29 @@ def test_a_payload_is_searched_without_raising_it(console: Console) -> None:
     expect(page.get_by_role("table", name="Candidates")).to_contain_text("ProcessCreated")
     expect(page.locator("#view")).to_contain_text("exact")
     assert console.stack.operate("GET", "alerts?title=Only%20tried").json()["alerts"] == []
+
+
+def test_what_a_trial_found_stands_at_the_refused_payload(
+    start_stack: Callable[..., Stack], open_page: Callable[..., Page]
+) -> None:
+    """The grade in the list, the match and its event inside; the overview counts it, and nothing was raised."""
+    stack = start_stack(settings={"FIND_EVENTS": "trial", "FIND_EVENTS_RETRY_MINUTES": ""})
+    stack.simulator("POST", "world", {"events": [EVENT]})
+    stack.post(notable("Only a trial", "PC-0815"), query={"source": "splunk"})
+    stack.dispatch()
+    console = Console(open_page(), stack).signed_in()
+    page = console.page
+    stage = page.get_by_role("region", name="Stage search")
+    expect(stage).to_contain_text("trial: nothing is raised")
+    outcomes = page.get_by_role("table", name="The last alerts that ended")
+    expect(outcomes.get_by_role("row").nth(1)).to_contain_text("searched a trial")
+    console.go("Refused")
+    row = page.get_by_role("list", name="Refused payloads").get_by_role("listitem").first
+    expect(row).to_contain_text("a trial found its event: exact")
+    row.get_by_role("button").first.click()
+    expect(row).to_contain_text("A trial's search")
+    expect(row).to_contain_text("ProcessCreated")
+    assert console.found_by_axe() == []
+    row.get_by_role("link", name="All about this search").click()
+    expect(page.get_by_role("table", name="Candidates")).to_contain_text("ProcessCreated")
+    expect(page.get_by_text("a trial: nothing is raised")).to_be_visible()

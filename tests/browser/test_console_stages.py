@@ -48,6 +48,7 @@ def test_an_alert_on_entities_says_what_it_is(console: Console) -> None:
     """Its route, its portal link, and why it is on no event; the overview has it among the outcomes."""
     page = console.page
     console.stack.post(notable("On entities"), query={"source": "splunk"})
+    console.settle()
     outcome = page.get_by_role("table", name="The last alerts that ended").get_by_role("row")
     expect(outcome.filter(has_text="On entities")).to_contain_text("created on entities")
     row = console.alert("On entities")
@@ -167,6 +168,7 @@ def test_an_alert_that_may_have_been_created_is_replayed_with_a_warning(console:
     lost = {"kind": "reset", "on": "entity", "title": "Answer lost*", "afterProcessing": True}
     console.stack.simulator("PUT", "switches", {"faults": [lost]})
     console.stack.post(notable("Answer lost"), query={"source": "splunk"})
+    console.settle()
     console.stack.simulator("PUT", "switches", {"faults": []})
     row = console.alert("Answer lost")
     row.get_by_role("button", name="Answer lost").click()

@@ -24,6 +24,16 @@ OURS = frozenset(
 ADDRESSES = ("portalUrl", "alertWebUrl")
 
 
+_CONTROLS = """
+[...document.querySelectorAll("#view :is(a[href], button, input, select, textarea, summary, [tabindex='0'])")]
+  .filter((each) => each.checkVisibility() && !each.disabled)
+  .map((each, at) => each.dataset.at = `${at} ${each.textContent.slice(0, 20)}`)"""
+_HELD = """(() => {
+  const held = document.activeElement, seen = getComputedStyle(held).outlineStyle !== "none";
+  return held === document.body ? null : `${seen ? "" : "not seen: "}${held.dataset.at ?? ""}`;
+})()"""
+
+
 def hostile(value: Any, name: str = "") -> Any:
     """Return an answer of the app in which each text of somebody else does what it can."""
     if isinstance(value, dict):
@@ -89,10 +99,13 @@ def test_whatever_the_app_answers_is_a_text(
     looked.press("Try")
     expect(page.get_by_role("table", name="Fields and where they come from")).to_contain_text("<img")
     harmless(looked)
+    for name in ("Post it for real", "Search for the event"):
+        looked.press(name)
+        harmless(looked)
+        page.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("part", ["Alerts", "Refused", "Senders"])
-@pytest.mark.parametrize("status", [403, 503, 0])
+@pytest.mark.parametrize(("part", "status"), [("Alerts", 403), ("Refused", 503), ("Senders", 0)])
 def test_an_error_is_gone_when_it_works_again(console: Console, part: str, status: int) -> None:
     """The link of a part shows it anew, also where it is shown already; the message leaves with the trouble."""
     page = console.page
@@ -187,6 +200,40 @@ def test_the_focus_is_kept_where_a_part_is_drawn_anew(console: Console) -> None:
     expect(row.get_by_role("button", name="Discard")).to_be_visible()
     expect(row.locator(":focus")).to_have_count(1)
     console.stack.dispatch()
+
+
+@pytest.mark.parametrize(
+    ("number", "part"), [(87, "Alerts"), (88, "Refused"), (89, "Try a payload"), (90, "Senders")]
+)
+def test_every_control_is_reached_with_tab_and_seen(console: Console, number: int, part: str) -> None:
+    """From the navigation on, in the order of the page, each with a frame around it; also what a row opens to."""
+    page = console.page
+    console.post(86, "Reached by keyboard", known=False)
+    console.stack.post({"search_name": "Reached", "result": {"host": "pc-9"}}, query={"source": "splunk"})
+    console.stack.operate("POST", "pause")
+    console.post(number, "Waits for its end")
+    console.go(part)
+    expect(page.locator("nav [aria-current]")).to_have_text(part)
+    if part in ("Alerts", "Refused"):
+        page.get_by_role("listitem").locator(".opener").first.click()
+        expect(page.locator(".inside .buttons").first).to_be_visible()
+    elif part == "Try a payload":
+        page.get_by_label("Payload", exact=True).fill(json.dumps(eight_fields(event(1), "A title")))
+        console.press("Try")
+    expect(page.locator("#view")).not_to_contain_text("Asking")
+    expected = page.evaluate(_CONTROLS)
+    assert len(expected) > 1
+    page.locator("nav a").last.focus()
+    reached: list[str] = []
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        held = page.evaluate(_HELD)
+        if held is None:
+            break
+        reached.append(held)
+    console.stack.operate("POST", "discard?source=defender")
+    console.stack.operate("POST", "resume")
+    assert [name for name in dict.fromkeys(reached) if name in expected] == expected
 
 
 def test_a_renewal_behind_a_dialog_loses_no_focus(console: Console) -> None:

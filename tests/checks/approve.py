@@ -19,11 +19,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.syntax import Syntax
 
 from dev import outcomes
+from shared.errors import WebhookError
 from shared.mapping import mappings as mapping
 from shared.mapping.mappings import Mappings
 
@@ -58,9 +60,42 @@ def pairs(folder: Path = PAIRS) -> Iterator[Pair]:
         yield Pair(path, parameters, start.with_name(start.name + _APPROVED))
 
 
+def became(body: bytes, query: Mapping[str, str], mappings: Mappings) -> dict[str, Any]:
+    """Return what a delivery becomes, as JSON with a stable order; a refusal of the whole body as `error`."""
+    try:
+        outcome = outcomes.outcome_of(body, query, mappings)
+    except WebhookError as error:
+        return {"error": {"status": error.status, "detail": error.detail}}
+    document: dict[str, Any] = {"source": outcome.source, "steps": list(outcome.steps)}
+    if outcome.refused_status:
+        document["refusal"] = outcome.refused_status
+    if outcome.ignored is not None:
+        document |= {"ignored": outcome.ignored, "reply": outcome.reply}
+    if outcome.alerts:
+        document["alerts"] = [
+            {
+                "event": mapped.event,
+                "body": mapped.alert.body(),
+                "notes": list(mapped.notes),
+                **({"timeTruncated": True} if mapped.time_truncated else {}),
+            }
+            for mapped in outcome.alerts
+        ]
+    if outcome.refused:
+        document["refused"] = [
+            {
+                "event": refused.event,
+                "problems": [f"{problem.field}: {problem.detail}" for problem in refused.problems],
+                **({"remedy": refused.remedy} if refused.remedy else {}),
+            }
+            for refused in outcome.refused
+        ]
+    return document
+
+
 def text(pair: Pair, mappings: Mappings) -> str:
     """Return what a pair's payload becomes, as its approved file would say it."""
-    outcome = outcomes.became(pair.payload.read_bytes(), pair.query, mappings)
+    outcome = became(pair.payload.read_bytes(), pair.query, mappings)
     return json.dumps(outcome, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,5 +1,6 @@
 """The operator's page in a browser, as a person uses it: by roles and names."""
 
+import time
 from typing import Self
 
 from playwright.sync_api import Locator, Page, expect
@@ -10,6 +11,7 @@ from shared.settings import StorageSettings
 from shared.table.azure import AzureTable
 
 NAMES = ("machineId", "eventTime", "reportId")
+_TRIES = 60
 _AXE = """axe.run().then((found) =>
   found.violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html).join(" ")}`))"""
 
@@ -83,6 +85,15 @@ class Console:
         if known:
             self.stack.simulator("POST", "events", {"known": [{name: alert[name] for name in NAMES}]})
         self.stack.post(alert)
+
+    def settle(self) -> None:
+        """Let everything end that waits, also where a busy machine answered before its search."""
+        for _ in range(_TRIES):
+            if not self.stack.operate("GET", "alerts?status=waiting").json()["alerts"]:
+                return
+            self.stack.dispatch()
+            time.sleep(1)
+        raise AssertionError("Something still waits.")
 
     def alert(self, title: str) -> Locator:
         """Return the row of an alert in the list, after a look at the list."""

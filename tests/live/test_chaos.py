@@ -22,6 +22,7 @@ BODY = samples.eight_fields(samples.event(1), "A fault, 1", "High")
 ALERT = Alert.from_body(BODY)
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_and_no_call_is_one_too_many() -> None:
     """Whatever fails: every accepted alert ends, created or failed with a reason, and the window holds."""
     with ThreadPoolExecutor(2) as lanes:  # the stages have nothing in common, and mostly wait

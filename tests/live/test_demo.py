@@ -27,6 +27,7 @@ def run(module: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_demo_ends_by_itself_and_every_line_agrees_with_defenders_log() -> None:
     """Every sender's payload becomes what it should; a full window, a refusal, a merge and searches are shown."""
     with run("dev.demo", "--window", "15") as demo:

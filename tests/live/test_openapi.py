@@ -205,6 +205,7 @@ def definition(busy: Stack) -> Any:
     return schemathesis.openapi.from_dict(served)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("operation", "mode"), OPERATIONS)
 def test_whatever_is_generated_is_answered_as_defined(
     operation: str, mode: GenerationMode, definition: Any, busy: Stack, wire: requests.Session

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from dev import outcomes
 from shared.mapping import mappings as mapping
 from shared.mapping import own
 from tests.checks import approve
@@ -86,4 +85,4 @@ def test_approve_shows_and_writes_only_what_it_is_asked_to(tmp_path: Path) -> No
 
 def test_what_is_refused_as_a_whole_is_approved_too() -> None:
     """A body that is no JSON becomes its error."""
-    assert outcomes.became(b"{", {}, OURS)["error"]["status"] == 400
+    assert approve.became(b"{", {}, OURS)["error"]["status"] == 400

@@ -20,6 +20,7 @@ from tests.unit.test_model import Explorer, OneSearch, Story, explore
 if TYPE_CHECKING:
     from tests.checks.virtual import Host
 
+pytestmark = pytest.mark.slow
 STRAIGHT = Settings(no_event="entity", entity_alert_calls=2)
 SEARCHED = Settings(
     no_event="entity",

@@ -174,6 +174,7 @@ class Campaign:
         return entries.get(entry.link) if entry and entry.state == "matched" else entry
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32),

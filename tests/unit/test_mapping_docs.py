@@ -14,6 +14,7 @@ from shared.mapping import mappings as mapping
 from shared.mapping import source
 from shared.mapping.conditions import condition
 from shared.payload import body as payload
+from tests.checks import approve
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "mappings.md").read_text("utf-8")
@@ -80,7 +81,7 @@ def test_the_guides_example_is_what_make_map_shows(example: tuple[Path, Path]) -
 def test_the_guides_file_is_worth_its_lines(example: tuple[Path, Path]) -> None:
     """Without the file the keys are found all the same, and the severity is not."""
     with_it, without = (
-        outcomes.became(block("payload").encode(), {}, mapping.load(folder))["alerts"][0]["body"]
+        approve.became(block("payload").encode(), {}, mapping.load(folder))["alerts"][0]["body"]
         for folder in (example[0], None)
     )
     assert [with_it[name] for name in ("machineId", "eventTime", "reportId")] == [
@@ -92,7 +93,7 @@ def test_the_guides_file_is_worth_its_lines(example: tuple[Path, Path]) -> None:
 
 def test_the_guides_pair_is_what_make_approve_writes(example: tuple[Path, Path]) -> None:
     """The lines that the guide shows of the approved file are in it."""
-    became = outcomes.became(block("payload").encode(), {}, mapping.load(example[0]))
+    became = approve.became(block("payload").encode(), {}, mapping.load(example[0]))
     written = lines(json.dumps(became, indent=2, ensure_ascii=False))
     expected = output("4. Use it", 0)
     assert len(expected) == 4
@@ -104,10 +105,10 @@ def test_the_guides_example_ignores_and_refuses_as_it_says(example: tuple[Path, 
     mappings = mapping.load(example[0])
     assert mappings.broken == []
     posted = json.loads(block("payload"))
-    became = outcomes.became(json.dumps({**posted, "kind": "heartbeat"}).encode(), {}, mappings)
+    became = approve.became(json.dumps({**posted, "kind": "heartbeat"}).encode(), {}, mappings)
     assert became["ignored"] == "Nightwatch only says that it is alive."
     posted["hits"][0]["columns"][1] = "Nothing"
-    [refused] = outcomes.became(json.dumps(posted).encode(), {}, mappings)["refused"]
+    [refused] = approve.became(json.dumps(posted).encode(), {}, mappings)["refused"]
     assert any(
         problem.startswith("reportId: ") and "add ReportId to it" in problem
         for problem in refused["problems"]

@@ -226,7 +226,7 @@ def test_a_refused_payload_is_stored_without_its_secrets() -> None:
     ("payload", "query"),
     [
         ({**eight_fields(event(1), "A rule", "High"), "eventTime": f"password={HIDDEN}"}, {}),
-        ({}, {"severty": f"password={HIDDEN}"}),
+        ({}, {"dryRun": f"password={HIDDEN}"}),
     ],
     ids=["a problem", "the detail"],
 )

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from shared.web.reply import Reply
     from shared.webhook.receive import Webhook
 
+pytestmark = pytest.mark.slow
 _T = TypeVar("_T")
 SETTINGS = Settings(rate_limit_calls=2)
 SEARCHING = Settings(rate_limit_calls=2, find_events="true", find_events_calls=2)

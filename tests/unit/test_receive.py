@@ -1160,7 +1160,7 @@ def test_when_it_is_an_alerts_turn_is_shown_or_nobody_knows() -> None:
     for number in range(100):
         _backlog(world, number, "High", ago=100.0 - number)
     world.run(6)
-    reply = _document(world.finish(app.post(_payload(500))))
+    reply = _document(world.finish(app.post(_payload(500, severity="Medium"))))
     later = _document(world.finish(app.status(reply["id"])))
     assert [answer["alerts"][0]["waitingFor"]["until"] for answer in (reply, later)] == [None, None]
 

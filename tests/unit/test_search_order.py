@@ -35,6 +35,7 @@ def _post_at(at: float, app: App, given: Mapping[str, Any], sender: str = "") ->
     app.host.world.at(at, post)
 
 
+@pytest.mark.slow
 def test_findable_alerts_are_found_at_once_beside_five_unfindable_a_minute() -> None:
     """For eight hours one findable a minute: each is searched within a minute, once, and raised within two."""
     world = World()

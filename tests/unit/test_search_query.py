@@ -317,6 +317,7 @@ def assert_values_are_only_literals(clues: list[Clues]) -> None:
         assert (checked.shape, checked.tables) == (plain.shape, plain.tables)
 
 
+@pytest.mark.slow
 def test_hostile_values_change_no_query() -> None:
     """Quotes, KQL, control signs and long texts, in every fact and as the device, are literals and nothing else."""
     assert_values_are_only_literals(
@@ -333,6 +334,7 @@ def test_text_that_is_written_into_kql_as_it_is_is_caught(monkeypatch: pytest.Mo
         assert_values_are_only_literals([hostile_clues("process", '"; DeviceInfo | take 5; print "')])
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=60), min_size=10, max_size=20))
 def test_no_value_changes_a_query(values: list[str]) -> None:

@@ -205,6 +205,7 @@ def _command(number: int) -> str:
     return f"tool.exe /run {number}"
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32),

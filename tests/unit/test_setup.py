@@ -228,7 +228,11 @@ def test_hooks_and_ci_call_the_commands_of_the_makefile() -> None:
     entries = re.findall(r"entry: make (\w+)", config)
     assert len(entries) == config.count("id:")
     assert set(entries) <= TARGETS
-    assert set(re.findall(r"^make (\w+)", script.read_text("utf-8"), re.MULTILINE)) == {"test", "lint"}
+    assert set(re.findall(r"^make (\w+)", script.read_text("utf-8"), re.MULTILINE)) == {
+        "setup",
+        "test",
+        "lint",
+    }
     assert script.stat().st_mode & 0o111
 
 

@@ -21,7 +21,7 @@ from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Operation
 from shared.webhook.receive import TABLE_SECONDS
-from tests.checks.app import App
+from tests.checks.app import App, Remembering
 from tests.checks.sound import unsound
 from tests.checks.virtual import Defender, Fault, Faults, Host, Request, World
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shared.web.reply import Reply
 
 QUICK = Faults(table_delay=(0.005, 0.02), call_delay=(0.05, 0.2), answer_delay=(0.05, 0.2))
+MAPPINGS = Remembering()
 LOST, BUSY = Fault("lost"), Fault("busy")
 
 
@@ -46,7 +47,7 @@ def _payload(event: int, severity: str = "High") -> dict[str, Any]:
 
 def _app(world: World, defender: Defender, settings: Settings | None = None) -> App:
     """Start the app on a host that has seen the table before."""
-    app = App.on(Host(world, QUICK, arrive=defender), settings)
+    app = App.on(Host(world, QUICK, arrive=defender), settings, MAPPINGS)
     world.finish(app.health())
     return app
 
@@ -344,6 +345,7 @@ class Stage:
         return kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", [False, True], ids=["open", "full"])
 @pytest.mark.parametrize("alerts", [1, 3, 60])
 def test_a_503_says_what_is_stored_wherever_the_trouble_begins(alerts: int, full: bool) -> None:
@@ -384,6 +386,7 @@ def test_a_delivery_that_others_stop_halfway_is_not_answered_as_refused() -> Non
     assert (least, of) == (len(_alerts(world)), 60)
 
 
+@pytest.mark.slow
 @examples(max_examples=60)
 @given(
     alerts=st.sampled_from([1, 2, 60, 100]),

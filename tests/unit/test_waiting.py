@@ -98,6 +98,7 @@ def test_retries_come_after_1_2_4_8_and_then_every_15_minutes() -> None:
     assert waited == pytest.approx([1, 2, 4, 8, 15, 15, 15, 15], abs=0.5)
 
 
+@pytest.mark.slow
 def test_a_pause_gives_nobody_up() -> None:
     """After pauses of 49 hours a first and a second 503 fail no alert; its third call creates it."""
     world = World()

@@ -95,6 +95,7 @@ def test_no_rolling_window_ever_holds_more_calls_than_defender_takes(
     assert unsound(world.table) == []
 
 
+@pytest.mark.slow
 def test_the_property_can_fail() -> None:
     """Where requests arrive later than the assumption allows, the same campaign does find a violation."""
     faults = Chances(call_slow=0.5, call_slow_seconds=600.0)

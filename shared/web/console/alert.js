@@ -66,7 +66,7 @@ function parts(alert) {
 }
 
 /** Show the match, the candidates and the clues of an alert that was searched; nothing for any other. */
-function found({ match, event, candidates = [], clues = [], wrongMatch }) {
+export function found({ match, event, candidates = [], clues = [], wrongMatch }) {
   return [
     match && h("div", {}, h("h3", {}, "Match"), facts([
       ["Grade", h("span", {}, match.grade, wrongMatch ? h("strong", {}, ", marked as wrong") : null)],

@@ -1,6 +1,7 @@
 // Payloads of which an event became no alert: why, what to do, and the payload itself.
 
 import { ask } from "./api.js";
+import { found } from "./alert.js";
 import { confirm } from "./ask.js";
 import { button, count, facts, folding, h, said, tell, time } from "./dom.js";
 import { code, coloured } from "./source.js";
@@ -40,7 +41,8 @@ function row(payload, failed) {
   const { opener, part } = folding(said(payload.detail, 200), (inside) => fill(inside, payload.id, failed));
   return h("li", {}, h("div", { class: "row" }, opener, time(payload.at), h("span", {}, said(payload.source ?? "not recognised", 40)),
     h("span", {}, "from ", said(payload.senderName ?? payload.sender ?? "nobody named", 60)),
-    h("span", {}, `answered ${payload.status}`), h("span", {}, count(payload.bytes, "byte"))), part);
+    h("span", {}, `answered ${payload.status}`), h("span", {}, count(payload.bytes, "byte")),
+    payload.grade ? h("span", {}, `a trial found its event: ${payload.grade}`) : null), part);
 }
 
 async function fill(part, id, failed) {
@@ -55,13 +57,18 @@ async function fill(part, id, failed) {
   }
   const folded = h("details", {}, h("summary", {}, "Payload"), coloured(payload.payload));
   part.replaceChildren(h("div", {},
-    payload.refused.map(reasons),
+    payload.refused.map(reasons), payload.searches.map(searched),
     facts([["Id", payload.id], ["Parameters", Object.entries(payload.query).map(([name, value]) => `${name}=${value}`).join("&")]]),
     payload.whole ? null : h("p", { class: "note" }, "Only the beginning of this payload was stored, so it cannot be replayed."),
     folded,
     h("div", { class: "buttons" }, payload.whole ? button("Replay", () => replay(part, payload)) : null),
   ));
 }
+
+/** Return what the search of a trial found. */
+const searched = (search) => h("div", {}, h("h3", {}, "A trial's search"),
+  facts([["Outcome", search.outcome ?? "it is no longer stored"], ["Why", search.message]]), found(search),
+  search.outcome ? h("p", {}, h("a", { href: `#alerts?id=${search.id}` }, "All about this search")) : null);
 
 /** Return the problems of one event; a remedy is a text to copy. */
 export function reasons(event) {
