@@ -21,14 +21,17 @@ const unmatched = (alert) => alert.route === "reference" && (alert.request.machi
 export async function fill(part, id, { failed, changed }) {
   tell("");
   const restore = keeping(part);
+  const mine = part.asked = {}; // an answer to what was asked before the last is not shown
   part.replaceChildren("Asking …");
   let alert;
   try {
     alert = await ask("GET", `alerts/${encodeURIComponent(id)}`);
   } catch (error) {
+    if (part.asked !== mine) return;
     part.replaceChildren();
     return void failed(error);
   }
+  if (part.asked !== mine) return;
   changed(alert);
   part.replaceChildren(...parts(alert), actions(alert, () => fill(part, id, { failed, changed })));
   restore();

@@ -49,6 +49,8 @@ export function show(place, { query, failed }) {
     } catch (error) {
       if (mine !== run) return;
       news.replaceChildren();
+      const at = page?.continuation ?? continuation;
+      if (at) more.append(button("More", () => list(at)));
       return void failed(error);
     }
     if (mine !== run) return;

@@ -27,8 +27,12 @@ export function touch() {
 
 export const isIdle = () => Date.now() - Number(sessionStorage.getItem(USED) ?? 0) >= IDLE_MS;
 
-/** What went wrong, in words; `status` is 0 where no answer came, `problem` the problem document if there is one. */
+/**
+ * What went wrong, in words; `status` is 0 where no answer came, `problem` the problem document if there is one. `late`: it
+ * is the answer to a key that is not the one of this session any more.
+ */
 export class Failure extends Error {
+  late = false;
   constructor(status, message, problem = null) {
     super(message);
     this.status = status;
@@ -37,8 +41,15 @@ export class Failure extends Error {
 }
 
 /** Ask `operations/{path}`; return the JSON of the answer. Throw `Failure`. */
-export const ask = (method, path, query = {}, body = undefined) =>
-  send(method, `operations/${path}`, query, body, sessionStorage.getItem(KEY));
+export async function ask(method, path, query = {}, body = undefined) {
+  const key = sessionStorage.getItem(KEY);
+  try {
+    return await send(method, `operations/${path}`, query, body, key);
+  } catch (error) {
+    error.late = key !== sessionStorage.getItem(KEY);
+    throw error;
+  }
+}
 
 /** Post a payload to the webhook, with a sender's key or the operator's own. Throw `Failure`. */
 export const post = (payload, query, key) =>
@@ -69,6 +80,7 @@ export async function discard(filters, progress) {
 async function send(method, path, query, body, key) {
   const url = new URL(path, BASE);
   for (const [name, value] of Object.entries(query)) if (value) url.searchParams.set(name, value);
+  if (/[^\x20-\x7e]/.test(key ?? "")) throw new Failure(0, "This key has a sign that no key has: copy it once more.");
   const headers = { "x-functions-key": key ?? "" };
   if (body !== undefined) headers["content-type"] = "application/json";
   let answer, text;

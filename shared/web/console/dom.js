@@ -1,6 +1,7 @@
 // Elements made of texts. Nothing here, or anywhere in this page, makes HTML of a text.
 
-const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]/g;
+const HIDDEN = new RegExp("[\\0-\\x08\\v\\f\\x0e-\\x1f\\x7f-\\x9f\\xad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f"
+  + "\\u2800\\u3164\\ufeff\\uffa0\\ufff9-\\ufffb\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e0fff}]", "gu");
 const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 /** Return a text in which signs that show nothing, or turn the direction, are seen by their number. */
@@ -66,10 +67,11 @@ export const table = (caption, names, rows) =>
 export const state = (word) => h("span", { class: `state ${/^[a-z]+$/.test(word) ? word : ""}` }, word);
 
 export const PORTAL = "https://security.microsoft.com/";
+const PORTALS = [PORTAL, "https://security.microsoft.us/", "https://security.apps.mil/"];
 
 /** Return a link into Defender's portal, or nothing for any other address. */
 export const portal = (url, attributes = {}) =>
-  url?.startsWith(PORTAL) ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer", ...attributes }, "Open in Defender") : null;
+  PORTALS.some((each) => url?.startsWith(each)) ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer", ...attributes }, "Open in Defender") : null;
 
 /** Return a field with its label; `kind` is a type of input, or the list of a select's words. */
 export function field(name, kind = "text", attributes = {}) {

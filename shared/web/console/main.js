@@ -15,6 +15,7 @@ const nav = document.querySelector("nav");
 const out = document.getElementById("sign-out");
 const LOOK_MS = 10_000;
 let leave = () => {};
+let attempts = 0; // at signing in: the last counts
 
 /** Show the part that the address names: `#alerts?status=failed`. */
 function show() {
@@ -32,7 +33,7 @@ function show() {
     return;
   }
   const [name, query] = location.hash.slice(1).split("?");
-  const part = PARTS[name] ?? overview;
+  const part = Object.hasOwn(PARTS, name) ? PARTS[name] : overview;
   document.title = `${part.NAME} – Defender alert webhook`;
   for (const link of nav.querySelectorAll("a")) {
     if (PARTS[link.hash.slice(1)] === part) link.setAttribute("aria-current", "page");
@@ -45,6 +46,7 @@ function show() {
 
 /** Say why something could not be shown; a key that is not accepted signs out. */
 function failed(error) {
+  if (error.late) return;
   if (error.status === 401) signOut(error.message, true);
   else tell(error.message ?? String(error), true);
 }
@@ -58,14 +60,16 @@ function signOut(words, bad = false) {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const key = form.elements.key.value.trim();
+  const mine = ++attempts;
   tell("Signing in …");
   try {
     await api.check(key);
   } catch (error) {
-    tell(error.message, true);
+    if (mine === attempts) tell(error.message, true);
     form.elements.key.select();
     return;
   }
+  if (mine !== attempts) return;
   api.remember(key);
   tell("");
   show();

@@ -7,16 +7,25 @@ import { button, count, facts, field, h, keeping, portal, said, span, state, tab
 export const NAME = "Overview";
 const RENEW_MS = 5_000;
 const TICK_MS = 1_000;
+const LATE_MS = 15_000;
 
 export function show(place, { failed }) {
   const news = h("p", { class: "note", role: "status" }, "Asking …");
   const body = h("div", { class: "overview" });
   place.append(news, body);
-  let alive = true, busy = false, latest = null, got = 0;
+  let alive = true, busy = 0, latest = null, got = 0;
+
+  /** Say what is wrong, once, and of when that is what is shown. */
+  function say(words) {
+    const line = h("span", {}, words, got ? [" What you see is from ", time(new Date(got).toISOString()), "."] : null);
+    if (news.textContent !== line.textContent) news.replaceChildren(line);
+    news.className = "bad";
+  }
 
   async function renew(force = false) {
+    if (alive && busy && Date.now() - busy >= LATE_MS) say("The app does not answer.");
     if (!alive || busy || (document.hidden && !force)) return;
-    busy = true;
+    busy = Date.now();
     try {
       const [status, { outcomes }] = await Promise.all([ask("GET", "status"), ask("GET", "outcomes")]);
       if (!alive) return;
@@ -29,11 +38,9 @@ export function show(place, { failed }) {
     } catch (error) {
       if (!alive) return;
       if (error.status === 401) return void failed(error);
-      const since = got ? [" What you see is from ", time(new Date(got).toISOString()), "."] : [];
-      news.replaceChildren("This page could not be renewed: ", error.message, ...since);
-      news.className = "bad";
+      say(`This page could not be renewed: ${error.message}`);
     } finally {
-      busy = false;
+      busy = 0;
     }
   }
 
@@ -82,7 +89,8 @@ function parts({ status, outcomes }, renew, failed, got) {
 
 const paused = (pause, words = "Defender is not called") =>
   h("p", { class: "bad" }, state("paused"), ` ${words}: `, said(pause.reason.replace(/[.\s]+$/, "")), ". ",
-    pause.byOperator ? "It lasts until somebody resumes." : ["It ends at ", time(pause.until), "."]);
+    pause.byOperator ? "It lasts until somebody resumes." : pause.holds ? ["It ends at ", time(pause.until), "."]
+      : ["It ended at ", time(pause.until), ": the next call shows whether all is well."]);
 
 function slots({ window, now }, got) {
   const behind = got - Date.parse(now); // the server's clock and this one differ

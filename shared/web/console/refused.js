@@ -28,6 +28,7 @@ export function show(place, { failed }) {
       if (page.continuation) more.append(button("More", () => list(page.continuation)));
     } catch (error) {
       news.replaceChildren();
+      if (continuation) more.append(button("More", () => list(continuation)));
       if (alive) failed(error);
     }
   }
