@@ -147,7 +147,7 @@ class Acceptance:
                 accepted = _with_known(accepted, there)
             operations = transactions.operations(plan.entries, accepted, last=last)
             try:
-                clashing = self._commit(operations, plan, left[len(batch) :])
+                clashing = self._commit(operations, plan, left[len(batch) :], snapshot)
             except TableError as error:
                 if done:
                     raise _half(len(done), len(asked)) from error
@@ -180,7 +180,11 @@ class Acceptance:
         return alerts, accepted
 
     def _commit(
-        self, operations: Sequence[Operation], plan: "Plan", others: Sequence[Entry]
+        self,
+        operations: Sequence[Operation],
+        plan: "Plan",
+        others: Sequence[Entry],
+        snapshot: "Snapshot | None",
     ) -> dict[str, Known] | None:
         """Write with the turns of a plan; return None if it succeeded, else the alerts that the table knows already.
 
@@ -189,7 +193,7 @@ class Acceptance:
         if self.dispatcher.commit(plan, operations):
             return None
         turns = self.dispatcher.turns
-        later = self.dispatcher.plan(others, write=False)
+        later = self.dispatcher.plan(others, snapshot, write=False)
         turns.done(later, None)
         turns.give_back(later)
         if there := self._known([*plan.entries, *later.entries]):
