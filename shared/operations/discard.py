@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.errors import Busy
-from shared.ledger import record, rows
+from shared.ledger import lookup, record, rows
 from shared.ledger.record import Entry, Waiting
 from shared.operations import listing, page
 from shared.operations.page import Page
@@ -62,13 +62,12 @@ def portion(
 
 def one(table: Table, alert_id: str) -> Entry:
     """Discard one waiting alert, and return it as it is then. Raise `NotFound`, or `NotNow` in any other state."""
-    entry, _ = listing.entry(table, alert_id)
-    row = table.get(entry.waits) if entry.state == "waiting" else None
-    if row is None:
+    entry, etag = listing.entry(table, alert_id)
+    if entry.state != "waiting":
         raise not_now(f"The alert is {entry.state}; only one that waits can be discarded.", entry)
-    waiting = rows.read(row)
-    after = record.discard(waiting, now=table.now())
-    if waiting.state != "waiting" or not try_commit(table, rows.move(waiting, after, waiting=row.etag)):
+    before = lookup.movable(table, entry)
+    after = record.discard(entry, now=table.now())
+    if not try_commit(table, rows.move(before, after, alert=etag)):
         raise Busy("The alert changed at the same moment; look at it again.", retry_after=1)
     return after
 

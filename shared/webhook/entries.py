@@ -80,7 +80,7 @@ class Maker:
             notes=refused.notes,
             sender=self.sender,
             stage=keys.ENTITY,
-            clues=_written(_told(evidence)),
+            clues=_written(_shortened(evidence)),
         )
 
     def _searched(
@@ -112,7 +112,7 @@ def can_search(evidence: Evidence) -> bool:
 
 def names_entities(evidence: Evidence) -> bool:
     """Tell whether an alert can be created on the entities of clues."""
-    return not entities.missing(evidence.scan.clues) and stored.fits(_written(_told(evidence)))
+    return not entities.missing(evidence.scan.clues) and stored.fits(_written(_shortened(evidence)))
 
 
 def split(outcome: Outcome, can: Callable[[Evidence], bool]) -> tuple[Outcome, tuple[Refused, ...]]:
@@ -149,7 +149,7 @@ def of(wanted: Wanted, maker: Maker, *, search: bool) -> list[Entry]:
     return [made[number] for number in sorted(made)]
 
 
-def _told(evidence: Evidence) -> Evidence:
+def _shortened(evidence: Evidence) -> Evidence:
     """Return evidence with as much of a command line as a description tells: Windows takes more than a row does."""
     clues = evidence.scan.clues
     shorter = replace(clues, command_line=cut(clues.command_line, _COMMAND))

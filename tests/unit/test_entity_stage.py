@@ -892,11 +892,14 @@ def test_the_other_stages_go_on_while_this_one_is_paused_by_the_operator() -> No
     assert scene.states() == ["created"] * 3 + ["matched"]
 
 
-def test_what_the_operator_discards_is_not_created() -> None:
+@pytest.mark.parametrize("is_gone", [False, True], ids=["", "whose waiting row somebody removed"])
+def test_what_the_operator_discards_is_not_created(is_gone: bool) -> None:
     """A waiting alert is discarded, and the same POST does not bring it back."""
     scene = Scene()
     scene.world.table.commit([pause.stop(None, "a bad rule", keys.ENTITY)])
     alert = scene.first(sign_in(1))
+    if is_gone:
+        scene.world.table.commit([Delete(scene.entry("waiting").waits, "*")])
     gone = scene.does(lambda dispatcher: discard.one(dispatcher.table, alert["id"]))
     assert gone.state == "discarded"
     scene.world.table.commit([Delete(keys.ENTITY.stop, "*")])
