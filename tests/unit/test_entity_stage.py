@@ -522,7 +522,7 @@ def test_a_graph_that_is_down_costs_no_whole_backlog() -> None:
     scene.run(1)
     held = scene.world.table.get(keys.ENTITY.pause)
     assert held
-    assert str(held.values["reason"]) == "createAlert did not answer."
+    assert str(held.values["reason"]) == "createAlert answered 500."
     before = len(scene.creations.arrivals)
     scene.run(10)
     assert before <= 20
