@@ -257,3 +257,29 @@ def test_in_a_mixed_payload_the_others_count() -> None:
     outcome = applied([DEFENDERS, {**other, "event": ROW}, other])
     assert [item.event for item in outcome.alerts] == [1]
     assert [item.event for item in outcome.refused] == [2]
+
+
+QUOTES = {
+    "a command line": "cmd.exe /c echo hello world && procdump.exe lsass.exe",
+    "a script": "Creating Scriptblock text (1 of 1):\n# this is a test\nInvoke-Mimikatz",
+}
+NAMED: dict[str, dict[str, Any]] = {
+    "a device and a time": {"host": "pc-1", "time": "2026-05-21T10:11:12Z"},
+    "a device and a high severity": {"host": "pc-1", "severity": "critical"},
+}
+
+
+@pytest.mark.parametrize("text", QUOTES.values(), ids=QUOTES)
+@pytest.mark.parametrize("named", NAMED.values(), ids=NAMED)
+@pytest.mark.parametrize("member", ["message", "description", "details"])
+def test_a_sentence_that_somebody_runs_makes_no_test_message(
+    member: str, named: dict[str, Any], text: str
+) -> None:
+    """An alert that quotes what was run is not ignored, however that calls itself."""
+    assert applied({"title": "A dump of credentials", **named, member: text}).ignored is None
+
+
+@pytest.mark.parametrize("text", ["This is a test message.", "Hello world"])
+def test_a_test_message_without_an_event_is_ignored(text: str) -> None:
+    """Its twin: what names no device and time is what products send to try a webhook."""
+    assert "it is a test" in str(applied({"title": "Notification", "description": text}).ignored)
