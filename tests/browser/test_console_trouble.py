@@ -64,6 +64,17 @@ def hold(page: Page, address: str) -> list[Route]:
     return held
 
 
+def overview(open_page: Callable[..., Page], console: Console) -> Page:
+    """Open one more page with a clock of its own, which counts in `said` how often its overview has news to say."""
+    page = open_page()
+    page.clock.install()
+    Console(page, console.stack).signed_in()
+    expect(page.get_by_role("list", name="Slots")).to_be_visible()
+    page.evaluate("""window.said = 0; new MutationObserver(() => { window.said += 1; }).observe(
+        document.querySelector("#view [role=status]"), { childList: true, subtree: true })""")
+    return page
+
+
 @pytest.fixture
 def listed(console: Console) -> Console:
     """Show one alert that has failed, whatever the app has."""
@@ -180,12 +191,7 @@ def test_an_older_answer_does_not_replace_a_newer_one(listed: Console) -> None:
 
 def test_what_is_old_is_said_while_no_answer_comes(open_page: Callable[..., Page], console: Console) -> None:
     """Also where the app neither answers nor refuses; a screen reader is told once, not at each renewal."""
-    page = open_page()
-    page.clock.install()
-    Console(page, console.stack).signed_in()
-    expect(page.get_by_role("list", name="Slots")).to_be_visible()
-    page.evaluate("""window.said = 0; new MutationObserver(() => { window.said += 1; }).observe(
-        document.querySelector("#view [role=status]"), { childList: true, subtree: true })""")
+    page = overview(open_page, console)
     page.route("**/operations/status", lambda _: None)
     for _ in range(12):
         page.clock.run_for(5_000)
@@ -195,12 +201,7 @@ def test_what_is_old_is_said_while_no_answer_comes(open_page: Callable[..., Page
 
 def test_a_failure_that_goes_on_is_said_once(open_page: Callable[..., Page], console: Console) -> None:
     """The same words are not written again every five seconds."""
-    page = open_page()
-    page.clock.install()
-    Console(page, console.stack).signed_in()
-    expect(page.get_by_role("list", name="Slots")).to_be_visible()
-    page.evaluate("""window.said = 0; new MutationObserver(() => { window.said += 1; }).observe(
-        document.querySelector("#view [role=status]"), { childList: true, subtree: true })""")
+    page = overview(open_page, console)
     page.route("**/operations/status", lambda route: answer(route, {"detail": "Busy."}, 503))
     for _ in range(4):
         with page.expect_response("**/operations/status"):
