@@ -50,7 +50,7 @@ def flood(scene: Scene, short: bool) -> None:
     for _ in range(2 if short else 4):
         scene.host()
     flooding, other = scene.case("one sender's flood"), scene.case("another sender's alerts meanwhile")
-    scene.send(flooding, [3] * (20 if short else 40))
+    scene.send(flooding, [3] * (40 if short else 120))
     scene.accepted(flooding, ticking=True)
     flooding.struck += sum(not sent.over.is_set() for sent in flooding.sent)  # that had to wait
     before = len(scene.calls("alerts"))
@@ -71,7 +71,7 @@ STAGES = (
     Stage("searches", 3.0, 5.0, failing_graph.searches),
     Stage("entities", 3.0, 5.0, failing_graph.entities),
     Stage("clocks", 3.0, 5.0, clocks_apart),
-    Stage("flood", 10.0, 2.0, flood),
+    Stage("flood", 3.0, 2.0, flood),
     Stage("burst", 2.0, 5.0, burst),
 )
 
