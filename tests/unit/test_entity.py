@@ -244,7 +244,7 @@ def test_a_link_is_whole_or_not_there() -> None:
         ("recommendedAction", untold.ACTION),
     ],
 )
-def test_what_no_source_has_told_claims_no_event(field: str, text: str) -> None:
+def test_what_no_source_has_told_claims_no_event(field: str, text: Any) -> None:
     """The app's own words for what is not told would say that Defender has the event, or a device's timeline."""
     said = json.dumps(
         [built(**{field: text})[name] for name in ("title", "description", "recommendedActions")]
