@@ -268,10 +268,10 @@ def _defenders(document: Node, event: Event) -> list[Node]:
 
 
 def _along(document: Node, event: Event) -> list[Node]:
-    """Return a document, the alert of an event, and all nodes from the document to the event's device id."""
+    """Return a document, the alert of an event, and the nodes to its device id, none in a text that quotes somebody."""
     group = event.group or Group()
     findings = [*group.keys.get(MACHINE, {}).values(), *group.wrong.values()]
-    nodes = [node for finding in findings[:_SOME] for node in document.along(finding.place)]
+    nodes = [node for finding in findings[:_SOME] for node in document.along(finding.place, loose=False)]
     return list({id(node.value): node for node in (document, event.alert, *nodes)}.values())
 
 
