@@ -6,11 +6,6 @@ them would prevent both. Only what stands at an end is removed, and never the wh
 
 import re
 
-UNKNOWN = "Event in Microsoft Defender for Endpoint"
-"""The title of an event of which nothing else is known."""
-UNTITLED = "Alert without a title"
-"""The same of an alert that has no event."""
-
 _DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
 _MONTH = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _DAY = rf"(?:(?:(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]{{0,6}},? )?(?:\d{{1,2}} {_MONTH}|{_MONTH} {{1,2}}\d{{1,2}}))"

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.alerts import mark, vocabulary
+from shared.alerts import mark, untold, vocabulary
 from shared.alerts.text import cut, units
-from shared.alerts.title import UNKNOWN, UNTITLED
 from shared.entity import entities
 from shared.entity.entities import Entity
 from shared.payload.clues import SECOND, Clues, When
@@ -98,11 +97,11 @@ def build(
     lines += _left_over(clues, named)
     known = dict.fromkeys(name for name in techniques if _TECHNIQUE.fullmatch(name))
     return {
-        "title": UNTITLED if texts["title"] == UNKNOWN else texts["title"],
-        "description": _described(texts["description"], "\n".join(lines)),
+        "title": untold.without_event(texts["title"]),
+        "description": _described(untold.without_event(texts["description"]), "\n".join(lines)),
         "severity": "informational" if informational else texts["severity"].lower(),
         "category": category,
-        "recommendedActions": texts["recommendedAction"],
+        "recommendedActions": untold.without_event(texts["recommendedAction"]),
         "mitreTechniques": list(known)[:_TECHNIQUES],
         "entityDefinitions": [entity.body() for entity in named],
     }

@@ -141,6 +141,13 @@ def _headers(document: Node) -> list[Node]:
     ]
 
 
+def is_dated(source: Source, document: Node, event: Event, draft: Draft) -> bool:
+    """Tell whether the clues of an event name a device and a time."""
+    evidence = ClueReader().of(source, document, event, draft)
+    clues = evidence.scan.clues if evidence else Clues()
+    return bool(clues.when and (clues.hosts or clues.named))
+
+
 def _not_searched(scan: ClueScan) -> ClueScan:
     """Return clues whose devices are named, so that none is searched."""
     places = {"named": scan.places.get("hosts", ""), **scan.places}

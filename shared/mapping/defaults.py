@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from shared.alerts.title import UNKNOWN
+from shared.alerts import untold
 from shared.payload import candidates, hunting, names
 from shared.payload.grouping import MACHINE, REPORT, Group, Text, order
 from shared.payload.paths import Node
@@ -32,10 +32,6 @@ _LINES: Mapping[str, tuple[str, ...]] = {
     "Remote": ("RemoteUrl", "RemoteIP"),
     "SHA-256": ("SHA256",),
 }
-_ACTION = (
-    "Look at the event in the timeline of the device in Microsoft Defender. If nobody expects it, isolate the device"
-    " and start an investigation."
-)
 
 
 class Row:
@@ -99,7 +95,7 @@ class Row:
         if name == "category":
             return "SuspiciousActivity"
         if name == "recommendedAction":
-            return _ACTION
+            return untold.ACTION
         if name == "title":
             return self._title()
         return self._description(values)
@@ -110,13 +106,13 @@ class Row:
             self.column("FileName"),
         )
         if action:
-            return f"Defender event {action}: {file}" if file else f"Defender event {action}"
+            return f"{untold.EVENT}{action}: {file}" if file else untold.EVENT + action
         table = self.table()
-        return f"Defender event of {table}" if table else UNKNOWN
+        return f"{untold.EVENT}of {table}" if table else untold.TITLE
 
     def _description(self, values: Mapping[str, object]) -> str:
         device = self.device() or values.get(names.KEYS[0])
-        title = values.get("title") if values.get("title") != UNKNOWN else None
+        title = values.get("title") if values.get("title") != untold.TITLE else None
         event = self.column("ActionType") or title or self.table() or "Event"
         lines = [f"{event} on {device}"] if device else []
         if time := values.get(names.KEYS[1]):
@@ -124,4 +120,4 @@ class Row:
         for label, columns in _LINES.items():
             if text := self.column(*columns):
                 lines.append(f"{label}: {text[:_LONG]}")
-        return "\n".join(lines) or "An event in Microsoft Defender for Endpoint."
+        return "\n".join(lines) or untold.DESCRIPTION

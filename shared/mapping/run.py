@@ -15,7 +15,7 @@ from shared.alerts import alert
 from shared.errors import Problem
 from shared.mapping import events, own, python
 from shared.mapping.budget import Budget
-from shared.mapping.clues import ClueReader
+from shared.mapping.clues import ClueReader, is_dated
 from shared.mapping.event import Event
 from shared.mapping.fields import Draft
 from shared.mapping.outcome import Mapped, Outcome, Refused
@@ -174,7 +174,9 @@ class Run:
         where = _around(document, event.alert, group)
         if over := states.closed(where, self._reader):
             self._ignored.append(f"The payload says that its alert has ended: {over}.")
-        elif not draft.complete and (test := states.test(where, self._reader)):
+        elif not draft.complete and (
+            test := self._test(where, lambda: is_dated(source, document, event, draft))
+        ):
             self._ignored.append(f"The payload says that it is a test: {test}.")
         elif any(own.is_manual(at) or self._marks.are_in(at) for at in _along(document, event)):
             self._ignored.append(own.MADE)
@@ -186,6 +188,11 @@ class Run:
             for slip in draft.slips() if self._is_watched(source) else ():
                 self.steps[slip] = None
             self._add(number, source, document, event, draft)
+
+    def _test(self, where: list[states.Where], names_event: Callable[[], bool]) -> str | None:
+        """Return why an event is a test message. A sentence says so only where nothing names a device and a time."""
+        sentence = states.tells_test(where, self._reader)
+        return states.test(where, self._reader) or (sentence if sentence and not names_event() else None)
 
     def _add(self, number: int, source: Source, document: Node, event: Event, draft: Draft) -> None:
         checked = draft.checked(self._now)
@@ -261,10 +268,10 @@ def _defenders(document: Node, event: Event) -> list[Node]:
 
 
 def _along(document: Node, event: Event) -> list[Node]:
-    """Return a document, the alert of an event, and all nodes from the document to the event's device id."""
+    """Return a document, the alert of an event, and the nodes to its device id, none in a text that quotes somebody."""
     group = event.group or Group()
     findings = [*group.keys.get(MACHINE, {}).values(), *group.wrong.values()]
-    nodes = [node for finding in findings[:_SOME] for node in document.along(finding.place)]
+    nodes = [node for finding in findings[:_SOME] for node in document.along(finding.place, loose=False)]
     return list({id(node.value): node for node in (document, event.alert, *nodes)}.values())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from shared.payload import clue_choice, clue_names, names, rows
+from shared.payload import clue_choice, clue_names, clue_values, names, rows
 from shared.payload.clue_choice import ClueScan
 from shared.payload.clue_names import Meaning
 from shared.payload.clue_readings import Reading
@@ -20,6 +20,27 @@ _MAX_TEXT = 32_768
 _MAX_READINGS = 100  # different ones of a field
 _TRAIL = 5  # names above a value that may say what it is
 _LOOSE = 500  # how much less counts what only a text for people says
+_DEVICES = (
+    "device_id",
+    "end_id",
+    "entra_id",
+    "host",
+    "source",
+    "destination",
+    "agent",
+    "reporter",
+    "transport",
+)
+_WEAK = ("agent", "reporter", "transport")  # a device that only brought the event
+_ACCOUNTS = (
+    "account",
+    "account_domain",
+    "account_sid",
+    "subject_account",
+    "subject_domain",
+    "subject_sid",
+    "account_upn",
+)
 _LINKS = ("$id", "$ref")  # of entities
 _PROGRAMS = ("process_name", "process_path", "file_name", "file_path", "actor_name", "actor_path")
 _NAMED = -1  # the rank of what a source's file names
@@ -71,9 +92,27 @@ def read(
         known = readings.setdefault(field, {})
         if len(known) < _MAX_READINGS and not (leave and _is_in(reading.place, leave)):
             known.setdefault((reading.rank, reading.text), reading)
-    return clue_choice.choose(
-        {field: list(known.values()) for field, known in readings.items()}, several=several
-    )
+    by_field = {field: list(known.values()) for field, known in readings.items()}
+    for fields in (_DEVICES, _ACCOUNTS):
+        _keep_told(by_field, fields)
+    return clue_choice.choose(by_field, several=several)
+
+
+def _keep_told(by_field: dict[str, list[Reading]], fields: Sequence[str]) -> None:
+    """Leave out what only a text for people says of a device or an account, where the payload itself names one.
+
+    Such a text may quote a command line, and so name whatever somebody wanted.
+    """
+    told = {field: [each for each in by_field.get(field, ()) if each.rank < _LOOSE] for field in fields}
+    if any(_is_name(field, each.text) for field, readings in told.items() for each in readings):
+        by_field.update({field: readings for field, readings in told.items() if field in by_field})
+
+
+def _is_name(field: str, text: str) -> bool:
+    if field in _ACCOUNTS:
+        return bool(clue_values.sid(text) if field.endswith("sid") else any(clue_values.account(text)))
+    host = clue_values.device(text) or clue_values.entra(text) or clue_values.host(text)
+    return field not in _WEAK and host is not None and host.identity != "address"
 
 
 def _is_in(place: Place, around: Collection[Place]) -> bool:

@@ -59,8 +59,8 @@ class Node(NamedTuple):
         """Return a value some steps further in."""
         return Node(value, extended(self.place, steps), self.reader)
 
-    def along(self, place: "Place") -> "list[Node]":
-        """Return the objects on the way from here to a place further in, also in texts."""
+    def along(self, place: "Place", *, loose: bool = True) -> "list[Node]":
+        """Return the objects on the way from here to a place further in, also in texts: only JSON if not `loose`."""
         steps: list[str | int] = []
         while place and place is not self.place:
             place, step = place
@@ -69,7 +69,7 @@ class Node(NamedTuple):
         for step in reversed(steps):
             value = node.value
             if isinstance(value, str):
-                value = self.reader.inside(value, loose=True)
+                value = self.reader.inside(value, loose=loose)
             if isinstance(value, dict) and step in value:
                 objects.append(Node(value, node.place, self.reader))
                 node = node.inside(value[step], step)

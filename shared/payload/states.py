@@ -72,20 +72,31 @@ def _over(subject: Where, reader: Reader) -> str | None:
 
 
 def test(where: Sequence[Where], reader: Reader) -> str | None:
-    """Return why a payload is a test message; None if nothing says so."""
+    """Return why a payload is a test message, by its kind or a flag; None if nothing says so."""
     for values, _ in (subject for level in _levels(where, reader) for subject in level):
         index = reader.index(values)
         real = _is_grave(values, reader)
         for name, text in _short_texts(values, "tests", reader):
             if not real and _plain(text) in _plains("tests", "words"):
                 return f"{name} is {alert.shown(text)}"
-        for name in (index[word] for word in _words("tests", "texts") if word in index):
-            for text in texts_of(values[name]):
-                if _phrases().search(text[:_MAX_TEXT].lower()):
-                    return f"{name} is {alert.shown(text)}"
         for name in (index[word] for word in _words("tests", "flags") if word in index):
             if values[name] is True:
                 return f"{name} is true"
+    return None
+
+
+def tells_test(where: Sequence[Where], reader: Reader) -> str | None:
+    """Return the sentence by which a payload says that it is a test message; None if there is none.
+
+    Anybody can write such a sentence, also into a command line that an alert quotes.
+    """
+    for values, _ in (subject for level in _levels(where, reader) for subject in level):
+        index = reader.index(values)
+        texts = () if _is_grave(values, reader) else _words("tests", "texts")
+        for name in (index[word] for word in texts if word in index):
+            for text in texts_of(values[name]):
+                if _phrases().search(text[:_MAX_TEXT].lower()):
+                    return f"{name} is {alert.shown(text)}"
     return None
 
 

@@ -82,7 +82,10 @@ class Entity:
         if answer.kind == "throttled":
             return Outcome(record.wait(tried), cause=Trouble(message, answer.wait or 60.0, named=True))
         if answer.kind in ("rejected", "unknown"):
-            cause = Trouble(message, pause.FIRST_PAUSE_SECONDS) if _is_down(answer) else None
+            down = (
+                f"createAlert answered {answer.status}." if answer.status else "createAlert did not answer."
+            )
+            cause = Trouble(down, pause.FIRST_PAUSE_SECONDS) if _is_down(answer) else None
             return Outcome(record.fail(tried, now), sent=sent, answered=answered, cause=cause)
         cause = Trouble(message, pause.ACCESS_PAUSE_SECONDS) if answer.kind == "forbidden" else None
         later = settlement.again_later(tried, now, self.rules)

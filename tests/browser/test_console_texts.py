@@ -83,12 +83,13 @@ def test_a_sign_that_turns_the_text_is_seen(console: Console) -> None:
 
 
 def test_ten_thousand_alerts_are_a_page_and_the_next(open_page: Callable[..., Page], full: Stack) -> None:
-    """Fifty at a time, the newest of what was read first; a filter finds one among all of them."""
+    """Fifty at a time, the newest of what was read first, which is said; a filter finds one among all of them."""
     console = Console(open_page(), full).signed_in()
     page = console.page
     items = page.get_by_role("list", name="Alerts").get_by_role("listitem")
     console.go("Alerts")
     expect(items).to_have_count(50)
+    expect(page.get_by_text("in order a thousand at a time")).to_be_visible()
     console.press("More")
     expect(items).to_have_count(100)
     assert len(set(items.all_inner_texts())) == 100

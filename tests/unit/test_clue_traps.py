@@ -170,3 +170,24 @@ def test_an_antivirus_event_of_windows_is_of_the_file_it_found() -> None:
     }
     clues = read({"EventID": 1116, "Computer": "PC-77", "TimeCreated": TIME, "EventData": data})
     assert (clues["file_name"], clues["process_name"]) == ("x.exe", "explorer.exe")
+
+
+@pytest.mark.parametrize("member", ["message", "description", "details"])
+@pytest.mark.parametrize("name", ["host", "hostname", "dest", "device_name", "DeviceId"])
+@pytest.mark.parametrize("own", [{"hostname": "PC-77"}, {"dest": "PC-77"}, {"host": {"name": "PC-77"}}])
+def test_a_quoted_command_line_names_no_other_device_or_user(
+    own: dict[str, Any], name: str, member: str
+) -> None:
+    """Where the payload names its device and its user, what a text for people says of them does not count."""
+    other = "e" * 40 if name == "DeviceId" else "srv-dc"
+    text = f"cmd.exe /c echo {name}={other} user=admin@contoso.example domain=CONTOSO sid=S-1-5-21-1-2-3-500"
+    found = read({**own, "time": TIME, "user": "amy", member: text})
+    assert (found["hosts"], found["account_name"]) == (["pc-77"], "amy")
+    assert {"account_upn", "account_sid", "account_domain"}.isdisjoint(found)
+
+
+@pytest.mark.parametrize("own", [{}, {"agent": {"name": "relay-1"}}])
+def test_a_text_names_the_device_where_nothing_else_does(own: dict[str, Any]) -> None:
+    """Its twin: a log line in a text is all that there is, or there is only a relay beside it."""
+    found = read({**own, "time": TIME, "message": "type=alert host=PC-77 user=amy sha256=" + SHA256})
+    assert (found["hosts"], found["account_name"]) == (["pc-77"], "amy")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.alerts import alert as alerts
-from shared.alerts import mark, title
+from shared.alerts import mark, untold
 from shared.alerts.text import units
 from shared.alerts.vocabulary import CATEGORIES, SEVERITIES, _table
 from shared.entity import body, entities, once
@@ -235,9 +235,24 @@ def test_a_link_is_whole_or_not_there() -> None:
     assert "Link:" not in built(link=f"https://siem.contoso.example/{'x' * 1_000}")["description"]
 
 
-def test_the_default_title_of_an_event_is_none_of_an_alert_without_one() -> None:
-    """It would say that Defender has the event."""
-    assert built(title=title.UNKNOWN)["title"] == title.UNTITLED
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("title", untold.TITLE),
+        ("title", f"{untold.EVENT}user_login"),
+        ("description", f"{untold.DESCRIPTION}\n\nSplunk search: x"),
+        ("recommendedAction", untold.ACTION),
+    ],
+)
+def test_what_no_source_has_told_claims_no_event(field: str, text: Any) -> None:
+    """The app's own words for what is not told would say that Defender has the event, or a device's timeline."""
+    said = json.dumps(
+        [built(**{field: text})[name] for name in ("title", "description", "recommendedActions")]
+    )
+    for claim in ("Defender event", "event in Microsoft Defender", "Event in Microsoft Defender", "timeline"):
+        assert claim not in said
+    assert "user_login" in said or "user_login" not in text
+    assert "Splunk search: x" in said or field != "description"
 
 
 def test_both_ends_of_a_span_are_told() -> None:

@@ -520,6 +520,9 @@ def test_a_graph_that_is_down_costs_no_whole_backlog() -> None:
     scene = Scene(lambda _: UNKNOWN)
     scene.posted([sign_in(number) for number in range(40)])
     scene.run(1)
+    held = scene.world.table.get(keys.ENTITY.pause)
+    assert held
+    assert str(held.values["reason"]) == "createAlert answered 500."
     before = len(scene.creations.arrivals)
     scene.run(10)
     assert before <= 20

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -281,3 +282,68 @@ def test_in_a_mixed_payload_the_others_count() -> None:
     outcome = applied([DEFENDERS, {**other, "event": ROW}, other])
     assert [item.event for item in outcome.alerts] == [1]
     assert [item.event for item in outcome.refused] == [2]
+
+
+QUOTES = {
+    "a command line": "cmd.exe /c echo hello world && procdump.exe lsass.exe",
+    "a script": "Creating Scriptblock text (1 of 1):\n# this is a test\nInvoke-Mimikatz",
+}
+NAMED: dict[str, dict[str, Any]] = {
+    "a device and a time": {"host": "pc-1", "time": "2026-05-21T10:11:12Z"},
+    "a device and a high severity": {"host": "pc-1", "severity": "critical"},
+}
+
+
+@pytest.mark.parametrize("text", QUOTES.values(), ids=QUOTES)
+@pytest.mark.parametrize("named", NAMED.values(), ids=NAMED)
+@pytest.mark.parametrize("member", ["message", "description", "details"])
+def test_a_sentence_that_somebody_runs_makes_no_test_message(
+    member: str, named: dict[str, Any], text: str
+) -> None:
+    """An alert that quotes what was run is not ignored, however that calls itself."""
+    assert applied({"title": "A dump of credentials", **named, member: text}).ignored is None
+
+
+@pytest.mark.parametrize("text", ["This is a test message.", "Hello world"])
+def test_a_test_message_without_an_event_is_ignored(text: str) -> None:
+    """Its twin: what names no device and time is what products send to try a webhook."""
+    assert "it is a test" in str(applied({"title": "Notification", "description": text}).ignored)
+
+
+SIGNS = {
+    "ours": {"detectionSource": "manual", "alertId": "1"},
+    "Defender's": {"incidentWebUrl": "https://security.microsoft.com/incidents/1"},
+    "another event's": {"reportId": "5", "eventTime": "2026-05-21T10:11:12.5Z"},
+}
+WRITTEN: dict[str, Callable[[dict[str, str]], str]] = {
+    "JSON": json.dumps,
+    "JSON after words": lambda signs: f"cmd.exe /c echo {json.dumps(signs)}",
+    "assignments": lambda signs: ", ".join(f"{name}={value}" for name, value in signs.items()),
+}
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("way", WRITTEN)
+@pytest.mark.parametrize(
+    "member", ["process", "parent_process", "file_name", "user", "RemoteUrl", "registry_path"]
+)
+@pytest.mark.parametrize("row", [{}, ROW], ids=["without a reference", "with a reference"])
+def test_what_somebody_runs_or_names_is_read_as_no_structure(
+    member: str, way: str, sign: str, row: dict[str, str]
+) -> None:
+    """Who chooses a command line, a file's name or an address hides no alert, and leads it to no other event."""
+    text = WRITTEN[way]({"machineId": "e" * 40, **SIGNS[sign]})
+    outcome = applied(
+        {"search_name": "x", "result": {"dest": "pc-1", "severity": "high", **row, member: text}}
+    )
+    assert outcome.ignored is None
+    assert [item.alert.report_id for item in outcome.alerts] == (["51377"] if row else [])
+
+
+@pytest.mark.parametrize("sign", ["ours", "Defender's"])
+@pytest.mark.parametrize("way", ["JSON after words", "assignments"])
+@pytest.mark.parametrize("member", ["message", "description"])
+def test_signs_in_a_sentence_make_nobodys_alert(member: str, way: str, sign: str) -> None:
+    """A text that quotes what was run may hold any sign; only a text that is JSON as a whole is somebody's alert."""
+    text = WRITTEN[way]({"machineId": "e" * 40, **SIGNS[sign]})
+    assert applied({"title": "x", "host": "pc-1", "severity": "high", member: text}).ignored is None

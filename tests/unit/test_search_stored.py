@@ -144,7 +144,8 @@ def test_an_older_version_keeps_what_it_does_not_know(monkeypatch: pytest.Monkey
         table.commit(rows.move(seen, record.discard(seen, now=EPOCH), alert="*"))
     after = _stored(table, entry)
     assert (after.state, after.stage, after.clues) == ("discarded", entry.stage, entry.clues)
-    assert [row.key for row in table.query("", "~")] == [keys.alert_key(entry.alert.id)]
+    left = [keys.alert_key(entry.alert.id), keys.ended_key(EPOCH, entry.alert.id)]
+    assert [row.key for row in table.query("", "~")] == left
 
 
 def test_a_row_of_an_older_version_is_of_the_reference() -> None:
