@@ -54,6 +54,12 @@ class ClueReader:
         found = self._of(source, document, event, draft)
         return found and replace(found, about=about.of(document, event, draft))
 
+    def is_dated(self, source: Source, document: Node, event: Event, draft: Draft) -> bool:
+        """Tell whether the clues of an event name a device and a time."""
+        evidence = self.of(source, document, event, draft)
+        clues = evidence.scan.clues if evidence else Clues()
+        return bool(clues.when and (clues.hosts or clues.named))
+
     def _of(self, source: Source, document: Node, event: Event, draft: Draft) -> Evidence | None:
         left = draft.exactness
         table = Row(event.group or Group(), event.alert).table()
@@ -139,13 +145,6 @@ def _headers(document: Node) -> list[Node]:
         for name, value in document.value.items()
         if isinstance(value, dict) and (word := names.word(name)) in _HEADERS
     ]
-
-
-def is_dated(source: Source, document: Node, event: Event, draft: Draft) -> bool:
-    """Tell whether the clues of an event name a device and a time."""
-    evidence = ClueReader().of(source, document, event, draft)
-    clues = evidence.scan.clues if evidence else Clues()
-    return bool(clues.when and (clues.hosts or clues.named))
 
 
 def _not_searched(scan: ClueScan) -> ClueScan:

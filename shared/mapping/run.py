@@ -15,7 +15,7 @@ from shared.alerts import alert
 from shared.errors import Problem
 from shared.mapping import events, own, python
 from shared.mapping.budget import Budget
-from shared.mapping.clues import ClueReader, is_dated
+from shared.mapping.clues import ClueReader
 from shared.mapping.event import Event
 from shared.mapping.fields import Draft
 from shared.mapping.outcome import Mapped, Outcome, Refused
@@ -61,7 +61,8 @@ class Run:
         self._marks = own.Marks(made)
         self._named = named
         self._reader = Reader(Budget(STEPS + STEPS_PER_EVENT * max_alerts).spend)
-        self._clues = ClueReader() if clues else None
+        self._clues = ClueReader()
+        self._tells_clues = clues
         self._events = 0
         self._sources: dict[str, None] = {}
         self.steps: dict[str, None] = {}
@@ -175,7 +176,7 @@ class Run:
         if over := states.closed(where, self._reader):
             self._ignored.append(f"The payload says that its alert has ended: {over}.")
         elif not draft.complete and (
-            test := self._test(where, lambda: is_dated(source, document, event, draft))
+            test := self._test(where, lambda: self._clues.is_dated(source, document, event, draft))
         ):
             self._ignored.append(f"The payload says that it is a test: {test}.")
         elif any(own.is_manual(at) or self._marks.are_in(at) for at in _along(document, event)):
@@ -196,7 +197,7 @@ class Run:
 
     def _add(self, number: int, source: Source, document: Node, event: Event, draft: Draft) -> None:
         checked = draft.checked(self._now)
-        evidence = self._clues.of(source, document, event, draft) if self._clues else None
+        evidence = self._clues.of(source, document, event, draft) if self._tells_clues else None
         if checked.alert:
             truncated = checked.time_truncated
             self._alerts.append(

@@ -315,20 +315,22 @@ def test_clues_are_read_in_linear_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["beside them", "in the alert"])
-def test_what_stands_around_many_events_is_read_once(inside: bool) -> None:
+@pytest.mark.parametrize("message", ["", "This is a test alert."])
+def test_what_stands_around_many_events_is_read_once(message: str, inside: bool) -> None:
     """The time of their alert is looked for in one large object: an event beside them that is whole is not lost."""
 
     def cost(count: int, size: int) -> int:
         many = {f"k{number}": "x" for number in range(size)}
         events = [{"DeviceId": MACHINE, "ReportId": str(number)} for number in range(count)]
-        posted = {"events": [*events, {"DeviceId": MACHINE, "ReportId": "100", "Timestamp": TIME}]}
+        whole = {"DeviceId": MACHINE, "ReportId": "100", "Timestamp": TIME}
+        posted = {"message": message, "events": [*events, whole]}
         calls: list[None] = []
         sys.setprofile(lambda *_: calls.append(None))
         try:
             outcome = apply(posted | ({"alert": many} if inside else many))
         finally:
             sys.setprofile(None)
-        assert (len(outcome.alerts), len(outcome.refused)) == (1, len(events))
+        assert (len(outcome.alerts), len(outcome.refused)) == (1, 0 if message else len(events))
         return len(calls)
 
     few, more = (cost(count, 1_000) - cost(count, 10) for count in (10, 100))
