@@ -69,7 +69,7 @@ def together(scans: Sequence[Scan], reader: Reader) -> Scan:
     for part in scans:
         for field, places in part.lookalikes.items():
             lookalikes.setdefault(field, {}).update(places)
-    groups = grouping.of_object([part.groups for part in scans], reader.spend)
+    groups = grouping.of_object(grouping.told([part.groups for part in scans]), reader.spend)
     return Scan(groups, lookalikes, [time for part in scans for time in part.around])
 
 
@@ -156,6 +156,7 @@ class _Walk:
             about = top or any(group.event for groups in inner for group in groups)
             self._own(own, where, name, others=others, about=about)
             inner.insert(0, [own])
+        inner = grouping.told(inner)
         beside = [group for groups in inner for group in groups]
         self._leave_times(own, beside)
         for finding in foreign.devices(own, beside):
@@ -232,7 +233,10 @@ class _Walk:
             return []
         loose = "eport" in value or "EPORT" in value
         if (inner := self._reader.inside(value, loose=loose)) is not None:
-            return self.groups(inner, place, level, strings + 1, others=others)
+            found = self.groups(inner, place, level, strings + 1, others=others)
+            for group in found:
+                group.quoted = group.quoted or self._reader.inside(value) is None
+            return found
         packed = texts.packed(value) if "|" in value else None
         if packed and alert.canonical(MACHINE, packed["DeviceId"]):
             entries = [(name, inner, place) for name, inner in packed.items()]

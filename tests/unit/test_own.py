@@ -323,3 +323,15 @@ def test_signs_in_a_sentence_make_nobodys_alert(member: str, way: str, sign: str
     """A text that quotes what was run may hold any sign; only a text that is JSON as a whole is somebody's alert."""
     text = WRITTEN[way]({"machineId": "e" * 40, **SIGNS[sign]})
     assert applied({"title": "x", "host": "pc-1", "severity": "high", member: text}).ignored is None
+
+
+@pytest.mark.parametrize("way", ["JSON after words", "assignments"])
+@pytest.mark.parametrize("member", ["message", "description", "title", "recommendedAction"])
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_sentence_makes_no_second_event_of_a_whole_reference(*, deep: bool, member: str, way: str) -> None:
+    """An alert with its reference is not refused because somebody's command line, which it quotes, names another."""
+    text = WRITTEN[way]({"machineId": "e" * 40, **SIGNS["another event's"]})
+    alert = {"title": "x", "severity": "high", member: text}
+    outcome = applied({"alert": alert, "event": ROW} if deep else {**alert, **ROW})
+    assert [item.alert.report_id for item in outcome.alerts] == ["51377"]
+    assert outcome.refused == ()
