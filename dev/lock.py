@@ -6,6 +6,7 @@
 difference before you commit it.
 """
 
+import argparse
 import hashlib
 import re
 import subprocess
@@ -40,6 +41,7 @@ class Locked(NamedTuple):
 
 def main() -> None:
     """Write the lock of each Python, and say what is in it."""
+    argparse.ArgumentParser(prog="make lock", description=main.__doc__).parse_args()
     for version in LOCKED:
         with tempfile.TemporaryDirectory() as wheels:
             try:

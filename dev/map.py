@@ -147,7 +147,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], console: Console)
     """Show what the payload of a file becomes, or the payload anonymised. Return the exit code."""
     files = [each for each in arguments if "=" not in each and each not in (_ANONYMISE, _HUNT)]
     query = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
-    if len(files) != 1:
+    if len(files) != 1 or files[0].startswith("--"):
         _line(console, _USAGE)
         return 2
     own = Path(environ["MAPPINGS_PATH"]) if environ.get("MAPPINGS_PATH") else None

@@ -24,6 +24,13 @@ hypothesis.register_profile(
 hypothesis.load_profile("house")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse an argument that names no file. The processes of `-n` would say only that no tests ran."""
+    for argument in config.args:
+        if not (config.invocation_params.dir / argument.partition("::")[0]).exists():
+            raise pytest.UsageError(f"file or directory not found: {argument}")
+
+
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
     """Run one Azurite for all tests, in memory. A test that stops it takes one of its own."""

@@ -10,7 +10,7 @@ MARK = "Raised by the Defender alert webhook"
 """Begins the lines that we add to a description."""
 
 _NAMED = re.compile(
-    r"Defender.{1,4}alert.{1,4}webhook.{1,20}?(?<![0-9a-f])([0-9a-f]{32})(?![0-9a-f])",
+    r"Defender.{1,4}alert.{1,4}webhook.{1,20}?(?:(?<![0-9a-f])|(?<=%20))([0-9a-f]{32})(?![0-9a-f])",
     re.IGNORECASE | re.DOTALL,
 )
 

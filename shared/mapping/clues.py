@@ -43,6 +43,8 @@ class ClueReader:
     def __init__(self, steps: int = STEPS) -> None:
         self._reader = Reader(Budget(steps).spend)
         self._left_out: tuple[Any, frozenset[Place]] = (None, frozenset())  # of the last document
+        self._headers: tuple[Any, list[Node]] = (None, [])  # the same
+        self._sent: dict[int, tuple[Node, ClueScan]] = {}  # by id() of what is stored
 
     def of(self, source: Source, document: Node, event: Event, draft: Draft) -> Evidence | None:
         """Return the clues to an event; None if its reference is whole, or there is no event.
@@ -71,7 +73,7 @@ class ClueReader:
             scan = self._dated(scan, [node for _, node in draft.envelopes])
         with_reference = _with_reference(scan, left, draft.origins)
         if not scan.clues.when and with_reference.clues != Clues() and not with_reference.clues.when:
-            dated = self._dated(with_reference, _headers(document, event))
+            dated = self._dated(with_reference, self._around(document, event))
             with_reference = _not_searched(dated) if dated.clues.when else with_reference
         return Evidence(with_reference, left.lost)
 
@@ -91,14 +93,32 @@ class ClueReader:
     def _dated(self, scan: ClueScan, envelopes: Sequence[Node]) -> ClueScan:
         """Return clues without a time with that of the innermost envelope that has one: it sent the alert then."""
         for node in reversed(envelopes):
-            if not isinstance(node.value, dict):
-                continue
-            flat = {name: value for name, value in node.value.items() if isinstance(value, str | int | float)}
-            sent = clue_scan.read(Node(flat, node.place, self._reader))
+            sent = self._told_by(node)
             if when := sent.clues.when:
                 clues = replace(scan.clues, when=replace(when, own=False))
                 return replace(scan, clues=clues, places={**scan.places, "when": sent.places["when"]})
         return scan
+
+    def _told_by(self, node: Node) -> ClueScan:
+        """Return the clues that stand in an object itself. It is read once, however many events are in it."""
+        if not isinstance(node.value, dict):
+            return _NOTHING
+        if id(node.value) not in self._sent:
+            flat = {name: value for name, value in node.value.items() if isinstance(value, str | int | float)}
+            try:
+                told = clue_scan.read(Node(flat, node.place, self._reader))
+            except TooManySteps:
+                told = _NOTHING
+            self._sent[id(node.value)] = node, told
+        return self._sent[id(node.value)][1]
+
+    def _around(self, document: Node, event: Event) -> list[Node]:
+        """Return what stands around one of several events and has the alert's own time, the nearest to it last."""
+        if event.part is None or event.part.value is document.value or not isinstance(document.value, dict):
+            return []
+        if self._headers[0] is not document.value:
+            self._headers = document.value, [document, *_headers(document)]
+        return self._headers[1]
 
     def _ignored(self, source: Source, document: Node) -> frozenset[Place]:
         """Return the places of a document that hold no clue, as its source says."""
@@ -108,21 +128,17 @@ class ClueReader:
         return self._left_out[1]
 
 
-def _headers(document: Node, event: Event) -> list[Node]:
-    """Return what stands around one of several events and has the alert's own time, the nearest to it last."""
-    if event.part is None or event.part.value is document.value or not isinstance(document.value, dict):
-        return []
-    inside = [
+def _headers(document: Node) -> list[Node]:
+    """Return the objects in a document that have the time of its alert, with nothing but that."""
+    return [
         Node(
             {key: text for key, text in value.items() if names.word(key) in _HEADERS[word]},
-            place,
+            document.inside(value, name).place,
             document.reader,
         )
         for name, value in document.value.items()
         if isinstance(value, dict) and (word := names.word(name)) in _HEADERS
-        for place in [document.inside(value, name).place]
     ]
-    return [document, *inside]
 
 
 def is_dated(source: Source, document: Node, event: Event, draft: Draft) -> bool:

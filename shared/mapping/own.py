@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,27 +34,46 @@ def is_manual(alert: Node) -> bool:
     return any(known.holds(alert, alert) for known in _conditions("manual"))
 
 
-def is_marked(alert: Node, made: frozenset[str]) -> bool:
-    """Say whether a text of an alert has the mark of one of the alerts that this app has `made`, which are ids.
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Which values have the mark of one of the alerts that this app has `made`, which are ids. It reads each once."""
 
-    Where a list has several objects, each may be another alert: they are left out.
-    """
-    return bool(made) and any(not made.isdisjoint(mark.named(text)) for text in _texts(alert, alert.value))
+    made: frozenset[str]
+    _known: dict[int, bool] = field(default_factory=dict)  # by id() of values, which the delivery keeps
+
+    def are_in(self, alert: Node) -> bool:
+        """Say whether a text of an alert has such a mark, also one in JSON in a text.
+
+        Where a list has several objects, each may be another alert: they are left out.
+        """
+        if not self.made:
+            return False
+        if id(alert.value) not in self._known:
+            self._known[id(alert.value)] = self._search(alert)
+        return self._known[id(alert.value)]
+
+    def _search(self, alert: Node) -> bool:
+        left, without = [alert.value], []
+        while left:
+            value = left.pop()
+            if isinstance(value, str):
+                inner = alert.reader.inside(value)
+                if inner is not None:
+                    left.append(inner)
+                elif not self.made.isdisjoint(mark.named(value)):
+                    return True
+            elif isinstance(value, dict | list) and self._known.get(id(value)):
+                return True
+            elif isinstance(value, dict | list) and id(value) not in self._known:
+                without.append(id(value))
+                left += value.values() if isinstance(value, dict) else _one_alert(value)
+        self._known.update(dict.fromkeys(without, False))
+        return False
 
 
-def _texts(alert: Node, value: Any) -> Iterator[str]:
-    """Yield the texts in a value; for one that holds JSON those in it."""
-    if isinstance(value, str) and (inner := alert.reader.inside(value)) is not None:
-        value = inner
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from _texts(alert, each)
-    elif isinstance(value, list):
-        for each in value:
-            if len(value) == 1 or isinstance(each, str):
-                yield from _texts(alert, each)
+def _one_alert(items: list[Any]) -> list[Any]:
+    """Return the items of a list that say something of one alert."""
+    return items if len(items) == 1 else [item for item in items if isinstance(item, str)]
 
 
 @functools.cache

@@ -58,7 +58,7 @@ class Run:
         self._defaults = defaults
         self._max_alerts = max_alerts
         self._now = now
-        self._made = made
+        self._marks = own.Marks(made)
         self._named = named
         self._reader = Reader(Budget(STEPS + STEPS_PER_EVENT * max_alerts).spend)
         self._clues = ClueReader() if clues else None
@@ -178,7 +178,7 @@ class Run:
             test := self._test(where, lambda: is_dated(source, document, event, draft))
         ):
             self._ignored.append(f"The payload says that it is a test: {test}.")
-        elif any(own.is_manual(at) or own.is_marked(at, self._made) for at in _along(document, event)):
+        elif any(own.is_manual(at) or self._marks.are_in(at) for at in _along(document, event)):
             self._ignored.append(own.MADE)
         elif any(map(own.is_their_row, _along(document, event))):
             self._ignored.append(own.DEFENDERS)

@@ -4,6 +4,7 @@ Each function is linear in its text. None: the text, or the rows, are no table w
 """
 
 import csv
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -71,14 +72,13 @@ def _underlines(line: str) -> bool:
 
 def _words(lines: Sequence[str], columns: Sequence[tuple[int, int]]) -> Iterator[list[re.Match[str]]]:
     """Yield the words of each line that has exactly one in each column, without the dashes."""
+    ends = [0, *(end for _, end in columns)]
+    starts = [*(start for start, _ in columns[1:]), math.inf]
     for line in lines:
         words = list(_WORD.finditer(line)) if not _underlines(line) else []
-        at = [
-            [word.start() < end and word.end() > start for start, end in columns]
-            for word in words[: len(columns)]
-        ]
         if len(words) == len(columns) and all(
-            here[index] and sum(here) == 1 for index, here in enumerate(at)
+            before <= word.start() < end and start < word.end() <= behind
+            for word, before, (start, end), behind in zip(words, ends, columns, starts, strict=False)
         ):
             yield words
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared import log
-from shared.alerts.alert import Alert
+from shared.alerts.alert import WITHOUT_EVENT, Alert
 from shared.errors import Conflict, Unreadable
 from shared.ledger import aside, keys, lookup, record, retention, rows, settlement
 from shared.ledger.record import Entry
@@ -125,7 +125,8 @@ def _linked(table: Table, row: Row) -> Row | None:
 def _as_linked(sent: Entry, search: Row, row: Row) -> Entry:
     """Return a posted alert without a reference as the alert that its search has led to.
 
-    A text is its own only if it differs from that of the search: the alert's has what was found in it.
+    A text is its own only if it differs from that of the search, for the alert's has what was found in it; where that
+    alert cannot be read and is called once, it is the posted one under its id.
     """
     with contextlib.suppress(Unreadable):
         linked, before, texts = rows.read(row), rows.read(search).alert.body(), sent.alert.body()
@@ -135,7 +136,11 @@ def _as_linked(sent: Entry, search: Row, row: Row) -> Entry:
             sent, alert=alert, stage=linked.stage, clues=linked.clues, match=linked.match, link=linked.link
         )
         return record.due_at(found, found.due)
-    return sent
+    stage = row.values.get("stage")
+    if not isinstance(stage, str) or not keys.stage(stage).once:
+        return sent
+    body = {**sent.alert.body(), "reportId": WITHOUT_EVENT + row.key.removeprefix(keys.ALERT)}
+    return replace(sent, alert=Alert.from_body(body), stage=keys.stage(stage))
 
 
 def _waiting_row(table: Table, row: Row | None) -> Row | None:

@@ -38,12 +38,12 @@ class Snapshot:
     def behind(self, entry: Entry) -> float:
         """Return how many seconds sending was behind when an alert was accepted: how long it was the turn of the first.
 
-        What was tried before does not count: it waits for its retry.
+        What was tried before does not count, as it waits for its retry, nor does what a lower severity has to wait.
         """
         stage = self.view.stage
         new = (waiting.entry for waiting in self.waiting if not stage.is_later(waiting.entry.waits))
         first = next(new, None) if entry.stage == stage else None
-        return max(0.0, entry.accepted - record.turn(first)) if first else 0.0
+        return max(0.0, min(entry.accepted - record.turn(first), entry.due - first.due)) if first else 0.0
 
     @property
     def acquires(self) -> int:

@@ -13,5 +13,5 @@ def made(table: Table, body: bytes) -> frozenset[str]:
     Almost no payload names any, and costs no request.
     """
     named = mark.named(body.decode("latin-1"))[:_MOST]
-    entries = lookup.find(table, named).entries if named else {}
+    entries = lookup.read(table, named).entries if named else {}
     return frozenset(alert for alert, entry in entries.items() if entry.stage == keys.ENTITY)

@@ -8,18 +8,19 @@ from shared.ledger.record import Delivery, Entry
 from shared.table.protocol import MAX_OPERATIONS, Operation
 
 _BYTES = 3_500_000
-_BESIDE = 4  # rows of a transaction beside those of alerts: the delivery, and a turn for each severity
 
 
 def batch(entries: Sequence[Entry]) -> tuple[list[Entry], bool]:
     """Return as many entries as fit one transaction, and whether these are the last, so the delivery fits as well."""
     fitting: list[Entry] = []
-    size = operations = 0
+    turns: set[str] = set()
+    size, operations = 0, 1  # the delivery
     for entry in entries:
         written = rows.insert(entry)
         size += rows.size(written)
         operations += len(written)
-        if fitting and (operations > MAX_OPERATIONS - _BESIDE or size > _BYTES):
+        turns.add(entry.stage.turn_key(entry.sender, entry.alert.severity))
+        if fitting and (operations + len(turns) > MAX_OPERATIONS or size > _BYTES):
             return fitting, False
         fitting.append(entry)
     return fitting, True

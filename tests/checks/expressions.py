@@ -263,6 +263,13 @@ def _format(template: str, *values: Any) -> str:
     return _PLACE.sub(lambda place: str(values[int(place[1])]) if place[1] else place[0][0], template)
 
 
+def _substring(value: str, start: int) -> str:
+    """Return the rest of a text. As in Azure, a start that is not in the text is an error."""
+    if not 0 <= start <= len(value):
+        raise ExpressionError(f"the start {start} of a substring is not in the text")
+    return value[start:]
+
+
 def _unique(letters: int, *seeds: str) -> Mark:
     return Mark(hashlib.sha256("\0".join(seeds).encode()).hexdigest()[:letters])
 
@@ -311,7 +318,7 @@ ARM = Language(
         "string": lambda value: (
             value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         ),
-        "substring": lambda value, start: value[start:],
+        "substring": _substring,
         "subscriptionResourceId": lambda kind, *names: (
             SUBSCRIPTION + resource_id(kind, *names).removeprefix(GROUP)
         ),

@@ -722,6 +722,21 @@ def test_a_search_that_leads_to_an_alert_whose_row_cannot_be_read_makes_no_call(
     assert scene.states() == ["failed", "matched", "matched"]
 
 
+@pytest.mark.parametrize("columns", [("state",), ("tries", "delivery", "title")])
+def test_the_same_search_again_makes_no_call_where_the_row_of_its_alert_cannot_be_read(
+    columns: tuple[str, ...],
+) -> None:
+    """Its search has led to the alert, which may have been created: the delivery shows what keeps the place."""
+    scene = Scene(settings=replace(BOTH, find_events_retry_minutes=()))
+    scene.posted(payload(1))
+    _spoil(scene, *columns)
+    document = scene.posted(payload(1))
+    scene.run(60)
+    shown = scene.status(document["id"])
+    assert (shown["alerts"][0]["error"]["code"], len(scene.creations.arrivals)) == ("AlertUnreadable", 1)
+    assert scene.states() == ["failed", "matched"]
+
+
 def test_a_corrected_row_takes_its_place_back() -> None:
     """What only kept the place goes, and the alert is again what it was: here created."""
     scene = Scene()

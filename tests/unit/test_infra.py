@@ -491,6 +491,13 @@ def test_the_secrets_of_signatures_are_settings_again_at_each_deployment() -> No
     assert app["properties"]["keyVaultReferenceIdentity"] in app["identity"]["userAssignedIdentities"]
 
 
+@pytest.mark.parametrize("given", ["GITHUB_SECRET", "GITHUB_SECRET=a secret"])
+def test_a_secret_without_a_name_stops_the_deployment(given: str) -> None:
+    """A forgotten sign, or a blank within a secret: no setting has a secret for its name, where names are shown."""
+    with pytest.raises(ExpressionError):
+        deployed({"senderSecrets": given})
+
+
 def test_the_host_refuses_what_the_app_would() -> None:
     """A body that is far too large is not read into memory; one that is a little too large gets the app's 413."""
     for given in (2048, 1_048_576):

@@ -47,6 +47,17 @@ def test_a_line_without_version_or_hash_is_refused(tmp_path: Path, line: str) ->
         list(lock.read(path))
 
 
+def test_whoever_asks_for_help_changes_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command tells what it does, and fetches and writes nothing."""
+    fetched: list[str] = []
+    monkeypatch.setattr(lock, "download", lambda version, *_, **__: fetched.append(version))
+    monkeypatch.setattr(Path, "write_text", lambda *_: 0)
+    monkeypatch.setattr("sys.argv", ["lock", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        lock.main()
+    assert (ended.value.code, fetched) == (0, [])
+
+
 def test_the_bill_names_the_package_and_all_that_is_in_it(tmp_path: Path) -> None:
     """It lies beside the package, has the package's hash, and is the same whenever it is written."""
     packed = tmp_path / "defender-alert-webhook-3.13.zip"

@@ -1,6 +1,7 @@
 """The clues of events without a whole reference: where they are read, and what a source's file says of them."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +312,27 @@ def test_clues_are_read_in_linear_work(tmp_path: Path) -> None:
     for number in range(len(items)):
         scan = the_evidence(outcome, number).scan
         assert (scan.clues.hosts, scan.clues.sha1) == ((Host("name", f"pc-{number}"),), "")
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["beside them", "in the alert"])
+def test_what_stands_around_many_events_is_read_once(inside: bool) -> None:
+    """The time of their alert is looked for in one large object: an event beside them that is whole is not lost."""
+
+    def cost(count: int, size: int) -> int:
+        many = {f"k{number}": "x" for number in range(size)}
+        events = [{"DeviceId": MACHINE, "ReportId": str(number)} for number in range(count)]
+        posted = {"events": [*events, {"DeviceId": MACHINE, "ReportId": "100", "Timestamp": TIME}]}
+        calls: list[None] = []
+        sys.setprofile(lambda *_: calls.append(None))
+        try:
+            outcome = apply(posted | ({"alert": many} if inside else many))
+        finally:
+            sys.setprofile(None)
+        assert (len(outcome.alerts), len(outcome.refused)) == (1, len(events))
+        return len(calls)
+
+    few, more = (cost(count, 1_000) - cost(count, 10) for count in (10, 100))
+    assert more < 2 * few
 
 
 def test_a_packed_detail_counts_as_far_as_it_goes() -> None:

@@ -194,7 +194,8 @@ def test_make_map_reads_parameters_and_is_coloured_on_a_terminal(example: tuple[
 
 def test_make_map_tells_what_it_cannot_read(tmp_path: Path) -> None:
     """No file, a missing one, or no JSON is reported in a line; at a broken file of the user's it stops."""
-    assert "Name a payload" in shown()[1]
+    for without in ((), ("--help",)):
+        assert "Name a payload" in shown(*without)[1]
     assert shown(str(tmp_path / "none.json"))[0] == 2
     (tmp_path / "p.json").write_text("{", "utf-8")
     code, out = shown(str(tmp_path / "p.json"))

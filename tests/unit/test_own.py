@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -242,6 +243,29 @@ def test_an_alert_beside_ours_is_not_hidden(packed: bool) -> None:
     items = [{"title": "A dump", "description": MARKED}, {"title": "Another", "host": "pc-1", "event": ROW}]
     for document in ({"things": json.dumps(items) if packed else items}, items):
         assert [item.alert.report_id for item in applied(document, ID).alerts] == ["51377"]
+
+
+def test_each_text_is_read_once_for_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many events stand in a document: a large one with an id of ours would take seconds."""
+    read: list[str] = []
+
+    def named(text: str) -> tuple[str, ...]:
+        read.append(text)
+        return ()
+
+    monkeypatch.setattr(mark, "named", named)
+    text = "Somebody wrote a page of text about it."
+    events = [{"title": "x", "event": {**ROW, "ReportId": str(number)}} for number in range(10)]
+    assert (
+        len(applied({"text": text, "packed": json.dumps({"text": text}), "events": events}, ID).alerts) == 10
+    )
+    assert read.count(text) == 2
+
+
+@pytest.mark.parametrize("space", ["+", "%20"])
+def test_the_mark_is_found_in_a_form(space: str) -> None:
+    """A form writes a space in two ways; one of them ends with a digit that stands before the id."""
+    assert mark.named(quote(MARKED).replace("%20", space)) == (ID,)
 
 
 def _inside(document: Any, at: list[Any]) -> dict[str, Any]:

@@ -236,6 +236,22 @@ def test_hooks_and_ci_call_the_commands_of_the_makefile() -> None:
     assert script.stat().st_mode & 0o111
 
 
+@pytest.mark.parametrize("processes", [(), ("-n", "2")], ids=["one process", "several"])
+def test_a_file_of_tests_that_is_not_there_is_named(processes: tuple[str, ...]) -> None:
+    """A misspelt argument is an error that names it, and not a run without tests."""
+    asked = ("tests/unit/test_setup.py", "tests/unit/test_nosuch.py::test_one")
+    ran = subprocess.run(  # noqa: S603 - our own tests
+        [sys.executable, "-m", "pytest", "--collect-only", *processes, *asked],
+        cwd=setup.ROOT,
+        env=child.environment({}),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "not found: tests/unit/test_nosuch.py::test_one" in ran.stderr
+
+
 def test_a_child_gets_nothing_of_the_shell() -> None:
     """Proxies, keys and settings of the developer's shell do not reach the stack; what is passed does."""
     shell = {"HTTPS_PROXY": "http://proxy", "AZURE_CLIENT_SECRET": "x", "PYTHONPATH": "/", "PATH": "/opt"}

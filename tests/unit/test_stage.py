@@ -1,6 +1,7 @@
 """Two stages in one table: each has its own queue, window, pause and turns, and neither takes what is the other's."""
 
 import functools
+import itertools
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,12 +13,16 @@ from dev.simulator.judge import violations
 from shared.alerts import alert
 from shared.clients.answer import Answer
 from shared.ledger import keys, record, rows
+from shared.ledger.backlog import Backlog
 from shared.ledger.keys import Stage
-from shared.ledger.record import Entry
+from shared.ledger.record import Delivery, Entry, Waiting
 from shared.sending import pause, window
 from shared.sending.dispatcher import Dispatch
 from shared.sending.pause import Heard
+from shared.sending.snapshot import Snapshot
 from shared.sending.turns import Turns
+from shared.table.protocol import MAX_OPERATIONS
+from shared.webhook import transactions
 from tests.checks.app import App
 from tests.checks.sound import unsound
 from tests.checks.virtual import Defender, Fault, Faults, Host, World, answer_with
@@ -32,10 +37,10 @@ def _no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "defender-alert-webhook")
 
 
-def _entry(world: World, stage: Stage, number: int) -> Entry:
+def _entry(world: World, stage: Stage, number: int, severity: str = "High") -> Entry:
     """Return an alert of a stage; its title begins with the stage's name."""
     title = f"{stage.name} {number}"
-    made = alert.check(samples.eight_fields(samples.event(number), title, "High")).alert
+    made = alert.check(samples.eight_fields(samples.event(number), title, severity)).alert
     assert made
     now = world.now + number / 1000
     return record.accept(made, source="defender", delivery="before", now=now, stage=stage)
@@ -200,6 +205,45 @@ def test_turns_are_those_of_one_stage(stage: Stage) -> None:
         assert [operation.key for operation in plan.operations] == [each.turn_key("", "High")]
     other = next(each for each in STAGES if each != stage)
     assert given == {stage: [0.0, 4.0, 8.0, 12.0, 16.0], other: [0.0]}
+
+
+@pytest.mark.parametrize("severity", record.DUE_SECONDS)
+@pytest.mark.parametrize("first", record.DUE_SECONDS)
+def test_no_severity_gains_by_how_long_another_has_waited(first: str, severity: str) -> None:
+    """However long the first has waited, a sender's new alerts are due after it, or by their own time."""
+    world = World()
+    waits = replace(_entry(world, keys.REFERENCE, 0, first), accepted=world.now - 5 * 3600.0)
+    waits = record.due_at(waits, waits.accepted + record.DUE_SECONDS[first])
+    backlog = Backlog((Waiting(waits, ""),), 1, waits.accepted, ())
+    snapshot = Snapshot(window.read([], world.now, window.Policy()), backlog, frozenset(), whole=True)
+    new = _entry(world, keys.REFERENCE, 1, severity)
+    (turned,) = Turns().plan([new], lambda _: 4.0, snapshot).entries
+    assert turned.due >= min(waits.due, new.due)
+    assert turned.due <= new.due
+
+
+def test_a_transaction_has_place_for_the_turns_of_all_stages() -> None:
+    """A delivery's alerts of three stages and three severities have nine turns, which fit with each transaction."""
+    world, turns = World(), Turns()
+    left = [
+        replace(_entry(world, stage, number, severity), many=True)
+        for number, severity in enumerate(itertools.islice(itertools.cycle(record.DUE_SECONDS), 36))
+        for stage in keys.STAGES
+    ]
+    accepted = Delivery(
+        id=keys.delivery_id(world.now),
+        source=None,
+        accepted=world.now,
+        alerts=tuple(entry.alert.id for entry in left),
+    )
+    last = False
+    while not last:
+        batch, last = transactions.batch(left)
+        plan = turns.plan(batch, lambda _: 4.0)
+        operations = [*transactions.operations(plan.entries, accepted, last=last), *plan.operations]
+        assert len(operations) <= MAX_OPERATIONS
+        turns.done(plan, world.table.commit(operations))
+        left = left[len(batch) :]
 
 
 def test_the_slots_of_the_stages_are_other_rows() -> None:

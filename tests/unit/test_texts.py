@@ -3,6 +3,8 @@
 import base64
 import html
 import json
+import sys
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -248,3 +250,34 @@ def test_a_record_in_a_text_is_known_by_its_beginning() -> None:
     """JSON, also behind the head of a log line, is a record; prose is none."""
     assert all(map(texts.is_record, (JSON, f"[{JSON}]", f"<13>Jul 19 host: {JSON}", '"text"')))
     assert not any(map(texts.is_record, ("", "prose", "[INFO] prose", "a {b}", "x" * 400 + '{"a": 1}')))
+
+
+def _columns(size: int) -> str:
+    names = "DeviceId ReportId Timestamp " + "a " * size
+    return "\n".join((names, "- " * (size + 2) + "--", "x " * (size + 3)))
+
+
+LONG: dict[str, Callable[[int], str]] = {
+    "an aligned table": _columns,
+    "CSV": lambda size: "DeviceId,ReportId" + ",a" * size + "\n1,2" + ",x" * size,
+    "bars": lambda size: "|DeviceId|ReportId" + "|a" * size + "|\n|1|2" + "|x" * size + "|",
+    "assignments": lambda size: "DeviceId=1 " + "a={b=}}}} " * size,
+    "lines of records": lambda size: "DeviceId=1, ReportId=2, Timestamp=3\n" * size,
+    "HTML": lambda size: "<table><tr>" + "<td>DeviceId</td>" * size + "</tr></table>",
+}
+
+
+@pytest.mark.parametrize("shape", LONG)
+def test_what_a_text_holds_is_read_in_linear_work(shape: str) -> None:
+    """Four times the text makes some four times the calls, whatever stands in it."""
+
+    def cost(size: int) -> int:
+        calls: list[None] = []
+        sys.setprofile(lambda *_: calls.append(None))
+        try:
+            texts.loose(LONG[shape](size))
+        finally:
+            sys.setprofile(None)
+        return len(calls)
+
+    assert 0 < cost(400) < 5 * cost(100)

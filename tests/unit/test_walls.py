@@ -163,7 +163,7 @@ def test_modules_and_functions_are_short(path: Path) -> None:
 
 
 def test_what_is_only_for_developers_stays_small() -> None:
-    """The commands and the benchmarks together have at most 8,500 lines."""
+    """`dev` and `bench` together have at most 8,500 lines of Python."""
     tools = [path for path in OURS if path.relative_to(ROOT).parts[0] in ("dev", "bench")]
     assert sum(len(path.read_text("utf-8").splitlines()) for path in tools) <= 8_500
 
