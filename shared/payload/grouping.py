@@ -274,6 +274,7 @@ def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Fin
         group.row,
         group.around,
         group.bag,
+        quoted=group.quoted,
     )
     for name, texts in outer.texts.items():
         completed.add_texts(name, ((rank, outside + 1, text, place) for rank, outside, text, place in texts))

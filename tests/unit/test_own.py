@@ -359,3 +359,12 @@ def test_a_sentence_makes_no_second_event_of_a_whole_reference(*, deep: bool, me
     outcome = applied({"alert": alert, "event": ROW} if deep else {**alert, **ROW})
     assert [item.alert.report_id for item in outcome.alerts] == ["51377"]
     assert outcome.refused == ()
+
+
+@pytest.mark.parametrize("state", [{"status": "resolved"}, {"alert_status": "closed"}, {"isTest": "true"}])
+@pytest.mark.parametrize("way", ["JSON after words", "assignments"])
+@pytest.mark.parametrize("member", ["message", "description", "details"])
+def test_a_sentence_ends_no_alert(member: str, way: str, state: dict[str, str]) -> None:
+    """What somebody runs may name an event and say that it is resolved: the alert that quotes it is not over."""
+    text = WRITTEN[way]({"machineId": "e" * 40, **SIGNS["another event's"], **state})
+    assert applied({"title": "x", "host": "pc-1", "severity": "high", member: text}).ignored is None
