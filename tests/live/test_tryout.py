@@ -131,8 +131,6 @@ def test_an_unknown_device_is_said(stack: Stack, wire: requests.Session) -> None
     ("fault", "words"),
     [
         ({"kind": "status", "status": 403}, ["ThreatHunting.Read.All", "--hunting IDENTITY"]),
-        ({"kind": "quota"}, ["429", "45 per 00:01:00", "again in"]),
-        ({"kind": "resources"}, ["429", "processing resources", "again in"]),
         ({"kind": "status", "status": 504}, ["504"]),
         ({"kind": "html", "status": 200}, ["GRAPH_API_URL"]),
     ],
@@ -142,6 +140,23 @@ def test_what_graph_refuses_is_one_sentence(
     stack: Stack, wire: requests.Session, fault: dict[str, Any], words: list[str]
 ) -> None:
     """The operator reads what is wrong and what to do; the clues and the query are shown all the same."""
+    _is_told(stack, wire, fault, words)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("quota", "45 per 00:01:00"), ("resources", "processing resources")]
+)
+def test_what_graph_has_no_room_for_is_one_sentence_and_pauses_searches(
+    start_stack: Callable[..., Stack], wire: requests.Session, kind: str, words: str
+) -> None:
+    """The next try of whichever host is a 429 with Graph's words, and Graph sees no search of it."""
+    stack = start_stack()
+    _is_told(stack, wire, {"kind": kind}, ["429", words, "again in"])
+    assert words in tried(stack, wire, FOUND, status=429)["detail"]
+    assert len(stack.simulator("GET", "searches")) == 1
+
+
+def _is_told(stack: Stack, wire: requests.Session, fault: dict[str, Any], words: list[str]) -> None:
     stack.simulator("PUT", "switches", {"faults": [{**fault, "on": "hunting", "times": 1}]})
     [shown] = events(tried(stack, wire, FOUND))
     assert shown["verdict"] is None
