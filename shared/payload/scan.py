@@ -6,6 +6,7 @@ packed form `DeviceId|ReportId|Timestamp`. `names.py` has the names that
 count; `grouping.py` decides which findings belong to one event.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ MAX_STRINGS = 4
 """Decodings of JSON in strings inside each other: two levels, each encoded twice."""
 
 _MAX_LOOKALIKES, _MAX_SHOWN = 200, 3  # of one key
+_PAIRS = re.compile(r"\s*[\w.-]{1,60} ?=")  # begins a text that is assignments as a whole, and quotes nobody
 _CHECK = 24  # steps: a value is read
 _ROW = 8  # steps: what it costs to make an object of a row
 _AROUND = "is a time outside the event: put Timestamp beside DeviceId and ReportId"
@@ -235,7 +237,9 @@ class _Walk:
         if (inner := self._reader.inside(value, loose=loose)) is not None:
             found = self.groups(inner, place, level, strings + 1, others=others)
             for group in found:
-                group.quoted = group.quoted or self._reader.inside(value) is None
+                group.quoted = group.quoted or (
+                    self._reader.inside(value) is None and not _PAIRS.match(value)
+                )
             return found
         packed = texts.packed(value) if "|" in value else None
         if packed and alert.canonical(MACHINE, packed["DeviceId"]):

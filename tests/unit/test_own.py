@@ -319,6 +319,9 @@ WRITTEN: dict[str, Callable[[dict[str, str]], str]] = {
     "JSON": json.dumps,
     "JSON after words": lambda signs: f"cmd.exe /c echo {json.dumps(signs)}",
     "assignments": lambda signs: ", ".join(f"{name}={value}" for name, value in signs.items()),
+    "assignments after words": lambda signs: (
+        "cmd /c echo " + " ".join(f"{name}={value}" for name, value in signs.items())
+    ),
 }
 
 
@@ -349,7 +352,7 @@ def test_signs_in_a_sentence_make_nobodys_alert(member: str, way: str, sign: str
     assert applied({"title": "x", "host": "pc-1", "severity": "high", member: text}).ignored is None
 
 
-@pytest.mark.parametrize("way", ["JSON after words", "assignments"])
+@pytest.mark.parametrize("way", ["JSON after words", "assignments after words"])
 @pytest.mark.parametrize("member", ["message", "description", "title", "recommendedAction"])
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_sentence_makes_no_second_event_of_a_whole_reference(*, deep: bool, member: str, way: str) -> None:
@@ -362,7 +365,7 @@ def test_a_sentence_makes_no_second_event_of_a_whole_reference(*, deep: bool, me
 
 
 @pytest.mark.parametrize("state", [{"status": "resolved"}, {"alert_status": "closed"}, {"isTest": "true"}])
-@pytest.mark.parametrize("way", ["JSON after words", "assignments"])
+@pytest.mark.parametrize("way", ["JSON after words", "assignments after words"])
 @pytest.mark.parametrize("member", ["message", "description", "details"])
 def test_a_sentence_ends_no_alert(member: str, way: str, state: dict[str, str]) -> None:
     """What somebody runs may name an event and say that it is resolved: the alert that quotes it is not over."""
