@@ -278,6 +278,7 @@ def _along(document: Node, event: Event) -> list[Node]:
 
 def _around(document: Node, at: Node, group: Group) -> list[states.Where]:
     """Return the objects that may give an alert's state, from the outside in."""
+    group = Group() if group.quoted else group  # a sentence that an alert quotes says nothing of its state
     objects = [value for value in (document.value, *group.around, at.value) if isinstance(value, dict)]
     where = [
         states.Where(value, alert=value is not group.row and states.is_alert(value, document.reader))

@@ -43,7 +43,7 @@ class Group:
 
     `wrong` are values that cannot be a key's; `row` is the object in which the report id stands, `around` the objects
     around it, from the outside. `bag`: it is an object of labels or custom fields; `lends`: its device may be that
-    of an event beside it. The order of keys does not matter.
+    of an event beside it; `quoted`: it is of a sentence, which may quote anybody. The order of keys does not matter.
     """
 
     keys: dict[str, dict[str, Finding]] = field(default_factory=dict)
@@ -53,6 +53,7 @@ class Group:
     around: tuple[Any, ...] = ()
     bag: bool = False
     lends: bool = True
+    quoted: bool = False
 
     def add(self, name: str, values: Mapping[str, Finding]) -> None:
         """Add values of a key; equal ones are one."""
@@ -151,10 +152,10 @@ def of_array(groups: Sequence[Group], spend: Callable[[int], None]) -> list[Grou
             events[first] = _merged([events[first], group], spend) if times - first[1] else events[first]
         else:
             events.setdefault((event, times), group)
-    return shared(list(events.values()), others, spend)
+    return _as_told(shared(list(events.values()), others, spend), groups)
 
 
-def of_object(entries: Iterable[list[Group]], spend: Callable[[int], None]) -> list[Group]:
+def of_object(entries: Sequence[list[Group]], spend: Callable[[int], None]) -> list[Group]:
     """Return the groups of an object's entries. Different events in two entries conflict."""
     joined: list[Group] = []
     others: list[Group] = []
@@ -163,7 +164,26 @@ def of_object(entries: Iterable[list[Group]], spend: Callable[[int], None]) -> l
             others += groups
         else:
             joined = _matched(joined, groups, spend) if joined else groups
-    return shared(joined, others, spend)
+    return _as_told(shared(joined, others, spend), [group for groups in entries for group in groups])
+
+
+def _as_told(joined: list[Group], of: Sequence[Group]) -> list[Group]:
+    """Return joined groups, marked as quoted if all are that their keys are of."""
+    with_keys = [group.quoted for group in of if group.keys or group.wrong]
+    if with_keys and all(with_keys):
+        for group in joined:
+            group.quoted = True
+    return joined
+
+
+def told(entries: list[list[Group]]) -> list[list[Group]]:
+    """Return groups without the keys that only a sentence gives, where an event is whole without it."""
+    each = [group for groups in entries for group in groups]
+    if not any(group.quoted for group in each) or not any(
+        group.complete for group in each if not group.quoted
+    ):
+        return entries
+    return [[Group(texts=group.texts) if group.quoted else group for group in groups] for groups in entries]
 
 
 def shared(events: list[Group], others: Sequence[Group], spend: Callable[[int], None]) -> list[Group]:
@@ -254,6 +274,7 @@ def _completed(group: Group, outer: Group, differ: Mapping[str, Mapping[str, Fin
         group.row,
         group.around,
         group.bag,
+        quoted=group.quoted,
     )
     for name, texts in outer.texts.items():
         completed.add_texts(name, ((rank, outside + 1, text, place) for rank, outside, text, place in texts))

@@ -6,6 +6,7 @@ packed form `DeviceId|ReportId|Timestamp`. `names.py` has the names that
 count; `grouping.py` decides which findings belong to one event.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ MAX_STRINGS = 4
 """Decodings of JSON in strings inside each other: two levels, each encoded twice."""
 
 _MAX_LOOKALIKES, _MAX_SHOWN = 200, 3  # of one key
+_PAIRS = re.compile(r"\s*[\w.-]{1,60} ?=")  # begins a text that is assignments as a whole, and quotes nobody
 _CHECK = 24  # steps: a value is read
 _ROW = 8  # steps: what it costs to make an object of a row
 _AROUND = "is a time outside the event: put Timestamp beside DeviceId and ReportId"
@@ -69,7 +71,7 @@ def together(scans: Sequence[Scan], reader: Reader) -> Scan:
     for part in scans:
         for field, places in part.lookalikes.items():
             lookalikes.setdefault(field, {}).update(places)
-    groups = grouping.of_object([part.groups for part in scans], reader.spend)
+    groups = grouping.of_object(grouping.told([part.groups for part in scans]), reader.spend)
     return Scan(groups, lookalikes, [time for part in scans for time in part.around])
 
 
@@ -156,6 +158,7 @@ class _Walk:
             about = top or any(group.event for groups in inner for group in groups)
             self._own(own, where, name, others=others, about=about)
             inner.insert(0, [own])
+        inner = grouping.told(inner)
         beside = [group for groups in inner for group in groups]
         self._leave_times(own, beside)
         for finding in foreign.devices(own, beside):
@@ -232,7 +235,12 @@ class _Walk:
             return []
         loose = "eport" in value or "EPORT" in value
         if (inner := self._reader.inside(value, loose=loose)) is not None:
-            return self.groups(inner, place, level, strings + 1, others=others)
+            found = self.groups(inner, place, level, strings + 1, others=others)
+            for group in found:
+                group.quoted = group.quoted or (
+                    self._reader.inside(value) is None and not _PAIRS.match(value)
+                )
+            return found
         packed = texts.packed(value) if "|" in value else None
         if packed and alert.canonical(MACHINE, packed["DeviceId"]):
             entries = [(name, inner, place) for name, inner in packed.items()]

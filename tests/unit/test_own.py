@@ -319,6 +319,9 @@ WRITTEN: dict[str, Callable[[dict[str, str]], str]] = {
     "JSON": json.dumps,
     "JSON after words": lambda signs: f"cmd.exe /c echo {json.dumps(signs)}",
     "assignments": lambda signs: ", ".join(f"{name}={value}" for name, value in signs.items()),
+    "assignments after words": lambda signs: (
+        "cmd /c echo " + " ".join(f"{name}={value}" for name, value in signs.items())
+    ),
 }
 
 
@@ -346,4 +349,25 @@ def test_what_somebody_runs_or_names_is_read_as_no_structure(
 def test_signs_in_a_sentence_make_nobodys_alert(member: str, way: str, sign: str) -> None:
     """A text that quotes what was run may hold any sign; only a text that is JSON as a whole is somebody's alert."""
     text = WRITTEN[way]({"machineId": "e" * 40, **SIGNS[sign]})
+    assert applied({"title": "x", "host": "pc-1", "severity": "high", member: text}).ignored is None
+
+
+@pytest.mark.parametrize("way", ["JSON after words", "assignments after words"])
+@pytest.mark.parametrize("member", ["message", "description", "title", "recommendedAction"])
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_sentence_makes_no_second_event_of_a_whole_reference(*, deep: bool, member: str, way: str) -> None:
+    """An alert with its reference is not refused because somebody's command line, which it quotes, names another."""
+    text = WRITTEN[way]({"machineId": "e" * 40, **SIGNS["another event's"]})
+    alert = {"title": "x", "severity": "high", member: text}
+    outcome = applied({"alert": alert, "event": ROW} if deep else {**alert, **ROW})
+    assert [item.alert.report_id for item in outcome.alerts] == ["51377"]
+    assert outcome.refused == ()
+
+
+@pytest.mark.parametrize("state", [{"status": "resolved"}, {"alert_status": "closed"}, {"isTest": "true"}])
+@pytest.mark.parametrize("way", ["JSON after words", "assignments after words"])
+@pytest.mark.parametrize("member", ["message", "description", "details"])
+def test_a_sentence_ends_no_alert(member: str, way: str, state: dict[str, str]) -> None:
+    """What somebody runs may name an event and say that it is resolved: the alert that quotes it is not over."""
+    text = WRITTEN[way]({"machineId": "e" * 40, **SIGNS["another event's"], **state})
     assert applied({"title": "x", "host": "pc-1", "severity": "high", member: text}).ignored is None
