@@ -199,9 +199,9 @@ class Run:
         checked = draft.checked(self._now)
         evidence = self._clues.of(source, document, event, draft) if self._tells_clues else None
         if checked.alert:
-            truncated = checked.time_truncated
+            notes, cut = checked.notes, checked.time_truncated
             self._alerts.append(
-                Mapped(number, checked.alert, checked.notes, truncated, draft.origins, evidence, source.name)
+                Mapped(number, checked.alert, notes, cut, draft.origins, evidence, source.name)
             )
         else:
             texts = checked.texts if {p.field for p in checked.problems} <= _OF_A_REFERENCE else {}
