@@ -197,15 +197,12 @@ class Run:
 
     def _add(self, number: int, source: Source, document: Node, event: Event, draft: Draft) -> None:
         checked = draft.checked(self._now)
+        notes, problems, cut = checked.notes, checked.problems, checked.time_truncated
         evidence = self._clues.of(source, document, event, draft) if self._tells_clues else None
-        if checked.alert:
-            notes, cut = checked.notes, checked.time_truncated
-            self._alerts.append(
-                Mapped(number, checked.alert, notes, cut, draft.origins, evidence, source.name)
-            )
+        if made := checked.alert:
+            self._alerts.append(Mapped(number, made, notes, cut, draft.origins, evidence, source.name))
         else:
-            texts = checked.texts if {p.field for p in checked.problems} <= _OF_A_REFERENCE else {}
-            problems, notes = checked.problems, checked.notes
+            texts = checked.texts if {problem.field for problem in problems} <= _OF_A_REFERENCE else {}
             self._refused.append(
                 Refused(number, problems, draft.origins, evidence, notes, texts, draft.remedy, source.name)
             )
