@@ -37,6 +37,8 @@ ORDERS = ("newest", "oldest")
 _DEFAULT_TOP = 50
 _REFUSED_ROWS = 200  # each may hold 60 KiB
 SKEW_SECONDS = 60.0  # every host knows the server's time as a lower bound of its own
+_THOUSANDS = 11  # of alerts that are read for a filter, because few fit
+_WIDE = {"status", "order", "top", "continuation"}
 _SEARCHED = ("matched", "searched")
 _ID = re.compile(r"[0-9a-f.-]{1,60}")
 
@@ -45,7 +47,8 @@ def alerts(dispatcher: "Dispatch", asked: Parameters, senders: Sequence[Sender])
     """Return a page of alerts that fit the filters, the newest first, or as `order` says.
 
     Waiting ones are sorted by their turn unless there is an `order`, failed ones by their end. `waiting` are all that
-    have not ended, in whichever stage. A search that has led to an alert is not listed: the alert is.
+    have not ended, in whichever stage. A search that has led to an alert is not listed: the alert is. Beyond a thousand
+    alerts, eleven thousand if they are filtered, the order is that of their deliveries.
     """
     status, order = asked.word("status", STATUSES), asked.word("order", ORDERS)
     fits = matching(asked, senders)
@@ -69,6 +72,7 @@ def alerts(dispatcher: "Dispatch", asked: Parameters, senders: Sequence[Sender])
             oldest=order == "oldest",
             top=top,
             continuation=continuation,
+            thousands=1 if asked.values.keys() <= _WIDE else _THOUSANDS,
         )
     # One that was acquired between two of our queries was read twice: the last reading counts.
     entries = {entry.alert.id: entry for entry in listed.items}.values()

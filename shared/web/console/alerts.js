@@ -9,7 +9,6 @@ export const NAME = "Alerts";
 const TOP = "50";
 const PAGES = 20;
 const COUNTED = 1_000;
-const IN_ORDER = ["waiting", "failed"]; // the others lie under hashes in the table
 
 export function show(place, { query, failed }) {
   if (query.get("id")) return single(place, query.get("id"), failed);
@@ -58,8 +57,7 @@ export function show(place, { query, failed }) {
     const added = page.alerts.map((alert) => row(alert, failed));
     items.append(...added);
     const shown = items.children.length;
-    const rest = IN_ORDER.includes(filters.status) ? "; there are more" : "; there are more, and they are in order a thousand at a time";
-    news.replaceChildren(shown ? `${shown} shown${page.continuation ? rest : ""}.` : page.continuation ? "None of these fits; there are more." : "No alert fits.");
+    news.replaceChildren(shown ? `${shown} shown${page.continuation ? "; there are more" : ""}.` : page.continuation ? "None of these fits; there are more." : "No alert fits.");
     if (page.continuation) more.append(button("More", () => list(page.continuation)));
     if (continuation) added[0]?.querySelector("button").focus();
   }
