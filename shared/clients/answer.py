@@ -265,11 +265,12 @@ def _cut(value: object, characters: int) -> str | None:
 _CHECK_DEFENDER = (
     "Look in Defender for an alert with this title on this device; only if there is none, replay the alert."
 )
+_AGAIN = "Nothing to do: it is tried again."
+_GIVEN_UP = "It is given up: replay it once Defender answers."
 _HINTS: Mapping[int | str, str] = {
-    "Timeout": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL and the app's network.",
-    "NoConnection": "Nothing to do: it is tried again. If it goes on, check DEFENDER_API_URL, DNS and firewall.",
-    "ConnectionLost": "Nothing to do: it is tried again.",
-    "NoAlert": _CHECK_DEFENDER,
+    "Timeout": f"{_AGAIN} If it goes on, check DEFENDER_API_URL and the app's network.",
+    "NoConnection": f"{_AGAIN} If it goes on, check DEFENDER_API_URL, DNS and firewall.",
+    "ConnectionLost": _AGAIN,
     "AnswerLost": _CHECK_DEFENDER,
     "NotDefender": "Something between us and Defender answered; check DEFENDER_API_URL and any proxy.",
     "Redirect": "Something between us and Defender answered; check DEFENDER_API_URL and any proxy.",
@@ -283,12 +284,13 @@ _HINTS: Mapping[int | str, str] = {
 }
 
 
-def hint(error: Mapping[str, Any]) -> str:
-    """Return what an operator or a sender can do about an answer's `error`."""
-    by_code = _HINTS.get(str(error.get("code")))
-    if by_code:
-        return by_code
-    status = error.get("status")
+def hint(error: Mapping[str, Any], *, ended: bool = False) -> str:
+    """Return what an operator or a sender can do about an answer's `error`; `ended`: it is not tried again."""
+    code, status = str(error.get("code")), error.get("status")
+    if shows_no_alert(status, code):
+        return _CHECK_DEFENDER
+    said = f"{_AGAIN} If it goes on, see the service health of Microsoft Defender."
     if isinstance(status, int) and status // 100 == _CALLERS_ERROR:
-        return _HINTS.get(status, _HINTS[400])
-    return "Nothing to do: it is tried again. If it goes on, see the service health of Microsoft Defender."
+        said = _HINTS.get(status, _HINTS[400])
+    said = _HINTS.get(code, said)
+    return said.replace(_AGAIN, _GIVEN_UP) if ended else said

@@ -273,7 +273,7 @@ def _error(entry: Entry) -> dict[str, Any] | None:
 
 def _hint(entry: Entry, error: Mapping[str, Any]) -> str:
     if entry.stage == keys.REFERENCE:
-        return answers.hint(error)
+        return answers.hint(error, ended=entry.has_ended)
     if not entry.has_ended:
         return "Nothing to do: it is tried again."
     hints = _SEARCHES if entry.stage == keys.SEARCH else _ENTITIES

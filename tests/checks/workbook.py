@@ -9,6 +9,7 @@ What Azure draws of them looks different.
 import html
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ HOURS = 3
 RULE = "failed"
 """The rule whose mail is shown: it stands behind the app's name in its own."""
 _DOCUMENT = json.loads((setup.ROOT / "infra" / "azuredeploy.json").read_text("utf-8"))
-_APP = "defender-alerts"
+_APP, _HOST = "defender-alerts", "defaultHostName"
 _PICTURES = setup.ROOT / "docs" / "pictures"
 _SAID = "Drawn from the simulator's figures, by the queries of the template. Azure draws it in its own way."
 _STYLE = """
@@ -139,7 +140,10 @@ def deployed() -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
         if each["type"] == "Microsoft.Insights/workbooks":
             items = json.loads(each["properties"]["serializedData"])["items"]
         elif each["type"] == "Microsoft.Insights/scheduledQueryRules":
-            rules[each["name"].removeprefix(f"{_APP}-")] = each["properties"]
+            shown = re.sub(r"<[^>]+>", _APP, each["properties"]["description"]).replace(
+                _HOST, "azurewebsites.net"
+            )
+            rules[each["name"].removeprefix(f"{_APP}-")] = {**each["properties"], "description": shown}
     return items, rules
 
 

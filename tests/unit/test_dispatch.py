@@ -18,6 +18,7 @@ from shared.ledger import keys, record, rows, settlement
 from shared.sending import pause, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
+from shared.web import delivery
 from tests.checks.app import App
 from tests.checks.sound import unsound
 from tests.checks.virtual import Defender, Fault, Faults, Host, Request, World, answer_with
@@ -130,7 +131,9 @@ def test_an_alert_that_always_fails_stops_nobody(answer: "Answer | None") -> Non
     world.run(4 * 3600)
     (failed,) = [entry for entry in _alerts(world) if entry.state == "failed"]
     assert failed.alert.title == "Rule 0"
-    assert failed.error
+    shown = delivery._error(failed) or {}
+    assert "replay" in shown["hint"]
+    assert "tried again" not in shown["hint"]
     # At once, after 1, 2, 4, 8 and then every 15 minutes; the first failure after three hours of these is the last.
     assert failed.attempts == len(defender.calls("Rule 0")) == 16
     assert unsound(world.table) == []

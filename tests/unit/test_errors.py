@@ -3,11 +3,13 @@
 import importlib
 import pkgutil
 import re
+from pathlib import Path
 
 import shared
 from shared import errors
 from shared.errors import WebhookError
 
+ROOT = Path(__file__).parents[2]
 _DRAWN = re.compile(r"^[│├└─ ]*(\w+) +(\d{3}|none) +([a-z-]+) +\S", re.MULTILINE)
 
 
@@ -61,3 +63,22 @@ def test_every_trouble_of_the_table_says_when_to_come_back() -> None:
     for kind in kinds:
         error = kind("x")
         assert (error.status, bool(error.retry_after)) == (503, True)
+
+
+def test_the_operators_page_explains_every_code_of_ours() -> None:
+    """Each code that an alert fails with, and each 503 of the table, stands in the table that says what to do."""
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    explained = page.partition("## What each state means")[2].partition("## Logs")[0]
+    modules = (
+        "clients/answer",
+        "clients/call",
+        "clients/create_alert",
+        "ledger/settlement",
+        "sending/entity",
+    )
+    sources = [ROOT / "shared" / f"{module}.py" for module in (*modules, "web/delivery")]
+    text = "\n".join(path.read_text("utf-8") for path in sources)
+    codes = set(re.findall(r'"((?:[A-Z][a-z]+){2,}|Timeout|Redirect)"', text))
+    assert {"NoAlert", "AnswerLost", "AnswerUnknown", "AlertUnreadable", "EventNotFound"} <= codes
+    codes |= {error.slug for error in errors.TableError.__subclasses__()}
+    assert not {code for code in codes if f"`{code}`" not in explained}

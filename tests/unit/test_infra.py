@@ -594,6 +594,36 @@ def test_the_rules_ask_what_they_are_named_for() -> None:
     assert all(rule["enabled"] for rule in found.values())
 
 
+def test_a_mail_leads_to_the_page_and_names_the_error() -> None:
+    """Each address in a rule's words has its host, and each part of the page that it names is one."""
+    script = (ROOT / "shared" / "web" / "console" / "main.js").read_text("utf-8")
+    (parts,) = re.findall(r"const PARTS = \{(.+)\};", script)
+    described = rules({"findEvents": "true"})
+    for each in (*described.values(), only(deployed(), "Microsoft.Insights/metricAlerts")["properties"]):
+        words = str(each["description"])
+        assert words.count("/api/") == len(
+            re.findall(r"https://<[^>]+/sites/[^>]+>\.defaultHostName/api/", words)
+        )
+        assert all(part in re.findall(r"\w+", parts) for part in re.findall(r"console#(\w+)", words)), words
+    for name in ("failed", "searches"):
+        assert "console#alerts?status=failed" in described[name]["description"]
+        assert "code = tostring(line.code)" in described[name]["criteria"]["allOf"][0]["query"]
+
+
+def test_the_operators_page_says_what_to_do_about_each_rule() -> None:
+    """The table names every rule as its mail does, in the template's order."""
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    table = page.partition("\n## When a mail comes\n")[2].partition("\n## ")[0]
+    titles = [
+        each["displayName"].removeprefix("Defender alert webhook: ")
+        for each in rules({"findEvents": "true"}).values()
+    ]
+    assert re.findall(r"^\| (?!rule )(.+?) \| .+ \| .+ \|$", table, re.MULTILINE) == [
+        *titles,
+        "`<app>-health`",
+    ]
+
+
 def test_the_health_test_asks_the_health_function() -> None:
     """The address is the one that HealthFunction serves, and 200 is well; the test can be left out.
 

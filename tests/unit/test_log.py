@@ -19,6 +19,7 @@ from tests.checks.searches import searching
 from tests.checks.virtual import Defender, Fault, Host, World, answer_with
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
+QUERIES = DOCS.with_name("queries.kql")
 SECRET_TITLE = "A title that no log may show"
 
 
@@ -124,9 +125,10 @@ def test_an_error_nobody_foresaw_tells_where_and_not_what(caplog: pytest.LogCapt
 
 
 def test_the_documented_queries_read_only_what_the_log_holds(lines: list[dict[str, Any]]) -> None:
-    """Every KQL of the operator's page parses, and names only fields and steps that were seen here."""
-    queries = re.findall(r"```kusto\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    """Every KQL to paste stands below one comment, parses, and names only fields and steps that were seen here."""
+    queries = QUERIES.read_text("utf-8").split("\n\n")
     assert len(queries) >= 5
+    assert all(re.match(r"// [A-Z].+\n(?!//)", query) for query in queries)
     fields = {name for line in lines for name in line}
     steps = {line["step"] for line in lines}
     for query, checked in zip(queries, kql.check(queries), strict=True):

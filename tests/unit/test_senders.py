@@ -108,6 +108,8 @@ def test_a_page_has_every_section(page: Path) -> None:
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
     assert text.splitlines()[1].startswith("You need ")
     assert "dryRun=true" in text
+    dry_run = text.partition("## Check with dryRun")[2].partition("\n## ")[0]
+    assert "with the keys of a real event" in " ".join(dry_run.split()) or "<DeviceId>" not in dry_run
     assert "README.md#one-key-for-each-sender" in text
     assert "x-functions-key" in text or "code=" in text
     assert blocks(page, "json")
