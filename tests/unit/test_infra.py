@@ -715,6 +715,11 @@ def test_the_form_asks_for_addresses_of_a_network_only_where_there_is_one() -> N
     assert FORM["outputs"]["networkAddresses"] == expected
 
 
+def test_the_form_deploys_again_into_the_same_group() -> None:
+    """Unless the form allows it, the portal refuses a group that is not empty: no upgrade by the button then."""
+    assert FORM["config"]["basics"]["resourceGroup"] == {"allowExisting": True}
+
+
 def test_the_form_accepts_its_own_defaults() -> None:
     """What a text box holds at first is valid, and so is a good answer; a bad one is not."""
     good = {
