@@ -1,5 +1,6 @@
 // For `azd up` and for whoever prefers Bicep: a resource group, and azuredeploy.json (the source) within it.
-// To change another of its parameters, name it in the module below. Parsed by a test, not compiled by one.
+// main.parameters.json gives each parameter from a variable of the azd environment: retentionDays is
+// WEBHOOK_RETENTION_DAYS. An empty one leaves the template's default. Parsed by a test, not compiled by one.
 targetScope = 'subscription'
 
 @description('The name of the azd environment; the resource group is named after it.')
@@ -10,7 +11,34 @@ param environmentName string
 @description('The region of everything; Flex Consumption must be offered there.')
 param location string
 
-@description('The cloud of your Defender tenant: chooses the API\'s host and the token\'s audience.')
+// The parameters of azuredeploy.json, which says what each of them means: the same names, order and defaults.
+// An empty appName leaves the name to the template; tags are a JSON object as a text.
+param appName string = ''
+param tags string = ''
+
+@allowed([
+  '3.13'
+  '3.12'
+])
+param pythonVersion string = '3.13'
+
+@secure()
+param packageUri string = ''
+
+param remoteBuild bool = false
+
+@allowed([
+  512
+  2048
+  4096
+])
+param instanceMemoryMB int = 2048
+
+param maximumInstanceCount int = 5
+param alwaysReadyInstances int = 0
+param httpConcurrency int = 16
+param workerThreads int = 32
+
 @allowed([
   'Commercial'
   'Commercial, nearest: United States'
@@ -26,14 +54,11 @@ param location string
 ])
 param defenderCloud string = 'Commercial'
 
-@description('The Python the app runs on.')
-@allowed([
-  '3.13'
-  '3.12'
-])
-param pythonVersion string = '3.13'
+param defenderApiUrl string = ''
+param defenderTokenScope string = ''
+param defenderTenantId string = ''
+param defenderTimeoutSeconds int = 30
 
-@description('Whether the event of a payload without a reference is searched. A trial raises nothing.')
 @allowed([
   'false'
   'trial'
@@ -41,21 +66,52 @@ param pythonVersion string = '3.13'
 ])
 param findEvents string = 'false'
 
-@description('The least certain match that is taken.')
 @allowed([
   'probable'
   'exact'
 ])
 param findEventsGrade string = 'probable'
 
-@description('What happens to an alert without an event. entity: an alert on the entities that it names (beta).')
+param findEventsCalls int = 15
+param findEventsWindowSeconds string = '60'
+param findEventsRetryMinutes string = '1,3,10'
+param findEventsTimeoutSeconds int = 60
+
 @allowed([
   'fail'
   'entity'
 ])
 param noEvent string = 'fail'
 
-@description('privateStorage: a network in which the app alone reaches its storage. private: the app is in it as well.')
+param entityAlertCalls int = 15
+param entityAlertWindowSeconds string = '60'
+param rateLimitCalls int = 15
+param rateLimitWindowSeconds string = '60'
+param rateLimitMarginSeconds string = '0.25'
+param rateLimitScope string = 'default'
+param alertsTable string = 'DefenderAlerts'
+param inlineSeconds string = '8'
+param notFoundRetryMinutes string = '1,5,15'
+param giveUpHours string = '48'
+param retentionDays string = '30'
+param maxPayloadBytes int = 1048576
+param maxAlertsPerDelivery int = 100
+param mappingsPath string = ''
+param publicBaseUrl string = ''
+param senders string = ''
+
+@secure()
+param senderSecrets string = ''
+
+@allowed([
+  'true'
+  'false'
+])
+param console string = 'true'
+
+param allowedAddresses string = ''
+param storageLog bool = false
+
 @allowed([
   'public'
   'privateStorage'
@@ -63,24 +119,29 @@ param noEvent string = 'fail'
 ])
 param network string = 'public'
 
-@description('SENDERS: JSON that names senders by the fingerprints of their keys.')
-param senders string = ''
+param networkAddresses string = '10.87.0.0/24'
 
-@description('The settings that SENDERS names as secrets: NAME=secret, separated by blanks.')
-@secure()
-param senderSecrets string = ''
+@allowed([
+  'Standard_LRS'
+  'Standard_ZRS'
+  'Standard_GRS'
+  'Standard_GZRS'
+])
+param storageRedundancy string = 'Standard_LRS'
 
-@description('Who gets an email when an alert rule fires. Empty: the rules show in the portal only.')
+param logRetentionDays int = 30
 param alertEmail string = ''
+param oldestWaitingMinutes int = 30
+param healthTest bool = true
 
-var tags = {
+var allTags = union(empty(tags) ? {} : json(tags), {
   'azd-env-name': environmentName
-}
+})
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
   location: location
-  tags: tags
+  tags: allTags
 }
 
 module webhook 'azuredeploy.json' = {
@@ -88,16 +149,55 @@ module webhook 'azuredeploy.json' = {
   scope: group
   params: {
     location: location
-    tags: tags
-    defenderCloud: defenderCloud
+    appName: empty(appName) ? null : appName
+    tags: allTags
     pythonVersion: pythonVersion
+    packageUri: packageUri
+    remoteBuild: remoteBuild
+    instanceMemoryMB: instanceMemoryMB
+    maximumInstanceCount: maximumInstanceCount
+    alwaysReadyInstances: alwaysReadyInstances
+    httpConcurrency: httpConcurrency
+    workerThreads: workerThreads
+    defenderCloud: defenderCloud
+    defenderApiUrl: defenderApiUrl
+    defenderTokenScope: defenderTokenScope
+    defenderTenantId: defenderTenantId
+    defenderTimeoutSeconds: defenderTimeoutSeconds
     findEvents: findEvents
     findEventsGrade: findEventsGrade
+    findEventsCalls: findEventsCalls
+    findEventsWindowSeconds: findEventsWindowSeconds
+    findEventsRetryMinutes: findEventsRetryMinutes
+    findEventsTimeoutSeconds: findEventsTimeoutSeconds
     noEvent: noEvent
-    network: network
+    entityAlertCalls: entityAlertCalls
+    entityAlertWindowSeconds: entityAlertWindowSeconds
+    rateLimitCalls: rateLimitCalls
+    rateLimitWindowSeconds: rateLimitWindowSeconds
+    rateLimitMarginSeconds: rateLimitMarginSeconds
+    rateLimitScope: rateLimitScope
+    alertsTable: alertsTable
+    inlineSeconds: inlineSeconds
+    notFoundRetryMinutes: notFoundRetryMinutes
+    giveUpHours: giveUpHours
+    retentionDays: retentionDays
+    maxPayloadBytes: maxPayloadBytes
+    maxAlertsPerDelivery: maxAlertsPerDelivery
+    mappingsPath: mappingsPath
+    publicBaseUrl: publicBaseUrl
     senders: senders
     senderSecrets: senderSecrets
+    console: console
+    allowedAddresses: allowedAddresses
+    storageLog: storageLog
+    network: network
+    networkAddresses: networkAddresses
+    storageRedundancy: storageRedundancy
+    logRetentionDays: logRetentionDays
     alertEmail: alertEmail
+    oldestWaitingMinutes: oldestWaitingMinutes
+    healthTest: healthTest
   }
 }
 

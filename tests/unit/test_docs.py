@@ -244,6 +244,20 @@ def test_every_page_is_reached() -> None:
         assert f"]({name}" in text
 
 
+def test_who_deployed_one_way_reads_how_to_upgrade_that_way() -> None:
+    """Each way of deploy.md has a row where upgrade.md installs a new version, and one where it changes a setting."""
+    ways = re.findall(
+        r"^### By (?:the )?(.+)$", (ROOT / "docs" / "deploy.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert len(ways) == 3
+    text = (ROOT / "docs" / "upgrade.md").read_text("utf-8")
+    tables = [part.split("\n\n")[0] for part in re.split(r"^ *\| by \| do \|$", text, flags=re.MULTILINE)[1:]]
+    assert len(tables) == 2
+    for table in tables:
+        rows = re.findall(r"^ *\| (.+?) \|", table, re.MULTILINE)
+        assert all(any(way.split()[-1] in row for row in rows) for way in ways), rows
+
+
 def test_every_parameter_that_a_page_shows_is_the_templates() -> None:
     """A word in camel case beside `infra/azuredeploy.json`'s own is one of its parameters, outputs or properties."""
     known = PARAMETERS | OUTPUTS

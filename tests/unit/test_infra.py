@@ -697,7 +697,7 @@ def test_the_form_fills_parameters_of_the_template() -> None:
     silent = {"Microsoft.Common.TextBlock"}
     for expression, element in filled.items():
         assert (expression in text) == (element["type"] not in silent)
-    used = re.findall(r"basics\('\w+'\)|steps\('\w+'\)\.\w+", text)
+    used = re.findall(r"basics\('\w+'\)|steps\('\w+'\)\.\w+", re.sub(r"\[if\(equals\(.*?\)\.\w+", "", text))
     assert set(used) <= set(filled)
     assert len(used) == len(set(used))
 
@@ -709,7 +709,11 @@ def test_the_form_offers_what_the_template_allows() -> None:
         declared = DOCUMENT["parameters"][name]
         if output == "[location()]":
             continue
-        (element,) = (filled[each] for each in filled if output in (f"[{each}]", f"[int({each})]"))
+        (element,) = (
+            filled[each]
+            for each in filled
+            if output in (f"[{each}]", f"[int({each})]", where_shown(filled, each))
+        )
         if element["type"] == "Microsoft.Common.DropDown":
             offered = {each["label"]: each["value"] for each in element["constraints"]["allowedValues"]}
             assert [str(value) for value in declared["allowedValues"]] == list(offered.values())
@@ -723,6 +727,27 @@ def test_the_form_offers_what_the_template_allows() -> None:
             assert element.get("max", 0) <= declared.get("maxValue", element.get("max", 0))
             checked += 1
     assert checked == len(FORM["outputs"]) - 1
+
+
+def where_shown(filled: dict[str, dict[str, Any]], expression: str) -> str:
+    """Return the output of an element that is shown for some answers only: its first value where it is hidden."""
+    element = filled[expression]
+    hidden = re.fullmatch(r"\[not\((equals\(.+\))\)\]", str(element["visible"]))
+    return f"[if({hidden[1]}, '{element['defaultValue']}', {expression})]" if hidden else ""
+
+
+def test_the_form_asks_for_addresses_of_a_network_only_where_there_is_one() -> None:
+    """For a public network the question is hidden, and the template gets its default whatever was written there."""
+    hidden = {each["name"]: each["visible"] for _, each in elements() if each["visible"] is not True}
+    assert hidden == {"networkAddresses": "[not(equals(steps('watch').network, 'public'))]"}
+    default = DOCUMENT["parameters"]["networkAddresses"]["defaultValue"]
+    expected = f"[if(equals(steps('watch').network, 'public'), '{default}', steps('watch').networkAddresses)]"
+    assert FORM["outputs"]["networkAddresses"] == expected
+
+
+def test_the_form_deploys_again_into_the_same_group() -> None:
+    """Unless the form allows it, the portal refuses a group that is not empty: no upgrade by the button then."""
+    assert FORM["config"]["basics"]["resourceGroup"] == {"allowExisting": True}
 
 
 def test_the_form_accepts_its_own_defaults() -> None:
@@ -765,30 +790,53 @@ def test_main_bicep_is_bicep() -> None:
     """It can be read to the end without an error."""
     assert "module webhook 'azuredeploy.json'" in BICEP
     assert not bicep().has_error
-    assert len(nodes("parameter_declaration")) == 11
+    assert len(nodes("module_declaration")) == 1
 
 
-def test_main_bicep_passes_what_the_template_takes() -> None:
-    """Its module's parameters and outputs are those of azuredeploy.json, and its defaults too."""
+def test_main_bicep_passes_all_that_the_template_takes() -> None:
+    """Each parameter of azuredeploy.json is one of main.bicep, of the same type, default and choices, and is passed."""
     (module,) = nodes("module_declaration")
-    passed = re.findall(r"^    (\w+): \w+$", module, re.MULTILINE)
-    assert len(passed) == 11
-    assert set(passed) <= set(DOCUMENT["parameters"])
+    passed = dict(re.findall(r"^    (\w+): (.+)$", module, re.MULTILINE))
+    assert list(passed) == list(DOCUMENT["parameters"])
     assert set(re.findall(r"webhook\.outputs\.(\w+)", BICEP)) <= set(DOCUMENT["outputs"])
-    for name, default in re.findall(r"^param (\w+) string = '(.*)'$", BICEP, re.MULTILINE):
-        assert DOCUMENT["parameters"][name]["defaultValue"] == default
-    # Bicep passes a string on to a parameter with allowed values only if it allows the same ones.
-    limited = {name for name in passed if "allowedValues" in DOCUMENT["parameters"][name]}
-    offered = re.findall(r"^@allowed\(\[\n((?:  '.*'\n)+)\]\)\nparam (\w+) ", BICEP, re.MULTILINE)
-    assert {name for _, name in offered} == limited
-    for values, name in offered:
-        assert re.findall(r"'(.*)'", values) == DOCUMENT["parameters"][name]["allowedValues"]
+    # Only these are not passed as they are. For null Azure takes the template's own default.
+    changed = {name: value for name, value in passed.items() if value != name}
+    assert changed == {"appName": "empty(appName) ? null : appName", "tags": "allTags"}
+    written = dict(re.findall(r"^((?:(?:@|  |\]).*\n)*param (\w+) .*)$", BICEP, re.MULTILINE))
+    declared = {name: text for text, name in written.items()}
+    assert list(declared) == ["environmentName", "location", *list(passed)[1:]]
+    for name, parameter in list(DOCUMENT["parameters"].items())[1:]:
+        kind = {"securestring": "string", "object": "string"}.get(parameter["type"], parameter["type"])
+        default = "" if name in changed else parameter["defaultValue"]
+        secret = "@secure()\n" if parameter["type"] == "securestring" else ""
+        # Bicep passes a value on to a parameter with allowed values only if it allows the same ones.
+        offered = "".join(f"  {literal(value)}\n" for value in parameter.get("allowedValues", ()))
+        choices = f"@allowed([\n{offered}])\n" if offered else ""
+        assert declared[name] == f"{secret}{choices}param {name} {kind} = {literal(default)}"
+
+
+def literal(value: str | float) -> str:
+    """Return a value as Bicep writes it."""
+    return f"'{value}'" if isinstance(value, str) else json.dumps(value)
+
+
+def test_azd_gives_each_parameter_by_one_rule() -> None:
+    """`retentionDays` is WEBHOOK_RETENTION_DAYS; where azd's environment has it not, or empty, the default counts.
+
+    azd takes a variable from the machine where its environment has none: hence the beginning of the names.
+    """
     given = json.loads((INFRA / "main.parameters.json").read_text("utf-8"))["parameters"]
-    assert list(given) == re.findall(r"^param (\w+) ", BICEP, re.MULTILINE)
-    # azd takes a variable from the machine where its environment has none: what others set must not be ours.
-    names = [name for each in given.values() for name in re.findall(r"\$\{(\w+)", each["value"])]
-    assert len(names) == len(given)
-    assert all(name.startswith(("AZURE_", "WEBHOOK_")) for name in names)
+    expected = {"environmentName": "${AZURE_ENV_NAME}", "location": "${AZURE_LOCATION}"}
+    for name, parameter in list(DOCUMENT["parameters"].items())[1:]:
+        default = "" if name in {"appName", "tags"} else parameter["defaultValue"]
+        text = default if isinstance(default, str) else json.dumps(default)
+        assert not set(text) & set("{}$\\")  # azd would read them as its own
+        variable = "WEBHOOK_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+        expected[name] = f"${{{variable}={text}}}" if text else f"${{{variable}}}"
+    assert given == {name: {"value": value} for name, value in expected.items()}
+    # azd writes the outputs into the same environment.
+    outputs = re.findall(r"^output (\w+) ", BICEP, re.MULTILINE)
+    assert not set(outputs) & set(re.findall(r"\$\{(\w+)", str(given)))
 
 
 def test_azd_finds_what_it_deploys_to() -> None:

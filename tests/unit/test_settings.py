@@ -191,10 +191,15 @@ def names_the_table(name: str) -> bool:
 
 @pytest.mark.parametrize(("name", "attribute", "default"), [case[:3] for case in CASES])
 def test_a_setting_has_its_default(name: str, attribute: str, default: object) -> None:
-    """Without a setting, or with an empty one, its default holds; empty retry minutes mean: none."""
+    """Without a setting, or with an empty one, its default holds; empty retry minutes mean: none.
+
+    So does a comma, because azd gives the default for what is empty.
+    """
     assert getattr(settings.read({}), attribute) == default
     empty = getattr(settings.read({name: ""}), attribute)
     assert empty == (() if name.endswith("_RETRY_MINUTES") else default)
+    if name.endswith("_RETRY_MINUTES"):
+        assert getattr(settings.read({name: ","}), attribute) == ()
 
 
 @pytest.mark.parametrize(("name", "attribute", "given"), [(case[0], case[1], case[3]) for case in CASES])
