@@ -883,6 +883,47 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     assert item["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
 
 
+@pytest.mark.parametrize("status", [401, 403, 429])
+@pytest.mark.parametrize("alerts", [1, 3])
+def test_the_answer_knows_the_pause_that_its_own_call_began(status: int, alerts: int) -> None:
+    """The first 202 after a 401, 403 or 429 says `pause`, why and until when, beside the error; it costs no query."""
+    world = World()
+    asks = 20.0 if status == 429 else None
+    app = _app(world, Defender(world, lambda _number, _body: answer_with(status, retry_after=asks)))
+    reply = world.finish(app.post([_payload(event) for event in range(alerts)]))
+    seconds = 20 if status == 429 else 60
+    began = world.now
+    assert app.host.queries <= alerts + 2
+    called = [item for item in _document(reply)["alerts"] if item["error"]]
+    assert called
+    for item in called:
+        assert item["error"]["status"] == status
+        assert item["waitingFor"]["what"] == "pause"
+        assert f"{status} Code{status}" in item["waitingFor"]["reason"]
+        assert _utc(began + seconds - 2) <= item["waitingFor"]["until"] <= _utc(began + seconds + 2)
+    assert seconds - 2 <= int(reply.headers["Retry-After"]) <= min(60, seconds + 2)
+    (next_one,) = _document(world.finish(app.post(_payload(9))))["alerts"]
+    assert next_one["waitingFor"]["what"] == "pause"
+    assert f"{status} Code{status}" in next_one["waitingFor"]["reason"]
+
+
+def test_a_retry_that_comes_after_the_pause_is_a_retry() -> None:
+    """A short pause does not hide that an alert with a 404 is tried again minutes later; the operator's does."""
+    world = World()
+    says = {"Rule 1": 404, "Rule 2": 429}
+    app = _app(
+        world, Defender(world, lambda _number, body: answer_with(says[body["title"]], retry_after=5.0))
+    )
+    delivery = _document(world.finish(app.post(_payload(1))))["id"]
+    world.finish(app.post(_payload(2)))
+    (item,) = _document(world.finish(app.status(delivery)))["alerts"]
+    assert item["waitingFor"]["what"] == "retry"
+    world.table.commit([pause.stop(None, "a bad rule")])
+    world.run(memory.SECONDS)
+    (item,) = _document(world.finish(app.status(delivery)))["alerts"]
+    assert item["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
+
+
 def test_a_defender_that_hangs_does_not_hold_the_webhook() -> None:
     """The POST answers within INLINE_SECONDS while the call goes on; `waitingFor` an answer; the outcome follows."""
     world = World()
