@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from shared.alerts.event_time import utc
@@ -136,6 +136,7 @@ def answer(
     would repeat a 422. `most` is how many bytes its alerts may take together, as JSON: texts are shortened until they
     fit. `unread` is how many of its alerts are not among `alerts`: a poll soon has others.
     """
+    alerts = _told_merged(alerts)
     status = "waiting" if unread else _status(alerts, delivery.refused)
     documents = [alert_document(alert, snapshot, now) for alert in alerts]
     document = _document(
@@ -160,6 +161,23 @@ def answer(
         )
         return reply.of_error(error)
     return reply.of(200, document)
+
+
+def _told_merged(alerts: Sequence[DeliveryAlert]) -> list[DeliveryAlert]:
+    """Return alerts with `merged` for each that Defender made one with another of them, which ended before it.
+
+    Defender's answers do not show it where the calls for them were made within seconds.
+    """
+    firsts: dict[str, str] = {}
+    for entry in sorted((alert.entry for alert in alerts), key=lambda entry: entry.ended or 0.0):
+        if entry.created:
+            firsts.setdefault(str(entry.created["id"]), entry.alert.id)
+    return [
+        replace(alert, entry=replace(alert.entry, merged=True))
+        if alert.entry.created and firsts[str(alert.entry.created["id"])] != alert.entry.alert.id
+        else alert
+        for alert in alerts
+    ]
 
 
 def _status(alerts: Sequence[DeliveryAlert], refused: Sequence[object]) -> Status:

@@ -34,9 +34,13 @@ def shown(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, An
         return {"what": "pause", "reason": reason, "until": None}
     if entry.stage == keys.SEARCH:
         return _for_the_event(entry, now)
-    api = "Defender" if entry.stage == keys.REFERENCE else "Graph"
     if entry.state == "sending":
+        api = "Defender" if entry.stage == keys.REFERENCE else "Graph"
         return {"what": "answer", "reason": f"{api} is being called", "until": None}
+    return _to_be_called(entry, snapshot, now)
+
+
+def _to_be_called(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, Any]:
     again = entry.next_attempt if entry.next_attempt and entry.next_attempt > now else 0.0
     view = snapshot.view if snapshot and entry.stage == keys.REFERENCE else None
     pause = view.pause if view and view.paused else None

@@ -883,6 +883,31 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     assert item["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
 
 
+def test_alerts_that_defender_made_one_are_merged_but_for_the_first() -> None:
+    """Three of a POST under one id of Defender's, one under another: two are `merged`, for a later poll as well."""
+    world = World()
+    made = {"Rule 1": "da1", "Rule 2": "da1", "Rule 3": "da1", "Rule 4": "da2"}
+
+    def says(_number: int, body: Mapping[str, str]) -> "Answer":
+        return answer_with(200, raw=json.dumps({"id": made[body["title"]]}).encode())
+
+    app = _app(world, Defender(world, says))
+    reply = world.finish(app.post([_payload(event) for event in (1, 2, 3, 4)]))
+    for document in (_document(reply), _document(world.finish(app.status(_document(reply)["id"])))):
+        items = {item["request"]["title"]: item for item in document["alerts"]}
+        assert sorted(items[title]["merged"] for title in ("Rule 1", "Rule 2", "Rule 3")) == [
+            False,
+            True,
+            True,
+        ]
+        assert items["Rule 4"]["merged"] is False
+        first = next(title for title in items if not items[title]["merged"])
+        ended = {entry.alert.title: entry.ended or 0.0 for entry in _alerts(world)}
+        assert ended[first] == min(ended[title] for title in ("Rule 1", "Rule 2", "Rule 3"))
+    (again,) = _document(world.finish(app.post(_payload(1))))["alerts"]
+    assert again["merged"] is False
+
+
 @pytest.mark.parametrize("status", [401, 403, 429])
 @pytest.mark.parametrize("alerts", [1, 3])
 def test_the_answer_knows_the_pause_that_its_own_call_began(status: int, alerts: int) -> None:
