@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from shared.alerts.event_time import utc
-from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
 from shared.ledger import keys
 from shared.ledger.record import Delivery, Entry
 from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.payload import names
 from shared.search import report
-from shared.web import evidence, reply, short, waiting
+from shared.web import evidence, hints, reply, short, waiting
 from shared.web.reply import Reply
 
 if TYPE_CHECKING:
@@ -26,30 +25,11 @@ FIND_EVENTS = (
 )
 _MAX_POLL_SECONDS = 60
 _UNREAD_SECONDS = 6  # an answer is remembered for 5
-_BY_HAND = (
-    "The operator can search again (POST operations/alerts/{id}/search), or give the reference by hand"
-    " (POST operations/alerts/{id}/reference)."
-)
-_SEARCHES = {
-    "EventNotFound": "Check that the device is in Defender, and that the payload has the event's own time, in UTC, and"
-    f" what the event has: a command line, a hash, an address. {_BY_HAND}",
-    "EventAmbiguous": "The payload fits more than one event: let it name the command line, a hash or the exact time."
-    f" The operator sees the candidates. {_BY_HAND}",
-    "SearchFailed": f"Do what the message says. {_BY_HAND}",
-    "AnswerLost": f"See why hosts die during searches. {_BY_HAND}",
-}
-"""What can be done about an alert whose event was not found, by the error's code."""
-_ENTITIES = dict.fromkeys(
-    ("AnswerUnknown", "AnswerLost", "AlertUnreadable"),
-    "Look in Defender for an alert with this title; only if there is none, replay this one.",
-)
-"""The same about an alert on entities, which has no event."""
 _ANOTHERS = (
     "The search led to an alert that was known already, by its reference or another search: they are one."
 )
 _SEARCHED = "It has no whole reference: its event is searched by advanced hunting."
 _WITHOUT = "It has no event: it is raised on the devices, users and addresses that it names."
-_AS_IT_SAYS = "Do what the message says, then replay the alert."
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,13 +266,4 @@ def _error(entry: Entry) -> dict[str, Any] | None:
         }
     if not entry.error:
         return None
-    return {**entry.error, "hint": _hint(entry, entry.error)}
-
-
-def _hint(entry: Entry, error: Mapping[str, Any]) -> str:
-    if entry.stage == keys.REFERENCE:
-        return answers.hint(error)
-    if not entry.has_ended:
-        return "Nothing to do: it is tried again."
-    hints = _SEARCHES if entry.stage == keys.SEARCH else _ENTITIES
-    return hints.get(str(error.get("code")), _AS_IT_SAYS)
+    return {**entry.error, "hint": hints.of(entry, entry.error)}

@@ -123,7 +123,7 @@ def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         port = other.getsockname()[1]
         monkeypatch.setattr("sys.argv", ["make start", "--port", str(port)])
         monkeypatch.setattr(start, "Stack", lambda **_: pytest.fail("started"))
-        monkeypatch.setattr(start.signal, "signal", lambda *_: None)
+        monkeypatch.setattr("signal.signal", lambda *_: None)
         with pytest.raises(SystemExit) as ended:
             start.main()
     assert ended.value.code == f"make start: port {port} is taken"
