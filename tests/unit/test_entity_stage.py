@@ -495,11 +495,11 @@ def test_the_operator_replays_an_unknown_answer_by_its_id() -> None:
     scene.run(1)
     scene.post(sign_in(2))
     assert scene.states() == ["failed"] * 2
-    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 1)) == 1
+    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 1).replayed) == 1
     scene.run(2)
     assert scene.creations.titles == ["Sign-in 1", "Sign-in 2", "Sign-in 2"]
     unknown = scene.entry("failed").alert.id
-    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 50)) == 0
+    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 50).replayed) == 0
     scene.does(lambda dispatcher: replay.alert(dispatcher, unknown))
     scene.run(2)
     assert scene.states() == ["created"] * 2
@@ -684,7 +684,7 @@ def test_an_alert_whose_row_cannot_be_read_is_not_called_again(columns: tuple[st
         assert other["status"] == "created"
     assert again["duplicate"]
     assert scene.status(before["id"])["alerts"][0]["error"]["code"] == "AlertUnreadable"
-    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 10)) == 0
+    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 10).replayed) == 0
     scene.run(60)
     assert scene.creations.titles == ["Sign-in 1", "Sign-in 2", "Sign-in 3"]
     assert scene.world.finish(scene.app.health()).status == 200
