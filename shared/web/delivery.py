@@ -262,7 +262,7 @@ def _error(entry: Entry) -> dict[str, Any] | None:
             "code": "Discarded",
             "message": f"The operator discarded the alert at {utc(entry.ended)}.",
             "target": None,
-            "hint": "It is sent only by replay, or if it is posted by another sender or with a higher severity.",
+            "hint": hints.of_discarded(entry),
         }
     if not entry.error:
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.ledger import keys
+from shared.ledger import keys, settlement
 from shared.ledger.record import Entry
 
 _BY_HAND = (
@@ -54,6 +54,13 @@ _DEFENDER: Mapping[object, str] = {
     408: f"{_TRIED_AGAIN} If it goes on, see the service health of Microsoft Defender.",
     429: "Nothing to do: all hosts wait as long as Defender asks, and the alert keeps its place.",
 }
+
+
+def of_discarded(entry: Entry) -> str:
+    """Return how a discarded alert is sent all the same."""
+    if (entry.error or {}).get("code") in settlement.DOUBTFUL:
+        return _ENTITIES[settlement.UNKNOWN]
+    return "It is sent only by replay, or if it is posted by another sender or with a higher severity."
 
 
 def of(entry: Entry, error: Mapping[str, Any]) -> str:

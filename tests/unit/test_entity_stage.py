@@ -488,6 +488,21 @@ def test_a_call_whose_answer_is_unknown_is_never_made_again(answer: Result | Non
     assert len(scene.world.table.query(keys.FAILED, keys.FAILED_END)) == 1
 
 
+def test_an_unknown_answer_that_was_discarded_is_not_sent_again_by_a_post() -> None:
+    """The operator closes it; another sender's post makes no second call, and the hint says to look before a replay."""
+    scene = Scene(lambda _: UNKNOWN)
+    scene.posted(sign_in(1))
+    scene.run(1)
+    alert = scene.entry("failed").alert.id
+    scene.does(lambda dispatcher: discard.one(dispatcher.table, alert))
+    again = scene.first(sign_in(1), sender="another")
+    scene.run(24 * 60)
+    assert (again["duplicate"], again["status"]) == (True, "discarded")
+    assert again["error"]["hint"].startswith("Look in Defender for an alert with this title")
+    assert "not sent again unless it is replayed" in again["notes"][-1]
+    assert len(scene.creations.arrivals) == 1
+
+
 def test_the_operator_replays_an_unknown_answer_by_its_id() -> None:
     """By its id it is called once more; the replay of all that failed passes it over, and counts on behind it."""
     scene = Scene(lambda before: UNKNOWN if not before else answered(400) if before == 1 else created())

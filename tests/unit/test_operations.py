@@ -957,15 +957,18 @@ def test_a_discard_takes_exactly_what_it_names() -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_one_alert_is_discarded_if_it_waits(state: str) -> None:
-    """The alert of this id and no other; one that has ended or is being sent is left as it is."""
+def test_one_alert_is_discarded_if_it_waits_or_has_failed(state: str) -> None:
+    """The alert of this id and no other; one that has ended otherwise or is being sent is left as it is."""
     office = Office()
     office.write(1)
     wanted = office.write(2, state)
     answer = office.ask("POST", f"alerts/{wanted}/discard")
-    if state == "waiting":
+    if state in ("waiting", "failed"):
         assert json.loads(answer.body)["status"] == "discarded"
         assert office.states() == {"waiting": 1, "discarded": 1}
+        assert office.get("alerts", status="failed")["alerts"] == []
+        assert [item["id"] for item in office.get("outcomes")["outcomes"]] == [wanted]
+        assert office.do(f"alerts/{wanted}/replay")["status"] == "waiting"
     else:
         assert problem(answer, 409)["state"] == state
         assert office.entry(wanted).state == state
