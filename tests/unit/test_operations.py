@@ -1363,6 +1363,22 @@ def test_status_shows_what_the_last_token_says_and_what_is_wrong_with_it() -> No
     assert "refresh=true" in Office().get("status")["permission"]
 
 
+@pytest.mark.parametrize(("status", "denies"), [(401, True), (403, True), (429, False), (503, False)])
+def test_status_says_that_defender_denies_what_the_token_permits(status: int, *, denies: bool) -> None:
+    """In a pause that a 401 or 403 began; another pause, or the operator's, says nothing of permission."""
+    office = Office(claims=CLAIMS)
+    office.defender.says = lambda *_: answer_with(status)
+    office.begin(lambda: office.webhook.receive(json.dumps(body(1)).encode(), {}, ORIGIN, sender=""))
+    office.world.run(10)
+    answers = office.start("GET", "status", refresh="true")
+    office.world.run(5)
+    shown = json.loads(answers[0].body)
+    assert shown["pause"]["reason"].startswith(str(status))
+    assert shown["tokenProblem"] is None
+    assert ("permitted" in shown["permission"]) is not denies
+    assert (f"although the token has the role {permission.ROLE}" in shown["permission"]) is denies
+
+
 def test_status_asks_for_a_token_only_if_asked_to() -> None:
     """With `refresh=true` a token that does not come is shown as text; without it nobody is asked."""
     office = Office()

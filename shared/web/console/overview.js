@@ -163,8 +163,9 @@ const searching = ({ mode, missingTables, trial }) => [
   ...(mode === "trial" ? Object.entries(trial).map(([name, each]) => [`Trial, ${name}`, `${each.count}${each.atLeast ? " or more" : ""}`]) : []),
 ];
 
-function permission({ token, tokenProblem }, renew, failed) {
-  const words = tokenProblem ?? (token
+function permission({ token, tokenProblem, permission: sentence }, renew, failed) {
+  const denied = /denies the calls/.test(sentence);
+  const words = tokenProblem ?? (denied ? sentence : token
     ? `The permission is right: the token has ${token.roles.join(", ") || "no role"}.`
     : "No token was asked for yet on this instance.");
   const look = async () => {
@@ -177,7 +178,7 @@ function permission({ token, tokenProblem }, renew, failed) {
       failed(error);
     }
   };
-  return [h("p", { class: tokenProblem ? "bad" : null }, words),
+  return [h("p", { class: tokenProblem || denied ? "bad" : null }, words),
     h("div", { class: "buttons" }, button("Check the permission", look, { "data-keep": "permission" }))];
 }
 
