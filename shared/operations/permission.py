@@ -110,7 +110,8 @@ def said(claims: Claims | None, problem: str | None, stage: Stage, held: str | N
     role, _ = _OF_GRAPH.get(stage.name, (ROLE, GRANT))
     if held and _DENIED.search(held):
         api = "Defender" if stage == keys.REFERENCE else "Graph"
-        return f"{api} denies the calls, although the token has the role {role}. It answered: {held.rpartition(_QUOTED)[2]}"
+        words = held.rpartition(_QUOTED)[2]
+        return f"{api} denies the calls, although the token has the role {role}. It answered: {words}"
     until = utc(claims.expires.timestamp())
     return f"The token has the role {role}, so calls are permitted; it is valid until {until}."
 
