@@ -146,7 +146,7 @@ class View:
         if heard.until <= self.now or (self.asked and self.asked.ends >= heard.until):
             return self
         held = self.asked or Pause(heard.until, heard.reason, 1, "", key=self.stage.pause)
-        return replace(self, asked=replace(held, ends=heard.until))
+        return replace(self, asked=replace(held, ends=heard.until, reason=heard.reason))
 
 
 @dataclass(frozen=True, slots=True)

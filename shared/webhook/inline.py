@@ -44,8 +44,11 @@ class Room:
         """The last snapshot, with the pause that the answers to this host's calls have asked for since."""
         if self.snapshot is None:
             return None
+        heard = self.dispatcher.outcomes.heard
         view = replace(self.snapshot.view, now=self.dispatcher.table.now())
-        return replace(self.snapshot, view=view.quiet_until(self.dispatcher.outcomes.heard))
+        if view.asked and view.asked.probed and heard.until > view.now:
+            view = replace(view, asked=None)  # the probe was ours, and this is its answer
+        return replace(self.snapshot, view=view.quiet_until(heard))
 
 
 @dataclass(frozen=True, slots=True)

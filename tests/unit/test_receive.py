@@ -932,6 +932,24 @@ def test_the_answer_knows_the_pause_that_its_own_call_began(status: int, alerts:
     assert f"{status} Code{status}" in next_one["waitingFor"]["reason"]
 
 
+@pytest.mark.parametrize("alerts", [1, 3])
+def test_a_probe_that_fails_says_its_own_reason(alerts: int) -> None:
+    """After a 429 whose pause is over, the answer of a POST that meets a 403 speaks of that one."""
+    world = World()
+    says = iter([429] + [403] * 9)
+    app = _app(world, Defender(world, lambda _number, _body: answer_with(next(says), retry_after=20.0)))
+    world.finish(app.post(_payload(0, severity="Low")))
+    world.run(30)
+    began = world.now
+    reply = world.finish(app.post([_payload(event) for event in range(1, alerts + 1)]))
+    called = [item for item in _document(reply)["alerts"] if item["error"]]
+    assert called
+    for item in called:
+        assert item["waitingFor"]["what"] == "pause"
+        assert "403 Code403" in item["waitingFor"]["reason"]
+        assert _utc(began + 58) <= item["waitingFor"]["until"] <= _utc(began + 63)
+
+
 def test_a_retry_that_comes_after_the_pause_is_a_retry() -> None:
     """A short pause does not hide that an alert with a 404 is tried again minutes later; the operator's does."""
     world = World()
