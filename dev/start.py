@@ -1,16 +1,19 @@
 """`make start`: runs the stack until Ctrl-C, and prints how to use it."""
 
 import argparse
+import errno
 import json
 import os
 import shlex
 import shutil
 import signal
+import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +124,7 @@ class Lines:
         self._calls, self._window = limit
         self._console = console or Console(highlight=False)
         self._read: dict[str, int] = {}
+        self._made: dict[str, str] = {}  # the first alert that was shown for each of Defender's
         self._names = {
             senders.fingerprint({"x-functions-key": key}, {}): name for name, key in stack.keys.items()
         }
@@ -130,12 +134,15 @@ class Lines:
         steps = list(self._steps())
         settled = {step["alert"] for step in steps if step["step"] == "settled"}
         for step in steps:
-            if step["step"] == "accepted" and (step["state"] != "waiting" or step["alert"] in settled):
+            again = step["step"] == "known alert" and step["state"] == "waiting"
+            if step["step"] == "accepted" and step["state"] != "waiting":
                 continue  # its end is the next line
+            if (step["step"] == "accepted" or again) and step["alert"] in settled:
+                continue
             calls = used(self._stack.simulator("GET", "log"), self._window)
-            self._console.print(
-                line(step, self._names, self._title(step), (calls, self._calls)), soft_wrap=True
-            )
+            title, merged = self._told(step)
+            shown = {**step, "state": "merged"} if merged and step["step"] == "settled" else step
+            self._console.print(line(shown, self._names, title, (calls, self._calls)), soft_wrap=True)
 
     def _steps(self) -> Iterator[Mapping[str, Any]]:
         for log in sorted(self._stack.logs.glob("host-*.log")):
@@ -149,13 +156,20 @@ class Lines:
                     if step := _step(brace + rest):
                         yield step
 
-    def _title(self, step: Mapping[str, Any]) -> str:
+    def _told(self, step: Mapping[str, Any]) -> tuple[str, bool]:
+        """Return the title of a step's alert, and whether it is in Defender's alert of another line."""
         if "alert" not in step:
-            return (
-                f"events: {step.get('events')}, answered {step.get('status')}; the operator's page says why"
-            )
+            words = f"refused events: {step.get('events')}, answered {step.get('status')}"
+            return f"{words}; the operator's page says why", False
         answer = self._stack.operate("GET", f"alerts/{step['alert']}")
-        return str(answer.json()["request"]["title"]) if answer.ok else ""
+        if not answer.ok:
+            return "", False
+        told = answer.json()
+        made = (told["alert"] or {}).get("id")
+        merged = told["merged"] or (
+            made is not None and self._made.setdefault(made, told["id"]) != told["id"]
+        )
+        return str(told["request"]["title"]), merged
 
 
 def line(step: Mapping[str, Any], names: Mapping[str, str], title: str, window: Sequence[int]) -> Text:
@@ -163,6 +177,10 @@ def line(step: Mapping[str, Any], names: Mapping[str, str], title: str, window: 
     became = {"refused": "refused", "known alert": "known"}.get(step["step"]) or str(step["state"])
     if (step["step"], became) == ("settled", "waiting"):
         became = "waits again"
+    if became == "refused" and step["status"] < HTTPStatus.BAD_REQUEST:
+        became = "partly refused"
+    if step.get("became") == "accepted anew":
+        became = "accepted again"
     code = f" {step['code']}" if step.get("code") else ""
     sender = names.get(step.get("sender") or "") or step.get("sender") or "no key"
     return Text.assemble(
@@ -182,6 +200,16 @@ def _step(text: str) -> Mapping[str, Any] | None:
     return step if isinstance(step, dict) and step.get("step") in _STEPS else None
 
 
+def _check(ports: Iterable[int]) -> None:
+    """Exit 1 if a port cannot be used."""
+    for port in ports:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError as error:
+            why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+            sys.exit(f"make start: port {port} {why}")
+
+
 def main() -> None:
     """Keep the stack up until Ctrl-C. Exits 1 if it does not start, or if a part of it ends by itself."""
     parser = argparse.ArgumentParser(prog="make start", description=main.__doc__)
@@ -195,14 +223,16 @@ def main() -> None:
     folder = os.environ.get("MAPPINGS_PATH")
     own = {"MAPPINGS_PATH": str(Path(folder).resolve())} if folder else {}
     keys = {"default": options.key} if options.key else None
+    ports = range(options.port, options.port + options.hosts) if options.port else [0] * options.hosts
+    _check(ports)
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     print("Starting Azurite, the Defender simulator with its token endpoint, and the app …", flush=True)
     try:
         limit = (options.calls, options.window)
         with Stack(hosts=0, calls=limit[0], window=limit[1], settings=own, keys=keys) as stack:
-            for port in range(options.port, options.port + options.hosts):
-                stack.start_host("--port", str(port if options.port else 0))
+            for port in ports:
+                stack.start_host("--port", str(port))
             with hunt.announced(stack.simulator_url), filled(stack):
                 print(banner(stack, has_core_tools=shutil.which("func") is not None), flush=True)
                 stack.watch(Lines(stack, limit).show)

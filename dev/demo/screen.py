@@ -13,8 +13,8 @@ _COLUMNS = {
 }  # fmt: skip
 COLOURS = {
     **dict.fromkeys(("created", "merged", "known", "entity"), "green"),
-    **dict.fromkeys(("full", "waiting", "searching", "waits again"), "yellow"),
-    "refused": "magenta",
+    **dict.fromkeys(("full", "waiting", "searching", "waits again", "accepted again"), "yellow"),
+    **dict.fromkeys(("refused", "partly refused"), "magenta"),
 }
 
 

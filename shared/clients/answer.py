@@ -260,37 +260,3 @@ def _cut(value: object, characters: int) -> str | None:
         return None
     text = str(_shallow(value, _LEVELS))
     return text if len(text) <= characters else text[: characters - 1] + "…"
-
-
-_CHECK_DEFENDER = (
-    "Look in Defender for an alert with this title on this device; only if there is none, replay the alert."
-)
-_AGAIN = "Nothing to do: it is tried again."
-_GIVEN_UP = "It is given up: replay it once Defender answers."
-_HINTS: Mapping[int | str, str] = {
-    "Timeout": f"{_AGAIN} If it goes on, check DEFENDER_API_URL and the app's network.",
-    "NoConnection": f"{_AGAIN} If it goes on, check DEFENDER_API_URL, DNS and firewall.",
-    "ConnectionLost": _AGAIN,
-    "AnswerLost": _CHECK_DEFENDER,
-    "NotDefender": "Something between us and Defender answered; check DEFENDER_API_URL and any proxy.",
-    "Redirect": "Something between us and Defender answered; check DEFENDER_API_URL and any proxy.",
-    400: "Correct the field that Defender names, at the sender or in its mapping, then send or replay the alert.",
-    401: "Defender does not accept the token: check DEFENDER_TOKEN_SCOPE against DEFENDER_API_URL.",
-    403: "Grant the app's identity the application role Alert.ReadWrite.All on WindowsDefenderATP; a token that was "
-    "issued before may be used for up to 24 hours more.",
-    404: "No event has this machineId, eventTime and reportId. Take all three from the same advanced hunting row, "
-    "unrounded; rows older than 30 days cannot be found.",
-    429: "Nothing to do: all hosts wait as long as Defender asks, and the alert keeps its place.",
-}
-
-
-def hint(error: Mapping[str, Any], *, ended: bool = False) -> str:
-    """Return what an operator or a sender can do about an answer's `error`; `ended`: it is not tried again."""
-    code, status = str(error.get("code")), error.get("status")
-    if shows_no_alert(status, code):
-        return _CHECK_DEFENDER
-    said = f"{_AGAIN} If it goes on, see the service health of Microsoft Defender."
-    if isinstance(status, int) and status // 100 == _CALLERS_ERROR:
-        said = _HINTS.get(status, _HINTS[400])
-    said = _HINTS.get(code, said)
-    return said.replace(_AGAIN, _GIVEN_UP) if ended else said

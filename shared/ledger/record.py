@@ -219,7 +219,7 @@ def replay(entry: Entry, *, now: float) -> Entry:
 
 
 def discard(entry: Entry, *, now: float) -> Entry:
-    """Return a waiting entry as discarded by the operator."""
+    """Return a waiting or failed entry as discarded by the operator."""
     return replace(entry, state="discarded", waits="", next_attempt=None, ended=now)
 
 

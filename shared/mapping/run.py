@@ -20,6 +20,7 @@ from shared.mapping.event import Event
 from shared.mapping.fields import Draft
 from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.mapping.recognition import Recognition, is_empty, single
+from shared.mapping.slips import Slips
 from shared.mapping.source import Source
 from shared.payload import names, scan, states
 from shared.payload.body import Number
@@ -66,6 +67,7 @@ class Run:
         self._events = 0
         self._sources: dict[str, None] = {}
         self.steps: dict[str, None] = {}
+        self._slips = Slips()
         self._alerts: list[Mapped] = []
         self._refused: list[Refused] = []
         self._ignored: list[str] = []
@@ -85,7 +87,7 @@ class Run:
             tuple(self._refused),
             (self._ignored or ["The payload contains no event."])[0] if nothing else None,
             self._reply if nothing else None,
-            tuple(self.steps),
+            (*self.steps, *self._slips.told()),
             self._refused_status,
         )
 
@@ -186,8 +188,8 @@ class Run:
         elif not draft.complete and (theirs := _defenders(document, event)):
             self._beside(source, document, event.alert, theirs, envelopes)
         else:
-            for slip in draft.slips() if self._is_watched(source) else ():
-                self.steps[slip] = None
+            if self._is_watched(source):
+                self._slips.add(draft.slips(), number)
             self._add(number, source, document, event, draft)
 
     def _test(self, where: list[states.Where], names_event: Callable[[], bool]) -> str | None:

@@ -1,4 +1,4 @@
-"""Discarding waiting alerts; alerts that are being sent are left alone."""
+"""Discarding alerts that wait, and single ones that have failed; alerts that are being sent are left alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,10 +61,12 @@ def portion(
 
 
 def one(table: Table, alert_id: str) -> Entry:
-    """Discard one waiting alert, and return it as it is then. Raise `NotFound`, or `NotNow` in any other state."""
+    """Discard an alert that waits or has failed; return it as it is then. Raise `NotFound`, or `NotNow` for others."""
     entry, etag = listing.entry(table, alert_id)
-    if entry.state != "waiting":
-        raise not_now(f"The alert is {entry.state}; only one that waits can be discarded.", entry)
+    if entry.state not in ("waiting", "failed"):
+        raise not_now(
+            f"The alert is {entry.state}; only one that waits or has failed can be discarded.", entry
+        )
     before = lookup.movable(table, entry)
     after = record.discard(entry, now=table.now())
     if not try_commit(table, rows.move(before, after, alert=etag)):

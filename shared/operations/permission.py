@@ -3,6 +3,7 @@
 Defender answers 401 or 403 without the reason; token and settings show it.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -24,6 +25,9 @@ _OF_GRAPH = {
     keys.SEARCH.name: (hunting.ROLE, hunting.GRANT),
     keys.ENTITY.name: (create_alert.ROLE, create_alert.GRANT),
 }
+_DENIED = re.compile(r"^40[13] |HTTP 40[13]: ")
+"""How the reason of a pause names an answer without access, of Defender or of Graph."""
+_QUOTED = "Graph's words: "
 _CLOUDS = {
     ".microsoft.us": "the US Government cloud",
     ".microsoft.com": "the public cloud",
@@ -96,11 +100,18 @@ def graph(claims: Claims | None, stage: Stage) -> str | None:
     return _lacks(claims, f"{role} of Microsoft Graph", grant.replace("IDENTITY", "{application}"))
 
 
-def said(claims: Claims | None, problem: str | None, stage: Stage) -> str:
-    """Return in one sentence whether the token permits the calls of a stage: its `problem`, or that there is none."""
+def said(claims: Claims | None, problem: str | None, stage: Stage, held: str | None) -> str:
+    """Return in one sentence whether the token permits the calls of a stage: its `problem`, or that there is none.
+
+    `held` is the reason of the API's pause, if there is one: an API may deny what the token says.
+    """
     if problem or claims is None:
         return problem or "No token was asked for yet: ?refresh=true asks for one."
     role, _ = _OF_GRAPH.get(stage.name, (ROLE, GRANT))
+    if held and _DENIED.search(held):
+        api = "Defender" if stage == keys.REFERENCE else "Graph"
+        words = held.rpartition(_QUOTED)[2]
+        return f"{api} denies the calls, although the token has the role {role}. It answered: {words}"
     until = utc(claims.expires.timestamp())
     return f"The token has the role {role}, so calls are permitted; it is valid until {until}."
 

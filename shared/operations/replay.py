@@ -15,6 +15,8 @@ from shared.table.protocol import Delete, Insert, Operation, Row, Table, try_com
 if TYPE_CHECKING:
     from shared.sending.dispatcher import Dispatch
 
+MOST = 200
+"""How many of the remaining are counted at most."""
 _TRIES = 5
 
 
@@ -131,12 +133,29 @@ def _insert(table: Table, held: Entry) -> tuple[list[Operation], Entry]:
     return rows.insert(again), again
 
 
-def failed(dispatcher: "Dispatch", top: int) -> int:
-    """Replay up to `top` failed alerts, the earliest failure first; return their number.
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The result of a portion; `remaining` failed before the first one, `at_least`: more than were counted."""
 
-    Left out are those of a stage that is off, and those that may have been created: each of them needs a look.
+    replayed: int
+    remaining: int
+    at_least: bool
+    continuation: str | None
+
+
+def failed(
+    dispatcher: "Dispatch",
+    top: int,
+    fits: Callable[[Entry], bool] = lambda _: True,
+    continuation: str | None = None,
+) -> Replayed:
+    """Replay up to `top` failed alerts that fit, the earliest failure first. Raise `RequestError`.
+
+    Left out are those of a stage that is off, and those that may have been created: each of them needs a look. The
+    next portions have only what failed before the first one, so what fails again is not replayed again by them.
     """
     unreadable: list[Row] = []
+    table = dispatcher.table
 
     def pick(row: Row) -> Entry | None:
         try:
@@ -145,16 +164,34 @@ def failed(dispatcher: "Dispatch", top: int) -> int:
             unreadable.append(row)
             return None
         doubtful = entry.stage.once and (entry.error or {}).get("code") in settlement.DOUBTFUL
-        return entry if _is_on(dispatcher, entry.stage) and not doubtful else None
+        return entry if fits(entry) and _is_on(dispatcher, entry.stage) and not doubtful else None
 
+    def read(row: Row) -> Entry | None:
+        return entry if fits(entry := rows.read(row)) else None
+
+    first, end = _rest(continuation) if continuation else (None, keys.FAILED_END)
+    portion = page.read(table, [(keys.FAILED, end)], pick, top=top, continuation=first)
+    if not continuation:
+        end = keys.FAILED + keys.stamp(table.now() + 0.001)
     replayed = 0
-    for entry in page.read(dispatcher.table, [(keys.FAILED, keys.FAILED_END)], pick, top=top).items:
+    for entry in portion.items:
         # Somebody else was first, or its own row is no row.
         with contextlib.suppress(NotFound, NotNow, Unreadable):
             alert(dispatcher, entry.alert.id)
             replayed += 1
-    aside.move(dispatcher.table, unreadable)  # else they would stand at the head of every portion
-    return replayed
+    aside.move(table, unreadable)  # else they would stand at the head of every portion
+    left = page.read(table, [(keys.FAILED, end)], read, top=MOST)
+    last = page.decoded(portion.continuation or "")
+    goes_on = page.opaque(f"{last} {end}") if keys.FAILED < last < end else None
+    return Replayed(replayed, len(left.items), left.continuation is not None, goes_on)
+
+
+def _rest(continuation: str) -> tuple[str, str]:
+    """Return where the next portion begins, and the end of all. Raise `RequestError` for another's continuation."""
+    last, _, end = page.decoded(continuation).partition(" ")
+    if not keys.FAILED < last < end < keys.FAILED_END:
+        raise page.not_ours(continuation)
+    return page.opaque(last), end
 
 
 def _is_on(dispatcher: "Dispatch", stage: Stage) -> bool:

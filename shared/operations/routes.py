@@ -25,7 +25,6 @@ from shared.errors import (
 from shared.identity import Claims
 from shared.operations import (
     by_hand,
-    condition,
     discard,
     halt,
     listing,
@@ -150,12 +149,20 @@ def _wrong_match(operator: Operator, request: Request) -> dict[str, Any]:
 def _replay_failed(operator: Operator, request: Request) -> dict[str, Any]:
     if request.asked.word("status", ["failed"]) is None:
         raise RequestError("status: missing; accepted: failed. Discarded alerts are replayed one by one.")
-    replayed = replay.failed(
-        operator.webhook.dispatcher, request.asked.whole("top", _DEFAULT_TOP, listing.MOST)
+    asked = request.asked
+    done = replay.failed(
+        operator.webhook.dispatcher,
+        asked.whole("top", _DEFAULT_TOP, listing.MOST),
+        listing.matching(asked, operator.senders),
+        asked.text("continuation"),
     )
-    left = condition.failed(operator.table)
-    log.step("operator", operation="replay failed", replayed=replayed, remaining=left["count"])
-    return {"replayed": replayed, "remaining": left["count"], "atLeast": left["atLeast"]}
+    log.step("operator", operation="replay failed", replayed=done.replayed, remaining=done.remaining)
+    return {
+        "replayed": done.replayed,
+        "remaining": done.remaining,
+        "atLeast": done.at_least,
+        "continuation": done.continuation,
+    }
 
 
 def _discard_one(operator: Operator, request: Request) -> dict[str, Any]:
@@ -262,7 +269,7 @@ def _status(operator: Operator, request: Request) -> dict[str, Any]:
 
 _ROUTES = {
     "alerts": _Route("GET", _alerts, listing.ALERTS),
-    "alerts/replay": _Route("POST", _replay_failed, ("status", "top")),
+    "alerts/replay": _Route("POST", _replay_failed, ("status", "top", *listing.DISCARDED)),
     "alerts/{id}": _Route("GET", _alert),
     "alerts/{id}/replay": _Route("POST", _replay),
     "alerts/{id}/discard": _Route("POST", _discard_one),

@@ -41,7 +41,9 @@ def status(webhook: "Webhook", last_token: Last, last_graph_token: Last, *, refr
     stages = []
     for stage, of, (claims, problem) in zip(stands["stages"], webhook.stages, tokens, strict=True):
         why = problems.get(stage["name"]) or problem
-        permitted = permission.said(claims, why, of.policy.stage)
+        pause = stage["pause"]
+        held = pause["reason"] if pause and not pause["byOperator"] else None
+        permitted = permission.said(claims, why, of.policy.stage, held)
         shown = {"token": condition.token(claims), "tokenProblem": why, "permission": permitted}
         stages.append({**stage, **shown})
     first = {name: stages[0][name] for name in _FIRST}

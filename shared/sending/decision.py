@@ -4,6 +4,7 @@ waiting           the higher severity and its place count, the first texts stay,
 sending, created  a duplicate
 failed            accepted again: at once the first time, then after growing times; not if Defender rejected these texts
 discarded         accepted again from another sender, or with a higher severity
+                  neither of both where it is not known whether it was created
 """
 
 from dataclasses import dataclass, replace
@@ -42,9 +43,9 @@ def decide(sent: Entry, known: Entry, now: float) -> Decision:
     if known.state == "waiting":
         return _waiting(sent, known, differs)
     if known.state == "failed":
-        return _failed(sent, known, now, differs)
+        return _doubtful(known) or _failed(sent, known, now, differs)
     if known.state == "discarded":
-        return _discarded(sent, known)
+        return _doubtful(known) or _discarded(sent, known)
     if known.state == "matched":  # where its alert is stored, that is the one that is known
         note = "The event of the same alert was found before, and its alert is no longer stored"
         return anew(sent, known, f"{note}: it is searched again")
@@ -90,12 +91,16 @@ def _waiting(sent: Entry, known: Entry, differs: tuple[str, ...]) -> Decision:
     return Decision(after, duplicate=True, what="joined", notes=tuple(notes))
 
 
+def _doubtful(known: Entry) -> Decision | None:
+    if (known.error or {}).get("code") not in DOUBTFUL:
+        return None
+    note = "Whether the same alert was created is not known: it is not sent again unless it is replayed"
+    return Decision(None, duplicate=True, what="not sent again", notes=(note,))
+
+
 def _failed(sent: Entry, known: Entry, now: float, differs: tuple[str, ...]) -> Decision:
     error = known.error or {}
     why = f"status {error['status']}" if error.get("status") else str(error.get("code") or "no answer")
-    if error.get("code") in DOUBTFUL:
-        note = "Whether the same alert was created is not known: it is not sent again unless it is replayed"
-        return Decision(None, duplicate=True, what="not sent again", notes=(note,))
     if error.get("status") == _REJECTED and not differs:
         note = "Defender rejected the same alert, with the same texts: it is not sent again unless it is replayed"
         return Decision(None, duplicate=True, what="not sent again", notes=(note,))

@@ -126,7 +126,7 @@ class Dispatch:
             again = [row for row in head if stage.is_later(row.key)]
             head = [*again, *self.table.query(*stage.span(keys.SLOT, keys.TODO_END), limit=_HEAD)]
         now = self.table.now()
-        view = window.read(head, now, self.policy).quiet_until(self.outcomes.heard.until)
+        view = window.read(head, now, self.policy).quiet_until(self.outcomes.heard)
         on = frozenset({stage.name, *self.others})
         return Snapshot(view, backlog.read(head, now, _HEAD, stage), on, whole)
 

@@ -164,7 +164,7 @@ class Outcomes:
             release = (window.release(sending.slot, self.policy),)
             opens = now + self.policy.cooldown
         if outcome.cause is not None:
-            self.heard.note(now + outcome.cause.seconds)
+            self.heard.note(now + outcome.cause.seconds, outcome.cause.reason)
         release += outcome.beside
         beside = _Beside(release, outcome.called, outcome.cause, self.clocks.monotonic())
         written = self._record(sending, outcome, beside)

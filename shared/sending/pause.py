@@ -70,10 +70,12 @@ class Heard:
     """Until when this host was asked not to call (server's UTC seconds), before the table says so."""
 
     until: float = -math.inf
+    reason: str = ""
 
-    def note(self, until: float) -> None:
-        """Remember what an answer asked for."""
-        self.until = max(self.until, until)
+    def note(self, until: float, reason: str) -> None:
+        """Remember what an answer asked for, and why."""
+        if until > self.until:
+            self.until, self.reason = until, reason
 
 
 def read(row: Row, opens: float) -> Pause:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from shared.ledger import keys
 from shared.ledger.keys import Stage
 from shared.sending import pause as pauses
-from shared.sending.pause import Pause, Probe, Trouble
+from shared.sending.pause import Heard, Pause, Probe, Trouble
 from shared.table.protocol import Insert, Operation, Replace, Row, Table, Value
 
 MOST_CALLS = 15
@@ -141,12 +141,12 @@ class View:
         held = (slot.opens - self.now > self.cooldown for slot in self.slots if slot.key not in ours)
         return self.pause is not None or any(held)
 
-    def quiet_until(self, until: float) -> "View":
-        """Return the view of a host that was itself asked not to call until then (server's UTC seconds)."""
-        if until <= self.now or (self.asked and self.asked.ends >= until):
+    def quiet_until(self, heard: Heard) -> "View":
+        """Return the view of a host that was itself asked not to call, by answers that it `heard`."""
+        if heard.until <= self.now or (self.asked and self.asked.ends >= heard.until):
             return self
-        held = self.asked or Pause(until, "the last answer asked for it", 1, "", key=self.stage.pause)
-        return replace(self, asked=replace(held, ends=until))
+        held = self.asked or Pause(heard.until, heard.reason, 1, "", key=self.stage.pause)
+        return replace(self, asked=replace(held, ends=heard.until, reason=heard.reason))
 
 
 @dataclass(frozen=True, slots=True)

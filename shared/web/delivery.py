@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from shared.alerts.event_time import utc
-from shared.clients import answer as answers
 from shared.errors import FailedError, UnmappedError
 from shared.ledger import keys
 from shared.ledger.record import Delivery, Entry
 from shared.mapping.outcome import Mapped, Outcome, Refused
 from shared.payload import names
 from shared.search import report
-from shared.web import evidence, reply, short, waiting
+from shared.web import evidence, hints, reply, short, waiting
 from shared.web.reply import Reply
 
 if TYPE_CHECKING:
@@ -26,30 +25,11 @@ FIND_EVENTS = (
 )
 _MAX_POLL_SECONDS = 60
 _UNREAD_SECONDS = 6  # an answer is remembered for 5
-_BY_HAND = (
-    "The operator can search again (POST operations/alerts/{id}/search), or give the reference by hand"
-    " (POST operations/alerts/{id}/reference)."
-)
-_SEARCHES = {
-    "EventNotFound": "Check that the device is in Defender, and that the payload has the event's own time, in UTC, and"
-    f" what the event has: a command line, a hash, an address. {_BY_HAND}",
-    "EventAmbiguous": "The payload fits more than one event: let it name the command line, a hash or the exact time."
-    f" The operator sees the candidates. {_BY_HAND}",
-    "SearchFailed": f"Do what the message says. {_BY_HAND}",
-    "AnswerLost": f"See why hosts die during searches. {_BY_HAND}",
-}
-"""What can be done about an alert whose event was not found, by the error's code."""
-_ENTITIES = dict.fromkeys(
-    ("AnswerUnknown", "AnswerLost", "AlertUnreadable"),
-    "Look in Defender for an alert with this title; only if there is none, replay this one.",
-)
-"""The same about an alert on entities, which has no event."""
 _ANOTHERS = (
     "The search led to an alert that was known already, by its reference or another search: they are one."
 )
 _SEARCHED = "It has no whole reference: its event is searched by advanced hunting."
 _WITHOUT = "It has no event: it is raised on the devices, users and addresses that it names."
-_AS_IT_SAYS = "Do what the message says, then replay the alert."
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +116,7 @@ def answer(
     would repeat a 422. `most` is how many bytes its alerts may take together, as JSON: texts are shortened until they
     fit. `unread` is how many of its alerts are not among `alerts`: a poll soon has others.
     """
+    alerts = _told_merged(alerts)
     status = "waiting" if unread else _status(alerts, delivery.refused)
     documents = [alert_document(alert, snapshot, now) for alert in alerts]
     document = _document(
@@ -160,6 +141,23 @@ def answer(
         )
         return reply.of_error(error)
     return reply.of(200, document)
+
+
+def _told_merged(alerts: Sequence[DeliveryAlert]) -> list[DeliveryAlert]:
+    """Return alerts with `merged` for each that Defender made one with another of them, which ended before it.
+
+    Defender's answers do not show it where the calls for them were made within seconds.
+    """
+    firsts: dict[str, str] = {}
+    for entry in sorted((alert.entry for alert in alerts), key=lambda entry: entry.ended or 0.0):
+        if entry.created:
+            firsts.setdefault(str(entry.created["id"]), entry.alert.id)
+    return [
+        replace(alert, entry=replace(alert.entry, merged=True))
+        if alert.entry.created and firsts[str(alert.entry.created["id"])] != alert.entry.alert.id
+        else alert
+        for alert in alerts
+    ]
 
 
 def _status(alerts: Sequence[DeliveryAlert], refused: Sequence[object]) -> Status:
@@ -264,17 +262,8 @@ def _error(entry: Entry) -> dict[str, Any] | None:
             "code": "Discarded",
             "message": f"The operator discarded the alert at {utc(entry.ended)}.",
             "target": None,
-            "hint": "It is sent only by replay, or if it is posted by another sender or with a higher severity.",
+            "hint": hints.of_discarded(entry),
         }
     if not entry.error:
         return None
-    return {**entry.error, "hint": _hint(entry, entry.error)}
-
-
-def _hint(entry: Entry, error: Mapping[str, Any]) -> str:
-    if entry.stage == keys.REFERENCE:
-        return answers.hint(error, ended=entry.has_ended)
-    if not entry.has_ended:
-        return "Nothing to do: it is tried again."
-    hints = _SEARCHES if entry.stage == keys.SEARCH else _ENTITIES
-    return hints.get(str(error.get("code")), _AS_IT_SAYS)
+    return {**entry.error, "hint": hints.of(entry, entry.error)}

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from shared.sending.snapshot import Snapshot
 
 _DRAIN_SECONDS = 5.0  # a slot is open: who drains the backlog reads it every so often
+_SLACK_SECONDS = 2.0  # between an alert's own time and that of the pause which its answer began
+_DENIED = (401, 403)  # each probe begins a pause anew, whatever the alert's own time is
 _SEARCHED = {
     "EventNotFound": "no such event could be found yet; it is searched again",
     "EventAmbiguous": "more than one event fits so far; it is searched again",
@@ -32,11 +34,21 @@ def shown(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, An
         return {"what": "pause", "reason": reason, "until": None}
     if entry.stage == keys.SEARCH:
         return _for_the_event(entry, now)
-    api = "Defender" if entry.stage == keys.REFERENCE else "Graph"
     if entry.state == "sending":
+        api = "Defender" if entry.stage == keys.REFERENCE else "Graph"
         return {"what": "answer", "reason": f"{api} is being called", "until": None}
-    if entry.next_attempt and entry.next_attempt > now:
-        return {"what": "retry", "reason": _reason(entry), "until": utc(entry.next_attempt)}
+    return _to_be_called(entry, snapshot, now)
+
+
+def _to_be_called(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[str, Any]:
+    again = entry.next_attempt if entry.next_attempt and entry.next_attempt > now else 0.0
+    view = snapshot.view if snapshot and entry.stage == keys.REFERENCE else None
+    pause = view.pause if view and view.paused else None
+    if pause and (pause.ends + _SLACK_SECONDS >= again or (entry.error or {}).get("status") in _DENIED):
+        until = None if pause.by_operator else utc(max(pause.ends, again))
+        return {"what": "pause", "reason": pause.reason, "until": until}
+    if again:
+        return {"what": "retry", "reason": _reason(entry), "until": utc(again)}
     return _for_a_slot(entry, snapshot, now)
 
 
@@ -44,10 +56,6 @@ def _for_a_slot(entry: Entry, snapshot: "Snapshot | None", now: float) -> dict[s
     if entry.stage != keys.REFERENCE:  # its window was not read
         reason = "Graph takes only so many alerts a minute; the alert waits for its turn"
         return {"what": "slot", "reason": reason, "until": None}
-    pause = snapshot.view.pause if snapshot and snapshot.view.paused else None
-    if pause:
-        until = None if pause.by_operator else utc(pause.ends)
-        return {"what": "pause", "reason": pause.reason, "until": until}
     reason = "Defender takes 15 calls a minute; the alert waits for its turn"
     return {"what": "slot", "reason": reason, "until": utc(_turn(entry, snapshot, now))}
 
@@ -57,7 +65,8 @@ def seconds(entry: Entry, snapshot: "Snapshot | None", now: float) -> float:
     if _is_off(entry, snapshot):
         return math.inf
     if entry.next_attempt:
-        return max(0.0, entry.next_attempt - now)
+        pause = snapshot.view.pause if snapshot and entry.stage == keys.REFERENCE else None
+        return max(0.0, entry.next_attempt - now, pause.ends - now if pause else 0.0)
     if entry.stage != keys.REFERENCE:
         return _DRAIN_SECONDS
     if entry.state == "sending" or snapshot is None:

@@ -61,7 +61,7 @@ class Acceptance:
         if alerts is None:
             stored, accepted = self._store(accepted, asked, room.snapshot)
             alerts = self.inline.send(room, others, stored)
-        snapshot = room.snapshot if room.name == keys.REFERENCE.name else None
+        snapshot = room.now if room.name == keys.REFERENCE.name else None
         return delivery.answer(
             accepted,
             alerts,

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shared import log
@@ -38,6 +38,17 @@ class Room:
     def name(self) -> str:
         """The name of the stage."""
         return self.dispatcher.policy.stage.name
+
+    @property
+    def now(self) -> "Snapshot | None":
+        """The last snapshot, with the pause that the answers to this host's calls have asked for since."""
+        if self.snapshot is None:
+            return None
+        heard = self.dispatcher.outcomes.heard
+        view = replace(self.snapshot.view, now=self.dispatcher.table.now())
+        if view.asked and view.asked.probed and heard.until > view.now:
+            view = replace(view, asked=None)  # the probe was ours, and this is its answer
+        return replace(self.snapshot, view=view.quiet_until(heard))
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ def test_the_failed_are_replayed_past_rows_that_cannot_be_read() -> None:
     world.table.commit([Insert(f"{keys.FAILED}0-{number}", {"title": "T"}) for number in range(3)])
     world.table.commit(rows.insert(entry))
     world.table.commit(rows.move(entry, failed, waiting="*"))
-    assert world.finish(app.host.submit(lambda: replay.failed(app.webhook.dispatcher, 1))) == 1
+    assert world.finish(app.host.submit(lambda: replay.failed(app.webhook.dispatcher, 1).replayed)) == 1
     assert world.table.query(keys.FAILED, keys.FAILED_END) == []
     assert len(_moved(world)) == 3
 

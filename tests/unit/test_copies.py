@@ -71,8 +71,8 @@ class Past:
 
     def discard(self) -> None:
         """Let the operator discard an alert."""
-        if known := self.one("waiting"):
-            self.table.commit(rows.move(known, record.discard(known, now=self.now), waiting="*"))
+        if known := self.one("waiting", "failed"):
+            self.table.commit(rows.move(known, record.discard(known, now=self.now), alert="*"))
 
     def replay(self) -> None:
         """Let the operator replay an alert."""

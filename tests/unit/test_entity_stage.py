@@ -488,6 +488,21 @@ def test_a_call_whose_answer_is_unknown_is_never_made_again(answer: Result | Non
     assert len(scene.world.table.query(keys.FAILED, keys.FAILED_END)) == 1
 
 
+def test_an_unknown_answer_that_was_discarded_is_not_sent_again_by_a_post() -> None:
+    """The operator closes it; another sender's post makes no second call, and the hint says to look before a replay."""
+    scene = Scene(lambda _: UNKNOWN)
+    scene.posted(sign_in(1))
+    scene.run(1)
+    alert = scene.entry("failed").alert.id
+    scene.does(lambda dispatcher: discard.one(dispatcher.table, alert))
+    again = scene.first(sign_in(1), sender="another")
+    scene.run(24 * 60)
+    assert (again["duplicate"], again["status"]) == (True, "discarded")
+    assert again["error"]["hint"].startswith("Look in Defender for an alert with this title")
+    assert "not sent again unless it is replayed" in again["notes"][-1]
+    assert len(scene.creations.arrivals) == 1
+
+
 def test_the_operator_replays_an_unknown_answer_by_its_id() -> None:
     """By its id it is called once more; the replay of all that failed passes it over, and counts on behind it."""
     scene = Scene(lambda before: UNKNOWN if not before else answered(400) if before == 1 else created())
@@ -495,11 +510,11 @@ def test_the_operator_replays_an_unknown_answer_by_its_id() -> None:
     scene.run(1)
     scene.post(sign_in(2))
     assert scene.states() == ["failed"] * 2
-    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 1)) == 1
+    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 1).replayed) == 1
     scene.run(2)
     assert scene.creations.titles == ["Sign-in 1", "Sign-in 2", "Sign-in 2"]
     unknown = scene.entry("failed").alert.id
-    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 50)) == 0
+    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 50).replayed) == 0
     scene.does(lambda dispatcher: replay.alert(dispatcher, unknown))
     scene.run(2)
     assert scene.states() == ["created"] * 2
@@ -684,7 +699,7 @@ def test_an_alert_whose_row_cannot_be_read_is_not_called_again(columns: tuple[st
         assert other["status"] == "created"
     assert again["duplicate"]
     assert scene.status(before["id"])["alerts"][0]["error"]["code"] == "AlertUnreadable"
-    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 10)) == 0
+    assert scene.does(lambda dispatcher: replay.failed(dispatcher, 10).replayed) == 0
     scene.run(60)
     assert scene.creations.titles == ["Sign-in 1", "Sign-in 2", "Sign-in 3"]
     assert scene.world.finish(scene.app.health()).status == 200

@@ -471,8 +471,8 @@ def test_the_storage_account_alone_can_be_private() -> None:
 def test_the_secrets_of_signatures_are_settings_again_at_each_deployment() -> None:
     """Each pair is a setting of its name, whatever signs the secret has; the parameter is never shown."""
     reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s)"
-    given = {"senderSecrets": f" HOOK_SECRET=whsec_QUJD==  GITHUB_SECRET={reference} "}
-    assert setting(deployed(given), "HOOK_SECRET") == "whsec_QUJD=="
+    given = {"senderSecrets": f" HOOK_SECRET=whsec_QUJDRA==  GITHUB_SECRET={reference} "}
+    assert setting(deployed(given), "HOOK_SECRET") == "whsec_QUJDRA=="
     assert setting(deployed(given), "GITHUB_SECRET") == reference
     signs = '{{"hooks": {{"keys": ["0123456789"], "signature": "standard", "secret": "{}"}}}}'
     resources = deployed({**given, "senders": signs.format("HOOK_SECRET")})
@@ -757,7 +757,7 @@ def test_the_form_accepts_its_own_defaults() -> None:
         "allowedAddresses": "203.0.113.0/24, 2001:db8::/32,LogicApps",
         "networkAddresses": "10.1.2.0/25",
         "senders": '{"github": {"keys": ["0123456789"]}}',
-        "senderSecrets": "GITHUB_SECRET=x=y HOOK_SECRET=whsec_QUJD==",
+        "senderSecrets": "GITHUB_SECRET=x=y HOOK_SECRET=whsec_QUJDRA==",
         "packageUri": "https://x.example/a.zip?sig=b",
         "retentionDays": "3650",
     }

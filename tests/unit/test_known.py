@@ -15,7 +15,7 @@ from shared.clients.call import Response
 from shared.errors import Unreadable
 from shared.ledger import keys, record, retention, rows
 from shared.ledger.record import Entry
-from shared.operations import replay
+from shared.operations import discard, replay
 from shared.sending import decision, window
 from shared.settings import Settings
 from shared.table.protocol import Delete, Insert, Operation, Replace
@@ -141,6 +141,23 @@ def test_a_discarded_alert_comes_back_from_another_sender_or_more_severe() -> No
         assert shown["status"] == ("waiting" if anew else "discarded"), (severity, sender)
         assert shown["duplicate"] is not anew
         assert any("discarded the same alert" in note for note in shown["notes"])
+
+
+def test_a_failed_alert_that_was_discarded_comes_back_as_a_discarded_one() -> None:
+    """The same again is not sent, however late; another sender's, or a more severe one, is."""
+    for severity, sender, status in (
+        ("Medium", SPLUNK, "discarded"),
+        ("High", SPLUNK, "created"),
+        ("Medium", OTHER, "created"),
+    ):
+        desk = Desk(404)
+        failed = desk.post("Medium")
+        assert failed["status"] == "failed"
+        closed = functools.partial(discard.one, desk.app.webhook.dispatcher.table, failed["id"])
+        desk.world.finish(desk.app.host.submit(closed))
+        desk.world.run(24 * 3600)
+        desk.status = 200
+        assert desk.post(severity, sender=sender)["status"] == status
 
 
 def test_each_of_these_is_a_line_of_the_log_that_says_what_differed(caplog: pytest.LogCaptureFixture) -> None:

@@ -157,6 +157,27 @@ def test_a_path_that_finds_nothing_is_reported(example: tuple[Path, Path]) -> No
     assert "nothing" not in shown(str(example[1]), environ=environ)[1]
 
 
+def test_a_place_that_only_some_events_lack_names_them(example: tuple[Path, Path], tmp_path: Path) -> None:
+    """Of three events with a tactic each, one lacks it, then two, then all: the note says which, or nothing of them."""
+    written = json.loads(block("source"))
+    written["fields"]["category"] = "tactic"
+    (example[0] / "nightwatch.json").write_text(json.dumps(written), "utf-8")
+    posted = json.loads(block("payload"))
+    hits = []
+    for number in range(3):
+        hit = json.loads(json.dumps(posted["hits"][0]))
+        hit["rows"][0][1] = str(20_776 + number)
+        hits.append({**hit, "tactic": "Execution"})
+    path = tmp_path / "p.json"
+    words = []
+    for lacking in (1, 2, 0):
+        del hits[lacking]["tactic"]
+        path.write_text(json.dumps({**posted, "hits": hits}), "utf-8")
+        out = shown(str(path), environ={"MAPPINGS_PATH": str(example[0])})[1]
+        words += [line.partition("category:")[0] for line in out.splitlines() if "nothing was found" in line]
+    assert words == ["→ event 1: ", "→ events 1, 2: ", "→ "]
+
+
 def test_a_file_that_does_not_recognise_the_payload_is_reported(example: tuple[Path, Path]) -> None:
     """Of the user's own files the one that did not fit is reported; a file of ours is not."""
     file = example[0] / "nightwatch.json"

@@ -609,13 +609,58 @@ def test_the_failed_are_replayed_in_portions_that_come_to_an_end() -> None:
     """Each answer says how many were replayed and how many remain; discarded ones are left alone."""
     office = Office()
     for number in range(120):
-        office.write(number, "failed", age=number)
+        office.write(number, "failed", age=number + 1)
     office.write(500, "discarded")
     replies = [office.do("alerts/replay", status="failed", top=top) for top in (50, 50, 50)]
     assert [(reply["replayed"], reply["remaining"]) for reply in replies] == [(50, 70), (50, 20), (20, 0)]
     assert not any(reply["atLeast"] for reply in replies)
     assert office.states() == {"waiting": 120, "discarded": 1}
     assert unsound(office.table) == []
+
+
+def test_what_fails_again_is_in_no_later_portion() -> None:
+    """Each of 120 is called once more and rejected at once; the portions end, and a new request takes them anew."""
+    office = Office()
+    office.defender.says = lambda *_: answer_with(400)
+    for number in range(120):
+        office.write(number, "failed", age=number + 1)
+    replayed = []
+    asked: dict[str, str] = {}
+    for _ in range(5):
+        reply = office.do("alerts/replay", status="failed", **asked)
+        replayed.append((reply["replayed"], reply["remaining"]))
+        while office.states()["failed"] < 120:
+            office.tick()
+            office.world.run(61)
+        if reply["continuation"] is None:
+            break
+        asked = {"continuation": reply["continuation"]}
+    assert replayed == [(50, 70), (50, 20), (20, 0)]
+    assert len(office.defender.arrivals) == 120
+    assert office.do("alerts/replay", status="failed")["replayed"] == 50
+
+
+def test_failed_alerts_are_replayed_by_the_filters_of_a_discard() -> None:
+    """Only what fits waits again, and only that is counted."""
+    office = Office()
+    for number in range(3):
+        office.write(number, "failed", title=f"Rule {number}", age=number + 1)
+    reply = office.do("alerts/replay", status="failed", title="Rule 1")
+    assert (reply["replayed"], reply["remaining"], office.states()) == (1, 0, {"failed": 2, "waiting": 1})
+    reply = office.do("alerts/replay", status="failed", title="none")
+    assert (reply["replayed"], reply["remaining"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "continuation", ["x", page.opaque("alert-1 failed-2"), page.opaque("failed-2 failed-1")]
+)
+def test_a_continuation_of_something_else_replays_nothing(continuation: str) -> None:
+    """It is refused by its name."""
+    office = Office()
+    office.write(1, "failed", age=1)
+    answer = office.ask("POST", "alerts/replay", status="failed", continuation=continuation)
+    assert "continuation" in problem(answer, 400)["detail"]
+    assert office.states() == {"failed": 1}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -915,15 +960,18 @@ def test_a_discard_takes_exactly_what_it_names() -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_one_alert_is_discarded_if_it_waits(state: str) -> None:
-    """The alert of this id and no other; one that has ended or is being sent is left as it is."""
+def test_one_alert_is_discarded_if_it_waits_or_has_failed(state: str) -> None:
+    """The alert of this id and no other; one that has ended otherwise or is being sent is left as it is."""
     office = Office()
     office.write(1)
     wanted = office.write(2, state)
     answer = office.ask("POST", f"alerts/{wanted}/discard")
-    if state == "waiting":
+    if state in ("waiting", "failed"):
         assert json.loads(answer.body)["status"] == "discarded"
         assert office.states() == {"waiting": 1, "discarded": 1}
+        assert office.get("alerts", status="failed")["alerts"] == []
+        assert [item["id"] for item in office.get("outcomes")["outcomes"]] == [wanted]
+        assert office.do(f"alerts/{wanted}/replay")["status"] == "waiting"
     else:
         assert problem(answer, 409)["state"] == state
         assert office.entry(wanted).state == state
@@ -1316,6 +1364,22 @@ def test_status_shows_what_the_last_token_says_and_what_is_wrong_with_it() -> No
     lacking = Office(claims=replace(CLAIMS, roles=())).get("status")
     assert permission.ROLE in lacking["tokenProblem"] == lacking["permission"]
     assert "refresh=true" in Office().get("status")["permission"]
+
+
+@pytest.mark.parametrize(("status", "denies"), [(401, True), (403, True), (429, False), (503, False)])
+def test_status_says_that_defender_denies_what_the_token_permits(status: int, *, denies: bool) -> None:
+    """In a pause that a 401 or 403 began; another pause, or the operator's, says nothing of permission."""
+    office = Office(claims=CLAIMS)
+    office.defender.says = lambda *_: answer_with(status)
+    office.begin(lambda: office.webhook.receive(json.dumps(body(1)).encode(), {}, ORIGIN, sender=""))
+    office.world.run(10)
+    answers = office.start("GET", "status", refresh="true")
+    office.world.run(5)
+    shown = json.loads(answers[0].body)
+    assert shown["pause"]["reason"].startswith(str(status))
+    assert shown["tokenProblem"] is None
+    assert ("permitted" in shown["permission"]) is not denies
+    assert (f"although the token has the role {permission.ROLE}" in shown["permission"]) is denies
 
 
 def test_status_asks_for_a_token_only_if_asked_to() -> None:

@@ -471,6 +471,7 @@ def test_without_the_stage_nothing_waits_for_a_search() -> None:
         "replayed": 0,
         "remaining": 1,
         "atLeast": False,
+        "continuation": None,
     }
 
 

@@ -1,5 +1,6 @@
 """What is wrong with a token is said in one sentence, and what is right is not called wrong."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from shared.clients import create_alert, graph
+from shared.clients.call import Response
 from shared.identity import Claims
+from shared.ledger import keys
 from shared.operations import permission
+from shared.sending import pause
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 IDENTITY = "a7c4e0d2-58b1-4c7e-8a39-d20f6b1e9c33"
@@ -104,3 +109,20 @@ def test_the_command_that_is_named_is_there() -> None:
     script, _, identity = permission.GRANT.partition(" ")
     assert (Path(__file__).parents[2] / script).is_file()
     assert identity == "{application}"
+
+
+@pytest.mark.parametrize("stage", [keys.SEARCH, keys.ENTITY])
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_graph_that_denies_what_the_token_permits_is_said_to(stage: keys.Stage, status: int) -> None:
+    """The words of Graph's own clients, cut as the reason of a pause is, tell a denial from other trouble."""
+    raw = json.dumps({"error": {"code": "Trouble", "message": "Not now. " * 50}}).encode()
+    response = Response(status, {}, raw, None, sent=True, seconds=0.5)
+    if stage == keys.SEARCH:
+        message = graph.read(response, ()).message
+    else:
+        message = str((create_alert.read(response).error or {})["message"])
+    roles = (graph.ROLE, create_alert.ROLE)
+    sentence = permission.said(replace(CLAIMS, roles=roles), None, stage, pause.printable(message))
+    assert ("Graph denies the calls, although the token has the role" in sentence) is (status != 429)
+    assert "lacks" not in sentence
+    assert ("calls are permitted" in sentence) is (status == 429)

@@ -883,6 +883,90 @@ def test_waiting_for_a_pause_says_why_and_until_when() -> None:
     assert item["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
 
 
+def test_alerts_that_defender_made_one_are_merged_but_for_the_first() -> None:
+    """Three of a POST under one id of Defender's, one under another: two are `merged`, for a later poll as well."""
+    world = World()
+    made = {"Rule 1": "da1", "Rule 2": "da1", "Rule 3": "da1", "Rule 4": "da2"}
+
+    def says(_number: int, body: Mapping[str, str]) -> "Answer":
+        return answer_with(200, raw=json.dumps({"id": made[body["title"]]}).encode())
+
+    app = _app(world, Defender(world, says))
+    reply = world.finish(app.post([_payload(event) for event in (1, 2, 3, 4)]))
+    for document in (_document(reply), _document(world.finish(app.status(_document(reply)["id"])))):
+        items = {item["request"]["title"]: item for item in document["alerts"]}
+        assert sorted(items[title]["merged"] for title in ("Rule 1", "Rule 2", "Rule 3")) == [
+            False,
+            True,
+            True,
+        ]
+        assert items["Rule 4"]["merged"] is False
+        first = next(title for title in items if not items[title]["merged"])
+        ended = {entry.alert.title: entry.ended or 0.0 for entry in _alerts(world)}
+        assert ended[first] == min(ended[title] for title in ("Rule 1", "Rule 2", "Rule 3"))
+    (again,) = _document(world.finish(app.post(_payload(1))))["alerts"]
+    assert again["merged"] is False
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+@pytest.mark.parametrize("alerts", [1, 3])
+def test_the_answer_knows_the_pause_that_its_own_call_began(status: int, alerts: int) -> None:
+    """The first 202 after a 401, 403 or 429 says `pause`, why and until when, beside the error; it costs no query."""
+    world = World()
+    asks = 20.0 if status == 429 else None
+    app = _app(world, Defender(world, lambda _number, _body: answer_with(status, retry_after=asks)))
+    reply = world.finish(app.post([_payload(event) for event in range(alerts)]))
+    seconds = 20 if status == 429 else 60
+    began = world.now
+    assert app.host.queries <= alerts + 2
+    called = [item for item in _document(reply)["alerts"] if item["error"]]
+    assert called
+    for item in called:
+        assert item["error"]["status"] == status
+        assert item["waitingFor"]["what"] == "pause"
+        assert f"{status} Code{status}" in item["waitingFor"]["reason"]
+        assert _utc(began + seconds - 2) <= item["waitingFor"]["until"] <= _utc(began + seconds + 2)
+    assert seconds - 2 <= int(reply.headers["Retry-After"]) <= min(60, seconds + 2)
+    (next_one,) = _document(world.finish(app.post(_payload(9))))["alerts"]
+    assert next_one["waitingFor"]["what"] == "pause"
+    assert f"{status} Code{status}" in next_one["waitingFor"]["reason"]
+
+
+@pytest.mark.parametrize("alerts", [1, 3])
+def test_a_probe_that_fails_says_its_own_reason(alerts: int) -> None:
+    """After a 429 whose pause is over, the answer of a POST that meets a 403 speaks of that one."""
+    world = World()
+    says = iter([429] + [403] * 9)
+    app = _app(world, Defender(world, lambda _number, _body: answer_with(next(says), retry_after=20.0)))
+    world.finish(app.post(_payload(0, severity="Low")))
+    world.run(30)
+    began = world.now
+    reply = world.finish(app.post([_payload(event) for event in range(1, alerts + 1)]))
+    called = [item for item in _document(reply)["alerts"] if item["error"]]
+    assert called
+    for item in called:
+        assert item["waitingFor"]["what"] == "pause"
+        assert "403 Code403" in item["waitingFor"]["reason"]
+        assert _utc(began + 58) <= item["waitingFor"]["until"] <= _utc(began + 63)
+
+
+def test_a_retry_that_comes_after_the_pause_is_a_retry() -> None:
+    """A short pause does not hide that an alert with a 404 is tried again minutes later; the operator's does."""
+    world = World()
+    says = {"Rule 1": 404, "Rule 2": 429}
+    app = _app(
+        world, Defender(world, lambda _number, body: answer_with(says[body["title"]], retry_after=5.0))
+    )
+    delivery = _document(world.finish(app.post(_payload(1))))["id"]
+    world.finish(app.post(_payload(2)))
+    (item,) = _document(world.finish(app.status(delivery)))["alerts"]
+    assert item["waitingFor"]["what"] == "retry"
+    world.table.commit([pause.stop(None, "a bad rule")])
+    world.run(memory.SECONDS)
+    (item,) = _document(world.finish(app.status(delivery)))["alerts"]
+    assert item["waitingFor"] == {"what": "pause", "reason": "a bad rule", "until": None}
+
+
 def test_a_defender_that_hangs_does_not_hold_the_webhook() -> None:
     """The POST answers within INLINE_SECONDS while the call goes on; `waitingFor` an answer; the outcome follows."""
     world = World()

@@ -139,6 +139,24 @@ def test_what_ended_long_ago_goes_whole() -> None:
     assert unsound(past.table) == []
 
 
+def test_a_failed_alert_that_was_discarded_goes_in_its_time() -> None:
+    """It counts from the discard; its delivery, its row and its name go together, and nothing of it stays listed."""
+    past = Past()
+    (alert_id,) = past.deliver(400).alerts
+    past.now += 10 * DAY
+    failed = past.entry(alert_id)
+    past.table.commit(rows.move(failed, record.discard(failed, now=past.now), alert="*"))
+    assert past.keys(keys.FAILED) == []
+    assert len(past.keys(keys.ENDED)) == 1
+    past.now += 25 * DAY
+    past.purge_all()
+    assert past.entry(alert_id).state == "discarded"
+    assert unsound(past.table) == []
+    past.now += 6 * DAY
+    past.purge_all()
+    assert past.keys() == []
+
+
 def test_what_waits_or_ended_lately_stays() -> None:
     """A delivery stays as long as one of its alerts waits, or ended within the retention."""
     past = Past()

@@ -272,6 +272,7 @@ def test_only_the_sender_that_is_listed_must_sign_unless_all_others_must() -> No
         ({"signature": "standard", "secret": "S"}, {"S": "whsec_the-secret"}, "a: secret: the setting"),
         ({"signature": "standard", "secret": "S"}, {"S": "whsec_"}, "a: secret: the setting"),
         ({"signature": "standard", "secret": "S"}, {"S": "whsec_AAAA AAAA"}, "a: secret: the setting"),
+        ({"signature": "standard", "secret": "S"}, {"S": "whsec_QUJD=="}, "a: secret: the setting"),
         ({"signature": "the-secret", "secret": "S"}, {"S": "x"}, "a: signature: accepted"),
         ({"signature": {"prefix": "v1="}, "secret": "S"}, {"S": "x"}, "a: signature: accepted"),
         ({"signature": {**GITHUB, "hash": "md5"}, "secret": "S"}, {"S": "x"}, "a: signature: accepted"),

@@ -230,7 +230,10 @@ def test_replays_delay_no_other_sender(at_once: bool) -> None:
     assert len(failed) == 150
     slow = _app(world, defender)
     if at_once:
-        assert world.finish(slow.host.submit(lambda: replay.failed(slow.webhook.dispatcher, 200))) == 150
+        assert (
+            world.finish(slow.host.submit(lambda: replay.failed(slow.webhook.dispatcher, 200).replayed))
+            == 150
+        )
     else:
         for alert_id in failed:
             world.finish(slow.host.submit(functools.partial(replay.alert, slow.webhook.dispatcher, alert_id)))

@@ -10,7 +10,7 @@ const UNKNOWN = ["AnswerUnknown", "AnswerLost"];
 const UNMATCHED = ["EventNotFound", "EventAmbiguous"];
 
 /** Whether an alert on entities may have been created without our hearing of it: what is made again is made twice. */
-const doubtful = (alert) => alert.route === "entity" && UNKNOWN.includes(alert.error?.code);
+const doubtful = (alert) => alert.route === "entity" && (UNKNOWN.includes(alert.error?.code) || (alert.status === "discarded" && alert.attempts > 0));
 
 const TWICE = () => [h("strong", {}, " It may create a second alert: look into the portal first"), " for an alert with this title. ", portal(`${PORTAL}alerts`)];
 
@@ -103,7 +103,7 @@ function actions(alert, again) {
     searched && ended && !alert.trial ? act("Search again", "The event of this one alert is searched again by advanced hunting, in its turn.", does("search", "It will be searched again.")) : null,
     unmatched(alert) && !alert.trial && ["failed", "waiting"].includes(alert.status) ? reference(path, again) : null,
     alert.match && !alert.wrongMatch && alert.status !== "waiting" ? act("Wrong match", "You say that this one alert is on the wrong event. That is noted for a test, and nothing changes in Defender.", marks(path)) : null,
-    alert.status === "waiting" ? act("Discard", "This one alert is not sent. It can be replayed later.", does("discard", "It was discarded."), { danger: true }) : null,
+    ["waiting", "failed"].includes(alert.status) ? act("Discard", "This one alert is not sent. It can be replayed later.", does("discard", "It was discarded."), { danger: true }) : null,
   ]);
 }
 

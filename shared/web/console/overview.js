@@ -163,8 +163,9 @@ const searching = ({ mode, missingTables, trial }) => [
   ...(mode === "trial" ? Object.entries(trial).map(([name, each]) => [`Trial, ${name}`, `${each.count}${each.atLeast ? " or more" : ""}`]) : []),
 ];
 
-function permission({ token, tokenProblem }, renew, failed) {
-  const words = tokenProblem ?? (token
+function permission({ token, tokenProblem, permission: sentence }, renew, failed) {
+  const denied = /denies the calls/.test(sentence);
+  const words = tokenProblem ?? (denied ? sentence : token
     ? `The permission is right: the token has ${token.roles.join(", ") || "no role"}.`
     : "No token was asked for yet on this instance.");
   const look = async () => {
@@ -177,7 +178,7 @@ function permission({ token, tokenProblem }, renew, failed) {
       failed(error);
     }
   };
-  return [h("p", { class: tokenProblem ? "bad" : null }, words),
+  return [h("p", { class: tokenProblem || denied ? "bad" : null }, words),
     h("div", { class: "buttons" }, button("Check the permission", look, { "data-keep": "permission" }))];
 }
 
@@ -223,11 +224,16 @@ async function resume(stages, renew, stage = "") {
 }
 
 async function replay(failed, renew) {
-  const words = `${count(failed.count, "alert that has failed waits", "alerts that have failed wait")} again${failed.atLeast ? " (or more)" : ""}, the oldest failure first; at most 200 at a time. `
+  const words = `${count(failed.count, "alert that has failed waits", "alerts that have failed wait")} again${failed.atLeast ? " (or more)" : ""}, the oldest failure first, each once. `
     + "Left out is what may have been created already, and what belongs to a stage that is off: each of those needs a look.";
-  const run = async () => {
-    const answer = await ask("POST", "alerts/replay", { status: "failed", top: "200" });
-    return `${count(answer.replayed, "alert waits", "alerts wait")} again; ${answer.remaining}${answer.atLeast ? " or more" : ""} failed ones remain.`;
+  const run = async (progress) => {
+    let replayed = 0, answer;
+    do {
+      answer = await ask("POST", "alerts/replay", { status: "failed", top: "200", continuation: answer?.continuation });
+      replayed += answer.replayed;
+      progress(`${count(replayed, "alert waits", "alerts wait")} again so far …`);
+    } while (answer.continuation);
+    return `${count(replayed, "alert waits", "alerts wait")} again; ${answer.remaining}${answer.atLeast ? " or more" : ""} failed ones remain.`;
   };
   if (await confirm("Replay the failed", words, run)) await renew();
 }
