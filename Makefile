@@ -33,8 +33,8 @@ map: setup ## Show what a payload becomes, and why: make map FILE=payload.json [
 approve: setup ## Review what the payloads in tests/mappings become: make approve [ARGS="--all splunk"]
 	@$(RUN) -m tests.checks.approve $(ARGS)
 
-test: setup ## Run every test, on several cores at once [ARGS="-k window", ARGS="-n0" for one]
-	@$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+test: setup ## Run every test, three at once [ARGS="-k window", ARGS="-n0" for one]
+	@$(RUN) -m pytest -n 3 --dist worksteal $(ARGS)
 
 chaos: setup ## Let everything fail, one after the other, and see that nothing is lost (18 minutes) [ARGS="--only table"]
 	@$(RUN) -m dev.chaos $(ARGS)

@@ -157,6 +157,7 @@ def test_who_was_not_the_first_sees_how_it_stands(listed: Console) -> None:
     page = listed.page
     row = page.get_by_role("list", name="Alerts").get_by_role("listitem")
     row.get_by_role("button", name="In trouble").click()
+    expect(row.get_by_role("button", name="Replay")).to_be_visible()
     page.route(f"**/operations/alerts/{ID}", lambda route: answer(route, CREATED))
     page.route(
         f"**/operations/alerts/{ID}/replay", lambda route: answer(route, {"detail": "It is created."}, 409)

@@ -76,7 +76,7 @@ def test_the_operators_page_explains_every_code_of_ours() -> None:
         "ledger/settlement",
         "sending/entity",
     )
-    sources = [ROOT / "shared" / f"{module}.py" for module in (*modules, "web/delivery")]
+    sources = [ROOT / "shared" / f"{module}.py" for module in (*modules, "web/hints")]
     text = "\n".join(path.read_text("utf-8") for path in sources)
     codes = set(re.findall(r'"((?:[A-Z][a-z]+){2,}|Timeout|Redirect)"', text))
     assert {"NoAlert", "AnswerLost", "AnswerUnknown", "AlertUnreadable", "EventNotFound"} <= codes
