@@ -12,6 +12,7 @@ from typing import TypeVar
 from shared.errors import Unreadable
 from shared.ledger import keys
 from shared.ledger import rows as stored
+from shared.ledger.record import Delivery
 from shared.operations import page
 from shared.operations.page import Page, Range
 from shared.table.protocol import Row, Table
@@ -26,9 +27,11 @@ _MOST_SECONDS = 10.0**11
 _ALERTS = 500  # read for a page at most, with a request each, many at a time; and as many deliveries
 _ALL = 99_999  # more than a delivery has
 _MATCHED = "matched"
-_RANK = re.compile(r"[0-9.]{16}[0-9a-f]+")
+_RANK = re.compile(r"[0-9]{12}\.[0-9]{3}[0-9a-f]+")
 _PLACE = re.compile(r"(delivery-[0-9a-f.-]*)\|([0-9]{1,5})")
 _START = f"{keys.DELIVERY}|0"
+_BEYOND = "-g"  # after every id that begins so
+_Named = tuple[Delivery, int, str]
 
 
 def newest(
@@ -52,7 +55,7 @@ def newest(
     time, span, left = _time(at, table, per_second), _FIRST_SPAN_SECONDS * per_second, rows
     items: list[_T] = []
     while at > first and left > 0:
-        lower = max(first, prefix + keys.stamp(time - span)) if time > span else first
+        lower = min(at, max(first, prefix + keys.stamp(time - span))) if time > span else first
         limit = min(left, _AT_ONCE) if span > least else None
         rows_read = table.query(lower, at, limit=limit + 1 if limit else None)
         if limit and len(rows_read) > limit:
@@ -127,21 +130,21 @@ def _by_delivery(
         beyond = read[-1].key if len(read) == _ALERTS else ""
         deliveries = [delivery for row in read for delivery in _picked(stored.read_delivery, row)]
     else:
-        within = (keys.DELIVERY, start + "0" if done else keys.DELIVERY_END)
+        within = (keys.DELIVERY, start + _BEYOND if done else keys.DELIVERY_END)
         listed = newest(table, within, stored.read_delivery, top=_ALERTS, per_second=1000.0)
         beyond = page.decoded(listed.continuation) if listed.continuation else ""
         deliveries = list(listed.items)
     named = [
-        (delivery.id, number, alert)
+        (delivery, number, alert)
         for delivery in deliveries
         for number, alert in enumerate(delivery.alerts, 1)
         if keys.delivery_key(delivery.id) != start or number > done
     ]
     items: list[_T] = []
     for begin in range(0, min(len(named), _ALERTS), top):
-        for (delivery, number, _), row in _rows(table, named[begin : min(begin + top, _ALERTS)]):
-            start, done = keys.delivery_key(delivery), number
-            items += _picked(pick, row) if row and row.values.get("delivery") == delivery else []
+        for (delivery, number, alert), row in _rows(table, named[begin : min(begin + top, _ALERTS)]):
+            start, done = keys.delivery_key(delivery.id), number
+            items += _picked(pick, row) if row and _stands_here(row, delivery, alert) else []
             if len(items) == top:
                 return Page(tuple(items), page.opaque(f"{start}|{done}"))
     if len(named) <= _ALERTS:
@@ -149,9 +152,14 @@ def _by_delivery(
     return Page(tuple(items), page.opaque(f"{start}|{done}") if start else None)
 
 
-def _rows(
-    table: Table, named: Sequence[tuple[str, int, str]]
-) -> Iterator[tuple[tuple[str, int, str], Row | None]]:
+def _stands_here(row: Row, delivery: Delivery, alert: str) -> bool:
+    """Tell whether an alert is listed where a delivery names that alert: more than one search may have led to it."""
+    own = (row.key.removeprefix(keys.ALERT), row.values.get("link"))
+    places = [name for name in own if name in delivery.alerts]
+    return row.values.get("delivery") == delivery.id and alert == (places or [alert])[0]
+
+
+def _rows(table: Table, named: Sequence[_Named]) -> Iterator[tuple[_Named, Row | None]]:
     """Yield the rows of alerts; for a search that has led to an alert, that alert's."""
     read = table.get_all([keys.alert_key(alert) for _, _, alert in named])
     links = {
@@ -173,7 +181,7 @@ def _picked(pick: Callable[[Row], _T | None], row: Row) -> list[_T]:
 
 def _time(key: str, table: Table, per_second: float) -> float:
     """Return the time in a key, in its unit of UTC time, or for the end of a range a time after all keys."""
-    try:
-        return float(key.split("-")[1]) + _LEAST_SPAN_SECONDS * per_second / 2
-    except (IndexError, ValueError):
-        return (table.now() + _AHEAD_SECONDS) * per_second
+    ahead = (table.now() + _AHEAD_SECONDS) * per_second
+    with contextlib.suppress(IndexError, ValueError):
+        return min(float(key.split("-")[1]) + _LEAST_SPAN_SECONDS * per_second / 2, ahead)
+    return ahead

@@ -2,7 +2,9 @@
 
 import functools
 import random
+from dataclasses import replace
 from typing import Any
+from unittest import mock
 from urllib.parse import urlencode
 
 import pytest
@@ -12,7 +14,7 @@ from shared.alerts.alert import Alert
 from shared.errors import RequestError
 from shared.ledger import keys, record, rows
 from shared.ledger.record import Delivery
-from shared.operations import listing, page
+from shared.operations import listing, ordered, page
 from shared.settings import Settings
 from shared.web import parameters
 from tests.checks.virtual import AT_ONCE, ORIGIN, Host, World
@@ -146,3 +148,45 @@ def test_a_continuation_of_another_list_is_refused(office: Office, place: str) -
     url = f"{ORIGIN}/api/operations/alerts?continuation={page.opaque(place)}"
     with pytest.raises(RequestError, match="continuation"):
         listing.alerts(office.dispatcher, parameters.read(url, listing.ALERTS), ())
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+@pytest.mark.parametrize("place", ["................a", "0000.0000.0000.0a", "9999999999999999a"])
+def test_a_continuation_without_a_time_is_refused_also_where_there_are_thousands(
+    office: Office, monkeypatch: pytest.MonkeyPatch, place: str, order: str
+) -> None:
+    """It never becomes an internal error."""
+    monkeypatch.setattr(page, "ROWS", 500)
+    url = f"{ORIGIN}/api/operations/alerts?order={order}&continuation={page.opaque(place)}"
+    with pytest.raises(RequestError, match="continuation"):
+        office.page(url)
+
+
+@pytest.mark.parametrize("time", ["1e400", "9e99", "9" * 60])
+def test_a_continuation_beyond_all_time_costs_few_requests(office: Office, time: str) -> None:
+    """The list begins with the newest, as from a time that is just ahead."""
+    place = page.opaque(f"delivery-{time}")
+    table = mock.Mock(wraps=office.world.table)
+    listed = ordered.newest(
+        table, (keys.DELIVERY, keys.DELIVERY_END), rows.read_delivery, top=1, continuation=place
+    )
+    assert listed.items[0].accepted == office.accepted[0][0]
+    assert table.query.call_count < 20
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+def test_an_alert_to_which_two_searches_of_a_delivery_led_is_listed_once(order: str) -> None:
+    """It stands in the place of the search that it names."""
+    office = Office(page.ROWS)
+    found, first, second = (office._alert(number) for number in (7_000, 7_001, 7_002))
+    now = round(office.world.now - 1, 3)
+    sent = Delivery(keys.delivery_id(now), "splunk", now, (first.id, second.id))
+    for alert in (first, second):
+        search = record.accept(alert, source="splunk", delivery=sent.id, now=now)
+        ended = replace(search, stage=keys.SEARCH, state="matched", waits="", ended=now, link=found.id)
+        office.world.table.commit(rows.note(ended, None))
+    entry = record.accept(found, source="splunk", delivery=sent.id, now=now)
+    office.world.table.commit([*rows.insert(replace(entry, link=second.id)), rows.insert_delivery(sent)])
+    ids = [alert for shown in office.pages(order=order, top=1) for alert in shown]
+    assert ids.count(found.id) == 1
+    assert not {first.id, second.id} & set(ids)
