@@ -38,10 +38,14 @@ class Snapshot:
     def behind(self, entry: Entry) -> float:
         """Return how many seconds sending was behind when an alert was accepted: how long it was the turn of the first.
 
-        What was tried before does not count, as it waits for its retry, nor does what a lower severity has to wait.
+        What is tried again does not count, as it waited for its retry, nor does what a lower severity has to wait.
         """
         stage = self.view.stage
-        new = (waiting.entry for waiting in self.waiting if not stage.is_later(waiting.entry.waits))
+        new = (
+            waiting.entry
+            for waiting in self.waiting
+            if not (stage.is_later(waiting.entry.waits) or _was_retried(waiting.entry))
+        )
         first = next(new, None) if entry.stage == stage else None
         return max(0.0, min(entry.accepted - record.turn(first), entry.due - first.due)) if first else 0.0
 
@@ -49,3 +53,8 @@ class Snapshot:
     def acquires(self) -> int:
         """How many slots may be acquired with it: one if the first call is to be a pause's probe."""
         return min(len(self.view.open), len(self.waiting), 1 if self.view.pause else len(self.view.open))
+
+
+def _was_retried(entry: Entry) -> bool:
+    """Tell whether an alert has waited for a retry since it was accepted; it keeps its old place all the same."""
+    return bool(entry.not_found or entry.unavailable or entry.lost)

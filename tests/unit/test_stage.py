@@ -5,6 +5,7 @@ import itertools
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -220,6 +221,21 @@ def test_no_severity_gains_by_how_long_another_has_waited(first: str, severity: 
     (turned,) = Turns().plan([new], lambda _: 4.0, snapshot).entries
     assert turned.due >= min(waits.due, new.due)
     assert turned.due <= new.due
+
+
+@pytest.mark.parametrize("counted", ["not_found", "unavailable", "lost"])
+def test_nobody_gains_by_how_long_an_alert_waited_for_its_retry(counted: str) -> None:
+    """After its retry it waits in its old place, hours before the others: a flood would come before all of these."""
+    world = World()
+    retried: Mapping[str, Any] = {counted: 1}
+    old = replace(_entry(world, keys.REFERENCE, 0), accepted=world.now - 5 * 3600.0, **retried)
+    old = record.due_at(old, old.accepted)
+    waits = tuple(Waiting(entry, "") for entry in (old, _entry(world, keys.REFERENCE, 1)))
+    backlog = Backlog(waits, 2, old.accepted, ())
+    snapshot = Snapshot(window.read([], world.now, window.Policy()), backlog, frozenset(), whole=True)
+    new = _entry(world, keys.REFERENCE, 2)
+    (turned,) = Turns().plan([new], lambda _: 4.0, snapshot).entries
+    assert turned.due >= waits[1].entry.due
 
 
 def test_a_transaction_has_place_for_the_turns_of_all_stages() -> None:
