@@ -41,7 +41,6 @@ _DEFENDER: Mapping[object, str] = {
     "Timeout": f"{_TRIED_AGAIN} If it goes on, check DEFENDER_API_URL and the app's network.",
     "NoConnection": f"{_TRIED_AGAIN} If it goes on, check DEFENDER_API_URL, DNS and firewall.",
     "ConnectionLost": _TRIED_AGAIN,
-    "AnswerLost": _CHECK_DEFENDER,
     "NotDefender": _BETWEEN,
     "Redirect": _BETWEEN,
     400: "Correct the field that Defender names, at the sender or in its mapping, then send the alert again: a replay"
@@ -65,12 +64,13 @@ def of_discarded(entry: Entry) -> str:
 
 def of(entry: Entry, error: Mapping[str, Any]) -> str:
     """Return what can be done about the `error` of an alert."""
-    code, status = error.get("code"), error.get("status")
+    code, found = str(error.get("code")), error.get("status")
+    status = found if isinstance(found, int) else None
     if entry.stage != keys.REFERENCE:
         hints = _SEARCHES if entry.stage == keys.SEARCH else _ENTITIES
-        return hints.get(str(code), _AS_IT_SAYS) if entry.has_ended else _TRIED_AGAIN
-    if shows_no_alert(status, code):
-        return _CHECK_DEFENDER
+        return hints.get(code, _AS_IT_SAYS) if entry.has_ended else _TRIED_AGAIN
+    if code == "AnswerLost" or shows_no_alert(status, code):
+        return _CHECK_DEFENDER if entry.has_ended else _TRIED_AGAIN
     rejected = _DEFENDER[400 if status in _CALLERS_ERRORS else 408]
     said = _DEFENDER.get(code) or _DEFENDER.get(status) or rejected
     if entry.has_ended and {code, status} & _MENDED:

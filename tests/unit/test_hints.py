@@ -55,3 +55,20 @@ def test_what_is_tried_again_needs_nothing(stage: keys.Stage) -> None:
     said = hint(ended=False, stage=stage, status=503, code="Unavailable")
     assert said.startswith("Nothing to do: it is tried again.")
     assert "replay" not in said
+
+
+@pytest.mark.parametrize(
+    "error", [{"status": 200, "code": "NoAlert"}, {"status": None, "code": "AnswerLost"}]
+)
+def test_what_may_have_been_created_is_looked_for_when_it_has_ended(error: dict[str, Any]) -> None:
+    """Before, it is tried once more by itself, and a replay would be refused."""
+    assert "replay" not in hint(ended=False, **error)
+    assert "only if there is none, replay" in hint(**error)
+
+
+@pytest.mark.parametrize("odd", [["a"], {"a": 1}, "200"])
+@pytest.mark.parametrize("name", ["status", "code"])
+def test_an_error_that_somebody_wrote_by_hand_blocks_no_list(name: str, odd: Any) -> None:
+    """Whatever stands there, something is said about it."""
+    error: dict[str, Any] = {"status": 400, "code": "InvalidInput", name: odd}
+    assert hint(**error)
