@@ -1,6 +1,7 @@
 """Replay: alerts that failed or were discarded, or whose rows were removed or corrected, are tried again."""
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 MOST = 200
 """How many of the remaining are counted at most."""
 _TRIES = 5
+_END = re.compile(keys.FAILED + r"[0-9.]+")
 
 
 def alert(dispatcher: "Dispatch", alert_id: str) -> Entry:
@@ -189,7 +191,7 @@ def failed(
 def _rest(continuation: str) -> tuple[str, str]:
     """Return where the next portion begins, and the end of all. Raise `RequestError` for another's continuation."""
     last, _, end = page.decoded(continuation).partition(" ")
-    if not keys.FAILED < last < end < keys.FAILED_END:
+    if not (_END.fullmatch(end) and keys.FAILED < last < end):
         raise page.not_ours(continuation)
     return page.opaque(last), end
 

@@ -652,7 +652,14 @@ def test_failed_alerts_are_replayed_by_the_filters_of_a_discard() -> None:
 
 
 @pytest.mark.parametrize(
-    "continuation", ["x", page.opaque("alert-1 failed-2"), page.opaque("failed-2 failed-1")]
+    "continuation",
+    [
+        "x",
+        page.opaque("alert-1 failed-2"),
+        page.opaque("failed-2 failed-1"),
+        page.opaque("failed-0 failed-9\0"),
+        page.opaque("failed-0 failed-é"),
+    ],
 )
 def test_a_continuation_of_something_else_replays_nothing(continuation: str) -> None:
     """It is refused by its name."""
