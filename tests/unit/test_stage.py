@@ -238,6 +238,17 @@ def test_nobody_gains_by_how_long_an_alert_waited_for_its_retry(counted: str) ->
     assert turned.due >= waits[1].entry.due
 
 
+def test_a_severity_that_somebody_wrote_by_hand_stops_nobodys_turn() -> None:
+    """While such an alert is the first that waits, other alerts are accepted all the same."""
+    world = World()
+    waits = _entry(world, keys.REFERENCE, 0)
+    waits = replace(waits, alert=replace(waits.alert, severity="Critical"))
+    backlog = Backlog((Waiting(waits, ""),), 1, waits.accepted, ())
+    snapshot = Snapshot(window.read([], world.now, window.Policy()), backlog, frozenset(), whole=True)
+    (turned,) = Turns().plan([_entry(world, keys.REFERENCE, 1)], lambda _: 4.0, snapshot).entries
+    assert turned.due >= waits.due
+
+
 def test_a_transaction_has_place_for_the_turns_of_all_stages() -> None:
     """A delivery's alerts of three stages and three severities have nine turns, which fit with each transaction."""
     world, turns = World(), Turns()
