@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from dev.chaos.scene import Scene, Told
+from dev.chaos.scene import Kind, Scene
 from dev.chaos.verdict import UNDER_WAY_SECONDS
 from dev.stack.stack import Host
 
@@ -41,26 +41,27 @@ def searches(scene: Scene, short: bool) -> None:
 
 def entities(scene: Scene, short: bool) -> None:
     """Let `createAlert` fail in every way, with searches before it and without; then kill a host while it calls."""
-    told: list[Told] = ["sign-in", "unseen"]
+    kinds: list[Kind] = ["sign-in", "unseen"]
     scene.host(FIND_EVENTS="false")
     scene.host()
     for name, fault in _FAULTS["entity"][: 1 if short else None]:
-        _meet(scene, name, {**fault, "on": "entity"}, told)
-    _meet(scene, "host killed with a call to createAlert", {**_SLOW, "on": "entity"}, told, scene.host())
+        _meet(scene, name, {**fault, "on": "entity"}, kinds)
+    _meet(scene, "host killed with a call to createAlert", {**_SLOW, "on": "entity"}, kinds, scene.host())
 
 
-def _meet(scene: Scene, name: str, fault: _Fault, told: list[Told], victim: Host | None = None) -> None:
+def _meet(scene: Scene, name: str, fault: _Fault, kinds: list[Kind], victim: Host | None = None) -> None:
     """Let alerts meet a fault; then let others come into the pause, or kill the host at once that has them."""
     case, before = scene.case(name), scene.met()
     case.unheard = fault.get("delay", 0.0) > scene.deadline
     scene.switch({"times": 2, **fault})
-    scene.tell(case, 3, told, victim)
+    scene.send_kinds(case, 3, kinds, victim)
     scene.until(lambda: scene.met() > before, name, ticking=victim or scene.stack.hosts[-1])
     if victim:
         scene.kill(case, victim)
     else:
+        # Those that follow must come after what was under way when the pause began: only these calls are judged.
         time.sleep(1.5 * UNDER_WAY_SECONDS)
-        scene.tell(case, 6, told)
+        scene.send_kinds(case, 6, kinds)
     scene.drain()
     scene.switch()
     case.struck += scene.met() - before

@@ -127,6 +127,6 @@ def _go(scene: Scene, case: Case, victim: Host, way: Way) -> None:
         scene.accepted(case)
         scene.operate("resume")
     elif way == "without an event":
-        scene.tell(case, 2, ["sign-in"], victim)
+        scene.send_kinds(case, 2, ["sign-in"], victim)
     else:
         scene.send(case, [1 if way == "alone" else 3], victim)

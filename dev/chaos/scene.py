@@ -27,7 +27,7 @@ from shared.settings import Settings, StorageSettings
 from shared.table.azure import AzureTable
 from tests.checks.sound import unsound
 
-Told = Literal["found", "unseen", "sign-in"]
+Kind = Literal["found", "unseen", "sign-in"]
 """An alert without a reference: its event can be found, nobody recorded it, or it is about no device."""
 CALLS = 15
 _ENTITY_CALLS = 5
@@ -169,9 +169,9 @@ class Scene:
             ]
             case.sent.append(self.senders.send(alerts, host, key=key))
 
-    def tell(self, case: Case, count: int, told: Sequence[Told], host: Host | None = None) -> None:
+    def send_kinds(self, case: Case, count: int, kinds: Sequence[Kind], host: Host | None = None) -> None:
         """Send what a SIEM tells of so many alerts without a reference, of these kinds in turn."""
-        for number, kind in zip(itertools.islice(self._numbers, count), itertools.cycle(told), strict=False):
+        for number, kind in zip(itertools.islice(self._numbers, count), itertools.cycle(kinds), strict=False):
             title, device, command = f"{case.fault}, {number}", f"pc-{number}-a", f"tool.exe /run {number}"
             at = f"{datetime.fromtimestamp(time.time() - 3600 - number, UTC):%Y-%m-%dT%H:%M:%S.%f}"
             alert, result = {"title": title}, {"UtcTime": at.replace("T", " ")[:-3]}

@@ -122,10 +122,10 @@ def judge(case: Case, evidence: Evidence) -> Verdict:
     wrong += [f"{title}: lost" for title in lost]
     unheard = [sent.alerts[0]["title"] for sent in case.sent if sent.outcome is None]
     wrong += [f"{title}: its sender never heard the end" for title in unheard]
-    for told in (told for sent in case.sent for told in (sent.outcome or {}).get("alerts", [])):
-        title = told["request"]["title"]
-        if not _is_so(told, calls[title], unheard=case.unheard):
-            wrong.append(f"{title}: its sender heard {told['status']}, {told['error']}, which is not so")
+    for heard in (heard for sent in case.sent for heard in (sent.outcome or {}).get("alerts", [])):
+        title = heard["request"]["title"]
+        if not _is_so(heard, calls[title], unheard=case.unheard):
+            wrong.append(f"{title}: its sender heard {heard['status']}, {heard['error']}, which is not so")
     return Verdict(
         fault=case.fault,
         struck=case.struck,
@@ -142,14 +142,14 @@ def judge(case: Case, evidence: Evidence) -> Verdict:
     )
 
 
-def _is_so(told: Mapping[str, Any], calls: Sequence[Arrival], *, unheard: bool) -> bool:
+def _is_so(heard: Mapping[str, Any], calls: Sequence[Arrival], *, unheard: bool) -> bool:
     """Tell whether what a sender heard of an alert at last is what the logs of its calls say."""
     ids = {call["alertId"] for call in calls if call["alertId"]}
-    if told["status"] == "created":
-        return told["alert"]["id"] in ids
-    error, last = told["error"] or {}, {call["status"] for call in calls[-1:]}
+    if heard["status"] == "created":
+        return heard["alert"]["id"] in ids
+    error, last = heard["error"] or {}, {call["status"] for call in calls[-1:]}
     is_unknown = error.get("code") == UNKNOWN
     statuses = last | {None} if unheard else last
     if (ids and not is_unknown) or not error.get("hint") or error.get("status") not in statuses:
         return False
-    return told["route"] != "entity" or is_unknown or error["status"] in (400, 404, 409)
+    return heard["route"] != "entity" or is_unknown or error["status"] in (400, 404, 409)

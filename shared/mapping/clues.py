@@ -99,23 +99,23 @@ class ClueReader:
     def _dated(self, scan: ClueScan, envelopes: Sequence[Node]) -> ClueScan:
         """Return clues without a time with that of the innermost envelope that has one: it sent the alert then."""
         for node in reversed(envelopes):
-            sent = self._told_by(node)
+            sent = self._scanned(node)
             if when := sent.clues.when:
                 clues = replace(scan.clues, when=replace(when, own=False))
                 return replace(scan, clues=clues, places={**scan.places, "when": sent.places["when"]})
         return scan
 
-    def _told_by(self, node: Node) -> ClueScan:
+    def _scanned(self, node: Node) -> ClueScan:
         """Return the clues that stand in an object itself. It is read once, however many events are in it."""
         if not isinstance(node.value, dict):
             return _NOTHING
         if id(node.value) not in self._sent:
             flat = {name: value for name, value in node.value.items() if isinstance(value, str | int | float)}
             try:
-                told = clue_scan.read(Node(flat, node.place, self._reader))
+                scanned = clue_scan.read(Node(flat, node.place, self._reader))
             except TooManySteps:
-                told = _NOTHING
-            self._sent[id(node.value)] = node, told
+                scanned = _NOTHING
+            self._sent[id(node.value)] = node, scanned
         return self._sent[id(node.value)][1]
 
     def _around(self, document: Node, event: Event) -> list[Node]:
@@ -157,8 +157,8 @@ def _not_searched(scan: ClueScan) -> ClueScan:
 def _only_devices(scan: ClueScan) -> ClueScan:
     """Return the devices and the time of clues, whose other facts may be of several events."""
     clues, places = _not_searched(scan).clues, _not_searched(scan).places
-    kept = {name: places[name] for name in ("named", "when") if name in places and getattr(clues, name)}
-    return replace(scan, clues=Clues(named=clues.named, when=clues.when), places=kept)
+    left = {name: places[name] for name in ("named", "when") if name in places and getattr(clues, name)}
+    return replace(scan, clues=Clues(named=clues.named, when=clues.when), places=left)
 
 
 def _named(source: Source, document: Node, alert: Node) -> dict[str, list[tuple[str, Place]]]:

@@ -87,7 +87,7 @@ class Run:
             tuple(self._refused),
             (self._ignored or ["The payload contains no event."])[0] if nothing else None,
             self._reply if nothing else None,
-            (*self.steps, *self._slips.told()),
+            (*self.steps, *self._slips.notes()),
             self._refused_status,
         )
 

@@ -10,18 +10,18 @@ class Slips:
 
     def __init__(self) -> None:
         self._events: dict[str, list[int]] = {}
-        self._looked = 0
+        self._read = 0
 
     def add(self, notes: Iterable[str], event: int) -> None:
         """Add the notes of an event, by its number."""
-        self._looked += 1
+        self._read += 1
         for note in notes:
             self._events.setdefault(note, []).append(event)
 
-    def told(self) -> Iterator[str]:
+    def notes(self) -> Iterator[str]:
         """Yield each note once; one that does not concern all events names those that it does."""
         for note, events in self._events.items():
-            if len(events) == self._looked:
+            if len(events) == self._read:
                 yield note
                 continue
             more = f" and {len(events) - _SHOWN} more" if len(events) > _SHOWN else ""

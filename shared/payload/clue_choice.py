@@ -59,8 +59,8 @@ def choose(by_field: Mapping[str, list[Reading]], *, several: bool = False) -> C
         facts |= _registry(readings)
         on_file = not facts["registry_key"] and not facts["remote_ip"]
         facts |= _program(readings, on_file=on_file or not {"file", "image"}.isdisjoint(kinds))
-    told = readings.has(*_STARTED, *_ACTED, "process_hash")
-    start = told and set(kinds) <= {"process"} and not any(facts.get(name) for name in _OTHERS)
+    acted = readings.has(*_STARTED, *_ACTED, "process_hash")
+    start = acted and set(kinds) <= {"process"} and not any(facts.get(name) for name in _OTHERS)
     when = clue_when.read(readings, start=start)
     facts = {name: text for name, text in facts.items() if text}
     if hosts and (hosts[0].identity != "entra" or len(others) > 1):

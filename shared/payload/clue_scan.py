@@ -103,9 +103,9 @@ def _keep_told(by_field: dict[str, list[Reading]], fields: Sequence[str]) -> Non
 
     Such a text may quote a command line, and so name whatever somebody wanted.
     """
-    told = {field: [each for each in by_field.get(field, ()) if each.rank < _LOOSE] for field in fields}
-    if any(_is_name(field, each.text) for field, readings in told.items() for each in readings):
-        by_field.update({field: readings for field, readings in told.items() if field in by_field})
+    stated = {field: [each for each in by_field.get(field, ()) if each.rank < _LOOSE] for field in fields}
+    if any(_is_name(field, each.text) for field, readings in stated.items() for each in readings):
+        by_field.update({field: readings for field, readings in stated.items() if field in by_field})
 
 
 def _is_name(field: str, text: str) -> bool:

@@ -176,7 +176,7 @@ def _as_told(joined: list[Group], of: Sequence[Group]) -> list[Group]:
     return joined
 
 
-def told(entries: list[list[Group]]) -> list[list[Group]]:
+def without_quoted(entries: list[list[Group]]) -> list[list[Group]]:
     """Return groups without the keys that only a sentence gives, where an event is whole without it."""
     each = [group for groups in entries for group in groups]
     if not any(group.quoted for group in each) or not any(

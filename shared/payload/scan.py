@@ -71,7 +71,7 @@ def together(scans: Sequence[Scan], reader: Reader) -> Scan:
     for part in scans:
         for field, places in part.lookalikes.items():
             lookalikes.setdefault(field, {}).update(places)
-    groups = grouping.of_object(grouping.told([part.groups for part in scans]), reader.spend)
+    groups = grouping.of_object(grouping.without_quoted([part.groups for part in scans]), reader.spend)
     return Scan(groups, lookalikes, [time for part in scans for time in part.around])
 
 
@@ -158,7 +158,7 @@ class _Walk:
             about = top or any(group.event for groups in inner for group in groups)
             self._own(own, where, name, others=others, about=about)
             inner.insert(0, [own])
-        inner = grouping.told(inner)
+        inner = grouping.without_quoted(inner)
         beside = [group for groups in inner for group in groups]
         self._leave_times(own, beside)
         for finding in foreign.devices(own, beside):

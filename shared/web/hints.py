@@ -35,7 +35,7 @@ _CHECK_DEFENDER = (
     "Look in Defender for an alert with this title on this device; only if there is none, replay the alert."
 )
 _BETWEEN = "Something between us and Defender answered; check DEFENDER_API_URL and any proxy."
-_MENDED = {401, 403, "NotDefender", "Redirect"}
+_CORRECTABLE = {401, 403, "NotDefender", "Redirect"}
 _CALLERS_ERRORS = range(400, 500)
 _DEFENDER: Mapping[object, str] = {
     "Timeout": f"{_TRIED_AGAIN} If it goes on, check DEFENDER_API_URL and the app's network.",
@@ -73,6 +73,6 @@ def of(entry: Entry, error: Mapping[str, Any]) -> str:
         return _CHECK_DEFENDER if entry.has_ended else _TRIED_AGAIN
     rejected = _DEFENDER[400 if status in _CALLERS_ERRORS else 408]
     said = _DEFENDER.get(code) or _DEFENDER.get(status) or rejected
-    if entry.has_ended and {code, status} & _MENDED:
+    if entry.has_ended and {code, status} & _CORRECTABLE:
         return f"{said} Then replay the alert."
     return said.replace(_TRIED_AGAIN, _GIVEN_UP) if entry.has_ended else said

@@ -124,7 +124,7 @@ def split(outcome: Outcome, can: Callable[[Evidence], bool]) -> tuple[Outcome, t
     return replace(outcome, refused=left), chosen
 
 
-def told(refused: Refused) -> Refused:
+def explained(refused: Refused) -> Refused:
     """Return a refused event that also says what it lacks for an alert on entities."""
     if refused.evidence is None:
         return refused

@@ -147,7 +147,7 @@ class Webhook:
         """Return what is wanted with alerts on entities in place of refused events, but not of those `searches`."""
         left, without = entries.split(wanted.outcome, entries.names_entities)
         tried = tuple(event for event in without if event in searches)
-        lacking = (*map(entries.told, left.refused), *tried)
+        lacking = (*map(entries.explained, left.refused), *tried)
         left = replace(left, refused=tuple(sorted(lacking, key=lambda event: event.event)))
         return replace(wanted, outcome=left, entities=tuple(event for event in without if event not in tried))
 

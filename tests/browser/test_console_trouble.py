@@ -54,7 +54,7 @@ def answer(route: Route, document: Any, status: int = 200) -> None:
 
 
 def hold(page: Page, address: str) -> list[Route]:
-    """Hold back what a page asks for at an address, and return where it is kept."""
+    """Hold back what a page asks for at an address, and return the list that holds it."""
     held: list[Route] = []
 
     def keep(route: Route) -> None:
@@ -64,7 +64,7 @@ def hold(page: Page, address: str) -> list[Route]:
     return held
 
 
-def kept(page: Page, held: list[Route], number: int = 0) -> Route:
+def held_route(page: Page, held: list[Route], number: int = 0) -> Route:
     """Return one of the requests that are held back, once it has come."""
     for _ in range(_TRIES):
         if len(held) > number:
@@ -111,7 +111,7 @@ def test_a_late_401_is_of_the_key_that_was_used(console: Console) -> None:
     console.sign_in(console.key)
     expect(page.get_by_role("heading", name="Refused payloads")).to_be_visible()
     with page.expect_response("**/operations/refused/1"):
-        kept(page, held).fulfill(status=401)
+        held_route(page, held).fulfill(status=401)
     page.wait_for_timeout(200)
     expect(page.get_by_role("navigation")).to_be_visible()
     expect(page.locator("#message")).to_be_empty()
@@ -131,7 +131,7 @@ def test_the_last_key_that_was_typed_counts(console: Console) -> None:
     console.sign_in(console.key)
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     with page.expect_response("**/operations/status"):
-        kept(page, held).fulfill(status=401)
+        held_route(page, held).fulfill(status=401)
     page.wait_for_timeout(200)
     expect(page.locator("#message")).to_be_empty()
 
@@ -179,7 +179,7 @@ def test_an_older_answer_does_not_replace_a_newer_one(listed: Console) -> None:
     for _ in range(3):
         opener.click()
     expect(opener).to_have_attribute("aria-expanded", "true")
-    answer(kept(page, held, 1), CREATED)
+    answer(held_route(page, held, 1), CREATED)
     expect(row.get_by_text("created", exact=True).first).to_be_visible()
     with page.expect_response(f"**/operations/alerts/{ID}"):
         answer(held[0], ALERT)
@@ -232,7 +232,7 @@ def test_what_was_begun_is_told_without_its_dialog_too(console: Console) -> None
     console.dialog.get_by_role("button", name="Pause", exact=True).click()
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
-    kept(page, held).continue_()
+    held_route(page, held).continue_()
     expect(page.locator("#message")).to_contain_text("Paused: ")
     console.press("Resume")
     console.agree("Resume")
@@ -251,9 +251,9 @@ def test_a_discard_that_is_stopped_says_how_far_it_came(console: Console) -> Non
     console.dialog.get_by_role("button", name="Discard what waits").click()
     portion = {"discarded": 200, "remaining": 0, "sending": 0, "atLeast": True, "continuation": "x"}
     with page.expect_request("**/operations/discard?*continuation=x*"):
-        answer(kept(page, held), portion)
+        answer(held_route(page, held), portion)
     page.keyboard.press("Escape")
-    answer(kept(page, held, 1), portion)
+    answer(held_route(page, held, 1), portion)
     expect(page.locator("#message")).to_contain_text("400 alerts discarded so far … Stopped.")
     assert len(held) == 2
 

@@ -92,7 +92,7 @@ class Console:
             if not self.stack.operate("GET", "alerts?status=waiting").json()["alerts"]:
                 return
             self.stack.dispatch()
-            time.sleep(1)
+            time.sleep(1)  # a call of this or an earlier round may be under way
         raise AssertionError("Something still waits.")
 
     def alert(self, title: str) -> Locator:

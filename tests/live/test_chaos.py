@@ -37,8 +37,8 @@ REJECTED = {"status": 400, "code": "BadRequest", "hint": "Change the alert."}
 def case(*, error: dict[str, Any] | None = None, route: str = "reference") -> Case:
     """Return a case of one delivery that was accepted, and what its sender heard at last: created, or the error."""
     made = {"status": "failed", "alert": None} if error else {"status": "created", "alert": {"id": "da1"}}
-    told = {"request": BODY, "route": route, "error": error, **made}
-    sent = Sent([BODY], accepted=threading.Event(), outcome={"alerts": [told]})
+    heard = {"request": BODY, "route": route, "error": error, **made}
+    sent = Sent([BODY], accepted=threading.Event(), outcome={"alerts": [heard]})
     sent.accepted.set()
     return Case("A fault", [sent], struck=1)
 

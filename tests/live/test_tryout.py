@@ -140,7 +140,7 @@ def test_what_graph_refuses_is_one_sentence(
     stack: Stack, wire: requests.Session, fault: dict[str, Any], words: list[str]
 ) -> None:
     """The operator reads what is wrong and what to do; the clues and the query are shown all the same."""
-    _is_told(stack, wire, fault, words)
+    _is_explained(stack, wire, fault, words)
 
 
 @pytest.mark.parametrize(
@@ -151,12 +151,12 @@ def test_what_graph_has_no_room_for_is_one_sentence_and_pauses_searches(
 ) -> None:
     """The next try of whichever host is a 429 with Graph's words, and Graph sees no search of it."""
     stack = start_stack()
-    _is_told(stack, wire, {"kind": kind}, ["429", words, "again in"])
+    _is_explained(stack, wire, {"kind": kind}, ["429", words, "again in"])
     assert words in tried(stack, wire, FOUND, status=429)["detail"]
     assert len(stack.simulator("GET", "searches")) == 1
 
 
-def _is_told(stack: Stack, wire: requests.Session, fault: dict[str, Any], words: list[str]) -> None:
+def _is_explained(stack: Stack, wire: requests.Session, fault: dict[str, Any], words: list[str]) -> None:
     stack.simulator("PUT", "switches", {"faults": [{**fault, "on": "hunting", "times": 1}]})
     [shown] = events(tried(stack, wire, FOUND))
     assert shown["verdict"] is None

@@ -454,7 +454,7 @@ def test_what_an_alert_on_entities_lacks_is_told_with_what_was_found(
     value: dict[str, str], field: str, found: str | None
 ) -> None:
     """A time or a device that cannot be read is shown at its place; where there is none, nothing is said of one."""
-    [refused] = map(entries.told, apply(value).refused)
+    [refused] = map(entries.explained, apply(value).refused)
     [problem] = [each for each in refused.problems if each.detail.startswith("For an alert without an event")]
     assert problem.field == field
     assert "Send " in problem.detail
